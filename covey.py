@@ -1,0 +1,5 @@
+"""Covey on the command line."""
+
+
+def main() -> None:
+    """Run."""

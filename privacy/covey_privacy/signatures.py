@@ -1,0 +1,95 @@
+"""Signatures, and messages that carry one.
+
+Ed25519 (RFC 8032) keys are their 32 raw bytes; an RSA key that signs tickets (RFC 9474) is its DER
+SubjectPublicKeyInfo. `verify` tells them apart by length, so whoever checks signatures needs one function,
+and a simulation can pass one that remembers what it has checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from covey_privacy import blind_rsa, wire
+from covey_privacy.errors import PeerError
+
+T = TypeVar("T")
+
+Verify = Callable[[bytes, bytes, bytes], bool]
+"""`verify(key, message, signature)`: whether the signature is good."""
+
+
+def verify(key: bytes, message: bytes, signature: bytes) -> bool:
+    """Say whether `signature` is `key`'s over `message`; keys of other than 32 bytes are RSA."""
+    if len(key) != 32:
+        return blind_rsa.verify(key, message, signature)
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
+    except InvalidSignature:
+        return False
+    return True
+
+
+class SigningKey:
+    """An Ed25519 key pair; `public` is the 32 raw bytes."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._key = Ed25519PrivateKey.from_private_bytes(secret)
+        self.public = self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+    @property
+    def secret(self) -> bytes:
+        """The 32 bytes that make this key again."""
+        return self._key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the 64-byte signature over `message`."""
+        return self._key.sign(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A message's bytes with a signature over `context` and those bytes."""
+
+    body: Annotated[bytes, wire.Size(1, 2**20)]
+    signature: wire.Signature
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the body: the name by which others refer to the message."""
+        return hashlib.sha256(self.body).digest()
+
+
+def sign(context: str, message: Any, key: SigningKey) -> bytes:
+    """Return the bytes of a `Signed` that holds `message` for the given context."""
+    body = wire.encode(message)
+    return wire.encode(Signed(body, key.sign(to_sign(context, body))))
+
+
+def open_signed(
+    cls: type[T], context: str, data: bytes, key: bytes, verify: Verify = verify, signer: str = "signer"
+) -> T:
+    """Return the message in a `Signed`'s bytes once its signature holds.
+
+    Raises PeerError when the bytes are malformed or `key` did not sign them for `context`.
+    """
+    envelope = wire.decode(Signed, data)
+    if not verify(key, to_sign(context, envelope.body), envelope.signature):
+        raise PeerError(f"this {cls.__name__} is not signed by the {signer}; nothing in it is used")
+    return wire.decode(cls, envelope.body)
+
+
+def digest_of(data: bytes) -> bytes:
+    """Return the digest of the body inside a `Signed`'s bytes."""
+    return wire.decode(Signed, data).digest
+
+
+def to_sign(context: str, body: bytes) -> bytes:
+    """Return what is signed: no signature for one context can stand in another."""
+    return b"covey/1/" + context.encode() + b"\0" + body
