@@ -22,6 +22,12 @@ DECISION = "decision"
 SYNC = "sync"
 TICKETS = "tickets"
 
+LEAF_ISSUER = b"I"
+LEAF_MANIFEST = b"M"
+LEAF_ROSTER = b"R"
+LEAF_EVIDENCE = b"E"
+LEAF_NOTICE = b"N"
+
 Epsilon = Annotated[float, wire.Range(0, 100)]
 Blinded = Annotated[bytes, wire.Size(SIGNATURE_LENGTH)]
 Proof = Annotated[tuple[wire.Bytes32, ...], wire.Size(0, 64)]
@@ -160,5 +166,21 @@ class Inclusion:
     """A leaf's place in the log of a given size, with its proof."""
 
     index: wire.U64
+    size: wire.U64
+    proof: Proof
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """A run of log entries, oldest first, each as it was hashed: one kind byte, then the logged bytes."""
+
+    entries: Annotated[tuple[Annotated[bytes, wire.Size(1, 2**16)], ...], wire.Size(0, 1024)]
+
+
+@dataclass(frozen=True, slots=True)
+class ConsistencyProof:
+    """The proof that the log of `size` leaves begins with the log of `old`."""
+
+    old: wire.U64
     size: wire.U64
     proof: Proof

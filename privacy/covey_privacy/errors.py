@@ -19,3 +19,7 @@ class ServerError(PrivacyError):
 
 class BudgetError(PrivacyError):
     """The privacy budget does not hold what was asked for."""
+
+
+class AbortError(PrivacyError):
+    """Nobody lied, but too few devices are left to finish the round; nothing of it is released."""

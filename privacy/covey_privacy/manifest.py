@@ -16,7 +16,8 @@ class Manifest:
     """One round's terms.
 
     `sigma` is the noise's standard deviation a coordinate of the sum, in the vector's units; `scale` turns
-    units into ring steps; `honest` is n_h: how many devices' shares must add up to the whole noise.
+    units into ring steps; `length` counts the ring entries of the masked vector; `honest` is n_h: how many
+    devices' shares must add up to the whole noise.
     """
 
     round_id: wire.Name

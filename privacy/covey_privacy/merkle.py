@@ -130,10 +130,10 @@ def verify_consistency(
 
     Raises ServerError when it does not: the log was rewritten or forked.
     """
+    if old == 0:
+        raise MisuseError("every log begins with the empty one: there is nothing to prove from size 0")
     if old == size:
         good = not proof and old_root == root
-    elif old == 0:
-        raise MisuseError("every log begins with the empty one: there is nothing to prove from size 0")
     else:
         good = _heads(old, old_root, size, proof) == (old_root, root)
     if not good:

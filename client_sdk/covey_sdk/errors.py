@@ -1,0 +1,25 @@
+"""Errors, split by whose fault it is."""
+
+
+class CoveyError(Exception):
+    """Root of every error that `covey_sdk` raises."""
+
+
+class EventError(CoveyError, ValueError):
+    """The app's data is wrong; nothing was changed."""
+
+
+class StoreError(CoveyError):
+    """The store cannot be used: another key made it, or the file is damaged, busy or not writable."""
+
+
+class ConsentError(CoveyError):
+    """A purpose is not allowed: not granted, granted on an older notice, or not confirmed of late."""
+
+
+class RegistryError(CoveyError):
+    """The registry cannot be reached, refuses, or sends what is not to be believed."""
+
+
+class ClockError(CoveyError):
+    """The clock has no time zone, or ran backwards."""

@@ -1,0 +1,313 @@
+"""Events: what the app tells the phone about its owner. Nothing here is an upload format.
+
+    parse({"type": "order_paid", "order_id": "A-1", "at_ms": 1760000000000, "tz_offset_min": 480,
+           "currency": "CNY", "total_minor": 4500,
+           "lines": [{"item_id": "7", "category": "tea", "paid_minor": 4500}]})
+
+Amounts are integers in the currency's minor unit, times UTC milliseconds. A type or field that is not
+listed here is refused. Constructors check; `parse`, `decode` and typed callers all pass through them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from operator import attrgetter
+from typing import Any
+
+import cbor2
+
+from covey_sdk.errors import EventError
+
+SCHEMA_VERSION = 1
+SOURCES = frozenset({"app", "mini", "pos_qr", "live", "group", "web"})
+CHANNELS = frozenset({"online", "offline"})
+MOST_LINES = 1000
+MOST_STYLES = 16
+MOST_CHARACTERS = 128
+MOST_MINOR = 10**12
+MOST_QUANTITY = 10**6
+MOST_MILLISECONDS = 2**42
+MOST_OFFSET_MINUTES = 14 * 60
+
+_CURRENCY = re.compile(r"[A-Z]{3}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of an order. `paid_minor` is for the whole quantity, after discount; `list_minor` before."""
+
+    item_id: str
+    category: str
+    paid_minor: int
+    list_minor: int | None = None
+    qty: int = 1
+    style: tuple[str, ...] = ()
+    discounted: bool = False
+    eco: bool = False
+    days_per_unit: int | None = None
+
+    def __post_init__(self) -> None:
+        _text(self.item_id, "line.item_id")
+        _text(self.category, "line.category")
+        _integer(self.paid_minor, "line.paid_minor", 0, MOST_MINOR)
+        _integer(self.qty, "line.qty", 1, MOST_QUANTITY)
+        _flag(self.discounted, "line.discounted")
+        _flag(self.eco, "line.eco")
+        if self.list_minor is not None:
+            _integer(self.list_minor, "line.list_minor", 0, MOST_MINOR)
+        if self.days_per_unit is not None:
+            _integer(self.days_per_unit, "line.days_per_unit", 1, 10_000)
+        if self.style:
+            _tuple(self.style, "line.style", MOST_STYLES)
+            for style in self.style:
+                _text(style, "line.style")
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPaid:
+    """An order was paid. `total_minor` is what its lines come to: delivery fees stay out.
+
+    `positions` says where the lines stood in the order as it was paid, once some have been left out; it is
+    empty while none has. The app never gives it.
+    """
+
+    order_id: str
+    lines: tuple[Line, ...]
+    total_minor: int
+    currency: str
+    at_ms: int
+    tz_offset_min: int
+    source: str = "app"
+    channel: str = "online"
+    eco_packaging: bool = False
+    positions: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        _text(self.order_id, "order_paid.order_id")
+        _tuple(self.lines, "order_paid.lines", MOST_LINES, least=1)
+        _integer(self.total_minor, "order_paid.total_minor", 0, MOST_MINOR)
+        _currency(self.currency, "order_paid.currency")
+        _moment(self, "order_paid")
+        _one_of(self.source, "order_paid.source", SOURCES)
+        _one_of(self.channel, "order_paid.channel", CHANNELS)
+        _flag(self.eco_packaging, "order_paid.eco_packaging")
+        if any([type(line) is not Line for line in self.lines]):
+            raise _wrong("order_paid.lines", "Line values", self.lines)
+        _tuple(self.positions, "order_paid.positions", len(self.lines))
+        if sum([line.paid_minor for line in self.lines]) != self.total_minor:
+            raise EventError(
+                f"order_paid.total_minor is {self.total_minor}, but the lines' paid_minor come to "
+                f"{sum(line.paid_minor for line in self.lines)}: leave delivery fees out and spread discounts"
+            )
+
+    @property
+    def identity(self) -> tuple[str | int, ...]:
+        """What makes two reports the same event."""
+        return (self.order_id,)
+
+    @property
+    def substance(self) -> tuple[str | int, ...]:
+        """What two reports of the same event must agree on."""
+        return (self.total_minor, self.currency)
+
+    def position(self, line: int) -> int:
+        """Return where line number `line` stood in the order as it was paid."""
+        return self.positions[line] if self.positions else line
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """Money went back for an order: for the lines at the positions `line_ix`, or for all of it when empty."""
+
+    order_id: str
+    amount_minor: int
+    at_ms: int
+    tz_offset_min: int
+    line_ix: tuple[int, ...] = ()
+    reason: str = "other"
+    source: str = "app"
+
+    def __post_init__(self) -> None:
+        _text(self.order_id, "refund.order_id")
+        _integer(self.amount_minor, "refund.amount_minor", 0, MOST_MINOR)
+        _moment(self, "refund")
+        _tuple(self.line_ix, "refund.line_ix", MOST_LINES)
+        for position in self.line_ix:
+            _integer(position, "refund.line_ix", 0, MOST_LINES - 1)
+        _text(self.reason, "refund.reason")
+        _one_of(self.source, "refund.source", SOURCES)
+
+    @property
+    def identity(self) -> tuple[str | int, ...]:
+        """What makes two reports the same event."""
+        return (self.order_id, self.at_ms, *self.line_ix)
+
+    @property
+    def substance(self) -> tuple[str | int, ...]:
+        """What two reports of the same event must agree on."""
+        return (self.amount_minor,)
+
+
+@dataclass(frozen=True, slots=True)
+class AppOpen:
+    """The app came to the foreground."""
+
+    at_ms: int
+    tz_offset_min: int
+    source: str = "app"
+
+    def __post_init__(self) -> None:
+        _moment(self, "app_open")
+        _one_of(self.source, "app_open.source", SOURCES)
+
+    @property
+    def identity(self) -> tuple[str | int, ...]:
+        """What makes two reports the same event: the local day, more is not kept."""
+        return ((self.at_ms + 60_000 * self.tz_offset_min) // 86_400_000,)
+
+    @property
+    def substance(self) -> tuple[str | int, ...]:
+        """What two reports of the same event must agree on: nothing."""
+        return ()
+
+
+Event = OrderPaid | Refund | AppOpen
+
+TYPES: Mapping[str, type[Event]] = {"order_paid": OrderPaid, "refund": Refund, "app_open": AppOpen}
+_NAMES = {cls: name for name, cls in TYPES.items()}
+_INTERNAL = frozenset({"positions"})
+
+
+def name_of(event: Event) -> str:
+    """Return the event's type name, such as `order_paid`."""
+    return _NAMES[type(event)]
+
+
+def parse(data: Mapping[str, Any]) -> Event:
+    """Return the event in an app's JSON-like mapping. Raises EventError naming the field that is wrong."""
+    if not isinstance(data, Mapping):
+        raise _wrong("an event", "a mapping with a 'type'", data)
+    fields = dict(data)
+    name = fields.pop("type", None)
+    cls = TYPES.get(name) if isinstance(name, str) else None
+    if cls is None:
+        raise _wrong("type", f"one of {', '.join(TYPES)}", name)
+    lines = fields.get("lines")
+    if isinstance(lines, list | tuple) and len(lines) <= MOST_LINES:
+        fields["lines"] = tuple([_build(Line, line, "line") for line in lines])
+    if isinstance(fields.get("line_ix"), list):
+        fields["line_ix"] = tuple(fields["line_ix"])
+    return _build(cls, fields, str(name))
+
+
+def unparse(event: Event) -> dict[str, Any]:
+    """Return the mapping that `parse` takes, with `positions` where lines were left out."""
+    fields = dataclasses.asdict(event)
+    if not fields.get("positions", True):
+        del fields["positions"]
+    return {"type": name_of(event), **fields}
+
+
+def encode(event: Event) -> bytes:
+    """Return the event as compact CBOR: schema version, type, then the fields in order."""
+    values = list(_values(type(event))(event))
+    if isinstance(event, OrderPaid):
+        values[1] = list(map(_values(Line), event.lines))
+    return cbor2.dumps([SCHEMA_VERSION, _NAMES[type(event)], *values])
+
+
+def decode(data: bytes) -> Event:
+    """Return the event in `encode`'s bytes. Raises EventError when they hold none that this version knows."""
+    try:
+        version, name, *values = cbor2.loads(data)
+        if version != SCHEMA_VERSION:
+            raise EventError(f"the event has schema {version}; this SDK reads {SCHEMA_VERSION}: update it")
+        if name == "order_paid":
+            values[1] = tuple([Line(*map(_hashable, line)) for line in values[1]])
+        return TYPES[name](*map(_hashable, values))
+    except (cbor2.CBORError, ValueError, TypeError, KeyError, IndexError) as error:
+        if isinstance(error, EventError):
+            raise
+        raise EventError("the bytes hold no event of this SDK") from None
+
+
+def _build(cls: type[Any], data: Any, name: str) -> Any:
+    """Return `cls(**data)`, or say which field is unknown or missing."""
+    known, required = _fields(cls)
+    if not isinstance(data, dict):
+        raise _wrong(name, "a mapping", data)
+    if not (required <= data.keys() <= known):
+        raise _misfit(name, data, known, required)
+    if isinstance(data.get("style"), list):
+        data = {**data, "style": tuple(data["style"])}
+    return cls(**data)
+
+
+def _misfit(name: str, data: dict[str, Any], known: frozenset[str], required: frozenset[str]) -> EventError:
+    unknown = sorted(str(key) for key in data.keys() - known)
+    if unknown:
+        return EventError(
+            f"{name} has no field {unknown[0][:MOST_CHARACTERS]!r}; it takes {', '.join(sorted(known))}"
+        )
+    return EventError(f"{name}.{min(required - data.keys())} is missing")
+
+
+@cache
+def _fields(cls: type[Any]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the names of the fields that an app may give, and of those that it must."""
+    fields = [field for field in dataclasses.fields(cls) if field.name not in _INTERNAL]
+    required = frozenset(field.name for field in fields if field.default is dataclasses.MISSING)
+    return frozenset(field.name for field in fields), required
+
+
+@cache
+def _values(cls: type[Any]) -> Callable[[Any], tuple[Any, ...]]:
+    return attrgetter(*(field.name for field in dataclasses.fields(cls)))
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(value) if type(value) is list else value
+
+
+def _text(value: Any, where: str) -> None:
+    if type(value) is not str or not 0 < len(value) <= MOST_CHARACTERS:
+        raise _wrong(where, f"text of 1 to {MOST_CHARACTERS} characters", value)
+
+
+def _integer(value: Any, where: str, least: int, most: int) -> None:
+    if type(value) is not int or not least <= value <= most:
+        raise _wrong(where, f"an integer from {least} to {most}", value)
+
+
+def _flag(value: Any, where: str) -> None:
+    if type(value) is not bool:
+        raise _wrong(where, "true or false", value)
+
+
+def _tuple(value: Any, where: str, most: int, least: int = 0) -> None:
+    if type(value) is not tuple or not least <= len(value) <= most:
+        raise _wrong(where, f"a list of {least} to {most} items", value)
+
+
+def _currency(value: Any, where: str) -> None:
+    if type(value) is not str or not _CURRENCY.match(value):
+        raise _wrong(where, "three capital letters, such as CNY", value)
+
+
+def _one_of(value: Any, where: str, known: frozenset[str]) -> None:
+    if type(value) is not str or value not in known:
+        raise _wrong(where, f"one of {', '.join(sorted(known))}", value)
+
+
+def _moment(event: Event, name: str) -> None:
+    _integer(event.at_ms, f"{name}.at_ms", 0, MOST_MILLISECONDS)
+    _integer(event.tz_offset_min, f"{name}.tz_offset_min", -MOST_OFFSET_MINUTES, MOST_OFFSET_MINUTES)
+
+
+def _wrong(where: str, expected: str, value: Any) -> EventError:
+    shown = repr(value) if isinstance(value, int | float | str | None) else f"a {type(value).__name__}"
+    return EventError(f"{where} is {shown[:MOST_CHARACTERS]}; {expected} was expected")

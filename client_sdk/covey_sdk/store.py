@@ -1,0 +1,245 @@
+"""The encrypted store: SQLite whose rows are sealed with AES-256-GCM under a key that the app holds.
+
+In clear stand sequence numbers, names of settings, phases, and HMAC tags; nothing else. Every row's seal
+binds its table and its key, so that a row which was altered or moved does not open. The app keeps the
+32-byte key in the platform's keystore; without it the file is noise.
+
+A store is used by one thread at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from covey_sdk.errors import StoreError
+
+KEY_LENGTH = 32
+SCHEMA_VERSION = 1
+TAG_LENGTH = 16
+
+_NONCE_LENGTH = 12
+_SCHEMA = (
+    "CREATE TABLE meta (version INTEGER NOT NULL, key_check BLOB NOT NULL, checksum BLOB NOT NULL)",
+    "CREATE TABLE items (name TEXT PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE events (seq INTEGER PRIMARY KEY, id_tag BLOB NOT NULL UNIQUE, sum_tag BLOB NOT NULL,"
+    " sealed BLOB NOT NULL)",
+    "CREATE TABLE ledger (seq INTEGER PRIMARY KEY, sealed BLOB NOT NULL)",
+    "CREATE TABLE rounds (round_tag BLOB NOT NULL, phase TEXT NOT NULL, sealed BLOB NOT NULL,"
+    " PRIMARY KEY (round_tag, phase)) WITHOUT ROWID",
+)
+
+
+class Store:
+    """A store file, made when it is missing. `random` gives nonces.
+
+    Raises StoreError when `key` is not the file's, or when the file is damaged.
+    """
+
+    def __init__(self, path: str | Path, key: bytes, random: Callable[[int], bytes] = os.urandom) -> None:
+        if len(key) != KEY_LENGTH:
+            raise StoreError(f"a store's key has {KEY_LENGTH} bytes; {len(key)} were given")
+        self.path = Path(path)
+        self._random = random
+        self._aead = AESGCM(_subkey(key, "seal"))
+        self._tag_key = _subkey(key, "tag")
+        self._depth = 0
+        self._db = _connect(self.path)
+        try:
+            self._open(key)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def erase(self) -> None:
+        """Close and delete the file and all that SQLite keeps beside it."""
+        self._db.close()
+        for path in _files(self.path):
+            path.unlink(missing_ok=True)
+
+    def scrub(self) -> None:
+        """Overwrite what deleted rows left behind, in the file and in its log."""
+        self._rows("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make the writes inside happen all or none, durably. Inner transactions join the outer one."""
+        if not self._depth:
+            self._rows("BEGIN IMMEDIATE")
+        self._depth += 1
+        try:
+            yield
+            if self._depth == 1:
+                self._rows("COMMIT")
+        except BaseException:
+            if self._depth == 1 and self._db.in_transaction:
+                self._db.rollback()
+            raise
+        finally:
+            self._depth -= 1
+
+    def tag(self, *parts: str | int) -> bytes:
+        """Return the keyed name under which something is found again without being readable."""
+        text = "\0".join(map(str, parts))
+        return hmac.digest(self._tag_key, text.encode(), "sha256")[:TAG_LENGTH]
+
+    def get(self, name: str) -> bytes | None:
+        """Return the value called `name`, None where there is none."""
+        rows = self._rows("SELECT sealed FROM items WHERE name = ?", (name,))
+        return self._unseal(rows[0][0], "items", name) if rows else None
+
+    def put(self, name: str, value: bytes) -> None:
+        """Set the value called `name`."""
+        self._rows("INSERT OR REPLACE INTO items VALUES (?, ?)", (name, self._seal(value, "items", name)))
+
+    def delete(self, name: str) -> None:
+        """Delete the value called `name`, if it is there."""
+        self._rows("DELETE FROM items WHERE name = ?", (name,))
+
+    def append_event(self, id_tag: bytes, sum_tag: bytes, value: bytes) -> int:
+        """Add an event at the end and return its number; `find_event(id_tag)` finds it again."""
+        seq = self._next("events")
+        sealed = self._seal(value, "events", seq, id_tag, sum_tag)
+        self._rows("INSERT INTO events VALUES (?, ?, ?, ?)", (seq, id_tag, sum_tag, sealed))
+        return seq
+
+    def replace_event(self, seq: int, value: bytes) -> None:
+        """Put `value` in the place of event number `seq`."""
+        rows = self._rows("SELECT id_tag, sum_tag FROM events WHERE seq = ?", (seq,))
+        if not rows:
+            raise StoreError(f"there is no event {seq} to replace")
+        sealed = self._seal(value, "events", seq, *rows[0])
+        self._rows("UPDATE events SET sealed = ? WHERE seq = ?", (sealed, seq))
+
+    def find_event(self, id_tag: bytes) -> tuple[bytes, bytes] | None:
+        """Return (sum_tag, value) of the event with that tag, None where there is none."""
+        rows = self._rows("SELECT seq, id_tag, sum_tag, sealed FROM events WHERE id_tag = ?", (id_tag,))
+        return (rows[0][2], self._event(rows[0])[1]) if rows else None
+
+    def events(self) -> list[tuple[int, bytes]]:
+        """Return (number, value) of every event, oldest entry first."""
+        rows = self._rows("SELECT seq, id_tag, sum_tag, sealed FROM events ORDER BY seq")
+        return [self._event(row) for row in rows]
+
+    def delete_events(self, seqs: Iterable[int]) -> None:
+        """Delete the events with these numbers."""
+        for seq in seqs:
+            self._rows("DELETE FROM events WHERE seq = ?", (seq,))
+
+    def append_ledger(self, value: bytes) -> int:
+        """Add an entry to the ledger and return its number."""
+        seq = self._next("ledger")
+        self._rows("INSERT INTO ledger VALUES (?, ?)", (seq, self._seal(value, "ledger", seq)))
+        return seq
+
+    def ledger(self) -> list[bytes]:
+        """Return every entry of the ledger, oldest first."""
+        rows = self._rows("SELECT seq, sealed FROM ledger ORDER BY seq")
+        return [self._unseal(sealed, "ledger", seq) for seq, sealed in rows]
+
+    def put_round(self, round_id: str, phase: str, value: bytes) -> None:
+        """Set what a phase of a round needs to remember."""
+        tag = self.tag("round", round_id)
+        sealed = self._seal(value, "rounds", tag, phase)
+        self._rows("INSERT OR REPLACE INTO rounds VALUES (?, ?, ?)", (tag, phase, sealed))
+
+    def get_round(self, round_id: str, phase: str) -> bytes | None:
+        """Return what a phase of a round remembered, None where there is nothing."""
+        tag = self.tag("round", round_id)
+        rows = self._rows("SELECT sealed FROM rounds WHERE round_tag = ? AND phase = ?", (tag, phase))
+        return self._unseal(rows[0][0], "rounds", tag, phase) if rows else None
+
+    def delete_round(self, round_id: str) -> None:
+        """Forget a round."""
+        self._rows("DELETE FROM rounds WHERE round_tag = ?", (self.tag("round", round_id),))
+
+    def delete_rounds(self) -> None:
+        """Forget every round."""
+        self._rows("DELETE FROM rounds")
+
+    def _open(self, key: bytes) -> None:
+        self._rows("PRAGMA synchronous = FULL")
+        self._rows("PRAGMA secure_delete = ON")
+        if not self._rows("SELECT 1 FROM sqlite_master LIMIT 1"):
+            self._create(key)
+        rows = self._rows("SELECT version, key_check, checksum FROM meta")
+        if len(rows) != 1 or hashlib.sha256(bytes(rows[0][1])).digest() != rows[0][2]:
+            raise self._damaged("its header does not add up")
+        if not hmac.compare_digest(rows[0][1], _subkey(key, "check")):
+            raise StoreError(f"{self.path.name} was made with another key; open it with that one")
+        if rows[0][0] != SCHEMA_VERSION:
+            raise StoreError(f"{self.path.name} has layout {rows[0][0]}; this SDK reads {SCHEMA_VERSION}")
+
+    def _create(self, key: bytes) -> None:
+        check = _subkey(key, "check")
+        self._rows("PRAGMA journal_mode = WAL")
+        with self.transaction():
+            for statement in _SCHEMA:
+                self._rows(statement)
+            row = (SCHEMA_VERSION, check, hashlib.sha256(check).digest())
+            self._rows("INSERT INTO meta VALUES (?, ?, ?)", row)
+
+    def _event(self, row: tuple[int, bytes, bytes, bytes]) -> tuple[int, bytes]:
+        seq, id_tag, sum_tag, sealed = row
+        return seq, self._unseal(sealed, "events", seq, id_tag, sum_tag)
+
+    def _next(self, table: str) -> int:
+        rows = self._rows(f"SELECT max(seq) FROM {table}")  # noqa: S608  # the name is one of ours
+        return (rows[0][0] or 0) + 1
+
+    def _rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        try:
+            return self._db.execute(statement, values).fetchall()
+        except sqlite3.OperationalError as error:
+            raise StoreError(f"{self.path.name} cannot be used now: {error}") from None
+        except sqlite3.Error as error:
+            raise self._damaged(str(error)) from None
+
+    def _seal(self, value: bytes, *where: str | int | bytes) -> bytes:
+        nonce = self._random(_NONCE_LENGTH)
+        return nonce + self._aead.encrypt(nonce, value, _place(where))
+
+    def _unseal(self, sealed: bytes, *where: str | int | bytes) -> bytes:
+        try:
+            return self._aead.decrypt(sealed[:_NONCE_LENGTH], sealed[_NONCE_LENGTH:], _place(where))
+        except (InvalidTag, ValueError, TypeError):
+            raise self._damaged(f"a row of {where[0]} does not open") from None
+
+    def _damaged(self, why: str) -> StoreError:
+        return StoreError(f"{self.path.name} is damaged ({why}); restore a backup or erase it")
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(f"{path} cannot be opened: {error}") from None
+
+
+def _files(path: Path) -> list[Path]:
+    return [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm", "-journal")]
+
+
+def _subkey(key: bytes, use: str) -> bytes:
+    """Return HKDF-SHA256 (RFC 5869) of `key` for one use: extract without salt, one block of expand."""
+    extracted = hmac.digest(bytes(32), key, "sha256")
+    return hmac.digest(extracted, b"covey/store/" + use.encode() + b"\x01", "sha256")
+
+
+def _place(where: Sequence[str | int | bytes]) -> bytes:
+    """Return the associated data that ties a row to its table and key."""
+    return b"\0".join(part if isinstance(part, bytes) else str(part).encode() for part in where)

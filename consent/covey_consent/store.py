@@ -1,0 +1,53 @@
+"""The database: sessions that read, and one writer at a time.
+
+One process serves one database: the lock that orders writers lives in it. Unique keys hold beyond it, so that
+a second process fails instead of doing anything twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from sqlite3 import Connection
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from covey_consent.models import Base
+
+
+class Store:
+    """Sessions over one database."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self.session = async_sessionmaker(engine, expire_on_commit=False)
+        self.lock = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, url: str) -> Store:
+        """Connect to the database and create the tables that are missing."""
+        engine = create_async_engine(url)
+        if engine.dialect.name == "sqlite":
+            event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        async with engine.begin() as connection:
+            await connection.run_sync(Base.metadata.create_all)
+        return cls(engine)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncSession]:
+        """A transaction: committed at the end of the block, rolled back when it raises."""
+        async with self.lock, self.session.begin() as session:
+            yield session
+
+
+def _prepare_sqlite(connection: Connection, _record: Any) -> None:
+    """Readers beside the writer; a commit is on disk before it is answered: no signature outlives its record."""
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
+        connection.execute(f"PRAGMA {pragma}")

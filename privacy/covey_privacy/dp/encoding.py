@@ -1,0 +1,177 @@
+"""Vectors as ring elements: rotate, scale, round, and back.
+
+The flattening rotation and the conditional rounding are those of Kairouz, Liu, Steinke 2021, "The Distributed
+Discrete Gaussian Mechanism for Federated Learning with Secure Aggregation". Random signs and a
+Walsh-Hadamard transform spread each vector over its block, so that the ring need not hold its largest entry
+times the number of devices; rounding to a lattice that never exceeds the declared norm keeps the sensitivity.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from covey_privacy.errors import MisuseError
+
+Random = Callable[[int], bytes]
+
+BLOCK = 1024
+MOST_LENGTH = 2**24
+MOST_SCALE = 2.0**10
+CLIP_MARGIN = 1 - 1e-5
+"""Vectors are clipped to a hair less than their norm, so that floating point cannot carry them over it."""
+ROUNDING_TRIES = 64
+LOG_INVERSE_BETA = 0.5
+"""-ln(beta): a rounding is redrawn with probability at most beta = exp(-1/2), 64 in a row below 2^-46."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How a round writes float64 vectors [length] of L2 norm <= `norm` as integers modulo 2^bits.
+
+    `scale` is the number of integer steps in one unit of the vector; `seed` is 32 public bytes that fix the
+    rotation. Every device of a round uses the same encoding. Raises MisuseError for values out of range.
+    """
+
+    length: int
+    norm: float
+    scale: float
+    bits: int
+    seed: bytes
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.length <= MOST_LENGTH:
+            raise MisuseError(f"a vector of {self.length} entries cannot be sent; 1 to {MOST_LENGTH} can")
+        if not (0 < self.norm < math.inf and 0 < self.scale < math.inf):
+            raise MisuseError(f"norm {self.norm} and scale {self.scale} must be positive and finite")
+        if not 2 <= self.bits <= 32:
+            raise MisuseError(f"a ring of {self.bits} bits is not served; choose 2 to 32")
+        if not 1 <= self.norm * self.scale < 2 ** (self.bits - 1):
+            raise MisuseError(
+                f"norm {self.norm} at scale {self.scale} is below one step or overflows {self.bits} bits; "
+                "take the scale from fit_scale"
+            )
+        if len(self.seed) != 32:
+            raise MisuseError(f"the rotation's seed has {len(self.seed)} bytes; it takes 32")
+
+    @property
+    def padded(self) -> int:
+        """The length of an encoded vector: blocks of 1,024, the last padded to the next power of two."""
+        rest = self.length % BLOCK
+        return self.length - rest + (1 << (rest - 1).bit_length() if rest else 0)
+
+    def sensitivity(self) -> tuple[float, float]:
+        """Return bounds (Delta_2, Delta_1) on the L2 and L1 norm of an encoded vector, in integer steps."""
+        clip, entries = self.norm * self.scale, self.padded
+        root = math.sqrt(entries)
+        spread = math.sqrt(2 * LOG_INVERSE_BETA) * (clip + root / 2)
+        l2 = min(clip + root, math.sqrt(clip**2 + entries / 4 + spread))
+        return l2, l2 * min(root, l2)
+
+    def encode(self, vector: ArrayLike, random: Random = os.urandom) -> NDArray[np.int64]:
+        """Return the vector as int64 [padded], without noise, its L2 norm at most `sensitivity()[0]`.
+
+        A longer vector is clipped to the norm. Raises MisuseError when the shape is not [length] or an entry
+        is not finite: such a vector must never leave.
+        """
+        rotated = np.zeros(self.padded)
+        rotated[: self.length] = self._clipped(vector)
+        rotated *= _signs(self.seed, self.padded)
+        _hadamard(rotated)
+        return self._rounded(rotated * self.scale, random)
+
+    def to_ring(self, integers: NDArray[np.int64]) -> NDArray[np.uint32]:
+        """Return integers (of any sign) modulo 2^bits, uint32 of the same shape."""
+        return (integers & self._mask).astype(np.uint32)
+
+    def decode(self, ring_sum: NDArray[np.uint32]) -> NDArray[np.float64]:
+        """Return the sum of vectors that the sum of their ring elements, uint32 [padded], stands for.
+
+        float64 [length], right as long as no entry of the true integer sum leaves [-2^(bits-1), 2^(bits-1)).
+        """
+        if ring_sum.shape != (self.padded,):
+            raise MisuseError(f"a ring sum of shape {ring_sum.shape} came; expected ({self.padded},)")
+        half = 1 << (self.bits - 1)
+        integers = ((ring_sum.astype(np.int64) + half) & self._mask) - half
+        rotated = integers / self.scale
+        _hadamard(rotated)
+        return (rotated * _signs(self.seed, self.padded))[: self.length]
+
+    @property
+    def _mask(self) -> np.int64:
+        return np.int64((1 << self.bits) - 1)
+
+    def _clipped(self, vector: ArrayLike) -> NDArray[np.float64]:
+        """Return the vector, shortened to the norm; its peak is divided out lest squares overflow."""
+        entries = np.asarray(vector, dtype=np.float64)
+        if entries.shape != (self.length,):
+            raise MisuseError(f"a vector of shape {entries.shape} came; this encoding takes ({self.length},)")
+        if not np.isfinite(entries).all():
+            raise MisuseError("the vector holds NaN or infinity; nothing is sent, mend what computes it")
+        peak = float(np.abs(entries).max())
+        if peak == 0:
+            return entries
+        unit = entries / peak
+        return unit * min(peak, self.norm * CLIP_MARGIN / float(np.linalg.norm(unit)))
+
+    def _rounded(self, scaled: NDArray[np.float64], random: Random) -> NDArray[np.int64]:
+        """Round each entry up or down at random, unbiased, until the whole is within the sensitivity."""
+        most = self.sensitivity()[0] ** 2
+        floor = np.floor(scaled)
+        threshold = (scaled - floor) * 2.0**32
+        for _ in range(ROUNDING_TRIES):
+            up = np.frombuffer(random(4 * self.padded), "<u4", self.padded) < threshold
+            integers = floor.astype(np.int64) + up
+            if int(np.dot(integers, integers)) <= most:
+                return integers
+        return np.trunc(scaled).astype(np.int64)
+
+
+def fit_scale(norm: float, most_devices: int, sigma: float, bits: int) -> float:
+    """Return the largest power of two, at most 2^10, at which a round's sum fits into `bits` bits.
+
+    `most_devices` vectors of the given norm, all along one coordinate and rounded away from zero, plus ten
+    standard deviations `sigma` of the total noise (in the vector's units) must stay below 2^(bits-1).
+    Raises MisuseError when not even a scale of 1 does.
+    """
+    scale = MOST_SCALE
+    while scale >= 1:
+        if most_devices * math.ceil(norm * scale) + 10 * sigma * scale < 2 ** (bits - 1):
+            return scale
+        scale /= 2
+    raise MisuseError(
+        f"{most_devices} vectors of norm {norm} with noise {sigma} do not fit into {bits} bits; "
+        "use more bits or smaller cohorts"
+    )
+
+
+def _signs(seed: bytes, count: int) -> NDArray[np.float64]:
+    """Return `count` public random signs, +1 or -1, from SHAKE-256 of the seed."""
+    stream = hashlib.shake_256(b"covey/1/rotation\0" + seed).digest((count + 7) // 8)
+    bits = np.unpackbits(np.frombuffer(stream, dtype=np.uint8), count=count)
+    return 1.0 - 2.0 * bits.astype(np.float64)
+
+
+def _hadamard(vector: NDArray[np.float64]) -> None:
+    """Apply the orthonormal Walsh-Hadamard transform, its own inverse, to each block in place."""
+    whole = len(vector) - len(vector) % BLOCK
+    for blocks in (vector[:whole].reshape(-1, BLOCK), vector[whole:].reshape(1, -1)):
+        _butterflies(blocks)
+
+
+def _butterflies(blocks: NDArray[np.float64]) -> None:
+    """Transform each row of [rows, power of two] in place, one pass per bit of the index."""
+    rows, size = blocks.shape
+    half = 1
+    while half < size:
+        pairs = blocks.reshape(rows, size // (2 * half), 2, half)
+        left, right = pairs[:, :, 0].copy(), pairs[:, :, 1].copy()
+        pairs[:, :, 0], pairs[:, :, 1] = left + right, left - right
+        half *= 2
+    blocks /= math.sqrt(max(size, 1))

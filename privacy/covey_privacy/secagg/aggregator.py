@@ -1,0 +1,208 @@
+"""The coordinator's side of a round: bytes in, bytes out. It learns who took part and the sum, no vector.
+
+    freeze -> countersigned -> deliver -> survive -> gather -> total
+
+A round that cannot be finished raises AbortError, and nothing of it is released.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from covey_privacy import wire
+from covey_privacy.errors import AbortError, MisuseError, PeerError
+from covey_privacy.secagg import masks, messages, ring, terms
+from covey_privacy.secagg.graph import neighbours
+from covey_privacy.secagg.messages import Survivors
+from covey_privacy.secagg.node import Directory, Sum
+from covey_privacy.secagg.recovery import recover
+from covey_privacy.secagg.roster import Advert, Roster
+from covey_privacy.secagg.states import expect
+from covey_privacy.secagg.terms import Terms
+
+
+@dataclass(frozen=True)
+class Gathering:
+    """Adverts may come."""
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """The roster stands; the registry has not signed it."""
+
+    roster: Roster
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """The graph stands; parcels may come."""
+
+    roster: Roster
+    context: bytes
+    threshold: int
+    near: dict[int, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Masking:
+    """Parcels are delivered; masked vectors may come."""
+
+    graph: Sharing
+    sharers: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The survivor set stands; signatures, then shares may come."""
+
+    graph: Sharing
+    sharers: frozenset[int]
+    survivors: Survivors
+    masked: ring.Vector
+
+
+@dataclass(frozen=True)
+class Total:
+    """The round's result: the sum mod 2^b, of whom it is, and whose shares were wrong."""
+
+    vector: ring.Vector
+    survivors: Survivors
+    blamed: tuple[int, ...]
+
+
+State = Gathering | Frozen | Sharing | Masking | Opening | Total
+
+
+class Aggregator:
+    """One round at the coordinator."""
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self.state: State = Gathering()
+
+    def freeze(self, adverts: Iterable[bytes], refused: Iterable[bytes] = ()) -> Roster:
+        """Return the roster of these adverts without the refused round keys. It may be frozen again
+        until the registry has signed it."""
+        if not isinstance(self.state, Gathering | Frozen):
+            raise MisuseError("the roster is countersigned; nobody joins or leaves it")
+        decoded = (wire.decode(Advert, advert) for advert in adverts)
+        left_out = set(refused)
+        kept = [advert for advert in decoded if advert.round_key not in left_out]
+        roster = Roster.of(self._terms.manifest.round_id, self._terms.digest, kept)
+        if len(roster.adverts) < self._terms.manifest.least_cohort:
+            least = self._terms.manifest.least_cohort
+            raise AbortError(f"{len(roster.adverts)} devices came; the round needs at least {least}")
+        self.state = Frozen(roster)
+        return roster
+
+    def countersigned(self, signature: bytes) -> Directory:
+        """Take the registry's signature; return the directory from which nodes show devices their part."""
+        roster = expect(self.state, Frozen).roster
+        head = roster.head()
+        beacon = head.beacon(signature, self._terms.registry)
+        degree, threshold = self._terms.graph(head.size)
+        near = {i: neighbours(beacon, head.size, degree, i) for i in range(head.size)}
+        self.state = Sharing(roster, self._terms.context(head, beacon), threshold, near)
+        return Directory(roster, signature, degree)
+
+    def deliver(self, bundles: Iterable[bytes]) -> dict[int, bytes]:
+        """Sort the senders' parcels; return each sharer's inbox."""
+        graph = expect(self.state, Sharing)
+        sent = {bundle.device: bundle for bundle in (wire.decode(messages.Parcels, b) for b in bundles)}
+        inboxes: dict[int, list[messages.Parcel]] = {device: [] for device in sorted(sent)}
+        for sender in sorted(sent):
+            for parcel in sent[sender].parcels:
+                if parcel.peer in inboxes:
+                    inboxes[parcel.peer].append(messages.Parcel(sender, parcel.sealed))
+        self.state = Masking(graph, frozenset(sent))
+        self._enough(len(sent), graph, "shared their secrets")
+        return {i: wire.encode(messages.Parcels(i, tuple(parcels))) for i, parcels in inboxes.items()}
+
+    def survive(self, partials: Iterable[bytes]) -> bytes:
+        """Add the nodes' sums up; return the survivor set that everyone is to sign."""
+        before = expect(self.state, Masking)
+        manifest, size = self._terms.manifest, len(before.graph.roster.adverts)
+        total = Sum(size, manifest.length, manifest.bits)
+        for partial in partials:
+            total.merge(partial)
+        if strangers := total.devices - before.sharers:
+            raise PeerError(f"device {min(strangers)} sent a vector without having shared")
+        self._enough(len(total.devices), before.graph, "sent a masked vector")
+        survivors = Survivors.of(size, total.devices)
+        self.state = Opening(before.graph, before.sharers, survivors, total.total)
+        return wire.encode(survivors)
+
+    def gather(self, agreements: Iterable[bytes]) -> dict[int, bytes]:
+        """Hand each survivor its neighbours' signatures."""
+        before = expect(self.state, Opening)
+        signed = {a.device: a for a in (wire.decode(messages.Agreement, a) for a in agreements)}
+        return {
+            device: wire.encode(
+                messages.Agreements(tuple(signed[i] for i in before.graph.near[device] if i in signed))
+            )
+            for device in sorted(before.survivors.devices)
+            if device in signed
+        }
+
+    def total(self, openings: Iterable[bytes]) -> Total:
+        """Recover the masks that are left in the sum, take them away, return the sum."""
+        before = expect(self.state, Opening)
+        opened = _by_owner(wire.decode(messages.Openings, message) for message in openings)
+        dropped = before.sharers - before.survivors.devices
+        blamed: set[int] = set()
+        vector = before.masked.copy()
+        for device in sorted(before.survivors.devices):
+            seed, wrong = self._recover(before, device, opened[device], self._opens_seed(before, device))
+            masks.add_streams(vector, (), [masks.derive(seed, terms.seed_info(before.graph.context))])
+            blamed |= wrong
+        for device in sorted(dropped):
+            key, wrong = self._recover(before, device, opened[device], self._opens_key(before, device))
+            masks.add_streams(vector, *self._pairs(before, device, key))
+            blamed |= wrong
+        vector = ring.reduce(vector, self._terms.manifest.bits)
+        self.state = Total(vector, before.survivors, tuple(sorted(blamed)))
+        return self.state
+
+    def _enough(self, count: int, graph: Sharing, what: str) -> None:
+        needed = self._terms.manifest.least_survivors(len(graph.roster.adverts))
+        if count < needed:
+            raise AbortError(f"{count} devices {what}; {needed} are needed, so nothing is released")
+
+    def _recover(
+        self, before: Opening, owner: int, shares: dict[int, bytes], good: Callable[[bytes], bool]
+    ) -> tuple[bytes, set[int]]:
+        """Return the owner's secret, and the holders whose shares were wrong."""
+        near = before.graph.near[owner]
+        numbered = {near.index(holder) + 1: share for holder, share in shares.items() if holder in near}
+        recovered = recover(numbered, before.graph.threshold, good)
+        return recovered.secret, {near[number - 1] for number in recovered.wrong}
+
+    def _opens_seed(self, before: Opening, device: int) -> Callable[[bytes], bool]:
+        digest = before.graph.roster.adverts[device].seed_digest
+        return lambda secret: terms.seed_digest(secret) == digest
+
+    def _opens_key(self, before: Opening, device: int) -> Callable[[bytes], bool]:
+        public = before.graph.roster.adverts[device].mask_key
+        return lambda secret: masks.public_key(secret) == public
+
+    def _pairs(self, before: Opening, dropped: int, key: bytes) -> tuple[list[bytes], list[bytes]]:
+        """Return the dropped device's masks with its surviving neighbours: to add back, to take away."""
+        plus: list[bytes] = []
+        minus: list[bytes] = []
+        for peer in before.graph.near[dropped]:
+            if peer in before.survivors:
+                info = terms.mask_info(before.graph.context, dropped, peer)
+                mask = masks.pair_key(key, before.graph.roster.adverts[peer].mask_key, info)
+                (minus if peer < dropped else plus).append(mask)
+        return plus, minus
+
+
+def _by_owner(messages_: Iterable[messages.Openings]) -> defaultdict[int, dict[int, bytes]]:
+    """Return, for each owner, the shares by who held them."""
+    shares: defaultdict[int, dict[int, bytes]] = defaultdict(dict)
+    for message in messages_:
+        for opening in message.openings:
+            shares[opening.owner][message.device] = opening.share
+    return shares

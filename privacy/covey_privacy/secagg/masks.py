@@ -1,0 +1,77 @@
+"""Keys and masks: X25519 (RFC 7748), HKDF-SHA256 (RFC 5869), AES-256-CTR as the stream, AES-256-GCM to seal.
+
+Every derived key is bound to the round's context: a device that was shown another roster, manifest or model
+derives other masks, and they do not cancel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from covey_privacy.errors import PeerError
+from covey_privacy.secagg.ring import Vector
+
+_NONCE = bytes(12)
+_COUNTER = bytes(16)
+TAG_LENGTH = 16
+
+
+def public_key(secret: bytes) -> bytes:
+    """Return the X25519 public key of a 32-byte secret."""
+    key = X25519PrivateKey.from_private_bytes(secret).public_key()
+    return key.public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+def pair_key(secret: bytes, peer: bytes, info: bytes) -> bytes:
+    """Return the 32-byte key that `secret` and the holder of `peer` share for `info`.
+
+    Raises PeerError for a peer key of low order.
+    """
+    try:
+        shared = X25519PrivateKey.from_private_bytes(secret).exchange(X25519PublicKey.from_public_bytes(peer))
+    except ValueError:
+        raise PeerError("a peer's public key is of low order; no secret can be shared with it") from None
+    return derive(shared, info)
+
+
+def derive(secret: bytes, info: bytes) -> bytes:
+    """Return 32 bytes of HKDF-SHA256."""
+    return HKDF(hashes.SHA256(), 32, salt=None, info=info).derive(secret)
+
+
+def stream(key: bytes, length: int) -> Vector:
+    """Return `length` words of AES-256-CTR under `key`, which is used for this once."""
+    out = np.empty(length, "<u4")
+    encryptor = Cipher(algorithms.AES(key), modes.CTR(_COUNTER)).encryptor()
+    encryptor.update_into(bytes(4 * length), out.view(np.uint8).data)
+    return out.astype(np.uint32, copy=False)
+
+
+def add_streams(total: Vector, plus: Iterable[bytes], minus: Iterable[bytes] = ()) -> None:
+    """Add the streams of the keys in `plus` to `total` and take away those in `minus`, in place."""
+    for key in plus:
+        total += stream(key, len(total))
+    for key in minus:
+        total -= stream(key, len(total))
+
+
+def seal(key: bytes, plaintext: bytes, associated: bytes) -> bytes:
+    """Return `plaintext` sealed with AES-256-GCM under `key`, which is used for this once."""
+    return AESGCM(key).encrypt(_NONCE, plaintext, associated)
+
+
+def unseal(key: bytes, ciphertext: bytes, associated: bytes) -> bytes:
+    """Return what was sealed. Raises PeerError when it was altered or meant for another."""
+    try:
+        return AESGCM(key).decrypt(_NONCE, ciphertext, associated)
+    except InvalidTag:
+        raise PeerError("a sealed share was altered on its way, or is not for this device") from None

@@ -1,0 +1,83 @@
+"""A node's side of a round: it shows each device its part of the roster and adds masked vectors up."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from covey_privacy import wire
+from covey_privacy.errors import PeerError
+from covey_privacy.secagg import graph, messages, ring
+from covey_privacy.secagg.roster import Roster
+
+
+class Directory:
+    """A countersigned roster, from which each device's view is cut."""
+
+    def __init__(self, roster: Roster, countersignature: bytes, degree: int) -> None:
+        self._roster, self._countersignature, self._degree = roster, countersignature, degree
+        self._beacon = hashlib.sha256(countersignature).digest()
+        self._tree = roster.tree()
+        self._indices = {advert.round_key: index for index, advert in enumerate(roster.adverts)}
+
+    def index(self, round_key: bytes) -> int | None:
+        """Return the place of a round key in the roster, None where it is not in it."""
+        return self._indices.get(round_key)
+
+    def view(self, index: int) -> bytes:
+        """Return the `RosterView` of device `index`."""
+        size = len(self._roster.adverts)
+        near = graph.neighbours(self._beacon, size, self._degree, index)
+        return wire.encode(
+            messages.RosterView(
+                size,
+                self._tree.root(),
+                self._countersignature,
+                index,
+                self._tree.inclusion(index),
+                tuple(self._neighbour(i) for i in near),
+            )
+        )
+
+    def _neighbour(self, index: int) -> messages.Neighbour:
+        return messages.Neighbour(index, self._roster.adverts[index], self._tree.inclusion(index))
+
+
+class Sum:
+    """Masked vectors added up as they arrive, with the set of devices whose they are.
+
+    Adding is associative: sums of sums give the same as one sum.
+    """
+
+    def __init__(self, size: int, length: int, bits: int) -> None:
+        self._size, self._length, self._bits = size, length, bits
+        self.devices: set[int] = set()
+        self.total = np.zeros(length, np.uint32)
+
+    def add(self, masked: bytes) -> None:
+        """Add one device's `MaskedVector`. A device counts once."""
+        message = wire.decode(messages.MaskedVector, masked)
+        self._add({message.device}, message.vector)
+
+    def merge(self, partial: bytes) -> None:
+        """Add another node's `PartialSum`."""
+        message = wire.decode(messages.PartialSum, partial)
+        survivors = messages.Survivors(self._size, message.devices)
+        if not survivors.fits:
+            raise PeerError(f"a partial sum names devices outside the roster of {self._size}")
+        self._add(survivors.devices, message.vector)
+
+    def message(self) -> bytes:
+        """Return the `PartialSum` so far."""
+        bitmap = messages.Survivors.of(self._size, self.devices).bitmap
+        return wire.encode(messages.PartialSum(bitmap, ring.pack(self.total, self._bits)))
+
+    def _add(self, devices: set[int], packed: bytes) -> None:
+        vector = ring.unpack(packed, self._length, self._bits)
+        if twice := devices & self.devices:
+            raise PeerError(f"device {min(twice)} is in two sums; a vector counts once")
+        if devices and max(devices) >= self._size:
+            raise PeerError(f"a masked vector names device {max(devices)}; the roster has {self._size}")
+        self.devices |= devices
+        self.total += vector

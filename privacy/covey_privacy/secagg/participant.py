@@ -1,0 +1,281 @@
+"""The device's side of a round: bytes in, bytes out.
+
+    advertise -> share -> mask -> agree -> open
+
+Each step checks everything that the protocol lets a device check, moves to the next state and returns what
+to send. A step out of order is a MisuseError; a rule that the server or a peer broke is a ServerError or a
+PeerError, and the device says nothing. A state is plain data: `dump` and `resume` let a phone's operating
+system stop the app between any two phases.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from covey_privacy import wire
+from covey_privacy.errors import PeerError, ServerError
+from covey_privacy.merkle import verify_inclusion
+from covey_privacy.secagg import masks, messages, ring, shamir, terms
+from covey_privacy.secagg.graph import neighbours
+from covey_privacy.secagg.messages import MOST_NEIGHBOURS, Survivors
+from covey_privacy.secagg.roster import Advert, sign_advert
+from covey_privacy.secagg.shamir import SECRET_LENGTH, SHARE_LENGTH
+from covey_privacy.secagg.states import expect
+from covey_privacy.secagg.terms import Terms
+from covey_privacy.signatures import SigningKey, Verify, to_sign, verify
+from covey_privacy.tickets import RoundKey
+
+Random = Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """A device's secrets of one round: round key, two X25519 keys, self-mask seed."""
+
+    round: wire.Bytes32
+    mask: wire.Bytes32
+    seal: wire.Bytes32
+    seed: wire.Bytes32
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """What a device keeps of a checked neighbour."""
+
+    index: wire.U32
+    round_key: wire.Bytes32
+    mask_key: wire.Bytes32
+    seal_key: wire.Bytes32
+
+
+Peers = Annotated[tuple[Peer, ...], wire.Size(1, MOST_NEIGHBOURS)]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a device stands in a countersigned roster, and among whom."""
+
+    index: wire.U32
+    size: wire.U32
+    threshold: wire.U32
+    context: wire.Bytes32
+    peers: Peers
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A neighbour's two shares, of its seed and of its mask key."""
+
+    owner: wire.U32
+    seed: Annotated[bytes, wire.Size(SHARE_LENGTH)]
+    key: Annotated[bytes, wire.Size(SHARE_LENGTH)]
+
+
+Shares = Annotated[tuple[Held, ...], wire.Size(0, MOST_NEIGHBOURS)]
+
+
+@dataclass(frozen=True, slots=True)
+class Advertised:
+    """The advert is out."""
+
+    secrets: Secrets
+    advert: Advert
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """The shares are out."""
+
+    secrets: Secrets
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """The masked vector is out."""
+
+    secrets: Secrets
+    place: Place
+    held: Shares
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """The survivor set is signed. Own secrets are gone."""
+
+    place: Place
+    held: Shares
+    survivors: Survivors
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The one share for each neighbour is out; nothing is left to give."""
+
+
+State = Advertised | Shared | Masked | Agreed | Opened
+_STATES: dict[str, type[State]] = {cls.__name__: cls for cls in (Advertised, Shared, Masked, Agreed, Opened)}
+
+
+class Participant:
+    """One device in one round.
+
+    `verify(key, message, signature)` checks signatures; `random(n)` gives n bytes fit for keys.
+    """
+
+    def __init__(
+        self, terms: Terms, round_key: RoundKey, *, verify: Verify = verify, random: Random = os.urandom
+    ) -> None:
+        mask, seal, seed = (random(SECRET_LENGTH) for _ in range(3))
+        secrets = Secrets(round_key.secret, mask, seal, seed)
+        self._terms, self._verify, self._random = terms, verify, random
+        self.state: State = Advertised(secrets, _advert(terms, round_key, secrets))
+
+    @classmethod
+    def resume(
+        cls, terms: Terms, dumped: bytes, *, verify: Verify = verify, random: Random = os.urandom
+    ) -> Participant:
+        """Return the participant that `dump` put away."""
+        name, _, state = dumped.partition(b"\0")
+        participant = cls.__new__(cls)
+        participant._terms, participant._verify, participant._random = terms, verify, random
+        participant.state = wire.decode(_STATES[name.decode()], state)
+        return participant
+
+    def dump(self) -> bytes:
+        """Return the state as bytes; they hold secrets."""
+        return type(self.state).__name__.encode() + b"\0" + wire.encode(self.state)
+
+    def advertise(self) -> bytes:
+        """Return the advert."""
+        return wire.encode(expect(self.state, Advertised).advert)
+
+    def share(self, view: bytes) -> bytes:
+        """Check the roster and every neighbour; return a sealed pair of shares for each of them."""
+        before = expect(self.state, Advertised)
+        place = self._place(wire.decode(messages.RosterView, view), before.advert)
+        secret = before.secrets.seed + before.secrets.mask
+        shares = shamir.split(secret, place.threshold, len(place.peers), self._random)
+        parcels = tuple(
+            messages.Parcel(peer.index, self._seal(before.secrets, place, peer, share))
+            for peer, share in zip(place.peers, shares, strict=True)
+        )
+        self.state = Shared(before.secrets, place)
+        return wire.encode(messages.Parcels(place.index, parcels))
+
+    def mask(self, inbox: bytes, vector: ring.Vector) -> bytes:
+        """Take the neighbours' shares; return `vector` (uint32, the manifest's entries) masked and packed."""
+        before = expect(self.state, Shared)
+        secrets, place = before.secrets, before.place
+        held = self._unseal_all(secrets, place, wire.decode(messages.Parcels, inbox))
+        senders = {share.owner for share in held}
+        total = vector.astype(np.uint32)
+        own = masks.derive(secrets.seed, terms.seed_info(place.context))
+        peers = [peer for peer in place.peers if peer.index in senders]
+        above = [self._mask(secrets, place, peer) for peer in peers if peer.index > place.index]
+        below = [self._mask(secrets, place, peer) for peer in peers if peer.index < place.index]
+        masks.add_streams(total, [own, *above], below)
+        self.state = Masked(secrets, place, held)
+        packed = ring.pack(total, self._terms.manifest.bits)
+        return wire.encode(messages.MaskedVector(place.index, packed))
+
+    def agree(self, survivors: bytes) -> bytes:
+        """Check the survivor set; return a signature over it."""
+        before = expect(self.state, Masked)
+        told = wire.decode(Survivors, survivors)
+        self._check_survivors(told, before.place, before.held)
+        message = to_sign(messages.SURVIVORS, told.to_sign(before.place.context))
+        self.state = Agreed(before.place, before.held, told)
+        signature = SigningKey(before.secrets.round).sign(message)
+        return wire.encode(messages.Agreement(before.place.index, signature))
+
+    def open(self, agreements: bytes) -> bytes:
+        """Check that enough neighbours signed the same set; return one share for each who shared."""
+        before = expect(self.state, Agreed)
+        self._check_agreements(wire.decode(messages.Agreements, agreements), before)
+        openings = tuple(
+            messages.Opening(held.owner, held.seed if held.owner in before.survivors else held.key)
+            for held in before.held
+        )
+        self.state = Opened()
+        return wire.encode(messages.Openings(before.place.index, openings))
+
+    def _place(self, view: messages.RosterView, own: Advert) -> Place:
+        head = self._terms.head(view.size, view.root)
+        beacon = head.beacon(view.countersignature, self._terms.registry, self._verify)
+        degree, threshold = self._terms.graph(view.size)
+        verify_inclusion(own.leaf, view.index, view.size, view.inclusion, view.root)
+        expected = neighbours(beacon, view.size, degree, view.index)
+        if tuple(neighbour.index for neighbour in view.neighbours) != expected:
+            raise ServerError("the neighbours shown are not those that the beacon draws")
+        peers = tuple(self._peer(neighbour, view) for neighbour in view.neighbours)
+        return Place(view.index, view.size, threshold, self._terms.context(head, beacon), peers)
+
+    def _peer(self, neighbour: messages.Neighbour, view: messages.RosterView) -> Peer:
+        advert = neighbour.advert
+        advert.check(self._terms.digest, self._terms.issuer, self._verify)
+        verify_inclusion(advert.leaf, neighbour.index, view.size, neighbour.inclusion, view.root)
+        return Peer(neighbour.index, advert.round_key, advert.mask_key, advert.seal_key)
+
+    def _seal(self, secrets: Secrets, place: Place, peer: Peer, share: bytes) -> bytes:
+        info = terms.seal_info(place.context, place.index, peer.index)
+        return masks.seal(masks.pair_key(secrets.seal, peer.seal_key, info), share, info)
+
+    def _unseal_all(self, secrets: Secrets, place: Place, inbox: messages.Parcels) -> tuple[Held, ...]:
+        peers = {peer.index: peer for peer in place.peers}
+        senders = [parcel.peer for parcel in inbox.parcels]
+        if inbox.device != place.index or len({*senders} & {*peers}) < len(senders):
+            raise ServerError("the inbox is not this device's: it names strangers, or one neighbour twice")
+        if len(senders) < place.threshold:
+            raise ServerError(f"{len(senders)} neighbours shared; {place.threshold} are needed")
+        return tuple(self._unseal(secrets, place, peers[p.peer], p.sealed) for p in inbox.parcels)
+
+    def _unseal(self, secrets: Secrets, place: Place, peer: Peer, sealed: bytes) -> Held:
+        info = terms.seal_info(place.context, peer.index, place.index)
+        share = masks.unseal(masks.pair_key(secrets.seal, peer.seal_key, info), sealed, info)
+        return Held(peer.index, share[:SHARE_LENGTH], share[SHARE_LENGTH:])
+
+    def _mask(self, secrets: Secrets, place: Place, peer: Peer) -> bytes:
+        info = terms.mask_info(place.context, place.index, peer.index)
+        return masks.pair_key(secrets.mask, peer.mask_key, info)
+
+    def _check_survivors(self, survivors: Survivors, place: Place, held: tuple[Held, ...]) -> None:
+        needed = self._terms.manifest.least_survivors(place.size)
+        near = sum(share.owner in survivors for share in held)
+        if survivors.size != place.size or not survivors.fits:
+            raise ServerError(f"the survivor set is not one of this roster of {place.size}")
+        if place.index not in survivors:
+            raise ServerError("this device is not among the survivors; it has nothing to answer")
+        if survivors.count < needed:
+            raise ServerError(f"{survivors.count} devices survived; the noise is sized for at least {needed}")
+        if near < place.threshold:
+            raise ServerError(f"{near} of this device's neighbours survived; {place.threshold} are needed")
+
+    def _check_agreements(self, told: messages.Agreements, before: Agreed) -> None:
+        message = to_sign(messages.SURVIVORS, before.survivors.to_sign(before.place.context))
+        keys = {peer.index: peer.round_key for peer in before.place.peers if peer.index in before.survivors}
+        signers = {
+            agreement.device
+            for agreement in told.agreements
+            if agreement.device in keys and self._verify(keys[agreement.device], message, agreement.signature)
+        }
+        if len(signers) < before.place.threshold:
+            raise PeerError(
+                f"{len(signers)} neighbours signed this survivor set; {before.place.threshold} are needed"
+            )
+
+
+def _advert(terms_: Terms, round_key: RoundKey, secrets: Secrets) -> Advert:
+    return sign_advert(
+        SigningKey(round_key.secret),
+        round_key.ticket,
+        terms_.digest,
+        masks.public_key(secrets.mask),
+        masks.public_key(secrets.seal),
+        terms.seed_digest(secrets.seed),
+    )
