@@ -11,7 +11,7 @@ import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import accumulate
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -43,7 +43,8 @@ class Query(ABC):
     """A question that each device answers with one vector: a one-hot histogram for each fact it asks for.
 
     `purposes` is everything a device's owner must allow, `purpose` the one its budget is booked under;
-    `english` and `chinese` say to that owner what their phone adds.
+    `english` and `chinese` say to that owner what their phone adds. `builds_on` names the query
+    whose release decides the facts.
     """
 
     purpose: ClassVar[str] = "analytics"
@@ -52,6 +53,7 @@ class Query(ABC):
     purposes: frozenset[str]
     english: str
     chinese: str
+    builds_on: str = field(default="", kw_only=True)
 
     @property
     @abstractmethod
@@ -89,6 +91,7 @@ class Query(ABC):
             "id": self.id,
             "purpose": self.purpose,
             "purposes": sorted(self.purposes),
+            "builds_on": self.builds_on,
             "length": self.length,
             "norm": self.norm,
             "text": {"en": self.english, "zh": self.chinese},
@@ -153,6 +156,7 @@ _PURPOSES = frozenset({"analytics", "personalize"})
 
 _Q1 = Counts(
     id="q1",
+    builds_on="q20",
     purposes=_PURPOSES,
     english=(
         "Which of eight customer groups you are in, by how recently, how often and for how much you buy. "

@@ -1,0 +1,1 @@
+"""The Flower coordinator and its nodes, and the stores for budget and rounds."""

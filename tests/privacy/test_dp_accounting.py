@@ -37,6 +37,11 @@ def test_the_closed_form_bounds_the_true_divergence(order, shift, variance):
     assert renyi(order, shift, variance) <= bound
 
 
+@pytest.mark.parametrize(("variance", "bound"), [(4.0, 1.5 + 38 / 64), (0.5, 12 + 9)])
+def test_the_closed_form_is_the_papers(variance, bound):
+    assert SkellamMechanism(2, 3, variance).rdp(np.array([3.0])) == pytest.approx(bound)
+
+
 def test_the_closed_form_is_close_when_the_noise_is_wide():
     bound = SkellamMechanism(3, 3, 400.0).rdp(np.array([4.0]))[0]
     assert renyi(4, 3, 400.0) == pytest.approx(bound, rel=0.02)

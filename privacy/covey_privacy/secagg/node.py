@@ -16,7 +16,7 @@ class Directory:
     """A countersigned roster, from which each device's view is cut."""
 
     def __init__(self, roster: Roster, countersignature: bytes, degree: int) -> None:
-        self._roster, self._countersignature, self._degree = roster, countersignature, degree
+        self._roster, self._countersignature, self.degree = roster, countersignature, degree
         self._beacon = hashlib.sha256(countersignature).digest()
         self._tree = roster.tree()
         self._indices = {advert.round_key: index for index, advert in enumerate(roster.adverts)}
@@ -28,7 +28,7 @@ class Directory:
     def view(self, index: int) -> bytes:
         """Return the `RosterView` of device `index`."""
         size = len(self._roster.adverts)
-        near = graph.neighbours(self._beacon, size, self._degree, index)
+        near = graph.neighbours(self._beacon, size, self.degree, index)
         return wire.encode(
             messages.RosterView(
                 size,

@@ -1,0 +1,95 @@
+"""The Flower coordinator: a `ServerApp` that asks the configured queries, one private round each."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from flwr.app import Context
+from flwr.serverapp import Grid, ServerApp
+
+from covey_privacy.signatures import SigningKey
+from covey_server import config as configuration
+from covey_server import fleet, flower
+from covey_server.analytics import Analyst
+from covey_server.config import Config
+from covey_server.errors import ConfigError
+from covey_server.registry import Registry
+from covey_server.store import Store
+
+log = logging.getLogger("covey.coordinator")
+
+app = ServerApp()
+
+OPERATOR_KEY = "operator.key"
+STORE = "coordinator.db"
+
+
+@app.main()
+def main(grid: Grid, context: Context) -> None:
+    """Ask every configured query, in order."""
+    config = configuration.read(context.run_config, context.run_id)
+    config.state.mkdir(parents=True, exist_ok=True)
+    with _locked(config.state), _world(config, context) as (url, registry_key):
+        operator = operator_key(config.state)
+        store = Store(config.state / STORE)
+        for round_id in store.burn_open_rounds():
+            log.warning("round %s was cut short; it is burnt", round_id)
+        with httpx.Client(base_url=url, timeout=config.phase_timeout) as client:
+            analyst = Analyst(config, Registry(client, operator), store, operator, registry_key)
+            for question in config.questions:
+                analyst.ask(question, _asking(grid, config))
+        store.close()
+
+
+def operator_key(state: Path) -> SigningKey:
+    """Return the operator's key, made at the first run and readable by its owner alone."""
+    path = state / OPERATOR_KEY
+    if not path.exists():
+        state.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(os.urandom(32))
+    secret = path.read_bytes()
+    if len(secret) != 32:
+        raise ConfigError(f"{path} is to hold the operator's key, 32 bytes; it holds {len(secret)}")
+    return SigningKey(secret)
+
+
+def _asking(grid: Grid, config: Config) -> fleet.Ask:
+    """Return what carries a phase to the nodes; a node that fails counts as its devices' silence."""
+
+    def ask(phase: str, bodies: Mapping[int, bytes] | bytes, group: str) -> dict[int, bytes]:
+        if isinstance(bodies, bytes):
+            bodies = dict.fromkeys(grid.get_node_ids(), bodies)
+        answers, failures = flower.exchange(grid, bodies, phase, group, config.phase_timeout)
+        for node, why in failures.items():
+            log.warning("node %s gave no answer in phase %s of %s: %s", node, phase, group, why)
+        return answers
+
+    return ask
+
+
+@contextmanager
+def _locked(state: Path) -> Iterator[None]:
+    """Hold the state folder: of two runs at once, Flower would allow both."""
+    with (state / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"another coordinator runs in {state}: wait, or take another folder") from None
+        yield
+
+
+@contextmanager
+def _world(config: Config, context: Context) -> Iterator[tuple[str, bytes]]:
+    """Yield the registry's address and public key: the configured one, or one that `world` opens."""
+    if config.registry_url:
+        yield config.registry_url, bytes.fromhex(config.registry_key)
+    else:
+        with fleet.load(config.world)(context, operator_key(config.state).public) as world:
+            yield world

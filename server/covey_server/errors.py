@@ -1,0 +1,17 @@
+"""Errors of the coordinator and its nodes."""
+
+
+class CoordinatorError(Exception):
+    """Root of every error that `covey_server` raises."""
+
+
+class ConfigError(CoordinatorError, ValueError):
+    """The operator's configuration cannot be used."""
+
+
+class RegistryError(CoordinatorError):
+    """The registry cannot be reached, or refused what the coordinator asked."""
+
+
+class NodesError(CoordinatorError):
+    """Nodes failed or fell silent, so that the phase has no answer."""

@@ -1,0 +1,108 @@
+"""One round from the coordinator's seat: five phases over an exchange, whatever carries it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from covey_privacy import wire
+from covey_privacy.errors import AbortError
+from covey_privacy.secagg import Advert, Aggregator, Directory, Roster, Terms, Total
+from covey_server import fleet
+from covey_server.registry import Registry
+
+
+@dataclass
+class Tally:
+    """What a round counts on its way, for its evidence."""
+
+    roster: Roster | None = None
+    survivors: int = 0
+    bad: int = 0
+    spent: int = 0
+    blamed: tuple[int, ...] = ()
+
+    @property
+    def cohort(self) -> int:
+        """How many devices the countersigned roster has."""
+        return len(self.roster.adverts) if self.roster else 0
+
+
+def run_round(
+    terms: Terms,
+    invitation: fleet.Invitation,
+    ask: fleet.Ask,
+    registry: Registry,
+    charge: Callable[[], None],
+    tally: Tally,
+) -> Total:
+    """Play all phases and return the sum.
+
+    `charge` is called once the survivors have agreed, before anyone is asked for a share that opens the sum.
+    Raises AbortError when too few devices are left.
+    """
+    aggregator, round_id = Aggregator(terms), terms.manifest.round_id
+
+    def devices(phase: str, bodies: Mapping[int, bytes] | bytes) -> dict[int, tuple[bytes, ...]]:
+        answers = ask(phase, bodies, round_id)
+        return {node: wire.decode(fleet.Replies, answer).messages for node, answer in answers.items()}
+
+    adverts = devices(fleet.ADVERTISE, wire.encode(invitation))
+    roster, signature = _admit(aggregator, _all(adverts), registry, tally)
+    directory = aggregator.countersigned(signature)
+    tally.roster, homes = roster, _homes(adverts, directory)
+    admission = fleet.Admission(round_id, wire.encode(roster), signature, directory.degree)
+    parcels = devices(fleet.SHARE, wire.encode(admission))
+    inboxes = aggregator.deliver(_all(parcels))
+    partials = ask(fleet.MASK, _letters(round_id, inboxes, homes), round_id)
+    survivors = aggregator.survive(partials.values())
+    agreements = devices(fleet.AGREE, wire.encode(fleet.Broadcast(round_id, survivors)))
+    signed = aggregator.gather(_all(agreements))
+    charge()
+    openings = devices(fleet.OPEN, _letters(round_id, signed, homes))
+    total = aggregator.total(_all(openings))
+    tally.survivors, tally.blamed = total.survivors.count, total.blamed
+    return total
+
+
+def _admit(
+    aggregator: Aggregator, adverts: list[bytes], registry: Registry, tally: Tally
+) -> tuple[Roster, bytes]:
+    """Return the roster that the registry countersigned, without the adverts that it refused."""
+    refused: set[bytes] = set()
+    while True:
+        roster = aggregator.freeze(adverts, refused)
+        answer = registry.countersign(roster)
+        if answer.signature:
+            return roster, answer.signature
+        newly = {*answer.bad, *answer.spent} - refused
+        if not newly:
+            raise AbortError("the registry neither countersigned the roster nor said whom it refuses")
+        refused |= newly
+        tally.bad += len(answer.bad)
+        tally.spent += len(answer.spent)
+
+
+def _all(messages: Mapping[int, tuple[bytes, ...]]) -> list[bytes]:
+    return [message for some in messages.values() for message in some]
+
+
+def _homes(adverts: Mapping[int, tuple[bytes, ...]], directory: Directory) -> dict[int, list[int]]:
+    """Return which devices of the roster stand behind which node."""
+    homes = {}
+    for node, some in adverts.items():
+        found = (directory.index(wire.decode(Advert, advert).round_key) for advert in some)
+        homes[node] = [index for index in found if index is not None]
+    return homes
+
+
+def _letters(
+    round_id: str, bodies: Mapping[int, bytes], nodes: Mapping[int, Iterable[int]]
+) -> dict[int, bytes]:
+    """Return each node's letters."""
+    return {
+        node: wire.encode(
+            fleet.Letters(round_id, tuple(fleet.Letter(i, bodies[i]) for i in devices if i in bodies))
+        )
+        for node, devices in nodes.items()
+    }
