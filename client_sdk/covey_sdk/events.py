@@ -14,7 +14,6 @@ import dataclasses
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from operator import attrgetter
 from typing import Any
 
@@ -95,7 +94,7 @@ class OrderPaid:
         _one_of(self.source, "order_paid.source", SOURCES)
         _one_of(self.channel, "order_paid.channel", CHANNELS)
         _flag(self.eco_packaging, "order_paid.eco_packaging")
-        if any([type(line) is not Line for line in self.lines]):
+        if not all(type(line) is Line for line in self.lines):
             raise _wrong("order_paid.lines", "Line values", self.lines)
         _tuple(self.positions, "order_paid.positions", len(self.lines))
         if sum([line.paid_minor for line in self.lines]) != self.total_minor:
@@ -138,6 +137,8 @@ class Refund:
         _tuple(self.line_ix, "refund.line_ix", MOST_LINES)
         for position in self.line_ix:
             _integer(position, "refund.line_ix", 0, MOST_LINES - 1)
+        if len(set(self.line_ix)) != len(self.line_ix):
+            raise _wrong("refund.line_ix", "each position once", self.line_ix)
         _text(self.reason, "refund.reason")
         _one_of(self.source, "refund.source", SOURCES)
 
@@ -178,7 +179,7 @@ class AppOpen:
 Event = OrderPaid | Refund | AppOpen
 
 TYPES: Mapping[str, type[Event]] = {"order_paid": OrderPaid, "refund": Refund, "app_open": AppOpen}
-_NAMES = {cls: name for name, cls in TYPES.items()}
+_NAMES: Mapping[type, str] = {cls: name for name, cls in TYPES.items()}
 _INTERNAL = frozenset({"positions"})
 
 
@@ -201,7 +202,8 @@ def parse(data: Mapping[str, Any]) -> Event:
         fields["lines"] = tuple([_build(Line, line, "line") for line in lines])
     if isinstance(fields.get("line_ix"), list):
         fields["line_ix"] = tuple(fields["line_ix"])
-    return _build(cls, fields, str(name))
+    event: Event = _build(cls, fields, str(name))
+    return event
 
 
 def unparse(event: Event) -> dict[str, Any]:
@@ -214,9 +216,9 @@ def unparse(event: Event) -> dict[str, Any]:
 
 def encode(event: Event) -> bytes:
     """Return the event as compact CBOR: schema version, type, then the fields in order."""
-    values = list(_values(type(event))(event))
+    values = list(_VALUES[type(event)](event))
     if isinstance(event, OrderPaid):
-        values[1] = list(map(_values(Line), event.lines))
+        values[1] = list(map(_VALUES[Line], event.lines))
     return cbor2.dumps([SCHEMA_VERSION, _NAMES[type(event)], *values])
 
 
@@ -237,7 +239,7 @@ def decode(data: bytes) -> Event:
 
 def _build(cls: type[Any], data: Any, name: str) -> Any:
     """Return `cls(**data)`, or say which field is unknown or missing."""
-    known, required = _fields(cls)
+    known, required = _FIELDS[cls]
     if not isinstance(data, dict):
         raise _wrong(name, "a mapping", data)
     if not (required <= data.keys() <= known):
@@ -256,7 +258,6 @@ def _misfit(name: str, data: dict[str, Any], known: frozenset[str], required: fr
     return EventError(f"{name}.{min(required - data.keys())} is missing")
 
 
-@cache
 def _fields(cls: type[Any]) -> tuple[frozenset[str], frozenset[str]]:
     """Return the names of the fields that an app may give, and of those that it must."""
     fields = [field for field in dataclasses.fields(cls) if field.name not in _INTERNAL]
@@ -264,9 +265,14 @@ def _fields(cls: type[Any]) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(field.name for field in fields), required
 
 
-@cache
 def _values(cls: type[Any]) -> Callable[[Any], tuple[Any, ...]]:
+    """Return the function that reads the fields' values in order."""
     return attrgetter(*(field.name for field in dataclasses.fields(cls)))
+
+
+_CLASSES: tuple[type, ...] = (Line, *TYPES.values())
+_FIELDS = {cls: _fields(cls) for cls in _CLASSES}
+_VALUES = {cls: _values(cls) for cls in _CLASSES}
 
 
 def _hashable(value: Any) -> Any:

@@ -20,6 +20,8 @@ from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from covey_sdk.errors import StoreError
 
@@ -28,6 +30,10 @@ SCHEMA_VERSION = 1
 TAG_LENGTH = 16
 
 _NONCE_LENGTH = 12
+_PASSING = frozenset(
+    {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY}
+    | {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
+)
 _SCHEMA = (
     "CREATE TABLE meta (version INTEGER NOT NULL, key_check BLOB NOT NULL, checksum BLOB NOT NULL)",
     "CREATE TABLE items (name TEXT PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID",
@@ -176,12 +182,13 @@ class Store:
         if not self._rows("SELECT 1 FROM sqlite_master LIMIT 1"):
             self._create(key)
         rows = self._rows("SELECT version, key_check, checksum FROM meta")
-        if len(rows) != 1 or hashlib.sha256(bytes(rows[0][1])).digest() != rows[0][2]:
-            raise self._damaged("its header does not add up")
-        if not hmac.compare_digest(rows[0][1], _subkey(key, "check")):
+        version, check, checksum = rows[0] if len(rows) == 1 else (0, b"", b"")
+        if not isinstance(check, bytes) or hashlib.sha256(check).digest() != checksum:
+            raise self._damaged("its first row does not add up")
+        if not hmac.compare_digest(check, _subkey(key, "check")):
             raise StoreError(f"{self.path.name} was made with another key; open it with that one")
-        if rows[0][0] != SCHEMA_VERSION:
-            raise StoreError(f"{self.path.name} has layout {rows[0][0]}; this SDK reads {SCHEMA_VERSION}")
+        if version != SCHEMA_VERSION:
+            raise StoreError(f"{self.path.name} has layout {version}; this SDK reads {SCHEMA_VERSION}")
 
     def _create(self, key: bytes) -> None:
         check = _subkey(key, "check")
@@ -203,20 +210,20 @@ class Store:
     def _rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
         try:
             return self._db.execute(statement, values).fetchall()
-        except sqlite3.OperationalError as error:
-            raise StoreError(f"{self.path.name} cannot be used now: {error}") from None
         except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING:
+                raise StoreError(f"{self.path.name} cannot be used now: {error}") from None
             raise self._damaged(str(error)) from None
 
-    def _seal(self, value: bytes, *where: str | int | bytes) -> bytes:
+    def _seal(self, value: bytes, table: str, *key: str | int | bytes) -> bytes:
         nonce = self._random(_NONCE_LENGTH)
-        return nonce + self._aead.encrypt(nonce, value, _place(where))
+        return nonce + self._aead.encrypt(nonce, value, _place(table, *key))
 
-    def _unseal(self, sealed: bytes, *where: str | int | bytes) -> bytes:
+    def _unseal(self, sealed: bytes, table: str, *key: str | int | bytes) -> bytes:
         try:
-            return self._aead.decrypt(sealed[:_NONCE_LENGTH], sealed[_NONCE_LENGTH:], _place(where))
+            return self._aead.decrypt(sealed[:_NONCE_LENGTH], sealed[_NONCE_LENGTH:], _place(table, *key))
         except (InvalidTag, ValueError, TypeError):
-            raise self._damaged(f"a row of {where[0]} does not open") from None
+            raise self._damaged(f"a row of {table} does not open") from None
 
     def _damaged(self, why: str) -> StoreError:
         return StoreError(f"{self.path.name} is damaged ({why}); restore a backup or erase it")
@@ -235,11 +242,9 @@ def _files(path: Path) -> list[Path]:
 
 
 def _subkey(key: bytes, use: str) -> bytes:
-    """Return HKDF-SHA256 (RFC 5869) of `key` for one use: extract without salt, one block of expand."""
-    extracted = hmac.digest(bytes(32), key, "sha256")
-    return hmac.digest(extracted, b"covey/store/" + use.encode() + b"\x01", "sha256")
+    return HKDF(SHA256(), KEY_LENGTH, None, b"covey/store/" + use.encode()).derive(key)
 
 
-def _place(where: Sequence[str | int | bytes]) -> bytes:
+def _place(*where: str | int | bytes) -> bytes:
     """Return the associated data that ties a row to its table and key."""
     return b"\0".join(part if isinstance(part, bytes) else str(part).encode() for part in where)

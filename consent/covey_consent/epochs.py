@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+QUEUE_SECONDS = 7 * 86400
+"""How long a phone may have kept a message until it had a network."""
+
+LAST_EPOCH = 2**63 - 1
+"""The last epoch that the database can number."""
+
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
@@ -38,6 +44,19 @@ class Calendar:
         """Return when `epoch` ends, in Unix seconds."""
         return (epoch + 1) * self.epoch_seconds
 
+    @property
+    def latest(self) -> int:
+        """The latest time, in milliseconds, that another clock may show."""
+        return self.milliseconds + 1000 * self.tolerance_seconds
+
     def agrees(self, at: int) -> bool:
         """Say whether `at` (milliseconds) is now, as far as clocks agree."""
         return abs(at - self.milliseconds) <= 1000 * self.tolerance_seconds
+
+    def accepts(self, at: int) -> bool:
+        """Say whether `at` (milliseconds) is now, or up to a queue's time ago."""
+        return self.milliseconds - 1000 * QUEUE_SECONDS <= at <= self.latest
+
+    def says(self, at: int) -> str:
+        """Return `at` (milliseconds) against the registry's clock, for an error's text."""
+        return f"{(at - self.milliseconds) / 1000:+.0f} s from now"

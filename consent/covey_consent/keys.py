@@ -19,11 +19,11 @@ def load_or_create(path: Path) -> SigningKey:
     if not path.exists():
         _create(path)
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise DamageError(f"others can read the key file {path}; run chmod 600 on it, and replace it if they did")
+        raise DamageError(f"others can read the key file {path}; run chmod 600, and replace it if they did")
     try:
         return SigningKey(bytes.fromhex(path.read_text("ascii")))
     except ValueError:
-        raise DamageError(f"{path} does not hold 64 hex digits; restore the registry's key from its backup") from None
+        raise DamageError(f"{path} does not hold 64 hex digits; restore the key from its backup") from None
 
 
 def _create(path: Path) -> None:

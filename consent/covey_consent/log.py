@@ -1,13 +1,14 @@
 """The transparency log: an append-only table of entries, its Merkle tree in memory, its signed checkpoints.
 
-The table is the truth and the tree follows it. A checkpoint is kept in the database before anyone sees it, and
-at the next start the entries are held against the last one: a row changed or removed is found. Who also
+The table is the truth and the tree follows it. A checkpoint is kept in the database before anyone sees it,
+and at the next start the entries are held against the last one: a row changed or removed is found. Who also
 rewrites the checkpoints lacks the key to sign them; who removes them is found by the phones, each of which
 asks for consistency with the checkpoint that it saw last.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -44,7 +45,7 @@ class Log:
         return len(self._tree)
 
     async def open(self) -> None:
-        """Rebuild the tree from the table. Raises DamageError when a checkpoint was signed over another one."""
+        """Rebuild the tree from the table. Raises DamageError when the last checkpoint is over another."""
         async with self._store.session() as session:
             last = await session.scalar(
                 select(PublishedCheckpoint).order_by(PublishedCheckpoint.size.desc()).limit(1)
@@ -65,7 +66,7 @@ class Log:
     async def append(self, session: AsyncSession, kind: bytes, body: bytes) -> int:
         """Add an entry in the caller's `write` transaction and return its index."""
         if len(kind + body) > ENTRY_LIMIT:
-            raise RequestError(f"a log entry has at most {ENTRY_LIMIT} bytes; this one has {len(kind + body)}")
+            raise RequestError(f"a log entry of {len(kind + body)} bytes; at most {ENTRY_LIMIT} are taken")
         last = await session.scalar(select(func.max(LogEntry.index)))
         index = 0 if last is None else last + 1
         session.add(LogEntry(index=index, entry=kind + body))
@@ -80,7 +81,7 @@ class Log:
         """Return the proof that the first `old` leaves begin the first `size`. Raises RequestError."""
         size = len(self) if size is None else size
         if not 0 <= old <= size <= len(self):
-            raise RequestError(f"sizes are to be 0 <= old <= size <= {len(self)}; old={old}, size={size} arrived")
+            raise RequestError(f"old={old}, size={size} arrived; 0 <= old <= size <= {len(self)} is needed")
         return ConsistencyProof(old, size, self._tree.consistency(old, size))
 
     def inclusion(self, leaf: bytes, size: int | None) -> Inclusion:
@@ -94,16 +95,12 @@ class Log:
     async def entries(self, start: int, end: int) -> Entries:
         """Return entries `start` to `end` (exclusive): fewer where they are too many for one answer."""
         if not 0 <= start <= end <= len(self):
-            raise RequestError(f"entries are to be 0 <= start <= end <= {len(self)}; {start}..{end} arrived")
+            raise RequestError(f"entries {start} to {end} were asked for; there are {len(self)}")
         async with self._store.session() as session:
             rows = await _rows(session, start, min(end, start + PAGE_ENTRIES))
-        page, room = [], PAGE_BYTES
-        for row in rows:
-            room -= len(row.entry)
-            if page and room < 0:
-                break
-            page.append(row.entry)
-        return Entries(tuple(page))
+        sizes = itertools.accumulate(len(row.entry) for row in rows)
+        fitting = sum(size <= PAGE_BYTES for size in sizes)
+        return Entries(tuple(row.entry for row in rows[:fitting]))
 
     def _checkpoint(self) -> Checkpoint:
         return Checkpoint(self._origin, len(self), self._tree.root())
@@ -130,11 +127,11 @@ class Log:
         try:
             kept = checkpoint.open_note(note, self._key.public)
         except ServerError as error:
-            raise DamageError(f"the last checkpoint is not this registry's: {error}; check the key file") from None
+            raise DamageError(f"{error}: is the key file the one this database was made with?") from None
         if kept.size > len(self) or self._tree.root(kept.size) != kept.root:
             raise DamageError(
-                f"the log's {len(self)} entries are not the {kept.size} that the last checkpoint was signed over: "
-                "somebody changed the table; restore the database from its backup"
+                f"the log's {len(self)} entries are not the {kept.size} that the last checkpoint was signed "
+                "over: somebody changed the table; restore the database from its backup"
             )
 
 

@@ -31,7 +31,7 @@ FIRST_VERSION = 1
 
 def draft(caps: Caps) -> tuple[Notice, ...]:
     """Return every offered notice under these caps, not yet numbered."""
-    return tuple(_draft(id, caps) for id in OFFERED)
+    return tuple(_draft(name, caps) for name in OFFERED)
 
 
 async def publish(session: AsyncSession, log: Log, drafts: Iterable[Notice]) -> tuple[Notice, ...]:
@@ -47,19 +47,20 @@ def find(notices: Mapping[str, Notice], purpose: str) -> Notice:
     return notices[purpose]
 
 
-def _draft(id: str, caps: Caps) -> Notice:
-    epsilon = caps.per_purpose.get(id, 0.0)
+def _draft(name: str, caps: Caps) -> Notice:
+    epsilon = caps.per_purpose.get(name, 0.0)
     words = {"epsilon": f"{epsilon:g}", "total": f"{caps.total:g}", "delta": f"{caps.delta:g}"}
     texts = tuple(
         NoticeText(language, text["title"], Template(text["text"]).substitute(words).strip())
-        for language, text in _texts(id).items()
+        for language, text in _texts(name).items()
     )
-    basis = purposes.find(id).basis
-    return Notice(id, FIRST_VERSION, basis, epsilon, caps.total, caps.delta, texts)
+    basis = purposes.find(name).basis
+    return Notice(name, FIRST_VERSION, basis, epsilon, caps.total, caps.delta, texts)
 
 
-def _texts(id: str) -> Mapping[str, Mapping[str, str]]:
-    return tomllib.loads(resources.files("covey_consent").joinpath(f"notices/{id}.toml").read_text("utf-8"))
+def _texts(name: str) -> Mapping[str, Mapping[str, str]]:
+    file = resources.files("covey_consent") / "notices" / f"{name}.toml"
+    return tomllib.loads(file.read_text("utf-8"))
 
 
 async def _publish(session: AsyncSession, log: Log, draft: Notice) -> Notice:

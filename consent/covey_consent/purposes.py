@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from types import MappingProxyType
+from typing import Any
 
 from covey_consent.errors import RequestError, UnknownError
 
@@ -42,22 +43,19 @@ class Purpose:
 def load() -> Mapping[str, Purpose]:
     """Return all purposes by id."""
     table = tomllib.loads(resources.files("covey_consent").joinpath("purposes.toml").read_text("utf-8"))
-    return MappingProxyType({id: _purpose(id, row) for id, row in table.items()})
+    return MappingProxyType({name: _purpose(name, row) for name, row in table.items()})
 
 
-def find(id: str) -> Purpose:
-    """Return the purpose `id`. Raises UnknownError or, for one that is never offered, RequestError."""
-    purpose = load().get(id)
+def find(name: str) -> Purpose:
+    """Return the purpose called `name`. Raises UnknownError, or RequestError for one never offered."""
+    purpose = load().get(name)
     if purpose is None:
-        raise UnknownError(f"there is no purpose {id!r}; /v1/purposes lists them")
+        raise UnknownError(f"there is no purpose {name!r}; /v1/purposes lists them")
     if purpose.basis == REFUSED:
-        raise RequestError(f"purpose {id!r} is refused as a policy: nobody can be asked for it")
+        raise RequestError(f"purpose {name!r} is refused as a policy: nobody can be asked for it")
     return purpose
 
 
-def _purpose(id: str, row: Mapping[str, object]) -> Purpose:
-    return Purpose(id=id, **{name: _frozen(value) for name, value in row.items()})
-
-
-def _frozen(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
+def _purpose(name: str, row: Mapping[str, Any]) -> Purpose:
+    lists = {"data": tuple(row["data"]), "gates": tuple(row["gates"])}
+    return Purpose(**{"id": name, **row, **lists})

@@ -7,15 +7,22 @@ a second process fails instead of doing anything twice.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from sqlite3 import Connection
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import event
+from sqlalchemy import Select, event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import InstrumentedAttribute
 
 from covey_consent.models import Base
+
+T = TypeVar("T")
+K = TypeVar("K")
+
+QUERY_KEYS = 500
+"""Keys that one query asks for: below every database's bound on variables."""
 
 
 class Store:
@@ -47,7 +54,18 @@ class Store:
             yield session
 
 
+async def all_in(
+    session: AsyncSession, query: Select[T], column: InstrumentedAttribute[K], keys: Iterable[K]
+) -> list[T]:
+    """Return the query's results where `column` is one of `keys`, however many those are."""
+    keys = list(keys)
+    found: list[T] = []
+    for start in range(0, len(keys), QUERY_KEYS):
+        found += await session.scalars(query.where(column.in_(keys[start : start + QUERY_KEYS])))
+    return found
+
+
 def _prepare_sqlite(connection: Connection, _record: Any) -> None:
-    """Readers beside the writer; a commit is on disk before it is answered: no signature outlives its record."""
+    """Let readers read beside the writer; a commit is on disk before anything is answered."""
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
         connection.execute(f"PRAGMA {pragma}")

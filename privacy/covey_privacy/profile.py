@@ -10,12 +10,17 @@ from covey_privacy.errors import MisuseError
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A named set of floors: the least cohort for each purpose, and for anything else `protocol`."""
+    """A named set of floors: the least cohort for each purpose, and for anything else `protocol`.
+
+    `least_cell` is the fewest people that a released cell may count, `least_gamma` the least share of a
+    roster that a round must assume corrupt.
+    """
 
     name: str
     protocol: int
     cohorts: Mapping[str, int]
     least_cell: int = 50
+    least_gamma: float = 0.05
 
     def least_cohort(self, purpose: str) -> int:
         """Return the smallest roster that a round for `purpose` may have."""

@@ -135,6 +135,7 @@ class Analyst:
             "sigma": plan.manifest.sigma,
             "scale": plan.manifest.scale,
             "honest": plan.manifest.honest,
+            "least_cell": plan.manifest.least_cell,
             "threshold": threshold,
             "evidence_index": index,
             "blamed": list(tally.blamed),

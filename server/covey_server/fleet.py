@@ -61,8 +61,19 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
+class Collection:
+    """MASK: the inbox of each device behind the node, and the shape of the sum that is wanted."""
+
+    round_id: wire.Name
+    size: wire.U32
+    length: wire.U32
+    bits: wire.U32
+    letters: Annotated[tuple[Letter, ...], wire.Size(0, MOST_DEVICES)]
+
+
+@dataclass(frozen=True, slots=True)
 class Letters:
-    """MASK and OPEN: a message to each device behind the node."""
+    """OPEN: a message to each device behind the node."""
 
     round_id: wire.Name
     letters: Annotated[tuple[Letter, ...], wire.Size(0, MOST_DEVICES)]

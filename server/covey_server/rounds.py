@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from covey_privacy import wire
 from covey_privacy.errors import AbortError
+from covey_privacy.manifest import Manifest
 from covey_privacy.secagg import Advert, Aggregator, Directory, Roster, Terms, Total
 from covey_server import fleet
 from covey_server.registry import Registry
@@ -54,12 +55,13 @@ def run_round(
     admission = fleet.Admission(round_id, wire.encode(roster), signature, directory.degree)
     parcels = devices(fleet.SHARE, wire.encode(admission))
     inboxes = aggregator.deliver(_all(parcels))
-    partials = ask(fleet.MASK, _letters(round_id, inboxes, homes), round_id)
+    partials = ask(fleet.MASK, _collections(terms.manifest, len(roster.adverts), inboxes, homes), round_id)
     survivors = aggregator.survive(partials.values())
     agreements = devices(fleet.AGREE, wire.encode(fleet.Broadcast(round_id, survivors)))
     signed = aggregator.gather(_all(agreements))
     charge()
-    openings = devices(fleet.OPEN, _letters(round_id, signed, homes))
+    letters = {node: fleet.Letters(round_id, _letters(signed, some)) for node, some in homes.items()}
+    openings = devices(fleet.OPEN, {node: wire.encode(some) for node, some in letters.items()})
     total = aggregator.total(_all(openings))
     tally.survivors, tally.blamed = total.survivors.count, total.blamed
     return total
@@ -96,13 +98,16 @@ def _homes(adverts: Mapping[int, tuple[bytes, ...]], directory: Directory) -> di
     return homes
 
 
-def _letters(
-    round_id: str, bodies: Mapping[int, bytes], nodes: Mapping[int, Iterable[int]]
+def _collections(
+    manifest: Manifest, size: int, inboxes: Mapping[int, bytes], homes: Mapping[int, list[int]]
 ) -> dict[int, bytes]:
-    """Return each node's letters."""
+    """Return what each node is to collect."""
+    round_id, length, bits = manifest.round_id, manifest.length, manifest.bits
     return {
-        node: wire.encode(
-            fleet.Letters(round_id, tuple(fleet.Letter(i, bodies[i]) for i in devices if i in bodies))
-        )
-        for node, devices in nodes.items()
+        node: wire.encode(fleet.Collection(round_id, size, length, bits, _letters(inboxes, devices)))
+        for node, devices in homes.items()
     }
+
+
+def _letters(bodies: Mapping[int, bytes], devices: Iterable[int]) -> tuple[fleet.Letter, ...]:
+    return tuple(fleet.Letter(device, bodies[device]) for device in devices if device in bodies)

@@ -1,0 +1,1 @@
+"""Simulated shops: data sets, fleets of phones, engines, experiments and reports."""

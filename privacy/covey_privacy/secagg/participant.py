@@ -117,6 +117,8 @@ class Agreed:
 class Opened:
     """The one share for each neighbour is out; nothing is left to give."""
 
+    index: wire.U32
+
 
 State = Advertised | Shared | Masked | Agreed | Opened
 _STATES: dict[str, type[State]] = {cls.__name__: cls for cls in (Advertised, Shared, Masked, Agreed, Opened)}
@@ -150,6 +152,18 @@ class Participant:
     def dump(self) -> bytes:
         """Return the state as bytes; they hold secrets."""
         return type(self.state).__name__.encode() + b"\0" + wire.encode(self.state)
+
+    @property
+    def index(self) -> int | None:
+        """This device's place in the roster, None before it has seen one."""
+        if isinstance(self.state, Opened):
+            return self.state.index
+        return None if isinstance(self.state, Advertised) else self.state.place.index
+
+    @property
+    def round_key(self) -> bytes:
+        """The public key that names this device until it has its place."""
+        return expect(self.state, Advertised).advert.round_key
 
     def advertise(self) -> bytes:
         """Return the advert."""
@@ -202,7 +216,7 @@ class Participant:
             messages.Opening(held.owner, held.seed if held.owner in before.survivors else held.key)
             for held in before.held
         )
-        self.state = Opened()
+        self.state = Opened(before.place.index)
         return wire.encode(messages.Openings(before.place.index, openings))
 
     def _place(self, view: messages.RosterView, own: Advert) -> Place:

@@ -1,0 +1,64 @@
+"""The clock: the time with its zone, and whether it ran backwards since the store last saw it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from covey_sdk.errors import ClockError
+from covey_sdk.store import Store
+
+BACKWARDS = timedelta(minutes=2)
+
+Read = Callable[[], datetime]
+
+_NAME = "clock"
+
+
+def system() -> datetime:
+    """Return the system's time in its zone."""
+    return datetime.now().astimezone()
+
+
+def milliseconds(moment: datetime) -> int:
+    """Return UTC milliseconds since 1970."""
+    return int(moment.timestamp() * 1000)
+
+
+def moment(at_ms: int) -> datetime:
+    """Return the UTC time of `milliseconds`."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC)
+
+
+class Clock:
+    """A reading function, checked against the latest reading that the store keeps."""
+
+    def __init__(self, store: Store, read: Read) -> None:
+        self._store = store
+        self._read = read
+        kept = store.get(_NAME)
+        self._latest = moment(int.from_bytes(kept)) if kept else None
+
+    def now(self) -> datetime:
+        """Return the time. Raises ClockError when it has no zone or lies before the last kept reading."""
+        now = self._read()
+        if now.tzinfo is None:
+            raise ClockError(
+                "the clock gives a time without a zone; give it one, as datetime.now().astimezone() does"
+            )
+        if self._latest and now < self._latest - BACKWARDS:
+            raise ClockError(
+                f"the clock says {now:%Y-%m-%d %H:%M}, before {self._latest:%Y-%m-%d %H:%M} UTC: set it right"
+            )
+        return now
+
+    def latest(self) -> datetime:
+        """Return the time, or the last kept reading where that is later: for what no clock may hinder."""
+        now = self._read().astimezone()
+        return max(now, self._latest) if self._latest else now
+
+    def keep(self, now: datetime) -> None:
+        """Write `now` down as a reading, in the caller's transaction, unless a later one is."""
+        if self._latest is None or now > self._latest:
+            self._store.put(_NAME, milliseconds(now).to_bytes(8))
+            self._latest = now

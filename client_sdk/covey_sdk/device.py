@@ -1,0 +1,301 @@
+"""The device: one person's events, tags and choices on one phone. What apps embed.
+
+with Device.open("covey.db", key, trust=trust, registry=registry) as device:
+    device.enrol()
+    device.grant("personalize")
+    device.record(events.parse(order))
+    device.tags()
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from covey_privacy.consent import GRANTED, REFUSED, WITHDRAWN, Choice, Notice
+from covey_privacy.profile import PRODUCTION, Profile
+from covey_privacy.signatures import SigningKey
+from covey_sdk import clock as clocks
+from covey_sdk import ledger, rules
+from covey_sdk.clock import Clock, milliseconds
+from covey_sdk.consents import Consents
+from covey_sdk.errors import ConsentError, RegistryError
+from covey_sdk.events import Event
+from covey_sdk.export import export
+from covey_sdk.facts import UNKNOWN, Facts, facts
+from covey_sdk.gate import Gate
+from covey_sdk.history import History, history
+from covey_sdk.journal import Journal
+from covey_sdk.ledger import Entry
+from covey_sdk.odometer import Odometer
+from covey_sdk.purposes import CONTRACT, PERSONALIZE
+from covey_sdk.registry import Registry, Trust
+from covey_sdk.releases import Releases
+from covey_sdk.rules import Rules
+from covey_sdk.store import Store
+from covey_sdk.tags import Tag, tags
+
+_KEY = "device"
+_RULES = "rules"
+_SWEPT = "swept"
+
+
+class Device:
+    """An open device: made by `Device.open`, closed by `close` or as a context manager.
+
+    Its parts are public, for whoever builds on it: `store`, `key`, `clock`, `consents`, `journal`,
+    `releases`, `odometer`, `rules`, `registry`, `trust` and `profile`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        trust: Trust,
+        registry: Registry | None,
+        profile: Profile,
+        clock: clocks.Read,
+        currency: str | None,
+    ) -> None:
+        self.store = store
+        self.trust = trust
+        self.profile = profile
+        self.key = SigningKey(_secret(store))
+        self.clock = Clock(store, clock)
+        self.consents = Consents(store, self.key)
+        self.journal = Journal(store, currency)
+        self.releases = Releases(store, trust.operator)
+        bundle = store.get(_RULES)
+        self.rules: Rules = rules.open_rules(bundle, trust.operator) if bundle else rules.BASE
+        self._registry = registry
+
+    @classmethod
+    def open(
+        cls,
+        path: str | Path,
+        key: bytes,
+        *,
+        trust: Trust,
+        registry: Registry | None = None,
+        profile: Profile = PRODUCTION,
+        clock: clocks.Read = clocks.system,
+        currency: str | None = None,
+    ) -> Device:
+        """Open the store at `path`, or make it. `key` is 32 bytes that the platform's keystore holds.
+
+        `clock` gives the time in the device's zone; `currency` is the profile's, else the first order's.
+        Raises StoreError when the file has another key or is damaged.
+        """
+        store = Store(path, key)
+        try:
+            return cls(store, trust, registry, profile, clock, currency)
+        except BaseException:
+            store.close()
+            raise
+
+    def __enter__(self) -> Device:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the store."""
+        self.store.close()
+
+    def erase(self) -> None:
+        """Delete everything about the person: the file, and with it this device's key."""
+        self.store.erase()
+
+    @property
+    def registry(self) -> Registry:
+        """The registry. Raises RegistryError when the device was opened without one."""
+        if self._registry is None:
+            raise RegistryError("this device was opened without a registry; give Device.open one")
+        return self._registry
+
+    @property
+    def notices(self) -> Mapping[str, Notice]:
+        """The notices to show before a decision, by purpose; asked for when none has been seen yet."""
+        if not self.consents.notices:
+            self.consents.shelve(self.registry.notices())
+        return self.consents.notices
+
+    @property
+    def choices(self) -> Mapping[str, Choice]:
+        """The choices that stand, by purpose."""
+        return self.consents.choices
+
+    @property
+    def odometer(self) -> Odometer:
+        """What the person's rounds have cost, under the caps of the notices."""
+        return Odometer(self.store, self.consents.notices)
+
+    def gate(self) -> Gate:
+        """Return what the person allows now."""
+        return self.consents.gate(self.clock.now())
+
+    def enrolment(self) -> bytes:
+        """Return the signed enrolment, for whoever enrols many devices in one request."""
+        return self.consents.enrolment(self.clock.now())
+
+    def decision(self, purpose: str, state: str, language: str = "en", method: str = "toggle") -> bytes:
+        """Decide, and return the signed decision, for whoever sends those of many devices in one request.
+
+        `state` is "granted", "refused" or "withdrawn". A grant counts after the next `sync`; the others
+        count at once, delete every event that no other granted purpose needs, and are sent until the
+        registry has them.
+        """
+        if state != GRANTED and purpose in CONTRACT:
+            raise ConsentError(
+                f"purpose {purpose!r} rests on the contract with the shop; end that with the shop"
+            )
+        notices = self.consents.notices if purpose in self.consents.decisions else self.notices
+        # A wrong clock must not hinder anyone from saying no.
+        now = self.clock.now() if state == GRANTED else self.clock.latest()
+        with self.store.transaction():
+            signed = self.consents.decide(purpose, state, language, method, now)
+            ledger.write(self.store, ledger.consent(milliseconds(now), state, purpose, notices.get(purpose)))
+            if state != GRANTED:
+                self._purge(now)
+            self.clock.keep(now)
+        if state != GRANTED:
+            self.store.scrub()
+        return signed
+
+    def enrol(self) -> None:
+        """Make this device known to the registry. Doing so again is no error."""
+        self.registry.enrol(self.consents.batch(self.enrolment()))
+
+    def grant(self, purpose: str, language: str = "en", method: str = "toggle") -> None:
+        """Allow a purpose, on the notice in `notices`. It counts once the registry has confirmed it."""
+        signed = self.decision(purpose, GRANTED, language, method)
+        self.registry.decide(self.consents.batch(signed))
+        self.sync()
+
+    def refuse(self, purpose: str, language: str = "en", method: str = "toggle") -> None:
+        """Decline a purpose: as `withdraw`, for what was never granted."""
+        self.decision(purpose, REFUSED, language, method)
+        self._tell()
+
+    def withdraw(self, purpose: str, language: str = "en", method: str = "toggle") -> None:
+        """Withdraw a purpose. It counts at once, whether or not the registry can be reached now."""
+        if purpose in CONTRACT or purpose in self.consents.decisions:
+            self.decision(purpose, WITHDRAWN, language, method)
+            self._tell()
+
+    def sync(self) -> None:
+        """Tell the registry what it has not heard, and take notices and choices from it.
+
+        Raises RegistryError when it cannot be reached or believed; nothing is taken then, and after seven
+        days without success all but `core` is off.
+        """
+        now = self.clock.now()
+        ended = self.consents.sync(self.registry, now)
+        day = now.date().isoformat().encode()
+        if not ended and self.store.get(_SWEPT) == day:
+            return
+        with self.store.transaction():
+            for purpose in sorted(ended):
+                notice = self.consents.notices.get(purpose)
+                ledger.write(self.store, ledger.consent(milliseconds(now), "ended", purpose, notice))
+            self._purge(now)
+            self.store.put(_SWEPT, day)
+            self.clock.keep(now)
+        self.store.scrub()
+
+    def record(self, event: Event) -> bool:
+        """Keep an event; return False when no allowed purpose needs it, or another source told of it before.
+
+        Raises EventError when it came before, lies in the future or is in another currency.
+        """
+        return self.record_many([event]) == 1
+
+    def record_many(self, told: Iterable[Event]) -> int:
+        """Keep events, all or none when one is wrong; return how many are kept. See `record`."""
+        now = self.clock.now()
+        allows = cache(self.consents.gate(now).allows)
+        with self.store.transaction():
+            kept = self.journal.record_all(told, allows, self.rules, now)
+            self.clock.keep(now)
+        return kept
+
+    def tags(self) -> tuple[Tag, ...]:
+        """Return the tags that hold now, of the purposes that are allowed."""
+        gate = self.gate()
+        return tags(self._history(gate), self._rules_in_use(), gate) if gate.allows(PERSONALIZE) else ()
+
+    def facts(self) -> Facts:
+        """Return what a query may count: `recency_days`, `orders`, `mean_order_minor`, `segment`."""
+        gate = self.gate()
+        if not gate.allows(PERSONALIZE):
+            return dict(UNKNOWN)
+        return facts(self._history(gate), self._rules_in_use())
+
+    def adopt_rules(self, signed: bytes) -> None:
+        """Use the operator's rule bundle from now on.
+
+        Raises RegistryError when it is not signed by the operator or not newer than the one in use.
+        """
+        adopted = rules.adopt(signed, self.trust.operator, self.rules)
+        now = self.clock.now()
+        with self.store.transaction():
+            self.store.put(_RULES, signed)
+            ledger.write(self.store, ledger.adoption(milliseconds(now), adopted.version))
+            self.rules = adopted
+            self._purge(now)
+            self.clock.keep(now)
+
+    def ledger(self) -> tuple[Entry, ...]:
+        """Return the record of what this phone did, oldest first."""
+        return ledger.entries(self.store)
+
+    def export(self) -> dict[str, Any]:
+        """Return everything that is held about the person, as plain JSON values."""
+        return export(
+            device=self.key.public,
+            choices=tuple(self.choices.values()),
+            decisions=tuple(self.consents.decisions.values()),
+            events=self.journal.events(),
+            tags=self.tags(),
+            facts=self.facts(),
+            ledger=self.ledger(),
+            charges=self.odometer.charges(self.clock.now()),
+            rule_version=self.rules.version,
+        )
+
+    def _rules_in_use(self) -> Rules:
+        """Return the rules with the population's cuts, once the shop has released them."""
+        return self.releases.apply(self.rules)
+
+    def _history(self, gate: Gate) -> History:
+        return history(self.journal.events(), self.rules, gate.now)
+
+    def _purge(self, now: datetime) -> None:
+        """Delete what no granted purpose needs; inside the caller's transaction."""
+        met = self.journal.sweep(self.consents.granted, self.rules, now)
+        if met:
+            ledger.write(self.store, ledger.purge(milliseconds(now), met))
+
+    def _tell(self) -> None:
+        """Send what the registry has not heard; the next sync does when it cannot be reached now."""
+        if self._registry is None:
+            return
+        with suppress(RegistryError):
+            self.consents.send(self._registry, self.clock.latest())
+
+
+def _secret(store: Store) -> bytes:
+    """Return the device key's secret, made when the store is new."""
+    secret = store.get(_KEY)
+    if secret is None:
+        secret = os.urandom(32)
+        store.put(_KEY, secret)
+    return secret

@@ -1,0 +1,24 @@
+"""Findings: what one rule says about a history, before it becomes a tag."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A fact, and the cut that the rule held it against."""
+
+    fact: str
+    value: float
+    cut: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule's conclusion; `score` is 1 where a rule holds or not, and says how far where it has degrees."""
+
+    id: str
+    value: str
+    evidence: tuple[Evidence, ...]
+    score: float = 1.0

@@ -1,0 +1,159 @@
+"""The journal: which events are kept, and that each counts once.
+
+An event is kept while a purpose that needs it is allowed, 400 days at most. A sensitive line is kept only
+under its own purpose; an order without it is kept as if the rest were all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from covey_sdk import events
+from covey_sdk.clock import milliseconds
+from covey_sdk.errors import EventError, StoreError
+from covey_sdk.events import AppOpen, Event, OrderPaid, Refund
+from covey_sdk.purposes import EVENTS
+from covey_sdk.rules import Rules
+from covey_sdk.store import Store
+
+RETENTION = timedelta(days=400)
+FUTURE = timedelta(minutes=5)
+
+Allows = Callable[[str], bool]
+"""`allows(purpose)`: whether something may be kept for it."""
+
+_CURRENCY = "currency"
+
+
+class Journal:
+    """The events of a store. `currency` is the profile's; None takes it from the first order."""
+
+    def __init__(self, store: Store, currency: str | None = None) -> None:
+        self._store = store
+        self._currency = currency
+
+    def events(self) -> list[Event]:
+        """Return the events kept, in the order in which they came."""
+        return [event for _, event in self._numbered()]
+
+    def record_all(self, told: Iterable[Event], allows: Allows, rules: Rules, now: datetime) -> int:
+        """Record events, the oldest first; return how many were kept. See `record`."""
+        told = list(told)
+        for event in told:
+            if not isinstance(event, Event):
+                raise EventError(
+                    f"a {type(event).__name__} is no event; covey_sdk.events.parse makes one of a mapping"
+                )
+        oldest_first = sorted(told, key=lambda event: event.at_ms)
+        return sum([self.record(event, allows, rules, now) for event in oldest_first])
+
+    def record(self, event: Event, allows: Allows, rules: Rules, now: datetime) -> bool:
+        """Keep the event; return False when no allowed purpose needs it or another source told of it before.
+
+        Raises EventError when it comes from the future, came before, or is in another currency.
+        """
+        if event.at_ms > milliseconds(now + FUTURE):
+            raise EventError(
+                f"{events.name_of(event)}.at_ms is {event.at_ms}, in the future; check the clock that set it"
+            )
+        kept = _kept(event, allows, rules, self._order_of(event), now)
+        if kept is None or self._told(event):
+            return False
+        if isinstance(event, OrderPaid):
+            self._require_currency(event.currency)
+        sum_tag = self._store.tag("substance", *event.substance)
+        self._store.append_event(self._id_tag(event), sum_tag, events.encode(kept))
+        return True
+
+    def sweep(self, allows: Allows, rules: Rules, now: datetime) -> int:
+        """Delete or cut down what no allowed purpose needs any more; return how many events that met."""
+        orders: dict[str, OrderPaid] = {}
+        gone, met = [], 0
+        for seq, event in self._numbered():
+            order = orders.get(event.order_id) if isinstance(event, Refund) else None
+            kept = _kept(event, allows, rules, order, now)
+            if isinstance(kept, OrderPaid):
+                orders[kept.order_id] = kept
+            if kept is None:
+                gone.append(seq)
+            elif kept != event:
+                self._store.replace_event(seq, events.encode(kept))
+            met += kept != event
+        self._store.delete_events(gone)
+        return met
+
+    def _numbered(self) -> list[tuple[int, Event]]:
+        return [(seq, _decoded(data)) for seq, data in self._store.events()]
+
+    def _id_tag(self, event: Event) -> bytes:
+        return self._store.tag(events.name_of(event), *event.identity)
+
+    def _order_of(self, event: Event) -> OrderPaid | None:
+        """Return the order that a refund is for, as it is kept."""
+        found = None
+        if isinstance(event, Refund):
+            found = self._store.find_event(self._store.tag("order_paid", event.order_id))
+        order = _decoded(found[1]) if found else None
+        return order if isinstance(order, OrderPaid) else None
+
+    def _told(self, event: Event) -> bool:
+        """Say whether another source told of this event. Raises EventError where it is told twice."""
+        found = self._store.find_event(self._id_tag(event))
+        if found is None:
+            return False
+        name = f"{events.name_of(event)} {event.identity[0]!r}"
+        if found[0] != self._store.tag("substance", *event.substance):
+            raise EventError(f"{name} is recorded already with another amount; nothing was changed")
+        if not isinstance(event, AppOpen) and _decoded(found[1]).source == event.source:
+            raise EventError(f"{name} is recorded already from {event.source!r}; record it once")
+        return True
+
+    def _require_currency(self, currency: str) -> None:
+        kept = self._store.get(_CURRENCY)
+        expected = self._currency or (kept.decode() if kept else currency)
+        if currency != expected:
+            raise EventError(
+                f"order_paid.currency is {currency}; this profile is in {expected}: convert it first"
+            )
+        if kept is None:
+            self._store.put(_CURRENCY, currency.encode())
+
+
+def _decoded(data: bytes) -> Event:
+    try:
+        return events.decode(data)
+    except EventError as error:
+        raise StoreError(f"the store holds an event that this SDK cannot read: {error}") from None
+
+
+def _kept(event: Event, allows: Allows, rules: Rules, order: OrderPaid | None, now: datetime) -> Event | None:
+    """Return what of the event may be kept; a refund is cut to what is kept of its `order`."""
+    if event.at_ms < milliseconds(now - RETENTION):
+        return None
+    if isinstance(event, OrderPaid):
+        return _kept_order(event, allows, rules)
+    if isinstance(event, Refund):
+        return _kept_refund(event, order) if order else None
+    return event if any(map(allows, EVENTS[events.name_of(event)])) else None
+
+
+def _kept_order(order: OrderPaid, allows: Allows, rules: Rules) -> OrderPaid | None:
+    held = [ix for ix, line in enumerate(order.lines) if allows(rules.purpose_of(line.category))]
+    if len(held) == len(order.lines):
+        return order
+    if not held:
+        return None
+    lines = tuple(order.lines[ix] for ix in held)
+    total = sum(line.paid_minor for line in lines)
+    return replace(order, lines=lines, total_minor=total, positions=tuple(map(order.position, held)))
+
+
+def _kept_refund(refund: Refund, order: OrderPaid) -> Refund | None:
+    paid = {order.position(ix): line.paid_minor for ix, line in enumerate(order.lines)}
+    named = tuple(position for position in refund.line_ix if position in paid)
+    if refund.line_ix and not named:
+        return None
+    amount = min(refund.amount_minor, sum(paid[position] for position in named or paid))
+    return replace(refund, line_ix=named, amount_minor=amount)

@@ -1,0 +1,100 @@
+"""The ledger: what the phone did, in words that its owner can read. Entries are only ever added."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Annotated
+
+from covey_privacy import wire
+from covey_privacy.consent import Notice
+from covey_privacy.errors import PrivacyError
+from covey_privacy.manifest import Manifest
+from covey_sdk.errors import StoreError
+from covey_sdk.store import Store
+
+CONTRIBUTION = "contribution"
+CONSENT = "consent"
+PURGE = "purge"
+RULES = "rules"
+
+Label = Annotated[str, wire.Size(0, 64)]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened, at UTC milliseconds.
+
+    For a contribution `epsilon` is what its round cost, and `vector` the packed integers that were sent,
+    before masking, so that the owner can add them up.
+    """
+
+    at: wire.U64
+    kind: wire.Name
+    said_en: wire.Text
+    said_zh: wire.Text
+    purposes: wire.Names = ()
+    round_id: Label = ""
+    query: Label = ""
+    epsilon: Annotated[float, wire.Range(0, 1e6)] = 0.0
+    vector: Annotated[bytes | None, wire.Size(0, 2**26)] = None
+
+
+def write(store: Store, entry: Entry) -> None:
+    """Add an entry."""
+    store.append_ledger(wire.encode(entry))
+
+
+def entries(store: Store) -> tuple[Entry, ...]:
+    """Return every entry, oldest first."""
+    try:
+        return tuple(wire.decode(Entry, data) for data in store.ledger())
+    except PrivacyError as error:
+        raise StoreError(f"the ledger holds an entry that this SDK cannot read: {error}") from None
+
+
+def consent(at: int, state: str, purpose: str, notice: Notice | None) -> Entry:
+    """Return the entry for a decision, in the words of its notice; `state` may also be "ended"."""
+    titles = [notice.text(language).title if notice else purpose for language in ("en", "zh")]
+    return Entry(at, CONSENT, *_said(state, purpose=titles), purposes=(purpose,))
+
+
+def purge(at: int, count: int) -> Entry:
+    """Return the entry for events that were deleted or cut down."""
+    return Entry(at, PURGE, *_said("purged", count=[str(count)] * 2))
+
+
+def adoption(at: int, version: int) -> Entry:
+    """Return the entry for a new rule bundle."""
+    return Entry(at, RULES, *_said("rules", version=[str(version)] * 2))
+
+
+def contribution(at: int, manifest: Manifest, asked: Sequence[str], vector: bytes) -> Entry:
+    """Return the entry for a contribution; `asked` says in English and Chinese what was added."""
+    epsilon, least = f"{manifest.epsilon:.2f}", str(manifest.least_cohort)
+    return Entry(
+        at,
+        CONTRIBUTION,
+        *_said("contributed", asked=asked, epsilon=[epsilon] * 2, least=[least] * 2),
+        purposes=manifest.purposes,
+        round_id=manifest.round_id,
+        query=manifest.query,
+        epsilon=manifest.epsilon,
+        vector=vector,
+    )
+
+
+def _said(phrase: str, **words: Sequence[str]) -> tuple[str, str]:
+    """Return a phrase of phrases.json in English and Chinese; each word is given in both."""
+    texts = (_PHRASES[phrase]["en"], _PHRASES[phrase]["zh"])
+    english, chinese = (
+        text.format(**{name: both[ix] for name, both in words.items()}) for ix, text in enumerate(texts)
+    )
+    return english, chinese
+
+
+_PHRASES: Mapping[str, Mapping[str, str]] = json.loads(
+    resources.files(__package__).joinpath("phrases.json").read_text("utf-8")
+)

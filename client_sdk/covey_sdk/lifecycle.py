@@ -1,0 +1,54 @@
+"""The life cycle: prospect, new, repeat, super, dormant, lost; and the behaviours that make a super user."""
+
+from __future__ import annotations
+
+from covey_sdk.finding import Evidence, Finding
+from covey_sdk.history import History
+from covey_sdk.rules import Rules
+
+REPEAT_ORDERS = 2
+
+
+def stage(history: History, rules: Rules) -> tuple[Finding, ...]:
+    """Return the stage. Silence overrides: who has not ordered for long is dormant, then lost."""
+    cuts, recency = rules.lifecycle, history.recency_days
+    orders = Evidence("orders", len(history.orders), REPEAT_ORDERS)
+    if recency is None:
+        return (_stage("prospect", orders),)
+    if recency > cuts.lost:
+        return (_stage("lost", Evidence("recency_days", recency, cuts.lost)),)
+    if recency > cuts.dormant:
+        return (_stage("dormant", Evidence("recency_days", recency, cuts.dormant)),)
+    shown = behaviours(history, rules)
+    if len(shown) > 1 and "behav.core_user" in {finding.id for finding in shown}:
+        return (_stage("super", *(evidence for finding in shown for evidence in finding.evidence)),)
+    return (_stage("repeat" if len(history.orders) >= REPEAT_ORDERS else "new", orders),)
+
+
+def behaviours(history: History, rules: Rules) -> tuple[Finding, ...]:
+    """Return the behaviours shown: core user, loyal fan, high-frequency trier."""
+    cuts = rules.lifecycle
+    core = len(history.within(cuts.core_days))
+    spend = sum(order.amount for order in history.within(cuts.loyal_days))
+    recent = len(history.within(cuts.trier_days))
+    found = (
+        ("behav.core_user", core >= cuts.core_orders, Evidence("orders", core, cuts.core_orders)),
+        ("behav.loyal_fan", spend > cuts.loyal_minor, Evidence("spend_minor", spend, cuts.loyal_minor)),
+        ("behav.high_freq_trier", recent >= cuts.trier_orders, Evidence("orders", recent, cuts.trier_orders)),
+    )
+    return tuple(Finding(name, "yes", (evidence,)) for name, holds, evidence in found if holds)
+
+
+def dormant(history: History, rules: Rules) -> tuple[Finding, ...]:
+    """Return `risk.dormant` when orders or, where they are told, visits to the app stopped long ago."""
+    cuts, recency, silent = rules.lifecycle, history.recency_days, history.silent_days
+    evidence = []
+    if recency is not None and recency > cuts.dormant:
+        evidence.append(Evidence("recency_days", recency, cuts.dormant))
+    if silent is not None and silent >= cuts.silent_days:
+        evidence.append(Evidence("silent_days", silent, cuts.silent_days))
+    return (Finding("risk.dormant", "yes", tuple(evidence)),) if evidence else ()
+
+
+def _stage(value: str, *evidence: Evidence) -> Finding:
+    return Finding("lifecycle.stage", value, evidence)

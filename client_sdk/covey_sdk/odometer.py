@@ -1,0 +1,102 @@
+"""The odometer: what the person's rounds have cost over the last 365 days. It is the guarantee.
+
+A charge is durable before anything leaves and is never taken back; the round that would pass a cap of the
+signed notices is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from covey_privacy import wire
+from covey_privacy.consent import Notice
+from covey_privacy.dp import Caps, Charge, SkellamMechanism, require_room, spent
+from covey_privacy.errors import MisuseError, PrivacyError
+from covey_sdk.clock import milliseconds
+from covey_sdk.errors import StoreError
+from covey_sdk.store import Store
+
+WINDOW = timedelta(days=365)
+
+_NAME = "odometer"
+_Amount = Annotated[float, wire.Range(0, 1e300)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Booked:
+    at: wire.U64
+    round_id: wire.Name
+    purpose: wire.Name
+    sensitivity2: _Amount
+    sensitivity1: _Amount
+    variance: _Amount
+
+    def charge(self) -> Charge:
+        mechanism = SkellamMechanism(self.sensitivity2, self.sensitivity1, self.variance)
+        return Charge(self.round_id, self.purpose, mechanism)
+
+
+@dataclass(frozen=True, slots=True)
+class _Book:
+    booked: Annotated[tuple[_Booked, ...], wire.Size(0, 100_000)] = ()
+
+
+class Odometer:
+    """The charges in a store, capped by the notices by purpose: without a notice, nothing may be spent."""
+
+    def __init__(self, store: Store, notices: Mapping[str, Notice]) -> None:
+        self._store = store
+        self._caps = _caps(notices)
+
+    def spent(self, now: datetime, purpose: str | None = None) -> float:
+        """Return the epsilon of the last 365 days, for one purpose or for all together."""
+        return spent(self.charges(now), purpose, delta=self._caps.delta)
+
+    def charges(self, now: datetime) -> tuple[Charge, ...]:
+        """Return the charges of the last 365 days."""
+        return tuple(booked.charge() for booked in self._recent(now))
+
+    def require_room(self, charge: Charge, now: datetime) -> None:
+        """Raise covey_privacy's BudgetError when `charge` would pass a cap. Nothing is written."""
+        others = [known for known in self.charges(now) if known.round_id != charge.round_id]
+        require_room(others, charge, self._caps)
+
+    def charge(self, round_id: str, purpose: str, mechanism: SkellamMechanism, now: datetime) -> None:
+        """Write the charge down, durably; the same charge for the same round once only.
+
+        Raises BudgetError when it would pass a cap, MisuseError when the round stands charged differently.
+        """
+        new = Charge(round_id, purpose, mechanism)
+        with self._store.transaction():
+            recent = self._recent(now)
+            charged = [booked.charge() for booked in recent if booked.round_id == round_id]
+            if charged == [new]:
+                return
+            if charged:
+                raise MisuseError(f"round {round_id!r} is charged already, on other terms; it is joined once")
+            self.require_room(new, now)
+            booked = _Booked(
+                milliseconds(now), round_id, purpose,
+                mechanism.sensitivity2, mechanism.sensitivity1, mechanism.variance,
+            )  # fmt: skip
+            self._store.put(_NAME, wire.encode(_Book((*recent, booked))))
+
+    def _recent(self, now: datetime) -> tuple[_Booked, ...]:
+        data, oldest = self._store.get(_NAME), milliseconds(now - WINDOW)
+        try:
+            book = wire.decode(_Book, data) if data else _Book()
+        except PrivacyError as error:
+            raise StoreError(f"the odometer cannot be read, so no round is joined: {error}") from None
+        return tuple(booked for booked in book.booked if booked.at > oldest)
+
+
+def _caps(notices: Mapping[str, Notice]) -> Caps:
+    """Return the caps that every notice agrees to: the least total and the least delta of them."""
+    return Caps(
+        {purpose: notice.epsilon for purpose, notice in notices.items()},
+        min((notice.epsilon_total for notice in notices.values()), default=0.0),
+        min((notice.delta for notice in notices.values()), default=1e-12),
+    )

@@ -1,0 +1,187 @@
+"""The consent registry over HTTP: what it answers is checked here, and believed nowhere else.
+
+Every transport failure, refusal and bad answer becomes one RegistryError. Cookies are never kept: nothing
+but what a phone signs may tell two of its requests belong together.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import httpx
+
+from covey_privacy import wire
+from covey_privacy.checkpoint import Checkpoint, open_note
+from covey_privacy.consent import (
+    LEAF_ISSUER,
+    NOTICE,
+    Batch,
+    BlindSignatures,
+    Inclusion,
+    Issuer,
+    Notice,
+    Notices,
+    Synced,
+)
+from covey_privacy.errors import PrivacyError
+from covey_privacy.merkle import leaf_hash, verify_consistency, verify_inclusion
+from covey_privacy.signatures import Verify, open_signed, verify
+from covey_privacy.tickets import purpose_set
+from covey_sdk.errors import RegistryError
+
+MOST_BYTES = 2**20
+SECONDS = 10.0
+
+_CBOR = "application/cbor"
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """The pinned public keys of operator and registry, and the origin of the registry's log."""
+
+    operator: bytes
+    registry: bytes
+    origin: str
+
+
+class Registry:
+    """A registry behind `client`, whose base_url is the registry's. One object may serve many devices."""
+
+    def __init__(self, client: httpx.Client, trust: Trust, verify: Verify = verify) -> None:
+        self.trust = trust
+        self._client = client
+        self._verify = verify
+        self._notices: tuple[bytes, Mapping[str, Notice]] = (b"", {})
+        self._issuers: dict[tuple[tuple[str, ...], int], Issuer] = {}
+        self._indices: dict[tuple[bytes, Checkpoint], int] = {}
+
+    def notices(self) -> Mapping[str, Notice]:
+        """Return the current notices by purpose, each signed by the registry."""
+        answer = self._get("/v1/notices")
+        if answer != self._notices[0]:
+            with _believing("notices"):
+                opened = [self._notice(signed) for signed in wire.decode(Notices, answer).notices]
+            self._notices = (answer, {notice.purpose: notice for notice in opened})
+        return self._notices[1]
+
+    def enrol(self, batch: Batch) -> None:
+        """Make devices known."""
+        self._post("/v1/enrolments", wire.encode(batch))
+
+    def decide(self, batch: Batch) -> None:
+        """Hand over signed decisions."""
+        self._post("/v1/decisions", wire.encode(batch))
+
+    def sync(self, signed: bytes, last: Checkpoint) -> tuple[Synced, Checkpoint]:
+        """Return the standing choices and the log's head, which continues `last`.
+
+        `signed` is a signed Sync whose `log_size` is the size of `last`.
+        """
+        answer = self._post("/v1/sync", signed)
+        with _believing("sync"):
+            synced = wire.decode(Synced, answer)
+            head = open_note(synced.checkpoint, self.trust.registry, self._verify)
+            if head.origin != self.trust.origin:
+                raise RegistryError(f"the log is {head.origin!r}; {self.trust.origin!r} was expected")
+            if last.size:
+                verify_consistency(last.size, last.root, head.size, head.root, synced.consistency)
+        return synced, head
+
+    def issuer(self, purposes: Iterable[str], epoch: int, checkpoint: Checkpoint) -> Issuer:
+        """Return the key that certifies tickets for these purposes, once it is proven to be in the log."""
+        name = (purpose_set(purposes), epoch)
+        if name not in self._issuers:
+            answer = self._get(f"/v1/issuers/{epoch}/{'+'.join(name[0])}")
+            with _believing("issuer key"):
+                issuer = wire.decode(Issuer, answer)
+            if (issuer.key.purposes, issuer.key.epoch) != name:
+                raise RegistryError(
+                    f"an issuer key for {' + '.join(name[0])}, epoch {epoch}, was expected; another came"
+                )
+            self._issuers[name] = issuer
+        issuer = self._issuers[name]
+        if self.inclusion(leaf_hash(LEAF_ISSUER + wire.encode(issuer.key)), checkpoint) != issuer.index:
+            raise RegistryError(
+                f"the issuer key does not stand at {issuer.index} in the log, as the registry says"
+            )
+        return issuer
+
+    def tickets(self, signed: bytes) -> BlindSignatures:
+        """Return the blind signatures that answer a signed TicketRequest."""
+        answer = self._post("/v1/tickets", signed)
+        with _believing("tickets"):
+            return wire.decode(BlindSignatures, answer)
+
+    def inclusion(self, leaf: bytes, checkpoint: Checkpoint) -> int:
+        """Return where the leaf of that hash stands in the log, once it is proven under `checkpoint`."""
+        if (leaf, checkpoint) not in self._indices:
+            answer = self._get(f"/v1/log/inclusion/{leaf.hex()}", size=checkpoint.size)
+            with _believing("inclusion proof"):
+                inclusion = wire.decode(Inclusion, answer)
+                verify_inclusion(leaf, inclusion.index, checkpoint.size, inclusion.proof, checkpoint.root)
+            self._indices[leaf, checkpoint] = inclusion.index
+        return self._indices[leaf, checkpoint]
+
+    def _notice(self, signed: bytes) -> Notice:
+        return open_signed(Notice, NOTICE, signed, self.trust.registry, self._verify, "registry")
+
+    def _get(self, path: str, **params: int) -> bytes:
+        return self._call(self._client.build_request("GET", path, params=params, timeout=SECONDS))
+
+    def _post(self, path: str, body: bytes) -> bytes:
+        headers = {"Content-Type": _CBOR}
+        return self._call(
+            self._client.build_request("POST", path, content=body, headers=headers, timeout=SECONDS)
+        )
+
+    def _call(self, request: httpx.Request) -> bytes:
+        request.headers["Accept-Encoding"] = "identity"
+        try:
+            response = self._client.send(request, stream=True)
+            try:
+                body = _bounded(response)
+            finally:
+                response.close()
+                self._client.cookies.clear()
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise RegistryError(
+                f"the registry cannot be reached: {error or type(error).__name__}; try later"
+            ) from None
+        if response.status_code not in (200, 204):
+            raise RegistryError(
+                f"the registry refuses {request.url.path} ({response.status_code}): {_detail(body)}"
+            )
+        return body
+
+
+def _bounded(response: httpx.Response) -> bytes:
+    body = bytearray()
+    for chunk in response.iter_bytes():
+        body += chunk
+        if len(body) > MOST_BYTES:
+            raise RegistryError(f"the registry's answer is longer than {MOST_BYTES} bytes; it is not read")
+    return bytes(body)
+
+
+def _detail(body: bytes) -> str:
+    """Return the one line that a problem+json answer (RFC 9457) says."""
+    try:
+        problem: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        return "no reason given"
+    detail = problem.get("detail") if isinstance(problem, dict) else None
+    return " ".join(detail.split())[:300] if isinstance(detail, str) else "no reason given"
+
+
+@contextmanager
+def _believing(what: str) -> Iterator[None]:
+    """Turn what the ground finds wrong with an answer into a RegistryError."""
+    try:
+        yield
+    except PrivacyError as error:
+        raise RegistryError(f"the registry's {what} is not believed: {error}") from None

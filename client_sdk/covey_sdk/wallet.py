@@ -1,0 +1,102 @@
+"""The wallet: tickets for the rounds of an epoch, fetched in one batch, each shown once.
+
+A request is kept until its answer is: a phone that dies in between asks for the same again, which starts no
+second batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, TypeVar
+
+from covey_privacy import tickets, wire
+from covey_privacy.consent import TICKETS, Issuer, TicketRequest
+from covey_privacy.errors import PrivacyError
+from covey_privacy.signatures import SigningKey, sign
+from covey_privacy.tickets import IssuerKey, Pending, RoundKey
+from covey_sdk.clock import milliseconds
+from covey_sdk.errors import ConsentError, RegistryError, StoreError
+from covey_sdk.registry import Registry
+from covey_sdk.store import Store
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    pending: Annotated[tuple[Pending, ...], wire.Size(1, 64)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    epoch: wire.U64
+    keys: Annotated[tuple[RoundKey, ...], wire.Size(0, 64)]
+
+
+class Wallet:
+    """The tickets in a store, asked for in the name of the device's `key`."""
+
+    def __init__(self, store: Store, key: SigningKey) -> None:
+        self._store = store
+        self._key = key
+
+    def fetch(self, issuer: Issuer, registry: Registry, now: datetime) -> None:
+        """Get the epoch's batch for the issuer's purposes, unless it is here or used up already.
+
+        Raises RegistryError when the registry does not give it.
+        """
+        name = _name(issuer.key)
+        known = self._read(_Batch, name)
+        if known and known.epoch == issuer.key.epoch:
+            return
+        asked = self._asked(issuer)
+        blinded = tuple(pending.blinded for pending in asked.pending)
+        request = TicketRequest(
+            self._key.public, milliseconds(now), issuer.key.purposes, issuer.key.epoch, blinded
+        )
+        answer = registry.tickets(sign(TICKETS, request, self._key))
+        try:
+            keys = tickets.receive(issuer.key, asked.pending, answer.signatures)
+        except PrivacyError as error:
+            raise RegistryError(f"the registry's tickets are refused: {error}") from None
+        with self._store.transaction():
+            self._store.put(name, wire.encode(_Batch(issuer.key.epoch, keys)))
+            self._store.delete(_pending(issuer.key))
+
+    def take(self, issuer: IssuerKey) -> RoundKey:
+        """Return a ticket that was never shown, and forget it, in the caller's transaction.
+
+        Raises ConsentError when the epoch's batch is used up.
+        """
+        name = _name(issuer)
+        batch = self._read(_Batch, name)
+        if not batch or batch.epoch != issuer.epoch or not batch.keys:
+            wanted = " + ".join(issuer.purposes)
+            raise ConsentError(f"no ticket is left for {wanted}; the next epoch brings new ones")
+        self._store.put(name, wire.encode(_Batch(batch.epoch, batch.keys[1:])))
+        return batch.keys[0]
+
+    def _asked(self, issuer: Issuer) -> _Asked:
+        """Return the request for this issuer, made and written down at the first try."""
+        name = _pending(issuer.key)
+        asked = self._read(_Asked, name)
+        if asked is None:
+            asked = _Asked(tickets.request(issuer.key, issuer.batch))
+            self._store.put(name, wire.encode(asked))
+        return asked
+
+    def _read(self, cls: type[_T], name: str) -> _T | None:
+        data = self._store.get(name)
+        try:
+            return wire.decode(cls, data) if data else None
+        except PrivacyError as error:
+            raise StoreError(f"the wallet cannot be read: {error}") from None
+
+
+def _name(issuer: IssuerKey) -> str:
+    return f"tickets/{'+'.join(issuer.purposes)}"
+
+
+def _pending(issuer: IssuerKey) -> str:
+    return f"asked/{issuer.digest.hex()}"

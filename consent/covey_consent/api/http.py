@@ -1,0 +1,41 @@
+"""What every route needs: the registry, a bounded body, CBOR answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, cast
+
+from fastapi import Depends, HTTPException, Request, Response
+
+from covey_consent.log import ENTRY_LIMIT
+from covey_consent.registry import Registry
+from covey_privacy import wire
+
+CBOR = "application/cbor"
+
+MESSAGE = ENTRY_LIMIT - 1
+"""A message's bytes at most: it fits into the log with its kind byte."""
+BATCH = 16 * 2**20
+ROSTER = wire.MESSAGE_LIMIT
+
+
+async def _registry(request: Request) -> Registry:
+    return cast(Registry, request.app.state.registry)
+
+
+Here = Annotated[Registry, Depends(_registry)]
+"""The registry that serves this request."""
+
+
+async def body(request: Request, limit: int = MESSAGE) -> bytes:
+    """Return the request's body. Answers 413 as soon as it is longer than `limit` bytes."""
+    received = bytearray()
+    async for chunk in request.stream():
+        received += chunk
+        if len(received) > limit:
+            raise HTTPException(413, f"the body is longer than the {limit} bytes that this route takes")
+    return bytes(received)
+
+
+def cbor(message: Any) -> Response:
+    """Return the wire message as an answer."""
+    return Response(wire.encode(message), media_type=CBOR)

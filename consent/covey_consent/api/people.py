@@ -1,0 +1,50 @@
+"""What phones say about people: enrolments, decisions, sync."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter, Request, Response
+
+from covey_consent import decisions, enrolments
+from covey_consent.api.http import BATCH, Here, body, cbor
+from covey_consent.errors import RequestError
+from covey_consent.messages import open_batch, open_from_device
+from covey_privacy import wire
+from covey_privacy.consent import DECISION, ENROLMENT, SYNC, Batch, Decision, Enrolment, Sync, Synced
+
+router = APIRouter(tags=["people"])
+
+
+@router.post("/v1/enrolments", status_code=204)
+async def enrol(request: Request, here: Here) -> Response:
+    """Take a `Batch` of signed `Enrolment`s, all or none."""
+    batch = wire.decode(Batch, await body(request, BATCH))
+    opened = await asyncio.to_thread(open_batch, Enrolment, ENROLMENT, batch)
+    async with here.store.write() as session:
+        await enrolments.enrol(session, opened, here.calendar)
+    return Response(status_code=204)
+
+
+@router.post("/v1/decisions", status_code=204)
+async def decide(request: Request, here: Here) -> Response:
+    """Take a `Batch` of signed `Decision`s, all or none."""
+    batch = wire.decode(Batch, await body(request, BATCH))
+    opened = await asyncio.to_thread(open_batch, Decision, DECISION, batch)
+    for decision in opened:
+        decisions.check(decision, here.notices, here.calendar)
+    async with here.store.write() as session:
+        await decisions.record(session, batch.signed, opened, here.calendar)
+    return Response(status_code=204)
+
+
+@router.post("/v1/sync")
+async def sync(request: Request, here: Here) -> Response:
+    """Answer a signed `Sync` with `Synced`: the standing choices, and the log since the phone's last look."""
+    asked = open_from_device(Sync, SYNC, await body(request))
+    if not here.calendar.agrees(asked.at):
+        raise RequestError(f"the request is dated {here.calendar.says(asked.at)}; set the clock")
+    async with here.store.session() as session:
+        standing = await decisions.choices(session, asked.device)
+    proof = here.log.consistency_since(asked.log_size)
+    return cbor(Synced(here.calendar.milliseconds, standing, here.log.note, proof))

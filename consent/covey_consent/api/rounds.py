@@ -1,0 +1,78 @@
+"""What the operator brings: manifests, rosters, evidence."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Request, Response
+
+from covey_consent import rounds
+from covey_consent.api.http import ROSTER, Here, body, cbor
+from covey_consent.errors import DeniedError, RequestError
+from covey_consent.messages import open_from, require_signature
+from covey_consent.registry import Registry
+from covey_privacy import evidence, manifest, wire
+from covey_privacy.evidence import Evidence
+from covey_privacy.manifest import Manifest
+from covey_privacy.secagg.roster import ROUND_ROSTER, Logged, Roster
+from covey_privacy.signatures import to_sign
+
+router = APIRouter(tags=["rounds"])
+
+Signature = Annotated[str, Header(alias="Covey-Signature", pattern="^[0-9a-f]{128}$")]
+
+
+@router.post("/v1/rounds")
+async def announce(request: Request, here: Here) -> Response:
+    """Log a signed `Manifest`; answers `Logged`."""
+    operator = _operator(here)
+    signed = await body(request)
+    opened = open_from(operator, Manifest, manifest.CONTEXT, signed)
+    async with here.log.write() as session:
+        index = await rounds.announce(session, here.log, signed, opened, here.notices)
+    return cbor(Logged(index))
+
+
+@router.post("/v1/rounds/{round_id}/roster")
+async def countersign(round_id: str, request: Request, here: Here, signature: Signature) -> Response:
+    """Check and countersign a `Roster`; answers `Countersigned`.
+
+    The header carries the operator's signature over the body's SHA-256 in hex.
+    """
+    operator = _operator(here)
+    data = await body(request, ROSTER)
+    message = to_sign(ROUND_ROSTER, hashlib.sha256(data).digest())
+    require_signature(operator, message, bytes.fromhex(signature), "roster")
+    roster = await asyncio.to_thread(wire.decode, Roster, data)
+    _require_round(round_id, roster.round_id)
+    async with here.store.session() as session:
+        _, issuer = await rounds.find(session, round_id)
+    frozen = await asyncio.to_thread(rounds.freeze, roster, issuer)
+    async with here.log.write() as session:
+        answer = await rounds.countersign(session, here.log, here.key, frozen, here.calendar)
+    return cbor(answer)
+
+
+@router.post("/v1/rounds/{round_id}/evidence")
+async def conclude(round_id: str, request: Request, here: Here) -> Response:
+    """Log a round's signed `Evidence`; answers `Logged`."""
+    operator = _operator(here)
+    signed = await body(request)
+    opened = open_from(operator, Evidence, evidence.CONTEXT, signed)
+    _require_round(round_id, opened.round_id)
+    async with here.log.write() as session:
+        index = await rounds.conclude(session, here.log, signed, opened)
+    return cbor(Logged(index))
+
+
+def _operator(here: Registry) -> bytes:
+    if here.operator is None:
+        raise DeniedError("no operator key is configured (COVEY_REGISTRY_OPERATOR): every round is refused")
+    return here.operator
+
+
+def _require_round(asked: str, named: str) -> None:
+    if asked != named:
+        raise RequestError(f"the address names round {asked!r} and the message {named!r}")

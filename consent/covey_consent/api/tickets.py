@@ -1,0 +1,55 @@
+"""Issuer keys, tickets and epochs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+
+from covey_consent import tickets
+from covey_consent.api.http import Here, body, cbor
+from covey_consent.epochs import LAST_EPOCH
+from covey_consent.errors import RequestError
+from covey_consent.issuers import parse_set, require_set
+from covey_consent.messages import open_from_device
+from covey_privacy.consent import TICKETS, TicketRequest
+
+router = APIRouter(tags=["tickets"])
+
+Epoch = Annotated[int, Path(ge=0, le=LAST_EPOCH)]
+
+
+@router.get("/v1/epoch")
+async def epoch(here: Here) -> dict[str, int]:
+    """Return the current epoch and when it ends (Unix seconds)."""
+    return {"epoch": here.calendar.epoch, "ends_at": here.calendar.ends_at}
+
+
+@router.get("/v1/issuers/{epoch}/{purposes}")
+async def issuer(epoch: Epoch, purposes: str, here: Here) -> Response:
+    """Return the `Issuer` of a purpose set (sorted, joined by "+") in the current epoch."""
+    held = await here.issuers.demand(parse_set(purposes), epoch)
+    return cbor(held.issuer)
+
+
+@router.post("/v1/tickets")
+async def issue(request: Request, here: Here) -> Response:
+    """Answer a signed `TicketRequest` with `BlindSignatures`."""
+    asked = open_from_device(TicketRequest, TICKETS, await body(request))
+    if not here.calendar.agrees(asked.at):
+        raise RequestError(f"the request is dated {here.calendar.says(asked.at)}; set the clock")
+    held = await here.issuers.demand(asked.purposes, asked.epoch)
+    async with here.store.write() as session:
+        signatures = await tickets.issue(session, held, asked, here.notices, here.calendar.now)
+    return cbor(signatures)
+
+
+@router.get("/v1/epochs/{epoch}/issued")
+async def issued(epoch: Epoch, purposes: str, here: Here) -> dict[str, int]:
+    """Count the batches issued for a set and epoch, and the devices that allow the set now."""
+    wanted = parse_set(purposes)
+    require_set(wanted, here.notices)
+    async with here.store.session() as session:
+        batches = await tickets.issued(session, wanted, epoch)
+        granted = await tickets.granted(session, wanted, here.notices)
+    return {"batches": batches, "granted": granted}

@@ -1,0 +1,36 @@
+"""The registry as an ASGI application."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from covey_consent.api import log, notices, people, problems, rounds, tickets
+from covey_consent.registry import Registry
+from covey_consent.settings import Settings
+
+
+def create_app(settings: Settings | None = None, *, clock: Callable[[], float] = time.time) -> FastAPI:
+    """Return the application; its lifespan opens and closes the registry. `clock` gives Unix seconds."""
+    settings = Settings() if settings is None else settings
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.registry = await Registry.open(settings, clock)
+        yield
+        await app.state.registry.close()
+
+    app = FastAPI(title="Covey consent registry", version="1", lifespan=lifespan)
+    for module in (people, notices, tickets, rounds, log):
+        app.include_router(module.router)
+    problems.install(app)
+
+    @app.get("/healthz")
+    async def health() -> dict[str, str]:
+        """Say that the registry is up."""
+        return {"status": "ok"}
+
+    return app

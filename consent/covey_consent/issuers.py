@@ -1,0 +1,107 @@
+"""Issuer keys: one RSA key for each purpose set and epoch, made on first demand and logged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+)
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from covey_consent import notices
+from covey_consent.epochs import LAST_EPOCH, Calendar
+from covey_consent.errors import ConflictError, DamageError, RequestError
+from covey_consent.log import Log
+from covey_consent.models import IssuerSecret
+from covey_privacy import blind_rsa, wire
+from covey_privacy.blind_rsa import Signer
+from covey_privacy.consent import LEAF_ISSUER, Issuer, Notice
+from covey_privacy.tickets import IssuerKey, purpose_set
+
+Purposes = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An issuer with the half that signs."""
+
+    issuer: Issuer
+    signer: Signer
+
+
+class Issuers:
+    """The issuer keys of the current epoch, kept at hand."""
+
+    def __init__(self, log: Log, calendar: Calendar, batch: int, current: Mapping[str, Notice]) -> None:
+        self._log, self._calendar, self._batch, self._notices = log, calendar, batch, current
+        self._held: dict[tuple[int, Purposes], Held] = {}
+
+    async def demand(self, purposes: Purposes, epoch: int) -> Held:
+        """Return the key for this set and the current epoch, made and logged where it is missing."""
+        if epoch != self._calendar.epoch:
+            raise ConflictError(f"the epoch is {self._calendar.epoch}; nothing is issued for epoch {epoch}")
+        held = self._held.get((epoch, purposes))
+        if held is None:
+            require_set(purposes, self._notices)
+            held = await self._load(purposes, epoch)
+            self._held = {key: value for key, value in self._held.items() if key[0] == epoch}
+            self._held[epoch, purposes] = held
+        return held
+
+    async def _load(self, purposes: Purposes, epoch: int) -> Held:
+        async with self._log.write() as session:
+            row = await session.get(IssuerSecret, (epoch, name_of(purposes)))
+            if row is None:
+                row = await self._make(session, purposes, epoch)
+        if row.secret is None:
+            raise DamageError(f"the issuer key of epoch {epoch} was destroyed: has the clock been set back?")
+        key = load_der_private_key(row.secret, None)
+        if not isinstance(key, rsa.RSAPrivateKey):
+            raise DamageError("an issuer key in the database is no RSA key; restore it from its backup")
+        issuer = Issuer(wire.decode(IssuerKey, row.key), self._batch, row.index)
+        return Held(issuer, Signer(key))
+
+    async def _make(self, session: AsyncSession, purposes: Purposes, epoch: int) -> IssuerSecret:
+        key = await asyncio.to_thread(blind_rsa.generate)
+        public = wire.encode(IssuerKey(purposes, epoch, Signer(key).public))
+        index = await self._log.append(session, LEAF_ISSUER, public)
+        secret = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        row = IssuerSecret(epoch=epoch, purposes=name_of(purposes), key=public, index=index, secret=secret)
+        session.add(row)
+        await session.execute(update(IssuerSecret).where(IssuerSecret.epoch < epoch).values(secret=None))
+        return row
+
+
+async def find(session: AsyncSession, purposes: Purposes, epoch: int) -> IssuerKey | None:
+    """Return the public key that was made for this set and epoch, None where none was."""
+    if epoch > LAST_EPOCH:
+        return None
+    query = select(IssuerSecret.key).filter_by(epoch=epoch, purposes=name_of(purposes))
+    key = await session.scalar(query)
+    return None if key is None else wire.decode(IssuerKey, key)
+
+
+def require_set(purposes: Purposes, current: Mapping[str, Notice]) -> None:
+    """Raise unless these are purposes in use, in their one order."""
+    if not purposes or purposes != purpose_set(purposes):
+        raise RequestError(f"a purpose set is sorted, unique and not empty; {name_of(purposes)!r} arrived")
+    for name in purposes:
+        notices.find(current, name)
+
+
+def name_of(purposes: Purposes) -> str:
+    """Return the set as one word."""
+    return "+".join(purposes)
+
+
+def parse_set(name: str) -> Purposes:
+    """Return the set that a URL names; a form-decoded "+" reads as a space."""
+    return tuple(name.replace(" ", "+").split("+"))

@@ -1,0 +1,62 @@
+"""One registry, put together from its settings and a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from covey_consent import keys, notices
+from covey_consent.epochs import Calendar
+from covey_consent.issuers import Issuers
+from covey_consent.log import Log
+from covey_consent.settings import Settings
+from covey_consent.store import Store
+from covey_privacy import wire
+from covey_privacy.consent import NOTICE, Notice, Notices
+from covey_privacy.signatures import SigningKey, sign
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """What the HTTP routes act on. `download` is the encoded `Notices` that everyone receives."""
+
+    operator: bytes | None
+    key: SigningKey
+    calendar: Calendar
+    store: Store
+    log: Log
+    notices: Mapping[str, Notice]
+    download: bytes
+    issuers: Issuers
+
+    @classmethod
+    async def open(cls, settings: Settings, clock: Callable[[], float]) -> Registry:
+        """Open the key and the database, check the log, publish the notices in force.
+
+        Raises DamageError when key, database and log do not belong together.
+        """
+        key = keys.load_or_create(settings.key_file)
+        store = await Store.open(settings.database_url)
+        try:
+            return await cls._open(settings, clock, key, store)
+        except BaseException:
+            await store.close()
+            raise
+
+    @classmethod
+    async def _open(
+        cls, settings: Settings, clock: Callable[[], float], key: SigningKey, store: Store
+    ) -> Registry:
+        calendar = Calendar(clock, settings.epoch_seconds, settings.tolerance_seconds)
+        log = Log(store, settings.origin, key)
+        await log.open()
+        async with log.write() as session:
+            published = await notices.publish(session, log, notices.draft(settings.caps))
+        current = {notice.purpose: notice for notice in published}
+        download = wire.encode(Notices(tuple(sign(NOTICE, notice, key) for notice in published)))
+        issuers = Issuers(log, calendar, settings.batch, current)
+        return cls(settings.operator_key, key, calendar, store, log, current, download, issuers)
+
+    async def close(self) -> None:
+        """Close the database."""
+        await self.store.close()

@@ -1,0 +1,17 @@
+"""Serving the registry with uvicorn."""
+
+from __future__ import annotations
+
+import uvicorn
+
+from covey_consent.app import create_app
+from covey_consent.settings import Settings
+
+
+def serve(host: str, port: int, settings: Settings | None = None) -> None:
+    """Serve until interrupted.
+
+    One process: the lock that orders writers lives in it. Requests are not logged, because who asked when is
+    what a registry should not know.
+    """
+    uvicorn.run(create_app(settings), host=host, port=port, access_log=False, server_header=False)

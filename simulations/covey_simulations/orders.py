@@ -1,0 +1,41 @@
+"""The shop's orders of simulated households, as files that phones read once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import cbor2
+
+from covey_simulations.errors import SetupError
+
+DATASET = "Complete Journey (dunnhumby)"
+ZONE = ZoneInfo("America/New_York")
+CUT = datetime(2017, 12, 4, tzinfo=ZONE)
+"""Orders before this moment are the phones' past; the simulation begins here."""
+CURRENCY = "USD"
+
+
+def prepare(folder: Path, seed: int, count: int | None) -> tuple[int, ...]:
+    """Draw households of the Complete Journey and write their orders to `folder`; return their ids.
+
+    Raises SetupError with what the data set's reader said when it cannot.
+    """
+    command = [sys.executable, "-m", "covey_simulations.journey", str(folder), str(seed)]
+    done = subprocess.run(  # noqa: S603  # our own module with numbers and a folder as arguments
+        command if count is None else [*command, str(count)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SetupError((done.stderr.strip().splitlines() or ["the data set cannot be read"])[-1])
+    return tuple(sorted(int(path.stem) for path in folder.glob("*.cbor")))
+
+
+def read(folder: Path, household: int) -> list[Mapping[str, Any]]:
+    """Return a household's orders as events that `covey_sdk.events.parse` takes."""
+    orders: list[Mapping[str, Any]] = cbor2.loads((folder / f"{household}.cbor").read_bytes())
+    return orders

@@ -1,0 +1,82 @@
+"""Simulated phones: real devices whose keys and stores lie in a folder, opened for as long as one is asked.
+
+One machine plays every phone. What real phones would each do for themselves and with the same outcome, these
+share: the registry's public downloads, and signatures that were found good.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import httpx
+
+from covey_privacy.profile import profile
+from covey_privacy.signatures import verify
+from covey_sdk import Device
+from covey_sdk.door import Door
+from covey_sdk.registry import Registry
+from covey_simulations.clock import Clock
+from covey_simulations.orders import CURRENCY, ZONE
+from covey_simulations.world import World
+
+
+class Remembering:
+    """A signature check that remembers what it has found good; what is bad it checks again."""
+
+    def __init__(self) -> None:
+        self._good: set[tuple[bytes, bytes, bytes]] = set()
+
+    def __call__(self, key: bytes, message: bytes, signature: bytes) -> bool:
+        """Say whether the signature is good."""
+        known = (key, message, signature)
+        if known not in self._good:
+            if not verify(key, message, signature):
+                return False
+            self._good.add(known)
+        return True
+
+
+class Phones:
+    """The phones of some households of a world."""
+
+    def __init__(self, world: World, households: tuple[int, ...]) -> None:
+        self.world, self.households = world, households
+        self.verify = Remembering()
+        self.registry = Registry(httpx.Client(base_url=world.registry_url), world.trust, self.verify)
+        self._clock = Clock(world.shift)
+        world.phones.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def forward(self, seconds: float) -> None:
+        """Let time go by."""
+        self._clock.forward(seconds)
+
+    @contextmanager
+    def open(self, household: int) -> Iterator[Device]:
+        """Yield a household's device."""
+        device = Device.open(
+            self.world.phones / f"{household}.db",
+            _keystore(self.world.phones / f"{household}.key"),
+            trust=self.world.trust,
+            registry=self.registry,
+            profile=profile(self.world.profile),
+            clock=partial(self._clock.moment, ZONE),
+            currency=CURRENCY,
+        )
+        with device:
+            yield device
+
+    def door(self, device: Device) -> Door:
+        """Return a device's door."""
+        return Door(device, verify=self.verify)
+
+
+def _keystore(path: Path) -> bytes:
+    """Return the key that the platform's keystore would hold, made at first use."""
+    if not path.exists():
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(os.urandom(32))
+    return path.read_bytes()

@@ -1,0 +1,63 @@
+"""Checking a run's proof as an outsider would: from the registry's public log and its pinned key alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import httpx
+
+from covey_privacy import wire
+from covey_privacy.checkpoint import Checkpoint, open_note
+from covey_privacy.consent import (
+    LEAF_EVIDENCE,
+    LEAF_ISSUER,
+    LEAF_MANIFEST,
+    LEAF_NOTICE,
+    LEAF_ROSTER,
+    Entries,
+)
+from covey_privacy.errors import ServerError
+from covey_privacy.evidence import CONTEXT, Evidence
+from covey_privacy.merkle import Tree, leaf_hash
+from covey_privacy.signatures import open_signed
+
+KINDS = {
+    LEAF_NOTICE: "notice",
+    LEAF_ISSUER: "issuer key",
+    LEAF_MANIFEST: "manifest",
+    LEAF_ROSTER: "roster",
+    LEAF_EVIDENCE: "evidence",
+}
+PAGE = 1024
+
+
+def check(client: httpx.Client, registry: bytes, operator: bytes, rounds: Sequence[Any]) -> dict[str, Any]:
+    """Return the log's size, checkpoint and kinds of entries, once all of it adds up.
+
+    Raises ServerError when the entries do not give the checkpoint's root, or a round left no evidence.
+    """
+    note = client.get("/v1/log/checkpoint").raise_for_status().text
+    head = open_note(note, registry)
+    entries = list(_entries(client, head))
+    if Tree([leaf_hash(entry) for entry in entries]).root() != head.root:
+        raise ServerError(f"the log's {head.size} entries do not give the root of its signed checkpoint")
+    for played in rounds:
+        _check_evidence(entries[played["evidence_index"]], played, operator)
+    kinds = [{"index": index, "kind": KINDS[entry[:1]]} for index, entry in enumerate(entries)]
+    return {"size": head.size, "verified": True, "checkpoint": note, "entries": kinds}
+
+
+def _entries(client: httpx.Client, head: Checkpoint) -> Iterator[bytes]:
+    for start in range(0, head.size, PAGE):
+        query = {"start": start, "end": min(start + PAGE, head.size)}
+        answer = client.get("/v1/log/entries", params=query).raise_for_status()
+        yield from wire.decode(Entries, answer.content).entries
+
+
+def _check_evidence(entry: bytes, played: Any, operator: bytes) -> None:
+    if entry[:1] != LEAF_EVIDENCE:
+        raise ServerError(f"entry {played['evidence_index']} of the log is no evidence")
+    evidence = open_signed(Evidence, CONTEXT, entry[1:], operator, signer="operator")
+    if (evidence.round_id, evidence.epsilon) != (played["round_id"], played["epsilon"]):
+        raise ServerError(f"the evidence of round {evidence.round_id} tells of another round")

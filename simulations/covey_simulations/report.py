@@ -1,0 +1,150 @@
+"""The demo's report: a page to look at, and the same as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from covey_simulations import charts
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One published figure beside its true value, in the same units; `released` is None when suppressed."""
+
+    key: str
+    released: float | None
+    truth: float | None
+
+    @property
+    def gap(self) -> float | None:
+        """How far the published figure is off; None where there is nothing to compare."""
+        return None if self.released is None or self.truth is None else self.released - self.truth
+
+    @property
+    def relative(self) -> float | None:
+        """The gap as a share of the true value; None where that is zero."""
+        return None if self.gap is None or not self.truth else self.gap / self.truth
+
+
+def write(report: Mapping[str, Any], out: Path) -> None:
+    """Write report.json and report.html into the folder `out`, each of them whole or not at all.
+
+    `report` is what report.schema.json describes. What is missing raises KeyError or jinja2's
+    UndefinedError, what is not finite ValueError; nothing has been written then.
+    """
+    texts = {
+        "report.json": json.dumps(report, ensure_ascii=False, indent=2, allow_nan=False) + "\n",
+        "report.html": page(report),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out, prefix=".report-") as folder:
+        for file, text in texts.items():
+            _write_durably(Path(folder, file), text)
+        for file in texts:
+            Path(folder, file).replace(out / file)
+    _sync(out)
+
+
+def page(report: Mapping[str, Any]) -> str:
+    """Return the report as one HTML page that needs nothing from elsewhere."""
+    return _environment().get_template("report.html.j2").render(report=report, **_readings(report))
+
+
+def odds(epsilon: float, delta: float) -> float:
+    """Return how often, at best, someone tells rightly which of two equally likely cases holds for a person.
+
+    A probability from 0.5 (a guess) to 1, after everything is published under (epsilon, delta)-differential
+    privacy: Kairouz, Oh, Viswanath 2015, "The composition theorem for differential privacy".
+    """
+    return 1 - (1 - delta) / (1 + math.exp(epsilon))
+
+
+def _readings(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the page says beyond the report: charts, and figures beside their truth."""
+    q20, q1 = report["analytics"]["q20"], report["analytics"]["q1"]
+    spent, least_cell = report["epsilon"], q1["least_cell"]
+    drawn = {
+        "consent": charts.consent(report["granted"], report["granted_nothing"], report["households"]),
+        "segments": charts.segments(q1),
+        "spent": charts.spent(spent["per_purpose"], spent["cap"]),
+        **{fact: charts.histogram(fact, q20, least_cell) for fact in charts.SCALES},
+    }
+    groups = _figures(q1)
+    return {
+        "charts": {chart: Markup(svg) for chart, svg in drawn.items()},
+        "medians": _figures(q20),
+        "groups": groups,
+        "worst": max((group for group in groups if group.gap is not None), key=_size, default=None),
+        "suppressed": sum(group.released is None for group in groups),
+        "rounds": {played["query"]: played for played in report["rounds"]},
+        "bounds": {query: charts.least_released(report["analytics"][query], least_cell) for query in ("q20", "q1")},
+        "odds": odds(spent["per_person_max"], spent["delta"]),
+    }
+
+
+def _figures(query: Mapping[str, Any]) -> list[Figure]:
+    return [Figure(key, released, query["truth"][key]) for key, released in query["released"].items()]
+
+
+def _size(figure: Figure) -> float:
+    return abs(figure.gap or 0)
+
+
+def _environment() -> Environment:
+    """Return the templates' environment, which takes every value for text, never for markup."""
+    environment = Environment(
+        loader=PackageLoader("covey_simulations"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": _number, "percent": _percent, "day": _day, "day_zh": _day_zh}
+    environment.globals |= {"name": charts.name, "sqrt": math.sqrt}
+    return environment
+
+
+def _number(value: float, digits: int = 0) -> str:
+    """Return a number as 1,234 or 1,234.5, with a true minus sign."""
+    return f"{value:,.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _percent(share: float, digits: int = 0) -> str:
+    return _number(100 * share, digits) + "%"
+
+
+def _day(moment: str) -> str:
+    at = datetime.fromisoformat(moment)
+    return f"{at.day} {at:%B %Y}"
+
+
+def _day_zh(moment: str) -> str:
+    at = datetime.fromisoformat(moment)
+    return f"{at.year}年{at.month}月{at.day}日"
+
+
+def _write_durably(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    """Make the renames in a folder last."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,85 @@
+"""The stage of a simulation: its folder, its registry on loopback, and the world file that others read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flwr.app import Context
+
+from covey_consent.keys import load_or_create
+from covey_consent.settings import Settings
+from covey_privacy.profile import profile
+from covey_server.config import state_folder
+from covey_simulations import draw, household, orders, registry
+from covey_simulations.clock import Clock
+from covey_simulations.errors import SetupError
+from covey_simulations.phone import Phones
+from covey_simulations.world import ORIGIN, World
+
+TRAIN_EPSILON = 4.0
+"""The yearly cap of `train` in a simulation's notices."""
+
+
+@contextmanager
+def set_up(
+    world_of: Path, operator: bytes, clock: Clock, *, households: tuple[int, ...], seed: int,
+    profile: str, epsilon: float, delta: float, tickets: int,
+) -> Iterator[World]:
+    """Yield a world whose registry runs until the block ends.
+
+    `epsilon` caps `analytics` in the notices; `tickets` is how many a phone gets an epoch.
+    """
+    settings = Settings(
+        database_url=f"sqlite+aiosqlite:///{world_of / 'registry.db'}",
+        key_file=world_of / "registry.key",
+        origin=ORIGIN,
+        operator=operator.hex(),
+        batch=tickets,
+        epsilon={"analytics": epsilon, "train": TRAIN_EPSILON},
+        epsilon_total=epsilon + TRAIN_EPSILON,
+        delta=delta,
+    )
+    key = load_or_create(settings.key_file)
+    with registry.serve(settings, clock.seconds) as url:
+        world = World(
+            world_of, url, key.public.hex(), operator.hex(), profile, clock.shift, seed, households
+        )
+        world.save()
+        yield world
+
+
+def require_cohort(households: tuple[int, ...], seed: int, name: str) -> None:
+    """Raise SetupError when too few of the households will allow statistics for the profile's floor."""
+    willing = sum("analytics" in draw.grants(seed, h) for h in households)
+    floor = profile(name).least_cohort("analytics")
+    if willing < floor:
+        raise SetupError(
+            f"{willing} of {len(households)} households allow analytics; a round needs at least {floor}: "
+            f"simulate more of them"
+        )
+
+
+@contextmanager
+def open_for_run(context: Context, operator: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield the address and key of a registry for a Flower run that was given none.
+
+    Its world is made of households that allow statistics, one for each of the run's `households`; they enrol
+    and take their orders up before the first round.
+    """
+    config = context.run_config
+    folder, seed, count = state_folder(config, context.run_id), int(config["seed"]), int(config["households"])
+    everyone = orders.prepare(folder / "orders", seed, None)
+    willing = tuple(h for h in everyone if "analytics" in draw.grants(seed, h))[:count]
+    name, clock = str(config["profile"]), Clock.starting(orders.CUT)
+    require_cohort(willing, seed, name)
+    queries = len(str(config["queries"]).split())
+    with set_up(
+        folder, operator, clock, households=willing, seed=seed, profile=name,
+        epsilon=float(config["epsilon-cap"]), delta=float(config["delta"]), tickets=queries,
+    ) as world:
+        phones = Phones(world, willing)
+        household.enrol(phones, list(willing))
+        household.record(phones, list(willing))
+        yield world.registry_url, bytes.fromhex(world.registry_key)

@@ -1,0 +1,69 @@
+"""A worker process: the phones of some households behind a Unix socket, as a gateway has them behind HTTP.
+
+    python -m covey_simulations.worker FOLDER SHARD SHARDS
+
+It answers one request at a time: CBOR `[what, argument]` in, CBOR `[error or None, answer]` out.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+from collections.abc import Callable, Mapping
+from multiprocessing.connection import Connection, Listener
+from pathlib import Path
+from typing import Any
+
+import cbor2
+
+from covey_privacy.errors import PrivacyError
+from covey_sdk.errors import CoveyError
+from covey_simulations import household
+from covey_simulations.errors import SimulationError
+from covey_simulations.fleet import Fleet
+from covey_simulations.phone import Phones
+from covey_simulations.world import World
+
+Answer = Callable[[Any], Any]
+
+
+def address(folder: Path, shard: int) -> str:
+    """Return the socket of a worker."""
+    return str(folder / f"worker-{shard}.sock")
+
+
+def serve(folder: Path, shard: int, shards: int) -> None:
+    """Answer until the process is ended."""
+    world = World.load(folder)
+    phones = Phones(world, world.households[shard::shards])
+    answers = _answers(phones, Fleet(phones))
+    with Listener(address(folder, shard), "AF_UNIX") as listener:
+        while True:
+            with listener.accept() as connection:
+                _answer(connection, answers)
+
+
+def _answers(phones: Phones, fleet: Fleet) -> Mapping[str, Answer]:
+    return {
+        "phase": lambda argument: fleet.handle(*argument),
+        "forward": phones.forward,
+        "enrol": lambda households: household.enrol(phones, households),
+        "record": lambda households: household.record(phones, households),
+        "withdraw": lambda households: household.withdraw(phones, households),
+        "look": lambda households: household.look(phones, households),
+        "refusals": lambda _: dict(fleet.refusals),
+        "memory": lambda _: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def _answer(connection: Connection, answers: Mapping[str, Answer]) -> None:
+    what, argument = cbor2.loads(connection.recv_bytes())
+    try:
+        reply = [None, answers[what](argument)]
+    except (CoveyError, PrivacyError, SimulationError) as error:
+        reply = [str(error), None]
+    connection.send_bytes(cbor2.dumps(reply))
+
+
+if __name__ == "__main__":
+    serve(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

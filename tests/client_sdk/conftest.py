@@ -1,0 +1,188 @@
+import itertools
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+
+from covey_consent.app import create_app
+from covey_consent.settings import Settings
+from covey_privacy.consent import GRANTED, Choice, Notice, NoticeText
+from covey_privacy.signatures import SigningKey
+from covey_sdk import Device, Registry, Trust
+from covey_sdk.clock import milliseconds
+from covey_sdk.events import Line, OrderPaid, Refund
+from covey_sdk.gate import Gate
+
+with warnings.catch_warnings():
+    # Starlette's test client asks for httpx2, where Covey speaks httpx, and uses a name that anyio changed.
+    warnings.simplefilter("ignore")
+    from starlette.testclient import TestClient
+
+ORIGIN = "covey.test/log"
+KEY = bytes(range(32))
+
+
+@dataclass
+class Clock:
+    now: datetime = datetime(2027, 3, 1, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+@dataclass
+class Shop:
+    """A running registry with its operator, and the way to it, which can be cut or tampered with."""
+
+    http: httpx.Client
+    operator: SigningKey
+    registry: bytes
+    reachable: bool = True
+    seen: list[httpx.Request] = field(default_factory=list)
+    answer: Callable[[httpx.Request, httpx.Response], httpx.Response] = lambda _, response: response
+
+    @property
+    def trust(self) -> Trust:
+        return Trust(self.operator.public, self.registry, ORIGIN)
+
+    def way(self) -> Registry:
+        client = httpx.Client(transport=httpx.MockTransport(self._carry), base_url="http://registry")
+        return Registry(client, self.trust)
+
+    def _carry(self, request: httpx.Request) -> httpx.Response:
+        if not self.reachable:
+            raise httpx.ConnectError("no route", request=request)
+        self.seen.append(request)
+        answer = self.http.request(
+            request.method, request.url.raw_path.decode(), content=request.content, headers=request.headers
+        )
+        return self.answer(request, httpx.Response(answer.status_code, content=answer.content))
+
+
+Events = Callable[..., OrderPaid]
+Opened = Callable[..., Device]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def running(tmp_path: Path, clock: Clock) -> Callable[..., AbstractContextManager[Shop]]:
+    """Open a registry on the same files as often as asked, each time with other settings."""
+    operator = SigningKey(bytes(32))
+
+    @contextmanager
+    def running(**settings) -> Iterator[Shop]:
+        plain = {
+            "database_url": f"sqlite+aiosqlite:///{tmp_path}/registry.db",
+            "key_file": tmp_path / "registry.key",
+            "origin": ORIGIN,
+            "operator": operator.public.hex(),
+        }
+        app = create_app(Settings(**{**plain, **settings}), clock=lambda: clock.now.timestamp())
+        with TestClient(app) as http:
+            yield Shop(http, operator, app.state.registry.key.public)
+
+    return running
+
+
+@pytest.fixture
+def shop(running) -> Iterator[Shop]:
+    with running() as shop:
+        yield shop
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "device.db"
+
+
+@pytest.fixture
+def opened(path: Path, shop: Shop, clock: Clock) -> Iterator[Opened]:
+    """Open the device as often as asked; all are closed in the end."""
+    devices = []
+
+    def opened(at: Path = path, **options) -> Device:
+        options = {"trust": shop.trust, "registry": shop.way(), "clock": clock, **options}
+        devices.append(Device.open(at, KEY, **options))
+        return devices[-1]
+
+    yield opened
+    for device in devices:
+        device.close()
+
+
+@pytest.fixture
+def device(opened: Opened) -> Device:
+    """An enrolled device whose owner allows personalisation."""
+    device = opened()
+    device.enrol()
+    device.grant("personalize")
+    return device
+
+
+@pytest.fixture
+def order(clock: Clock) -> Events:
+    """Make an order of some days ago: one line of `minor`, or the given `lines`."""
+    numbers = itertools.count(1)
+
+    def order(days: float = 0, minor: int = 3000, lines: tuple[Line, ...] = (), **changes) -> OrderPaid:
+        lines = lines or (Line("item", "tea", paid_minor=minor),)
+        plain = {
+            "order_id": f"order-{next(numbers)}",
+            "lines": lines,
+            "total_minor": sum(line.paid_minor for line in lines),
+            "currency": "CNY",
+            "at_ms": milliseconds(clock.now - timedelta(days=days)),
+            "tz_offset_min": 480,
+        }
+        return OrderPaid(**{**plain, **changes})
+
+    return order
+
+
+@pytest.fixture
+def refund(clock: Clock) -> Callable[..., Refund]:
+    """Make a refund of now for an order."""
+
+    def refund(of: OrderPaid, minor: int, *line_ix: int) -> Refund:
+        return Refund(of.order_id, minor, milliseconds(clock.now), 480, line_ix)
+
+    return refund
+
+
+@pytest.fixture
+def notice() -> Callable[..., Notice]:
+    def notice(purpose: str, version: int = 1, epsilon: float = 1.0, total: float = 2.0) -> Notice:
+        basis = "contract" if purpose in ("core", "membership") else "consent"
+        texts = (NoticeText("en", purpose.title(), "why"), NoticeText("zh", f"{purpose} 用途", "说明"))
+        return Notice(purpose, version, basis, epsilon, total, 1e-6, texts)
+
+    return notice
+
+
+@pytest.fixture
+def gate(clock: Clock, notice) -> Callable[..., Gate]:
+    """A gate that allows the purposes, confirmed just now on notice 1."""
+
+    def gate(*granted: str, **changes) -> Gate:
+        plain = {
+            "choices": {purpose: Choice(purpose, GRANTED, 1) for purpose in granted},
+            "notices": {purpose: notice(purpose) for purpose in (*granted, "personalize", "membership")},
+            "synced_at": clock.now,
+            "now": clock.now,
+        }
+        return Gate(**{**plain, **changes})
+
+    return gate

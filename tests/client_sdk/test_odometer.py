@@ -1,0 +1,91 @@
+from datetime import timedelta
+
+import pytest
+
+from covey_privacy.dp import Charge, Encoding, SkellamMechanism, calibrate
+from covey_privacy.errors import BudgetError, MisuseError
+from covey_sdk.odometer import Odometer
+from covey_sdk.store import Store
+
+ENCODING = Encoding(8, 1.0, 64.0, 20, bytes(32))
+ROUND = SkellamMechanism.of(ENCODING, calibrate(ENCODING, 0.6, 1e-6))
+
+
+@pytest.fixture
+def store(path):
+    store = Store(path, bytes(32))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def odometer(store, notice):
+    capped = {"analytics": notice("analytics", epsilon=1.0), "train": notice("train", epsilon=1.0)}
+    return Odometer(store, capped)
+
+
+def test_a_charge_is_kept_and_counted(path, store, odometer, notice, clock):
+    assert odometer.spent(clock.now) == 0
+    odometer.charge("r1", "analytics", ROUND, clock.now)
+    store.close()
+    again = Odometer(Store(path, bytes(32)), {"analytics": notice("analytics")})
+    assert again.spent(clock.now, "analytics") == pytest.approx(0.6, abs=0.01)
+    assert again.spent(clock.now, "train") == 0
+    assert [charge.round_id for charge in again.charges(clock.now)] == ["r1"]
+
+
+def test_a_round_is_charged_once(odometer, clock):
+    odometer.charge("r1", "analytics", ROUND, clock.now)
+    odometer.charge("r1", "analytics", ROUND, clock.now)
+    assert len(odometer.charges(clock.now)) == 1
+    with pytest.raises(MisuseError, match="charged already, on other terms"):
+        odometer.charge("r1", "train", ROUND, clock.now)
+
+
+def test_the_round_that_would_pass_the_purposes_cap_is_refused(odometer, clock):
+    for number in range(2):
+        odometer.charge(f"r{number}", "analytics", ROUND, clock.now)
+    before = odometer.charges(clock.now)
+    with pytest.raises(BudgetError, match="'analytics' to epsilon 1.* cap is 1.000"):
+        odometer.charge("r2", "analytics", ROUND, clock.now)
+    assert odometer.charges(clock.now) == before
+    odometer.charge("r3", "train", ROUND, clock.now)
+
+
+def test_the_cap_of_all_purposes_holds_too(store, notice, clock):
+    tight = Odometer(store, {name: notice(name, total=0.7) for name in ("analytics", "train")})
+    tight.charge("r1", "analytics", ROUND, clock.now)
+    with pytest.raises(BudgetError, match="all purposes together"):
+        tight.charge("r2", "train", ROUND, clock.now)
+
+
+def test_the_tightest_notice_caps_all(store, notice, clock):
+    mixed = Odometer(store, {"analytics": notice("analytics"), "train": notice("train", total=0.5)})
+    with pytest.raises(BudgetError, match="all purposes together"):
+        mixed.charge("r1", "analytics", ROUND, clock.now)
+
+
+def test_without_a_notice_nothing_may_be_spent(store, odometer, clock):
+    with pytest.raises(BudgetError):
+        odometer.charge("r1", "feedback", ROUND, clock.now)
+    with pytest.raises(BudgetError):
+        Odometer(store, {}).charge("r1", "analytics", ROUND, clock.now)
+
+
+def test_a_dry_run_writes_nothing(odometer, clock):
+    odometer.require_room(Charge("r1", "analytics", ROUND), clock.now)
+    assert odometer.charges(clock.now) == ()
+
+
+def test_charges_count_for_365_days(odometer, clock):
+    for number in range(2):
+        odometer.charge(f"r{number}", "analytics", ROUND, clock.now)
+    with pytest.raises(BudgetError):
+        odometer.charge("r2", "analytics", ROUND, clock.now + timedelta(days=365, seconds=-1))
+    odometer.charge("r2", "analytics", ROUND, clock.now + timedelta(days=365))
+    assert [charge.round_id for charge in odometer.charges(clock.now + timedelta(days=365))] == ["r2"]
+
+
+def test_a_charge_dated_in_the_future_counts(odometer, clock):
+    odometer.charge("r1", "analytics", ROUND, clock.now)
+    assert len(odometer.charges(clock.now - timedelta(days=30))) == 1

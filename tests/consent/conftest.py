@@ -1,0 +1,252 @@
+import dataclasses
+import hashlib
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+
+from covey_consent.app import create_app
+from covey_consent.settings import Settings
+from covey_privacy import checkpoint, evidence, manifest, merkle, tickets, wire
+from covey_privacy.checkpoint import Checkpoint
+from covey_privacy.consent import (
+    DECISION,
+    ENROLMENT,
+    GRANTED,
+    NOTICE,
+    SYNC,
+    TICKETS,
+    WITHDRAWN,
+    Batch,
+    BlindSignatures,
+    Decision,
+    Enrolment,
+    Entries,
+    Issuer,
+    Notice,
+    Notices,
+    Sync,
+    Synced,
+    TicketRequest,
+)
+from covey_privacy.evidence import Evidence
+from covey_privacy.manifest import Manifest
+from covey_privacy.secagg.roster import ROUND_ROSTER, Advert, Roster, sign_advert
+from covey_privacy.signatures import SigningKey, digest_of, open_signed, sign, to_sign
+from covey_privacy.tickets import RoundKey
+
+with warnings.catch_warnings():
+    # Starlette's test client asks for httpx2, where Covey speaks httpx, and uses a name that anyio changed.
+    warnings.simplefilter("ignore")
+    from starlette.testclient import TestClient
+
+DAY = 86400
+ORIGIN = "covey.test/log"
+CBOR = {"content-type": "application/cbor"}
+
+
+@dataclass
+class Clock:
+    now: float = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    @property
+    def ms(self) -> int:
+        return int(self.now * 1000)
+
+    @property
+    def epoch(self) -> int:
+        return int(self.now) // DAY
+
+
+@dataclass
+class Phone:
+    clock: Clock
+    key: SigningKey
+
+    @property
+    def device(self) -> bytes:
+        return self.key.public
+
+    def enrolment(self, **changes) -> bytes:
+        plain = Enrolment(self.device, self.clock.ms)
+        return sign(ENROLMENT, dataclasses.replace(plain, **changes), self.key)
+
+    def decision(self, notice: Notice, state: str = GRANTED, language: str = "en", **changes) -> bytes:
+        digest = next(text.digest for text in notice.texts if text.language == language)
+        said = Decision(
+            self.device, notice.purpose, state, notice.version, language, digest, "toggle", self.clock.ms
+        )
+        return sign(DECISION, dataclasses.replace(said, **changes), self.key)
+
+    def batch(self, *signed: bytes) -> bytes:
+        return wire.encode(Batch(signed, (self.device,) * len(signed)))
+
+    def sync(self, log_size: int = 0, **changes) -> bytes:
+        plain = Sync(self.device, self.clock.ms, log_size)
+        return sign(SYNC, dataclasses.replace(plain, **changes), self.key)
+
+    def request(self, issuer: Issuer, pending, **changes) -> bytes:
+        blinded = tuple(one.blinded for one in pending)
+        asked = TicketRequest(self.device, self.clock.ms, issuer.key.purposes, issuer.key.epoch, blinded)
+        return sign(TICKETS, dataclasses.replace(asked, **changes), self.key)
+
+
+@dataclass
+class Shop:
+    """A running registry with its operator, and what a well-behaved phone does with it."""
+
+    http: httpx.Client
+    clock: Clock
+    operator: SigningKey
+    registry: SigningKey
+    phones: list[Phone] = field(default_factory=list)
+
+    def post(self, path: str, body: bytes, **headers: str) -> httpx.Response:
+        return self.http.post(path, content=body, headers={**CBOR, **headers})
+
+    def phone(self) -> Phone:
+        phone = Phone(self.clock, SigningKey(hashlib.sha256(b"%d" % len(self.phones)).digest()))
+        self.phones.append(phone)
+        assert self.post("/v1/enrolments", phone.batch(phone.enrolment())).status_code == 204
+        return phone
+
+    def notices(self) -> dict[str, Notice]:
+        signed = wire.decode(Notices, self.http.get("/v1/notices").content).notices
+        opened = [open_signed(Notice, NOTICE, data, self.registry.public) for data in signed]
+        return {notice.purpose: notice for notice in opened}
+
+    def decide(self, phone: Phone, purpose: str, state: str = GRANTED, **changes) -> httpx.Response:
+        signed = phone.decision(self.notices()[purpose], state, **changes)
+        return self.post("/v1/decisions", phone.batch(signed))
+
+    def grant(self, phone: Phone, *purposes: str) -> None:
+        for purpose in purposes:
+            assert self.decide(phone, purpose).status_code == 204
+
+    def withdraw(self, phone: Phone, purpose: str) -> None:
+        assert self.decide(phone, purpose, WITHDRAWN).status_code == 204
+
+    def sync(self, phone: Phone, log_size: int = 0) -> Synced:
+        answer = self.post("/v1/sync", phone.sync(log_size))
+        assert answer.status_code == 200
+        return wire.decode(Synced, answer.content)
+
+    def choices(self, phone: Phone) -> dict[str, str]:
+        return {choice.purpose: choice.state for choice in self.sync(phone).choices}
+
+    def checkpoint(self) -> Checkpoint:
+        return checkpoint.open_note(self.http.get("/v1/log/checkpoint").text, self.registry.public)
+
+    def issuer(self, *purposes: str) -> Issuer:
+        answer = self.http.get(f"/v1/issuers/{self.clock.epoch}/{'+'.join(purposes)}")
+        assert answer.status_code == 200, answer.text
+        return wire.decode(Issuer, answer.content)
+
+    def tickets(self, phone: Phone, issuer: Issuer) -> tuple[RoundKey, ...]:
+        pending = tickets.request(issuer.key, issuer.batch)
+        answer = self.post("/v1/tickets", phone.request(issuer, pending))
+        assert answer.status_code == 200, answer.text
+        return tickets.receive(issuer.key, pending, wire.decode(BlindSignatures, answer.content).signatures)
+
+    def manifest(self, issuer: Issuer, **changes) -> Manifest:
+        plain = Manifest(
+            round_id="round-1", query="q1", purpose="analytics", purposes=issuer.key.purposes,
+            epoch=issuer.key.epoch, profile="test", issuer=issuer.key.digest, model=bytes(32), length=8,
+            norm=1.0, scale=64.0, sigma=10.0, epsilon=0.5, delta=1e-6, bits=20, gamma=0.1, dropout=0.1,
+            least_cohort=2, most_cohort=4, honest=1, least_issued=2, least_cell=50,
+        )  # fmt: skip
+        return dataclasses.replace(plain, **changes)
+
+    def announce(self, terms: Manifest) -> bytes:
+        """Log the manifest and return its digest."""
+        signed = manifest.sign_manifest(terms, self.operator)
+        answer = self.post("/v1/rounds", signed)
+        assert answer.status_code == 200, answer.text
+        return digest_of(signed)
+
+    def roster(self, round_id: str, digest: bytes, keys) -> Roster:
+        return Roster.of(round_id, digest, (self.advert(key, digest) for key in keys))
+
+    def advert(self, key: RoundKey, digest: bytes) -> Advert:
+        return sign_advert(SigningKey(key.secret), key.ticket, digest, bytes(32), bytes(32), bytes(32))
+
+    def countersign(self, roster: Roster, signer: SigningKey | None = None) -> httpx.Response:
+        body = wire.encode(roster)
+        signature = (signer or self.operator).sign(to_sign(ROUND_ROSTER, hashlib.sha256(body).digest()))
+        path = f"/v1/rounds/{roster.round_id}/roster"
+        return self.post(path, body, **{"covey-signature": signature.hex()})
+
+    def evidence(self, terms: Manifest, digest: bytes, outcome: str) -> bytes:
+        leaf = Evidence(
+            round_id=terms.round_id, query=terms.query, purposes=terms.purposes, profile=terms.profile,
+            manifest=digest, model=terms.model, ticket_root=bytes(32), cohort=0, dropouts=0, denials="<10",
+            norm=terms.norm, sigma=terms.sigma, epsilon=terms.epsilon, epsilon_so_far=terms.epsilon,
+            delta=terms.delta, honest=terms.honest, threshold=2, least_issued=terms.least_issued,
+            outcome=outcome, code_version="0.1.0", shared_operator=True, annex=bytes(32),
+        )  # fmt: skip
+        return sign(evidence.CONTEXT, leaf, self.operator)
+
+    def entries(self) -> tuple[bytes, ...]:
+        size = self.checkpoint().size
+        answer = self.http.get("/v1/log/entries", params={"start": 0, "end": size})
+        return wire.decode(Entries, answer.content).entries
+
+    def root_of_entries(self) -> bytes:
+        return merkle.Tree([merkle.leaf_hash(entry) for entry in self.entries()]).root()
+
+
+Opened = Callable[..., AbstractContextManager[Shop]]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def opened(tmp_path: Path, clock: Clock) -> Opened:
+    """Open a registry on the same files as often as asked, each time with other settings."""
+    operator = SigningKey(bytes(32))
+
+    @contextmanager
+    def opened(**settings) -> Iterator[Shop]:
+        plain = {
+            "database_url": f"sqlite+aiosqlite:///{tmp_path}/registry.db",
+            "key_file": tmp_path / "registry.key",
+            "origin": ORIGIN,
+            "operator": operator.public.hex(),
+        }
+        app = create_app(Settings(**{**plain, **settings}), clock=clock)
+        with TestClient(app, raise_server_exceptions=False) as http:
+            yield Shop(http, clock, operator, app.state.registry.key)
+
+    return opened
+
+
+@pytest.fixture
+def shop(opened: Opened) -> Iterator[Shop]:
+    with opened() as shop:
+        yield shop
+
+
+@pytest.fixture
+def problem() -> Callable[[httpx.Response, int], str]:
+    """Assert that an answer is the problem expected and return its one line."""
+
+    def problem(answer: httpx.Response, status: int) -> str:
+        assert answer.status_code == status, answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["status"] == status
+        detail = answer.json()["detail"]
+        assert detail
+        assert "\n" not in detail
+        return detail
+
+    return problem

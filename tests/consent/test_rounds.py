@@ -1,0 +1,221 @@
+import dataclasses
+import hashlib
+
+import pytest
+
+from covey_privacy import evidence, manifest, wire
+from covey_privacy.consent import LEAF_EVIDENCE, LEAF_MANIFEST, LEAF_ROSTER
+from covey_privacy.secagg.roster import ROUND_ROSTER, Countersigned, Logged, Roster
+from covey_privacy.signatures import Signed, SigningKey, sign, to_sign
+
+
+@pytest.fixture
+def issuer(shop):
+    return shop.issuer("analytics")
+
+
+@pytest.fixture
+def wallets(shop, issuer):
+    """Four phones' tickets."""
+    phones = [shop.phone() for _ in range(4)]
+    for phone in phones:
+        shop.grant(phone, "analytics")
+    return [shop.tickets(phone, issuer) for phone in phones]
+
+
+@pytest.fixture
+def terms(shop, issuer):
+    return shop.manifest(issuer)
+
+
+@pytest.fixture
+def digest(shop, wallets, terms):
+    return shop.announce(terms)
+
+
+@pytest.fixture
+def roster(shop, wallets, digest):
+    return shop.roster("round-1", digest, [wallet[0] for wallet in wallets])
+
+
+def countersigned(answer) -> Countersigned:
+    assert answer.status_code == 200, answer.text
+    return wire.decode(Countersigned, answer.content)
+
+
+def test_a_manifest_is_logged_once(shop, terms):
+    signed = manifest.sign_manifest(terms, shop.operator)
+    first, again = (wire.decode(Logged, shop.post("/v1/rounds", signed).content) for _ in range(2))
+    assert first == again
+    assert shop.entries()[first.index] == LEAF_MANIFEST + signed
+    assert shop.checkpoint().size == first.index + 1
+
+
+def test_a_round_id_has_one_manifest(shop, terms, problem):
+    shop.announce(terms)
+    other = manifest.sign_manifest(dataclasses.replace(terms, length=9), shop.operator)
+    problem(shop.post("/v1/rounds", other), 409)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"issuer": bytes(32)}, 422),
+        ({"epoch": 1}, 422),
+        ({"epoch": 2**64 - 1}, 422),
+        ({"purposes": ("analytics", "train")}, 422),
+        ({"purposes": ("analytics", "resale")}, 404),
+        ({"purposes": ()}, 422),
+        ({"purpose": "train"}, 422),
+    ],
+)
+def test_a_manifest_names_a_logged_issuer_of_its_own_set(shop, terms, problem, changes, status):
+    signed = manifest.sign_manifest(dataclasses.replace(terms, **changes), shop.operator)
+    problem(shop.post("/v1/rounds", signed), status)
+
+
+def test_only_the_operator_announces(shop, terms, problem):
+    problem(shop.post("/v1/rounds", manifest.sign_manifest(terms, SigningKey(b"x" * 32))), 403)
+
+
+def test_without_an_operator_every_round_is_refused(opened, terms, problem):
+    with opened(operator=None) as shop:
+        signed = manifest.sign_manifest(terms, shop.operator)
+        assert "COVEY_REGISTRY_OPERATOR" in problem(shop.post("/v1/rounds", signed), 403)
+
+
+def test_a_roster_is_countersigned_and_logged(shop, roster):
+    answer = countersigned(shop.countersign(roster))
+    assert (answer.issued, answer.bad, answer.spent) == (4, (), ())
+    assert len(roster.head().beacon(answer.signature, shop.registry.public)) == 32
+    assert shop.entries()[-1] == LEAF_ROSTER + wire.encode(roster.head())
+
+
+def test_the_same_roster_has_the_same_answer_and_a_second_none(shop, roster, wallets, digest, problem):
+    first = shop.countersign(roster)
+    assert shop.countersign(roster).content == first.content
+    second = shop.roster("round-1", digest, [wallet[1] for wallet in wallets])
+    problem(shop.countersign(second), 409)
+    smaller = dataclasses.replace(roster, adverts=roster.adverts[:3])
+    problem(shop.countersign(smaller), 409)
+
+
+def test_a_ticket_is_good_for_one_round(shop, issuer, roster, wallets):
+    countersigned(shop.countersign(roster))
+    other = shop.announce(shop.manifest(issuer, round_id="round-2"))
+    again = shop.roster("round-2", other, [wallets[0][0], wallets[1][1], wallets[2][1]])
+    answer = countersigned(shop.countersign(again))
+    assert (answer.signature, answer.spent) == (b"", (wallets[0][0].ticket.round_key,))
+    fresh = shop.roster("round-2", other, [wallets[1][1], wallets[2][1]])
+    assert countersigned(shop.countersign(fresh)).signature
+
+
+def test_bad_adverts_are_named_and_nothing_is_spent(shop, roster, wallets, digest):
+    forged = dataclasses.replace(roster.adverts[0], seed_digest=b"x" * 32)
+    stolen = shop.advert(dataclasses.replace(wallets[0][1], secret=b"x" * 32), digest)
+    minted = dataclasses.replace(wallets[1][2].ticket, signature=bytes(256))
+    self_made = shop.advert(dataclasses.replace(wallets[1][2], ticket=minted), digest)
+    for bad in (forged, stolen, self_made):
+        others = [advert for advert in roster.adverts if advert.round_key != bad.round_key][:3]
+        answer = countersigned(shop.countersign(Roster.of("round-1", digest, [*others, bad])))
+        assert (answer.signature, answer.bad, answer.spent) == (b"", (bad.round_key,), ())
+    assert countersigned(shop.countersign(roster)).signature
+
+
+def test_an_advert_for_another_manifest_is_bad(shop, issuer, wallets, digest):
+    other = shop.announce(shop.manifest(issuer, round_id="round-2"))
+    adverts = [shop.advert(wallets[0][0], digest), shop.advert(wallets[1][0], other)]
+    answer = countersigned(shop.countersign(Roster.of("round-1", digest, adverts)))
+    assert answer.bad == (wallets[1][0].ticket.round_key,)
+
+
+def test_tickets_of_another_purpose_set_are_bad(shop, wallets, digest):
+    phone = shop.phone()
+    foreign = shop.tickets(phone, shop.issuer("core"))[0]
+    answer = countersigned(shop.countersign(shop.roster("round-1", digest, [wallets[0][0], foreign])))
+    assert answer.bad == (foreign.ticket.round_key,)
+
+
+@pytest.mark.parametrize("size", [1, 5])
+def test_a_roster_has_the_size_that_the_manifest_takes(shop, wallets, digest, problem, size):
+    keys = [key for wallet in wallets for key in wallet][:size]
+    problem(shop.countersign(shop.roster("round-1", digest, keys)), 422)
+
+
+def test_a_roster_waits_until_enough_batches_were_issued(shop, issuer, wallets, problem):
+    digest = shop.announce(shop.manifest(issuer, round_id="round-3", least_issued=5))
+    roster = shop.roster("round-3", digest, [wallet[0] for wallet in wallets])
+    assert "asks for 5" in problem(shop.countersign(roster), 409)
+    phone = shop.phone()
+    shop.grant(phone, "analytics")
+    shop.tickets(phone, issuer)
+    assert countersigned(shop.countersign(roster)).issued == 5
+
+
+def test_a_roster_is_for_its_round_and_manifest(shop, roster, wallets, problem):
+    problem(shop.countersign(dataclasses.replace(roster, round_id="round-9")), 404)
+    problem(shop.countersign(shop.roster("round-1", bytes(32), [wallet[0] for wallet in wallets])), 422)
+    backwards = dataclasses.replace(roster, adverts=roster.adverts[::-1])
+    problem(shop.countersign(backwards), 422)
+    twice = dataclasses.replace(roster, adverts=(roster.adverts[0], *roster.adverts[:2]))
+    problem(shop.countersign(twice), 422)
+
+
+def test_only_the_operator_brings_a_roster(shop, roster, problem):
+    problem(shop.countersign(roster, SigningKey(b"x" * 32)), 403)
+    body = wire.encode(roster)
+    problem(shop.post("/v1/rounds/round-1/roster", body), 422)
+    problem(shop.post("/v1/rounds/round-1/roster", body, **{"covey-signature": "no hex"}), 422)
+
+
+def test_a_roster_goes_to_its_own_address(shop, roster, problem):
+    body = wire.encode(roster)
+    signature = shop.operator.sign(to_sign(ROUND_ROSTER, hashlib.sha256(body).digest()))
+    answer = shop.post("/v1/rounds/round-2/roster", body, **{"covey-signature": signature.hex()})
+    problem(answer, 422)
+
+
+def test_tickets_die_with_their_epoch(shop, roster, problem):
+    shop.clock.now = (shop.clock.epoch + 1) * 86400 + 301
+    problem(shop.countersign(roster), 409)
+    shop.clock.now -= 2
+    assert countersigned(shop.countersign(roster)).signature
+
+
+def test_a_countersignature_outlives_a_restart(opened, problem):
+    with opened() as shop:
+        issuer = shop.issuer("core")
+        wallets = [shop.tickets(shop.phone(), issuer) for _ in range(2)]
+        digest = shop.announce(shop.manifest(issuer, purpose="core"))
+        roster = shop.roster("round-1", digest, [wallet[0] for wallet in wallets])
+        first = shop.countersign(roster).content
+    with opened() as shop:
+        assert shop.countersign(roster).content == first
+        problem(shop.countersign(shop.roster("round-1", digest, [wallet[1] for wallet in wallets])), 409)
+
+
+def test_evidence_is_logged_once_after_the_roster(shop, terms, digest, roster, problem):
+    signed = shop.evidence(terms, digest, "released")
+    problem(shop.post("/v1/rounds/round-1/evidence", signed), 409)
+    countersigned(shop.countersign(roster))
+    first, again = (shop.post("/v1/rounds/round-1/evidence", signed) for _ in range(2))
+    assert first.content == again.content
+    index = wire.decode(Logged, first.content).index
+    assert shop.entries()[index] == LEAF_EVIDENCE + signed
+    problem(shop.post("/v1/rounds/round-1/evidence", shop.evidence(terms, digest, "aborted")), 409)
+
+
+def test_a_round_that_was_aborted_is_over(shop, terms, digest, roster, problem):
+    aborted = shop.evidence(terms, digest, "aborted: too few")
+    assert shop.post("/v1/rounds/round-1/evidence", aborted).status_code == 200
+    problem(shop.countersign(roster), 409)
+
+
+def test_evidence_is_the_operators_for_its_own_round(shop, terms, digest, problem):
+    path = "/v1/rounds/round-1/evidence"
+    problem(shop.post(path, shop.evidence(terms, bytes(32), "aborted")), 422)
+    elsewhere = shop.evidence(dataclasses.replace(terms, round_id="round-7"), digest, "aborted")
+    problem(shop.post(path, elsewhere), 422)
+    problem(shop.post("/v1/rounds/round-7/evidence", elsewhere), 404)
+    leaf = wire.decode(evidence.Evidence, wire.decode(Signed, elsewhere).body)
+    problem(shop.post(path, sign(evidence.CONTEXT, leaf, SigningKey(b"x" * 32))), 403)

@@ -1,0 +1,203 @@
+import hashlib
+
+import pytest
+
+from covey_privacy import tickets, wire
+from covey_privacy.consent import LEAF_ISSUER, BlindSignatures, Inclusion
+from covey_privacy.errors import PeerError
+from covey_privacy.merkle import leaf_hash, verify_inclusion
+
+DAY = 86400
+
+
+@pytest.fixture
+def phone(shop):
+    phone = shop.phone()
+    shop.grant(phone, "analytics", "personalize")
+    return phone
+
+
+@pytest.fixture
+def issuer(shop):
+    return shop.issuer("analytics", "personalize")
+
+
+def test_the_epoch_is_the_clocks(shop):
+    epoch = shop.http.get("/v1/epoch").json()
+    assert epoch == {"epoch": shop.clock.epoch, "ends_at": (shop.clock.epoch + 1) * DAY}
+
+
+def test_an_issuer_key_is_made_once_and_logged(shop, issuer):
+    assert shop.issuer("analytics", "personalize") == issuer
+    head = shop.checkpoint()
+    leaf = leaf_hash(LEAF_ISSUER + wire.encode(issuer.key))
+    inclusion = wire.decode(Inclusion, shop.http.get(f"/v1/log/inclusion/{leaf.hex()}").content)
+    assert inclusion.index == issuer.index
+    verify_inclusion(leaf, inclusion.index, head.size, inclusion.proof, head.root)
+
+
+def test_each_set_and_epoch_has_its_own_key(shop, issuer):
+    other = shop.issuer("analytics")
+    shop.clock.now += DAY
+    later = shop.issuer("analytics", "personalize")
+    assert len({issuer.key.key, other.key.key, later.key.key}) == 3
+
+
+def test_an_issuer_key_outlives_a_restart(opened):
+    with opened() as shop:
+        issuer = shop.issuer("analytics")
+    with opened() as shop:
+        assert shop.issuer("analytics") == issuer
+
+
+@pytest.mark.parametrize(
+    ("purposes", "status"),
+    [
+        ("resale", 404),
+        ("analytics+marketing", 404),
+        ("biometric", 422),
+        ("personalize+analytics", 422),
+        ("analytics+analytics", 422),
+        ("+", 422),
+    ],
+)
+def test_there_is_no_key_for_a_set_that_nobody_can_grant(shop, problem, purposes, status):
+    size = shop.checkpoint().size
+    problem(shop.http.get(f"/v1/issuers/{shop.clock.epoch}/{purposes}"), status)
+    assert shop.checkpoint().size == size
+
+
+@pytest.mark.parametrize("offset", [-1, 1])
+def test_there_is_no_key_for_another_epoch(shop, problem, offset):
+    problem(shop.http.get(f"/v1/issuers/{shop.clock.epoch + offset}/analytics"), 409)
+
+
+def test_a_granted_set_brings_one_batch_of_good_tickets(shop, phone, issuer):
+    keys = shop.tickets(phone, issuer)
+    assert len({key.ticket.round_key for key in keys}) == issuer.batch == 4
+    for key in keys:
+        key.ticket.check(issuer.key)
+        with pytest.raises(PeerError):
+            key.ticket.check(shop.issuer("analytics").key)
+
+
+def test_the_same_request_is_answered_again_and_another_is_not(shop, phone, issuer, problem):
+    pending = tickets.request(issuer.key, issuer.batch)
+    first = shop.post("/v1/tickets", phone.request(issuer, pending))
+    shop.clock.now += 1
+    again = shop.post("/v1/tickets", phone.request(issuer, pending))
+    assert first.content == again.content
+    other = phone.request(issuer, tickets.request(issuer.key, issuer.batch))
+    assert "batch" in problem(shop.post("/v1/tickets", other), 409)
+
+
+def test_every_set_and_epoch_has_a_batch_of_its_own(shop, phone, issuer):
+    shop.tickets(phone, issuer)
+    shop.tickets(phone, shop.issuer("analytics"))
+    shop.clock.now += DAY
+    shop.tickets(phone, shop.issuer("analytics", "personalize"))
+
+
+@pytest.mark.parametrize("missing", ["analytics", "personalize"])
+def test_one_missing_purpose_means_no_ticket(shop, issuer, problem, missing):
+    phone = shop.phone()
+    shop.grant(phone, *{"analytics", "personalize"} - {missing})
+    refused = shop.post("/v1/tickets", phone.request(issuer, tickets.request(issuer.key, 4)))
+    assert missing in problem(refused, 403)
+
+
+def test_a_withdrawal_means_no_ticket_from_then_on(shop, phone, issuer, problem):
+    pending = tickets.request(issuer.key, issuer.batch)
+    assert shop.post("/v1/tickets", phone.request(issuer, pending)).status_code == 200
+    shop.withdraw(phone, "analytics")
+    problem(shop.post("/v1/tickets", phone.request(issuer, pending)), 403)
+    shop.clock.now += DAY
+    later = shop.issuer("analytics", "personalize")
+    problem(shop.post("/v1/tickets", phone.request(later, tickets.request(later.key, 4))), 403)
+
+
+def test_granting_again_starts_no_second_batch(shop, phone, issuer, problem):
+    shop.tickets(phone, issuer)
+    shop.withdraw(phone, "analytics")
+    shop.clock.now += 1
+    shop.grant(phone, "analytics")
+    problem(shop.post("/v1/tickets", phone.request(issuer, tickets.request(issuer.key, 4))), 409)
+
+
+def test_a_contract_needs_no_consent(shop):
+    assert shop.tickets(shop.phone(), shop.issuer("core"))
+
+
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_a_batch_has_exactly_its_size(shop, phone, issuer, problem, count):
+    problem(shop.post("/v1/tickets", phone.request(issuer, tickets.request(issuer.key, count))), 422)
+
+
+def test_a_request_that_cannot_be_signed_books_nothing(shop, phone, issuer, problem):
+    problem(shop.post("/v1/tickets", phone.request(issuer, (), blinded=(b"\xff" * 256,) * 4)), 400)
+    assert shop.tickets(phone, issuer)
+
+
+def test_a_request_is_for_now_from_an_enrolled_device(shop, phone, issuer, problem):
+    pending = tickets.request(issuer.key, issuer.batch)
+    for changes, status in (
+        ({"at": shop.clock.ms - 301_000}, 422),
+        ({"epoch": issuer.key.epoch - 1}, 409),
+        ({"epoch": issuer.key.epoch + 1}, 409),
+        ({"purposes": ("personalize", "analytics")}, 422),
+        ({"device": shop.phone().device}, 403),
+    ):
+        problem(shop.post("/v1/tickets", phone.request(issuer, pending, **changes)), status)
+    stranger = type(phone)(phone.clock, type(phone.key)(b"s" * 32))
+    problem(shop.post("/v1/tickets", stranger.request(issuer, pending)), 404)
+
+
+def test_issuance_is_counted(shop, phone, issuer):
+    def counts():
+        params = {"purposes": "analytics+personalize"}
+        return shop.http.get(f"/v1/epochs/{issuer.key.epoch}/issued", params=params).json()
+
+    half = shop.phone()
+    shop.grant(half, "analytics")
+    assert counts() == {"batches": 0, "granted": 1}
+    shop.tickets(phone, issuer)
+    shop.tickets(half, shop.issuer("analytics"))
+    assert counts() == {"batches": 1, "granted": 1}
+    plus = shop.http.get(f"/v1/epochs/{issuer.key.epoch}/issued?purposes=analytics+personalize")
+    assert plus.json() == counts()
+    shop.withdraw(phone, "personalize")
+    assert counts() == {"batches": 1, "granted": 0}
+
+
+def test_counts_are_asked_for_a_real_set_and_epoch(shop, problem):
+    problem(shop.http.get(f"/v1/epochs/{2**64}/issued?purposes=analytics"), 422)
+    problem(shop.http.get("/v1/epochs/1/issued?purposes=resale"), 404)
+    problem(shop.http.get("/v1/epochs/1/issued"), 422)
+
+
+def test_what_is_stored_of_an_issuance_leads_to_no_ticket(shop, phone, issuer, tmp_path):
+    keys = shop.tickets(phone, issuer)
+    files = b"".join(path.read_bytes() for path in tmp_path.glob("registry.db*"))
+    assert phone.device in files
+    for key in keys:
+        for secret in (key.ticket.round_key, key.ticket.signature, key.secret):
+            assert secret not in files
+            assert hashlib.sha256(secret).digest() not in files
+
+
+def test_the_private_key_of_a_past_epoch_is_destroyed(opened, clock, problem):
+    with opened() as shop:
+        shop.issuer("analytics")
+        shop.clock.now += DAY
+        shop.issuer("analytics")
+        shop.clock.now -= DAY
+    with opened() as shop:
+        problem(shop.http.get(f"/v1/issuers/{clock.epoch}/analytics"), 500)
+
+
+def test_answers_are_as_long_as_the_batch(opened):
+    with opened(batch=2) as shop:
+        phone = shop.phone()
+        issuer = shop.issuer("core")
+        answer = shop.post("/v1/tickets", phone.request(issuer, tickets.request(issuer.key, 2)))
+        assert issuer.batch == len(wire.decode(BlindSignatures, answer.content).signatures) == 2

@@ -1,0 +1,393 @@
+import copy
+import html
+import json
+import math
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+from covey_models.histogram import LogBins
+from covey_simulations import charts, report
+from jinja2 import UndefinedError
+
+SEGMENTS = {
+    "important_value": (112, 109),
+    "important_keep": (None, 31),
+    "important_develop": (96, 99),
+    "important_win_back": (88, 85),
+    "general_value": (103, 104),
+    "general_keep": (None, 44),
+    "general_develop": (74, 71),
+    "general_win_back": (108, 110),
+}
+CHECKPOINT = "covey.example/log\n9\nqINS1GRFhWHwdkUeqLEoP4yEMkTBBzxBkGwGQlVlVcs=\n\n— covey.example/log 0yxN\n"
+
+
+@pytest.fixture
+def found() -> dict[str, Any]:
+    return example()
+
+
+def example() -> dict[str, Any]:
+    """A report as a run of a thousand phones would give it."""
+    generator = np.random.default_rng(7)
+    columns = {
+        "recency": (LogBins(1, 400), generator.lognormal(1.3, 1.0, 671)),
+        "frequency": (LogBins(1, 1000), generator.lognormal(4.0, 0.6, 671)),
+        "monetary": (LogBins(100, 100_000), generator.lognormal(8.0, 0.5, 671)),
+    }
+    return {
+        "version": "0.1.0",
+        "dataset": "Complete Journey (dunnhumby)",
+        "cut": "2017-12-04T00:00:00-05:00",
+        "seed": 1,
+        "profile": "production",
+        "households": 1000,
+        "granted": {"core": 1000, "personalize": 852, "analytics": 683, "train": 640},
+        "granted_nothing": 148,
+        "kept": {"orders": 50123, "lines": 400000, "sensitive_lines_dropped": 31000},
+        "tags": {
+            "rfm.segment": {segment: truth for segment, (_, truth) in SEGMENTS.items()},
+            "lifecycle.stage": {"new": 12, "repeat": 700, "super": 101, "dormant": 27, "lost": 12},
+            "risk.churn_warning": {"true": 33},
+        },
+        "analytics": {
+            "q20": {
+                "epsilon": 0.6,
+                "released": {"recency": 3.2, "frequency": 61.0, "monetary": 2871.0},
+                "truth": {name: float(np.median(values)) for name, (_, values) in columns.items()},
+                "sd": 12.1,
+                "histograms": {name: _cells(generator, *column) for name, column in columns.items()},
+            },
+            "q1": {
+                "epsilon": 1.4,
+                "released": {segment: seen for segment, (seen, _) in SEGMENTS.items()},
+                "truth": {segment: truth for segment, (_, truth) in SEGMENTS.items()},
+                "sd": 3.4,
+                "least_cell": 50,
+            },
+        },
+        "rounds": [_round("q20", 683, 671, 0.6, 4, 12.1), _round("q1", 649, 641, 1.4, 7, 3.4)],
+        "withdrawn": {"count": 34, "contributions_after": 0},
+        "epsilon": {"per_purpose": {"analytics": 1.55}, "per_person_max": 1.55, "cap": 2.0, "delta": 1e-6},
+        "log": {
+            "size": 9,
+            "verified": True,
+            "checkpoint": CHECKPOINT,
+            "entries": [
+                {"index": index, "kind": kind}
+                for index, kind in enumerate(
+                    "notice notice issuer manifest roster evidence manifest roster evidence".split()
+                )
+            ],
+        },
+        "ledger": {
+            "device": "household 1228",
+            "entries": [
+                {
+                    "at": "2017-12-04T00:00:00-05:00",
+                    "en": "You allowed “Be counted in combined totals”.",
+                    "zh": "您允许了“参与合并统计”。",
+                    "epsilon": None,
+                },
+                {
+                    "at": "2017-12-04T09:00:00-05:00",
+                    "en": "Your phone added 1 to three ranges, hidden in noise and in the total of many phones.",
+                    "zh": "您的手机只给其中三个区间各加 1，混入噪声，并隐藏在众多手机的合计之中。",
+                    "epsilon": 0.6,
+                },
+            ],
+        },
+        "example": {
+            "device": "household 1228",
+            "tags": [
+                {
+                    "id": "rfm.segment",
+                    "value": "important_value",
+                    "evidence": ["R = 3 days (near: 7 or less)", "F = 81 orders (high: 61 or more)"],
+                },
+                {"id": "lifecycle.stage", "value": "repeat", "evidence": ["81 orders (2 or more)"]},
+            ],
+        },
+        "sums_checked": True,
+        "parameters": {
+            "gamma": 0.05,
+            "dropout": 0.05,
+            "turnout": 0.95,
+            "shared_operator": True,
+            "processes": 2,
+        },
+        "seconds": 48.0,
+        "peak_memory_mb": 700.0,
+    }
+
+
+def _cells(generator: np.random.Generator, bins: LogBins, values: np.ndarray) -> dict[str, Any]:
+    truth = np.bincount([bins.index(float(value)) for value in values], minlength=bins.count)
+    noisy = truth + generator.normal(0, 12.1, bins.count)
+    first, last = bins.low**2 / bins.edges[1], bins.high * bins.edges[1] / bins.low
+    return {
+        "edges": [first, *bins.edges.tolist(), last],
+        "released": [round(count) if count >= 50 else None for count in noisy.tolist()],
+        "truth": truth.tolist(),
+    }
+
+
+def _round(query: str, cohort: int, survivors: int, epsilon: float, index: int, sigma: float) -> dict[str, Any]:
+    return {
+        "round": f"{query}-1-ab12cd34",
+        "query": query,
+        "purpose": "analytics",
+        "cohort": cohort,
+        "survivors": survivors,
+        "epsilon": epsilon,
+        "evidence_index": index,
+        "seconds": 11.2,
+        "degree": 48,
+        "threshold": 34,
+        "honest": 580,
+        "sigma": sigma,
+    }
+
+
+class Page(HTMLParser):
+    """The page's texts by language, its attributes, its elements."""
+
+    VOID = ("meta", "input", "br", "path", "use", "rect")
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.texts: dict[str, list[str]] = {"en": [], "zh-Hans": [], "": []}
+        self._languages: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag not in self.VOID:
+            inherited = self._languages[-1] if self._languages else ""
+            own = dict(attrs).get("lang") or inherited
+            self._languages.append("code" if tag in ("code", "pre", "style", "title") else own if tag != "html" else "")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:
+            self._languages.pop()
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_data(self, data: str) -> None:
+        self.texts.setdefault(self._languages[-1] if self._languages else "", []).append(data)
+
+    def __contains__(self, text: str) -> bool:
+        return any(text in part for parts in self.texts.values() for part in parts)
+
+
+@pytest.fixture(scope="module")
+def schema() -> Any:
+    text = resources.files("covey_simulations").joinpath("report.schema.json").read_text("utf-8")
+    return jsonschema.Draft202012Validator(json.loads(text))
+
+
+def _objects(schema: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(schema, dict):
+        if schema.get("type") == "object":
+            yield schema
+        schema = list(schema.values())
+    if isinstance(schema, list):
+        for part in schema:
+            yield from _objects(part)
+
+
+def test_the_schema_is_one_and_takes_a_report(schema: Any, found: dict[str, Any]) -> None:
+    schema.check_schema(schema.schema)
+    schema.validate(found)
+
+
+def test_the_schema_closes_every_object(schema: Any) -> None:
+    assert all("additionalProperties" in part for part in _objects(schema.schema))
+
+
+def test_the_schema_describes_every_field(schema: Any) -> None:
+    fields = [field for part in _objects(schema.schema) for field in part.get("properties", {}).items()]
+    plain = {"recency", "frequency", "monetary", *SEGMENTS}
+    assert [name for name, field in fields if name not in plain and not field.get("description")] == []
+
+
+@pytest.mark.parametrize("field", sorted(example()))
+def test_a_missing_field_is_refused(schema: Any, found: dict[str, Any], field: str) -> None:
+    del found[field]
+    with pytest.raises(jsonschema.ValidationError, match=field):
+        schema.validate(found)
+
+
+def test_an_unknown_field_is_refused(schema: Any, found: dict[str, Any]) -> None:
+    found["rounds"][0]["members"] = ["household 1228"]
+    with pytest.raises(jsonschema.ValidationError, match="members"):
+        schema.validate(found)
+
+
+def test_the_json_is_the_report(found: dict[str, Any], tmp_path: Path) -> None:
+    report.write(found, tmp_path / "new" / "folder")
+    text = (tmp_path / "new" / "folder" / "report.json").read_text("utf-8")
+    assert json.loads(text) == found
+    assert "参与合并统计" in text
+
+
+def test_writing_again_replaces_both_files_and_leaves_nothing_else(
+    found: dict[str, Any], tmp_path: Path
+) -> None:
+    report.write(found, tmp_path)
+    report.write({**found, "households": 1234}, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "report.json"]
+    assert "1,234" in (tmp_path / "report.html").read_text("utf-8")
+    assert json.loads((tmp_path / "report.json").read_text("utf-8"))["households"] == 1234
+
+
+@pytest.mark.parametrize("damage", [{"seconds": math.nan}, {"rounds": []}, {"log": {}}])
+def test_a_damaged_report_leaves_the_last_one_as_it_was(
+    found: dict[str, Any], tmp_path: Path, damage: dict[str, Any]
+) -> None:
+    report.write(found, tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises((KeyError, ValueError, UndefinedError)):
+        report.write({**found, **damage}, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_the_same_report_gives_the_same_page(found: dict[str, Any]) -> None:
+    assert report.page(found) == report.page(copy.deepcopy(found))
+
+
+def test_the_page_shows_every_figure(found: dict[str, Any]) -> None:
+    page = Page(report.page(found))
+    figures = (
+        ["1,000", "852", "683", "640", "148", "50,123", "31,000", "671", "649", "641", "34", "1.55", "2.00"]
+        + ["3.2", "61.0", "$28.71", "12.1", "3.4", "1e-06", "82 times in 100", "34/48", "580", "#4", "#7"]
+        + [str(number) for pair in SEGMENTS.values() for number in pair if number is not None]
+    )
+    assert [figure for figure in figures if figure not in page] == []
+    assert CHECKPOINT.strip() in page
+    assert page.tags.count("svg") == 6
+
+
+def test_errors_are_given_in_people_and_in_percent(found: dict[str, Any]) -> None:
+    found["analytics"]["q1"]["released"]["general_win_back"] = 99
+    page = Page(report.page(found))
+    assert "is off by 11 people (10.0%)" in "".join(page.texts["en"])
+    assert "−11" in "".join(report.page(found).split())
+    assert "−10.0%" in page
+
+
+def test_a_true_zero_has_no_relative_error() -> None:
+    assert report.Figure("x", 5, 0).relative is None
+    assert report.Figure("x", 5, 0).gap == 5
+
+
+def test_a_suppressed_cell_shows_its_bound_and_no_number(found: dict[str, Any]) -> None:
+    svg = charts.segments(found["analytics"]["q1"])
+    assert svg.count("&lt; 50") == 2
+    rows = [row for row in report.page(found).split("<tr>") if "Fading regulars</span>" in row]
+    assert sum("<b>&lt; 50</b>" in row for row in rows) == 1
+
+
+def test_wide_noise_raises_the_bound(found: dict[str, Any]) -> None:
+    found["analytics"]["q1"]["sd"] = 19.0
+    assert charts.segments(found["analytics"]["q1"]).count("&lt; 57") == 2
+
+
+def test_a_report_with_everything_suppressed_still_renders(found: dict[str, Any]) -> None:
+    q1, q20 = found["analytics"]["q1"], found["analytics"]["q20"]
+    q1["released"] = dict.fromkeys(q1["released"])
+    q20["released"] = dict.fromkeys(q20["released"])
+    assert "All 8 groups were too small to release." in Page(report.page(found))
+    assert "not released" in Page(report.page(found))
+
+
+def test_data_are_never_markup(found: dict[str, Any]) -> None:
+    evil = "<script>alert(1)</script><img src=http://example.test>"
+    found["ledger"]["entries"][0] |= {"en": evil, "zh": evil}
+    found["ledger"]["device"] = found["dataset"] = found["log"]["checkpoint"] = evil
+    found["example"]["tags"][0] |= {"id": evil, "value": evil, "evidence": [evil]}
+    found["granted"][evil] = 3
+    page = report.page(found)
+    assert "<script" not in page
+    assert "<img" not in page
+    assert html.escape(evil) in page
+
+
+def test_the_page_needs_nothing_from_elsewhere(found: dict[str, Any]) -> None:
+    text = report.page(found)
+    page = Page(text)
+    links = [value for name, value in page.attributes if name in ("src", "href", "xlink:href", "action", "data")]
+    assert links
+    assert [link for link in links if not link.startswith("#")] == []
+    assert re.findall(r"https?:|@import|url\((?!#)", text) == []
+    assert {"script", "link", "iframe", "img"}.isdisjoint(page.tags)
+
+
+def test_ids_on_the_page_are_unique(found: dict[str, Any]) -> None:
+    ids = re.findall(r'\bid="([^"]*)"', report.page(found))
+    assert len(ids) == len(set(ids))
+
+
+def test_every_chart_is_described_by_a_reading_on_the_page(found: dict[str, Any]) -> None:
+    text = report.page(found)
+    described = re.findall(r'<svg role="img" aria-labelledby="([^"]*)"', text)
+    assert len(described) == 6
+    assert all(f'<figcaption id="{reading}">' in text for reading in described)
+
+
+def test_every_word_stands_in_both_languages(found: dict[str, Any]) -> None:
+    page = Page(report.page(found))
+    outside = {"Covey", "English", "中文", "Complete Journey (dunnhumby)", "household 1228", "s", "ε", "sd"}
+    words = {word.strip(" \n·") for word in page.texts[""]} - outside
+    assert [word for word in words if re.search(r"[A-Za-z\u4e00-\u9fff]", word)] == []
+    assert not re.search(r"[\u4e00-\u9fff]", "".join(page.texts["en"]))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [(("log", "verified"), False), (("sums_checked",), False), (("withdrawn", "contributions_after"), 2)],
+)
+def test_a_failed_check_is_said_at_the_top(
+    found: dict[str, Any], path: tuple[str, ...], value: bool | int
+) -> None:
+    warning = "A check of this run failed."
+    assert warning not in report.page(found)
+    *folders, field = path
+    part = found
+    for folder in folders:
+        part = part[folder]
+    part[field] = value
+    text = report.page(found)
+    assert warning in text
+    assert text.count("✗") == 1
+
+
+def test_the_test_profile_and_the_shared_operator_are_said(found: dict[str, Any]) -> None:
+    assert "One operator runs both" in report.page(found)
+    assert "were opened with" not in report.page(found)
+    found["profile"], found["parameters"]["shared_operator"] = "test", False
+    assert "One operator runs both" not in report.page(found)
+    assert "were opened with the “test” floors" in Page(report.page(found))
+
+
+def test_odds_are_even_without_a_release_and_bounded_by_epsilon_and_delta() -> None:
+    assert report.odds(0, 0) == 0.5
+    assert report.odds(0, 1) == 1
+    assert report.odds(math.log(3), 0) == pytest.approx(0.75)
+
+
+def test_an_axis_from_zero_can_still_be_drawn(found: dict[str, Any]) -> None:
+    q20 = found["analytics"]["q20"]
+    q20["histograms"]["recency"]["edges"][0] = 0.0
+    assert "<svg" in charts.histogram("recency", q20, 50)
