@@ -1,9 +1,11 @@
 """Covey on the phone: events, tags and choices stay here; only masked, noised contributions leave.
 
-key = keystore.read("covey")                    # 32 bytes
-trust = Trust(operator, registry_key, origin)   # pinned in the app
-with Device.open("covey.db", key, trust=trust, registry=Registry(client, trust)) as device:
-    ...
+    key = keystore.read("covey")                    # 32 bytes
+    trust = Trust(operator, registry_key, origin)   # pinned in the app
+    with Device.open("covey.db", key, trust=trust, registry=Registry(client, trust)) as device:
+        device.record(covey_sdk.events.parse(order))
+
+Every error is a CoveyError.
 """
 
 from covey_sdk.device import Device

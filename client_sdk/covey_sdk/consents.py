@@ -29,6 +29,7 @@ from covey_privacy.consent import (
 )
 from covey_privacy.errors import PrivacyError
 from covey_privacy.signatures import SigningKey, sign
+from covey_sdk import ledger
 from covey_sdk.clock import milliseconds, moment
 from covey_sdk.errors import ConsentError, RegistryError, StoreError
 from covey_sdk.gate import Gate
@@ -134,7 +135,9 @@ class Consents:
             )  # fmt: skip
         unsent = {*self._state.unsent, purpose} if state != GRANTED else {*self._state.unsent} - {purpose}
         decisions = tuple({**known, purpose: decision}.values())
-        self._write(replace(self._state, decisions=decisions, unsent=tuple(sorted(unsent))))
+        with self._store.transaction():
+            self._write(replace(self._state, decisions=decisions, unsent=tuple(sorted(unsent))))
+            self._tell_owner(state, purpose, now)
         return sign(DECISION, decision, self._key)
 
     def send(self, registry: Registry, now: datetime) -> None:
@@ -172,6 +175,8 @@ class Consents:
                     origin=head.origin, log_size=head.size, log_root=head.root,
                 )
             )  # fmt: skip
+            for purpose in sorted(ended):
+                self._tell_owner("ended", purpose, now)
         return ended
 
     def shelve(self, notices: Mapping[str, Notice]) -> None:
@@ -198,6 +203,10 @@ class Consents:
                 f"purpose {purpose!r} has no notice to decide on; sync first, or check its name"
             )
         return notice
+
+    def _tell_owner(self, state: str, purpose: str, now: datetime) -> None:
+        entry = ledger.consent(milliseconds(now), state, purpose, self.notices.get(purpose))
+        ledger.write(self._store, entry)
 
     def _write(self, state: _State) -> None:
         self._store.put(_STATE, wire.encode(state))

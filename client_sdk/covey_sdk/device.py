@@ -1,10 +1,12 @@
 """The device: one person's events, tags and choices on one phone. What apps embed.
 
-with Device.open("covey.db", key, trust=trust, registry=registry) as device:
-    device.enrol()
-    device.grant("personalize")
-    device.record(events.parse(order))
-    device.tags()
+    with Device.open("covey.db", key, trust=trust, registry=registry) as device:
+        device.enrol()
+        device.grant("personalize")
+        device.record(events.parse(order))
+        device.tags()
+
+A purpose that is not granted does nothing: `record` keeps no event, `tags` is empty.
 """
 
 from __future__ import annotations
@@ -22,27 +24,25 @@ from covey_privacy.consent import GRANTED, REFUSED, WITHDRAWN, Choice, Notice
 from covey_privacy.profile import PRODUCTION, Profile
 from covey_privacy.signatures import SigningKey
 from covey_sdk import clock as clocks
-from covey_sdk import ledger, rules
+from covey_sdk import ledger
 from covey_sdk.clock import Clock, milliseconds
 from covey_sdk.consents import Consents
 from covey_sdk.errors import ConsentError, RegistryError
 from covey_sdk.events import Event
 from covey_sdk.export import export
-from covey_sdk.facts import UNKNOWN, Facts, facts
+from covey_sdk.facts import Facts
 from covey_sdk.gate import Gate
-from covey_sdk.history import History, history
 from covey_sdk.journal import Journal
 from covey_sdk.ledger import Entry
 from covey_sdk.odometer import Odometer
-from covey_sdk.purposes import CONTRACT, PERSONALIZE
+from covey_sdk.portrait import Portrait
+from covey_sdk.purposes import CONTRACT
 from covey_sdk.registry import Registry, Trust
 from covey_sdk.releases import Releases
-from covey_sdk.rules import Rules
 from covey_sdk.store import Store
-from covey_sdk.tags import Tag, tags
+from covey_sdk.tags import Tag
 
 _KEY = "device"
-_RULES = "rules"
 _SWEPT = "swept"
 
 
@@ -50,7 +50,7 @@ class Device:
     """An open device: made by `Device.open`, closed by `close` or as a context manager.
 
     Its parts are public, for whoever builds on it: `store`, `key`, `clock`, `consents`, `journal`,
-    `releases`, `odometer`, `rules`, `registry`, `trust` and `profile`.
+    `releases`, `portrait`, `odometer`, `registry`, `trust` and `profile`.
     """
 
     def __init__(
@@ -70,8 +70,7 @@ class Device:
         self.consents = Consents(store, self.key)
         self.journal = Journal(store, currency)
         self.releases = Releases(store, trust.operator)
-        bundle = store.get(_RULES)
-        self.rules: Rules = rules.open_rules(bundle, trust.operator) if bundle else rules.BASE
+        self.portrait = Portrait(store, trust.operator, self.journal, self.releases)
         self._registry = registry
 
     @classmethod
@@ -124,8 +123,7 @@ class Device:
     @property
     def notices(self) -> Mapping[str, Notice]:
         """The notices to show before a decision, by purpose; asked for when none has been seen yet."""
-        if not self.consents.notices:
-            self.consents.shelve(self.registry.notices())
+        self._see_notices()
         return self.consents.notices
 
     @property
@@ -157,12 +155,12 @@ class Device:
             raise ConsentError(
                 f"purpose {purpose!r} rests on the contract with the shop; end that with the shop"
             )
-        notices = self.consents.notices if purpose in self.consents.decisions else self.notices
+        if purpose not in self.consents.decisions:
+            self._see_notices()
         # A wrong clock must not hinder anyone from saying no.
         now = self.clock.now() if state == GRANTED else self.clock.latest()
         with self.store.transaction():
             signed = self.consents.decide(purpose, state, language, method, now)
-            ledger.write(self.store, ledger.consent(milliseconds(now), state, purpose, notices.get(purpose)))
             if state != GRANTED:
                 self._purge(now)
             self.clock.keep(now)
@@ -203,9 +201,6 @@ class Device:
         if not ended and self.store.get(_SWEPT) == day:
             return
         with self.store.transaction():
-            for purpose in sorted(ended):
-                notice = self.consents.notices.get(purpose)
-                ledger.write(self.store, ledger.consent(milliseconds(now), "ended", purpose, notice))
             self._purge(now)
             self.store.put(_SWEPT, day)
             self.clock.keep(now)
@@ -223,35 +218,30 @@ class Device:
         now = self.clock.now()
         allows = cache(self.consents.gate(now).allows)
         with self.store.transaction():
-            kept = self.journal.record_all(told, allows, self.rules, now)
+            kept = self.journal.record_all(told, allows, self.portrait.rules, now)
             self.clock.keep(now)
         return kept
 
     def tags(self) -> tuple[Tag, ...]:
         """Return the tags that hold now, of the purposes that are allowed."""
-        gate = self.gate()
-        return tags(self._history(gate), self._rules_in_use(), gate) if gate.allows(PERSONALIZE) else ()
+        return self.portrait.tags(self.gate())
 
     def facts(self) -> Facts:
         """Return what a query may count: `recency_days`, `orders`, `mean_order_minor`, `segment`."""
-        gate = self.gate()
-        if not gate.allows(PERSONALIZE):
-            return dict(UNKNOWN)
-        return facts(self._history(gate), self._rules_in_use())
+        return self.portrait.facts(self.gate())
 
     def adopt_rules(self, signed: bytes) -> None:
         """Use the operator's rule bundle from now on.
 
         Raises RegistryError when it is not signed by the operator or not newer than the one in use.
         """
-        adopted = rules.adopt(signed, self.trust.operator, self.rules)
         now = self.clock.now()
         with self.store.transaction():
-            self.store.put(_RULES, signed)
-            ledger.write(self.store, ledger.adoption(milliseconds(now), adopted.version))
-            self.rules = adopted
+            self.portrait.adopt(signed)
+            ledger.write(self.store, ledger.adoption(milliseconds(now), self.portrait.rules.version))
             self._purge(now)
             self.clock.keep(now)
+        self.store.scrub()
 
     def ledger(self) -> tuple[Entry, ...]:
         """Return the record of what this phone did, oldest first."""
@@ -268,19 +258,16 @@ class Device:
             facts=self.facts(),
             ledger=self.ledger(),
             charges=self.odometer.charges(self.clock.now()),
-            rule_version=self.rules.version,
+            rule_version=self.portrait.rules.version,
         )
 
-    def _rules_in_use(self) -> Rules:
-        """Return the rules with the population's cuts, once the shop has released them."""
-        return self.releases.apply(self.rules)
-
-    def _history(self, gate: Gate) -> History:
-        return history(self.journal.events(), self.rules, gate.now)
+    def _see_notices(self) -> None:
+        if not self.consents.notices:
+            self.consents.shelve(self.registry.notices())
 
     def _purge(self, now: datetime) -> None:
         """Delete what no granted purpose needs; inside the caller's transaction."""
-        met = self.journal.sweep(self.consents.granted, self.rules, now)
+        met = self.journal.sweep(self.consents.granted, self.portrait.rules, now)
         if met:
             ledger.write(self.store, ledger.purge(milliseconds(now), met))
 

@@ -11,7 +11,6 @@ listed here is refused. Constructors check; `parse`, `decode` and typed callers 
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
@@ -19,6 +18,7 @@ from typing import Any
 
 import cbor2
 
+from covey_sdk import checks
 from covey_sdk.errors import EventError
 
 SCHEMA_VERSION = 1
@@ -26,13 +26,10 @@ SOURCES = frozenset({"app", "mini", "pos_qr", "live", "group", "web"})
 CHANNELS = frozenset({"online", "offline"})
 MOST_LINES = 1000
 MOST_STYLES = 16
-MOST_CHARACTERS = 128
 MOST_MINOR = 10**12
 MOST_QUANTITY = 10**6
 MOST_MILLISECONDS = 2**42
 MOST_OFFSET_MINUTES = 14 * 60
-
-_CURRENCY = re.compile(r"[A-Z]{3}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +47,20 @@ class Line:
     days_per_unit: int | None = None
 
     def __post_init__(self) -> None:
-        _text(self.item_id, "line.item_id")
-        _text(self.category, "line.category")
-        _integer(self.paid_minor, "line.paid_minor", 0, MOST_MINOR)
-        _integer(self.qty, "line.qty", 1, MOST_QUANTITY)
-        _flag(self.discounted, "line.discounted")
-        _flag(self.eco, "line.eco")
+        checks.text(self.item_id, "line.item_id")
+        checks.text(self.category, "line.category")
+        checks.integer(self.paid_minor, "line.paid_minor", 0, MOST_MINOR)
+        checks.integer(self.qty, "line.qty", 1, MOST_QUANTITY)
+        checks.flag(self.discounted, "line.discounted")
+        checks.flag(self.eco, "line.eco")
         if self.list_minor is not None:
-            _integer(self.list_minor, "line.list_minor", 0, MOST_MINOR)
+            checks.integer(self.list_minor, "line.list_minor", 0, MOST_MINOR)
         if self.days_per_unit is not None:
-            _integer(self.days_per_unit, "line.days_per_unit", 1, 10_000)
+            checks.integer(self.days_per_unit, "line.days_per_unit", 1, 10_000)
         if self.style:
-            _tuple(self.style, "line.style", MOST_STYLES)
+            checks.items(self.style, "line.style", MOST_STYLES)
             for style in self.style:
-                _text(style, "line.style")
+                checks.text(style, "line.style")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +83,17 @@ class OrderPaid:
     positions: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        _text(self.order_id, "order_paid.order_id")
-        _tuple(self.lines, "order_paid.lines", MOST_LINES, least=1)
-        _integer(self.total_minor, "order_paid.total_minor", 0, MOST_MINOR)
-        _currency(self.currency, "order_paid.currency")
+        checks.text(self.order_id, "order_paid.order_id")
+        checks.items(self.lines, "order_paid.lines", MOST_LINES, least=1)
+        checks.integer(self.total_minor, "order_paid.total_minor", 0, MOST_MINOR)
+        checks.currency(self.currency, "order_paid.currency")
         _moment(self, "order_paid")
-        _one_of(self.source, "order_paid.source", SOURCES)
-        _one_of(self.channel, "order_paid.channel", CHANNELS)
-        _flag(self.eco_packaging, "order_paid.eco_packaging")
+        checks.one_of(self.source, "order_paid.source", SOURCES)
+        checks.one_of(self.channel, "order_paid.channel", CHANNELS)
+        checks.flag(self.eco_packaging, "order_paid.eco_packaging")
         if not all(type(line) is Line for line in self.lines):
-            raise _wrong("order_paid.lines", "Line values", self.lines)
-        _tuple(self.positions, "order_paid.positions", len(self.lines))
+            raise checks.wrong("order_paid.lines", "Line values", self.lines)
+        checks.items(self.positions, "order_paid.positions", len(self.lines))
         if sum([line.paid_minor for line in self.lines]) != self.total_minor:
             raise EventError(
                 f"order_paid.total_minor is {self.total_minor}, but the lines' paid_minor come to "
@@ -131,16 +128,16 @@ class Refund:
     source: str = "app"
 
     def __post_init__(self) -> None:
-        _text(self.order_id, "refund.order_id")
-        _integer(self.amount_minor, "refund.amount_minor", 0, MOST_MINOR)
+        checks.text(self.order_id, "refund.order_id")
+        checks.integer(self.amount_minor, "refund.amount_minor", 0, MOST_MINOR)
         _moment(self, "refund")
-        _tuple(self.line_ix, "refund.line_ix", MOST_LINES)
+        checks.items(self.line_ix, "refund.line_ix", MOST_LINES)
         for position in self.line_ix:
-            _integer(position, "refund.line_ix", 0, MOST_LINES - 1)
+            checks.integer(position, "refund.line_ix", 0, MOST_LINES - 1)
         if len(set(self.line_ix)) != len(self.line_ix):
-            raise _wrong("refund.line_ix", "each position once", self.line_ix)
-        _text(self.reason, "refund.reason")
-        _one_of(self.source, "refund.source", SOURCES)
+            raise checks.wrong("refund.line_ix", "each position once", self.line_ix)
+        checks.text(self.reason, "refund.reason")
+        checks.one_of(self.source, "refund.source", SOURCES)
 
     @property
     def identity(self) -> tuple[str | int, ...]:
@@ -163,7 +160,7 @@ class AppOpen:
 
     def __post_init__(self) -> None:
         _moment(self, "app_open")
-        _one_of(self.source, "app_open.source", SOURCES)
+        checks.one_of(self.source, "app_open.source", SOURCES)
 
     @property
     def identity(self) -> tuple[str | int, ...]:
@@ -191,12 +188,12 @@ def name_of(event: Event) -> str:
 def parse(data: Mapping[str, Any]) -> Event:
     """Return the event in an app's JSON-like mapping. Raises EventError naming the field that is wrong."""
     if not isinstance(data, Mapping):
-        raise _wrong("an event", "a mapping with a 'type'", data)
+        raise checks.wrong("an event", "a mapping with a 'type'", data)
     fields = dict(data)
     name = fields.pop("type", None)
     cls = TYPES.get(name) if isinstance(name, str) else None
     if cls is None:
-        raise _wrong("type", f"one of {', '.join(TYPES)}", name)
+        raise checks.wrong("type", f"one of {', '.join(TYPES)}", name)
     lines = fields.get("lines")
     if isinstance(lines, list | tuple) and len(lines) <= MOST_LINES:
         fields["lines"] = tuple([_build(Line, line, "line") for line in lines])
@@ -241,7 +238,7 @@ def _build(cls: type[Any], data: Any, name: str) -> Any:
     """Return `cls(**data)`, or say which field is unknown or missing."""
     known, required = _FIELDS[cls]
     if not isinstance(data, dict):
-        raise _wrong(name, "a mapping", data)
+        raise checks.wrong(name, "a mapping", data)
     if not (required <= data.keys() <= known):
         raise _misfit(name, data, known, required)
     if isinstance(data.get("style"), list):
@@ -250,11 +247,9 @@ def _build(cls: type[Any], data: Any, name: str) -> Any:
 
 
 def _misfit(name: str, data: dict[str, Any], known: frozenset[str], required: frozenset[str]) -> EventError:
-    unknown = sorted(str(key) for key in data.keys() - known)
+    unknown = sorted(str(key)[: checks.MOST_CHARACTERS] for key in data.keys() - known)
     if unknown:
-        return EventError(
-            f"{name} has no field {unknown[0][:MOST_CHARACTERS]!r}; it takes {', '.join(sorted(known))}"
-        )
+        return EventError(f"{name} has no field {unknown[0]!r}; it takes {', '.join(sorted(known))}")
     return EventError(f"{name}.{min(required - data.keys())} is missing")
 
 
@@ -279,41 +274,6 @@ def _hashable(value: Any) -> Any:
     return tuple(value) if type(value) is list else value
 
 
-def _text(value: Any, where: str) -> None:
-    if type(value) is not str or not 0 < len(value) <= MOST_CHARACTERS:
-        raise _wrong(where, f"text of 1 to {MOST_CHARACTERS} characters", value)
-
-
-def _integer(value: Any, where: str, least: int, most: int) -> None:
-    if type(value) is not int or not least <= value <= most:
-        raise _wrong(where, f"an integer from {least} to {most}", value)
-
-
-def _flag(value: Any, where: str) -> None:
-    if type(value) is not bool:
-        raise _wrong(where, "true or false", value)
-
-
-def _tuple(value: Any, where: str, most: int, least: int = 0) -> None:
-    if type(value) is not tuple or not least <= len(value) <= most:
-        raise _wrong(where, f"a list of {least} to {most} items", value)
-
-
-def _currency(value: Any, where: str) -> None:
-    if type(value) is not str or not _CURRENCY.match(value):
-        raise _wrong(where, "three capital letters, such as CNY", value)
-
-
-def _one_of(value: Any, where: str, known: frozenset[str]) -> None:
-    if type(value) is not str or value not in known:
-        raise _wrong(where, f"one of {', '.join(sorted(known))}", value)
-
-
 def _moment(event: Event, name: str) -> None:
-    _integer(event.at_ms, f"{name}.at_ms", 0, MOST_MILLISECONDS)
-    _integer(event.tz_offset_min, f"{name}.tz_offset_min", -MOST_OFFSET_MINUTES, MOST_OFFSET_MINUTES)
-
-
-def _wrong(where: str, expected: str, value: Any) -> EventError:
-    shown = repr(value) if isinstance(value, int | float | str | None) else f"a {type(value).__name__}"
-    return EventError(f"{where} is {shown[:MOST_CHARACTERS]}; {expected} was expected")
+    checks.integer(event.at_ms, f"{name}.at_ms", 0, MOST_MILLISECONDS)
+    checks.integer(event.tz_offset_min, f"{name}.tz_offset_min", -MOST_OFFSET_MINUTES, MOST_OFFSET_MINUTES)

@@ -33,16 +33,20 @@ PAGE_BYTES = 2**20
 
 
 class Log:
-    """The log of one registry. `note` is its newest checkpoint."""
+    """The log of one registry, as long as its newest checkpoint says; `note` is that checkpoint.
+
+    The tree may be ahead of it while the next one is being kept: proofs are for the published size.
+    """
 
     def __init__(self, store: Store, origin: str, key: SigningKey) -> None:
         self._store, self._origin, self._key = store, origin, key
         self._tree = Tree()
         self._index: dict[bytes, int] = {}
-        self.note = checkpoint.sign(self._checkpoint(), key)
+        self._published = self._checkpoint()
+        self.note = checkpoint.sign(self._published, key)
 
     def __len__(self) -> int:
-        return len(self._tree)
+        return self._published.size
 
     async def open(self) -> None:
         """Rebuild the tree from the table. Raises DamageError when the last checkpoint is over another."""
@@ -75,7 +79,7 @@ class Log:
 
     def consistency_since(self, old: int) -> Proof:
         """Return the proof from a phone's last size to now, empty where there is nothing to prove."""
-        return self._tree.consistency(old) if 0 < old < len(self) else ()
+        return self._tree.consistency(old, len(self)) if 0 < old < len(self) else ()
 
     def consistency(self, old: int, size: int | None) -> ConsistencyProof:
         """Return the proof that the first `old` leaves begin the first `size`. Raises RequestError."""
@@ -103,34 +107,37 @@ class Log:
         return Entries(tuple(row.entry for row in rows[:fitting]))
 
     def _checkpoint(self) -> Checkpoint:
-        return Checkpoint(self._origin, len(self), self._tree.root())
+        return Checkpoint(self._origin, len(self._tree), self._tree.root())
 
     async def _read(self, session: AsyncSession) -> None:
         """Let the tree follow the table."""
-        for row in await _rows(session, len(self), None):
-            if row.index != len(self):
-                raise DamageError(f"log entry {len(self)} is missing; restore the database from its backup")
+        for row in await _rows(session, len(self._tree), None):
+            index = len(self._tree)
+            if row.index != index:
+                raise DamageError(f"log entry {index} is missing; restore the database from its backup")
             leaf = leaf_hash(row.entry)
-            self._index.setdefault(leaf, len(self))
+            self._index.setdefault(leaf, index)
             self._tree.append(leaf)
 
     async def _publish(self) -> None:
         """Sign, keep and show a checkpoint over what has been committed since the last one."""
         async with self._store.session.begin() as session:
             await self._read(session)
-            note = checkpoint.sign(self._checkpoint(), self._key)
-            if await session.get(PublishedCheckpoint, len(self)) is None:
-                session.add(PublishedCheckpoint(size=len(self), note=note))
-        self.note = note
+            head = self._checkpoint()
+            note = checkpoint.sign(head, self._key)
+            if await session.get(PublishedCheckpoint, head.size) is None:
+                session.add(PublishedCheckpoint(size=head.size, note=note))
+        self._published, self.note = head, note
 
     def _hold_against(self, note: str) -> None:
         try:
             kept = checkpoint.open_note(note, self._key.public)
         except ServerError as error:
             raise DamageError(f"{error}: is the key file the one this database was made with?") from None
-        if kept.size > len(self) or self._tree.root(kept.size) != kept.root:
+        size = len(self._tree)
+        if kept.size > size or self._tree.root(kept.size) != kept.root:
             raise DamageError(
-                f"the log's {len(self)} entries are not the {kept.size} that the last checkpoint was signed "
+                f"the log's {size} entries are not the {kept.size} that the last checkpoint was signed "
                 "over: somebody changed the table; restore the database from its backup"
             )
 

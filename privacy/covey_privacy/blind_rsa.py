@@ -12,6 +12,7 @@ import hashlib
 import importlib
 import os
 from collections.abc import Callable
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -87,14 +88,14 @@ class Signer:
         if len(blinded) != self._bits // 8 or z >= self._n or z % self._p == 0 or z % self._q == 0:
             raise PeerError("a blinded message is a unit below the key's modulus; this one is not")
         r = _unit(self._n, random)
-        s = self._power(z * pow(r, self._e, self._n) % self._n) * pow(r, -1, self._n) % self._n
+        s = self._power(z * pow(r, self._e, self._n) % self._n) * _arithmetic().inverse(r, self._n) % self._n
         if pow(s, self._e, self._n) != z:
             raise MisuseError("the signature failed its own check: the key or the machine is damaged")
         return _to_bytes(s, self._bits)
 
     def _power(self, z: int) -> int:
         """Return z^d mod n by the Chinese remainder theorem (RFC 8017, 5.1.2)."""
-        power = _secret_power()
+        power = _arithmetic().power
         a = power(z % self._p, self._dp, self._p)
         b = power(z % self._q, self._dq, self._q)
         return b + (a - b) * self._q_inverse % self._p * self._q
@@ -148,11 +149,16 @@ def _numbers(key: bytes) -> tuple[int, int, int]:
     return numbers.n, numbers.e, public.key_size
 
 
+class _Arithmetic(NamedTuple):
+    power: Callable[[int, int, int], int]
+    inverse: Callable[[int, int], int]
+
+
 @functools.cache
-def _secret_power() -> Callable[[int, int, int], int]:
-    """Return gmpy2's side-channel-hardened power where it is installed (8 times as fast), else Python's."""
+def _arithmetic() -> _Arithmetic:
+    """Return gmpy2's arithmetic where it is installed: 8 times as fast, hardened for secret exponents."""
     try:
         gmpy2 = importlib.import_module("gmpy2")
     except ImportError:
-        return pow
-    return lambda z, d, n: int(gmpy2.powmod_sec(z, d, n))
+        return _Arithmetic(pow, lambda r, n: pow(r, -1, n))
+    return _Arithmetic(lambda z, d, n: int(gmpy2.powmod_sec(z, d, n)), lambda r, n: int(gmpy2.invert(r, n)))

@@ -16,14 +16,16 @@ import dataclasses
 import functools
 import io
 import types
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import cbor2
 
 from covey_privacy.errors import PeerError
 
 T = TypeVar("T")
+Read = Callable[[Any], Any]
 
 MESSAGE_LIMIT = 64 * 2**20
 """No message may be longer than this many bytes, whatever it claims to be."""
@@ -35,10 +37,15 @@ class Size:
 
     least: int
     most: int | None = None
+    measured: ClassVar[tuple[type, ...]] = (bytes, str, list)
 
-    def admits(self, length: int) -> bool:
-        """Say whether a value of this length is in bounds."""
-        return self.least <= length <= (self.least if self.most is None else self.most)
+    def admits(self, value: Any) -> bool:
+        """Say whether the value's length is in bounds."""
+        return self.least <= len(value) <= (self.least if self.most is None else self.most)
+
+    def describe(self, value: Any) -> str:
+        """Say what is wrong with a value that is not admitted."""
+        return f"its length is {len(value)}, and {self.least}..{self.most or self.least} is allowed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,15 @@ class Range:
 
     least: float
     most: float
+    measured: ClassVar[tuple[type, ...]] = (int, float)
+
+    def admits(self, value: Any) -> bool:
+        """Say whether the number is in bounds; NaN is not."""
+        return bool(self.least <= value <= self.most)
+
+    def describe(self, value: Any) -> str:
+        """Say what is wrong with a number that is not admitted."""
+        return f"it is {value}, and {self.least}..{self.most} is allowed"
 
 
 U32 = Annotated[int, Range(0, 2**32 - 1)]
@@ -77,56 +93,80 @@ def decode(cls: type[T], data: bytes, limit: int = MESSAGE_LIMIT) -> T:
         raise PeerError(f"a {cls.__name__} was expected, but the bytes are not CBOR: {error}") from None
     if stream.tell() != len(data):
         raise PeerError(f"{len(data) - stream.tell()} stray bytes follow a {cls.__name__}")
-    message: T = _message(cls, value)
+    message: T = _reader(cls)(value)  # type: ignore[arg-type]  # classes are hashable; mypy doubts type[T]
     return message
 
 
 def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        return [_plain(getattr(value, field.name)) for field in dataclasses.fields(value)]
+    fields = _names(type(value))  # type: ignore[arg-type]  # as above
+    if fields is not None:
+        return [_plain(getattr(value, name)) for name in fields]
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return value
 
 
 @functools.cache
-def _fields(cls: type) -> tuple[tuple[str, Any], ...]:
+def _names(cls: type) -> tuple[str, ...] | None:
+    if not dataclasses.is_dataclass(cls):
+        return None
+    return tuple(field.name for field in dataclasses.fields(cls))
+
+
+@functools.cache
+def _reader(cls: type) -> Read:
+    """Return what makes a `cls` of its plain array; bounds and types are looked up once."""
     hints = get_type_hints(cls, include_extras=True)
-    return tuple((field.name, hints[field.name]) for field in dataclasses.fields(cls))
+    readers = [_typed(hints[name], f"{cls.__name__}.{name}") for name in _names(cls) or ()]
+
+    def read(value: Any) -> Any:
+        if type(value) is not list or len(value) != len(readers):
+            raise PeerError(f"a {cls.__name__} is an array of {len(readers)} fields; something else arrived")
+        return cls(*[reader(item) for reader, item in zip(readers, value, strict=True)])
+
+    return read
 
 
-def _message(cls: type, value: Any) -> Any:
-    fields = _fields(cls)
-    if not isinstance(value, list) or len(value) != len(fields):
-        raise PeerError(f"a {cls.__name__} is an array of {len(fields)} fields; something else arrived")
-    named = zip(fields, value, strict=True)
-    return cls(*(_typed(hint, item, f"{cls.__name__}.{name}") for (name, hint), item in named))
-
-
-def _typed(hint: Any, value: Any, where: str) -> Any:
+def _typed(hint: Any, where: str) -> Read:
+    """Return what checks and converts a field of type `hint`."""
     if get_origin(hint) is Annotated:
         hint, *bounds = get_args(hint)
-    else:
-        bounds = []
-    for bound in bounds:
-        _check(bound, value, where)
+        return _bounded(_typed(hint, where), bounds, where)
     if get_origin(hint) in (Union, types.UnionType):
-        hint, _none = get_args(hint)
-        return None if value is None else _typed(hint, value, where)
-    if get_origin(hint) is tuple and isinstance(value, list):
-        return tuple(_typed(get_args(hint)[0], item, where) for item in value)
+        read = _typed(get_args(hint)[0], where)
+        return lambda value: None if value is None else read(value)
+    if get_origin(hint) is tuple:
+        item = _typed(get_args(hint)[0], where)
+        return _exact(list, where, lambda value: tuple([item(each) for each in value]))
     if dataclasses.is_dataclass(hint):
-        return _message(hint, value)  # type: ignore[arg-type]  # is_dataclass narrows to an instance or a class
-    if hint is float and type(value) is int:
-        return float(value)
-    if type(value) is not hint:
-        raise PeerError(f"{where} is to be {hint.__name__}; a {type(value).__name__} arrived")
-    return value
+        return _reader(hint)  # type: ignore[arg-type]  # is_dataclass narrows to an instance or a class
+    if hint is float:
+        return _exact(float, where, lambda value: value, int)
+    return _exact(hint, where, lambda value: value)
 
 
-def _check(bound: Size | Range, value: Any, where: str) -> None:
-    if isinstance(bound, Size):
-        if isinstance(value, bytes | str | list) and not bound.admits(len(value)):
-            raise PeerError(f"{where} has length {len(value)}; {bound} is allowed")
-    elif isinstance(value, int | float) and not bound.least <= value <= bound.most:
-        raise PeerError(f"{where} is {value}, outside {bound.least}..{bound.most}")
+def _exact(cls: type, where: str, convert: Read, also: type | None = None) -> Read:
+    def read(value: Any) -> Any:
+        if type(value) is cls:
+            return convert(value)
+        if also is not None and type(value) is also:
+            return cls(value)
+        raise PeerError(f"{where} is to be {cls.__name__}; a {type(value).__name__} arrived")
+
+    return read
+
+
+def _bounded(read: Read, bounds: list[Size | Range], where: str) -> Read:
+    """Return `read` behind the bounds; they come first, so that nothing oversize is walked through."""
+    for bound in bounds:
+        read = _within(bound, read, where)
+    return read
+
+
+def _within(bound: Size | Range, read: Read, where: str) -> Read:
+    def check(value: Any) -> Any:
+        if isinstance(value, bound.measured) and not bound.admits(value):
+            raise PeerError(f"{where} is out of bounds: {bound.describe(value)}")
+        return read(value)
+
+    return check

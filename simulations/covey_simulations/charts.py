@@ -26,9 +26,10 @@ NAMES: Mapping[str, Mapping[str, Mapping[str, str]]] = json.loads(
 )
 """What things are called: {group: {key: {"en": ..., "zh": ...}}}."""
 
-RELEASED, TRUTH, INK, PALE = "#0072B2", "#E69F00", "#333333", "#D9D9D9"
+RELEASED, TRUTH, INK = "#0072B2", "#E69F00", "#333333"
+PALE, HAZE = "#D9D9D9", "#DCEAF3"
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "covey",
     "text.parse_math": False,
@@ -41,16 +42,16 @@ _STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
+_styled = mpl.rc_context(_STYLE)
 _NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-_TRUE_BAR = {"facecolor": "white", "edgecolor": TRUTH, "hatch": "////", "linewidth": 1}
-_EMPTY_BAR = {"facecolor": "none", "edgecolor": RELEASED, "linewidth": 1, "linestyle": (0, (3, 2))}
-
-Cells = Mapping[str, int | None]
+_DASHES = (0, (3, 2))
+_TRUE_BAR: dict[str, Any] = {"facecolor": "white", "edgecolor": TRUTH, "hatch": "////", "linewidth": 1}
+_EMPTY_BAR: dict[str, Any] = {"facecolor": "none", "edgecolor": RELEASED, "linewidth": 1, "ls": _DASHES}
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What a histogram's axis shows: a label of the group `chart`, and the fact's units in one of the axis's."""
+    """What a histogram's axis shows: a label of the group `chart`, how many of the fact's units make one."""
 
     label: str
     units: float = 1.0
@@ -68,38 +69,45 @@ def name(group: str, key: str, language: str = "en") -> str:
     return NAMES[group].get(key, {}).get(language, key)
 
 
-def least_released(query: Mapping[str, Any], least_cell: int) -> int:
+def least_released(sd: float, least_cell: int) -> int:
     """Return the count below which a cell is not released: `least_cell`, or three standard deviations."""
-    return max(least_cell, math.ceil(3 * query["sd"]))
+    return max(least_cell, math.ceil(3 * sd))
 
 
+@_styled
 def segments(query: Mapping[str, Any]) -> str:
     """Return released against true counts of each segment, with two standard deviations of noise each way."""
-    figure, axes = _canvas(4.6, 4.6)
-    released, truth = query["released"], query["truth"]
-    bound = least_released(query, query["least_cell"])
-    for row, segment in enumerate(released):
-        _released_bar(axes, row - 0.2, released[segment], bound, query["sd"])
-        axes.barh(row + 0.2, truth[segment], 0.36, **_TRUE_BAR)
-    _rows(axes, [name("segment", segment) for segment in released])
+    figure, axes = _canvas(4.3, 4.6)
+    bound = least_released(query["sd"], query["least_cell"])
+    for row, (segment, count) in enumerate(query["released"].items()):
+        if count is None:
+            axes.barh(row - 0.2, bound, 0.36, **_EMPTY_BAR)
+            _beside(axes, bound, row - 0.2, f"< {bound}")
+        else:
+            noise = 2 * query["sd"]
+            axes.barh(row - 0.2, count, 0.36, color=RELEASED, xerr=noise, capsize=3, ecolor=INK)
+            _beside(axes, count + noise, row - 0.2, f"{count:,}")
+        axes.barh(row + 0.2, query["truth"][segment], 0.36, **_TRUE_BAR)
+    _rows(axes, [name("segment", segment) for segment in query["released"]])
     axes.set_xlabel(name("chart", "people"))
     return _svg(figure, "segments")
 
 
+@_styled
 def histogram(fact: str, query: Mapping[str, Any], least_cell: int) -> str:
     """Return released against true bins of one fact on a log axis, with both medians as lines."""
-    figure, axes = _canvas(3.3, 2.5)
+    figure, axes = _canvas(3.3, 2.6)
     scale, cells = SCALES[fact], query["histograms"][fact]
     edges = _log_edges([edge / scale.units for edge in cells["edges"]])
-    widths = [right - left for left, right in zip(edges, edges[1:], strict=False)]
-    bound = least_released(query, least_cell)
-    for left, width, count in zip(edges, widths, cells["released"], strict=False):
-        bar = _EMPTY_BAR if count is None else {"facecolor": RELEASED, "edgecolor": "white", "linewidth": 0.5}
-        axes.bar(left, bound if count is None else count, width, align="edge", **bar)
+    bound = least_released(query["sd"], least_cell)
+    hidden = [bound if count is None else math.nan for count in cells["released"]]
+    shown = [math.nan if count is None else count for count in cells["released"]]
+    axes.stairs(hidden, edges, fill=True, color=HAZE)
+    axes.axhline(bound, color=RELEASED, linewidth=0.8, linestyle=_DASHES)
+    axes.stairs(shown, edges, fill=True, color=RELEASED)
     axes.stairs(cells["truth"], edges, color=TRUTH, linewidth=1.8)
-    for medians, line in ((query["released"], {"color": INK}), (query["truth"], {"color": TRUTH, "ls": "--"})):
-        if medians[fact] is not None:
-            axes.axvline(medians[fact] / scale.units, linewidth=1.6, **line)
+    _median(axes, query["released"][fact], scale, INK, "-")
+    _median(axes, query["truth"][fact], scale, TRUTH, "--")
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
@@ -107,16 +115,14 @@ def histogram(fact: str, query: Mapping[str, Any], least_cell: int) -> str:
     return _svg(figure, f"histogram-{fact}")
 
 
+@_styled
 def spent(per_purpose: Mapping[str, float], cap: float) -> str:
     """Return the epsilon that each purpose has spent, as a gauge that ends at the cap."""
-    figure, axes = _canvas(4.6, 0.9 + 0.45 * len(per_purpose))
+    figure, axes = _canvas(4.3, 0.9 + 0.45 * len(per_purpose))
     for row, epsilon in enumerate(per_purpose.values()):
         axes.barh(row, cap, 0.5, facecolor="none", edgecolor=INK, linewidth=1)
         axes.barh(row, epsilon, 0.5, color=RELEASED)
-        inside = epsilon > cap / 4
-        place, colour = ("right", "white") if inside else ("left", INK)
-        text = f" {epsilon:.2f} "
-        axes.text(epsilon, row, text, color=colour, ha=place, va="center")
+        _beside(axes, epsilon, row, f"{epsilon:.2f}", inside=epsilon > cap / 3)
     axes.text(cap, -0.36, name("chart", "cap"), ha="right", va="bottom")
     _rows(axes, [name("purpose", purpose) for purpose in per_purpose])
     axes.set_xlim(0, cap * 1.02)
@@ -124,29 +130,31 @@ def spent(per_purpose: Mapping[str, float], cap: float) -> str:
     return _svg(figure, "spent")
 
 
+@_styled
 def consent(granted: Mapping[str, int], nothing: int, households: int) -> str:
     """Return how many households allowed each purpose, and how many nothing beyond the contract."""
-    rows = {name("purpose", purpose): count for purpose, count in granted.items()}
-    rows[name("chart", "nothing")] = nothing
-    figure, axes = _canvas(4.6, 0.6 + 0.42 * len(rows))
-    colours = [RELEASED] * len(granted) + [PALE]
-    axes.barh(range(len(rows)), list(rows.values()), 0.6, color=colours)
-    for row, count in enumerate(rows.values()):
-        axes.text(count + 0.01 * households, row, f"{count:,} ({count / households:.0%})", va="center")
-    _rows(axes, list(rows))
-    axes.set_xlim(0, households * 1.3)
+    rows = [(name("purpose", purpose), count) for purpose, count in granted.items()]
+    rows.append((name("chart", "nothing"), nothing))
+    figure, axes = _canvas(4.3, 0.6 + 0.42 * len(rows))
+    for row, (_, count) in enumerate(rows):
+        axes.barh(row, count, 0.6, color=RELEASED if row < len(granted) else PALE)
+        _beside(axes, count, row, f"{count:,} ({count / households:.0%})")
+    _rows(axes, [label for label, _ in rows])
+    axes.set_xlim(0, households * 1.5)
     axes.xaxis.set_visible(False)
     axes.spines["bottom"].set_visible(False)
     return _svg(figure, "consent")
 
 
-def _released_bar(axes: Axes, y: float, count: int | None, bound: int, sd: float) -> None:
-    if count is None:
-        axes.barh(y, bound, 0.36, **_EMPTY_BAR)
-        axes.text(bound, y, f"  < {bound}", color=RELEASED, va="center")
-        return
-    axes.barh(y, count, 0.36, color=RELEASED, xerr=2 * sd, capsize=3, ecolor=INK)
-    axes.text(count + 2 * sd, y, f"  {count:,}", va="center")
+def _beside(axes: Axes, x: float, y: float, text: str, inside: bool = False) -> None:
+    """Write a bar's value behind its end at x, or before it."""
+    side, colour, points = ("right", "white", -4) if inside else ("left", INK, 4)
+    axes.annotate(text, (x, y), (points, 0), textcoords="offset points", ha=side, va="center", color=colour)
+
+
+def _median(axes: Axes, median: float | None, scale: Scale, colour: str, line: str) -> None:
+    if median is not None:
+        axes.axvline(median / scale.units, color=colour, linestyle=line, linewidth=1.6)
 
 
 def _log_edges(edges: Sequence[float]) -> list[float]:
@@ -157,9 +165,8 @@ def _log_edges(edges: Sequence[float]) -> list[float]:
 
 def _canvas(width: float, height: float) -> tuple[Figure, Axes]:
     """Return a figure of width x height inches with one pair of axes."""
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        return figure, figure.subplots()
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
 
 
 def _rows(axes: Axes, labels: list[str]) -> None:
@@ -172,8 +179,7 @@ def _rows(axes: Axes, labels: list[str]) -> None:
 def _svg(figure: Figure, chart: str) -> str:
     """Return the figure as one <svg>, its ids its own among a page's charts, described by `chart`-reading."""
     buffer = io.StringIO()
-    with mpl.rc_context(_STYLE):
-        figure.savefig(buffer, format="svg", metadata=_NO_METADATA, transparent=True)
+    figure.savefig(buffer, format="svg", metadata=_NO_METADATA, transparent=True)
     body = buffer.getvalue().partition("<svg ")[2].partition(">")[2]
     body = re.sub(r"\s*<defs>\s*<style.*?</style>\s*</defs>", "", body, flags=re.DOTALL)
     body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{chart}-", body)

@@ -7,6 +7,7 @@ share: the registry's public downloads, and signatures that were found good.
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -22,6 +23,9 @@ from covey_sdk.registry import Registry
 from covey_simulations.clock import Clock
 from covey_simulations.orders import CURRENCY, ZONE
 from covey_simulations.world import World
+
+FILES_A_DEVICE = 3
+"""SQLite's file, its log and the log's index."""
 
 
 class Remembering:
@@ -48,6 +52,8 @@ class Phones:
         self.verify = Remembering()
         self.registry = Registry(httpx.Client(base_url=world.registry_url), world.trust, self.verify)
         self._clock = Clock(world.shift)
+        self._open: dict[int, Device] = {}
+        self._most_open = _files_allowed() // FILES_A_DEVICE // 2
         world.phones.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def forward(self, seconds: float) -> None:
@@ -56,8 +62,20 @@ class Phones:
 
     @contextmanager
     def open(self, household: int) -> Iterator[Device]:
-        """Yield a household's device."""
-        device = Device.open(
+        """Yield a household's device. It stays open for the next one who asks, while the system has room."""
+        device = self._open.pop(household, None) or self._opened(household)
+        try:
+            yield device
+        except BaseException:
+            device.close()
+            raise
+        if len(self._open) < self._most_open:
+            self._open[household] = device
+        else:
+            device.close()
+
+    def _opened(self, household: int) -> Device:
+        return Device.open(
             self.world.phones / f"{household}.db",
             _keystore(self.world.phones / f"{household}.key"),
             trust=self.world.trust,
@@ -66,12 +84,17 @@ class Phones:
             clock=partial(self._clock.moment, ZONE),
             currency=CURRENCY,
         )
-        with device:
-            yield device
 
     def door(self, device: Device) -> Door:
         """Return a device's door."""
         return Door(device, verify=self.verify)
+
+
+def _files_allowed() -> int:
+    """Return how many files this process may have open, after asking for as many as it can get."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return min(most, 2**16)
 
 
 def _keystore(path: Path) -> bytes:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from covey_simulations import charts
 
@@ -82,13 +81,16 @@ def _readings(report: Mapping[str, Any]) -> dict[str, Any]:
     }
     groups = _figures(q1)
     return {
-        "charts": {chart: Markup(svg) for chart, svg in drawn.items()},
+        "charts": drawn,
         "medians": _figures(q20),
         "groups": groups,
         "worst": max((group for group in groups if group.gap is not None), key=_size, default=None),
         "suppressed": sum(group.released is None for group in groups),
         "rounds": {played["query"]: played for played in report["rounds"]},
-        "bounds": {query: charts.least_released(report["analytics"][query], least_cell) for query in ("q20", "q1")},
+        "bounds": {
+            query: charts.least_released(asked["sd"], least_cell)
+            for query, asked in report["analytics"].items()
+        },
         "odds": odds(spent["per_person_max"], spent["delta"]),
     }
 

@@ -46,7 +46,7 @@ def test_the_round_that_would_pass_the_purposes_cap_is_refused(odometer, clock):
     for number in range(2):
         odometer.charge(f"r{number}", "analytics", ROUND, clock.now)
     before = odometer.charges(clock.now)
-    with pytest.raises(BudgetError, match="'analytics' to epsilon 1.* cap is 1.000"):
+    with pytest.raises(BudgetError, match=r"'analytics' to epsilon 1.* cap is 1.000"):
         odometer.charge("r2", "analytics", ROUND, clock.now)
     assert odometer.charges(clock.now) == before
     odometer.charge("r3", "train", ROUND, clock.now)

@@ -64,7 +64,7 @@ def test_the_log_only_grows(shop, device, grown):
 
 def test_a_head_of_another_signer_origin_or_shape_is_refused(shop, device):
     other = Trust(shop.operator.public, shop.registry, "other.test/log")
-    with pytest.raises(RegistryError, match="'other.test/log' was expected"):
+    with pytest.raises(RegistryError, match=r"'other\.test/log' was expected"):
         look(Registry(shop.http, other), device)
     stranger = Trust(shop.operator.public, SigningKey(b"\1" * 32).public, "covey.test/log")
     with pytest.raises(RegistryError, match="not signed by its key"):

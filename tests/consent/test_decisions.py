@@ -1,4 +1,5 @@
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -227,6 +228,19 @@ def test_sync_proves_that_the_log_only_grew(shop):
     verify_consistency(before.size, before.root, after.size, after.root, synced.consistency)
     assert shop.sync(phone, after.size).consistency == ()
     assert shop.sync(phone, after.size + 5).consistency == ()
+
+
+def test_phones_sync_while_the_log_grows(shop):
+    phone = shop.phone()
+    before = shop.checkpoint()
+    sets = [("analytics",), ("core",), ("personalize",), ("train",), ("analytics", "train")]
+    with ThreadPoolExecutor(6) as threads:
+        syncs = [threads.submit(shop.sync, phone, before.size) for _ in range(60)]
+        issuers = [threads.submit(shop.issuer, *purposes) for purposes in sets]
+    assert {issuer.result().index for issuer in issuers} == set(range(before.size, before.size + 5))
+    for synced in (sync.result() for sync in syncs):
+        after = checkpoint.open_note(synced.checkpoint, shop.registry.public)
+        verify_consistency(before.size, before.root, after.size, after.root, synced.consistency)
 
 
 def test_sync_needs_the_device_and_the_time(shop, problem):

@@ -1,11 +1,15 @@
+import asyncio
 import sqlite3
 
 import pytest
 
 from covey_consent.errors import DamageError
-from covey_privacy import wire
-from covey_privacy.consent import ConsistencyProof, Entries, Inclusion
+from covey_consent.log import Log
+from covey_consent.store import Store
+from covey_privacy import checkpoint, wire
+from covey_privacy.consent import LEAF_NOTICE, ConsistencyProof, Entries, Inclusion
 from covey_privacy.merkle import leaf_hash, verify_consistency, verify_inclusion
+from covey_privacy.signatures import SigningKey
 
 
 def grow(shop):
@@ -70,6 +74,30 @@ def test_entries_come_in_runs(shop, problem):
     assert wire.decode(Entries, answer.content).entries == entries[1:3]
     problem(shop.http.get("/v1/log/entries", params={"start": 0, "end": len(entries) + 1}), 422)
     problem(shop.http.get("/v1/log/entries", params={"start": 3, "end": 1}), 422)
+
+
+def test_proofs_are_for_the_published_checkpoint_at_every_moment(tmp_path):
+    key = SigningKey(bytes(32))
+
+    async def append(log):
+        async with log.write() as session:
+            await log.append(session, LEAF_NOTICE, b"body")
+
+    async def run():
+        store = await Store.open(f"sqlite+aiosqlite:///{tmp_path}/log.db")
+        log = Log(store, "covey.test/log", key)
+        await append(log)
+        first = checkpoint.open_note(log.note, key.public)
+        growing = asyncio.create_task(append(log))
+        while not growing.done():
+            head = checkpoint.open_note(log.note, key.public)
+            proof = log.consistency_since(first.size)
+            verify_consistency(first.size, first.root, head.size, head.root, proof)
+            await asyncio.sleep(0)
+        await store.close()
+        return len(log)
+
+    assert asyncio.run(run()) == 2
 
 
 def test_a_restart_continues_the_log(opened):

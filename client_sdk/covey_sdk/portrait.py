@@ -1,0 +1,48 @@
+"""The portrait: what the phone concludes about its owner, from the journal's events and the rules in use."""
+
+from __future__ import annotations
+
+from covey_sdk import rules
+from covey_sdk.facts import UNKNOWN, Facts, facts
+from covey_sdk.gate import Gate
+from covey_sdk.history import History, history
+from covey_sdk.journal import Journal
+from covey_sdk.purposes import PERSONALIZE
+from covey_sdk.releases import Releases
+from covey_sdk.rules import Rules
+from covey_sdk.store import Store
+from covey_sdk.tags import Tag, tags
+
+_RULES = "rules"
+
+
+class Portrait:
+    """The rules of a store, signed by the pinned `operator`, held against a journal's events."""
+
+    def __init__(self, store: Store, operator: bytes, journal: Journal, releases: Releases) -> None:
+        self._store = store
+        self._operator = operator
+        self._journal = journal
+        self._releases = releases
+        bundle = store.get(_RULES)
+        self.rules: Rules = rules.open_rules(bundle, operator) if bundle else rules.BASE
+
+    def tags(self, gate: Gate) -> tuple[Tag, ...]:
+        """Return the tags that hold at the gate's time, of the purposes that it allows."""
+        return tags(self._history(gate), self._in_use(), gate) if gate.allows(PERSONALIZE) else ()
+
+    def facts(self, gate: Gate) -> Facts:
+        """Return what a query may count, all unknown where the gate does not allow it."""
+        return facts(self._history(gate), self._in_use()) if gate.allows(PERSONALIZE) else dict(UNKNOWN)
+
+    def adopt(self, signed: bytes) -> None:
+        """Use a newer bundle from now on, in the caller's transaction. See `rules.adopt`."""
+        self.rules = rules.adopt(signed, self._operator, self.rules)
+        self._store.put(_RULES, signed)
+
+    def _in_use(self) -> Rules:
+        """Return the rules with the population's cuts, once the shop has released them."""
+        return self._releases.apply(self.rules)
+
+    def _history(self, gate: Gate) -> History:
+        return history(self._journal.events(), self.rules, gate.now)
