@@ -1,5 +1,130 @@
-"""Covey on the command line."""
+"""Covey on the command line: reads the arguments and hands over to the packages.
+
+Only the standard library is imported until a command needs more; a command whose extra is not installed says
+so in one line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
 
 
-def main() -> None:
-    """Run."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0 done, 1 failed, 2 asked for something that cannot be."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        return int(chosen.run(chosen))
+    except KeyboardInterrupt:
+        return _fail("interrupted; nothing half-written is left", 130)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="covey", description="Privacy-preserving personalization.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_demo(commands)
+    _add_registry(commands)
+    show = _command(commands, "version", "say which Covey this is", "covey version --json")
+    show.add_argument("--json", action="store_true", help="for a program to read")
+    show.set_defaults(run=_version)
+    return parser
+
+
+def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    demo = _command(
+        commands,
+        "demo",
+        "play a shop's year on simulated phones, count privately, write a report",
+        "covey demo --out report --households 1000 --epsilon 2 --seed 1",
+    )
+    demo.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for report.html and report.json")
+    how_many = demo.add_mutually_exclusive_group()
+    how_many.add_argument("--households", type=int, default=1000, metavar="N", help="phones, default 1000")
+    how_many.add_argument("--all", action="store_true", help="all 2,469 households")
+    demo.add_argument(
+        "--epsilon", type=float, default=2.0, metavar="E", help="what all counting may cost one person, default 2"
+    )
+    demo.add_argument("--seed", type=int, default=1, metavar="S", help="draws households and their choices")
+    demo.add_argument("--json", action="store_true", help="print report.json as well, for a program to read")
+    demo.set_defaults(run=_demo)
+
+
+def _add_registry(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    registry = _command(commands, "registry", "the consent registry", "covey registry serve --port 8700")
+    actions = registry.add_subparsers(required=True, metavar="ACTION")
+    serve = _command(
+        actions,
+        "serve",
+        "serve the registry over HTTP; COVEY_REGISTRY_* variables configure it",
+        "COVEY_REGISTRY_OPERATOR=<hex public key> covey registry serve --port 8700",
+    )
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on, default 127.0.0.1")
+    serve.add_argument("--port", type=int, default=8700, help="port to listen on, default 8700")
+    serve.set_defaults(run=_serve)
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, what: str, example: str
+) -> argparse.ArgumentParser:
+    return commands.add_parser(name, help=what, description=what, epilog=f"example: {example}")
+
+
+def _demo(chosen: argparse.Namespace) -> int:
+    demo = _load("covey_simulations.demo", "demo")
+    if demo is None:
+        return 1
+    households = None if chosen.all else chosen.households
+    options = demo.Options(chosen.out, households, chosen.epsilon, chosen.seed)
+    try:
+        page = demo.main(options)
+    except demo.SetupError as error:
+        return _fail(error, 2)
+    except demo.SimulationError as error:
+        return _fail(error, 1)
+    if chosen.json:
+        print(page.with_suffix(".json").read_text("utf-8"))
+    else:
+        print(f"The report is at {page}")
+    return 0
+
+
+def _serve(chosen: argparse.Namespace) -> int:
+    serving = _load("covey_consent.serve", "server")
+    if serving is None:
+        return 1
+    try:
+        serving.serve(chosen.host, chosen.port)
+    except (serving.ConsentRegistryError, ValueError, OSError) as error:
+        return _fail(error, 1)
+    return 0
+
+
+def _version(chosen: argparse.Namespace) -> int:
+    number = version("covey")
+    print(json.dumps({"covey": number}) if chosen.json else f"covey {number}")
+    return 0
+
+
+def _load(module: str, extra: str) -> ModuleType | None:
+    """Return the module, None after saying which extra it takes."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        _fail(f"{error.name} is missing; this command takes an extra: pip install 'covey[{extra}]'", 1)
+        return None
+
+
+def _fail(why: object, status: int) -> int:
+    line = " ".join(str(why).split())
+    print(f"covey: {line}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

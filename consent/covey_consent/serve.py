@@ -5,7 +5,10 @@ from __future__ import annotations
 import uvicorn
 
 from covey_consent.app import create_app
+from covey_consent.errors import ConsentRegistryError
 from covey_consent.settings import Settings
+
+__all__ = ["ConsentRegistryError", "serve"]
 
 
 def serve(host: str, port: int, settings: Settings | None = None) -> None:

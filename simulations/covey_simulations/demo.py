@@ -15,16 +15,22 @@ import httpx
 from flwr.app import Context, RecordDict
 from rich.console import Console
 
+from covey_consent.errors import ConsentRegistryError
+from covey_privacy.errors import PrivacyError
+from covey_sdk.errors import CoveyError
 from covey_server import coordinator, node
+from covey_server.errors import CoordinatorError
 from covey_server.fleet import PHASES
 from covey_server.flower import InProcessGrid
 from covey_server.store import Store
-from covey_simulations import draw, findings, orders, pool, proof, report, stage
+from covey_simulations import draw, findings, orders, pool, proof, report, stage, summary
 from covey_simulations.clock import Clock
-from covey_simulations.errors import SetupError
+from covey_simulations.errors import RunError, SetupError, SimulationError
 from covey_simulations.pool import Pool
 from covey_simulations.progress import Progress
 from covey_simulations.world import World
+
+__all__ = ["Options", "SetupError", "SimulationError", "main", "run"]
 
 DAY_SECONDS = 86_400
 PROFILE = "production"
@@ -46,11 +52,20 @@ class Options:
     processes: int = 2
 
 
-def run(options: Options, console: Console) -> Path:
-    """Run the main job and return where its report is.
+def main(options: Options) -> Path:
+    """Run the main job, with progress on the terminal, and return where its report is.
 
-    Raises SetupError, before anything is written, for what cannot be simulated.
+    Raises SetupError, before anything is written, for what cannot be simulated, and RunError when a part of
+    the run fails.
     """
+    try:
+        return run(options, Console(stderr=True))
+    except (CoordinatorError, CoveyError, PrivacyError, ConsentRegistryError, OSError) as error:
+        raise RunError(str(error)) from error
+
+
+def run(options: Options, console: Console) -> Path:
+    """Run the main job and return where its report is."""
     if not 0 < options.epsilon <= 100:
         raise SetupError(f"--epsilon is {options.epsilon}; a number above 0 and up to 100 was expected")
     started, progress = time.monotonic(), Progress(console)
@@ -71,6 +86,7 @@ def run(options: Options, console: Console) -> Path:
             found = Shop(options, world, phones, clock, progress).play()
         found["seconds"] = round(time.monotonic() - started, 1)
     report.write(found, options.out)
+    summary.show(found, console)
     return options.out / "report.html"
 
 

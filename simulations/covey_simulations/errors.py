@@ -11,3 +11,7 @@ class SetupError(SimulationError, ValueError):
 
 class WorkerError(SimulationError):
     """A worker process failed or is gone."""
+
+
+class RunError(SimulationError):
+    """A part of the simulated system refused or failed."""
