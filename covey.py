@@ -43,12 +43,12 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "play a shop's year on simulated phones, count privately, write a report",
         "covey demo --out report --households 1000 --epsilon 2 --seed 1",
     )
-    demo.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for report.html and report.json")
+    demo.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the report is to go")
     how_many = demo.add_mutually_exclusive_group()
     how_many.add_argument("--households", type=int, default=1000, metavar="N", help="phones, default 1000")
     how_many.add_argument("--all", action="store_true", help="all 2,469 households")
     demo.add_argument(
-        "--epsilon", type=float, default=2.0, metavar="E", help="what all counting may cost one person, default 2"
+        "--epsilon", type=float, default=2.0, metavar="E", help="what counting may cost a person, default 2"
     )
     demo.add_argument("--seed", type=int, default=1, metavar="S", help="draws households and their choices")
     demo.add_argument("--json", action="store_true", help="print report.json as well, for a program to read")

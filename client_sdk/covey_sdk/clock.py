@@ -52,10 +52,9 @@ class Clock:
             )
         return now
 
-    def latest(self) -> datetime:
-        """Return the time, or the last kept reading where that is later: for what no clock may hinder."""
-        now = self._read().astimezone()
-        return max(now, self._latest) if self._latest else now
+    def unchecked(self) -> datetime:
+        """Return the time as it reads, for what no clock may hinder."""
+        return self._read().astimezone()
 
     def keep(self, now: datetime) -> None:
         """Write `now` down as a reading, in the caller's transaction, unless a later one is."""

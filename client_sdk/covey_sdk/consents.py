@@ -123,15 +123,16 @@ class Consents:
         if state not in (GRANTED, REFUSED, WITHDRAWN):
             raise ConsentError(f"a decision is granted, refused or withdrawn; {state!r} was given")
         known = self.decisions
+        at = _after(known, purpose, now)
         if state != GRANTED and purpose in known:
             # A no is about the very terms that were decided on, whether or not they are still current.
-            decision = replace(known[purpose], state=state, method=method, at=milliseconds(now))
+            decision = replace(known[purpose], state=state, method=method, at=at)
         else:
             notice = self._notice(purpose)
             text = notice.text(language)
             decision = Decision(
                 self._key.public, purpose, state, notice.version,
-                text.language, text.digest, method, milliseconds(now),
+                text.language, text.digest, method, at,
             )  # fmt: skip
         unsent = {*self._state.unsent, purpose} if state != GRANTED else {*self._state.unsent} - {purpose}
         decisions = tuple({**known, purpose: decision}.values())
@@ -145,7 +146,7 @@ class Consents:
         if not self._state.unsent:
             return
         known = self.decisions
-        fresh = [replace(known[purpose], at=milliseconds(now)) for purpose in self._state.unsent]
+        fresh = [replace(known[purpose], at=_after(known, purpose, now)) for purpose in self._state.unsent]
         registry.decide(self.batch(*(sign(DECISION, decision, self._key) for decision in fresh)))
         self._write(replace(self._state, unsent=()))
 
@@ -211,6 +212,12 @@ class Consents:
     def _write(self, state: _State) -> None:
         self._store.put(_STATE, wire.encode(state))
         self._state = state
+
+
+def _after(known: Mapping[str, Decision], purpose: str, now: datetime) -> int:
+    """Return the time of a new decision: never before the last one, which would then stand."""
+    last = known.get(purpose)
+    return max(milliseconds(now), last.at) if last else milliseconds(now)
 
 
 def _read(store: Store, name: str, default: _T) -> _T:

@@ -158,7 +158,7 @@ class Device:
         if purpose not in self.consents.decisions:
             self._see_notices()
         # A wrong clock must not hinder anyone from saying no.
-        now = self.clock.now() if state == GRANTED else self.clock.latest()
+        now = self.clock.now() if state == GRANTED else self.clock.unchecked()
         with self.store.transaction():
             signed = self.consents.decide(purpose, state, language, method, now)
             if state != GRANTED:
@@ -276,7 +276,7 @@ class Device:
         if self._registry is None:
             return
         with suppress(RegistryError):
-            self.consents.send(self._registry, self.clock.latest())
+            self.consents.send(self._registry, self.clock.unchecked())
 
 
 def _secret(store: Store) -> bytes:

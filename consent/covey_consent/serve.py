@@ -17,4 +17,4 @@ def serve(host: str, port: int, settings: Settings | None = None) -> None:
     One process: the lock that orders writers lives in it. Requests are not logged, because who asked when is
     what a registry should not know.
     """
-    uvicorn.run(create_app(settings), host=host, port=port, access_log=False, server_header=False)
+    uvicorn.run(create_app(settings), host=host, port=port, access_log=False, server_header=False, ws="none")

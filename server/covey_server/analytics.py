@@ -31,7 +31,8 @@ from covey_server.registry import Registry
 from covey_server.rounds import Tally, run_round
 from covey_server.store import Store
 
-log = logging.getLogger("covey.analytics")
+log = logging.getLogger("flwr.covey")
+"""Under Flower's logger, so that `flwr run --stream` shows it."""
 
 RELEASED, ABORTED = "released", "aborted"
 
@@ -71,6 +72,7 @@ class Analyst:
         started = time.monotonic()
         plan = self._plan(question)
         require_room(self._store.charges(), plan.charge, self._caps)
+        log.info("round %s begins, at epsilon %g", plan.manifest.round_id, question.epsilon)
         self._store.open_round(plan.manifest.round_id)
         self._registry.log_manifest(plan.signed)
         tally = Tally()

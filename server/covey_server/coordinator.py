@@ -6,7 +6,7 @@ import fcntl
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -22,7 +22,7 @@ from covey_server.errors import ConfigError
 from covey_server.registry import Registry
 from covey_server.store import Store
 
-log = logging.getLogger("covey.coordinator")
+log = logging.getLogger("flwr.covey")
 
 app = ServerApp()
 
@@ -37,14 +37,15 @@ def main(grid: Grid, context: Context) -> None:
     config.state.mkdir(parents=True, exist_ok=True)
     with _locked(config.state), _world(config, context) as (url, registry_key):
         operator = operator_key(config.state)
-        store = Store(config.state / STORE)
-        for round_id in store.burn_open_rounds():
-            log.warning("round %s was cut short; it is burnt", round_id)
-        with httpx.Client(base_url=url, timeout=config.phase_timeout) as client:
+        with (
+            closing(Store(config.state / STORE)) as store,
+            httpx.Client(base_url=url, timeout=config.phase_timeout) as client,
+        ):
+            for round_id in store.burn_open_rounds():
+                log.warning("round %s was cut short; it is burnt", round_id)
             analyst = Analyst(config, Registry(client, operator), store, operator, registry_key)
             for question in config.questions:
                 analyst.ask(question, _asking(grid, config))
-        store.close()
 
 
 def operator_key(state: Path) -> SigningKey:

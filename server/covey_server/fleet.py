@@ -25,7 +25,10 @@ Ask = Callable[[str, Mapping[int, bytes] | bytes, str], dict[int, bytes]]
 
 
 class Fleet(Protocol):
-    """Devices behind one interface."""
+    """Devices behind one interface.
+
+    A node's configuration names what opens one: a function of Flower's context that gives a context manager.
+    """
 
     def handle(self, phase: str, body: bytes) -> bytes:
         """Answer a phase: an encoded request in, an encoded `Replies` (or, for MASK, `PartialSum`) out.

@@ -140,7 +140,6 @@ def consent(granted: Mapping[str, int], nothing: int, households: int) -> str:
         axes.barh(row, count, 0.6, color=RELEASED if row < len(granted) else PALE)
         _beside(axes, count, row, f"{count:,} ({count / households:.0%})")
     _rows(axes, [label for label, _ in rows])
-    axes.set_xlim(0, households * 1.5)
     axes.xaxis.set_visible(False)
     axes.spines["bottom"].set_visible(False)
     return _svg(figure, "consent")

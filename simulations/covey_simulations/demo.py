@@ -6,6 +6,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -149,11 +150,8 @@ class Shop:
         return self._results()[-1]
 
     def _results(self) -> list[dict[str, Any]]:
-        store = Store(self.world.folder / coordinator.STORE)
-        try:
+        with closing(Store(self.world.folder / coordinator.STORE)) as store:
             return store.results()
-        finally:
-            store.close()
 
     def _a_day_later(self) -> None:
         """Let the next epoch begin, for the registry and for every phone."""

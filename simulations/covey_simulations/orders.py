@@ -21,14 +21,17 @@ CUT = datetime(2017, 12, 4, tzinfo=ZONE)
 CURRENCY = "USD"
 
 
-def prepare(folder: Path, seed: int, count: int | None) -> tuple[int, ...]:
+def prepare(folder: Path, seed: int, count: int | None, purpose: str = "") -> tuple[int, ...]:
     """Draw households of the Complete Journey and write their orders to `folder`; return their ids.
 
-    Raises SetupError with what the data set's reader said when it cannot.
+    With `purpose`, of those alone that grant it. Raises SetupError with what the data set's reader said.
     """
-    command = [sys.executable, "-m", "covey_simulations.journey", str(folder), str(seed)]
+    arguments = [str(folder), str(seed), "" if count is None else str(count), purpose]
     done = subprocess.run(  # noqa: S603  # our own module with numbers and a folder as arguments
-        command if count is None else [*command, str(count)], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "covey_simulations.journey", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise SetupError((done.stderr.strip().splitlines() or ["the data set cannot be read"])[-1])

@@ -50,11 +50,24 @@ class Phones:
     def __init__(self, world: World, households: tuple[int, ...]) -> None:
         self.world, self.households = world, households
         self.verify = Remembering()
-        self.registry = Registry(httpx.Client(base_url=world.registry_url), world.trust, self.verify)
+        self._client = httpx.Client(base_url=world.registry_url)
+        self.registry = Registry(self._client, world.trust, self.verify)
         self._clock = Clock(world.shift)
         self._open: dict[int, Device] = {}
         self._most_open = _files_allowed() // FILES_A_DEVICE // 2
         world.phones.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def __enter__(self) -> Phones:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close every device and the line to the registry."""
+        while self._open:
+            self._open.popitem()[1].close()
+        self._client.close()
 
     def forward(self, seconds: float) -> None:
         """Let time go by."""

@@ -24,9 +24,10 @@ CHUNK = 20
 """Households in one request: enough to be quick, few enough to show progress."""
 
 
-def connect(context: Context) -> Worker:
-    """Return the fleet of a Flower node whose phones a worker holds."""
-    return Worker(str(context.node_config["address"]))
+@contextmanager
+def connect(context: Context) -> Iterator[Worker]:
+    """Yield the fleet of a Flower node whose phones a worker holds."""
+    yield Worker(str(context.node_config["address"]))
 
 
 class Worker:

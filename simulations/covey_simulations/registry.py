@@ -21,7 +21,7 @@ DEADLINE_SECONDS = 30
 @contextmanager
 def serve(settings: Settings, clock: Callable[[], float]) -> Iterator[str]:
     """Yield the address of a registry that runs until the block ends."""
-    config = uvicorn.Config(create_app(settings, clock=clock), log_level="warning", access_log=False)
+    config = uvicorn.Config(create_app(settings, clock=clock), log_level="warning", access_log=False, ws="none")
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"

@@ -70,8 +70,7 @@ def open_for_run(context: Context, operator: bytes) -> Iterator[tuple[str, bytes
     """
     config = context.run_config
     folder, seed, count = state_folder(config, context.run_id), int(config["seed"]), int(config["households"])
-    everyone = orders.prepare(folder / "orders", seed, None)
-    willing = tuple(h for h in everyone if "analytics" in draw.grants(seed, h))[:count]
+    willing = orders.prepare(folder / "orders", seed, count, "analytics")
     name, clock = str(config["profile"]), Clock.starting(orders.CUT)
     require_cohort(willing, seed, name)
     queries = len(str(config["queries"]).split())
@@ -79,7 +78,7 @@ def open_for_run(context: Context, operator: bytes) -> Iterator[tuple[str, bytes
         folder, operator, clock, households=willing, seed=seed, profile=name,
         epsilon=float(config["epsilon-cap"]), delta=float(config["delta"]), tickets=queries,
     ) as world:
-        phones = Phones(world, willing)
-        household.enrol(phones, list(willing))
-        household.record(phones, list(willing))
+        with Phones(world, willing) as phones:
+            household.enrol(phones, list(willing))
+            household.record(phones, list(willing))
         yield world.registry_url, bytes.fromhex(world.registry_key)

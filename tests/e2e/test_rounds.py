@@ -1,0 +1,192 @@
+"""Rounds from end to end: phones, registry, node and coordinator, all of them real."""
+
+import pytest
+
+from covey_privacy.errors import AbortError, BudgetError, PrivacyError, ServerError
+from covey_privacy.profile import PRODUCTION
+from covey_sdk import Device
+from covey_sdk.door import Door
+from covey_sdk.errors import ConsentError, CoveyError, RegistryError
+from covey_server.errors import ConfigError
+from covey_simulations import household
+from covey_simulations.fleet import Fleet
+
+
+def test_two_rounds_give_the_plain_sums_of_what_the_phones_say_they_sent(small_shop):
+    shop = small_shop()
+    q20, q1 = shop.ask("q20=0.6", "q1=1.4")
+    for played, length in ((q20, 128), (q1, 8)):
+        assert played["survivors"] == 26
+        assert played["sum"] == shop.plain_sum(played["round_id"], length)
+    assert set(q1["released"].values()) == {None}
+
+
+def test_who_withdraws_is_in_nothing_after(small_shop):
+    shop = small_shop()
+    leaving = shop.world.households[:3]
+    shop.ask("q20=0.6")
+    household.withdraw(shop.phones(), list(leaving))
+    shop.a_day_later()
+    q20, q1 = shop.ask("q1=1.4")
+    assert set(leaving) <= set(shop.sent(q20["round_id"]))
+    assert not set(leaving) & set(shop.sent(q1["round_id"]))
+    assert q1["survivors"] == 23
+
+
+def test_a_spent_budget_refuses_the_round_before_it_starts(small_shop):
+    shop = small_shop()
+    before = shop.ask("q1=1.4")
+    with pytest.raises(BudgetError):
+        shop.ask("q1=1.4")
+    assert shop.results() == before
+    assert len(shop.sent(before[0]["round_id"])) == 26
+
+
+def test_spent_odometers_refuse_what_the_coordinator_asks(small_shop):
+    """The notice promises 0.5; an operator that asks for 1.4 finds no phone."""
+    shop = small_shop(cap=0.5)
+    with pytest.raises(AbortError, match="0 devices came"):
+        shop.ask("q1=1.4")
+    (aborted,) = shop.results()
+    assert "sum" not in aborted
+    assert shop.sent(aborted["round_id"]) == {}
+
+
+def test_fewer_devices_than_the_floor_is_refused_in_one_line(small_shop):
+    shop = small_shop(count=19)
+    with pytest.raises(ConfigError, match="at least 20") as refused:
+        shop.ask("q1=1.4")
+    assert "\n" not in str(refused.value)
+    assert shop.results() == []
+
+
+def test_phones_of_production_refuse_a_test_round(small_shop, monkeypatch):
+    shop = small_shop()
+    opened = Device.open.__func__
+    monkeypatch.setattr(
+        Device, "open", classmethod(lambda cls, *a, **k: opened(cls, *a, **{**k, "profile": PRODUCTION}))
+    )
+    with pytest.raises(AbortError, match="0 devices came"):
+        shop.ask("q1=1.4")
+
+
+def invitation(shop, monkeypatch) -> bytes:
+    """Run a round in which nobody answers; return its signed manifest."""
+    seen = []
+
+    def listen(_, body):
+        from covey_privacy import wire
+        from covey_server.fleet import Invitation, Replies
+
+        seen.append(wire.decode(Invitation, body).manifest)
+        return wire.encode(Replies(()))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Fleet, "_advertise", listen)
+        with pytest.raises(AbortError):
+            shop.ask("q1=1.4")
+    return seen[0]
+
+
+def test_the_door_answers_a_request_again_and_no_other(small_shop, monkeypatch):
+    shop = small_shop()
+    manifest = invitation(shop, monkeypatch)
+    phones = shop.phones()
+    with phones.open(shop.world.households[0]) as device:
+        advert = Door(device).advertise(manifest)
+        assert Door(device).advertise(manifest) == advert
+        with pytest.raises(ServerError, match="twice, differently"):
+            Door(device).advertise(manifest, b"another release")
+
+
+def test_a_restarted_phone_burns_its_open_round(small_shop, monkeypatch):
+    shop = small_shop()
+    manifest = invitation(shop, monkeypatch)
+    with shop.phones().open(shop.world.households[0]) as device:
+        door = Door(device, boot_id=b"1" * 32)
+        door.advertise(manifest)
+        round_id = shop.results()[0]["round_id"]
+        assert door.participant(round_id) is not None
+        restarted = Door(device, boot_id=b"2" * 32)
+        assert restarted.participant(round_id) is None
+        with pytest.raises(ConsentError, match="restarted"):
+            restarted.share(round_id, b"view")
+
+
+def test_a_manifest_that_nobody_logged_is_refused(small_shop, monkeypatch):
+    from dataclasses import replace
+
+    from covey_privacy.manifest import open_manifest, sign_manifest
+    from covey_server.coordinator import operator_key
+
+    shop = small_shop()
+    operator = operator_key(shop.world.folder)
+    manifest = open_manifest(invitation(shop, monkeypatch), operator.public)
+    hidden = sign_manifest(replace(manifest, round_id="q1-hidden"), operator)
+    with shop.phones().open(shop.world.households[0]) as device, pytest.raises(RegistryError):
+        Door(device).advertise(hidden)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"least_cohort": 19}, "least_cohort"),
+        ({"least_issued": 1}, "least_issued"),
+        ({"gamma": 0.0}, "gamma"),
+        ({"least_cell": 10}, "least_cell"),
+        ({"sigma": 1.0}, "its noise costs"),
+        ({"norm": 2.0}, "another norm"),
+        ({"purposes": ("analytics",)}, "other purposes"),
+        ({"model": b"\0" * 32}, "builds on another"),
+        ({"query": "q999"}, "does not know"),
+    ],
+)
+def test_the_phone_keeps_its_floors(small_shop_terms, change, says):
+    from dataclasses import replace
+
+    from covey_privacy.profile import TEST
+    from covey_sdk.invitation import check
+
+    check(small_shop_terms, bytes(32), b"", TEST)
+    with pytest.raises(ServerError, match=says):
+        check(replace(small_shop_terms, **change), bytes(32), b"", TEST)
+
+
+@pytest.fixture(scope="module")
+def small_shop_terms():
+    """A manifest that a phone of the test profile accepts."""
+    from covey_models import QUERIES
+    from covey_privacy.consent import Issuer
+    from covey_privacy.profile import TEST
+    from covey_privacy.tickets import IssuerKey
+    from covey_server.plan import Terms, manifest_for
+
+    issuer = Issuer(IssuerKey(("analytics", "personalize"), 1, bytes(300)), 2, 0)
+    return manifest_for(QUERIES["q1"], "q1-1", 1.4, 30, issuer, b"", Terms(TEST, 1e-6, 0.05, 0.05, 1.0))
+
+
+def test_without_the_registry_the_gate_closes(small_shop, monkeypatch):
+    shop = small_shop()
+    manifest = invitation(shop, monkeypatch)
+    phones = shop.phones()
+    phones.registry._client.base_url = "http://127.0.0.1:9"
+    with phones.open(shop.world.households[0]) as device, pytest.raises(RegistryError, match="be reached"):
+        Door(device).advertise(manifest)
+
+
+def test_a_round_found_open_is_burnt(small_shop):
+    from covey_server import coordinator
+    from covey_server.store import Store
+
+    shop = small_shop()
+    store = Store(shop.world.folder / coordinator.STORE)
+    store.open_round("q1-1-cut-short")
+    store.close()
+    (played,) = shop.ask("q1=1.4")
+    assert played["round_id"].startswith("q1-2-")
+
+
+def test_refusals_are_errors_of_the_packages(small_shop):
+    """Whatever a phone refuses with can be caught by the two roots that a fleet catches."""
+    assert issubclass(ConsentError, CoveyError)
+    assert issubclass(BudgetError, PrivacyError)
