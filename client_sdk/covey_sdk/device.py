@@ -161,9 +161,10 @@ class Device:
         now = self.clock.now() if state == GRANTED else self.clock.unchecked()
         with self.store.transaction():
             signed = self.consents.decide(purpose, state, language, method, now)
-            if state != GRANTED:
+            if state == GRANTED:
+                self.clock.keep(now)
+            else:
                 self._purge(now)
-            self.clock.keep(now)
         if state != GRANTED:
             self.store.scrub()
         return signed

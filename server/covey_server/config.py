@@ -38,6 +38,7 @@ class Config:
     registry_key: str
     world: str
     phase_timeout: float
+    least_nodes: int
     shared_operator: bool
 
 
@@ -59,6 +60,7 @@ def read(run_config: Mapping[str, bool | int | float | str], run_id: int) -> Con
             registry_key=str(run_config.get("registry-key", "")),
             world=str(run_config.get("world", "")),
             phase_timeout=float(run_config["phase-timeout"]),
+            least_nodes=int(run_config.get("least-nodes", 1)),
             shared_operator=bool(run_config.get("shared-operator", True)),
         )
     except KeyError as error:

@@ -43,6 +43,7 @@ def main(grid: Grid, context: Context) -> None:
         ):
             for round_id in store.burn_open_rounds():
                 log.warning("round %s was cut short; it is burnt", round_id)
+            flower.wait_for_nodes(grid, config.least_nodes, config.phase_timeout)
             analyst = Analyst(config, Registry(client, operator), store, operator, registry_key)
             for question in config.questions:
                 analyst.ask(question, _asking(grid, config))

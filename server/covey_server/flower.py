@@ -41,6 +41,15 @@ def body_of(message: Message) -> bytes:
     return body
 
 
+def wait_for_nodes(grid: Grid, least: int, timeout: float) -> None:
+    """Wait until `least` nodes are connected. Raises NodesError when they are not in `timeout` seconds."""
+    end = time.monotonic() + timeout
+    while (count := len(list(grid.get_node_ids()))) < least:
+        if time.monotonic() > end:
+            raise NodesError(f"{count} nodes are connected after {timeout:g} s; the run waits for {least}")
+        time.sleep(POLL_SECONDS)
+
+
 def exchange(
     grid: Grid, bodies: Mapping[int, bytes], phase: str, group: str, timeout: float
 ) -> tuple[dict[int, bytes], dict[int, str]]:

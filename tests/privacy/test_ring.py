@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from covey_privacy.errors import PeerError
+from covey_privacy.secagg import masks, ring
+
+
+@given(st.lists(st.integers(0, 2**32 - 1), max_size=70), st.integers(1, 32))
+def test_packing_keeps_every_bit(values, bits):
+    vector = np.array(values, np.uint32)
+    packed = ring.pack(vector, bits)
+    assert len(packed) == ring.packed_length(len(values), bits)
+    assert np.array_equal(ring.unpack(packed, len(values), bits), ring.reduce(vector, bits))
+
+
+def test_a_vector_of_another_size_is_refused():
+    with pytest.raises(PeerError, match="were expected"):
+        ring.unpack(bytes(9), 3, 20)
+
+
+def test_streams_are_the_keystream_of_aes_256_ctr():
+    """NIST SP 800-38A, F.5.5 uses another counter; the first block under a zero counter is AES of zero."""
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+    key = bytes(range(32))
+    block = Cipher(algorithms.AES(key), modes.ECB()).encryptor().update(bytes(16))
+    assert masks.stream(key, 4).astype("<u4").tobytes() == block
+
+
+def test_distinct_keys_give_distinct_streams():
+    """Two keys that agree in the XOR of their 32-bit words: folding them to 32 bits would give one stream."""
+    first, second = bytearray(32), bytearray(32)
+    first[0], second[4] = 1, 1
+    assert not np.array_equal(masks.stream(bytes(first), 64), masks.stream(bytes(second), 64))
+
+
+def test_a_peer_key_of_low_order_is_refused():
+    with pytest.raises(PeerError, match="low order"):
+        masks.pair_key(b"\x01" * 32, bytes(32), b"info")
+
+
+def test_both_sides_derive_one_key_for_one_context():
+    a, b = b"\x01" * 32, b"\x02" * 32
+    key = masks.pair_key(a, masks.public_key(b), b"info")
+    assert key == masks.pair_key(b, masks.public_key(a), b"info")
+    assert key != masks.pair_key(b, masks.public_key(a), b"another")
+
+
+def test_a_parcel_for_another_does_not_open():
+    sealed = masks.seal(b"\x03" * 32, b"share", b"to 1")
+    assert masks.unseal(b"\x03" * 32, sealed, b"to 1") == b"share"
+    with pytest.raises(PeerError, match="altered"):
+        masks.unseal(b"\x03" * 32, sealed, b"to 2")
