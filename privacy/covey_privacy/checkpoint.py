@@ -1,10 +1,10 @@
 """Checkpoints of the transparency log: signed notes as of C2SP (tlog-checkpoint, signed-note).
 
-    covey.example/log
-    42
-    qINS1GRFhWHwdkUeqLEoP4yEMkTBBzxBkGwGQlVlVcs=
+covey.example/log
+42
+qINS1GRFhWHwdkUeqLEoP4yEMkTBBzxBkGwGQlVlVcs=
 
-    — covey.example/log 0yxN...=
+— covey.example/log 0yxN...=
 """
 
 from __future__ import annotations

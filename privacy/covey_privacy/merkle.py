@@ -123,9 +123,7 @@ def root_from_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[byte
     return leaf
 
 
-def verify_consistency(
-    old: int, old_root: bytes, size: int, root: bytes, proof: Sequence[bytes]
-) -> None:
+def verify_consistency(old: int, old_root: bytes, size: int, root: bytes, proof: Sequence[bytes]) -> None:
     """Check that the tree (size, root) begins with the tree (old, old_root) (2.1.4.2).
 
     Raises ServerError when it does not: the log was rewritten or forked.

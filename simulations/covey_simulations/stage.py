@@ -24,8 +24,16 @@ TRAIN_EPSILON = 4.0
 
 @contextmanager
 def set_up(
-    world_of: Path, operator: bytes, clock: Clock, *, households: tuple[int, ...], seed: int,
-    profile: str, epsilon: float, delta: float, tickets: int,
+    world_of: Path,
+    operator: bytes,
+    clock: Clock,
+    *,
+    households: tuple[int, ...],
+    seed: int,
+    profile: str,
+    epsilon: float,
+    delta: float,
+    tickets: int,
 ) -> Iterator[World]:
     """Yield a world whose registry runs until the block ends.
 
@@ -43,9 +51,7 @@ def set_up(
     )
     key = load_or_create(settings.key_file)
     with registry.serve(settings, clock.seconds) as url:
-        world = World(
-            world_of, url, key.public.hex(), operator.hex(), profile, clock.shift, seed, households
-        )
+        world = World(world_of, url, key.public.hex(), operator.hex(), profile, clock.shift, seed, households)
         world.save()
         yield world
 
@@ -75,8 +81,15 @@ def open_for_run(context: Context, operator: bytes) -> Iterator[tuple[str, bytes
     require_cohort(willing, seed, name)
     queries = len(str(config["queries"]).split())
     with set_up(
-        folder, operator, clock, households=willing, seed=seed, profile=name,
-        epsilon=float(config["epsilon-cap"]), delta=float(config["delta"]), tickets=queries,
+        folder,
+        operator,
+        clock,
+        households=willing,
+        seed=seed,
+        profile=name,
+        epsilon=float(config["epsilon-cap"]),
+        delta=float(config["delta"]),
+        tickets=queries,
     ) as world:
         with Phones(world, willing) as phones:
             household.enrol(phones, list(willing))

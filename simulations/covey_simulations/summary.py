@@ -39,6 +39,6 @@ def _proof(found: Mapping[str, Any]) -> str:
     log, withdrawn = found["log"], found["withdrawn"]
     adds_up = "add up" if log["verified"] else "DO NOT ADD UP"
     return (
-        f"The log's {log['size']} entries {adds_up}. Between the rounds {withdrawn['count']} people withdrew; "
-        f"{withdrawn['contributions_after']} of them were counted after that."
+        f"The log's {log['size']} entries {adds_up}. Between the rounds {withdrawn['count']} people "
+        f"withdrew; {withdrawn['contributions_after']} of them were counted after that."
     )

@@ -185,16 +185,17 @@ class Aggregator:
 
     def _opens_key(self, before: Opening, device: int) -> Callable[[bytes], bool]:
         public = before.graph.roster.adverts[device].mask_key
-        return lambda secret: masks.public_key(secret) == public
+        return lambda secret: masks.KeyPair(secret).public == public
 
     def _pairs(self, before: Opening, dropped: int, key: bytes) -> tuple[list[bytes], list[bytes]]:
         """Return the dropped device's masks with its surviving neighbours: to add back, to take away."""
+        pair = masks.KeyPair(key)
         plus: list[bytes] = []
         minus: list[bytes] = []
         for peer in before.graph.near[dropped]:
             if peer in before.survivors:
                 info = terms.mask_info(before.graph.context, dropped, peer)
-                mask = masks.pair_key(key, before.graph.roster.adverts[peer].mask_key, info)
+                mask = pair.shared(before.graph.roster.adverts[peer].mask_key, info)
                 (minus if peer < dropped else plus).append(mask)
         return plus, minus
 

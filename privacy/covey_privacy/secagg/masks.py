@@ -25,22 +25,27 @@ _COUNTER = bytes(16)
 TAG_LENGTH = 16
 
 
-def public_key(secret: bytes) -> bytes:
-    """Return the X25519 public key of a 32-byte secret."""
-    key = X25519PrivateKey.from_private_bytes(secret).public_key()
-    return key.public_bytes(Encoding.Raw, PublicFormat.Raw)
+class KeyPair:
+    """An X25519 key pair from its 32-byte secret."""
 
+    def __init__(self, secret: bytes) -> None:
+        self._key = X25519PrivateKey.from_private_bytes(secret)
 
-def pair_key(secret: bytes, peer: bytes, info: bytes) -> bytes:
-    """Return the 32-byte key that `secret` and the holder of `peer` share for `info`.
+    @property
+    def public(self) -> bytes:
+        """The 32-byte public key."""
+        return self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 
-    Raises PeerError for a peer key of low order.
-    """
-    try:
-        shared = X25519PrivateKey.from_private_bytes(secret).exchange(X25519PublicKey.from_public_bytes(peer))
-    except ValueError:
-        raise PeerError("a peer's public key is of low order; no secret can be shared with it") from None
-    return derive(shared, info)
+    def shared(self, peer: bytes, info: bytes) -> bytes:
+        """Return the 32-byte key that this pair and the holder of `peer` share for `info`.
+
+        Raises PeerError for a peer key of low order.
+        """
+        try:
+            secret = self._key.exchange(X25519PublicKey.from_public_bytes(peer))
+        except ValueError:
+            raise PeerError("a peer's public key is of low order; no secret can be shared with it") from None
+        return derive(secret, info)
 
 
 def derive(secret: bytes, info: bytes) -> bytes:

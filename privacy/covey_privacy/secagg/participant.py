@@ -12,116 +12,35 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated
 
 import numpy as np
 
 from covey_privacy import wire
 from covey_privacy.errors import PeerError, ServerError
 from covey_privacy.merkle import verify_inclusion
-from covey_privacy.secagg import masks, messages, ring, shamir, terms
+from covey_privacy.secagg import masks, messages, ring, shamir, states, terms
 from covey_privacy.secagg.graph import neighbours
-from covey_privacy.secagg.messages import MOST_NEIGHBOURS, Survivors
+from covey_privacy.secagg.messages import Survivors
 from covey_privacy.secagg.roster import Advert, sign_advert
 from covey_privacy.secagg.shamir import SECRET_LENGTH, SHARE_LENGTH
-from covey_privacy.secagg.states import expect
+from covey_privacy.secagg.states import (
+    Advertised,
+    Agreed,
+    Held,
+    Masked,
+    Opened,
+    Peer,
+    Place,
+    Secrets,
+    Shared,
+    State,
+    expect,
+)
 from covey_privacy.secagg.terms import Terms
 from covey_privacy.signatures import SigningKey, Verify, to_sign, verify
 from covey_privacy.tickets import RoundKey
 
 Random = Callable[[int], bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Secrets:
-    """A device's secrets of one round: round key, two X25519 keys, self-mask seed."""
-
-    round: wire.Bytes32
-    mask: wire.Bytes32
-    seal: wire.Bytes32
-    seed: wire.Bytes32
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """What a device keeps of a checked neighbour."""
-
-    index: wire.U32
-    round_key: wire.Bytes32
-    mask_key: wire.Bytes32
-    seal_key: wire.Bytes32
-
-
-Peers = Annotated[tuple[Peer, ...], wire.Size(1, MOST_NEIGHBOURS)]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a device stands in a countersigned roster, and among whom."""
-
-    index: wire.U32
-    size: wire.U32
-    threshold: wire.U32
-    context: wire.Bytes32
-    peers: Peers
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A neighbour's two shares, of its seed and of its mask key."""
-
-    owner: wire.U32
-    seed: Annotated[bytes, wire.Size(SHARE_LENGTH)]
-    key: Annotated[bytes, wire.Size(SHARE_LENGTH)]
-
-
-Shares = Annotated[tuple[Held, ...], wire.Size(0, MOST_NEIGHBOURS)]
-
-
-@dataclass(frozen=True, slots=True)
-class Advertised:
-    """The advert is out."""
-
-    secrets: Secrets
-    advert: Advert
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """The shares are out."""
-
-    secrets: Secrets
-    place: Place
-
-
-@dataclass(frozen=True, slots=True)
-class Masked:
-    """The masked vector is out."""
-
-    secrets: Secrets
-    place: Place
-    held: Shares
-
-
-@dataclass(frozen=True, slots=True)
-class Agreed:
-    """The survivor set is signed. Own secrets are gone."""
-
-    place: Place
-    held: Shares
-    survivors: Survivors
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """The one share for each neighbour is out; nothing is left to give."""
-
-    index: wire.U32
-
-
-State = Advertised | Shared | Masked | Agreed | Opened
-_STATES: dict[str, type[State]] = {cls.__name__: cls for cls in (Advertised, Shared, Masked, Agreed, Opened)}
 
 
 class Participant:
@@ -143,15 +62,14 @@ class Participant:
         cls, terms: Terms, dumped: bytes, *, verify: Verify = verify, random: Random = os.urandom
     ) -> Participant:
         """Return the participant that `dump` put away."""
-        name, _, state = dumped.partition(b"\0")
         participant = cls.__new__(cls)
         participant._terms, participant._verify, participant._random = terms, verify, random
-        participant.state = wire.decode(_STATES[name.decode()], state)
+        participant.state = states.load(dumped)
         return participant
 
     def dump(self) -> bytes:
         """Return the state as bytes; they hold secrets."""
-        return type(self.state).__name__.encode() + b"\0" + wire.encode(self.state)
+        return states.dump(self.state)
 
     @property
     def index(self) -> int | None:
@@ -175,8 +93,9 @@ class Participant:
         place = self._place(wire.decode(messages.RosterView, view), before.advert)
         secret = before.secrets.seed + before.secrets.mask
         shares = shamir.split(secret, place.threshold, len(place.peers), self._random)
+        pair = masks.KeyPair(before.secrets.seal)
         parcels = tuple(
-            messages.Parcel(peer.index, self._seal(before.secrets, place, peer, share))
+            messages.Parcel(peer.index, _seal(pair, place, peer, share))
             for peer, share in zip(place.peers, shares, strict=True)
         )
         self.state = Shared(before.secrets, place)
@@ -186,13 +105,13 @@ class Participant:
         """Take the neighbours' shares; return `vector` (uint32, the manifest's entries) masked and packed."""
         before = expect(self.state, Shared)
         secrets, place = before.secrets, before.place
-        held = self._unseal_all(secrets, place, wire.decode(messages.Parcels, inbox))
+        held = _unseal_all(secrets, place, wire.decode(messages.Parcels, inbox))
         senders = {share.owner for share in held}
         total = vector.astype(np.uint32)
         own = masks.derive(secrets.seed, terms.seed_info(place.context))
-        peers = [peer for peer in place.peers if peer.index in senders]
-        above = [self._mask(secrets, place, peer) for peer in peers if peer.index > place.index]
-        below = [self._mask(secrets, place, peer) for peer in peers if peer.index < place.index]
+        pair, peers = masks.KeyPair(secrets.mask), [peer for peer in place.peers if peer.index in senders]
+        above = [_mask(pair, place, peer) for peer in peers if peer.index > place.index]
+        below = [_mask(pair, place, peer) for peer in peers if peer.index < place.index]
         masks.add_streams(total, [own, *above], below)
         self.state = Masked(secrets, place, held)
         packed = ring.pack(total, self._terms.manifest.bits)
@@ -236,28 +155,6 @@ class Participant:
         verify_inclusion(advert.leaf, neighbour.index, view.size, neighbour.inclusion, view.root)
         return Peer(neighbour.index, advert.round_key, advert.mask_key, advert.seal_key)
 
-    def _seal(self, secrets: Secrets, place: Place, peer: Peer, share: bytes) -> bytes:
-        info = terms.seal_info(place.context, place.index, peer.index)
-        return masks.seal(masks.pair_key(secrets.seal, peer.seal_key, info), share, info)
-
-    def _unseal_all(self, secrets: Secrets, place: Place, inbox: messages.Parcels) -> tuple[Held, ...]:
-        peers = {peer.index: peer for peer in place.peers}
-        senders = [parcel.peer for parcel in inbox.parcels]
-        if inbox.device != place.index or len({*senders} & {*peers}) < len(senders):
-            raise ServerError("the inbox is not this device's: it names strangers, or one neighbour twice")
-        if len(senders) < place.threshold:
-            raise ServerError(f"{len(senders)} neighbours shared; {place.threshold} are needed")
-        return tuple(self._unseal(secrets, place, peers[p.peer], p.sealed) for p in inbox.parcels)
-
-    def _unseal(self, secrets: Secrets, place: Place, peer: Peer, sealed: bytes) -> Held:
-        info = terms.seal_info(place.context, peer.index, place.index)
-        share = masks.unseal(masks.pair_key(secrets.seal, peer.seal_key, info), sealed, info)
-        return Held(peer.index, share[:SHARE_LENGTH], share[SHARE_LENGTH:])
-
-    def _mask(self, secrets: Secrets, place: Place, peer: Peer) -> bytes:
-        info = terms.mask_info(place.context, place.index, peer.index)
-        return masks.pair_key(secrets.mask, peer.mask_key, info)
-
     def _check_survivors(self, survivors: Survivors, place: Place, held: tuple[Held, ...]) -> None:
         needed = self._terms.manifest.least_survivors(place.size)
         near = sum(share.owner in survivors for share in held)
@@ -289,7 +186,33 @@ def _advert(terms_: Terms, round_key: RoundKey, secrets: Secrets) -> Advert:
         SigningKey(round_key.secret),
         round_key.ticket,
         terms_.digest,
-        masks.public_key(secrets.mask),
-        masks.public_key(secrets.seal),
+        masks.KeyPair(secrets.mask).public,
+        masks.KeyPair(secrets.seal).public,
         terms.seed_digest(secrets.seed),
     )
+
+
+def _seal(pair: masks.KeyPair, place: Place, peer: Peer, share: bytes) -> bytes:
+    info = terms.seal_info(place.context, place.index, peer.index)
+    return masks.seal(pair.shared(peer.seal_key, info), share, info)
+
+
+def _unseal_all(secrets: Secrets, place: Place, inbox: messages.Parcels) -> tuple[Held, ...]:
+    peers = {peer.index: peer for peer in place.peers}
+    senders = [parcel.peer for parcel in inbox.parcels]
+    if inbox.device != place.index or len({*senders} & {*peers}) < len(senders):
+        raise ServerError("the inbox is not this device's: it names strangers, or one neighbour twice")
+    if len(senders) < place.threshold:
+        raise ServerError(f"{len(senders)} neighbours shared; {place.threshold} are needed")
+    pair = masks.KeyPair(secrets.seal)
+    return tuple(_unseal(pair, place, peers[parcel.peer], parcel.sealed) for parcel in inbox.parcels)
+
+
+def _unseal(pair: masks.KeyPair, place: Place, peer: Peer, sealed: bytes) -> Held:
+    info = terms.seal_info(place.context, peer.index, place.index)
+    share = masks.unseal(pair.shared(peer.seal_key, info), sealed, info)
+    return Held(peer.index, share[:SHARE_LENGTH], share[SHARE_LENGTH:])
+
+
+def _mask(pair: masks.KeyPair, place: Place, peer: Peer) -> bytes:
+    return pair.shared(peer.mask_key, terms.mask_info(place.context, place.index, peer.index))

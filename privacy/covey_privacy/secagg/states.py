@@ -1,12 +1,126 @@
-"""One idiom for both state machines: a step names the state that it follows."""
+"""What a device remembers of a round between two steps: plain data, one class a state.
+
+`Participant` goes Advertised -> Shared -> Masked -> Agreed -> Opened.
+"""
 
 from __future__ import annotations
 
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
 
+from covey_privacy import wire
 from covey_privacy.errors import MisuseError
+from covey_privacy.secagg.messages import MOST_NEIGHBOURS, Survivors
+from covey_privacy.secagg.roster import Advert
+from covey_privacy.secagg.shamir import SHARE_LENGTH
 
 S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """A device's secrets of one round: round key, two X25519 keys, self-mask seed."""
+
+    round: wire.Bytes32
+    mask: wire.Bytes32
+    seal: wire.Bytes32
+    seed: wire.Bytes32
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """What a device keeps of a checked neighbour."""
+
+    index: wire.U32
+    round_key: wire.Bytes32
+    mask_key: wire.Bytes32
+    seal_key: wire.Bytes32
+
+
+Peers = Annotated[tuple[Peer, ...], wire.Size(1, MOST_NEIGHBOURS)]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a device stands in a countersigned roster, and among whom."""
+
+    index: wire.U32
+    size: wire.U32
+    threshold: wire.U32
+    context: wire.Bytes32
+    peers: Peers
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A neighbour's two shares, of its seed and of its mask key."""
+
+    owner: wire.U32
+    seed: Annotated[bytes, wire.Size(SHARE_LENGTH)]
+    key: Annotated[bytes, wire.Size(SHARE_LENGTH)]
+
+
+Shares = Annotated[tuple[Held, ...], wire.Size(0, MOST_NEIGHBOURS)]
+
+
+@dataclass(frozen=True, slots=True)
+class Advertised:
+    """The advert is out."""
+
+    secrets: Secrets
+    advert: Advert
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """The shares are out."""
+
+    secrets: Secrets
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """The masked vector is out."""
+
+    secrets: Secrets
+    place: Place
+    held: Shares
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """The survivor set is signed. Own secrets are gone."""
+
+    place: Place
+    held: Shares
+    survivors: Survivors
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The one share for each neighbour is out; nothing is left to give."""
+
+    index: wire.U32
+
+
+State = Advertised | Shared | Masked | Agreed | Opened
+
+
+def dump(state: State) -> bytes:
+    """Return the state as bytes; they hold secrets."""
+    return type(state).__name__.encode() + b"\0" + wire.encode(state)
+
+
+def load(dumped: bytes) -> State:
+    """Return the state that `dump` put away."""
+    name, _, state = dumped.partition(b"\0")
+    return wire.decode(_BY_NAME[name], state)
+
+
+_BY_NAME: dict[bytes, type[State]] = {
+    cls.__name__.encode(): cls for cls in (Advertised, Shared, Masked, Agreed, Opened)
+}
 
 
 def expect(state: object, cls: type[S]) -> S:
