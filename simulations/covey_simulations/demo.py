@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import resource
 import tempfile
 import time
@@ -60,6 +61,7 @@ def main(options: Options) -> Path:
     the run fails.
     """
     try:
+        logging.getLogger("flwr").setLevel(logging.WARNING)
         return run(options, Console(stderr=True))
     except (CoordinatorError, CoveyError, PrivacyError, ConsentRegistryError, OSError) as error:
         raise RunError(str(error)) from error
@@ -180,7 +182,7 @@ class Shop:
             "granted_nothing": sum(not granted for granted in grants.values()),
             "kept": findings.added(kept),
             "tags": findings.tags(seen),
-            "analytics": {"q20": self.found["q20"], "q1": findings.segments(seen, rounds[-1])},
+            "analytics": {"q20": self.found["q20"], "q1": findings.segments(seen, rounds[-1], self.found["q20"]["truth"])},
             "rounds": [findings.a_round(played) for played in rounds],
             "withdrawn": {"count": len(leaving), "contributions_after": len(after)},
             "epsilon": {

@@ -11,6 +11,7 @@ import numpy as np
 
 from covey_models import QUERIES, SEGMENTS, LogBins
 from covey_privacy.secagg import ring
+from covey_sdk import rfm
 from covey_server.plan import BITS
 
 Seen = Mapping[str, Any]
@@ -54,14 +55,17 @@ def medians(seen: Sequence[Seen], played: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def segments(seen: Sequence[Seen], played: Mapping[str, Any]) -> dict[str, Any]:
-    """Return Q1 as released and as it is."""
+def segments(seen: Sequence[Seen], played: Mapping[str, Any], exact: Mapping[str, float]) -> dict[str, Any]:
+    """Return Q1 as released, and as it is by the `exact` medians.
+
+    Phones sort themselves by the released ones; `at_released_cuts` counts that, without noise.
+    """
     people = contributors(seen, played["round_id"])
-    counts = Counter(phone["facts"]["segment"] for phone in people)
     return {
         "epsilon": played["epsilon"],
         "released": played["released"],
-        "truth": {segment: counts[segment] for segment in SEGMENTS},
+        "truth": _counts(_segment(phone["facts"], exact) for phone in people),
+        "at_released_cuts": _counts(phone["facts"]["segment"] for phone in people),
         "sd": played["sigma"],
         "least_cell": played["least_cell"],
     }
@@ -96,6 +100,19 @@ def a_ledger(phone: Seen) -> dict[str, Any]:
         for entry in phone["ledger"]
     ]
     return {"device": f"household {phone['household']}", "entries": entries}
+
+
+def _segment(facts: Mapping[str, Any], cuts: Mapping[str, float]) -> str | None:
+    """Return the segment that these cuts put a phone into."""
+    if facts["orders"] is None:
+        return None
+    near, often = facts["recency_days"] <= cuts["recency"], facts["orders"] >= cuts["frequency"]
+    return rfm.SEGMENTS[near, often, facts["mean_order_minor"] > cuts["monetary"]]
+
+
+def _counts(values: Iterable[str | None]) -> dict[str, int]:
+    counts = Counter(values)
+    return {segment: counts[segment] for segment in SEGMENTS}
 
 
 def _values(people: Sequence[Seen], fact: str) -> list[float]:

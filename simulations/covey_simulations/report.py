@@ -85,6 +85,7 @@ def _readings(report: Mapping[str, Any]) -> dict[str, Any]:
         "medians": _figures(q20),
         "groups": groups,
         "worst": max((group for group in groups if group.gap is not None), key=_size, default=None),
+        "moved": _moved(q1["truth"], q1["at_released_cuts"]),
         "suppressed": sum(group.released is None for group in groups),
         "rounds": {played["query"]: played for played in report["rounds"]},
         "bounds": {
@@ -97,6 +98,11 @@ def _readings(report: Mapping[str, Any]) -> dict[str, Any]:
 
 def _figures(query: Mapping[str, Any]) -> list[Figure]:
     return [Figure(key, released, query["truth"][key]) for key, released in query["released"].items()]
+
+
+def _moved(truth: Mapping[str, int], other: Mapping[str, int]) -> int:
+    """Return how many people at least are counted in another group."""
+    return sum(abs(count - truth[key]) for key, count in other.items()) // 2
 
 
 def _size(figure: Figure) -> float:
