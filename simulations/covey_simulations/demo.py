@@ -167,7 +167,7 @@ class Shop:
         operator, registry = self.world.trust.operator, self.world.trust.registry
         with httpx.Client(base_url=self.world.registry_url) as client:
             log = proof.check(client, registry, operator, rounds)
-        last = rounds[-1]["round_id"]
+        last, q20 = rounds[-1]["round_id"], self.found["q20"]
         after = [phone for phone in findings.contributors(seen, last) if phone["household"] in set(leaving)]
         spent = max(phone["spent"] for phone in seen)
         example = min(findings.contributors(seen, last), key=lambda phone: phone["household"])
@@ -182,7 +182,7 @@ class Shop:
             "granted_nothing": sum(not granted for granted in grants.values()),
             "kept": findings.added(kept),
             "tags": findings.tags(seen),
-            "analytics": {"q20": self.found["q20"], "q1": findings.segments(seen, rounds[-1], self.found["q20"]["truth"])},
+            "analytics": {"q20": q20, "q1": findings.segments(seen, rounds[-1], q20["truth"])},
             "rounds": [findings.a_round(played) for played in rounds],
             "withdrawn": {"count": len(leaving), "contributions_after": len(after)},
             "epsilon": {

@@ -1,0 +1,72 @@
+"""The main job, whole: as a user runs it, twice."""
+
+import json
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.slow
+
+REPOSITORY = Path(__file__).parents[2]
+HOUSEHOLDS = 340
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """Return what runs the demo once with an epsilon and gives its report."""
+    known = {}
+
+    def run(epsilon: float) -> dict:
+        if epsilon not in known:
+            out = tmp_path_factory.mktemp("demo")
+            command = [sys.executable, REPOSITORY / "covey.py", "demo", "--json", "--out", out]
+            done = subprocess.run(
+                [*command, *asked], capture_output=True, text=True, check=False, timeout=400
+            )
+            assert done.returncode == 0, done.stderr
+            assert (out / "report.html").stat().st_size > 20_000
+            known[epsilon] = json.loads(done.stdout)
+        return known[epsilon]
+
+    return run
+
+
+def test_the_report_is_what_its_schema_says(demo):
+    schema = resources.files("covey_simulations").joinpath("report.schema.json").read_text("utf-8")
+    jsonschema.validate(demo(2.0), json.loads(schema))
+
+
+def test_the_proof_holds_and_nobody_who_left_was_counted(demo):
+    report = demo(2.0)
+    assert report["log"]["verified"]
+    assert report["sums_checked"]
+    assert report["withdrawn"]["count"] > 0
+    assert report["withdrawn"]["contributions_after"] == 0
+    assert report["epsilon"]["per_person_max"] <= report["epsilon"]["cap"]
+    assert report["kept"]["sensitive_lines_dropped"] > 0
+
+
+def test_a_seed_fixes_everything_but_the_noise(demo):
+    first, second = demo(2.0), demo(0.4)
+    for name in ("households", "granted", "granted_nothing", "kept"):
+        assert first[name] == second[name]
+    for query in ("q20", "q1"):
+        assert first["analytics"][query]["truth"] == second["analytics"][query]["truth"]
+    assert first["analytics"]["q20"]["released"] != second["analytics"]["q20"]["released"]
+
+
+def test_a_smaller_epsilon_is_noisier(demo):
+    wide, narrow = (demo(epsilon)["analytics"]["q1"]["sd"] for epsilon in (0.4, 2.0))
+    assert wide > 3 * narrow
+    released = demo(2.0)["analytics"]["q1"]
+    errors = [
+        released["released"][segment] - count
+        for segment, count in released["at_released_cuts"].items()
+        if released["released"][segment] is not None
+    ]
+    assert np.abs(errors).max() < 6 * released["sd"]
