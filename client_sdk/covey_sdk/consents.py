@@ -156,9 +156,9 @@ class Consents:
         Return the purposes whose grant the registry ended: they need a new decision.
         """
         self.send(registry, now)
-        notices = registry.notices()
         signed = sign(SYNC, Sync(self._key.public, milliseconds(now), self._state.log_size), self._key)
         synced, head = registry.sync(signed, self.checkpoint)
+        notices = registry.notices(synced.notices)
         confirmed = {choice.purpose: choice for choice in synced.choices}
         ended = frozenset(
             purpose for purpose, choice in self.choices.items()

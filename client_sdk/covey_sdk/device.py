@@ -202,10 +202,11 @@ class Device:
         if not ended and self.store.get(_SWEPT) == day:
             return
         with self.store.transaction():
-            self._purge(now)
+            purged = self._purge(now)
             self.store.put(_SWEPT, day)
             self.clock.keep(now)
-        self.store.scrub()
+        if purged:
+            self.store.scrub()
 
     def record(self, event: Event) -> bool:
         """Keep an event; return False when no allowed purpose needs it, or another source told of it before.
@@ -266,11 +267,12 @@ class Device:
         if not self.consents.notices:
             self.consents.shelve(self.registry.notices())
 
-    def _purge(self, now: datetime) -> None:
-        """Delete what no granted purpose needs; inside the caller's transaction."""
+    def _purge(self, now: datetime) -> bool:
+        """Delete what no granted purpose needs, in the caller's transaction; say whether there was any."""
         met = self.journal.sweep(self.consents.granted, self.portrait.rules, now)
         if met:
             ledger.write(self.store, ledger.purge(milliseconds(now), met))
+        return met > 0
 
     def _tell(self) -> None:
         """Send what the registry has not heard; the next sync does when it cannot be reached now."""

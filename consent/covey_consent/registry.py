@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -18,7 +19,10 @@ from covey_privacy.signatures import SigningKey, sign
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """What the HTTP routes act on. `download` is the encoded `Notices` that everyone receives."""
+    """What the HTTP routes act on.
+
+    `download` is the encoded `Notices` that everyone receives; by its digest phones know that they have it.
+    """
 
     operator: bytes | None
     key: SigningKey
@@ -27,6 +31,7 @@ class Registry:
     log: Log
     notices: Mapping[str, Notice]
     download: bytes
+    download_digest: bytes
     issuers: Issuers
 
     @classmethod
@@ -55,7 +60,8 @@ class Registry:
         current = {notice.purpose: notice for notice in published}
         download = wire.encode(Notices(tuple(sign(NOTICE, notice, key) for notice in published)))
         issuers = Issuers(log, calendar, settings.batch, current)
-        return cls(settings.operator_key, key, calendar, store, log, current, download, issuers)
+        digest = hashlib.sha256(download).digest()
+        return cls(settings.operator_key, key, calendar, store, log, current, download, digest, issuers)
 
     async def close(self) -> None:
         """Close the database."""

@@ -126,12 +126,16 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """The answer: the standing choices, a checkpoint, and its consistency with the one before."""
+    """The answer: the standing choices, a checkpoint, and its consistency with the one before.
+
+    `notices` is SHA-256 of the encoded `Notices` in force: only who has others downloads them again.
+    """
 
     at: Milliseconds
     choices: Annotated[tuple[Choice, ...], wire.Size(0, 64)]
     checkpoint: Annotated[str, wire.Size(1, 4096)]
     consistency: Proof
+    notices: wire.Bytes32
 
 
 @dataclass(frozen=True, slots=True)

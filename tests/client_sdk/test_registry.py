@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import httpx
 import pytest
 
@@ -190,7 +192,7 @@ def test_a_refused_sync_changes_nothing(shop, device, clock):
 
     def unsigned(response):
         synced = wire.decode(Synced, response.content)
-        return wire.encode(Synced(synced.at, (), "x" + synced.checkpoint, synced.consistency))
+        return wire.encode(replace(synced, choices=(), checkpoint="x" + synced.checkpoint))
 
     shop.answer = replacing("/v1/sync", unsigned)
     with pytest.raises(RegistryError):

@@ -26,7 +26,7 @@ def demo(tmp_path_factory):
             out = tmp_path_factory.mktemp("demo")
             command = [sys.executable, REPOSITORY / "covey.py", "demo", "--json", "--out", out]
             done = subprocess.run(
-                [*command, *asked], capture_output=True, text=True, check=False, timeout=400
+                command, capture_output=True, text=True, check=False, timeout=400
             )
             assert done.returncode == 0, done.stderr
             assert (out / "report.html").stat().st_size > 20_000

@@ -47,4 +47,4 @@ async def sync(request: Request, here: Here) -> Response:
     async with here.store.session() as session:
         standing = await decisions.choices(session, asked.device)
     proof = here.log.consistency_since(asked.log_size)
-    return cbor(Synced(here.calendar.milliseconds, standing, here.log.note, proof))
+    return cbor(Synced(here.calendar.milliseconds, standing, here.log.note, proof, here.download_digest))
