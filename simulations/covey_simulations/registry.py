@@ -22,7 +22,7 @@ DEADLINE_SECONDS = 30
 def serve(settings: Settings, clock: Callable[[], float]) -> Iterator[str]:
     """Yield the address of a registry that runs until the block ends."""
     app = create_app(settings, clock=clock)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, ws="none"))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="registry")

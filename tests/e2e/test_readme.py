@@ -1,6 +1,8 @@
 """What the README shows works as shown."""
 
+import io
 import re
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import covey_sdk
@@ -9,7 +11,7 @@ from covey_simulations import orders
 README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
 
 
-def test_the_sdk_in_twelve_lines(small_shop, tmp_path, monkeypatch, capsys):
+def test_the_sdk_in_twelve_lines(small_shop, tmp_path, monkeypatch):
     shop = small_shop(count=20)
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len([line for line in code.splitlines() if line.strip()]) == 12
@@ -30,5 +32,6 @@ def test_the_sdk_in_twelve_lines(small_shop, tmp_path, monkeypatch, capsys):
     )
     trust = shop.world.trust
     names = {"OPERATOR": trust.operator, "REGISTRY": trust.registry, "URL": shop.world.registry_url}
-    exec(code, {**names, "KEY": bytes(32), "ORDER": order})  # noqa: S102  # the README's own code
-    assert "rfm.segment general_develop" in capsys.readouterr().out
+    with redirect_stdout(io.StringIO()) as said:
+        exec(code, {**names, "KEY": bytes(32), "ORDER": order})  # noqa: S102  # the README's own code
+    assert "rfm.segment general_develop" in said.getvalue()
