@@ -226,12 +226,17 @@ def decode(data: bytes) -> Event:
         if version != SCHEMA_VERSION:
             raise EventError(f"the event has schema {version}; this SDK reads {SCHEMA_VERSION}: update it")
         if name == "order_paid":
-            values[1] = tuple([Line(*map(_hashable, line)) for line in values[1]])
+            values[1] = tuple([_line(line) for line in values[1]])
         return TYPES[name](*map(_hashable, values))
     except (cbor2.CBORError, ValueError, TypeError, KeyError, IndexError) as error:
         if isinstance(error, EventError):
             raise
         raise EventError("the bytes hold no event of this SDK") from None
+
+
+def _line(values: list[Any]) -> Line:
+    values[_STYLE] = tuple(values[_STYLE])
+    return Line(*values)
 
 
 def _build(cls: type[Any], data: Any, name: str) -> Any:
@@ -265,6 +270,7 @@ def _values(cls: type[Any]) -> Callable[[Any], tuple[Any, ...]]:
     return attrgetter(*(field.name for field in dataclasses.fields(cls)))
 
 
+_STYLE = [field.name for field in dataclasses.fields(Line)].index("style")
 _CLASSES: tuple[type, ...] = (Line, *TYPES.values())
 _FIELDS = {cls: _fields(cls) for cls in _CLASSES}
 _VALUES = {cls: _values(cls) for cls in _CLASSES}

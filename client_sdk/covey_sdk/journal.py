@@ -33,6 +33,12 @@ class Journal:
     def __init__(self, store: Store, currency: str | None = None) -> None:
         self._store = store
         self._currency = currency
+        self._changes = 0
+
+    @property
+    def revision(self) -> tuple[int, int]:
+        """What changes whenever the events may have: by this journal, or by another opener of the file."""
+        return self._changes, self._store.foreign_changes
 
     def events(self) -> list[Event]:
         """Return the events kept, in the order in which they came."""
@@ -65,6 +71,7 @@ class Journal:
             self._require_currency(event.currency)
         sum_tag = self._store.tag("substance", *event.substance)
         self._store.append_event(self._id_tag(event), sum_tag, events.encode(kept))
+        self._changes += 1
         return True
 
     def sweep(self, allows: Allows, rules: Rules, now: datetime) -> int:
@@ -82,6 +89,7 @@ class Journal:
                 self._store.replace_event(seq, events.encode(kept))
             met += kept != event
         self._store.delete_events(gone)
+        self._changes += met
         return met
 
     def _numbered(self) -> list[tuple[int, Event]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from covey_sdk import rules
 from covey_sdk.facts import UNKNOWN, Facts, facts
 from covey_sdk.gate import Gate
@@ -24,6 +26,7 @@ class Portrait:
         self._operator = operator
         self._journal = journal
         self._releases = releases
+        self._read: tuple[Any, History] | None = None
         bundle = store.get(_RULES)
         self.rules: Rules = rules.open_rules(bundle, operator) if bundle else rules.BASE
 
@@ -45,4 +48,8 @@ class Portrait:
         return self._releases.apply(self.rules)
 
     def _history(self, gate: Gate) -> History:
-        return history(self._journal.events(), self.rules, gate.now)
+        """Return the history of today, read again when day, rules or events have changed."""
+        key = (gate.now.date(), gate.now.tzinfo, self.rules, self._journal.revision)
+        if self._read is None or self._read[0] != key:
+            self._read = (key, history(self._journal.events(), self.rules, gate.now))
+        return self._read[1]

@@ -97,6 +97,11 @@ class Store:
         finally:
             self._depth -= 1
 
+    @property
+    def foreign_changes(self) -> int:
+        """A number that changes when another opener of the file has written to it."""
+        return int(self._rows("PRAGMA data_version")[0][0])
+
     def tag(self, *parts: str | int) -> bytes:
         """Return the keyed name under which something is found again without being readable."""
         text = "\0".join(map(str, parts))

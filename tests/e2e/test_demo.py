@@ -25,9 +25,7 @@ def demo(tmp_path_factory):
         if epsilon not in known:
             out = tmp_path_factory.mktemp("demo")
             command = [sys.executable, REPOSITORY / "covey.py", "demo", "--json", "--out", out]
-            done = subprocess.run(
-                command, capture_output=True, text=True, check=False, timeout=400
-            )
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
             assert done.returncode == 0, done.stderr
             assert (out / "report.html").stat().st_size > 20_000
             known[epsilon] = json.loads(done.stdout)
