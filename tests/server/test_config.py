@@ -1,0 +1,72 @@
+import pytest
+
+from covey_server.config import Question, read
+from covey_server.coordinator import operator_key
+from covey_server.errors import ConfigError, NodesError
+from covey_server.fleet import load
+from covey_server.flower import InProcessGrid, wait_for_nodes
+
+CONFIG = {
+    "queries": "q20=0.6 q1=1.4",
+    "epsilon-cap": 2.0,
+    "profile": "production",
+    "delta": 1e-6,
+    "gamma": 0.05,
+    "dropout": 0.05,
+    "turnout": 0.95,
+    "phase-timeout": 60.0,
+}
+
+
+def test_questions_are_asked_in_order():
+    assert read(CONFIG, 7).questions == (Question("q20", 0.6), Question("q1", 1.4))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"queries": "q999=1"}, "no query 'q999'; choose from"),
+        ({"queries": "q1=0"}, "epsilon 0"),
+        ({"queries": "q1=nan"}, "epsilon nan"),
+        ({"queries": "q1"}, "cannot be read"),
+        ({"epsilon-cap": 0}, "epsilon-cap is 0"),
+        ({"epsilon-cap": "much"}, "cannot be read"),
+        ({"profile": "lenient"}, "no profile 'lenient'"),
+    ],
+)
+def test_what_cannot_be_is_one_line(change, says):
+    with pytest.raises(ConfigError, match=says) as refused:
+        read({**CONFIG, **change}, 7)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", CONFIG)
+def test_what_is_missing_is_named(name):
+    with pytest.raises(ConfigError, match=name):
+        read({key: value for key, value in CONFIG.items() if key != name}, 7)
+
+
+def test_a_run_without_a_folder_keeps_its_state_by_its_id():
+    assert read(CONFIG, 7).state.name == "covey-run-7"
+    assert read({**CONFIG, "state-dir": "/srv/covey"}, 7).state.as_posix() == "/srv/covey"
+
+
+def test_the_operator_key_is_made_once_and_for_its_owner_alone(tmp_path):
+    first = operator_key(tmp_path / "state")
+    assert operator_key(tmp_path / "state").public == first.public
+    assert (tmp_path / "state" / "operator.key").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "state" / "operator.key").write_bytes(b"short")
+    with pytest.raises(ConfigError, match="32 bytes; it holds 5"):
+        operator_key(tmp_path / "state")
+
+
+@pytest.mark.parametrize("name", ["", "nowhere", "nowhere:build", "covey_server.fleet:nothing"])
+def test_a_fleet_that_cannot_be_loaded_is_named(name):
+    with pytest.raises(ConfigError, match="cannot be loaded as module:name"):
+        load(name)
+
+
+def test_waiting_for_nodes_ends():
+    grid = InProcessGrid(lambda message, context: message, {})
+    with pytest.raises(NodesError, match="0 nodes are connected"):
+        wait_for_nodes(grid, 1, 0.2)
