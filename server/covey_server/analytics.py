@@ -134,6 +134,8 @@ class Analyst:
             "query": plan.query.id,
             "purpose": plan.manifest.purpose,
             "epsilon": plan.manifest.epsilon,
+            "cap": self._config.cap,
+            "delta": plan.manifest.delta,
             "sigma": plan.manifest.sigma,
             "scale": plan.manifest.scale,
             "honest": plan.manifest.honest,

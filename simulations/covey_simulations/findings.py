@@ -13,11 +13,41 @@ from covey_models import QUERIES, SEGMENTS, LogBins
 from covey_privacy.secagg import ring
 from covey_sdk import rfm
 from covey_server.plan import BITS
+from covey_simulations.shop import Played, Seen
 
-Seen = Mapping[str, Any]
-"""What `household.look` gives for one phone."""
-
+PURPOSES = ("personalize", "analytics", "train")
 FACTS = {"recency": "recency_days", "frequency": "orders", "monetary": "mean_order_minor"}
+
+
+def of(played: Played) -> dict[str, Any]:
+    """Return the part of the report that tells what was found."""
+    rounds, granted = [played.q20, played.q1], added(played.granted)
+    stayed = contributors(played.seen, played.q1["round_id"])
+    spent = max(phone["spent"] for phone in played.seen)
+    example = min(stayed, key=lambda phone: phone["household"])
+    q20 = medians(played.seen_after_q20, played.q20)
+    return {
+        "households": len(played.seen),
+        "granted": {"core": len(played.seen), **{name: granted.get(name, 0) for name in PURPOSES}},
+        "granted_nothing": granted.get("nothing", 0),
+        "kept": added(played.kept),
+        "tags": tags(played.seen),
+        "analytics": {"q20": q20, "q1": segments(played.seen, played.q1, q20["truth"])},
+        "rounds": [a_round(each) for each in rounds],
+        "withdrawn": {
+            "count": len(played.leaving),
+            "contributions_after": sum(phone["household"] in played.leaving for phone in stayed),
+        },
+        "epsilon": {
+            "per_purpose": {"analytics": spent},
+            "per_person_max": spent,
+            "cap": played.q20["cap"],
+            "delta": played.q20["delta"],
+        },
+        "ledger": a_ledger(example),
+        "example": {"device": f"household {example['household']}", "tags": example["tags"]},
+        "sums_checked": all(sum_holds(played.seen, each) for each in rounds),
+    }
 
 
 def contributors(seen: Sequence[Seen], round_id: str) -> list[Seen]:
@@ -131,12 +161,6 @@ def _histogram(people: Sequence[Seen], fact: str) -> list[int]:
     bins = QUERIES["q20"].histograms[fact]
     counts = Counter(bins.index(value) for value in _values(people, fact))
     return [counts[index] for index in range(bins.count)]
-
-
-def granted(grants: Iterable[Sequence[str]]) -> dict[str, int]:
-    """Return how many households granted each purpose."""
-    counts = Counter(purpose for purposes in grants for purpose in purposes)
-    return {purpose: counts[purpose] for purpose in ("personalize", "analytics", "train")}
 
 
 def added(counts: Iterable[Mapping[str, int] | None]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,8 +14,11 @@ from covey_simulations import draw, orders
 from covey_simulations.phone import Phones
 
 
-def enrol(phones: Phones, households: list[int]) -> None:
-    """Make the households' devices known, decide as drawn, and have the registry confirm it."""
+def enrol(phones: Phones, households: list[int]) -> dict[str, int]:
+    """Make the households' devices known and decide as drawn.
+
+    Return how many of the grants, by purpose, the registry confirmed, and how many households have none.
+    """
     enrolments: list[tuple[bytes, bytes]] = []
     decisions: list[tuple[bytes, bytes]] = []
     for household in households:
@@ -25,9 +29,13 @@ def enrol(phones: Phones, households: list[int]) -> None:
     phones.registry.enrol(_batch(enrolments))
     if decisions:
         phones.registry.decide(_batch(decisions))
+    confirmed: Counter[str] = Counter()
     for household in households:
         with phones.open(household) as device:
             device.sync()
+            allowed = list(filter(device.gate().allows, device.choices))
+        confirmed.update(allowed or ["nothing"])
+    return dict(confirmed)
 
 
 def record(phones: Phones, households: list[int]) -> dict[str, int]:

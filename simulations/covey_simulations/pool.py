@@ -62,7 +62,10 @@ class Pool:
         self.workers = workers
 
     def each(self, what: str, households: Sequence[int], done: Callable[[int], None]) -> list[Any]:
-        """Ask for something of all these households, chunk by chunk; `done(n)` hears of the progress."""
+        """Return what the workers answer for all these households, asked chunk by chunk.
+
+        Lists are joined; `done(n)` hears of the progress.
+        """
         chosen = set(households)
         answers: list[Any] = []
 
@@ -70,7 +73,8 @@ class Pool:
             mine = [h for h in self._world.households[shard :: len(self.workers)] if h in chosen]
             for start in range(0, len(mine), CHUNK):
                 chunk = mine[start : start + CHUNK]
-                answers.append(worker.ask(what, chunk))
+                answer = worker.ask(what, chunk)
+                answers.extend(answer if isinstance(answer, list) else [answer])
                 done(len(chunk))
 
         with ThreadPoolExecutor(len(self.workers)) as threads:

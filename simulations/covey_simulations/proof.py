@@ -21,6 +21,7 @@ from covey_privacy.errors import ServerError
 from covey_privacy.evidence import CONTEXT, Evidence
 from covey_privacy.merkle import Tree, leaf_hash
 from covey_privacy.signatures import open_signed
+from covey_simulations.world import World
 
 KINDS = {
     LEAF_NOTICE: "notice",
@@ -32,18 +33,19 @@ KINDS = {
 PAGE = 1024
 
 
-def check(client: httpx.Client, registry: bytes, operator: bytes, rounds: Sequence[Any]) -> dict[str, Any]:
+def check(world: World, rounds: Sequence[Any]) -> dict[str, Any]:
     """Return the log's size, checkpoint and kinds of entries, once all of it adds up.
 
     Raises ServerError when the entries do not give the checkpoint's root, or a round left no evidence.
     """
-    note = client.get("/v1/log/checkpoint").raise_for_status().text
-    head = open_note(note, registry)
-    entries = list(_entries(client, head))
+    with httpx.Client(base_url=world.registry_url) as client:
+        note = client.get("/v1/log/checkpoint").raise_for_status().text
+        head = open_note(note, world.trust.registry)
+        entries = list(_entries(client, head))
     if Tree([leaf_hash(entry) for entry in entries]).root() != head.root:
         raise ServerError(f"the log's {head.size} entries do not give the root of its signed checkpoint")
     for played in rounds:
-        _check_evidence(entries[played["evidence_index"]], played, operator)
+        _check_evidence(entries[played["evidence_index"]], played, world.trust.operator)
     kinds = [{"index": index, "kind": KINDS[entry[:1]]} for index, entry in enumerate(entries)]
     return {"size": head.size, "verified": True, "checkpoint": note, "entries": kinds}
 

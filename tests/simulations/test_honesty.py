@@ -16,7 +16,7 @@ GROUND = sorted((REPOSITORY / "privacy").rglob("*.py"))
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_nobody_passes_randomness_to_the_ground(path):
-    """Its functions take `random` for tests alone; everywhere else the operating system's is left in place."""
+    """Its functions take `random` for tests alone; everywhere else the operating system's stays."""
     tree = ast.parse(path.read_text("utf-8"))
     passed = [
         call for call in ast.walk(tree) if isinstance(call, ast.Call)
