@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import httpx
 from rich.console import Console
 
 from covey_consent.errors import ConsentRegistryError
@@ -27,6 +28,8 @@ from covey_simulations.shop import DROPOUT, GAMMA, TURNOUT, Shop
 __all__ = ["Options", "SetupError", "SimulationError", "main", "run"]
 
 PROFILE = "production"
+_FAILURES = (CoordinatorError, CoveyError, PrivacyError, ConsentRegistryError, httpx.HTTPError, OSError)
+"""Whatever the parts of the run raise."""
 DELTA = 1e-6
 
 
@@ -50,7 +53,7 @@ def main(options: Options) -> Path:
     try:
         logging.getLogger("flwr").setLevel(logging.WARNING)
         return run(options, Console(stderr=True))
-    except (CoordinatorError, CoveyError, PrivacyError, ConsentRegistryError, OSError) as error:
+    except _FAILURES as error:
         raise RunError(str(error)) from error
 
 

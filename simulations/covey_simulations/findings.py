@@ -36,6 +36,7 @@ def of(played: Played) -> dict[str, Any]:
         "rounds": [a_round(each) for each in rounds],
         "withdrawn": {
             "count": len(played.leaving),
+            "tickets_after": played.tickets_after,
             "contributions_after": sum(phone["household"] in played.leaving for phone in stayed),
         },
         "epsilon": {

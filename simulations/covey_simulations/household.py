@@ -7,11 +7,16 @@ from collections.abc import Iterable
 from typing import Any
 
 from covey_privacy.consent import GRANTED, Batch
+from covey_privacy.tickets import purpose_set
 from covey_sdk import ledger
+from covey_sdk.errors import ConsentError
 from covey_sdk.events import Event, OrderPaid, parse
 from covey_sdk.finding import Evidence
 from covey_simulations import draw, orders
 from covey_simulations.phone import Phones
+
+PURPOSES = purpose_set({"analytics", "personalize"})
+"""What both questions need."""
 
 
 def enrol(phones: Phones, households: list[int]) -> dict[str, int]:
@@ -55,6 +60,20 @@ def record(phones: Phones, households: list[int]) -> dict[str, int]:
 
 def _lines(events: Iterable[Event]) -> int:
     return sum(len(event.lines) for event in events if isinstance(event, OrderPaid))
+
+
+def fetch(phones: Phones, households: list[int]) -> list[int]:
+    """Let the phones fetch the epoch's tickets; return whose phones have some."""
+    return [household for household in households if _fetched(phones, household)]
+
+
+def _fetched(phones: Phones, household: int) -> bool:
+    with phones.open(household) as device:
+        try:
+            phones.door(device).fetch_tickets(PURPOSES, phones.epoch)
+        except ConsentError:
+            return False
+        return True
 
 
 def withdraw(phones: Phones, households: list[int]) -> None:

@@ -24,6 +24,8 @@ from covey_simulations.clock import Clock
 from covey_simulations.orders import CURRENCY, ZONE
 from covey_simulations.world import World
 
+EPOCH_SECONDS = 86_400
+"""An epoch of the simulation's registry, and its number: days since 1970."""
 FILES_A_DEVICE = 3
 """SQLite's file, its log and the log's index."""
 
@@ -72,6 +74,11 @@ class Phones:
     def forward(self, seconds: float) -> None:
         """Let time go by."""
         self._clock.forward(seconds)
+
+    @property
+    def epoch(self) -> int:
+        """The current epoch."""
+        return int(self._clock.seconds()) // EPOCH_SECONDS
 
     @contextmanager
     def open(self, household: int) -> Iterator[Device]:

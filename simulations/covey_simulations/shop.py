@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 from flwr.app import Context, RecordDict
 
 from covey_server import coordinator, node
@@ -15,11 +16,12 @@ from covey_server.flower import InProcessGrid
 from covey_server.store import Store
 from covey_simulations import draw
 from covey_simulations.clock import Clock
+from covey_simulations.household import PURPOSES
+from covey_simulations.phone import EPOCH_SECONDS
 from covey_simulations.pool import Pool
 from covey_simulations.progress import Progress
 from covey_simulations.world import World
 
-DAY_SECONDS = 86_400
 Q20_SHARE = 0.3
 """Of the whole epsilon, what the medians may spend; the segments get the rest."""
 GAMMA = DROPOUT = 0.05
@@ -40,6 +42,7 @@ class Played:
     q20: dict[str, Any]
     seen_after_q20: list[Seen]
     leaving: frozenset[int]
+    tickets_after: int
     q1: dict[str, Any]
     seen: list[Seen]
 
@@ -60,13 +63,26 @@ class Shop:
         leaving = [h for h in counted if draw.withdraws(seed, h)]
         granted = self._each("Phones enrol; their owners decide", "enrol", everyone)
         kept = self._each("Phones take their orders up", "record", everyone)
+        self._fetch_tickets(counted)
         q20 = self._ask("q20", Q20_SHARE * self._epsilon)
         seen_after_q20 = self._each(LOOKING, "look", counted)
         self._each("Some withdraw from statistics", "withdraw", leaving)
         self._a_day_later()
+        with_tickets = self._fetch_tickets(counted)
         q1 = self._ask("q1", self._epsilon - Q20_SHARE * self._epsilon)
         seen = self._each(LOOKING, "look", everyone)
-        return Played(granted, kept, q20, seen_after_q20, frozenset(leaving), q1, seen)
+        left = frozenset(leaving)
+        return Played(granted, kept, q20, seen_after_q20, left, len(left & with_tickets), q1, seen)
+
+    def _fetch_tickets(self, households: Sequence[int]) -> frozenset[int]:
+        """Open the epoch: the registry logs its key, then every willing phone fetches a batch."""
+        path = f"/v1/issuers/{self._epoch}/{'+'.join(PURPOSES)}"
+        httpx.get(self._world.registry_url + path).raise_for_status()
+        return frozenset(self._each("Phones fetch their tickets", "fetch", households))
+
+    @property
+    def _epoch(self) -> int:
+        return int(self._clock.seconds()) // EPOCH_SECONDS
 
     def _each(self, title: str, what: str, households: Sequence[int]) -> list[Any]:
         with self._progress.step(title, len(households)) as done:
@@ -102,6 +118,6 @@ class Shop:
         }
 
     def _a_day_later(self) -> None:
-        """Let the next epoch begin, for the registry and for every phone."""
-        self._clock.forward(DAY_SECONDS)
-        self._phones.all("forward", DAY_SECONDS)
+        """Let the next epoch begin, for the registry and for every phone: one epoch a round."""
+        self._clock.forward(EPOCH_SECONDS)
+        self._phones.all("forward", EPOCH_SECONDS)

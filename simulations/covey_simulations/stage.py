@@ -15,7 +15,7 @@ from covey_server.config import state_folder
 from covey_simulations import draw, household, orders, registry
 from covey_simulations.clock import Clock
 from covey_simulations.errors import SetupError
-from covey_simulations.phone import Phones
+from covey_simulations.phone import EPOCH_SECONDS, Phones
 from covey_simulations.world import ORIGIN, World
 
 TRAIN_EPSILON = 4.0
@@ -45,6 +45,7 @@ def set_up(
         origin=ORIGIN,
         operator=operator.hex(),
         batch=tickets,
+        epoch_seconds=EPOCH_SECONDS,
         epsilon={"analytics": epsilon, "train": TRAIN_EPSILON},
         epsilon_total=epsilon + TRAIN_EPSILON,
         delta=delta,

@@ -49,6 +49,7 @@ def _answers(phones: Phones, fleet: Fleet) -> Mapping[str, Answer]:
         "forward": phones.forward,
         "enrol": lambda households: household.enrol(phones, households),
         "record": lambda households: household.record(phones, households),
+        "fetch": lambda households: household.fetch(phones, households),
         "withdraw": lambda households: household.withdraw(phones, households),
         "look": lambda households: household.look(phones, households),
         "refusals": lambda _: dict(fleet.refusals),
