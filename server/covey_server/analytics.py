@@ -82,6 +82,7 @@ class Analyst:
             self._finish(plan, tally, ABORTED, {"why": str(error)}, started)
             raise
         self._finish(plan, tally, RELEASED, outcome, started)
+        self._publish(plan, outcome["released"])
 
     def _plan(self, question: Question) -> Plan:
         query = QUERIES[question.query]
@@ -111,7 +112,6 @@ class Analyst:
         figures = plan.query.release(
             plan.encoding.decode(total.vector), plan.manifest.sigma, plan.manifest.least_cell
         )
-        self._publish(plan, figures)
         return {"released": figures, "sum": pack(total.vector, plan.manifest.bits).hex()}
 
     def _publish(self, plan: Plan, figures: dict[str, Any]) -> None:

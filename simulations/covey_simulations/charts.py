@@ -76,7 +76,10 @@ def least_released(sd: float, least_cell: int) -> int:
 
 @_styled
 def segments(query: Mapping[str, Any]) -> str:
-    """Return released against true counts of each segment, with two standard deviations of noise each way."""
+    """Return released against true counts of each segment.
+
+    Bars carry two standard deviations of noise each way; a diamond marks the count without noise.
+    """
     figure, axes = _canvas(4.3, 4.6)
     bound = least_released(query["sd"], query["least_cell"])
     for row, (segment, count) in enumerate(query["released"].items()):
@@ -87,6 +90,7 @@ def segments(query: Mapping[str, Any]) -> str:
             noise = 2 * query["sd"]
             axes.barh(row - 0.2, count, 0.36, color=RELEASED, xerr=noise, capsize=3, ecolor=INK)
             _beside(axes, count + noise, row - 0.2, f"{count:,}")
+        axes.plot(query["at_released_cuts"][segment], row - 0.2, "D", ms=5, mfc="white", mec=INK)
         axes.barh(row + 0.2, query["truth"][segment], 0.36, **_TRUE_BAR)
     _rows(axes, [name("segment", segment) for segment in query["released"]])
     axes.set_xlabel(name("chart", "people"))

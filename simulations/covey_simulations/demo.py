@@ -61,6 +61,8 @@ def run(options: Options, console: Console) -> Path:
     """Run the main job and return where its report is."""
     if not 0 < options.epsilon <= 100:
         raise SetupError(f"--epsilon is {options.epsilon}; a number above 0 and up to 100 was expected")
+    if options.out.exists() and not options.out.is_dir():
+        raise SetupError(f"--out is {options.out}, a file; a folder, or a name for one, was expected")
     started, progress = time.monotonic(), Progress(console)
     with tempfile.TemporaryDirectory(prefix="covey-") as temporary, progress.showing():
         folder, clock = Path(temporary), Clock.starting(orders.CUT)

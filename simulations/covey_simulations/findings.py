@@ -108,7 +108,12 @@ def tags(seen: Sequence[Seen]) -> dict[str, dict[str, int]]:
     for phone in seen:
         for tag in phone["tags"]:
             found.setdefault(tag["id"], Counter())[tag["value"]] += 1
-    return {name: dict(sorted(counts.items())) for name, counts in sorted(found.items())}
+    return {name: dict(sorted(counts.items(), key=_rank)) for name, counts in sorted(found.items())}
+
+
+def _rank(counted: tuple[str, int]) -> tuple[int, str]:
+    value = counted[0]
+    return (SEGMENTS.index(value) if value in SEGMENTS else len(SEGMENTS), value)
 
 
 def a_round(played: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from covey_privacy.consent import GRANTED, Batch
@@ -11,7 +12,6 @@ from covey_privacy.tickets import purpose_set
 from covey_sdk import ledger
 from covey_sdk.errors import ConsentError
 from covey_sdk.events import Event, OrderPaid, parse
-from covey_sdk.finding import Evidence
 from covey_simulations import draw, orders
 from covey_simulations.phone import Phones
 
@@ -94,7 +94,7 @@ def _seen(phones: Phones, household: int) -> dict[str, Any]:
         return {
             "household": household,
             "tags": [
-                {"id": tag.id, "value": tag.value, "evidence": list(map(_words, tag.evidence))}
+                {"id": tag.id, "value": tag.value, "evidence": [asdict(fact) for fact in tag.evidence]}
                 for tag in device.tags()
             ],
             "facts": dict(device.facts()),
@@ -102,10 +102,6 @@ def _seen(phones: Phones, household: int) -> dict[str, Any]:
             "spent": device.odometer.spent(device.clock.now()),
             "ledger": [{"at": e.at, "en": e.said_en, "zh": e.said_zh, "epsilon": e.epsilon} for e in entries],
         }
-
-
-def _words(evidence: Evidence) -> str:
-    return f"{evidence.fact} = {evidence.value:g} (cut {evidence.cut:g})"
 
 
 def _batch(signed: list[tuple[bytes, bytes]]) -> Batch:

@@ -52,6 +52,14 @@ def test_bad_input_gets_one_line_and_leaves_nothing(tmp_path, arguments, says):
     assert not out.exists()
 
 
+def test_a_file_in_the_way_is_refused_before_anything_runs(tmp_path):
+    (tmp_path / "taken").write_text("mine")
+    refused = covey("demo", "--out", str(tmp_path / "taken"))
+    assert refused.returncode == 2
+    assert "a folder, or a name for one, was expected" in refused.stderr
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
 def test_an_unknown_option_is_refused():
     assert covey("demo", "--out", "x", "--epsilom", "1").returncode == 2
 

@@ -198,7 +198,11 @@ def test_data_are_never_markup(found: dict[str, Any]) -> None:
     evil = "<script>alert(1)</script><img src=http://example.test>"
     found["ledger"]["entries"][0] |= {"en": evil, "zh": evil}
     found["ledger"]["device"] = found["dataset"] = found["log"]["checkpoint"] = evil
-    found["example"]["tags"][0] |= {"id": evil, "value": evil, "evidence": [evil]}
+    found["example"]["tags"][0] |= {
+        "id": evil,
+        "value": evil,
+        "evidence": [{"fact": evil, "value": 1, "cut": 2}],
+    }
     found["granted"]["<script>"] = 3
     page = report.page(found)
     assert "<script" not in page
