@@ -24,7 +24,8 @@ def demo(tmp_path_factory):
     def run(epsilon: float) -> dict:
         if epsilon not in known:
             out = tmp_path_factory.mktemp("demo")
-            command = [sys.executable, REPOSITORY / "covey.py", "demo", "--json", "--out", out]
+            asked = [f"--households={HOUSEHOLDS}", f"--epsilon={epsilon}", "--seed=3"]
+            command = [sys.executable, REPOSITORY / "covey.py", "demo", "--json", "--out", out, *asked]
             done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
             assert done.returncode == 0, done.stderr
             assert (out / "report.html").stat().st_size > 20_000
@@ -36,7 +37,9 @@ def demo(tmp_path_factory):
 
 def test_the_report_is_what_its_schema_says(demo):
     schema = resources.files("covey_simulations").joinpath("report.schema.json").read_text("utf-8")
-    jsonschema.validate(demo(2.0), json.loads(schema))
+    report = demo(2.0)
+    jsonschema.validate(report, json.loads(schema))
+    assert (report["households"], report["seed"], report["epsilon"]["cap"]) == (HOUSEHOLDS, 3, 2.0)
 
 
 def test_the_proof_holds_and_nobody_who_left_was_counted(demo):
