@@ -10,11 +10,16 @@ from datetime import timedelta
 from pathlib import Path
 
 import cbor2
+import httpx
 import numpy as np
 import pytest
 from flwr.app import Context, RecordDict
 
+from covey_privacy import wire
+from covey_privacy.consent import LEAF_MANIFEST, Entries
+from covey_privacy.manifest import Manifest, open_manifest
 from covey_privacy.secagg import ring
+from covey_privacy.signatures import digest_of
 from covey_sdk import ledger
 from covey_server import coordinator, node
 from covey_server.flower import InProcessGrid
@@ -102,6 +107,21 @@ class SmallShop:
                     if entry.kind == ledger.CONTRIBUTION and entry.round_id == round_id:
                         found[number] = entry.vector
         return found
+
+    def signed_manifest(self, round_id: str) -> bytes:
+        """The signed manifest of a round, from the registry's log."""
+        with httpx.Client(base_url=self.world.registry_url) as client:
+            size = int(client.get("/v1/log/checkpoint").text.splitlines()[1])
+            answer = client.get("/v1/log/entries", params={"start": 0, "end": size}).raise_for_status()
+        entries = wire.decode(Entries, answer.content).entries
+        logged = [entry[1:] for entry in entries if entry[:1] == LEAF_MANIFEST]
+        return next(m for m in logged if open_manifest(m, self.world.trust.operator).round_id == round_id)
+
+    def manifest(self, round_id: str) -> Manifest:
+        return open_manifest(self.signed_manifest(round_id), self.world.trust.operator)
+
+    def manifest_digest(self, round_id: str) -> bytes:
+        return digest_of(self.signed_manifest(round_id))
 
     def plain_sum(self, round_id: str, length: int, bits: int = 20) -> str:
         vectors = [ring.unpack(vector, length, bits) for vector in self.sent(round_id).values()]

@@ -1,12 +1,16 @@
 """Rounds from end to end: phones, registry, node and coordinator, all of them real."""
 
+import numpy as np
 import pytest
 
+from covey_models import QUERIES
 from covey_privacy.errors import AbortError, BudgetError, PrivacyError, ServerError
 from covey_privacy.profile import PRODUCTION
+from covey_privacy.secagg import ring
 from covey_sdk import Device
 from covey_sdk.door import Door
 from covey_sdk.errors import ConsentError, CoveyError, RegistryError
+from covey_sdk.invitation import Invited
 from covey_server.errors import ConfigError
 from covey_simulations import household
 from covey_simulations.fleet import Fleet
@@ -190,3 +194,38 @@ def test_refusals_are_errors_of_the_packages(small_shop):
     """Whatever a phone refuses with can be caught by the two roots that a fleet catches."""
     assert issubclass(ConsentError, CoveyError)
     assert issubclass(BudgetError, PrivacyError)
+
+
+def test_every_phone_adds_its_share_of_the_noise(small_shop):
+    """What a ledger says was sent, less the phone's own one-hot, has the spread that the manifest states."""
+    shop = small_shop()
+    (played,) = shop.ask("q1=1.4")
+    manifest = shop.manifest(played["round_id"])
+    invited = Invited(manifest, shop.manifest_digest(played["round_id"]))
+    query, left = QUERIES["q1"], []
+    phones = shop.phones()
+    for household_, vector in shop.sent(played["round_id"]).items():
+        with phones.open(household_) as device:
+            plain = invited.encoding.encode(query.contribute(device.facts()))
+        sent = ring.unpack(vector, manifest.length, manifest.bits).astype(np.int64)
+        left.append((sent - plain + 2**19) % 2**20 - 2**19)
+    share = (manifest.sigma * manifest.scale) ** 2 / manifest.honest
+    assert len(left) == 26
+    assert 0.6 < np.mean(np.square(left)) / share < 1.5
+
+
+def test_a_round_is_on_the_odometer_for_what_it_cost(small_shop):
+    shop = small_shop()
+    shop.ask("q1=1.4")
+    with shop.phones().open(shop.world.households[0]) as device:
+        assert 1.3 < device.odometer.spent(device.clock.now()) <= 1.4
+
+
+def test_joining_a_round_forgets_the_one_before(small_shop):
+    shop = small_shop()
+    q20, q1 = shop.ask("q20=0.6", "q1=1.4")
+    with shop.phones().open(shop.world.households[0]) as device:
+        assert Door(device).participant(q1["round_id"]) is not None
+        assert Door(device).participant(q20["round_id"]) is None
+        with pytest.raises(ConsentError, match="not in round"):
+            Door(device).open(q20["round_id"], b"again")
