@@ -182,3 +182,15 @@ def test_two_nodes_that_both_claim_a_device(play, monkeypatch):
     monkeypatch.setattr(Sum, "message", same)
     with pytest.raises(PeerError, match="counts once"):
         play(vectors()).run()
+
+
+def test_a_node_that_counts_a_device_which_never_shared(play, monkeypatch):
+    honest = Sum.message
+
+    def one_more(self):
+        self.devices |= set(range(12)) - self.devices
+        return honest(self)
+
+    monkeypatch.setattr(Sum, "message", one_more)
+    with pytest.raises(PeerError, match="without having shared"):
+        play(vectors(12), {"share": {3}}, nodes=1).run()
