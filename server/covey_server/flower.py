@@ -99,7 +99,7 @@ class InProcessGrid(Grid):
     def message(record: RecordDict, node: int, kind: str, *, ttl: float, group_id: str) -> Message:
         """Return a message with all metadata set: outside Flower's processes nobody else sets them."""
         metadata = Metadata(0, uuid.uuid4().hex, _SUPERLINK, node, "", group_id, time.time(), ttl, kind)
-        message: Message = Message(record, metadata=metadata)  # type: ignore[call-overload]  # not in them
+        message: Message = Message(record, metadata=metadata)  # type: ignore[call-overload]  # an internal keyword
         return message
 
     def create_message(
