@@ -46,16 +46,6 @@ def buy(order):
     return buy
 
 
-@pytest.fixture
-def met(clock):
-    """Make an event about an item, some days ago."""
-
-    def met(kind, days, *categories):
-        return kind("item", categories, milliseconds(clock.now - timedelta(days=days)), 480)
-
-    return met
-
-
 def kinds(held_tags, *wanted):
     return {name for name in held_tags if name.startswith(wanted)}
 
@@ -213,6 +203,12 @@ class TestReplenish:
         pair = (Line("a", "tea", 1, days_per_unit=10), Line("b", "tea", 1, qty=2, days_per_unit=10))
         assert held([order(25, lines=pair)], "replenish")["replenish.due:tea"].evidence[0].value == 5
 
+    def test_a_day_of_which_the_catalogue_knows_half_is_read_by_rhythm(self, held, buy, order):
+        half = order(25, lines=(Line("a", "tea", 1, days_per_unit=30), Line("b", "tea", 1)))
+        assert not kinds(held([half, buy("milk", 1)], "replenish"), "replenish")
+        bought = [buy("tea", 75, qty=2), buy("tea", 50, qty=2), half]
+        assert held([*bought, buy("milk", 1)], "replenish")["replenish.due:tea"].evidence[0].value == 0
+
     def test_part_of_a_day_is_a_day(self, held, buy):
         bought = [buy("tea", 27, qty=2), buy("tea", 20, qty=2), buy("tea", 13, qty=3)]
         assert not kinds(held(bought, "replenish"), "replenish")
@@ -273,6 +269,12 @@ class TestCompanions:
     def test_a_phone_that_went_back_needs_no_case(self, held, buy, refund):
         phone = buy("phone", 8)
         assert not kinds(held([phone, refund(phone, 100)], "marketing"), "complement")
+
+    def test_a_phone_of_an_order_that_went_back_in_parts_needs_no_case(self, held, order, refund):
+        both = order(8, lines=(Line("p", "phone", 100), Line("t", "tea", 100)))
+        parts = [refund(both, 150), refund(both, 50, 1)]
+        assert not kinds(held([both, *parts], "marketing"), "complement")
+        assert kinds(held([both, parts[0]], "marketing"), "complement")
 
     def test_what_two_things_ask_for_is_due_once(self, held, buy):
         both = replace(BASE, complement=(*BASE.complement, Pair("boots", "Socks", 7, 10)))
