@@ -8,6 +8,10 @@ from typing import Any
 from covey_sdk.errors import EventError
 
 MOST_CHARACTERS = 128
+MOST_MILLISECONDS = 2**42
+MOST_OFFSET_MINUTES = 14 * 60
+
+SOURCES = frozenset({"app", "mini", "pos_qr", "live", "group", "web"})
 
 _CURRENCY = re.compile(r"[A-Z]{3}\Z")
 
@@ -46,6 +50,17 @@ def one_of(value: Any, where: str, known: frozenset[str]) -> None:
     """Require one of the `known` words."""
     if type(value) is not str or value not in known:
         raise wrong(where, f"one of {', '.join(sorted(known))}", value)
+
+
+def moment(at_ms: Any, tz_offset_min: Any, name: str) -> None:
+    """Require UTC milliseconds and a zone's offset in minutes, of the event `name`."""
+    integer(at_ms, f"{name}.at_ms", 0, MOST_MILLISECONDS)
+    integer(tz_offset_min, f"{name}.tz_offset_min", -MOST_OFFSET_MINUTES, MOST_OFFSET_MINUTES)
+
+
+def source(value: Any, where: str) -> None:
+    """Require one of the ways on which events come."""
+    one_of(value, where, SOURCES)
 
 
 def wrong(where: str, expected: str, value: Any) -> EventError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from covey_sdk.errors import ClockError
 from covey_sdk.store import Store
@@ -28,6 +28,11 @@ def milliseconds(moment: datetime) -> int:
 def moment(at_ms: int) -> datetime:
     """Return the UTC time of `milliseconds`."""
     return datetime.fromtimestamp(at_ms / 1000, UTC)
+
+
+def day(at_ms: int, zone: tzinfo | None) -> date:
+    """Return the calendar day of UTC milliseconds in a zone."""
+    return datetime.fromtimestamp(at_ms / 1000, zone).date()
 
 
 class Clock:

@@ -20,16 +20,14 @@ import cbor2
 
 from covey_sdk import checks
 from covey_sdk.errors import EventError
+from covey_sdk.interactions import CartAdd, Favorite, ItemView
 
 SCHEMA_VERSION = 1
-SOURCES = frozenset({"app", "mini", "pos_qr", "live", "group", "web"})
 CHANNELS = frozenset({"online", "offline"})
 MOST_LINES = 1000
 MOST_STYLES = 16
 MOST_MINOR = 10**12
 MOST_QUANTITY = 10**6
-MOST_MILLISECONDS = 2**42
-MOST_OFFSET_MINUTES = 14 * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +85,8 @@ class OrderPaid:
         checks.items(self.lines, "order_paid.lines", MOST_LINES, least=1)
         checks.integer(self.total_minor, "order_paid.total_minor", 0, MOST_MINOR)
         checks.currency(self.currency, "order_paid.currency")
-        _moment(self, "order_paid")
-        checks.one_of(self.source, "order_paid.source", SOURCES)
+        checks.moment(self.at_ms, self.tz_offset_min, "order_paid")
+        checks.source(self.source, "order_paid.source")
         checks.one_of(self.channel, "order_paid.channel", CHANNELS)
         checks.flag(self.eco_packaging, "order_paid.eco_packaging")
         if not all(type(line) is Line for line in self.lines):
@@ -130,14 +128,14 @@ class Refund:
     def __post_init__(self) -> None:
         checks.text(self.order_id, "refund.order_id")
         checks.integer(self.amount_minor, "refund.amount_minor", 0, MOST_MINOR)
-        _moment(self, "refund")
+        checks.moment(self.at_ms, self.tz_offset_min, "refund")
         checks.items(self.line_ix, "refund.line_ix", MOST_LINES)
         for position in self.line_ix:
             checks.integer(position, "refund.line_ix", 0, MOST_LINES - 1)
         if len(set(self.line_ix)) != len(self.line_ix):
             raise checks.wrong("refund.line_ix", "each position once", self.line_ix)
         checks.text(self.reason, "refund.reason")
-        checks.one_of(self.source, "refund.source", SOURCES)
+        checks.source(self.source, "refund.source")
 
     @property
     def identity(self) -> tuple[str | int, ...]:
@@ -159,8 +157,8 @@ class AppOpen:
     source: str = "app"
 
     def __post_init__(self) -> None:
-        _moment(self, "app_open")
-        checks.one_of(self.source, "app_open.source", SOURCES)
+        checks.moment(self.at_ms, self.tz_offset_min, "app_open")
+        checks.source(self.source, "app_open.source")
 
     @property
     def identity(self) -> tuple[str | int, ...]:
@@ -173,9 +171,16 @@ class AppOpen:
         return ()
 
 
-Event = OrderPaid | Refund | AppOpen
+Event = OrderPaid | Refund | AppOpen | ItemView | CartAdd | Favorite
 
-TYPES: Mapping[str, type[Event]] = {"order_paid": OrderPaid, "refund": Refund, "app_open": AppOpen}
+TYPES: Mapping[str, type[Event]] = {
+    "order_paid": OrderPaid,
+    "refund": Refund,
+    "app_open": AppOpen,
+    "item_view": ItemView,
+    "cart_add": CartAdd,
+    "favorite": Favorite,
+}
 _NAMES: Mapping[type, str] = {cls: name for name, cls in TYPES.items()}
 _INTERNAL = frozenset({"positions"})
 
@@ -197,8 +202,9 @@ def parse(data: Mapping[str, Any]) -> Event:
     lines = fields.get("lines")
     if isinstance(lines, list | tuple) and len(lines) <= MOST_LINES:
         fields["lines"] = tuple([_build(Line, line, "line") for line in lines])
-    if isinstance(fields.get("line_ix"), list):
-        fields["line_ix"] = tuple(fields["line_ix"])
+    for plural in ("line_ix", "category"):
+        if isinstance(fields.get(plural), list):
+            fields[plural] = tuple(fields[plural])
     event: Event = _build(cls, fields, str(name))
     return event
 
@@ -278,8 +284,3 @@ _VALUES = {cls: _values(cls) for cls in _CLASSES}
 
 def _hashable(value: Any) -> Any:
     return tuple(value) if type(value) is list else value
-
-
-def _moment(event: Event, name: str) -> None:
-    checks.integer(event.at_ms, f"{name}.at_ms", 0, MOST_MILLISECONDS)
-    checks.integer(event.tz_offset_min, f"{name}.tz_offset_min", -MOST_OFFSET_MINUTES, MOST_OFFSET_MINUTES)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from covey_sdk.events import AppOpen, OrderPaid, Refund, unparse
+from covey_sdk.events import Event, unparse
 
 
 def export(**held: Any) -> dict[str, Any]:
@@ -16,7 +16,7 @@ def export(**held: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, OrderPaid | Refund | AppOpen):
+    if isinstance(value, Event):
         return unparse(value)
     if dataclasses.is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}

@@ -16,9 +16,18 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A rule's conclusion; `score` is 1 where a rule holds or not, and says how far where it has degrees."""
+    """A rule's conclusion; `score` is 1 where a rule holds or not, and says how far where it has degrees.
 
-    id: str
+    `about` is what a kind of tag with many members is about, such as ":tea:wed" of "habit.weekly".
+    """
+
+    kind: str
     value: str
     evidence: tuple[Evidence, ...]
     score: float = 1.0
+    about: str = ""
+
+    @property
+    def id(self) -> str:
+        """The tag's name."""
+        return self.kind + self.about

@@ -43,7 +43,7 @@ class Gate:
 
     def allows_line(self, category: str, rules: Rules) -> bool:
         """Say whether a line of this category may be kept."""
-        return self.allows(rules.purpose_of(category))
+        return any(map(self.allows, rules.purposes_of(category)))
 
     def _obstacle(self, purpose: str) -> str | None:
         """Return why `purpose` is not allowed, and what to do about it; None when it is."""

@@ -1,20 +1,25 @@
 """History: the facts that tags are made of, from events: net of refunds, in days of the device's calendar.
 
-Sensitive lines never count here: what stands under `health` or `family` feeds no other purpose.
+Sensitive lines never count in `orders`, which queries read. In `purchases` and `touches`, which no query
+reads, they count under their own purpose.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 from itertools import pairwise
 from statistics import median
 
+from covey_sdk import purchases
+from covey_sdk.clock import day
 from covey_sdk.events import AppOpen, Event, OrderPaid, Refund
-from covey_sdk.purposes import PERSONALIZE
-from covey_sdk.rules import Rules
+from covey_sdk.interactions import Interaction
+from covey_sdk.purchases import Buy, Purchase
+from covey_sdk.purposes import ORDINARY
+from covey_sdk.rules import Rules, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +30,28 @@ class Order:
     amount: int
 
 
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """An item was met short of buying it. `kind` is the event's type, `categories` are in plain spelling."""
+
+    day: date
+    kind: str
+    categories: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class History:
-    """One person's orders, oldest first, and the last day on which the app was opened, seen from `today`."""
+    """One person's orders, oldest first, and the last day on which the app was opened, seen from `today`.
+
+    `purchases`, oldest first, and `touches` hold what the `sensitive` purposes allow besides the ordinary.
+    """
 
     today: date
     orders: tuple[Order, ...]
     last_open: date | None = None
+    purchases: tuple[Purchase, ...] = ()
+    touches: tuple[Touch, ...] = ()
+    sensitive: frozenset[str] = frozenset()
 
     @property
     def recency_days(self) -> int | None:
@@ -55,6 +75,11 @@ class History:
         gaps = [(later - earlier).days for earlier, later in pairwise(days)]
         return float(median(gaps)) if gaps else None
 
+    @cached_property
+    def buys(self) -> Mapping[str, tuple[Buy, ...]]:
+        """The days on which each category was bought, oldest first."""
+        return purchases.buys(self.purchases)
+
     def age(self, day: date) -> int:
         """Return the days from `day` to today; a day that is yet to come counts as today."""
         return max(0, (self.today - day).days)
@@ -64,10 +89,13 @@ class History:
         return tuple(order for order in self.orders if self.age(order.day) < days)
 
 
-def history(events: Iterable[Event], rules: Rules, now: datetime) -> History:
-    """Return what the events come to at `now`, whose zone is the device's."""
+def history(
+    events: Iterable[Event], rules: Rules, now: datetime, sensitive: Set[str] = frozenset()
+) -> History:
+    """Return what the events come to at `now`, whose zone is the device's, under the `sensitive` purposes."""
     paid: list[OrderPaid] = []
     refunds: dict[str, list[Refund]] = {}
+    touches: list[Touch] = []
     opened = 0
     for event in events:
         if isinstance(event, OrderPaid):
@@ -76,23 +104,30 @@ def history(events: Iterable[Event], rules: Rules, now: datetime) -> History:
             refunds.setdefault(event.order_id, []).append(event)
         elif isinstance(event, AppOpen):
             opened = max(opened, event.at_ms)
-    orders = [_order(order, refunds.get(order.order_id, []), rules, now) for order in paid]
-    counted = sorted((order for order in orders if order), key=lambda order: order.day)
-    return History(now.date(), tuple(counted), _day(opened, now) if opened else None)
+        elif isinstance(event, Interaction) and rules.admits(event.category, sensitive):
+            touches.append(_touch(event, now))
+    orders: list[Order] = []
+    bought: list[Purchase] = []
+    for order in sorted(paid, key=lambda order: order.at_ms):
+        back, on = refunds.get(order.order_id, []), day(order.at_ms, now.tzinfo)
+        orders.extend(_order(order, back, rules, on))
+        bought.extend(purchases.purchases(order, back, rules, sensitive, on))
+    last_open = day(opened, now.tzinfo) if opened else None
+    return History(now.date(), tuple(orders), last_open, tuple(bought), tuple(touches), frozenset(sensitive))
 
 
-def _order(order: OrderPaid, refunds: list[Refund], rules: Rules, now: datetime) -> Order | None:
-    """Return the order without its sensitive lines and net of refunds, None when nothing of it counts."""
+def _order(order: OrderPaid, refunds: list[Refund], rules: Rules, on: date) -> tuple[Order, ...]:
+    """Return the order without its sensitive lines, net of refunds; nothing when nothing of it counts."""
     lines = {
         order.position(ix): line.paid_minor
         for ix, line in enumerate(order.lines)
-        if rules.purpose_of(line.category) == PERSONALIZE
+        if rules.purposes_of(line.category) == ORDINARY
     }
     amount = sum(lines.values())
     back = sum(_refunded(refund, lines) for refund in refunds)
     if not lines or (refunds and back >= amount):
-        return None
-    return Order(_day(order.at_ms, now), amount - back)
+        return ()
+    return (Order(on, amount - back),)
 
 
 def _refunded(refund: Refund, lines: dict[int, int]) -> int:
@@ -101,5 +136,5 @@ def _refunded(refund: Refund, lines: dict[int, int]) -> int:
     return min(refund.amount_minor, sum(lines.get(position, 0) for position in named))
 
 
-def _day(at_ms: int, now: datetime) -> date:
-    return datetime.fromtimestamp(at_ms / 1000, now.tzinfo).date()
+def _touch(event: Interaction, now: datetime) -> Touch:
+    return Touch(day(event.at_ms, now.tzinfo), event.name, tuple(dict.fromkeys(map(plain, event.category))))

@@ -1,30 +1,32 @@
 """The journal: which events are kept, and that each counts once.
 
-An event is kept while a purpose that needs it is allowed, 400 days at most. A sensitive line is kept only
-under its own purpose; an order without it is kept as if the rest were all of it.
+An event is kept while a purpose that needs it is allowed, for as long as that purpose keeps it. A sensitive
+line is kept only under its own purpose; an order without it is kept as if the rest were all of it. What was
+done with a sensitive item is kept only while its own purpose is allowed too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from covey_sdk import events
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import EventError, StoreError
-from covey_sdk.events import AppOpen, Event, OrderPaid, Refund
-from covey_sdk.purposes import EVENTS
+from covey_sdk.events import Event, OrderPaid, Refund
+from covey_sdk.interactions import Interaction
+from covey_sdk.purposes import EVENTS, SENSITIVE
 from covey_sdk.rules import Rules
 from covey_sdk.store import Store
 
-RETENTION = timedelta(days=400)
 FUTURE = timedelta(minutes=5)
 
 Allows = Callable[[str], bool]
 """`allows(purpose)`: whether something may be kept for it."""
 
 _CURRENCY = "currency"
+_DAY_MS = 86_400_000
 
 
 class Journal:
@@ -114,7 +116,7 @@ class Journal:
         name = f"{events.name_of(event)} {event.identity[0]!r}"
         if found[0] != self._store.tag("substance", *event.substance):
             raise EventError(f"{name} is recorded already with another amount; nothing was changed")
-        if not isinstance(event, AppOpen) and _decoded(found[1]).source == event.source:
+        if isinstance(event, OrderPaid | Refund) and _decoded(found[1]).source == event.source:
             raise EventError(f"{name} is recorded already from {event.source!r}; record it once")
         return True
 
@@ -138,17 +140,22 @@ def _decoded(data: bytes) -> Event:
 
 def _kept(event: Event, allows: Allows, rules: Rules, order: OrderPaid | None, now: datetime) -> Event | None:
     """Return what of the event may be kept; a refund is cut to what is kept of its `order`."""
-    if event.at_ms < milliseconds(now - RETENTION):
+    age_ms = milliseconds(now) - event.at_ms
+    terms = EVENTS[events.name_of(event)]
+    needed = {purpose for purpose, days in terms.items() if age_ms <= days * _DAY_MS and allows(purpose)}
+    if not needed:
         return None
     if isinstance(event, OrderPaid):
-        return _kept_order(event, allows, rules)
+        return _kept_order(event, needed, rules)
     if isinstance(event, Refund):
         return _kept_refund(event, order) if order else None
-    return event if any(map(allows, EVENTS[events.name_of(event)])) else None
+    if isinstance(event, Interaction):
+        return event if rules.admits(event.category, frozenset(filter(allows, SENSITIVE))) else None
+    return event
 
 
-def _kept_order(order: OrderPaid, allows: Allows, rules: Rules) -> OrderPaid | None:
-    held = [ix for ix, line in enumerate(order.lines) if allows(rules.purpose_of(line.category))]
+def _kept_order(order: OrderPaid, needed: Set[str], rules: Rules) -> OrderPaid | None:
+    held = [ix for ix, line in enumerate(order.lines) if rules.purposes_of(line.category) & needed]
     if len(held) == len(order.lines):
         return order
     if not held:

@@ -9,7 +9,7 @@ from covey_sdk.facts import UNKNOWN, Facts, facts
 from covey_sdk.gate import Gate
 from covey_sdk.history import History, history
 from covey_sdk.journal import Journal
-from covey_sdk.purposes import PERSONALIZE
+from covey_sdk.purposes import ORDINARY, PERSONALIZE, SENSITIVE
 from covey_sdk.releases import Releases
 from covey_sdk.rules import Rules
 from covey_sdk.store import Store
@@ -32,7 +32,9 @@ class Portrait:
 
     def tags(self, gate: Gate) -> tuple[Tag, ...]:
         """Return the tags that hold at the gate's time, of the purposes that it allows."""
-        return tags(self._history(gate), self._in_use(), gate) if gate.allows(PERSONALIZE) else ()
+        if not any(map(gate.allows, ORDINARY)):
+            return ()
+        return tags(self._history(gate), self._in_use(), gate)
 
     def facts(self, gate: Gate) -> Facts:
         """Return what a query may count, all unknown where the gate does not allow it."""
@@ -48,8 +50,9 @@ class Portrait:
         return self._releases.apply(self.rules)
 
     def _history(self, gate: Gate) -> History:
-        """Return the history of today, read again when day, rules or events have changed."""
-        key = (gate.now.date(), gate.now.tzinfo, self.rules, self._journal.revision)
+        """Return today's history, read again when day, rules, events or sensitive purposes have changed."""
+        sensitive = frozenset(filter(gate.allows, SENSITIVE))
+        key = (gate.now.date(), gate.now.tzinfo, self.rules, self._journal.revision, sensitive)
         if self._read is None or self._read[0] != key:
-            self._read = (key, history(self._journal.events(), self.rules, gate.now))
+            self._read = (key, history(self._journal.events(), self.rules, gate.now, sensitive))
         return self._read[1]

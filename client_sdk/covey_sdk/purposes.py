@@ -12,6 +12,8 @@ MEMBERSHIP = "membership"
 PERSONALIZE = "personalize"
 ANALYTICS = "analytics"
 TRAIN = "train"
+REPLENISH = "replenish"
+MARKETING = "marketing"
 HEALTH = "health"
 FAMILY = "family"
 
@@ -21,12 +23,20 @@ CONTRACT = frozenset({CORE, MEMBERSHIP})
 SENSITIVE = frozenset({HEALTH, FAMILY})
 """Purposes whose data stay on the phone: no query and no training reads them."""
 
-EVENTS: Mapping[str, frozenset[str]] = {
-    "order_paid": frozenset({PERSONALIZE, HEALTH, FAMILY}),
-    "refund": frozenset({PERSONALIZE, HEALTH, FAMILY}),
-    "app_open": frozenset({PERSONALIZE}),
+ORDINARY = frozenset({PERSONALIZE, REPLENISH, MARKETING})
+"""Purposes that may keep what is not sensitive."""
+
+_ORDERS = {PERSONALIZE: 400, REPLENISH: 180, MARKETING: 400, HEALTH: 400, FAMILY: 400}
+
+EVENTS: Mapping[str, Mapping[str, int]] = {
+    "order_paid": _ORDERS,
+    "refund": _ORDERS,
+    "app_open": {PERSONALIZE: 400, REPLENISH: 180},
+    "item_view": {PERSONALIZE: 180},
+    "cart_add": {PERSONALIZE: 400},
+    "favorite": {PERSONALIZE: 400},
 }
-"""The purposes that need an event of each type; it is kept while one of them is allowed."""
+"""The purposes that need an event of each type, and for how many days each keeps it while it is allowed."""
 
 TAGS: Mapping[str, str] = {
     "rfm.segment": PERSONALIZE,
@@ -36,5 +46,11 @@ TAGS: Mapping[str, str] = {
     "behav.core_user": PERSONALIZE,
     "behav.loyal_fan": PERSONALIZE,
     "behav.high_freq_trier": PERSONALIZE,
+    "behav.price_sensitive": PERSONALIZE,
+    "habit.weekly": PERSONALIZE,
+    "pref.category": PERSONALIZE,
+    "replenish.due": REPLENISH,
+    "cross_sell.due": MARKETING,
+    "complement.due": MARKETING,
 }
-"""The purpose under which each tag is computed."""
+"""The purpose under which each kind of tag is computed."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib import resources
@@ -18,7 +18,7 @@ from covey_privacy import wire
 from covey_privacy.errors import PrivacyError
 from covey_privacy.signatures import SigningKey, Verify, open_signed, sign, verify
 from covey_sdk.errors import RegistryError
-from covey_sdk.purposes import PERSONALIZE, SENSITIVE
+from covey_sdk.purposes import ORDINARY, SENSITIVE
 
 CONTEXT = "rules"
 FIXED = "fixed"
@@ -27,6 +27,8 @@ POPULATION = "population"
 Days = Annotated[int, wire.Range(1, 3660)]
 Count = Annotated[int, wire.Range(1, 10_000)]
 Minor = Annotated[int, wire.Range(0, 10**12)]
+Share = Annotated[float, wire.Range(0, 1)]
+Weight = Annotated[float, wire.Range(0, 100)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +70,77 @@ class ChurnRules:
 
 
 @dataclass(frozen=True, slots=True)
+class PriceRules:
+    """Price-sensitive: `least_lines` or more were bought in `days`, every one of them discounted."""
+
+    least_lines: Count
+    days: Days
+
+
+@dataclass(frozen=True, slots=True)
+class HabitRules:
+    """A weekly habit: a weekday in `least_weeks` of the last `weeks`, with `share` of the buys on it."""
+
+    weeks: Annotated[int, wire.Range(1, 52)]
+    least_weeks: Annotated[int, wire.Range(1, 52)]
+    share: Share
+
+
+@dataclass(frozen=True, slots=True)
+class PreferenceRules:
+    """A liking: `share` of the weighted events of `days`, and `least_events`. `half_life` is in days."""
+
+    days: Days
+    half_life: Days
+    share: Share
+    least_events: Count
+    order_line: Weight
+    cart_add: Weight
+    favorite: Weight
+    item_view: Weight
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """How many days before it runs out a category is due."""
+
+    category: wire.Name
+    days: Annotated[int, wire.Range(0, 3660)]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplenishRules:
+    """What runs out is due `lead` days before, or its category's own lead; with a visit in `active_days`.
+
+    Where the catalogue does not say how long a unit lasts, `least_buys` in `days` do.
+    """
+
+    days: Days
+    active_days: Days
+    least_buys: Annotated[int, wire.Range(2, 10_000)]
+    lead: Annotated[int, wire.Range(0, 3660)]
+    leads: Annotated[tuple[Lead, ...], wire.Size(0, 10_000)]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Who bought one category and not the other since is due for it `least_days` to `most_days` after."""
+
+    bought: wire.Name
+    due: wire.Name
+    least_days: Annotated[int, wire.Range(0, 3660)]
+    most_days: Days
+
+
+@dataclass(frozen=True, slots=True)
 class SensitiveCategory:
     """A product category that tells about health or family, and the purpose that may keep it."""
 
     category: wire.Name
     purpose: wire.Name
+
+
+Pairs = Annotated[tuple[Pair, ...], wire.Size(0, 10_000)]
 
 
 @dataclass(frozen=True)
@@ -83,6 +151,12 @@ class Rules:
     rfm: RfmRules
     lifecycle: LifecycleRules
     churn: ChurnRules
+    price: PriceRules
+    habit: HabitRules
+    preference: PreferenceRules
+    replenish: ReplenishRules
+    cross_sell: Pairs
+    complement: Pairs
     sensitive: Annotated[tuple[SensitiveCategory, ...], wire.Size(0, 10_000)]
 
     @property
@@ -90,14 +164,27 @@ class Rules:
         """SHA-256 of the bundle's bytes: its name."""
         return hashlib.sha256(wire.encode(self)).digest()
 
-    def purpose_of(self, category: str) -> str:
-        """Return the purpose that may keep a line of this category."""
-        return self._index.get(_plain(category), PERSONALIZE)
+    def purposes_of(self, category: str) -> frozenset[str]:
+        """Return the purposes of which any may keep a line of this category; sensitive ones have just one."""
+        return self._index.get(plain(category), ORDINARY)
+
+    def admits(self, categories: Iterable[str], sensitive: Set[str]) -> bool:
+        """Say whether what stands in all these categories counts under the `sensitive` purposes."""
+        return all(self.purposes_of(category) & (ORDINARY | sensitive) for category in categories)
+
+    def lead_of(self, category: str) -> int:
+        """Return how many days before it runs out a category is due."""
+        return self._leads.get(plain(category), self.replenish.lead)
 
     @cached_property
-    def _index(self) -> Mapping[str, str]:
+    def _leads(self) -> Mapping[str, int]:
+        return {plain(lead.category): lead.days for lead in self.replenish.leads}
+
+    @cached_property
+    def _index(self) -> Mapping[str, frozenset[str]]:
         """The bundle's list and the built-in one; where both name a category, the built-in one holds."""
-        return {_plain(entry.category): entry.purpose for entry in (*self.sensitive, *_base_list())}
+        listed = (*self.sensitive, *_base_list())
+        return {plain(entry.category): frozenset({entry.purpose}) for entry in listed}
 
 
 def sign_rules(rules: Rules, key: SigningKey) -> bytes:
@@ -130,6 +217,11 @@ def _check(rules: Rules) -> None:
         raise RegistryError(f"rfm.mode is {rules.rfm.mode!r}; {FIXED!r} or {POPULATION!r} was expected")
     if rules.lifecycle.lost < rules.lifecycle.dormant:
         raise RegistryError("lifecycle.lost comes before lifecycle.dormant; it must not")
+    if rules.habit.weeks < rules.habit.least_weeks:
+        raise RegistryError("habit.least_weeks is more than habit.weeks; it must not be")
+    for pair in (*rules.cross_sell, *rules.complement):
+        if pair.most_days < pair.least_days:
+            raise RegistryError(f"the pair {pair.bought!r}, {pair.due!r} ends before it begins; it must not")
     for entry in rules.sensitive:
         if entry.purpose not in SENSITIVE:
             raise RegistryError(
@@ -138,17 +230,24 @@ def _check(rules: Rules) -> None:
 
 
 @lru_cache(maxsize=8192)
-def _plain(category: str) -> str:
-    return " ".join(category.casefold().replace("_", " ").split())
+def plain(category: str) -> str:
+    """Return a category in the one spelling that tags use: `Infant  Formula` is `infant_formula`."""
+    return "_".join(category.casefold().replace("_", " ").split())
 
 
 def _load(data: Mapping[str, Any]) -> Rules:
-    listed = data["sensitive"]
+    listed, replenish = data["sensitive"], data["replenish"]
     return Rules(
         data["version"],
         RfmRules(**data["rfm"]),
         LifecycleRules(**data["lifecycle"]),
         ChurnRules(**data["churn"]),
+        PriceRules(**data["price"]),
+        HabitRules(**data["habit"]),
+        PreferenceRules(**data["preference"]),
+        ReplenishRules(**{**replenish, "leads": tuple(Lead(*lead) for lead in replenish["leads"].items())}),
+        tuple(Pair(**pair) for pair in data["cross_sell"]),
+        tuple(Pair(**pair) for pair in data["complement"]),
         tuple(SensitiveCategory(name, purpose) for purpose in sorted(listed) for name in listed[purpose]),
     )
 

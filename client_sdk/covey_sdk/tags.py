@@ -9,14 +9,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from covey_sdk import churn, lifecycle, rfm
+from covey_sdk import churn, companion, habit, lifecycle, preference, price, replenish, rfm
 from covey_sdk.finding import Evidence, Finding
 from covey_sdk.gate import Gate
 from covey_sdk.history import History
 from covey_sdk.purposes import TAGS
 from covey_sdk.rules import Rules
 
-FINDERS = (rfm.segment, lifecycle.stage, lifecycle.behaviours, lifecycle.dormant, churn.warning)
+FINDERS = (
+    rfm.segment,
+    lifecycle.stage,
+    lifecycle.behaviours,
+    lifecycle.dormant,
+    churn.warning,
+    price.sensitive,
+    habit.weekly,
+    preference.categories,
+    replenish.due,
+    companion.cross_sell,
+    companion.complement,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +48,7 @@ class Tag:
 def tags(history: History, rules: Rules, gate: Gate) -> tuple[Tag, ...]:
     """Return the tags that hold at the gate's time, of the purposes that it allows."""
     findings = [finding for find in FINDERS for finding in find(history, rules)]
-    return tuple(_tag(finding, rules, gate.now) for finding in findings if gate.allows(TAGS[finding.id]))
+    return tuple(_tag(finding, rules, gate.now) for finding in findings if gate.allows(TAGS[finding.kind]))
 
 
 def _tag(finding: Finding, rules: Rules, now: datetime) -> Tag:
@@ -49,5 +61,5 @@ def _tag(finding: Finding, rules: Rules, now: datetime) -> Tag:
         midnight,
         finding.evidence,
         rules.version,
-        TAGS[finding.id],
+        TAGS[finding.kind],
     )

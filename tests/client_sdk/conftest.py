@@ -18,6 +18,7 @@ from covey_sdk import Device, Registry, Trust
 from covey_sdk.clock import milliseconds
 from covey_sdk.events import Line, OrderPaid, Refund
 from covey_sdk.gate import Gate
+from covey_sdk.interactions import Interaction
 
 with warnings.catch_warnings():
     # Starlette's test client asks for httpx2, where Covey speaks httpx, and uses a name that anyio changed.
@@ -160,6 +161,17 @@ def refund(clock: Clock) -> Callable[..., Refund]:
         return Refund(of.order_id, minor, milliseconds(clock.now), 480, line_ix)
 
     return refund
+
+
+@pytest.fixture
+def met(clock: Clock) -> Callable[..., Interaction]:
+    """Make an event about an item, some days ago."""
+
+    def met(kind: type[Interaction], days: float, *categories: str) -> Interaction:
+        at_ms = milliseconds(clock.now - timedelta(days=days))
+        return kind("item", categories or ("tea",), at_ms, 480)
+
+    return met
 
 
 @pytest.fixture

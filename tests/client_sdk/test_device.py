@@ -175,9 +175,39 @@ class TestSensitive:
         assert device.journal.events()[-1].amount_minor == 1000
         assert device.facts() == UNKNOWN
 
+    def test_formula_is_due_where_family_and_replenish_are_granted(self, opened, order, path):
+        formula = Line("f", "INFANT FORMULA", 300, days_per_unit=30)
+        for number, granted in enumerate((["replenish"], ["family"], ["replenish", "family"])):
+            device = opened(path.with_name(f"{number}.db"))
+            allow(device, *granted)
+            assert device.record(order(24, lines=(formula,))) is ("family" in granted)
+            assert ids(device) == ({"replenish.due:infant_formula"} if number == 2 else set())
+            assert device.facts() == UNKNOWN
+        device.withdraw("family")
+        assert ids(device) == set()
+        assert device.journal.events() == []
+
+    def test_diapers_are_due_where_family_and_marketing_are_granted(self, opened, order, path):
+        for number, granted in enumerate((["marketing"], ["marketing", "family"])):
+            device = opened(path.with_name(f"{number}.db"))
+            allow(device, *granted)
+            assert device.record(order(80, lines=(Line("w", "wipes", 300),)))
+            assert ids(device) == ({"cross_sell.due:diapers"} if number else set())
+
+    def test_what_a_phone_still_holds_is_not_read_once_a_newer_notice_asks_again(self, opened, order):
+        device = opened()
+        allow(device, "personalize", "family")
+        device.record_many([order(days, lines=(FORMULA,)) for days in (1, 2, 3)])
+        assert "pref.category.infant_formula" in ids(device)
+        texts = (NoticeText("en", "title", "text"),)
+        newer = {"family": Notice("family", 2, "consent", 1.0, 1.0, 1e-6, texts)}
+        device.consents.shelve({**device.consents.notices, **newer})
+        assert len(device.journal.events()) == 3
+        assert "pref.category.infant_formula" not in ids(device)
+
     def test_a_longer_list_cuts_down_what_is_kept(self, device, order, shop):
         device.record(order(1, lines=(TEA, Line("w", "wine", 400))))
-        longer = replace(BASE, version=2, sensitive=(SensitiveCategory("Wine", "health"),))
+        longer = replace(BASE, version=3, sensitive=(SensitiveCategory("Wine", "health"),))
         device.adopt_rules(sign_rules(longer, shop.operator))
         assert device.journal.events()[0].lines == (TEA,)
         assert [entry.kind for entry in device.ledger()][-2:] == [ledger.RULES, ledger.PURGE]
@@ -399,13 +429,13 @@ class TestConsent:
 class TestRules:
     def test_an_adopted_bundle_decides_and_stays(self, device, opened, order, shop):
         device.record(order(10))
-        tight = replace(BASE, version=2, rfm=replace(BASE.rfm, recency_days=9))
+        tight = replace(BASE, version=3, rfm=replace(BASE.rfm, recency_days=9))
         device.adopt_rules(sign_rules(tight, shop.operator))
         assert device.facts()["segment"] == "general_win_back"
         device.close()
         again = opened()
         assert again.facts()["segment"] == "general_win_back"
-        assert {tag.rule_version for tag in again.tags()} == {2}
+        assert {tag.rule_version for tag in again.tags()} == {3}
         with pytest.raises(RegistryError):
             again.adopt_rules(sign_rules(BASE, shop.operator))
 
@@ -423,7 +453,7 @@ class TestWhole:
         assert held["facts"]["orders"] == 1
         assert held["ledger"][0]["said_en"].startswith("You allowed")
         assert held["charges"] == []
-        assert held["rule_version"] == 1
+        assert held["rule_version"] == BASE.version
 
     def test_erasing_leaves_nothing(self, device, opened, order, path):
         device.record(order(1))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from covey_sdk.errors import EventError
 from covey_sdk.events import AppOpen, Line, OrderPaid, Refund, decode, encode, parse, unparse
+from covey_sdk.interactions import CartAdd, Favorite, ItemView
 
 LINE = {
     "item_id": "7",
@@ -53,7 +54,11 @@ orders = st.lists(lines, min_size=1, max_size=4).flatmap(
     )
 )
 refunds = st.builds(Refund, names, minors, line_ix=st.sets(st.integers(0, 9)).map(tuple), **moments)
-told = orders | refunds | st.builds(AppOpen, **moments)
+categories = st.lists(names, min_size=1, max_size=3).map(tuple)
+interactions = st.sampled_from([ItemView, CartAdd, Favorite]).flatmap(
+    lambda kind: st.builds(kind, names, categories, **moments)
+)
+told = orders | refunds | interactions | st.builds(AppOpen, **moments)
 
 
 @given(told)

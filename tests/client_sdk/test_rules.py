@@ -4,10 +4,10 @@ import pytest
 
 from covey_privacy.signatures import SigningKey
 from covey_sdk.errors import RegistryError
-from covey_sdk.rules import BASE, SensitiveCategory, adopt, open_rules, sign_rules
+from covey_sdk.rules import BASE, Pair, SensitiveCategory, adopt, open_rules, sign_rules
 
 OPERATOR = SigningKey(bytes(32))
-NEWER = replace(BASE, version=2)
+NEWER = replace(BASE, version=BASE.version + 1)
 
 
 def test_a_signed_bundle_opens_as_it_was():
@@ -30,6 +30,9 @@ def test_a_bundle_of_another_signer_or_altered_is_refused():
         replace(BASE, lifecycle=replace(BASE.lifecycle, lost=90)),
         replace(BASE, sensitive=(SensitiveCategory("wine", "analytics"),)),
         replace(BASE, rfm=replace(BASE.rfm, order_window_days=0)),
+        replace(BASE, habit=replace(BASE.habit, weeks=2)),
+        replace(BASE, complement=(Pair("phone", "case", 10, 7),)),
+        replace(BASE, preference=replace(BASE.preference, share=1.5)),
         replace(BASE, churn=replace(BASE.churn, factor=float("nan"))),
     ],
 )
@@ -43,7 +46,7 @@ def test_only_a_newer_bundle_is_adopted():
     assert adopt(sign_rules(NEWER, OPERATOR), OPERATOR.public, NEWER) == NEWER
     other = replace(NEWER, sensitive=())
     for old, current in ((BASE, NEWER), (other, NEWER)):
-        with pytest.raises(RegistryError, match="2 is in use"):
+        with pytest.raises(RegistryError, match="3 is in use"):
             adopt(sign_rules(old, OPERATOR), OPERATOR.public, current)
 
 
@@ -62,17 +65,20 @@ def test_only_a_newer_bundle_is_adopted():
         ("infant_formula", "family"),
         ("pregnancy_test", "family"),
         ("BABYFOOD", "family"),
-        ("TEAS", "personalize"),
     ],
 )
 def test_sensitive_categories_are_known_in_any_spelling(category, purpose):
-    assert BASE.purpose_of(category) == purpose
+    assert BASE.purposes_of(category) == {purpose}
+
+
+def test_what_is_not_sensitive_is_kept_for_any_ordinary_purpose():
+    assert BASE.purposes_of("TEAS") == {"personalize", "replenish", "marketing"}
 
 
 def test_a_shop_extends_the_sensitive_list_and_cannot_shorten_it():
     shop = replace(
         BASE, sensitive=(SensitiveCategory("WINE", "health"), SensitiveCategory("vitamins", "family"))
     )
-    assert shop.purpose_of("wine") == "health"
-    assert shop.purpose_of("cold and flu") == "health"
-    assert shop.purpose_of("vitamins") == "health"
+    assert shop.purposes_of("wine") == {"health"}
+    assert shop.purposes_of("cold and flu") == {"health"}
+    assert shop.purposes_of("vitamins") == {"health"}

@@ -1,0 +1,35 @@
+"""Habits: what a person buys on the same weekday, week after week."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+
+from covey_sdk.finding import Evidence, Finding
+from covey_sdk.history import History
+from covey_sdk.rules import Rules
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def weekly(history: History, rules: Rules) -> tuple[Finding, ...]:
+    """Return a habit for each category and weekday that hold the cuts; the score is the weekday's share."""
+    found: list[Finding] = []
+    for category, buys in history.buys.items():
+        ages = {buy.day: history.age(buy.day) for buy in buys}
+        recent = {day: age for day, age in ages.items() if age < 7 * rules.habit.weeks}
+        found.extend(_habits(category, recent, rules))
+    return tuple(found)
+
+
+def _habits(category: str, ages: Mapping[date, int], rules: Rules) -> Iterator[Finding]:
+    """Yield the habits of a category, of the age in days of each day on which it was bought."""
+    cuts = rules.habit
+    if len(ages) < cuts.least_weeks:
+        return
+    for number, name in enumerate(WEEKDAYS):
+        on_it = [age for day, age in ages.items() if day.weekday() == number]
+        weeks, share = len({age // 7 for age in on_it}), len(on_it) / len(ages)
+        if weeks >= cuts.least_weeks and share >= cuts.share:
+            evidence = (Evidence("weeks", weeks, cuts.least_weeks), Evidence("share", share, cuts.share))
+            yield Finding("habit.weekly", "yes", evidence, share, f":{category}:{name}")

@@ -1,0 +1,20 @@
+"""Sensitivity to price: a person who buys only what is discounted."""
+
+from __future__ import annotations
+
+from covey_sdk.finding import Evidence, Finding
+from covey_sdk.history import History
+from covey_sdk.rules import Rules
+
+
+def sensitive(history: History, rules: Rules) -> tuple[Finding, ...]:
+    """Return `behav.price_sensitive` when every line of the window, and enough of them, was discounted."""
+    cuts = rules.price
+    lines = [bought for bought in history.purchases if history.age(bought.day) < cuts.days]
+    if len(lines) < cuts.least_lines or not all(bought.discounted for bought in lines):
+        return ()
+    evidence = (
+        Evidence("lines", len(lines), cuts.least_lines),
+        Evidence("discounted_lines", len(lines), len(lines)),
+    )
+    return (Finding("behav.price_sensitive", "yes", evidence),)

@@ -1,0 +1,77 @@
+"""Purchases: the lines that were paid and kept, and on which days each category was bought."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+from operator import attrgetter
+
+from covey_sdk.events import OrderPaid, Refund
+from covey_sdk.rules import Rules, plain
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """A line that was not given back. `category` is in its plain spelling."""
+
+    day: date
+    category: str
+    qty: int = 1
+    days_per_unit: int | None = None
+    discounted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Buy:
+    """What was bought of a category on one day. `lasts` is in days, None where the catalogue does not say."""
+
+    day: date
+    qty: int
+    lasts: int | None
+
+
+def purchases(
+    order: OrderPaid, refunds: Sequence[Refund], rules: Rules, sensitive: Set[str], day: date
+) -> list[Purchase]:
+    """Return the lines of an order of `day` that count; sensitive ones do under the `sensitive` purposes."""
+    back = _returned(order, refunds) if refunds else ()
+    return [
+        Purchase(day, plain(line.category), line.qty, line.days_per_unit, line.discounted)
+        for ix, line in enumerate(order.lines)
+        if rules.admits((line.category,), sensitive) and order.position(ix) not in back
+    ]
+
+
+def buys(purchases: Iterable[Purchase]) -> Mapping[str, tuple[Buy, ...]]:
+    """Return the buys of each category, oldest first, of purchases that are oldest first."""
+    by_category: dict[str, list[Purchase]] = {}
+    for purchase in purchases:
+        by_category.setdefault(purchase.category, []).append(purchase)
+    return {
+        category: tuple(_buy(day, list(bought)) for day, bought in groupby(all_bought, attrgetter("day")))
+        for category, all_bought in by_category.items()
+    }
+
+
+def _buy(day: date, bought: Sequence[Purchase]) -> Buy:
+    lasts = [each.qty * each.days_per_unit for each in bought if each.days_per_unit is not None]
+    return Buy(day, sum([each.qty for each in bought]), sum(lasts) if len(lasts) == len(bought) else None)
+
+
+def _returned(order: OrderPaid, refunds: Sequence[Refund]) -> Set[int]:
+    """Return the positions of the lines whose whole price went back."""
+    paid = {order.position(ix): line.paid_minor for ix, line in enumerate(order.lines)}
+    back: dict[tuple[int, ...], int] = {}
+    for refund in refunds:
+        named = tuple(sorted(refund.line_ix)) or tuple(paid)
+        back[named] = back.get(named, 0) + refund.amount_minor
+    if sum(back.values()) >= order.total_minor:
+        return paid.keys()
+    return {
+        position
+        for named, amount in back.items()
+        if amount >= sum(paid.get(each, 0) for each in named)
+        for position in named
+    }
