@@ -54,3 +54,11 @@ TAGS: Mapping[str, str] = {
     "complement.due": MARKETING,
 }
 """The purpose under which each kind of tag is computed."""
+
+
+def kind_of(tag: str) -> tuple[str, str]:
+    """Return a tag id's kind and what it is about: ("habit.weekly", "tea:wed"), or all of it and nothing."""
+    for kind in TAGS:
+        if tag.startswith((f"{kind}:", f"{kind}.")):
+            return kind, tag[len(kind) + 1 :]
+    return tag, ""

@@ -12,6 +12,7 @@ import numpy as np
 from covey_models import QUERIES, SEGMENTS, LogBins
 from covey_privacy.secagg import ring
 from covey_sdk import rfm
+from covey_sdk.purposes import kind_of
 from covey_server.plan import BITS
 from covey_simulations.shop import Played, Seen
 
@@ -103,11 +104,11 @@ def segments(seen: Sequence[Seen], played: Mapping[str, Any], exact: Mapping[str
 
 
 def tags(seen: Sequence[Seen]) -> dict[str, dict[str, int]]:
-    """Return how many phones hold each tag."""
+    """Return how many phones hold each kind of tag; a phone with three habits counts once."""
     found: dict[str, Counter[str]] = {}
     for phone in seen:
-        for tag in phone["tags"]:
-            found.setdefault(tag["id"], Counter())[tag["value"]] += 1
+        for kind, value in {(kind_of(tag["id"])[0], tag["value"]) for tag in phone["tags"]}:
+            found.setdefault(kind, Counter())[value] += 1
     return {name: dict(sorted(counts.items(), key=_rank)) for name, counts in sorted(found.items())}
 
 

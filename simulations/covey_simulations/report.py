@@ -14,6 +14,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from covey_sdk.purposes import kind_of
 from covey_simulations import charts
 
 
@@ -119,7 +120,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": _number, "percent": _percent, "day": _day, "day_zh": _day_zh}
-    environment.globals |= {"name": charts.name, "sqrt": math.sqrt}
+    environment.globals |= {"name": charts.name, "sqrt": math.sqrt, "kind": kind_of}
     return environment
 
 

@@ -12,7 +12,7 @@ from covey_sdk.events import AppOpen, Line
 from covey_sdk.facts import facts
 from covey_sdk.finding import Evidence
 from covey_sdk.history import History, Order, history
-from covey_sdk.purposes import TAGS
+from covey_sdk.purposes import TAGS, kind_of
 from covey_sdk.rules import BASE, POPULATION
 from covey_sdk.tags import FINDERS, tags
 
@@ -236,3 +236,16 @@ def test_every_tag_has_a_purpose():
     )
     shown |= values(seen((200, 1)))
     assert {kind for kind in TAGS if kind.startswith(("rfm", "life", "risk"))} <= set(shown) <= set(TAGS)
+
+
+@pytest.mark.parametrize(
+    ("tag", "kind", "about"),
+    [
+        ("habit.weekly:tea:wed", "habit.weekly", "tea:wed"),
+        ("pref.category.tea", "pref.category", "tea"),
+        ("rfm.segment", "rfm.segment", ""),
+        ("never.heard", "never.heard", ""),
+    ],
+)
+def test_a_tags_kind_and_what_it_is_about(tag, kind, about):
+    assert kind_of(tag) == (kind, about)
