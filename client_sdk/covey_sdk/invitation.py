@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from covey_models import QUERIES
-from covey_privacy.dp import Charge, Encoding, SkellamMechanism, epsilon
+from covey_privacy.dp import Charge, Encoding, epsilon
 from covey_privacy.errors import MisuseError, ServerError
-from covey_privacy.manifest import Manifest
+from covey_privacy.manifest import Manifest, model_digest
 from covey_privacy.profile import Profile
 from covey_privacy.tickets import purpose_set
 
@@ -24,17 +23,13 @@ class Invited:
 
     @property
     def encoding(self) -> Encoding:
-        """How this round writes vectors; the manifest's digest draws the rotation."""
-        manifest = self.manifest
-        length = QUERIES[manifest.query].length
-        return Encoding(length, manifest.norm, manifest.scale, manifest.bits, self.digest)
+        """How this round writes vectors."""
+        return self.manifest.encoding(QUERIES[self.manifest.query].length, self.digest)
 
     @property
     def charge(self) -> Charge:
         """What the round costs a person."""
-        manifest = self.manifest
-        mechanism = SkellamMechanism.of(self.encoding, manifest.sigma)
-        return Charge(manifest.round_id, manifest.purpose, mechanism)
+        return self.manifest.charge(self.encoding)
 
 
 def check(manifest: Manifest, digest: bytes, release: bytes, profile: Profile) -> Invited:
@@ -45,7 +40,7 @@ def check(manifest: Manifest, digest: bytes, release: bytes, profile: Profile) -
     asked = (manifest.purpose, manifest.purposes, manifest.norm)
     if asked != (query.purpose, purpose_set(query.purposes), query.norm):
         raise ServerError(f"the manifest asks {manifest.query} under other purposes or another norm")
-    if manifest.model != hashlib.sha256(query.digest() + release).digest():
+    if manifest.model != model_digest(query.digest(), release):
         raise ServerError("the manifest builds on another query text or release than the ones at hand")
     _floors(manifest, profile)
     return _noise(Invited(manifest, digest))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Annotated
 
 from covey_privacy import wire
+from covey_privacy.dp import Charge, Encoding, SkellamMechanism
 from covey_privacy.signatures import SigningKey, Verify, open_signed, sign, verify
 
 CONTEXT = "manifest"
@@ -46,6 +48,22 @@ class Manifest:
     def least_survivors(self, roster: int) -> int:
         """Return the survivors needed so that `honest` remain without the corrupt and oneself."""
         return self.honest + int(self.gamma * roster) + 1
+
+    def encoding(self, length: int, digest: bytes) -> Encoding:
+        """Return how vectors of `length` entries are written; the manifest's digest draws the rotation."""
+        return Encoding(length, self.norm, self.scale, self.bits, digest)
+
+    def charge(self, encoding: Encoding) -> Charge:
+        """Return what the round costs a person: to the phone's odometer, and to the operator's budget."""
+        return Charge(self.round_id, self.purpose, SkellamMechanism.of(encoding, self.sigma))
+
+
+def model_digest(question: bytes, release: bytes) -> bytes:
+    """Return the hash of all that is public and decides a device's vector.
+
+    `question` is the query's digest, `release` the signed release that it builds on, or nothing.
+    """
+    return hashlib.sha256(question + release).digest()
 
 
 def sign_manifest(manifest: Manifest, key: SigningKey) -> bytes:

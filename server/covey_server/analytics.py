@@ -14,7 +14,7 @@ from covey_models import QUERIES
 from covey_models.queries import Query
 from covey_privacy import wire
 from covey_privacy.consent import Issuer
-from covey_privacy.dp import Caps, Charge, Encoding, SkellamMechanism, require_room, spent
+from covey_privacy.dp import Caps, Charge, Encoding, require_room, spent
 from covey_privacy.errors import PrivacyError
 from covey_privacy.evidence import Annex, Evidence, few, tens
 from covey_privacy.manifest import Manifest, sign_manifest
@@ -26,7 +26,7 @@ from covey_privacy.signatures import SigningKey, digest_of
 from covey_privacy.tickets import purpose_set
 from covey_server.config import Config, Question
 from covey_server.fleet import Ask, Invitation
-from covey_server.plan import encoding_of, manifest_for
+from covey_server.plan import manifest_for
 from covey_server.registry import Registry
 from covey_server.rounds import Tally, run_round
 from covey_server.store import Store
@@ -62,7 +62,7 @@ class Analyst:
     ) -> None:
         self._config, self._registry, self._store = config, registry, store
         self._operator, self._registry_key = operator, registry_key
-        self._caps = Caps({"analytics": config.cap}, config.cap, config.terms.delta)
+        self._caps = Caps({"analytics": config.cap}, config.cap, config.policy.delta)
 
     def ask(self, question: Question, ask: Ask) -> None:
         """Play one round and keep its result. Raises PrivacyError when it cannot be finished.
@@ -92,18 +92,16 @@ class Analyst:
         release = self._store.release(query.builds_on) if query.builds_on else b""
         round_id = f"{query.id}-{self._store.count(query.id) + 1}-{self._operator.public.hex()[:8]}"
         manifest = manifest_for(
-            query, round_id, question.epsilon, population, issuer, release, self._config.terms
+            query, round_id, question.epsilon, population, issuer, release, self._config.policy
         )
         return self._signed(query, manifest, issuer, release)
 
     def _signed(self, query: Query, manifest: Manifest, issuer: Issuer, release: bytes) -> Plan:
         signed = sign_manifest(manifest, self._operator)
         digest = digest_of(signed)
-        encoding = encoding_of(manifest, query, digest)
-        mechanism = SkellamMechanism.of(encoding, manifest.sigma)
+        encoding = manifest.encoding(query.length, digest)
         terms = Terms(manifest, digest, issuer.key, self._registry_key)
-        charge = Charge(manifest.round_id, manifest.purpose, mechanism)
-        return Plan(query, terms, signed, encoding, charge, release)
+        return Plan(query, terms, signed, encoding, manifest.charge(encoding), release)
 
     def _play(self, plan: Plan, ask: Ask, tally: Tally) -> dict[str, Any]:
         charge = partial(self._store.charge, plan.charge, self._caps)

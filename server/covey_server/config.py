@@ -32,7 +32,7 @@ class Config:
 
     questions: tuple[Question, ...]
     cap: float
-    terms: plan.Terms
+    policy: plan.Policy
     state: Path
     registry_url: str
     registry_key: str
@@ -48,7 +48,7 @@ def read(run_config: Mapping[str, bool | int | float | str], run_id: int) -> Con
         config = Config(
             questions=tuple(_question(word) for word in str(run_config["queries"]).split()),
             cap=float(run_config["epsilon-cap"]),
-            terms=plan.Terms(
+            policy=plan.Policy(
                 profile(str(run_config["profile"])),
                 float(run_config["delta"]),
                 float(run_config["gamma"]),

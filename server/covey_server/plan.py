@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass, replace
 
@@ -11,7 +10,7 @@ from covey_privacy.consent import Issuer
 from covey_privacy.dp import Encoding, calibrate, fit_scale
 from covey_privacy.dp.encoding import MOST_SCALE
 from covey_privacy.errors import MisuseError
-from covey_privacy.manifest import Manifest
+from covey_privacy.manifest import Manifest, model_digest
 from covey_privacy.profile import Profile
 from covey_server.errors import ConfigError
 
@@ -19,7 +18,7 @@ BITS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class Policy:
     """What the operator chose for all rounds of a run.
 
     `gamma` corrupt and `dropout` lost are shares of a roster; `turnout` is the share of the people who
@@ -33,57 +32,53 @@ class Terms:
     turnout: float
 
 
-def model_digest(query: Query, release: bytes) -> bytes:
-    """Return the hash of everything public that decides a device's vector: the query, what it builds on."""
-    return hashlib.sha256(query.digest() + release).digest()
-
-
 def manifest_for(
-    query: Query, round_id: str, epsilon: float, population: int, issuer: Issuer, release: bytes, terms: Terms
+    query: Query,
+    round_id: str,
+    epsilon: float,
+    population: int,
+    issuer: Issuer,
+    release: bytes,
+    policy: Policy,
 ) -> Manifest:
     """Return the manifest of a round that spends `epsilon` on `query` among `population` people.
 
     The noise is sized for n_h, the honest survivors beyond the corrupt, the dropouts and oneself. Raises
     ConfigError when the floors cannot be met.
     """
-    cohort = math.floor(terms.turnout * population)
-    honest = math.floor((1 - terms.dropout) * cohort) - math.floor(terms.gamma * cohort) - 1
-    floor = terms.profile.least_cohort(query.purpose)
+    cohort = math.floor(policy.turnout * population)
+    honest = math.floor((1 - policy.dropout) * cohort) - math.floor(policy.gamma * cohort) - 1
+    floor = policy.profile.least_cohort(query.purpose)
     if population < floor or honest < 1:
         raise ConfigError(
             f"{population} devices allow {' + '.join(sorted(query.purposes))}; "
             f"a round needs at least {floor}: ask again when more people take part"
         )
-    encoding, sigma = _fitted(query, epsilon, population, terms.delta)
+    encoding, sigma = _fitted(query, epsilon, population, policy.delta)
     return Manifest(
         round_id=round_id,
         query=query.id,
         purpose=query.purpose,
         purposes=issuer.key.purposes,
         epoch=issuer.key.epoch,
-        profile=terms.profile.name,
+        profile=policy.profile.name,
         issuer=issuer.key.digest,
-        model=model_digest(query, release),
+        model=model_digest(query.digest(), release),
         length=encoding.padded,
         norm=query.norm,
         scale=encoding.scale,
         sigma=sigma,
         epsilon=epsilon,
-        delta=terms.delta,
+        delta=policy.delta,
         bits=BITS,
-        gamma=terms.gamma,
-        dropout=terms.dropout,
+        gamma=policy.gamma,
+        dropout=policy.dropout,
         least_cohort=floor,
         most_cohort=population,
         honest=honest,
         least_issued=floor,
-        least_cell=terms.profile.least_cell,
+        least_cell=policy.profile.least_cell,
     )
-
-
-def encoding_of(manifest: Manifest, query: Query, digest: bytes) -> Encoding:
-    """Return the round's encoding; its rotation is drawn by the manifest's digest."""
-    return Encoding(query.length, manifest.norm, manifest.scale, manifest.bits, digest)
 
 
 def _fitted(query: Query, epsilon: float, population: int, delta: float) -> tuple[Encoding, float]:

@@ -163,10 +163,10 @@ def small_shop_terms():
     from covey_privacy.consent import Issuer
     from covey_privacy.profile import TEST
     from covey_privacy.tickets import IssuerKey
-    from covey_server.plan import Terms, manifest_for
+    from covey_server.plan import Policy, manifest_for
 
     issuer = Issuer(IssuerKey(("analytics", "personalize"), 1, bytes(300)), 2, 0)
-    return manifest_for(QUERIES["q1"], "q1-1", 1.4, 30, issuer, b"", Terms(TEST, 1e-6, 0.05, 0.05, 1.0))
+    return manifest_for(QUERIES["q1"], "q1-1", 1.4, 30, issuer, b"", Policy(TEST, 1e-6, 0.05, 0.05, 1.0))
 
 
 def test_without_the_registry_the_gate_closes(small_shop, monkeypatch):

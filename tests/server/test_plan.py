@@ -3,13 +3,14 @@ import pytest
 from covey_models import QUERIES
 from covey_privacy.consent import Issuer
 from covey_privacy.dp import SkellamMechanism, epsilon
+from covey_privacy.manifest import model_digest
 from covey_privacy.profile import PRODUCTION, TEST
 from covey_privacy.tickets import IssuerKey
 from covey_server.errors import ConfigError
-from covey_server.plan import Terms, encoding_of, manifest_for, model_digest
+from covey_server.plan import Policy, manifest_for
 
 ISSUER = Issuer(IssuerKey(("analytics", "personalize"), 17_504, bytes(300)), 4, 7)
-TERMS = Terms(PRODUCTION, 1e-6, 0.05, 0.05, 0.95)
+TERMS = Policy(PRODUCTION, 1e-6, 0.05, 0.05, 0.95)
 
 
 def planned(query="q1", spend=1.4, population=1000, terms=TERMS, release=b""):
@@ -20,7 +21,7 @@ def planned(query="q1", spend=1.4, population=1000, terms=TERMS, release=b""):
 @pytest.mark.parametrize("population", [250, 2469, 60_000])
 def test_the_noise_costs_no_more_than_the_manifest_says(query, spend, population):
     manifest = planned(query, spend, population)
-    encoding = encoding_of(manifest, QUERIES[query], bytes(32))
+    encoding = manifest.encoding(QUERIES[query].length, bytes(32))
     assert epsilon([SkellamMechanism.of(encoding, manifest.sigma)], manifest.delta) <= spend
     assert encoding.padded == manifest.length
 
@@ -40,7 +41,7 @@ def test_a_sum_of_everyone_fits_into_the_ring():
 
 def test_floors_come_from_the_profile():
     assert planned().least_cohort == 200
-    assert planned(population=30, terms=Terms(TEST, 1e-6, 0.05, 0.05, 1.0)).least_cohort == 20
+    assert planned(population=30, terms=Policy(TEST, 1e-6, 0.05, 0.05, 1.0)).least_cohort == 20
 
 
 def test_too_few_people_are_refused_in_one_line():
@@ -54,5 +55,5 @@ def test_an_epsilon_too_small_for_the_ring_is_refused():
 
 
 def test_the_model_hash_changes_with_the_query_and_with_what_it_builds_on():
-    digests = {model_digest(QUERIES[q], release) for q in QUERIES for release in (b"", b"a", b"b")}
+    digests = {model_digest(QUERIES[q].digest(), release) for q in QUERIES for release in (b"", b"a", b"b")}
     assert len(digests) == 6
