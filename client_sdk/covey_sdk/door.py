@@ -81,18 +81,18 @@ class Door:
 
         `release` is the signed release that the query builds on, or nothing.
         """
-        terms = open_manifest(manifest, self._device.trust.operator, self._verify)
-        request = hashlib.sha256(manifest + release).digest()
-        answered = self._answered(terms.round_id, _ADVERTISE, request)
+        invited = self._opened(manifest)
+        round_id, request = invited.manifest.round_id, hashlib.sha256(manifest + release).digest()
+        answered = self._answered(round_id, _ADVERTISE, request)
         if answered:
             return answered
-        issuer = self._admitted(manifest, terms, release)
+        issuer = self._admitted(manifest, invited, release)
         with self._store.transaction():
-            self._leave_other_rounds(terms)
+            self._leave_other_rounds(invited.manifest)
             key = self._wallet.take(issuer)
-            participant = Participant(self._terms(manifest, issuer), key, verify=self._verify)
-            self._put_joined(terms.round_id, _Joined(self._boot, manifest, issuer, participant.dump()))
-            return self._answer(terms.round_id, _ADVERTISE, request, participant.advertise())
+            participant = Participant(self._terms(invited, issuer), key, verify=self._verify)
+            self._put_joined(round_id, _Joined(self._boot, manifest, issuer, participant.dump()))
+            return self._answer(round_id, _ADVERTISE, request, participant.advertise())
 
     def share(self, round_id: str, view: bytes) -> bytes:
         """Return the sealed shares for the neighbours in `view`."""
@@ -117,12 +117,12 @@ class Door:
     def participant(self, round_id: str) -> Participant | None:
         """Return where the phone stands in a round, None where it is not in it."""
         joined = self._joined(round_id)
-        return self._resumed(joined) if joined else None
+        return self._resumed(joined, self._opened(joined.manifest)) if joined else None
 
-    def _admitted(self, signed: bytes, manifest: Manifest, release: bytes) -> IssuerKey:
+    def _admitted(self, signed: bytes, invited: Invited, release: bytes) -> IssuerKey:
         """Let the round pass every check that needs no ticket; return the key of its tickets."""
-        device = self._device
-        invited = check(manifest, digest_of(signed), release, device.profile)
+        device, manifest = self._device, invited.manifest
+        check(invited, release, device.profile)
         device.gate().require(*manifest.purposes)
         device.sync()
         device.gate().require(*manifest.purposes)
@@ -164,8 +164,9 @@ class Door:
         if joined is None:
             raise ConsentError(f"this phone is not in round {round_id!r}, or has restarted since it joined")
         with self._store.transaction():
-            participant = self._resumed(joined)
-            reply = act(participant, self._invited(joined))
+            invited = self._opened(joined.manifest)
+            participant = self._resumed(joined, invited)
+            reply = act(participant, invited)
             self._put_joined(
                 round_id, _Joined(joined.boot, joined.manifest, joined.issuer, participant.dump())
             )
@@ -188,32 +189,37 @@ class Door:
         """Return the round as this start of the phone joined it; one of another start is burnt."""
         data = self._store.get_round(round_id, _JOINED)
         joined = wire.decode(_Joined, data) if data else None
-        return joined if joined and joined.boot == self._boot else None
+        if joined and joined.boot != self._boot:
+            self._forget(round_id)
+            return None
+        return joined
 
     def _put_joined(self, round_id: str, joined: _Joined) -> None:
         self._store.put_round(round_id, _JOINED, wire.encode(joined))
 
     def _leave_other_rounds(self, manifest: Manifest) -> None:
-        """Forget the last round of this purpose set: a phone is in one at a time.
-
-        Its advert stays, so that it is never joined again.
-        """
+        """Forget the last round of this purpose set: a phone is in one at a time."""
         name = f"round/{'+'.join(manifest.purposes)}"
         last = self._store.get(name)
         if last:
-            advert = self._store.get_round(last.decode(), _ADVERTISE)
-            self._store.delete_round(last.decode())
-            self._store.put_round(last.decode(), _ADVERTISE, advert or b"")
+            self._forget(last.decode())
         self._store.put(name, manifest.round_id.encode())
 
-    def _resumed(self, joined: _Joined) -> Participant:
-        terms = self._terms(joined.manifest, joined.issuer)
+    def _forget(self, round_id: str) -> None:
+        """Delete a round's secrets and answers. Its advert stays, so that it is never joined again."""
+        with self._store.transaction():
+            advert = self._store.get_round(round_id, _ADVERTISE)
+            self._store.delete_round(round_id)
+            if advert:
+                self._store.put_round(round_id, _ADVERTISE, advert)
+
+    def _resumed(self, joined: _Joined, invited: Invited) -> Participant:
+        terms = self._terms(invited, joined.issuer)
         return Participant.resume(terms, joined.participant, verify=self._verify)
 
-    def _terms(self, signed: bytes, issuer: IssuerKey) -> Terms:
-        manifest = open_manifest(signed, self._device.trust.operator, self._verify)
-        return Terms(manifest, digest_of(signed), issuer, self._device.trust.registry)
+    def _terms(self, invited: Invited, issuer: IssuerKey) -> Terms:
+        return Terms(invited.manifest, invited.digest, issuer, self._device.trust.registry)
 
-    def _invited(self, joined: _Joined) -> Invited:
-        manifest = open_manifest(joined.manifest, self._device.trust.operator, self._verify)
-        return Invited(manifest, digest_of(joined.manifest))
+    def _opened(self, signed: bytes) -> Invited:
+        manifest = open_manifest(signed, self._device.trust.operator, self._verify)
+        return Invited(manifest, digest_of(signed))

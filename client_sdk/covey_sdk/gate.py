@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from covey_privacy.consent import GRANTED, Choice, Notice
 from covey_sdk.errors import ConsentError
 from covey_sdk.purposes import CONTRACT, CORE
-from covey_sdk.rules import Rules
 
 MOST_AGE = timedelta(days=7)
 TOLERANCE = timedelta(minutes=5)
@@ -40,10 +39,6 @@ class Gate:
             obstacle = self._obstacle(purpose)
             if obstacle:
                 raise ConsentError(f"purpose {purpose!r} is not allowed: {obstacle}")
-
-    def allows_line(self, category: str, rules: Rules) -> bool:
-        """Say whether a line of this category may be kept."""
-        return any(map(self.allows, rules.purposes_of(category)))
 
     def _obstacle(self, purpose: str) -> str | None:
         """Return why `purpose` is not allowed, and what to do about it; None when it is."""

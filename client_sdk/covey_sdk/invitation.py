@@ -32,8 +32,9 @@ class Invited:
         return self.manifest.charge(self.encoding)
 
 
-def check(manifest: Manifest, digest: bytes, release: bytes, profile: Profile) -> Invited:
-    """Return the invitation. Raises ServerError when it asks for less than the floors, or something else."""
+def check(invited: Invited, release: bytes, profile: Profile) -> None:
+    """Raise ServerError when the invitation asks for less than the floors, or for something else."""
+    manifest = invited.manifest
     query = QUERIES.get(manifest.query)
     if query is None:
         raise ServerError(f"the manifest asks query {manifest.query!r}, which this SDK does not know")
@@ -43,7 +44,7 @@ def check(manifest: Manifest, digest: bytes, release: bytes, profile: Profile) -
     if manifest.model != model_digest(query.digest(), release):
         raise ServerError("the manifest builds on another query text or release than the ones at hand")
     _floors(manifest, profile)
-    return _noise(Invited(manifest, digest))
+    _noise(invited)
 
 
 def _floors(manifest: Manifest, profile: Profile) -> None:
@@ -61,7 +62,7 @@ def _floors(manifest: Manifest, profile: Profile) -> None:
             raise ServerError(f"the manifest's {name} is {stated}; this phone asks for {floor}")
 
 
-def _noise(invited: Invited) -> Invited:
+def _noise(invited: Invited) -> None:
     """Check that the noise is what the manifest says it costs."""
     manifest = invited.manifest
     try:
@@ -74,4 +75,3 @@ def _noise(invited: Invited) -> Invited:
             f"the manifest claims epsilon {manifest.epsilon} for {manifest.length} entries; "
             f"its noise costs {costs:.4g} for {length}"
         )
-    return invited

@@ -177,10 +177,6 @@ class Store:
         """Forget a round."""
         self._rows("DELETE FROM rounds WHERE round_tag = ?", (self.tag("round", round_id),))
 
-    def delete_rounds(self) -> None:
-        """Forget every round."""
-        self._rows("DELETE FROM rounds")
-
     def _open(self, key: bytes) -> None:
         self._rows("PRAGMA synchronous = FULL")
         self._rows("PRAGMA secure_delete = ON")

@@ -91,7 +91,7 @@ class Pool:
 def start(world: World, processes: int) -> Iterator[Pool]:
     """Yield the pool of a world whose file is saved; stop its processes afterwards."""
     commands = [_command(world.folder, shard, processes) for shard in range(processes)]
-    # In sessions of their own, so that Ctrl-C reaches this process, which then ends them.
+    # Our own module; in sessions of their own, so that Ctrl-C reaches this process, which then ends them.
     running = [subprocess.Popen(command, start_new_session=True) for command in commands]  # noqa: S603
     try:
         workers = [Worker(address(world.folder, shard)) for shard in range(processes)]

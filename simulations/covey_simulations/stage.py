@@ -24,7 +24,7 @@ TRAIN_EPSILON = 4.0
 
 @contextmanager
 def set_up(
-    world_of: Path,
+    folder: Path,
     operator: bytes,
     clock: Clock,
     *,
@@ -40,8 +40,8 @@ def set_up(
     `epsilon` caps `analytics` in the notices; `tickets` is how many a phone gets an epoch.
     """
     settings = Settings(
-        database_url=f"sqlite+aiosqlite:///{world_of / 'registry.db'}",
-        key_file=world_of / "registry.key",
+        database_url=f"sqlite+aiosqlite:///{folder / 'registry.db'}",
+        key_file=folder / "registry.key",
         origin=ORIGIN,
         operator=operator.hex(),
         batch=tickets,
@@ -52,7 +52,7 @@ def set_up(
     )
     key = load_or_create(settings.key_file)
     with registry.serve(settings, clock.seconds) as url:
-        world = World(world_of, url, key.public.hex(), operator.hex(), profile, clock.shift, seed, households)
+        world = World(folder, url, key.public.hex(), operator.hex(), profile, clock.shift, seed, households)
         world.save()
         yield world
 

@@ -69,8 +69,6 @@ def test_values_events_and_rounds_are_replaced_and_deleted(store):
         None,
         b"x",
     ]
-    store.delete_rounds()
-    assert store.get_round("s", "two") is None
 
 
 def test_a_transaction_happens_all_or_none(path, store):

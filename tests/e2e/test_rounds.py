@@ -113,6 +113,7 @@ def test_a_restarted_phone_burns_its_open_round(small_shop, monkeypatch):
         assert door.participant(round_id) is not None
         restarted = Door(device, boot_id=b"2" * 32)
         assert restarted.participant(round_id) is None
+        assert device.store.get_round(round_id, "joined") is None
         with pytest.raises(ConsentError, match="restarted"):
             restarted.share(round_id, b"view")
 
@@ -151,9 +152,9 @@ def test_the_phone_keeps_its_floors(small_shop_terms, change, says):
     from covey_privacy.profile import TEST
     from covey_sdk.invitation import check
 
-    check(small_shop_terms, bytes(32), b"", TEST)
+    check(Invited(small_shop_terms, bytes(32)), b"", TEST)
     with pytest.raises(ServerError, match=says):
-        check(replace(small_shop_terms, **change), bytes(32), b"", TEST)
+        check(Invited(replace(small_shop_terms, **change), bytes(32)), b"", TEST)
 
 
 @pytest.fixture(scope="module")
