@@ -24,7 +24,7 @@ from covey_privacy.consent import GRANTED, REFUSED, WITHDRAWN, Choice, Notice
 from covey_privacy.profile import PRODUCTION, Profile
 from covey_privacy.signatures import SigningKey
 from covey_sdk import clock as clocks
-from covey_sdk import ledger
+from covey_sdk import ledger, rounds
 from covey_sdk.clock import Clock, milliseconds
 from covey_sdk.consents import Consents
 from covey_sdk.errors import ConsentError, RegistryError
@@ -38,9 +38,10 @@ from covey_sdk.odometer import Odometer
 from covey_sdk.portrait import Portrait
 from covey_sdk.purposes import CONTRACT
 from covey_sdk.registry import Registry, Trust
-from covey_sdk.releases import Releases
+from covey_sdk.releases import NEEDED_BY, Releases
 from covey_sdk.store import Store
 from covey_sdk.tags import Tag
+from covey_sdk.wallet import Wallet
 
 _KEY = "device"
 _SWEPT = "swept"
@@ -245,6 +246,17 @@ class Device:
             self.clock.keep(now)
         self.store.scrub()
 
+    def adopt(self, name: str, signed: bytes) -> None:
+        """Keep what the shop publishes for everyone: the listing ("catalogue") or a release, by its name.
+
+        Raises ConsentError where no allowed purpose needs it, RegistryError when it is not signed by the
+        operator or older than the one in use.
+        """
+        if name in NEEDED_BY:
+            self.gate().require(NEEDED_BY[name])
+        with self.store.transaction():
+            self.releases.keep(name, signed)
+
     def ledger(self) -> tuple[Entry, ...]:
         """Return the record of what this phone did, oldest first."""
         return ledger.entries(self.store)
@@ -268,8 +280,12 @@ class Device:
             self.consents.shelve(self.registry.notices())
 
     def _purge(self, now: datetime) -> bool:
-        """Delete what no granted purpose needs, in the caller's transaction; say whether there was any."""
-        met = self.journal.sweep(self.consents.granted, self.portrait.rules, now)
+        """Delete what no granted purpose needs, in the caller's transaction; say whether events were met."""
+        granted = self.consents.granted
+        self.releases.sweep(granted)
+        Wallet(self.store, self.key).sweep(granted)
+        rounds.sweep(self.store, granted)
+        met = self.journal.sweep(granted, self.portrait.rules, now)
         if met:
             ledger.write(self.store, ledger.purge(milliseconds(now), met))
         return met > 0

@@ -11,16 +11,14 @@ A step answers the same request with the same bytes, and no other request for th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from covey_models import QUERIES
-from covey_privacy import wire
+from covey_models import Question
 from covey_privacy.consent import LEAF_MANIFEST, Issuer
 from covey_privacy.dp import Skellam, noise_share
 from covey_privacy.errors import ServerError
-from covey_privacy.manifest import Manifest, open_manifest
+from covey_privacy.manifest import model_digest, open_manifest
 from covey_privacy.merkle import leaf_hash
 from covey_privacy.secagg import Participant, Terms
 from covey_privacy.secagg.ring import Vector, pack
@@ -30,31 +28,14 @@ from covey_sdk import boot, ledger
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import ConsentError
 from covey_sdk.invitation import Invited, check
+from covey_sdk.questions import BUILDS_ON, question
+from covey_sdk.rounds import Joined, Rounds
 from covey_sdk.wallet import Wallet
 
 if TYPE_CHECKING:
     from covey_sdk.device import Device
 
 _ADVERTISE = "advertise"
-_JOINED = "joined"
-
-
-@dataclass(frozen=True, slots=True)
-class _Joined:
-    """A round that the phone is in: its terms, and where its participant stands."""
-
-    boot: wire.Bytes32
-    manifest: Annotated[bytes, wire.Size(1, 2**20)]
-    issuer: IssuerKey
-    participant: Annotated[bytes, wire.Size(1, 2**24)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What a step answered, and to which request."""
-
-    request: wire.Bytes32
-    reply: Annotated[bytes, wire.Size(1, 2**26)]
 
 
 class Door:
@@ -67,7 +48,7 @@ class Door:
         self._device = device
         self._store = device.store
         self._verify = verify
-        self._boot = boot_id or boot.identity()
+        self._rounds = Rounds(device.store, boot_id or boot.identity())
         self._wallet = Wallet(device.store, device.key)
 
     def fetch_tickets(self, purposes: tuple[str, ...], epoch: int) -> None:
@@ -76,23 +57,23 @@ class Door:
         self._device.gate().require(*purposes)
         self._fetch(purposes, epoch)
 
-    def advertise(self, manifest: bytes, release: bytes = b"") -> bytes:
+    def advertise(self, manifest: bytes, documents: Sequence[bytes] = ()) -> bytes:
         """Check a round's manifest and all that it rests on; return this phone's advert.
 
-        `release` is the signed release that the query builds on, or nothing.
+        `documents` are the signed public ones that its query builds on, in the order of its `builds_on`.
         """
         invited = self._opened(manifest)
-        round_id, request = invited.manifest.round_id, hashlib.sha256(manifest + release).digest()
-        answered = self._answered(round_id, _ADVERTISE, request)
+        round_id, request = invited.manifest.round_id, model_digest(manifest, *documents)
+        answered = self._rounds.answered(round_id, _ADVERTISE, request)
         if answered:
             return answered
-        issuer = self._admitted(manifest, invited, release)
+        issuer = self._admitted(manifest, invited, documents)
         with self._store.transaction():
-            self._leave_other_rounds(invited.manifest)
+            self._rounds.leave(invited.manifest.purposes, round_id)
             key = self._wallet.take(issuer)
             participant = Participant(self._terms(invited, issuer), key, verify=self._verify)
-            self._put_joined(round_id, _Joined(self._boot, manifest, issuer, participant.dump()))
-            return self._answer(round_id, _ADVERTISE, request, participant.advertise())
+            self._rounds.join(round_id, manifest, issuer, participant.dump())
+            return self._rounds.answer(round_id, _ADVERTISE, request, participant.advertise())
 
     def share(self, round_id: str, view: bytes) -> bytes:
         """Return the sealed shares for the neighbours in `view`."""
@@ -116,21 +97,32 @@ class Door:
 
     def participant(self, round_id: str) -> Participant | None:
         """Return where the phone stands in a round, None where it is not in it."""
-        joined = self._joined(round_id)
+        joined = self._rounds.joined(round_id)
         return self._resumed(joined, self._opened(joined.manifest)) if joined else None
 
-    def _admitted(self, signed: bytes, invited: Invited, release: bytes) -> IssuerKey:
+    def _admitted(self, signed: bytes, invited: Invited, documents: Sequence[bytes]) -> IssuerKey:
         """Let the round pass every check that needs no ticket; return the key of its tickets."""
         device, manifest = self._device, invited.manifest
-        check(invited, release, device.profile)
+        asked = question(manifest.query, documents, device.trust.operator)
+        check(invited, asked, documents, device.profile)
+        self._require_same_plan(invited)
         device.gate().require(*manifest.purposes)
         device.sync()
         device.gate().require(*manifest.purposes)
         device.registry.inclusion(leaf_hash(LEAF_MANIFEST + signed), device.consents.checkpoint)
-        device.odometer.require_room(invited.charge, device.clock.now())
-        if release:
-            device.releases.adopt(release, self._verify)
+        device.odometer.require_room((manifest.charge, *manifest.to_come), device.clock.now())
+        for name, document in zip(asked.builds_on, documents, strict=False):
+            device.releases.keep(name, document)
         return self._fetch(manifest.purposes, manifest.epoch).key
+
+    def _require_same_plan(self, invited: Invited) -> None:
+        """Refuse a step whose plan is not that of the step before, where this phone was in that one."""
+        manifest = invited.manifest
+        last = self._rounds.last(manifest.purposes)
+        if last and digest_of(last.manifest) == manifest.previous:
+            before = self._opened(last.manifest).manifest
+            if (before.plan, before.step + 1) != (manifest.plan, manifest.step):
+                raise ServerError("the training's plan has changed since the step before; it is refused")
 
     def _fetch(self, purposes: tuple[str, ...], epoch: int) -> Issuer:
         device = self._device
@@ -143,77 +135,45 @@ class Door:
         device, manifest = self._device, invited.manifest
         now = device.clock.now()
         device.gate().require(*manifest.purposes)
-        query, encoding = QUERIES[manifest.query], invited.encoding
-        vector = encoding.encode(query.contribute(device.facts()))
+        asked = self._asked(invited)
+        encoding = invited.encoding(asked)
+        vector = encoding.encode(asked.contribute(device.facts()))
         noise = Skellam(noise_share(manifest.sigma, manifest.scale, manifest.honest))
         sent = encoding.to_ring(vector + noise.sample(encoding.padded))
-        device.odometer.charge(manifest.round_id, manifest.purpose, invited.charge.mechanism, now)
-        asked = (query.english, query.chinese)
-        entry = ledger.contribution(milliseconds(now), manifest, asked, pack(sent, manifest.bits))
+        device.odometer.charge(manifest.round_id, manifest.purpose, manifest.charge.mechanism, now)
+        said = (asked.english, asked.chinese)
+        entry = ledger.contribution(milliseconds(now), manifest, said, pack(sent, manifest.bits))
         ledger.write(self._store, entry)
         return sent
+
+    def _asked(self, invited: Invited) -> Question:
+        """Return what the round asks, from the documents that it was joined on."""
+        name, device = invited.manifest.query, self._device
+        documents = device.releases.kept(BUILDS_ON[name]) if BUILDS_ON[name] else ()
+        documents = tuple(filter(None, documents))
+        asked = question(name, documents, device.trust.operator)
+        if invited.manifest.model != model_digest(asked.digest(), *documents):
+            raise ServerError(f"what {name} builds on has been replaced since the round was joined")
+        return asked
 
     def _step(
         self, round_id: str, name: str, body: bytes, act: Callable[[Participant, Invited], bytes]
     ) -> bytes:
         request = hashlib.sha256(body).digest()
-        answered = self._answered(round_id, name, request)
+        answered = self._rounds.answered(round_id, name, request)
         if answered:
             return answered
-        joined = self._joined(round_id)
+        joined = self._rounds.joined(round_id)
         if joined is None:
             raise ConsentError(f"this phone is not in round {round_id!r}, or has restarted since it joined")
         with self._store.transaction():
             invited = self._opened(joined.manifest)
             participant = self._resumed(joined, invited)
             reply = act(participant, invited)
-            self._put_joined(
-                round_id, _Joined(joined.boot, joined.manifest, joined.issuer, participant.dump())
-            )
-            return self._answer(round_id, name, request, reply)
+            self._rounds.move(round_id, joined.at(participant.dump()))
+            return self._rounds.answer(round_id, name, request, reply)
 
-    def _answered(self, round_id: str, name: str, request: bytes) -> bytes | None:
-        data = self._store.get_round(round_id, name)
-        if data is None:
-            return None
-        answer = wire.decode(_Answer, data)
-        if answer.request != request:
-            raise ServerError(f"step {name!r} of round {round_id!r} was asked for twice, differently")
-        return answer.reply
-
-    def _answer(self, round_id: str, name: str, request: bytes, reply: bytes) -> bytes:
-        self._store.put_round(round_id, name, wire.encode(_Answer(request, reply)))
-        return reply
-
-    def _joined(self, round_id: str) -> _Joined | None:
-        """Return the round as this start of the phone joined it; one of another start is burnt."""
-        data = self._store.get_round(round_id, _JOINED)
-        joined = wire.decode(_Joined, data) if data else None
-        if joined and joined.boot != self._boot:
-            self._forget(round_id)
-            return None
-        return joined
-
-    def _put_joined(self, round_id: str, joined: _Joined) -> None:
-        self._store.put_round(round_id, _JOINED, wire.encode(joined))
-
-    def _leave_other_rounds(self, manifest: Manifest) -> None:
-        """Forget the last round of this purpose set: a phone is in one at a time."""
-        name = f"round/{'+'.join(manifest.purposes)}"
-        last = self._store.get(name)
-        if last:
-            self._forget(last.decode())
-        self._store.put(name, manifest.round_id.encode())
-
-    def _forget(self, round_id: str) -> None:
-        """Delete a round's secrets and answers. Its advert stays, so that it is never joined again."""
-        with self._store.transaction():
-            advert = self._store.get_round(round_id, _ADVERTISE)
-            self._store.delete_round(round_id)
-            if advert:
-                self._store.put_round(round_id, _ADVERTISE, advert)
-
-    def _resumed(self, joined: _Joined, invited: Invited) -> Participant:
+    def _resumed(self, joined: Joined, invited: Invited) -> Participant:
         terms = self._terms(invited, joined.issuer)
         return Participant.resume(terms, joined.participant, verify=self._verify)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from covey_models import QUERIES
-from covey_privacy.dp import Charge, Encoding, epsilon
+from covey_models import Question
+from covey_privacy.dp import Encoding, epsilon
 from covey_privacy.errors import MisuseError, ServerError
-from covey_privacy.manifest import Manifest, model_digest
+from covey_privacy.manifest import FIRST, Manifest, Plan, model_digest
 from covey_privacy.profile import Profile
 from covey_privacy.tickets import purpose_set
 
@@ -16,35 +17,30 @@ TOLERANCE = 1 + 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Invited:
-    """A manifest with its digest, and what follows from it."""
+    """A manifest with its digest."""
 
     manifest: Manifest
     digest: bytes
 
-    @property
-    def encoding(self) -> Encoding:
-        """How this round writes vectors."""
-        return self.manifest.encoding(QUERIES[self.manifest.query].length, self.digest)
-
-    @property
-    def charge(self) -> Charge:
-        """What the round costs a person."""
-        return self.manifest.charge(self.encoding)
+    def encoding(self, question: Question) -> Encoding:
+        """Return how this round writes the answers to `question`."""
+        return self.manifest.encoding(question.length, self.digest)
 
 
-def check(invited: Invited, release: bytes, profile: Profile) -> None:
-    """Raise ServerError when the invitation asks for less than the floors, or for something else."""
+def check(invited: Invited, question: Question, documents: Sequence[bytes], profile: Profile) -> None:
+    """Raise ServerError when the invitation asks for less than the floors, or for something else.
+
+    `question` is what the manifest asks for, made of the signed public `documents`.
+    """
     manifest = invited.manifest
-    query = QUERIES.get(manifest.query)
-    if query is None:
-        raise ServerError(f"the manifest asks query {manifest.query!r}, which this SDK does not know")
-    asked = (manifest.purpose, manifest.purposes, manifest.norm)
-    if asked != (query.purpose, purpose_set(query.purposes), query.norm):
+    asked = (manifest.query, manifest.purpose, manifest.purposes, manifest.norm)
+    if asked != (question.id, question.purpose, purpose_set(question.purposes), question.norm):
         raise ServerError(f"the manifest asks {manifest.query} under other purposes or another norm")
-    if manifest.model != model_digest(query.digest(), release):
+    if manifest.model != model_digest(question.digest(), *documents):
         raise ServerError("the manifest builds on another query text or release than the ones at hand")
     _floors(manifest, profile)
-    _noise(invited)
+    _noise(invited, question)
+    _plan(manifest)
 
 
 def _floors(manifest: Manifest, profile: Profile) -> None:
@@ -62,12 +58,12 @@ def _floors(manifest: Manifest, profile: Profile) -> None:
             raise ServerError(f"the manifest's {name} is {stated}; this phone asks for {floor}")
 
 
-def _noise(invited: Invited) -> None:
+def _noise(invited: Invited, question: Question) -> None:
     """Check that the noise is what the manifest says it costs."""
     manifest = invited.manifest
     try:
-        costs = epsilon([invited.charge.mechanism], manifest.delta)
-        length = invited.encoding.padded
+        costs = epsilon([manifest.charge.mechanism], manifest.delta)
+        length = invited.encoding(question).padded
     except MisuseError as error:
         raise ServerError(f"the manifest's noise makes no sense: {error}") from None
     if length != manifest.length or costs > manifest.epsilon * TOLERANCE:
@@ -75,3 +71,26 @@ def _noise(invited: Invited) -> None:
             f"the manifest claims epsilon {manifest.epsilon} for {manifest.length} entries; "
             f"its noise costs {costs:.4g} for {length}"
         )
+
+
+def _plan(manifest: Manifest) -> None:
+    """Check that the round is the step of its plan that it says, and that the plan costs what it says."""
+    if manifest.plan is None:
+        if manifest.step or manifest.previous != FIRST:
+            raise ServerError("the manifest is a step of a training but states no plan")
+        return
+    steps = manifest.plan.steps
+    if manifest.step >= len(steps) or steps[manifest.step] != manifest.as_step:
+        raise ServerError(f"the manifest is not step {manifest.step} of its own plan")
+    if (manifest.step == 0) != (manifest.previous == FIRST):
+        raise ServerError("the first step of a plan follows no manifest, and every later one does")
+    _plan_costs(manifest.plan, manifest.delta)
+
+
+def _plan_costs(plan: Plan, delta: float) -> None:
+    try:
+        costs = epsilon([step.mechanism for step in plan.steps], delta)
+    except MisuseError as error:
+        raise ServerError(f"the plan's noise makes no sense: {error}") from None
+    if costs > plan.epsilon * TOLERANCE:
+        raise ServerError(f"the plan claims epsilon {plan.epsilon}; its steps cost {costs:.4g} together")

@@ -6,7 +6,7 @@ signed notices is refused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -59,10 +59,11 @@ class Odometer:
         """Return the charges of the last 365 days."""
         return tuple(booked.charge() for booked in self._recent(now))
 
-    def require_room(self, charge: Charge, now: datetime) -> None:
-        """Raise covey_privacy's BudgetError when `charge` would pass a cap. Nothing is written."""
-        others = [known for known in self.charges(now) if known.round_id != charge.round_id]
-        require_room(others, charge, self._caps)
+    def require_room(self, charges: Sequence[Charge], now: datetime) -> None:
+        """Raise covey_privacy's BudgetError when `charges` together would pass a cap. Nothing is written."""
+        new = {charge.round_id for charge in charges}
+        others = [known for known in self.charges(now) if known.round_id not in new]
+        require_room([*others, *charges[:-1]], charges[-1], self._caps)
 
     def charge(self, round_id: str, purpose: str, mechanism: SkellamMechanism, now: datetime) -> None:
         """Write the charge down, durably; the same charge for the same round once only.
@@ -77,7 +78,7 @@ class Odometer:
                 return
             if charged:
                 raise MisuseError(f"round {round_id!r} is charged already, on other terms; it is joined once")
-            self.require_room(new, now)
+            self.require_room([new], now)
             booked = _Booked(
                 milliseconds(now), round_id, purpose,
                 mechanism.sensitivity2, mechanism.sensitivity1, mechanism.variance,

@@ -1,46 +1,95 @@
-"""Releases: figures that the shop publishes, the same for everyone; the phone takes signed and newer ones."""
+"""Releases: what the shop publishes, the same for everyone; the phone takes the signed, and nothing older.
+
+The catalogue of items comes as a listing, everything else as a release.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
+from covey_models import Catalogue, p1_steps
+from covey_models.p1 import Base
 from covey_privacy.errors import PrivacyError
+from covey_privacy.listing import Listing, open_listing
 from covey_privacy.release import Release, open_release
-from covey_privacy.signatures import Verify, verify
 from covey_sdk.errors import RegistryError
+from covey_sdk.purposes import PERSONALIZE, TRAIN
+from covey_sdk.recommender import Model
 from covey_sdk.rules import POPULATION, Rules
 from covey_sdk.store import Store
 
 CUTS = "q20"
 """The query whose medians are the population's cuts for recency, frequency and monetary value."""
 
+NEEDED_BY: Mapping[str, str] = {
+    p1_steps.CATALOGUE: PERSONALIZE,
+    p1_steps.MODEL: PERSONALIZE,
+    p1_steps.BASE: TRAIN,
+    p1_steps.AXES: TRAIN,
+}
+"""The purpose without which a document has no place on the phone."""
+
 
 class Releases:
-    """The releases in a store, signed by the pinned `operator`."""
+    """The releases and the listing in a store, signed by the pinned `operator`."""
 
     def __init__(self, store: Store, operator: bytes) -> None:
         self._store = store
         self._operator = operator
 
-    def adopt(self, signed: bytes, verify: Verify = verify) -> Release:
-        """Keep a release. Raises RegistryError unless the operator signed it and none newer was seen."""
+    def read(self, name: str, signed: bytes) -> Release | Listing:
+        """Open a document called `name`, without keeping it.
+
+        Raises RegistryError unless the operator signed it as such, and neither a newer one nor another of the
+        same version was seen.
+        """
         try:
-            release = open_release(signed, self._operator, verify)
+            document = _opened(name, signed, self._operator)
         except PrivacyError as error:
-            raise RegistryError(f"the release is refused: {error}") from None
-        seen = self.latest(release.query)
-        if seen and seen.version > release.version:
+            raise RegistryError(f"the {_kind(name)} is refused: {error}") from None
+        if isinstance(document, Release) and document.query != name:
+            raise RegistryError(f"a release of {name} was expected; one of {document.query} came")
+        kept = self._store.get(_key(name))
+        seen = _opened(name, kept, self._operator) if kept and kept != signed else document
+        if seen.version > document.version:
             raise RegistryError(
-                f"release {release.version} of {release.query} is older than {seen.version}, seen before"
+                f"{_kind(name)} {document.version} of {name} is older than {seen.version}, seen before"
             )
-        if seen != release:
-            self._store.put(f"release/{release.query}", signed)
-        return release
+        if seen.version == document.version and seen != document:
+            raise RegistryError(
+                f"another {_kind(name)} {document.version} of {name} was seen before; a version is given once"
+            )
+        return document
+
+    def keep(self, name: str, signed: bytes) -> None:
+        """Keep a document in the place of the one before. See `read`."""
+        self.read(name, signed)
+        if self._store.get(_key(name)) != signed:
+            self._store.put(_key(name), signed)
+
+    def kept(self, names: Sequence[str]) -> tuple[bytes, ...]:
+        """Return the signed documents of these names, nothing for one that is not here."""
+        return tuple(self._store.get(_key(name)) or b"" for name in names)
 
     def latest(self, query: str) -> Release | None:
         """Return the release in use for a query, None where there is none."""
-        signed = self._store.get(f"release/{query}")
-        return open_release(signed, self._operator) if signed else None
+        signed = self._store.get(_key(query))
+        document = _opened(query, signed, self._operator) if signed else None
+        return document if isinstance(document, Release) else None
+
+    def model(self) -> Model | None:
+        """Return what the phone ranks by, None until a model and the catalogue that it rests on are here."""
+        listing, signed = self.kept((p1_steps.CATALOGUE, p1_steps.MODEL))
+        return _model(listing, signed, self._operator) if listing and signed else None
+
+    def sweep(self, granted: Callable[[str], bool]) -> None:
+        """Delete every document whose purpose is no longer granted."""
+        for name, purpose in NEEDED_BY.items():
+            if not granted(purpose):
+                self._store.delete(_key(name))
 
     def apply(self, rules: Rules) -> Rules:
         """Return the rules with the population's cuts, where they were released."""
@@ -55,3 +104,36 @@ class Releases:
             rfm, mode=POPULATION, recency_days=recency, orders=frequency, mean_order_minor=monetary
         )
         return replace(rules, rfm=population)
+
+
+@lru_cache(maxsize=16)
+def _opened(name: str, signed: bytes, operator: bytes) -> Release | Listing:
+    """Return the document once its signature holds; the same bytes are opened once."""
+    if name == p1_steps.CATALOGUE:
+        return open_listing(signed, operator)
+    return open_release(signed, operator)
+
+
+@lru_cache(maxsize=2)
+def _model(listing: bytes, signed: bytes, operator: bytes) -> Model | None:
+    """Return the model, None where it rests on another listing."""
+    release = open_release(signed, operator)
+    if release.rests_on != (hashlib.sha256(listing).digest(),):
+        return None
+    shop = open_listing(listing, operator)
+    return Model(
+        Catalogue(shop.items, shop.taxonomy),
+        Base(release.array("popularity"), release.array("rate")),
+        release.array("factors"),
+        release["mix"] or 0.0,
+        release.version,
+        release.round_id,
+    )
+
+
+def _kind(name: str) -> str:
+    return "listing" if name == p1_steps.CATALOGUE else "release"
+
+
+def _key(name: str) -> str:
+    return f"release/{name}"

@@ -120,6 +120,11 @@ class Store:
         """Delete the value called `name`, if it is there."""
         self._rows("DELETE FROM items WHERE name = ?", (name,))
 
+    def names(self, prefix: str) -> list[str]:
+        """Return the names that begin with `prefix`."""
+        rows = self._rows("SELECT name FROM items WHERE substr(name, 1, ?) = ?", (len(prefix), prefix))
+        return [row[0] for row in rows]
+
     def append_event(self, id_tag: bytes, sum_tag: bytes, value: bytes) -> int:
         """Add an event at the end and return its number; `find_event(id_tag)` finds it again."""
         seq = self._next("events")

@@ -6,6 +6,7 @@ second batch.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, TypeVar
@@ -21,6 +22,8 @@ from covey_sdk.registry import Registry
 from covey_sdk.store import Store
 
 _T = TypeVar("_T")
+
+_TICKETS = "tickets/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,12 @@ class Wallet:
         self._store.put(name, wire.encode(_Batch(batch.epoch, batch.keys[1:])))
         return batch.keys[0]
 
+    def sweep(self, granted: Callable[[str], bool]) -> None:
+        """Forget the tickets of every purpose set that is no longer granted, in the caller's transaction."""
+        for name in self._store.names(_TICKETS):
+            if not all(map(granted, name.removeprefix(_TICKETS).split("+"))):
+                self._store.delete(name)
+
     def _asked(self, issuer: Issuer) -> _Asked:
         """Return the request for this issuer, made and written down at the first try."""
         name = _pending(issuer.key)
@@ -95,7 +104,7 @@ class Wallet:
 
 
 def _name(issuer: IssuerKey) -> str:
-    return f"tickets/{'+'.join(issuer.purposes)}"
+    return _TICKETS + "+".join(issuer.purposes)
 
 
 def _pending(issuer: IssuerKey) -> str:

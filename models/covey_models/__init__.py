@@ -7,8 +7,21 @@ The phone and the server look the same query up by its id:
     published = query.release(total, sd)  # on the server
 """
 
+from covey_models.catalogue import Catalogue
 from covey_models.errors import ModelError
 from covey_models.histogram import Categories, LogBins
 from covey_models.queries import QUERIES, SEGMENTS, Counts, Medians, Query
+from covey_models.question import Question
 
-__all__ = ["QUERIES", "SEGMENTS", "Categories", "Counts", "LogBins", "Medians", "ModelError", "Query"]
+__all__ = [
+    "QUERIES",
+    "SEGMENTS",
+    "Catalogue",
+    "Categories",
+    "Counts",
+    "LogBins",
+    "Medians",
+    "ModelError",
+    "Query",
+    "Question",
+]

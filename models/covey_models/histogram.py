@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from covey_models.errors import ModelError
 
-Fact = float | str | None
+Fact = float | str | frozenset[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class LogBins:
 
     def index(self, value: Fact) -> int:
         """Return the bin that holds `value`. Raises ModelError when it is not a finite number."""
-        if value is None or isinstance(value, str) or not math.isfinite(value):
+        if not isinstance(value, int | float) or not math.isfinite(value):
             raise ModelError(f"a histogram over log bins takes a finite number; {value!r} came")
         return int(np.searchsorted(self.edges, value, side="right"))
 

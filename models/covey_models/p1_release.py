@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covey_models.errors import ModelError
-from covey_models.p1 import LONGEST, Base
+from covey_models.p1 import LONGEST, SCALARS_NORM, Base
+from covey_models.p1_steps import WEIGHTS
 from covey_models.shrinkage import denoised, popularity_posterior
 
 Vector = NDArray[np.float64]
 
-SHARES = {"popularity": 0.30, "adoption": 0.08, "scalars": 0.02, "gram": 0.20, "half_step": 0.40}
-"""Each sum's share of the privacy budget, as rho of zero-concentrated differential privacy."""
+WORTH_THREE_SUMS = 5000
+"""Below this many people times epsilon the later sums drown in noise: the first gets the whole budget."""
 
 _SHORTEST = 5.0
 _BEYOND_NOISE = 0.05
@@ -33,6 +34,24 @@ def rank(epsilon: float) -> int:
 def mix(epsilon: float) -> float:
     """Return the weight of the adoption rate against popularity that `p1.score` takes at this budget."""
     return 0.8 if epsilon >= 4 else 0.5
+
+
+def three_sums(people: int, epsilon: float) -> bool:
+    """Say whether all three sums are worth taking."""
+    return people * epsilon >= WORTH_THREE_SUMS
+
+
+def first_sum(total: Vector, sd: float, features: Vector | None) -> Base:
+    """Return the base from the sum of the first step's vectors, float64 [2 m + 2].
+
+    Raises ModelError for a total of another shape or not finite.
+    """
+    items = (total.size - 2) // 2
+    counted, adopted, people = (
+        part / WEIGHTS[name] for name, part in zip(WEIGHTS, np.split(total, [items, 2 * items]), strict=True)
+    )
+    counts = popularity(counted, sd / WEIGHTS["popularity"], features)
+    return base(counts, adopted, people * SCALARS_NORM, sd / WEIGHTS["adoption"], features)
 
 
 def popularity(total: Vector, sd: float, features: Vector | None) -> Vector:
@@ -82,8 +101,8 @@ def axes(total: Vector, sd: float, count: int) -> Vector:
 def factors(total: Vector, counts: Vector, sd: float, features: Vector | None) -> Vector:
     """Return orthonormal columns, float64 [m, d], from the half-steps' sum, float64 [m * d].
 
-    `counts`, float64 [m], is what `popularity` gave. A direction without weight comes as zeros. Raises
-    ModelError for a total that does not divide into rows of items, or is not finite.
+    `counts`, float64 [m], is what `popularity` gave, or in proportion to it. A direction without weight comes
+    as zeros. Raises ModelError for a total that does not divide into rows of items, or is not finite.
     """
     items = len(counts)
     if total.size == 0 or total.size % items:

@@ -1,17 +1,15 @@
 """Federated analytics queries: what one device adds, and what is read from the noisy total.
 
 A query is a frozen value. Its `contribute` runs on the phone, its `release` on the server, and its `digest`
-names it in a round's manifest, the words shown to its owner included.
+names it in a round's manifest.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from itertools import accumulate
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -21,6 +19,7 @@ from numpy.typing import NDArray
 
 from covey_models.errors import ModelError
 from covey_models.histogram import Bins, Categories, Fact, LogBins, one_hot, suppressed
+from covey_models.question import Question
 
 K_MIN = 50
 """No cell that counts fewer people than this is released."""
@@ -39,21 +38,11 @@ SEGMENTS = (
 
 
 @dataclass(frozen=True)
-class Query(ABC):
-    """A question that each device answers with one vector: a one-hot histogram for each fact it asks for.
-
-    `purposes` is everything a device's owner must allow, `purpose` the one its budget is booked under;
-    `english` and `chinese` say to that owner what their phone adds. `builds_on` names the query
-    whose release decides the facts.
-    """
+class Query(Question):
+    """A question answered with a one-hot histogram for each fact it asks for."""
 
     purpose: ClassVar[str] = "analytics"
-
-    id: str
-    purposes: frozenset[str]
-    english: str
-    chinese: str
-    builds_on: str = field(default="", kw_only=True)
+    entries: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     @property
     @abstractmethod
@@ -78,26 +67,17 @@ class Query(ABC):
         """The largest L2 norm of a contribution."""
         return math.sqrt(len(self.histograms))
 
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The facts and their bins."""
+        return {"histograms": [[fact, asdict(bins)] for fact, bins in self.histograms.items()]}
+
     def contribute(self, facts: Mapping[str, Fact]) -> NDArray[np.float64]:
         """Return what a device with these facts adds, float64 [length]; zeros where it has nothing to say.
 
         Raises ModelError for a fact that is not finite or not a known name.
         """
         return np.concatenate([_cells(bins, facts.get(fact)) for fact, bins in self.histograms.items()])
-
-    def digest(self) -> bytes:
-        """Return SHA-256 of the query's public parameters and words, as JSON with sorted keys."""
-        parameters = {
-            "id": self.id,
-            "purpose": self.purpose,
-            "purposes": sorted(self.purposes),
-            "builds_on": self.builds_on,
-            "length": self.length,
-            "norm": self.norm,
-            "text": {"en": self.english, "zh": self.chinese},
-            "histograms": [[fact, asdict(bins)] for fact, bins in self.histograms.items()],
-        }
-        return hashlib.sha256(json.dumps(parameters, sort_keys=True, separators=(",", ":")).encode()).digest()
 
     def _split(self, total: NDArray[np.float64]) -> list[NDArray[np.float64]]:
         """Return the total cut into its histograms."""
@@ -156,7 +136,7 @@ _PURPOSES = frozenset({"analytics", "personalize"})
 
 _Q1 = Counts(
     id="q1",
-    builds_on="q20",
+    builds_on=("q20",),
     purposes=_PURPOSES,
     english=(
         "Which of eight customer groups you are in, by how recently, how often and for how much you buy. "

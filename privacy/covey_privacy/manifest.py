@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,6 +13,44 @@ from covey_privacy.signatures import SigningKey, Verify, open_signed, sign, veri
 
 CONTEXT = "manifest"
 
+Length = Annotated[int, wire.Range(1, 2**24)]
+Norm = Annotated[float, wire.Range(1e-6, 1e6)]
+Scale = Annotated[float, wire.Range(1e-6, 1e9)]
+Sigma = Annotated[float, wire.Range(0, 1e9)]
+Epsilon = Annotated[float, wire.Range(0, 100)]
+
+FIRST = bytes(32)
+"""Stands for the manifest before the first of a chain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One round of a plan: what decides its cost. The fields mean what they mean in a `Manifest`."""
+
+    query: wire.Name
+    length: Length
+    norm: Norm
+    scale: Scale
+    sigma: Sigma
+    bits: Annotated[int, wire.Range(8, 32)]
+
+    @property
+    def mechanism(self) -> SkellamMechanism:
+        """What the step costs a person."""
+        encoding = Encoding(self.length, self.norm, self.scale, self.bits, bytes(32))
+        return SkellamMechanism.of(encoding, self.sigma)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The budget plan of a training: its steps, fixed before the first begins; together they cost `epsilon`.
+
+    Every manifest of the chain carries the same plan.
+    """
+
+    epsilon: Epsilon
+    steps: Annotated[tuple[Step, ...], wire.Size(1, 16)]
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
@@ -19,7 +58,9 @@ class Manifest:
 
     `sigma` is the noise's standard deviation a coordinate of the sum, in the vector's units; `scale` turns
     units into ring steps; `length` counts the ring entries of the masked vector; `honest` is n_h: how many
-    devices' shares must add up to the whole noise.
+    devices' shares must add up to the whole noise. `model` is the hash of all that is public and decides a
+    device's vector. A round of a training is step number `step` of its `plan`, and `previous` the digest of
+    the signed manifest of the step before.
     """
 
     round_id: wire.Name
@@ -30,11 +71,11 @@ class Manifest:
     profile: wire.Name
     issuer: wire.Bytes32
     model: wire.Bytes32
-    length: Annotated[int, wire.Range(1, 2**24)]
-    norm: Annotated[float, wire.Range(1e-6, 1e6)]
-    scale: Annotated[float, wire.Range(1e-6, 1e9)]
-    sigma: Annotated[float, wire.Range(0, 1e9)]
-    epsilon: Annotated[float, wire.Range(0, 100)]
+    length: Length
+    norm: Norm
+    scale: Scale
+    sigma: Sigma
+    epsilon: Epsilon
     delta: Annotated[float, wire.Range(1e-12, 1e-2)]
     bits: Annotated[int, wire.Range(8, 32)]
     gamma: Annotated[float, wire.Range(0, 0.5)]
@@ -44,6 +85,9 @@ class Manifest:
     honest: Annotated[int, wire.Range(1, 2**32 - 1)]
     least_issued: wire.U32
     least_cell: wire.U32
+    plan: Plan | None = None
+    step: wire.U32 = 0
+    previous: wire.Bytes32 = FIRST
 
     def least_survivors(self, roster: int) -> int:
         """Return the survivors needed so that `honest` remain without the corrupt and oneself."""
@@ -53,17 +97,37 @@ class Manifest:
         """Return how vectors of `length` entries are written; the manifest's digest draws the rotation."""
         return Encoding(length, self.norm, self.scale, self.bits, digest)
 
-    def charge(self, encoding: Encoding) -> Charge:
-        """Return what the round costs a person: to the phone's odometer, and to the operator's budget."""
-        return Charge(self.round_id, self.purpose, SkellamMechanism.of(encoding, self.sigma))
+    @property
+    def charge(self) -> Charge:
+        """What the round costs a person: to the phone's odometer, and to the operator's budget."""
+        return Charge(self.round_id, self.purpose, self.as_step.mechanism)
+
+    @property
+    def as_step(self) -> Step:
+        """The round as a step of a plan."""
+        return Step(self.query, self.length, self.norm, self.scale, self.sigma, self.bits)
+
+    @property
+    def to_come(self) -> tuple[Charge, ...]:
+        """What the later steps of the plan will cost a person."""
+        later = self.plan.steps[self.step + 1 :] if self.plan else ()
+        return tuple(
+            Charge(f"{self.round_id}+{ahead}", self.purpose, step.mechanism)
+            for ahead, step in enumerate(later, 1)
+        )
+
+    def noise(self, survivors: int) -> float:
+        """Return the standard deviation of the noise that `survivors` devices add together."""
+        return self.sigma * math.sqrt(survivors / self.honest)
 
 
-def model_digest(question: bytes, release: bytes) -> bytes:
+def model_digest(question: bytes, *documents: bytes) -> bytes:
     """Return the hash of all that is public and decides a device's vector.
 
-    `question` is the query's digest, `release` the signed release that it builds on, or nothing.
+    `question` is the digest of what is asked, `documents` the signed public documents that it builds on.
     """
-    return hashlib.sha256(question + release).digest()
+    hashes = (hashlib.sha256(document).digest() for document in documents)
+    return hashlib.sha256(question + b"".join(hashes)).digest()
 
 
 def sign_manifest(manifest: Manifest, key: SigningKey) -> bytes:

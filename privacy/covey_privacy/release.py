@@ -1,11 +1,16 @@
-"""Releases: figures that a round gave, signed by the operator, the same download for everyone."""
+"""Releases: what a round gave, signed by the operator, the same download for everyone."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 from covey_privacy import wire
+from covey_privacy.errors import MisuseError, PeerError
 from covey_privacy.signatures import SigningKey, Verify, open_signed, sign, verify
 
 CONTEXT = "release"
@@ -20,16 +25,56 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Array:
+    """Released numbers in rows: `data` holds them as 32-bit little-endian floats, the last axis fastest."""
+
+    name: wire.Name
+    shape: Annotated[tuple[wire.U32, ...], wire.Size(1, 4)]
+    data: Annotated[bytes, wire.Size(0, 2**26)]
+
+    @classmethod
+    def of(cls, name: str, values: ArrayLike) -> Array:
+        """Return the array of these values, rounded to 32 bits. Raises MisuseError unless all are finite."""
+        rounded = np.asarray(values, dtype="<f4")
+        if not np.isfinite(rounded).all():
+            raise MisuseError(f"{name} holds a number that is not finite; it is not released")
+        return cls(name, rounded.shape, rounded.tobytes())
+
+    @property
+    def values(self) -> NDArray[np.float64]:
+        """The numbers, float64 [shape]. Raises PeerError where they do not fit it, or are not finite."""
+        if len(self.data) != 4 * math.prod(self.shape):
+            raise PeerError(f"array {self.name!r} has {len(self.data)} bytes for the shape {self.shape}")
+        values = np.frombuffer(self.data, "<f4").reshape(self.shape).astype(np.float64)
+        if not np.isfinite(values).all():
+            raise PeerError(f"array {self.name!r} holds a number that is not finite")
+        return values
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
-    """What a query gave. Of two releases of one query the higher version counts; a phone never goes back."""
+    """What a query or a training gave: figures by name, and arrays.
+
+    Of two releases of one query the higher version counts; a phone never goes back. `rests_on` holds the
+    SHA-256 of each signed document without which the arrays mean nothing.
+    """
 
     query: wire.Name
     version: wire.U64
     round_id: wire.Name
     figures: Annotated[tuple[Figure, ...], wire.Size(0, 4096)]
+    arrays: Annotated[tuple[Array, ...], wire.Size(0, 16)] = ()
+    rests_on: Annotated[tuple[wire.Bytes32, ...], wire.Size(0, 16)] = ()
 
     def __getitem__(self, name: str) -> float | None:
         return {figure.name: figure.value for figure in self.figures}[name]
+
+    def array(self, name: str) -> NDArray[np.float64]:
+        """Return the numbers of the array called `name`. Raises PeerError where there is none."""
+        found = next((array for array in self.arrays if array.name == name), None)
+        if found is None:
+            raise PeerError(f"release {self.version} of {self.query} has no array {name!r}")
+        return found.values
 
 
 def sign_release(release: Release, key: SigningKey) -> bytes:

@@ -7,18 +7,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from covey_models import QUERIES
+from covey_models import QUERIES, p1_steps
 from covey_privacy.errors import MisuseError
 from covey_privacy.profile import profile
 from covey_server import plan
 from covey_server.errors import ConfigError
 
+KNOWN = (*QUERIES, p1_steps.MODEL)
+"""What can be asked: queries, and the training of P1 by the name of what it releases."""
+
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """A query and the epsilon to spend on it."""
+class Asked:
+    """A query, or a training whose next step is to be played, and the epsilon to spend on it."""
 
-    query: str
+    name: str
     epsilon: float
 
 
@@ -26,14 +29,16 @@ class Question:
 class Config:
     """What a run of the coordinator does.
 
-    `cap` is the epsilon that all rounds together may spend. `world` names what opens a registry for a run
+    `caps` is the epsilon that all rounds of a purpose together may spend. `catalogue` names the file of the
+    shop's items, which a training needs. `world` names what opens a registry for a run
     that is given none; `shared_operator` says whether coordinator and registry have one operator.
     """
 
-    questions: tuple[Question, ...]
-    cap: float
+    questions: tuple[Asked, ...]
+    caps: Mapping[str, float]
     policy: plan.Policy
     state: Path
+    catalogue: Path | None
     registry_url: str
     registry_key: str
     world: str
@@ -46,8 +51,11 @@ def read(run_config: Mapping[str, bool | int | float | str], run_id: int) -> Con
     """Return the configuration of a run. Raises ConfigError in one line for what cannot be."""
     try:
         config = Config(
-            questions=tuple(_question(word) for word in str(run_config["queries"]).split()),
-            cap=float(run_config["epsilon-cap"]),
+            questions=tuple(_asked(word) for word in str(run_config["queries"]).split()),
+            caps={
+                "analytics": float(run_config["epsilon-cap"]),
+                "train": float(run_config.get("train-epsilon-cap", 0.0)),
+            },
             policy=plan.Policy(
                 profile(str(run_config["profile"])),
                 float(run_config["delta"]),
@@ -56,6 +64,7 @@ def read(run_config: Mapping[str, bool | int | float | str], run_id: int) -> Con
                 float(run_config["turnout"]),
             ),
             state=state_folder(run_config, run_id),
+            catalogue=Path(str(run_config["catalogue"])) if run_config.get("catalogue") else None,
             registry_url=str(run_config.get("registry-url", "")),
             registry_key=str(run_config.get("registry-key", "")),
             world=str(run_config.get("world", "")),
@@ -67,8 +76,14 @@ def read(run_config: Mapping[str, bool | int | float | str], run_id: int) -> Con
         raise ConfigError(f"the run's configuration lacks {error}") from None
     except (ValueError, MisuseError) as error:
         raise ConfigError(f"the run's configuration cannot be read: {error}") from None
-    if not config.cap > 0:
-        raise ConfigError(f"epsilon-cap is {config.cap}; a positive number was expected")
+    for asked in config.questions:
+        cap = config.caps["train" if asked.name == p1_steps.MODEL else "analytics"]
+        if not cap > 0:
+            raise ConfigError(
+                f"{asked.name} is under an epsilon cap of {cap}; a positive number was expected"
+            )
+    if config.catalogue is None and any(asked.name == p1_steps.MODEL for asked in config.questions):
+        raise ConfigError("a training needs the shop's items; name their file as catalogue")
     return config
 
 
@@ -78,10 +93,10 @@ def state_folder(run_config: Mapping[str, bool | int | float | str], run_id: int
     return Path(named) if named else Path(tempfile.gettempdir()) / f"covey-run-{run_id}"
 
 
-def _question(word: str) -> Question:
-    query, _, epsilon = word.partition("=")
-    if query not in QUERIES:
-        raise ConfigError(f"there is no query {query!r}; choose from {', '.join(QUERIES)}")
+def _asked(word: str) -> Asked:
+    name, _, epsilon = word.partition("=")
+    if name not in KNOWN:
+        raise ConfigError(f"there is no query {name!r}; choose from {', '.join(KNOWN)}")
     if not float(epsilon) > 0:
-        raise ConfigError(f"query {query} is to spend epsilon {epsilon}; a positive number was expected")
-    return Question(query, float(epsilon))
+        raise ConfigError(f"query {name} is to spend epsilon {epsilon}; a positive number was expected")
+    return Asked(name, float(epsilon))

@@ -1,4 +1,4 @@
-"""The Flower coordinator: a `ServerApp` that asks the configured queries, one private round each."""
+"""The Flower coordinator: a `ServerApp` that asks what is configured, one private round each."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import httpx
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
+from covey_models import p1_steps
 from covey_privacy.signatures import SigningKey
+from covey_server import analytics, fleet, flower, training
 from covey_server import config as configuration
-from covey_server import fleet, flower
-from covey_server.analytics import Analyst
+from covey_server.conductor import Conductor
 from covey_server.config import Config
 from covey_server.errors import ConfigError
 from covey_server.registry import Registry
@@ -32,7 +33,7 @@ STORE = "coordinator.db"
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
-    """Ask every configured query, in order."""
+    """Ask every configured query and play every configured step of a training, in order."""
     config = configuration.read(context.run_config, context.run_id)
     config.state.mkdir(parents=True, exist_ok=True)
     with _locked(config.state), _world(config, context) as (url, registry_key):
@@ -44,9 +45,10 @@ def main(grid: Grid, context: Context) -> None:
             for round_id in store.burn_open_rounds():
                 log.warning("round %s was cut short; it is burnt", round_id)
             flower.wait_for_nodes(grid, config.least_nodes, config.phase_timeout)
-            analyst = Analyst(config, Registry(client, operator), store, operator, registry_key)
-            for question in config.questions:
-                analyst.ask(question, _asking(grid, config))
+            conductor = Conductor(config, Registry(client, operator), store, operator, registry_key)
+            for asked in config.questions:
+                play = training.play_step if asked.name == p1_steps.MODEL else analytics.answer
+                play(asked, conductor, _asking(grid, config))
 
 
 def operator_key(state: Path) -> SigningKey:

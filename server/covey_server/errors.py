@@ -15,3 +15,7 @@ class RegistryError(CoordinatorError):
 
 class NodesError(CoordinatorError):
     """Nodes failed or fell silent, so that the phase has no answer."""
+
+
+class RoundError(CoordinatorError):
+    """A round's sum is not one that honest devices can come to; it is not released."""

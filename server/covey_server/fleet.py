@@ -39,10 +39,10 @@ class Fleet(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """ADVERTISE: the signed manifest, and the signed release that the query builds on, or nothing."""
+    """ADVERTISE: the signed manifest, and the signed public documents that its query builds on."""
 
     manifest: Message
-    release: Annotated[bytes, wire.Size(0, 2**20)]
+    documents: Annotated[tuple[Annotated[bytes, wire.Size(1, 2**20)], ...], wire.Size(0, 8)]
 
 
 @dataclass(frozen=True, slots=True)

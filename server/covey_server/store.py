@@ -8,19 +8,37 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import asdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from covey_privacy import wire
 from covey_privacy.dp import Caps, Charge, SkellamMechanism, require_room
+from covey_privacy.manifest import FIRST, Plan
 from covey_server.errors import ConfigError
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS rounds (id TEXT PRIMARY KEY, state TEXT NOT NULL, result TEXT);
 CREATE TABLE IF NOT EXISTS charges
     (round_id TEXT PRIMARY KEY, purpose TEXT NOT NULL, mechanism TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS releases (query TEXT PRIMARY KEY, signed BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS releases
+    (query TEXT PRIMARY KEY, version INTEGER NOT NULL, signed BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS trainings
+    (id INTEGER PRIMARY KEY, plan BLOB NOT NULL, step INTEGER NOT NULL, previous BLOB NOT NULL,
+     state TEXT NOT NULL);
 """
+
+OPEN, PLAYING, DONE, BURNT = "open", "playing", "done", "burnt"
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A training under way: its plan, its next step, and the digest of the manifest before that."""
+
+    plan: Plan
+    step: int
+    previous: bytes
 
 
 class Store:
@@ -41,9 +59,10 @@ class Store:
         self._db.close()
 
     def burn_open_rounds(self) -> tuple[str, ...]:
-        """Mark every round that was left open as burnt; return their ids."""
+        """Mark every round that was left open as burnt, and the training it was of; return their ids."""
         burnt = tuple(row[0] for row in self._db.execute("SELECT id FROM rounds WHERE state = 'open'"))
         self._db.execute("UPDATE rounds SET state = 'burnt' WHERE state = 'open'")
+        self.end_step(BURNT)
         return burnt
 
     def open_round(self, round_id: str) -> None:
@@ -72,16 +91,47 @@ class Store:
         row = (charge.round_id, charge.purpose, json.dumps(asdict(charge.mechanism)))
         self._db.execute("INSERT INTO charges VALUES (?, ?, ?)", row)
 
-    def release(self, query: str) -> bytes:
-        """Return the latest signed release of a query, or nothing."""
-        row = self._db.execute("SELECT signed FROM releases WHERE query = ?", (query,)).fetchone()
-        return bytes(row[0]) if row else b""
+    def releases(self, names: Iterable[str]) -> tuple[bytes, ...]:
+        """Return the latest signed release of each name, as far as there is one."""
+        rows = (self._row("SELECT signed FROM releases WHERE query = ?", name) for name in names)
+        return tuple(bytes(row[0]) for row in rows if row)
 
-    def put_release(self, query: str, signed: bytes) -> None:
-        """Keep a signed release as the latest of its query."""
-        self._db.execute("INSERT OR REPLACE INTO releases VALUES (?, ?)", (query, signed))
+    def next_version(self, name: str) -> int:
+        """Return the version of the next release called `name`."""
+        row = self._row("SELECT version FROM releases WHERE query = ?", name)
+        return int(row[0]) + 1 if row else 1
+
+    def put_release(self, name: str, version: int, signed: bytes) -> None:
+        """Keep a signed release as the latest of its name."""
+        self._db.execute("INSERT OR REPLACE INTO releases VALUES (?, ?, ?)", (name, version, signed))
+
+    def training(self) -> Training | None:
+        """Return the training that waits for its next step."""
+        row = self._row("SELECT plan, step, previous FROM trainings WHERE state = ?", OPEN)
+        return Training(wire.decode(Plan, row[0]), int(row[1]), bytes(row[2])) if row else None
+
+    def begin_training(self, plan: Plan) -> Training:
+        """Write a training's plan down, before its first step."""
+        training = Training(plan, 0, FIRST)
+        row = (wire.encode(plan), training.step, training.previous, OPEN)
+        self._db.execute("INSERT INTO trainings (plan, step, previous, state) VALUES (?, ?, ?, ?)", row)
+        return training
+
+    def begin_step(self) -> None:
+        """Write down that the open training's next step is being played."""
+        self._db.execute("UPDATE trainings SET state = ? WHERE state = ?", (PLAYING, OPEN))
+
+    def end_step(self, state: str, previous: bytes = FIRST) -> None:
+        """Write down how the step that is being played ended: OPEN for the next one, DONE or BURNT."""
+        self._db.execute(
+            "UPDATE trainings SET state = ?, step = step + 1, previous = ? WHERE state = ?",
+            (state, previous, PLAYING),
+        )
 
     def results(self) -> list[dict[str, Any]]:
         """Return the results of all finished rounds, oldest first."""
         rows = self._db.execute("SELECT result FROM rounds WHERE result IS NOT NULL ORDER BY rowid")
         return [json.loads(row[0]) for row in rows]
+
+    def _row(self, statement: str, value: str) -> Any:
+        return self._db.execute(statement, (value,)).fetchone()

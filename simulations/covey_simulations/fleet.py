@@ -72,10 +72,10 @@ class Fleet:
 
     def _advertise(self, body: bytes) -> bytes:
         invitation = wire.decode(Invitation, body)
-        manifest, release = invitation.manifest, invitation.release
+        manifest, documents = invitation.manifest, invitation.documents
         round_id = wire.decode(Manifest, wire.decode(Signed, manifest).body).round_id
         everyone = self._phones.households
-        asked = {h: self._answer(h, lambda door: door.advertise(manifest, release)) for h in everyone}
+        asked = {h: self._answer(h, lambda door: door.advertise(manifest, documents)) for h in everyone}
         adverts = {household: advert for household, advert in asked.items() if advert}
         self._joined[round_id] = list(adverts)
         return wire.encode(Replies(tuple(adverts.values())))
@@ -137,7 +137,7 @@ class Fleet:
                     yield reply
 
     def _dark(self, household: int, round_id: str, phase: str) -> bool:
-        silent_from = draw.goes_dark(self._phones.world.seed, household, round_id.partition("-")[0])
+        silent_from = draw.goes_dark(self._phones.world.seed, household, round_id.rsplit("-", 2)[0])
         return silent_from in PHASES and PHASES.index(phase) >= PHASES.index(silent_from)
 
     def _answer(self, household: int, step: Callable[[Door], bytes | None]) -> bytes | None:

@@ -73,8 +73,15 @@ def test_without_a_notice_nothing_may_be_spent(store, odometer, clock):
 
 
 def test_a_dry_run_writes_nothing(odometer, clock):
-    odometer.require_room(Charge("r1", "analytics", ROUND), clock.now)
+    odometer.require_room([Charge("r1", "analytics", ROUND)], clock.now)
     assert odometer.charges(clock.now) == ()
+
+
+def test_a_plan_is_refused_as_a_whole(odometer, clock):
+    steps = [Charge(f"r{number}", "analytics", ROUND) for number in range(12)]
+    with pytest.raises(BudgetError):
+        odometer.require_room(steps, clock.now)
+    odometer.require_room(steps[:2], clock.now)
 
 
 def test_charges_count_for_365_days(odometer, clock):

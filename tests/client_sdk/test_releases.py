@@ -26,7 +26,7 @@ def cuts(version=1, key=SHOP, **changes) -> bytes:
 
 
 def test_released_medians_become_the_cuts(releases):
-    releases.adopt(cuts())
+    releases.keep("q20", cuts())
     rfm = releases.apply(rules.BASE).rfm
     assert (rfm.mode, rfm.recency_days, rfm.orders, rfm.mean_order_minor) == ("population", 6.5, 40.0, 2650.0)
     assert rfm.order_window_days == rules.BASE.rfm.order_window_days
@@ -38,24 +38,24 @@ def test_without_a_release_the_fixed_cuts_stand(releases):
 
 @pytest.mark.parametrize("hidden", CUTS)
 def test_a_suppressed_median_leaves_the_fixed_cuts(releases, hidden):
-    releases.adopt(cuts(**{hidden: None}))
+    releases.keep("q20", cuts(**{hidden: None}))
     assert releases.apply(rules.BASE) == rules.BASE
 
 
 def test_an_older_release_is_refused(releases):
-    releases.adopt(cuts(version=2, recency=9.0))
+    releases.keep("q20", cuts(version=2, recency=9.0))
     with pytest.raises(RegistryError, match="release 1 of q20 is older than 2"):
-        releases.adopt(cuts(version=1))
+        releases.keep("q20", cuts(version=1))
     assert releases.latest("q20")["recency"] == 9.0
 
 
 def test_a_newer_release_replaces_the_one_before(releases):
-    releases.adopt(cuts(version=1))
-    releases.adopt(cuts(version=2, recency=9.0))
+    releases.keep("q20", cuts(version=1))
+    releases.keep("q20", cuts(version=2, recency=9.0))
     assert releases.apply(rules.BASE).rfm.recency_days == 9.0
 
 
 def test_a_release_of_another_signer_is_refused(releases):
     with pytest.raises(RegistryError, match="not signed by the operator"):
-        releases.adopt(cuts(key=SigningKey(bytes(32))))
+        releases.keep("q20", cuts(key=SigningKey(bytes(32))))
     assert releases.latest("q20") is None

@@ -100,7 +100,7 @@ def test_the_door_answers_a_request_again_and_no_other(small_shop, monkeypatch):
         advert = Door(device).advertise(manifest)
         assert Door(device).advertise(manifest) == advert
         with pytest.raises(ServerError, match="twice, differently"):
-            Door(device).advertise(manifest, b"another release")
+            Door(device).advertise(manifest, [b"another release"])
 
 
 def test_a_restarted_phone_burns_its_open_round(small_shop, monkeypatch):
@@ -143,7 +143,9 @@ def test_a_manifest_that_nobody_logged_is_refused(small_shop, monkeypatch):
         ({"norm": 2.0}, "another norm"),
         ({"purposes": ("analytics",)}, "other purposes"),
         ({"model": b"\0" * 32}, "builds on another"),
-        ({"query": "q999"}, "does not know"),
+        ({"query": "q20"}, "other purposes"),
+        ({"step": 1}, "states no plan"),
+        ({"previous": b"\1" * 32}, "states no plan"),
     ],
 )
 def test_the_phone_keeps_its_floors(small_shop_terms, change, says):
@@ -152,22 +154,23 @@ def test_the_phone_keeps_its_floors(small_shop_terms, change, says):
     from covey_privacy.profile import TEST
     from covey_sdk.invitation import check
 
-    check(Invited(small_shop_terms, bytes(32)), b"", TEST)
+    check(Invited(small_shop_terms, bytes(32)), QUERIES["q1"], (), TEST)
     with pytest.raises(ServerError, match=says):
-        check(Invited(replace(small_shop_terms, **change), bytes(32)), b"", TEST)
+        check(Invited(replace(small_shop_terms, **change), bytes(32)), QUERIES["q1"], (), TEST)
 
 
 @pytest.fixture(scope="module")
 def small_shop_terms():
     """A manifest that a phone of the test profile accepts."""
-    from covey_models import QUERIES
     from covey_privacy.consent import Issuer
     from covey_privacy.profile import TEST
     from covey_privacy.tickets import IssuerKey
-    from covey_server.plan import Policy, manifest_for
+    from covey_server.plan import BITS, Policy, Size, fitted, manifest_for
 
     issuer = Issuer(IssuerKey(("analytics", "personalize"), 1, bytes(300)), 2, 0)
-    return manifest_for(QUERIES["q1"], "q1-1", 1.4, 30, issuer, b"", Policy(TEST, 1e-6, 0.05, 0.05, 1.0))
+    (step,) = fitted([Size("q1", 8, 1.0)], 1.4, 30, 1e-6, BITS).steps
+    policy = Policy(TEST, 1e-6, 0.05, 0.05, 1.0)
+    return manifest_for(QUERIES["q1"], step, 1.4, "q1-1", 30, issuer, (), policy)
 
 
 def test_without_the_registry_the_gate_closes(small_shop, monkeypatch):
@@ -207,7 +210,7 @@ def test_every_phone_adds_its_share_of_the_noise(small_shop):
     phones = shop.phones()
     for household_, vector in shop.sent(played["round_id"]).items():
         with phones.open(household_) as device:
-            plain = invited.encoding.encode(query.contribute(device.facts()))
+            plain = invited.encoding(query).encode(query.contribute(device.facts()))
         sent = ring.unpack(vector, manifest.length, manifest.bits).astype(np.int64)
         left.append((sent - plain + 2**19) % 2**20 - 2**19)
     share = (manifest.sigma * manifest.scale) ** 2 / manifest.honest

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from covey_privacy.dp import Encoding, SkellamMechanism, calibrate, epsilon, noise_share
+from covey_privacy.dp import Encoding, SkellamMechanism, calibrate, calibrate_steps, epsilon, noise_share
 from covey_privacy.errors import MisuseError
 
 DELTA = 1e-6
@@ -90,11 +90,15 @@ def test_extra_delta_is_taken_out_of_delta():
 
 
 @pytest.mark.parametrize("target", [0.6, 1.4, 2.0])
-@pytest.mark.parametrize("rounds", [1, 12])
-def test_a_calibrated_sigma_reaches_its_epsilon_from_below(target, rounds):
-    sigma = calibrate(ENCODING, target, DELTA, rounds)
-    reached = epsilon([SkellamMechanism.of(ENCODING, sigma)] * rounds, DELTA)
+@pytest.mark.parametrize("shares", [(1.0,), (1 / 12,) * 12, (0.4, 0.2, 0.4)])
+def test_calibrated_sigmas_reach_their_epsilon_from_below(target, shares):
+    encodings = [ENCODING] * len(shares)
+    sigmas = calibrate_steps(encodings, shares, target, DELTA)
+    reached = epsilon(map(SkellamMechanism.of, encodings, sigmas), DELTA)
     assert 0.99 * target < reached <= target
+    assert [sigma * math.sqrt(share) for sigma, share in zip(sigmas, shares, strict=True)] == pytest.approx(
+        [sigmas[0] * math.sqrt(shares[0])] * len(shares)
+    )
 
 
 def test_a_smaller_epsilon_takes_more_noise():
@@ -139,8 +143,9 @@ def test_extra_delta_must_leave_some(extra):
 def test_an_epsilon_that_no_noise_reaches_is_refused():
     with pytest.raises(MisuseError, match="no noise reaches"):
         calibrate(ENCODING, 1e-9, 1e-12)
-    with pytest.raises(MisuseError, match="rounds"):
-        calibrate(ENCODING, 1.0, DELTA, rounds=0)
+    for shares in ([], [1.0, 1.0], [0.0]):
+        with pytest.raises(MisuseError, match="rounds"):
+            calibrate_steps([ENCODING], shares, 1.0, DELTA)
 
 
 @pytest.mark.parametrize(

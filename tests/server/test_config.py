@@ -1,6 +1,6 @@
 import pytest
 
-from covey_server.config import Question, read
+from covey_server.config import Asked, read
 from covey_server.coordinator import operator_key
 from covey_server.errors import ConfigError, NodesError
 from covey_server.fleet import load
@@ -19,7 +19,7 @@ CONFIG = {
 
 
 def test_questions_are_asked_in_order():
-    assert read(CONFIG, 7).questions == (Question("q20", 0.6), Question("q1", 1.4))
+    assert read(CONFIG, 7).questions == (Asked("q20", 0.6), Asked("q1", 1.4))
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,9 @@ def test_questions_are_asked_in_order():
         ({"queries": "q1=0"}, "epsilon 0"),
         ({"queries": "q1=nan"}, "epsilon nan"),
         ({"queries": "q1"}, "cannot be read"),
-        ({"epsilon-cap": 0}, "epsilon-cap is 0"),
+        ({"epsilon-cap": 0}, "epsilon cap of 0"),
+        ({"queries": "p1=4"}, "epsilon cap of 0"),
+        ({"queries": "p1=4", "train-epsilon-cap": 4.0}, "name their file as catalogue"),
         ({"epsilon-cap": "much"}, "cannot be read"),
         ({"profile": "lenient"}, "no profile 'lenient'"),
     ],

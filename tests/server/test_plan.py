@@ -7,14 +7,17 @@ from covey_privacy.manifest import model_digest
 from covey_privacy.profile import PRODUCTION, TEST
 from covey_privacy.tickets import IssuerKey
 from covey_server.errors import ConfigError
-from covey_server.plan import Policy, manifest_for
+from covey_server.plan import BITS, Policy, Size, fitted, manifest_for
 
 ISSUER = Issuer(IssuerKey(("analytics", "personalize"), 17_504, bytes(300)), 4, 7)
 TERMS = Policy(PRODUCTION, 1e-6, 0.05, 0.05, 0.95)
 
 
-def planned(query="q1", spend=1.4, population=1000, terms=TERMS, release=b""):
-    return manifest_for(QUERIES[query], f"{query}-1", spend, population, ISSUER, release, terms)
+def planned(query="q1", spend=1.4, population=1000, terms=TERMS, documents=()):
+    asked = QUERIES[query]
+    size = Size(query, asked.length, asked.norm)
+    (step,) = fitted([size], spend, population, terms.delta, BITS).steps
+    return manifest_for(asked, step, spend, f"{query}-1", population, ISSUER, documents, terms)
 
 
 @pytest.mark.parametrize(("query", "spend"), [("q20", 0.6), ("q1", 1.4), ("q1", 0.1)])
@@ -55,5 +58,6 @@ def test_an_epsilon_too_small_for_the_ring_is_refused():
 
 
 def test_the_model_hash_changes_with_the_query_and_with_what_it_builds_on():
-    digests = {model_digest(QUERIES[q].digest(), release) for q in QUERIES for release in (b"", b"a", b"b")}
-    assert len(digests) == 6
+    documents = ((), (b"",), (b"a",), (b"b",), (b"a", b"b"), (b"ab",))
+    digests = {model_digest(QUERIES[q].digest(), *some) for q in QUERIES for some in documents}
+    assert len(digests) == 12

@@ -11,7 +11,7 @@ that secure aggregation sums in; accounting composes the rounds a person took pa
     spent = epsilon([SkellamMechanism.of(encoding, sigma)], delta=1e-6)
 """
 
-from covey_privacy.dp.accounting import SkellamMechanism, calibrate, epsilon, noise_share
+from covey_privacy.dp.accounting import SkellamMechanism, calibrate, calibrate_steps, epsilon, noise_share
 from covey_privacy.dp.encoding import Encoding, fit_scale
 from covey_privacy.dp.odometer import Caps, Charge, require_room, spent
 from covey_privacy.dp.skellam import Skellam
@@ -23,6 +23,7 @@ __all__ = [
     "Skellam",
     "SkellamMechanism",
     "calibrate",
+    "calibrate_steps",
     "epsilon",
     "fit_scale",
     "noise_share",

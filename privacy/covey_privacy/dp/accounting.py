@@ -7,7 +7,7 @@ knows who took part.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,25 +65,40 @@ def epsilon(mechanisms: Iterable[SkellamMechanism], delta: float, extra_delta: f
         raise MisuseError(f"delta is {delta}; it must lie strictly between 0 and 1")
     if not 0 <= extra_delta < delta:
         raise MisuseError(f"extra_delta is {extra_delta}; it must lie between 0 and delta, {delta}")
-    rdp = sum((mechanism.rdp(ORDERS) for mechanism in mechanisms), np.zeros(len(ORDERS)))
+    rdp = _composed(mechanisms)
     return _converted(rdp, delta - extra_delta) if rdp.any() else 0.0
 
 
-def calibrate(encoding: Encoding, epsilon: float, delta: float, rounds: int = 1) -> float:
-    """Return the least sigma at which `rounds` rounds of this encoding cost at most `epsilon` at `delta`.
+def calibrate(encoding: Encoding, epsilon: float, delta: float) -> float:
+    """Return the least sigma at which one round of this encoding costs at most `epsilon` at `delta`.
 
     Sigma is the standard deviation of the total noise on each coordinate of the sum, in the vector's units.
     Raises MisuseError when epsilon or delta is out of range, or too small for any noise to reach.
     """
+    return calibrate_steps([encoding], [1.0], epsilon, delta)[0]
+
+
+def calibrate_steps(
+    encodings: Sequence[Encoding], shares: Sequence[float], epsilon: float, delta: float
+) -> tuple[float, ...]:
+    """Return a sigma for each round, at which all of them together cost at most `epsilon` at `delta`.
+
+    Round i gets `shares[i]` of the budget: its sigma is that of the whole budget over sqrt(share), a norm of
+    1 taken for granted. Otherwise as `calibrate`.
+    """
     if not (0 < epsilon < math.inf and 0 < delta < 1):
         raise MisuseError(f"epsilon {epsilon}, delta {delta}: epsilon must be above 0, delta within (0, 1)")
-    if rounds < 1:
-        raise MisuseError(f"{rounds} rounds were planned; at least 1 is needed")
+    if not encodings or len(encodings) != len(shares) or min(shares) <= 0:
+        raise MisuseError(f"{len(encodings)} rounds have {len(shares)} shares; each needs one above 0")
 
-    def holds(sigma: float) -> bool:
-        return _converted(rounds * SkellamMechanism.of(encoding, sigma).rdp(ORDERS), delta) <= epsilon
+    def sigmas(whole: float) -> tuple[float, ...]:
+        return tuple(whole / math.sqrt(share) for share in shares)
 
-    low, high = 0.0, 1 / encoding.scale
+    def holds(whole: float) -> bool:
+        each = map(SkellamMechanism.of, encodings, sigmas(whole))
+        return _converted(_composed(each), delta) <= epsilon
+
+    low, high = 0.0, 1 / max(encoding.scale for encoding in encodings)
     while not holds(high):
         low, high = high, 2 * high
         if high > MOST_SIGMA:
@@ -91,7 +106,7 @@ def calibrate(encoding: Encoding, epsilon: float, delta: float, rounds: int = 1)
     while high - low > TOLERANCE * high:
         middle = (low + high) / 2
         low, high = (low, middle) if holds(middle) else (middle, high)
-    return high * (1 + TOLERANCE)
+    return sigmas(high * (1 + TOLERANCE))
 
 
 def noise_share(sigma: float, scale: float, honest: int) -> float:
@@ -99,6 +114,11 @@ def noise_share(sigma: float, scale: float, honest: int) -> float:
     if honest < 1:
         raise MisuseError(f"the noise is shared among {honest} honest devices; at least 1 is needed")
     return (sigma * scale) ** 2 / honest
+
+
+def _composed(mechanisms: Iterable[SkellamMechanism]) -> NDArray[np.float64]:
+    """Return the RDP curve over ORDERS of all the mechanisms together."""
+    return sum((mechanism.rdp(ORDERS) for mechanism in mechanisms), np.zeros(len(ORDERS)))
 
 
 def _converted(rdp: NDArray[np.float64], delta: float) -> float:

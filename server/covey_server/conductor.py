@@ -1,0 +1,212 @@
+"""Playing a planned round: dry-run, log, play, charge, hold against bounds, release, leave evidence."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from covey_models import ModelError, Question
+from covey_privacy import wire
+from covey_privacy.consent import Issuer
+from covey_privacy.dp import Caps, Encoding, require_room, spent
+from covey_privacy.errors import PrivacyError
+from covey_privacy.evidence import Annex, Evidence, few, tens
+from covey_privacy.manifest import Manifest, sign_manifest
+from covey_privacy.merkle import Tree
+from covey_privacy.release import Array, Figure, Release, sign_release
+from covey_privacy.secagg import Terms
+from covey_privacy.secagg.ring import pack
+from covey_privacy.signatures import SigningKey, digest_of
+from covey_privacy.tickets import purpose_set
+from covey_server.config import Config
+from covey_server.errors import RoundError
+from covey_server.fleet import Ask, Invitation
+from covey_server.registry import Registry
+from covey_server.rounds import Tally, run_round
+from covey_server.store import Store
+
+log = logging.getLogger("flwr.covey")
+"""Under Flower's logger, so that `flwr run --stream` shows it."""
+
+RELEASED, ABORTED, WITHHELD = "released", "aborted", "withheld"
+
+Vector = NDArray[np.float64]
+Publish = Callable[[Vector, float], dict[str, Any]]
+"""`publish(total, sd)`: what may be published of a noisy total, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A round that is about to begin: what it asks, its terms, and the public documents under it."""
+
+    question: Question
+    terms: Terms
+    signed: bytes
+    documents: tuple[bytes, ...]
+
+    @property
+    def manifest(self) -> Manifest:
+        """The round's manifest."""
+        return self.terms.manifest
+
+    @property
+    def encoding(self) -> Encoding:
+        """How answers are written."""
+        return self.manifest.encoding(self.question.length, self.terms.digest)
+
+
+class Conductor:
+    """Plays rounds for one operator, under its budget."""
+
+    def __init__(
+        self, config: Config, registry: Registry, store: Store, operator: SigningKey, registry_key: bytes
+    ) -> None:
+        self.config, self.store, self.operator = config, store, operator
+        self._registry, self._registry_key = registry, registry_key
+        self._caps = Caps(config.caps, sum(config.caps.values()), config.policy.delta)
+
+    def issuer(self, question: Question) -> tuple[Issuer, int]:
+        """Return the issuer key of a question's tickets in this epoch, and how many people allow it."""
+        purposes, epoch = purpose_set(question.purposes), self._registry.epoch()
+        return self._registry.issuer(purposes, epoch), self._registry.granted(purposes, epoch)
+
+    def round_id(self, question: str) -> str:
+        """Return a name that no round had before."""
+        return f"{question}-{self.store.count(question) + 1}-{self.operator.public.hex()[:8]}"
+
+    def planned(
+        self, question: Question, manifest: Manifest, issuer: Issuer, documents: tuple[bytes, ...]
+    ) -> Planned:
+        """Return the round with its manifest signed."""
+        signed = sign_manifest(manifest, self.operator)
+        terms = Terms(manifest, digest_of(signed), issuer.key, self._registry_key)
+        return Planned(question, terms, signed, documents)
+
+    def play(self, planned: Planned, ask: Ask, publish: Publish) -> dict[str, Any]:
+        """Play one round, keep its result and return what is published of it.
+
+        A round that the budget does not hold is refused before anything of it exists. Raises PrivacyError
+        when it cannot be finished, RoundError when its sum is not one that honest devices can come to.
+        """
+        started, manifest = time.monotonic(), planned.manifest
+        ahead = (manifest.charge, *manifest.to_come)
+        require_room([*self.store.charges(), *ahead[:-1]], ahead[-1], self._caps)
+        log.info("round %s begins, at epsilon %g", manifest.round_id, manifest.epsilon)
+        self.store.open_round(manifest.round_id)
+        self._registry.log_manifest(planned.signed)
+        tally = Tally()
+        try:
+            outcome = self._outcome(planned, ask, publish, tally)
+        except (PrivacyError, RoundError) as error:
+            state = WITHHELD if isinstance(error, RoundError) else ABORTED
+            self._finish(planned, tally, state, {"why": str(error)}, started)
+            raise
+        published = outcome.pop("published")
+        self._finish(planned, tally, RELEASED, outcome, started)
+        return dict(published)
+
+    def release(
+        self, name: str, round_id: str, published: dict[str, Any], rests_on: tuple[bytes, ...] = ()
+    ) -> bytes:
+        """Sign what was published, figures and arrays, and keep it as the latest release called `name`."""
+        release = Release(
+            name,
+            self.store.next_version(name),
+            round_id,
+            tuple(Figure(key, value) for key, value in published.items() if _is_figure(value)),
+            tuple(Array.of(key, value) for key, value in published.items() if isinstance(value, np.ndarray)),
+            tuple(hashlib.sha256(document).digest() for document in rests_on),
+        )
+        signed = sign_release(release, self.operator)
+        self.store.put_release(name, release.version, signed)
+        return signed
+
+    def _outcome(self, planned: Planned, ask: Ask, publish: Publish, tally: Tally) -> dict[str, Any]:
+        manifest = planned.manifest
+        charge = partial(self.store.charge, manifest.charge, self._caps)
+        invitation = Invitation(planned.signed, planned.documents)
+        total = run_round(planned.terms, invitation, ask, self._registry, charge, tally)
+        vector, sd = planned.encoding.decode(total.vector), manifest.noise(tally.survivors)
+        try:
+            planned.question.require_sane(vector, tally.survivors, sd)
+            published = publish(vector, sd)
+        except ModelError as error:
+            raise RoundError(f"round {manifest.round_id} is withheld: {error}") from None
+        figures = {name: value for name, value in published.items() if not isinstance(value, np.ndarray)}
+        return {"published": published, "released": figures, "sd": sd, "sum": _packed(planned, total.vector)}
+
+    def _finish(
+        self, planned: Planned, tally: Tally, state: str, outcome: dict[str, Any], started: float
+    ) -> None:
+        """Log the evidence and keep the result."""
+        manifest, seconds = planned.manifest, time.monotonic() - started
+        degree, threshold = planned.terms.graph(tally.cohort) if tally.cohort else (0, 0)
+        annex = Annex(
+            manifest.round_id, tally.cohort, tally.survivors, tally.bad, tally.spent, 0, degree, seconds
+        )
+        index = self._registry.log_evidence(self._evidence(planned, tally, state, annex, threshold))
+        result = {
+            "query": manifest.query,
+            "purpose": manifest.purpose,
+            "epsilon": manifest.epsilon,
+            "cap": self._caps.per_purpose.get(manifest.purpose, 0.0),
+            "delta": manifest.delta,
+            "sigma": manifest.sigma,
+            "scale": manifest.scale,
+            "bits": manifest.bits,
+            "honest": manifest.honest,
+            "least_cell": manifest.least_cell,
+            "threshold": threshold,
+            "evidence_index": index,
+            "blamed": list(tally.blamed),
+            **asdict(annex),
+            **outcome,
+        }
+        self.store.close_round(manifest.round_id, state, result)
+        log.info("round %s: %s, %d of %d devices", annex.round_id, state, annex.survivors, annex.roster)
+
+    def _evidence(self, planned: Planned, tally: Tally, state: str, annex: Annex, threshold: int) -> Evidence:
+        manifest = planned.manifest
+        tickets = Tree([advert.leaf for advert in tally.roster.adverts] if tally.roster else [])
+        charges = self.store.charges()
+        return Evidence(
+            round_id=manifest.round_id,
+            query=manifest.query,
+            purposes=manifest.purposes,
+            profile=manifest.profile,
+            manifest=planned.terms.digest,
+            model=manifest.model,
+            ticket_root=tickets.root(),
+            cohort=tens(tally.cohort),
+            dropouts=tens(tally.cohort - tally.survivors),
+            denials=f"bad {few(tally.bad)}, spent {few(tally.spent)}",
+            norm=manifest.norm,
+            sigma=manifest.sigma,
+            epsilon=manifest.epsilon,
+            epsilon_so_far=spent(charges, manifest.purpose, delta=manifest.delta),
+            delta=manifest.delta,
+            honest=manifest.honest,
+            threshold=threshold,
+            least_issued=manifest.least_issued,
+            outcome=state,
+            code_version=version("covey"),
+            shared_operator=self.config.shared_operator,
+            annex=hashlib.sha256(wire.encode(annex)).digest(),
+        )
+
+
+def _packed(planned: Planned, total: NDArray[np.uint32]) -> str:
+    return pack(total, planned.manifest.bits).hex()
+
+
+def _is_figure(value: Any) -> bool:
+    return value is None or isinstance(value, int | float)

@@ -1,0 +1,158 @@
+"""Training P1: one secure sum a step, all of them under one budget plan that is fixed before the first.
+
+A step that cannot be finished ends its training: what it may have charged is spent, and a plan is never
+stretched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from covey_models import Catalogue, Question, p1_release, p1_steps
+from covey_models.p1 import TOP, Base
+from covey_models.p1_steps import AXES, BASE, CATALOGUE, GRAM, HALF_STEP, MODEL, SHARES
+from covey_privacy.dp import epsilon
+from covey_privacy.manifest import Plan
+from covey_privacy.release import open_release
+from covey_privacy.signatures import digest_of
+from covey_server import shelf, store
+from covey_server.conductor import Conductor
+from covey_server.config import Asked
+from covey_server.errors import ConfigError
+from covey_server.fleet import Ask
+from covey_server.plan import Chain, Size, fitted, manifest_for
+from covey_server.store import Training
+
+BITS = 24
+"""Unit vectors of many entries want a fine scale; four more bits an entry pay for it in noise saved."""
+
+Vector = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Shop:
+    """What is public so far: the items, and what earlier steps released."""
+
+    catalogue: Catalogue
+    documents: Mapping[str, bytes]
+    operator: bytes
+
+    def array(self, release: str, name: str) -> Vector:
+        return open_release(self.documents[release], self.operator).array(name)
+
+    @property
+    def base(self) -> Base:
+        return Base(self.array(BASE, "popularity"), self.array(BASE, "rate"))
+
+
+def play_step(asked: Asked, conductor: Conductor, ask: Ask) -> None:
+    """Play the next step of the open training, or the first of a new one.
+
+    Raises PrivacyError or RoundError when it cannot be finished; the training is over then.
+    """
+    if conductor.config.catalogue is None:
+        raise ConfigError("a training needs the shop's items; name their file as catalogue")
+    catalogue = shelf.read(conductor.config.catalogue)
+    shelf.publish(catalogue, conductor.store, conductor.operator)
+    training = conductor.store.training() or _begin(asked.epsilon, catalogue, conductor)
+    if training.plan.epsilon != asked.epsilon:
+        raise ConfigError(
+            f"a training at epsilon {training.plan.epsilon:g} is under way; it goes on at that epsilon only"
+        )
+    _play(training, _shop(training, catalogue, conductor), conductor, ask)
+
+
+def plan(epsilon: float, people: int, items: int, delta: float) -> Plan:
+    """Return the steps that `epsilon` among so many people is worth, over so many items.
+
+    Three sums, or the first alone with the whole budget where the later ones would drown in noise.
+    """
+    first = Size(BASE, 2 * items + 2, 1.0)
+    if not p1_release.three_sums(people, epsilon):
+        return fitted([first], epsilon, people, delta, BITS)
+    top = min(TOP, items)
+    lengths = {
+        BASE: first.length,
+        GRAM: top * (top + 1) // 2,
+        HALF_STEP: items * min(p1_release.rank(epsilon), top),
+    }
+    sizes = [Size(step, length, 1.0, SHARES[step]) for step, length in lengths.items()]
+    return fitted(sizes, epsilon, people, delta, BITS)
+
+
+def _begin(epsilon: float, catalogue: Catalogue, conductor: Conductor) -> Training:
+    _, people = conductor.issuer(p1_steps.base_step(catalogue))
+    delta = conductor.config.policy.delta
+    return conductor.store.begin_training(plan(epsilon, people, len(catalogue.items), delta))
+
+
+def _shop(training: Training, catalogue: Catalogue, conductor: Conductor) -> _Shop:
+    names = p1_steps.BUILDS_ON[training.plan.steps[training.step].query]
+    documents = dict(zip(names, conductor.store.releases(names), strict=True))
+    return _Shop(catalogue, documents, conductor.operator.public)
+
+
+def _play(training: Training, shop: _Shop, conductor: Conductor, ask: Ask) -> None:
+    step, policy = training.plan.steps[training.step], conductor.config.policy
+    question, documents = _question(step.query, shop), tuple(shop.documents.values())
+    issuer, population = conductor.issuer(question)
+    chain = Chain(training.plan, training.step, training.previous)
+    costs, round_id = epsilon([step.mechanism], policy.delta), conductor.round_id(question.id)
+    manifest = manifest_for(question, step, costs, round_id, population, issuer, documents, policy, chain)
+    planned = conductor.planned(question, manifest, issuer, documents)
+    conductor.store.begin_step()
+    try:
+        published = conductor.play(planned, ask, _reading(question, training.plan, shop))
+        _release(training, shop, conductor, round_id, published)
+    except BaseException:
+        conductor.store.end_step(store.BURNT)
+        raise
+    last = training.step + 1 == len(training.plan.steps)
+    conductor.store.end_step(store.DONE if last else store.OPEN, digest_of(planned.signed))
+
+
+def _question(query: str, shop: _Shop) -> Question:
+    if query == BASE:
+        return p1_steps.base_step(shop.catalogue)
+    if query == GRAM:
+        return p1_steps.gram_step(shop.catalogue, shop.base)
+    return p1_steps.half_step(shop.catalogue, shop.base, shop.array(AXES, "axes"))
+
+
+def _reading(question: Question, plan: Plan, shop: _Shop) -> Callable[[Vector, float], dict[str, Any]]:
+    """Return what makes a step's noisy total into what is published of it."""
+    features = shop.catalogue.features()
+
+    def base(total: Vector, sd: float) -> dict[str, Any]:
+        read = p1_release.first_sum(total, sd, features)
+        return {"popularity": read.popularity, "rate": read.rate}
+
+    def axes(total: Vector, sd: float) -> dict[str, Any]:
+        return {"axes": p1_release.axes(total, sd, p1_release.rank(plan.epsilon))}
+
+    def factors(total: Vector, sd: float) -> dict[str, Any]:
+        return {"factors": p1_release.factors(total, shop.base.popularity, sd, features)}
+
+    return {BASE: base, GRAM: axes, HALF_STEP: factors}[question.id]
+
+
+def _release(
+    training: Training, shop: _Shop, conductor: Conductor, round_id: str, published: dict[str, Any]
+) -> None:
+    """Sign what a step gave; the last step's is the model that phones rank by."""
+    query, documents = training.plan.steps[training.step].query, shop.documents
+    if training.step + 1 < len(training.plan.steps):
+        name = {BASE: BASE, GRAM: AXES}[query]
+        conductor.release(name, round_id, published, tuple(documents.values()))
+        return
+    if query == BASE:
+        model = {**published, "factors": np.zeros((len(shop.catalogue.items), 0))}
+    else:
+        model = {"popularity": shop.base.popularity, "rate": shop.base.rate, **published}
+    model["mix"] = p1_release.mix(training.plan.epsilon)
+    conductor.release(MODEL, round_id, model, (documents[CATALOGUE],))
