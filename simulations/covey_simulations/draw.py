@@ -11,11 +11,13 @@ import numpy as np
 PERSONALIZE, ANALYTICS, TRAIN = 0.85, 0.80, 0.75
 """Shares: of everyone who allows personalisation, and of those who allow statistics and training."""
 WITHDRAW = 0.05
-"""Of those who allow statistics, the share that withdraws it between the two rounds."""
+"""Of those who allow statistics, or training, the share that withdraws it between two rounds."""
+EVERYTHING = 0.5
+"""Of those who withdraw training, the share that withdraws personalisation, and with it all, at once."""
 GO_DARK = 0.01
 """Of the phones in a round, the share that goes silent before it sends, and again before it unmasks."""
 
-_GRANTS, _WITHDRAWAL, _DARK = 2, 3, 4
+_GRANTS, _WITHDRAWAL, _DARK, _LEAVING = 2, 3, 4, 5
 
 
 def grants(seed: int, household: int) -> tuple[str, ...]:
@@ -30,6 +32,14 @@ def grants(seed: int, household: int) -> tuple[str, ...]:
 def withdraws(seed: int, household: int) -> bool:
     """Say whether a household that allows statistics takes that back between the rounds."""
     return bool(_uniform(seed, _WITHDRAWAL, household).random() < WITHDRAW)
+
+
+def leaves_training(seed: int, household: int, step: int) -> str:
+    """Return the purpose that a household which allows training withdraws after a step of it, or nothing."""
+    leaves, everything = _uniform(seed, _LEAVING, household, step).random(2)
+    if leaves >= WITHDRAW:
+        return ""
+    return "personalize" if everything < EVERYTHING else "train"
 
 
 def goes_dark(seed: int, household: int, query: str) -> str:

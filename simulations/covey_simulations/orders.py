@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,7 +19,12 @@ DATASET = "Complete Journey (dunnhumby)"
 ZONE = ZoneInfo("America/New_York")
 CUT = datetime(2017, 12, 4, tzinfo=ZONE)
 """Orders before this moment are the phones' past; the simulation begins here."""
+WINDOW = timedelta(days=28)
+"""What is bought within so long after the cut is what recommendations are held against."""
 CURRENCY = "USD"
+
+CATALOGUE, UPCOMING = "catalogue.json", "upcoming.json"
+"""Files beside the orders: the shop's items, and what each household goes on to buy."""
 
 
 def prepare(folder: Path, seed: int, count: int | None, purpose: str = "") -> tuple[int, ...]:
@@ -42,3 +48,9 @@ def read(folder: Path, household: int) -> list[Mapping[str, Any]]:
     """Return a household's orders as events that `covey_sdk.events.parse` takes."""
     orders: list[Mapping[str, Any]] = cbor2.loads((folder / f"{household}.cbor").read_bytes())
     return orders
+
+
+def upcoming(folder: Path) -> dict[int, frozenset[str]]:
+    """Return what each household buys after the cut: for the simulation's eyes alone."""
+    found: dict[str, list[str]] = json.loads((folder / UPCOMING).read_text("utf-8"))
+    return {int(household): frozenset(items) for household, items in found.items()}

