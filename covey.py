@@ -40,7 +40,7 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     demo = _command(
         commands,
         "demo",
-        "play a shop's year on simulated phones, count privately, write a report",
+        "play a shop's year on simulated phones, count and learn privately, write a report",
         "covey demo --out report --households 1000 --epsilon 2 --seed 1",
     )
     demo.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the report is to go")
@@ -49,6 +49,9 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     how_many.add_argument("--all", action="store_true", help="all 2,469 households")
     demo.add_argument(
         "--epsilon", type=float, default=2.0, metavar="E", help="what counting may cost a person, default 2"
+    )
+    demo.add_argument(
+        "--train-epsilon", type=float, default=4.0, metavar="E", help="what training may cost one, default 4"
     )
     demo.add_argument("--seed", type=int, default=1, metavar="S", help="draws households and their choices")
     demo.add_argument("--json", action="store_true", help="print report.json as well, for a program to read")
@@ -80,7 +83,7 @@ def _demo(chosen: argparse.Namespace) -> int:
     if demo is None:
         return 1
     households = None if chosen.all else chosen.households
-    options = demo.Options(chosen.out, households, chosen.epsilon, chosen.seed)
+    options = demo.Options(chosen.out, households, chosen.epsilon, chosen.train_epsilon, chosen.seed)
     try:
         page = demo.main(options)
     except demo.SetupError as error:

@@ -19,11 +19,11 @@ from covey_privacy.errors import PrivacyError
 from covey_sdk.errors import CoveyError
 from covey_server import coordinator
 from covey_server.errors import CoordinatorError
-from covey_simulations import findings, orders, pool, proof, report, stage, summary
+from covey_simulations import acts, findings, orders, pool, proof, recommending, report, stage, summary
 from covey_simulations.clock import Clock
 from covey_simulations.errors import RunError, SetupError, SimulationError
 from covey_simulations.progress import Progress
-from covey_simulations.shop import DROPOUT, GAMMA, TURNOUT, Shop
+from covey_simulations.shop import DROPOUT, GAMMA, TURNOUT, Budget, Shop
 
 __all__ = ["Options", "SetupError", "SimulationError", "main", "run"]
 
@@ -40,6 +40,7 @@ class Options:
     out: Path
     households: int | None = 1000
     epsilon: float = 2.0
+    train_epsilon: float = 4.0
     seed: int = 1
     processes: int = 2
 
@@ -59,8 +60,9 @@ def main(options: Options) -> Path:
 
 def run(options: Options, console: Console) -> Path:
     """Run the main job and return where its report is."""
-    if not 0 < options.epsilon <= 100:
-        raise SetupError(f"--epsilon is {options.epsilon}; a number above 0 and up to 100 was expected")
+    for name, epsilon in (("--epsilon", options.epsilon), ("--train-epsilon", options.train_epsilon)):
+        if not 0 < epsilon <= 100:
+            raise SetupError(f"{name} is {epsilon}; a number above 0 and up to 100 was expected")
     if options.out.exists() and not options.out.is_dir():
         raise SetupError(f"--out is {options.out}, a file; a folder, or a name for one, was expected")
     started, progress = time.monotonic(), Progress(console)
@@ -70,19 +72,23 @@ def run(options: Options, console: Console) -> Path:
             households = orders.prepare(folder / "orders", options.seed, options.households)
         stage.require_cohort(households, options.seed, PROFILE)
         operator = coordinator.operator_key(folder)
+        budget = Budget(options.epsilon, options.train_epsilon, DELTA)
+        caps = {"analytics": budget.analytics, "train": budget.train}
         with (
             stage.set_up(
                 folder, operator.public, clock, households=households, seed=options.seed,
-                profile=PROFILE, epsilon=options.epsilon, delta=DELTA, tickets=1,
+                profile=PROFILE, epsilon=caps, delta=DELTA, tickets=1,
             ) as world,
             pool.start(world, options.processes) as phones,
         ):  # fmt: skip
-            played = Shop(world, phones, clock, progress, options.epsilon, DELTA).play()
-            log = proof.check(world, [played.q20, played.q1])
+            played = acts.play(Shop(world, phones, clock, progress, budget))
+            log = proof.check(world, [each.result for each in findings.rounds(played)])
+            recommended = recommending.of(played.learnt, world, budget) if played.learnt else None
             megabytes = _peak_megabytes() + sum(phones.all("memory"))
     found = {
         **_setting(options),
-        **findings.of(played),
+        **findings.of(played, budget),
+        "recommender": recommended,
         "log": log,
         "seconds": round(time.monotonic() - started, 1),
         "peak_memory_mb": round(megabytes, 1),

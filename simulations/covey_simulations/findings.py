@@ -10,21 +10,19 @@ from typing import Any
 import numpy as np
 
 from covey_models import QUERIES, SEGMENTS, LogBins
-from covey_privacy.secagg import ring
 from covey_sdk import rfm
 from covey_sdk.purposes import kind_of
-from covey_server.plan import BITS
-from covey_simulations.shop import Played, Seen
+from covey_simulations.acts import Played
+from covey_simulations.learning import Learnt
+from covey_simulations.shop import Budget, Round, Seen
 
 PURPOSES = ("personalize", "analytics", "train")
 FACTS = {"recency": "recency_days", "frequency": "orders", "monetary": "mean_order_minor"}
 
 
-def of(played: Played) -> dict[str, Any]:
-    """Return the part of the report that tells what was found."""
-    rounds, granted = [played.q20, played.q1], added(played.granted)
-    stayed = contributors(played.seen, played.q1["round_id"])
-    spent = max(phone["spent"] for phone in played.seen)
+def of(played: Played, budget: Budget) -> dict[str, Any]:
+    """Return the part of the report that tells what was found, but for the recommender."""
+    granted, stayed = added(played.granted), contributors(played.seen, played.q1)
     example = min(stayed, key=lambda phone: phone["household"])
     q20 = medians(played.seen_after_q20, played.q20)
     return {
@@ -34,48 +32,72 @@ def of(played: Played) -> dict[str, Any]:
         "kept": added(played.kept),
         "tags": tags(played.seen),
         "analytics": {"q20": q20, "q1": segments(played.seen, played.q1, q20["truth"])},
-        "rounds": [a_round(each) for each in rounds],
-        "withdrawn": {
-            "count": len(played.leaving),
-            "tickets_after": played.tickets_after,
-            "contributions_after": sum(phone["household"] in played.leaving for phone in stayed),
-        },
-        "epsilon": {
-            "per_purpose": {"analytics": spent},
-            "per_person_max": spent,
-            "cap": played.q20["cap"],
-            "delta": played.q20["delta"],
-        },
+        "rounds": [a_round(each.result) for each in rounds(played)],
+        "withdrawn": withdrawn(played),
+        "epsilon": epsilon(played.seen, budget),
         "ledger": a_ledger(example),
         "example": {"device": f"household {example['household']}", "tags": example["tags"]},
-        "sums_checked": all(sum_holds(played.seen, each) for each in rounds),
+        "sums_checked": all(each.holds for each in rounds(played)),
     }
 
 
-def contributors(seen: Sequence[Seen], round_id: str) -> list[Seen]:
+def rounds(played: Played) -> list[Round]:
+    """Return all rounds that were played."""
+    return [played.q20, played.q1, *(played.learnt.rounds if played.learnt else ())]
+
+
+def contributors(seen: Sequence[Seen], played: Round) -> list[Seen]:
     """Return the phones whose ledger says that they sent something in a round."""
-    return [phone for phone in seen if round_id in phone["contributions"]]
+    return [phone for phone in seen if phone["household"] in played.contributors]
 
 
-def sum_holds(seen: Sequence[Seen], played: Mapping[str, Any]) -> bool:
-    """Say whether the unmasked sum is the plain modular sum of what the phones' ledgers say they sent."""
-    sent = [phone["contributions"][played["round_id"]] for phone in contributors(seen, played["round_id"])]
-    unmasked = bytes.fromhex(played["sum"])
-    length = len(unmasked) * 8 // BITS
-    total = sum((ring.unpack(vector, length, BITS) for vector in sent), np.zeros(length, np.uint32))
-    return ring.pack(total, BITS) == unmasked
+def withdrawn(played: Played) -> dict[str, Any]:
+    """Return how many took a purpose back, and what of them was seen after."""
+    return {
+        "count": len(played.leaving),
+        "tickets_after": played.tickets_after,
+        "contributions_after": len(played.leaving & played.q1.contributors),
+        "train": left_training(played.learnt, played.seen) if played.learnt else None,
+    }
 
 
-def medians(seen: Sequence[Seen], played: Mapping[str, Any]) -> dict[str, Any]:
+def left_training(learnt: Learnt, seen: Sequence[Seen]) -> dict[str, Any]:
+    """Return who left the training, what they sent after, and what is left of those who withdrew all."""
+    held = [phone["held"] for phone in seen if phone["household"] in learnt.left_all]
+    return {
+        "count": len(learnt.left),
+        "tickets_after": learnt.tickets_after,
+        "contributions_after": sum(
+            step > learnt.left[household] and household in played.contributors
+            for step, played in enumerate(learnt.rounds)
+            for household in learnt.left
+        ),
+        "left_behind": {name: sum(each[name] for each in held) for name in ("events", "tags", "model")},
+    }
+
+
+def epsilon(seen: Sequence[Seen], budget: Budget) -> dict[str, Any]:
+    """Return the most that any one phone's odometer shows, for each purpose and for all together."""
+    caps = {"analytics": budget.analytics, "train": budget.train}
+    return {
+        "per_purpose": {name: max(phone["spent_on"][name] for phone in seen) for name in caps},
+        "per_person_max": max(phone["spent"] for phone in seen),
+        "cap": sum(caps.values()),
+        "caps": caps,
+        "delta": budget.delta,
+    }
+
+
+def medians(seen: Sequence[Seen], asked: Round) -> dict[str, Any]:
     """Return Q20 as released and as it is."""
-    people = contributors(seen, played["round_id"])
+    people, played = contributors(seen, asked), asked.result
     released = dict(played["released"])
     histograms = released.pop("histograms")
     return {
         "epsilon": played["epsilon"],
         "released": released,
         "truth": {name: float(np.median(_values(people, fact))) for name, fact in FACTS.items()},
-        "sd": played["sigma"],
+        "sd": played["sd"],
         "histograms": {
             name: {
                 "edges": _edges(fact),
@@ -87,18 +109,18 @@ def medians(seen: Sequence[Seen], played: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def segments(seen: Sequence[Seen], played: Mapping[str, Any], exact: Mapping[str, float]) -> dict[str, Any]:
+def segments(seen: Sequence[Seen], asked: Round, exact: Mapping[str, float]) -> dict[str, Any]:
     """Return Q1 as released, and as it is by the `exact` medians.
 
     Phones sort themselves by the released ones; `at_released_cuts` counts that, without noise.
     """
-    people = contributors(seen, played["round_id"])
+    people, played = contributors(seen, asked), asked.result
     return {
         "epsilon": played["epsilon"],
         "released": played["released"],
         "truth": _counts(_segment(phone["facts"], exact) for phone in people),
         "at_released_cuts": _counts(phone["facts"]["segment"] for phone in people),
-        "sd": played["sigma"],
+        "sd": played["sd"],
         "least_cell": played["least_cell"],
     }
 

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
+from covey_models.p1_steps import CATALOGUE, MODEL
 from covey_privacy.consent import GRANTED, Batch
+from covey_privacy.secagg import ring
 from covey_privacy.tickets import purpose_set
 from covey_sdk import ledger
+from covey_sdk.clock import day
 from covey_sdk.errors import ConsentError
 from covey_sdk.events import Event, OrderPaid, parse
 from covey_simulations import draw, orders
 from covey_simulations.phone import Phones
+from covey_simulations.world import CANDIDATES
 
-PURPOSES = purpose_set({"analytics", "personalize"})
+COUNTING = purpose_set({"analytics", "personalize"})
 """What both questions need."""
+TRAINING = purpose_set({"train", "personalize"})
+"""What every step of the training needs."""
+BEST = 10
+"""How many items each ranking is looked at for."""
 
 
 def enrol(phones: Phones, households: list[int]) -> dict[str, int]:
@@ -62,29 +73,99 @@ def _lines(events: Iterable[Event]) -> int:
     return sum(len(event.lines) for event in events if isinstance(event, OrderPaid))
 
 
-def fetch(phones: Phones, households: list[int]) -> list[int]:
-    """Let the phones fetch the epoch's tickets; return whose phones have some."""
-    return [household for household in households if _fetched(phones, household)]
+def fetch(phones: Phones, households: list[int], purposes: tuple[str, ...]) -> list[int]:
+    """Let the phones fetch the epoch's tickets for a purpose set; return whose phones have some."""
+    return [household for household in households if _fetched(phones, household, purposes)]
 
 
-def _fetched(phones: Phones, household: int) -> bool:
+def _fetched(phones: Phones, household: int, purposes: tuple[str, ...]) -> bool:
     with phones.open(household) as device:
         try:
-            phones.door(device).fetch_tickets(PURPOSES, phones.epoch)
+            phones.door(device).fetch_tickets(purposes, phones.epoch)
         except ConsentError:
             return False
         return True
 
 
-def withdraw(phones: Phones, households: list[int]) -> None:
-    """Withdraw `analytics`, through the registry."""
+def withdraw(phones: Phones, households: list[int], purpose: str) -> None:
+    """Withdraw a purpose, through the registry."""
     for household in households:
         with phones.open(household) as device:
-            device.withdraw("analytics")
+            device.withdraw(purpose)
+
+
+def adopt(phones: Phones, households: list[int]) -> list[int]:
+    """Let the phones take the catalogue and the model that the shop publishes; return those that did."""
+    documents = {name: (phones.world.public / name).read_bytes() for name in (CATALOGUE, MODEL)}
+    return [household for household in households if _adopted(phones, household, documents)]
+
+
+def _adopted(phones: Phones, household: int, documents: Mapping[str, bytes]) -> bool:
+    with phones.open(household) as device:
+        try:
+            for name, signed in documents.items():
+                device.adopt(name, signed)
+        except ConsentError:
+            return False
+        return True
+
+
+def taste(phones: Phones, households: list[int]) -> list[dict[str, Any]]:
+    """Return what each phone would build its part of the training on."""
+    return [_taste(phones, household) for household in households]
+
+
+def _taste(phones: Phones, household: int) -> dict[str, Any]:
+    with phones.open(household) as device:
+        facts = device.facts()
+    return {"household": household, "items": facts["items"], "adopted": facts["adopted"]}
+
+
+def rank(phones: Phones, households: list[int]) -> list[dict[str, Any]]:
+    """Return what each phone ranks first, of what is new to its owner and of what to buy again."""
+    candidates = json.loads((phones.world.public / CANDIDATES).read_text("utf-8"))
+    return [_ranked(phones, household, candidates) for household in households]
+
+
+def _ranked(phones: Phones, household: int, candidates: list[str]) -> dict[str, Any]:
+    with phones.open(household) as device:
+        rankings = {ranking: device.recommend(candidates, BEST, ranking) for ranking in ("new", "again")}
+        days = {(line.item_id, day(event.at_ms, device.clock.now().tzinfo))
+                for event in device.journal.events() if isinstance(event, OrderPaid) for line in event.lines}
+    return {
+        **_taste(phones, household),
+        "counts": dict(Counter(item for item, _ in days)),
+        **{
+            ranking: [
+                {
+                    "item": each.item,
+                    "score": each.score,
+                    "reasons": [
+                        {"code": r.code, "amount": r.amount, "about": r.about, "en": r.said_en, "zh": r.said_zh}
+                        for r in each.reasons
+                    ],
+                }
+                for each in ranked
+            ]
+            for ranking, ranked in rankings.items()
+        },
+    }
+
+
+def sums(phones: Phones, round_id: str, length: int, bits: int) -> tuple[bytes, list[int]]:
+    """Return the modular sum of what these phones' ledgers say was sent in a round, packed, and whose it is."""
+    total, senders = np.zeros(length, np.uint32), []
+    for household in phones.households:
+        with phones.open(household) as device:
+            for entry in device.ledger():
+                if entry.kind == ledger.CONTRIBUTION and entry.round_id == round_id and entry.vector:
+                    total += ring.unpack(entry.vector, length, bits)
+                    senders.append(household)
+    return ring.pack(total, bits), senders
 
 
 def look(phones: Phones, households: list[int]) -> list[dict[str, Any]]:
-    """Return each phone's tags, facts, contributions and privacy spent: what only a simulation may see."""
+    """Return each phone's tags, facts, rounds and privacy spent: what only a simulation may see."""
     return [_seen(phones, household) for household in households]
 
 
@@ -98,8 +179,16 @@ def _seen(phones: Phones, household: int) -> dict[str, Any]:
                 for tag in device.tags()
             ],
             "facts": dict(device.facts()),
-            "contributions": {e.round_id: e.vector for e in entries if e.kind == ledger.CONTRIBUTION},
+            "rounds": [e.round_id for e in entries if e.kind == ledger.CONTRIBUTION],
             "spent": device.odometer.spent(device.clock.now()),
+            "spent_on": {
+                purpose: device.odometer.spent(device.clock.now(), purpose) for purpose in ("analytics", "train")
+            },
+            "held": {
+                "events": len(device.journal.events()),
+                "tags": len(device.tags()),
+                "model": device.releases.model() is not None,
+            },
             "ledger": [{"at": e.at, "en": e.said_en, "zh": e.said_zh, "epsilon": e.epsilon} for e in entries],
         }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,10 +18,6 @@ from covey_simulations.errors import SetupError
 from covey_simulations.phone import EPOCH_SECONDS, Phones
 from covey_simulations.world import ORIGIN, World
 
-TRAIN_EPSILON = 4.0
-"""The yearly cap of `train` in a simulation's notices."""
-
-
 @contextmanager
 def set_up(
     folder: Path,
@@ -31,13 +27,13 @@ def set_up(
     households: tuple[int, ...],
     seed: int,
     profile: str,
-    epsilon: float,
+    epsilon: Mapping[str, float],
     delta: float,
     tickets: int,
 ) -> Iterator[World]:
     """Yield a world whose registry runs until the block ends.
 
-    `epsilon` caps `analytics` in the notices; `tickets` is how many a phone gets an epoch.
+    `epsilon` caps each purpose in the notices; `tickets` is how many a phone gets an epoch.
     """
     settings = Settings(
         database_url=f"sqlite+aiosqlite:///{folder / 'registry.db'}",
@@ -46,8 +42,8 @@ def set_up(
         operator=operator.hex(),
         batch=tickets,
         epoch_seconds=EPOCH_SECONDS,
-        epsilon={"analytics": epsilon, "train": TRAIN_EPSILON},
-        epsilon_total=epsilon + TRAIN_EPSILON,
+        epsilon=dict(epsilon),
+        epsilon_total=sum(epsilon.values()),
         delta=delta,
     )
     key = load_or_create(settings.key_file)
@@ -88,7 +84,10 @@ def open_for_run(context: Context, operator: bytes) -> Iterator[tuple[str, bytes
         households=willing,
         seed=seed,
         profile=name,
-        epsilon=float(config["epsilon-cap"]),
+        epsilon={
+            "analytics": float(config["epsilon-cap"]),
+            "train": float(config.get("train-epsilon-cap", 0.0)),
+        },
         delta=float(config["delta"]),
         tickets=queries,
     ) as world:

@@ -13,6 +13,9 @@ from covey_sdk import Trust
 
 ORIGIN = "covey.example/log"
 
+CANDIDATES = "candidates.json"
+"""The shop's items in its public order, the same for everyone."""
+
 _FILE = "world.json"
 
 
@@ -43,6 +46,11 @@ class World:
     def phones(self) -> Path:
         """The folder of the phones' stores and keys."""
         return self.folder / "phones"
+
+    @property
+    def public(self) -> Path:
+        """The folder of what the shop publishes: a file for each document, by its name."""
+        return self.folder / "public"
 
     def forward(self, seconds: float) -> World:
         """Return the world with time gone by."""

@@ -138,7 +138,7 @@ def small_shop(tmp_path: Path) -> Iterator:
     """Return what opens a small shop with the given yearly cap in its notices."""
     with ExitStack() as stack:
 
-        def opened(cap: float = 2.0, count: int = 26, tickets: int = 2) -> SmallShop:
+        def opened(cap: float = 2.0, count: int = 26, tickets: int = 2, train_cap: float = 4.0) -> SmallShop:
             households = willing(count)
             (tmp_path / "orders").mkdir()
             for number in households:
@@ -152,7 +152,7 @@ def small_shop(tmp_path: Path) -> Iterator:
                     households=households,
                     seed=SEED,
                     profile="test",
-                    epsilon=cap,
+                    epsilon={"analytics": cap, "train": train_cap},
                     delta=1e-6,
                     tickets=tickets,
                 )

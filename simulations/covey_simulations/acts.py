@@ -1,0 +1,71 @@
+"""The acts of the main job: enrol, take up orders, count, learn, change one's mind, go on, rank."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from covey_simulations import draw, learning
+from covey_simulations.household import COUNTING
+from covey_simulations.learning import Learning, Learnt
+from covey_simulations.shop import LOOKING, Round, Seen, Shop
+
+Q20_SHARE = 0.3
+"""Of what counting may cost, what the medians may; the segments get the rest."""
+
+Counts = dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What came of the acts, as the simulation saw it. `learnt` is None where too few would have trained."""
+
+    granted: list[Counts]
+    kept: list[Counts]
+    q20: Round
+    seen_after_q20: list[Seen]
+    leaving: frozenset[int]
+    tickets_after: int
+    q1: Round
+    learnt: Learnt | None
+    seen: list[Seen]
+
+
+def play(shop: Shop) -> Played:
+    """Play all acts, a day for each."""
+    everyone, seed = shop.world.households, shop.world.seed
+    counted = [h for h in everyone if "analytics" in draw.grants(seed, h)]
+    leaving = [h for h in counted if draw.withdraws(seed, h)]
+    granted = shop.each("Phones enrol; their owners decide", "enrol", everyone)
+    kept = shop.each("Phones take their orders up", "record", everyone)
+    lesson = _lesson(shop)
+
+    shop.fetch_tickets(COUNTING, "to count", counted)
+    q20 = shop.ask("q20", Q20_SHARE * shop.budget.analytics)
+    seen_after_q20 = shop.each(LOOKING, "look", counted)
+    if lesson:
+        lesson.step()
+        lesson.evening()
+    shop.each("Some withdraw from statistics", "withdraw analytics", leaving)
+
+    shop.a_day_later()
+    with_tickets = shop.fetch_tickets(COUNTING, "to count", counted)
+    q1 = shop.ask("q1", shop.budget.analytics - Q20_SHARE * shop.budget.analytics)
+    learnt = _finished(shop, lesson) if lesson else None
+    seen = shop.each(LOOKING, "look", everyone)
+    left = frozenset(leaving)
+    return Played(granted, kept, q20, seen_after_q20, left, len(left & with_tickets), q1, learnt, seen)
+
+
+def _lesson(shop: Shop) -> Learning | None:
+    world, epsilon = shop.world, shop.budget.train
+    return Learning(shop) if learning.possible(world.households, world.seed, world.profile, epsilon) else None
+
+
+def _finished(shop: Shop, lesson: Learning) -> Learnt:
+    """Play the steps that are left, people leaving after each but the last, and let the phones rank."""
+    while not lesson.done:
+        lesson.step()
+        if not lesson.done:
+            lesson.evening()
+            shop.a_day_later()
+    return lesson.rank()

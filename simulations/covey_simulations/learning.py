@@ -1,0 +1,110 @@
+"""Learning together: the phones train a recommender step by step, while some of them leave; then each ranks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from covey_models import p1_release
+from covey_models.p1_steps import CATALOGUE, MODEL
+from covey_privacy.listing import open_listing
+from covey_privacy.profile import profile
+from covey_privacy.release import open_release
+from covey_simulations import draw
+from covey_simulations.household import TRAINING
+from covey_simulations.shop import LOOKING, Round, Seen, Shop
+from covey_simulations.world import CANDIDATES
+
+STEPS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """How the training went, and what every phone that may ranks first with what came of it.
+
+    `tastes` is what the phones held when it began; `left` says who withdrew after which step, `left_all` who of them withdrew personalisation with it.
+    """
+
+    people: int
+    rounds: tuple[Round, ...]
+    left: Mapping[int, int]
+    left_all: frozenset[int]
+    tickets_after: int
+    tastes: list[Seen]
+    rankings: list[Seen]
+
+
+def possible(households: Sequence[int], seed: int, name: str, epsilon: float) -> bool:
+    """Say whether so many will stay to the last step of a training that no round falls below the floor."""
+    willing = [h for h in households if "train" in draw.grants(seed, h)]
+    last = STEPS - 1 if p1_release.three_sums(len(willing), epsilon) else 0
+    staying = [h for h in willing if not any(draw.leaves_training(seed, h, step) for step in range(last))]
+    return len(staying) >= profile(name).least_cohort("train")
+
+
+class Learning:
+    """A training of a shop's phones, one step a day."""
+
+    def __init__(self, shop: Shop) -> None:
+        self._shop, self._seed = shop, shop.world.seed
+        self._willing = [h for h in shop.world.households if "train" in draw.grants(self._seed, h)]
+        self._left: dict[int, int] = {}
+        self._left_all: set[int] = set()
+        self._rounds: list[Round] = []
+        self._tickets_after = 0
+        self._tastes = shop.each(LOOKING, "taste", self._willing)
+
+    @property
+    def done(self) -> bool:
+        """Whether no step is left to play."""
+        return bool(self._rounds) and self._shop.stored(lambda store: store.training()) is None
+
+    def step(self) -> None:
+        """Let the phones fetch their tickets and play the next step."""
+        with_tickets = self._shop.fetch_tickets(TRAINING, "to train", self._willing)
+        self._tickets_after += len(with_tickets & self._left.keys())
+        self._rounds.append(self._shop.ask(MODEL, self._shop.budget.train))
+
+    def evening(self) -> None:
+        """Let some people withdraw from training, and some of them from everything."""
+        step = len(self._rounds) - 1
+        drawn = {h: draw.leaves_training(self._seed, h, step) for h in self._willing if h not in self._left}
+        leaving = {household: purpose for household, purpose in drawn.items() if purpose}
+        for purpose in ("train", "personalize"):
+            some = [household for household, withdrawn in leaving.items() if withdrawn == purpose]
+            self._shop.each(f"Some withdraw {purpose}", f"withdraw {purpose}", some)
+            self._left |= dict.fromkeys(some, step)
+        self._left_all |= {household for household, purpose in leaving.items() if purpose == "personalize"}
+
+    def rank(self) -> Learnt:
+        """Publish the model; let every phone that may take it rank what its owner might buy."""
+        self._publish()
+        everyone = self._shop.world.households
+        with_model = self._shop.each("Phones take the model", "adopt", everyone)
+        rankings = self._shop.each("Phones rank", "rank", with_model)
+        return Learnt(
+            len(self._willing),
+            tuple(self._rounds),
+            self._left,
+            frozenset(self._left_all),
+            self._tickets_after,
+            self._tastes,
+            rankings,
+        )
+
+    def _publish(self) -> None:
+        """Write down what anyone may download: the listing, the model, and the items by popularity."""
+        world = self._shop.world
+        documents = dict(
+            zip((CATALOGUE, MODEL), self._shop.stored(lambda s: s.releases((CATALOGUE, MODEL))), strict=True)
+        )
+        world.public.mkdir()
+        for name, signed in documents.items():
+            (world.public / name).write_bytes(signed)
+        items = open_listing(documents[CATALOGUE], world.trust.operator).items
+        popularity = open_release(documents[MODEL], world.trust.operator).array("popularity")
+        order = [items[place] for place in np.argsort(-popularity, kind="stable")]
+        (world.public / CANDIDATES).write_text(json.dumps(order), "utf-8")

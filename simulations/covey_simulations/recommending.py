@@ -1,0 +1,77 @@
+"""What recommending achieved in a run: its phones, its rounds and its households' next four weeks, evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from covey_models import Catalogue
+from covey_models.p1_steps import CATALOGUE, GRAM
+from covey_privacy.listing import open_listing
+from covey_server import training
+from covey_simulations import evaluation, orders
+from covey_simulations.evaluation import Household, Training
+from covey_simulations.learning import Learnt
+from covey_simulations.shop import Budget, Seen
+from covey_simulations.world import World
+
+SHOWN = 5
+"""How many items of each ranking of the one household are shown."""
+
+
+def of(learnt: Learnt, world: World, budget: Budget) -> dict[str, Any]:
+    """Return the report's `recommender`."""
+    listing = open_listing((world.public / CATALOGUE).read_bytes(), world.trust.operator)
+    catalogue = Catalogue(listing.items, listing.taxonomy)
+    households = _households(learnt, orders.upcoming(world.orders))
+    shown = _list(min(learnt.rankings, key=lambda ranked: ranked["household"]))
+    return evaluation.recommender(households, catalogue, _training(learnt, catalogue, budget), shown)
+
+
+def _households(
+    learnt: Learnt, upcoming: Mapping[int, frozenset[str]]
+) -> list[Household]:
+    """Return everyone who ranked, and everyone else who was in the training as they were then."""
+    ranked = {each["household"]: _household(each, upcoming) for each in learnt.rankings}
+    trained = {each["household"]: _household(each, upcoming) for each in learnt.tastes}
+    return list({**trained, **ranked}.values())
+
+
+def _household(seen: Seen, upcoming: Mapping[int, frozenset[str]]) -> Household:
+    return Household(
+        seen["household"],
+        frozenset(seen["items"]),
+        frozenset(seen["adopted"]),
+        seen.get("counts", {}),
+        tuple(each["item"] for each in seen.get("new", ())),
+        tuple(each["item"] for each in seen.get("again", ())),
+        upcoming.get(seen["household"], frozenset()),
+    )
+
+
+def _training(learnt: Learnt, catalogue: Catalogue, budget: Budget) -> Training:
+    steps = {played.result["query"]: played for played in learnt.rounds}
+    first = learnt.rounds[0].result
+    extra = first["sd"] / first["sigma"]
+
+    def noise(epsilon: float) -> dict[str, float]:
+        """Return what each step's sum would hold, as much beyond the least as the run's first did."""
+        planned = training.plan(epsilon, learnt.people, len(catalogue.items), budget.delta)
+        return {step.query: step.sigma * extra for step in planned.steps}
+
+    return Training(
+        "three_rounds" if GRAM in steps else "one_round",
+        learnt.people,
+        budget.train,
+        budget.delta,
+        {step: played.contributors for step, played in steps.items()},
+        noise,
+    )
+
+
+def _list(ranked: Seen) -> dict[str, Any]:
+    return {
+        "device": f"household {ranked['household']}",
+        "bought": len(ranked["items"]),
+        **{ranking: ranked[ranking][:SHOWN] for ranking in ("new", "again")},
+    }
