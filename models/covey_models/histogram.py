@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from covey_models.errors import ModelError
 
-Fact = float | str | None
+Fact = float | str | frozenset[str] | None
+"""What a device may know about its owner: a number, a name or a set of names; None is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class LogBins:
 
     def index(self, value: Fact) -> int:
         """Return the bin that holds `value`. Raises ModelError when it is not a finite number."""
-        if value is None or isinstance(value, str) or not math.isfinite(value):
+        if value is None or isinstance(value, str | frozenset) or not math.isfinite(value):
             raise ModelError(f"a histogram over log bins takes a finite number; {value!r} came")
         return int(np.searchsorted(self.edges, value, side="right"))
 
