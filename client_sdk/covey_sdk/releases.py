@@ -8,6 +8,7 @@ from covey_privacy.errors import PrivacyError
 from covey_privacy.release import Release, open_release
 from covey_privacy.signatures import Verify, verify
 from covey_sdk.errors import RegistryError
+from covey_sdk.recommender import Model
 from covey_sdk.rules import POPULATION, Rules
 from covey_sdk.store import Store
 
@@ -41,6 +42,10 @@ class Releases:
         """Return the release in use for a query, None where there is none."""
         signed = self._store.get(f"release/{query}")
         return open_release(signed, self._operator) if signed else None
+
+    def model(self) -> Model | None:
+        """Return the recommender's model in use, None where none was released."""
+        return None
 
     def apply(self, rules: Rules) -> Rules:
         """Return the rules with the population's cuts, where they were released."""

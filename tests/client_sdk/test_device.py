@@ -35,6 +35,8 @@ class TestRecording:
             "orders": 2,
             "mean_order_minor": 25_000,
             "segment": "important_win_back",
+            "items": {"item"},
+            "adopted": set(),
         }
 
     def test_nothing_is_kept_by_default(self, opened, order, path):
@@ -442,7 +444,7 @@ class TestRules:
 
 class TestWhole:
     def test_export_is_everything_as_plain_json(self, device, order):
-        sold = order(1, lines=(TEA,))
+        sold = order(1, lines=(TEA, replace(TEA, item_id="b")))
         device.record(sold)
         held = json.loads(json.dumps(device.export()))
         assert [parse(event) for event in held["events"]] == [sold]
@@ -451,6 +453,7 @@ class TestWhole:
         assert held["decisions"][0]["language"] == "en"
         assert {tag["id"] for tag in held["tags"]} == ids(device)
         assert held["facts"]["orders"] == 1
+        assert held["facts"]["items"] == ["b", "tea-1"]
         assert held["ledger"][0]["said_en"].startswith("You allowed")
         assert held["charges"] == []
         assert held["rule_version"] == BASE.version
