@@ -12,7 +12,7 @@ A purpose that is not granted does nothing: `record` keeps no event, `tags` is e
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import cache
@@ -24,7 +24,11 @@ from covey_privacy.consent import GRANTED, REFUSED, WITHDRAWN, Choice, Notice
 from covey_privacy.profile import PRODUCTION, Profile
 from covey_privacy.signatures import SigningKey
 from covey_sdk import clock as clocks
+<<<<<<< HEAD
 from covey_sdk import ledger, rounds
+=======
+from covey_sdk import ledger, recommender
+>>>>>>> rec
 from covey_sdk.clock import Clock, milliseconds
 from covey_sdk.consents import Consents
 from covey_sdk.errors import ConsentError, RegistryError
@@ -36,7 +40,8 @@ from covey_sdk.journal import Journal
 from covey_sdk.ledger import Entry
 from covey_sdk.odometer import Odometer
 from covey_sdk.portrait import Portrait
-from covey_sdk.purposes import CONTRACT
+from covey_sdk.purposes import CONTRACT, PERSONALIZE
+from covey_sdk.recommender import NEW, Explanation, Recommendation
 from covey_sdk.registry import Registry, Trust
 from covey_sdk.releases import NEEDED_BY, Releases
 from covey_sdk.store import Store
@@ -230,8 +235,33 @@ class Device:
         return self.portrait.tags(self.gate())
 
     def facts(self) -> Facts:
-        """Return what a query may count: `recency_days`, `orders`, `mean_order_minor`, `segment`."""
+        """Return what a query may count and a model learn from. See `covey_sdk.facts`."""
         return self.portrait.facts(self.gate())
+
+    def recommend(
+        self, candidates: Sequence[str], k: int = 10, ranking: str = NEW, *, personalised: bool = True
+    ) -> tuple[Recommendation, ...]:
+        """Return up to k of the candidates, best first: what is "new" to the owner, or what to buy "again".
+
+        `candidates` are the shop's items in its public order, the same for everyone. Where personalisation is
+        not allowed or not wanted, or no model was released, the answer is their first k, and nothing of the
+        owner's is read. Raises EventError for an argument that makes no sense.
+        """
+        gate = self.gate() if personalised else None
+        model = self.releases.model() if gate and gate.allows(PERSONALIZE) else None
+        if gate is None or model is None:
+            return recommender.public_order(candidates, k, ranking)
+        return recommender.recommend(model, self.portrait.bought(gate), candidates, k, ranking)
+
+    def explain(self, item: str) -> Explanation:
+        """Return why an item ranks where it does for the owner, also one that they would never be shown.
+
+        It is worked out when asked for and kept nowhere. Raises ConsentError where personalisation is not
+        allowed: no item is then ranked for anyone.
+        """
+        gate = self.gate()
+        gate.require(PERSONALIZE)
+        return recommender.explain(self.releases.model(), self.portrait.bought(gate), item)
 
     def adopt_rules(self, signed: bytes) -> None:
         """Use the operator's rule bundle from now on.

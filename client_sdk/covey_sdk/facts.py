@@ -1,23 +1,51 @@
-"""Facts: the few numbers about the owner that a query may count, once consent allows. None is unknown."""
+"""Facts: what a query may count of the owner and a model learn from, once consent allows.
+
+None is unknown, and an empty set is too.
+"""
 
 from __future__ import annotations
 
+from covey_models.histogram import Fact
 from covey_sdk import rfm
 from covey_sdk.history import History
 from covey_sdk.rules import Rules
 
-Facts = dict[str, float | str | None]
+Facts = dict[str, Fact]
 
-UNKNOWN: Facts = {"recency_days": None, "orders": None, "mean_order_minor": None, "segment": None}
+RECENT = 84
+"""An item first bought less than so many days ago counts as adopted."""
+
+UNKNOWN: Facts = {
+    "recency_days": None,
+    "orders": None,
+    "mean_order_minor": None,
+    "segment": None,
+    "items": frozenset(),
+    "adopted": frozenset(),
+}
 
 
 def facts(history: History, rules: Rules) -> Facts:
-    """Return days since the last order, orders in the window, mean order (minor units) and RFM segment."""
+    """Return the numbers, the segment and the items of a history.
+
+    Days since the last order, orders in the window, mean order (minor units) and RFM segment; then every item
+    that was bought and kept, and those of them first bought lately, as far as the history reaches back.
+    """
+    return {**UNKNOWN, **_numbers(history, rules), **_items(history, rules)}
+
+
+def _numbers(history: History, rules: Rules) -> Facts:
     if not history.orders:
-        return dict(UNKNOWN)
+        return {}
     return {
         "recency_days": history.recency_days,
         "orders": rfm.frequency(history, rules),
         "mean_order_minor": rfm.mean_order(history),
         "segment": rfm.segment(history, rules)[0].value,
     }
+
+
+def _items(history: History, rules: Rules) -> Facts:
+    bought = history.bought(rules)
+    adopted = (item for item, ages in bought.items() if ages[0] < RECENT)
+    return {"items": frozenset(bought), "adopted": frozenset(adopted)}

@@ -1,7 +1,7 @@
 """History: the facts that tags are made of, from events: net of refunds, in days of the device's calendar.
 
-Sensitive lines never count in `orders`, which queries read. In `purchases` and `touches`, which no query
-reads, they count under their own purpose.
+Sensitive lines never count in `orders` and `bought`, which queries, training and recommending read. In
+`purchases` and `touches`, which those do not read, they count under their own purpose.
 """
 
 from __future__ import annotations
@@ -79,6 +79,11 @@ class History:
     def buys(self) -> Mapping[str, tuple[Buy, ...]]:
         """The days on which each category was bought, oldest first."""
         return purchases.buys(self.purchases)
+
+    def bought(self, rules: Rules) -> Mapping[str, tuple[int, ...]]:
+        """Return how many days ago each item was bought, the oldest first; sensitive purchases stay out."""
+        by_item = purchases.item_days(self.purchases, rules).items()
+        return {item: tuple(map(self.age, days)) for item, days in by_item}
 
     def age(self, day: date) -> int:
         """Return the days from `day` to today; a day that is yet to come counts as today."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import Annotated
 
 from covey_privacy import wire
@@ -13,6 +11,7 @@ from covey_privacy.consent import Notice
 from covey_privacy.errors import PrivacyError
 from covey_privacy.manifest import Manifest
 from covey_sdk.errors import StoreError
+from covey_sdk.phrases import said
 from covey_sdk.store import Store
 
 CONTRIBUTION = "contribution"
@@ -58,17 +57,17 @@ def entries(store: Store) -> tuple[Entry, ...]:
 def consent(at: int, state: str, purpose: str, notice: Notice | None) -> Entry:
     """Return the entry for a decision, in the words of its notice; `state` may also be "ended"."""
     titles = [notice.text(language).title if notice else purpose for language in ("en", "zh")]
-    return Entry(at, CONSENT, *_said(state, purpose=titles), purposes=(purpose,))
+    return Entry(at, CONSENT, *said(state, purpose=titles), purposes=(purpose,))
 
 
 def purge(at: int, count: int) -> Entry:
     """Return the entry for events that were deleted or cut down."""
-    return Entry(at, PURGE, *_said("purged", count=[str(count)] * 2))
+    return Entry(at, PURGE, *said("purged", count=[str(count)] * 2))
 
 
 def adoption(at: int, version: int) -> Entry:
     """Return the entry for a new rule bundle."""
-    return Entry(at, RULES, *_said("rules", version=[str(version)] * 2))
+    return Entry(at, RULES, *said("rules", version=[str(version)] * 2))
 
 
 def contribution(at: int, manifest: Manifest, asked: Sequence[str], vector: bytes) -> Entry:
@@ -77,24 +76,10 @@ def contribution(at: int, manifest: Manifest, asked: Sequence[str], vector: byte
     return Entry(
         at,
         CONTRIBUTION,
-        *_said("contributed", asked=asked, epsilon=[epsilon] * 2, least=[least] * 2),
+        *said("contributed", asked=asked, epsilon=[epsilon] * 2, least=[least] * 2),
         purposes=manifest.purposes,
         round_id=manifest.round_id,
         query=manifest.query,
         epsilon=manifest.epsilon,
         vector=vector,
     )
-
-
-def _said(phrase: str, **words: Sequence[str]) -> tuple[str, str]:
-    """Return a phrase of phrases.json in English and Chinese; each word is given in both."""
-    texts = (_PHRASES[phrase]["en"], _PHRASES[phrase]["zh"])
-    english, chinese = (
-        text.format(**{name: both[ix] for name, both in words.items()}) for ix, text in enumerate(texts)
-    )
-    return english, chinese
-
-
-_PHRASES: Mapping[str, Mapping[str, str]] = json.loads(
-    resources.files(__package__).joinpath("phrases.json").read_text("utf-8")
-)

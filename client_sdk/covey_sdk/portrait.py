@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from covey_sdk import rules
@@ -39,6 +40,10 @@ class Portrait:
     def facts(self, gate: Gate) -> Facts:
         """Return what a query may count, all unknown where the gate does not allow it."""
         return facts(self._history(gate), self._in_use()) if gate.allows(PERSONALIZE) else dict(UNKNOWN)
+
+    def bought(self, gate: Gate) -> Mapping[str, tuple[int, ...]]:
+        """Return how many days ago each item was bought, nothing where the gate does not allow it."""
+        return self._history(gate).bought(self.rules) if gate.allows(PERSONALIZE) else {}
 
     def adopt(self, signed: bytes) -> None:
         """Use a newer bundle from now on, in the caller's transaction. See `rules.adopt`."""

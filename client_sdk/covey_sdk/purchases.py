@@ -1,4 +1,4 @@
-"""Purchases: the lines that were paid and kept, and on which days each category was bought."""
+"""Purchases: the lines that were paid and kept, and on which days each category and item was bought."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from itertools import groupby
 from operator import attrgetter
 
 from covey_sdk.events import OrderPaid, Refund
+from covey_sdk.purposes import ORDINARY
 from covey_sdk.rules import Rules, plain
 
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """A line that was not given back. `category` is in its plain spelling."""
+    """A line that was not given back. `category` is in its plain spelling, `item` as the app told it."""
 
     day: date
+    item: str
     category: str
     qty: int = 1
     days_per_unit: int | None = None
@@ -38,7 +40,7 @@ def purchases(
     """Return the lines of an order of `day` that count; sensitive ones do under the `sensitive` purposes."""
     back = _returned(order, refunds) if refunds else ()
     return [
-        Purchase(day, plain(line.category), line.qty, line.days_per_unit, line.discounted)
+        Purchase(day, line.item_id, plain(line.category), line.qty, line.days_per_unit, line.discounted)
         for ix, line in enumerate(order.lines)
         if rules.admits((line.category,), sensitive) and order.position(ix) not in back
     ]
@@ -53,6 +55,18 @@ def buys(purchases: Iterable[Purchase]) -> Mapping[str, tuple[Buy, ...]]:
         category: tuple(_buy(day, list(bought)) for day, bought in groupby(all_bought, attrgetter("day")))
         for category, all_bought in by_category.items()
     }
+
+
+def item_days(purchases: Iterable[Purchase], rules: Rules) -> Mapping[str, tuple[date, ...]]:
+    """Return the days on which each item was bought, oldest first, of purchases that are oldest first.
+
+    Sensitive purchases stay out, whatever is allowed: these days are for models and for what is recommended.
+    """
+    by_item: dict[str, dict[date, None]] = {}
+    for purchase in purchases:
+        if rules.purposes_of(purchase.category) == ORDINARY:
+            by_item.setdefault(purchase.item, {})[purchase.day] = None
+    return {item: tuple(days) for item, days in by_item.items()}
 
 
 def _buy(day: date, bought: Sequence[Purchase]) -> Buy:

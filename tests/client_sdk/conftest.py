@@ -2,7 +2,7 @@ import itertools
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -131,6 +131,22 @@ def device(opened: Opened) -> Device:
     device.enrol()
     device.grant("personalize")
     return device
+
+
+@pytest.fixture
+def allow() -> Callable[..., None]:
+    """Open a device's gate for purposes whose notices the registry does not have yet."""
+
+    def allow(device: Device, *purposes: str) -> None:
+        now = milliseconds(device.clock.now())
+        texts = (NoticeText("en", "title", "text"),)
+        device.consents.shelve({name: Notice(name, 1, "consent", 1.0, 1.0, 1e-6, texts) for name in purposes})
+        for name in purposes:
+            device.decision(name, GRANTED)
+        confirmed = tuple(Choice(name, GRANTED, 1) for name in purposes)
+        device.consents._write(replace(device.consents._state, confirmed=confirmed, synced_at=now))
+
+    return allow
 
 
 @pytest.fixture

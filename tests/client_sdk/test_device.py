@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from covey_privacy.consent import DECISION, GRANTED, Batch, Choice, Notice, NoticeText
+from covey_privacy.consent import DECISION, Batch, Choice, Notice, NoticeText
 from covey_privacy.signatures import sign
 from covey_sdk import ClockError, ConsentError, Device, EventError, RegistryError, StoreError, ledger
 from covey_sdk.clock import milliseconds
@@ -35,6 +35,8 @@ class TestRecording:
             "orders": 2,
             "mean_order_minor": 25_000,
             "segment": "important_win_back",
+            "items": {"item"},
+            "adopted": set(),
         }
 
     def test_nothing_is_kept_by_default(self, opened, order, path):
@@ -137,7 +139,7 @@ class TestSensitive:
         assert device.record(order(1, lines=(COLD,))) is False
         assert device.journal.events() == []
 
-    def test_under_health_it_is_kept_sealed_and_feeds_nothing_else(self, opened, order, path):
+    def test_under_health_it_is_kept_sealed_and_feeds_nothing_else(self, opened, order, path, allow):
         device = opened()
         allow(device, "personalize", "health")
         device.record_many([order(1, lines=(TEA, COLD)), order(2, lines=(COLD,))])
@@ -152,7 +154,7 @@ class TestSensitive:
         assert "syrup-secret" not in json.dumps(device.export())
         assert b"syrup-secret" not in on_disk(path)
 
-    def test_health_is_not_family(self, opened, order):
+    def test_health_is_not_family(self, opened, order, allow):
         device = opened()
         allow(device, "health")
         device.record(order(1, lines=(TEA, COLD, FORMULA)))
@@ -175,7 +177,7 @@ class TestSensitive:
         assert device.journal.events()[-1].amount_minor == 1000
         assert device.facts() == UNKNOWN
 
-    def test_formula_is_due_where_family_and_replenish_are_granted(self, opened, order, path):
+    def test_formula_is_due_where_family_and_replenish_are_granted(self, opened, order, path, allow):
         formula = Line("f", "INFANT FORMULA", 300, days_per_unit=30)
         for number, granted in enumerate((["replenish"], ["family"], ["replenish", "family"])):
             device = opened(path.with_name(f"{number}.db"))
@@ -187,14 +189,14 @@ class TestSensitive:
         assert ids(device) == set()
         assert device.journal.events() == []
 
-    def test_diapers_are_due_where_family_and_marketing_are_granted(self, opened, order, path):
+    def test_diapers_are_due_where_family_and_marketing_are_granted(self, opened, order, path, allow):
         for number, granted in enumerate((["marketing"], ["marketing", "family"])):
             device = opened(path.with_name(f"{number}.db"))
             allow(device, *granted)
             assert device.record(order(80, lines=(Line("w", "wipes", 300),)))
             assert ids(device) == ({"cross_sell.due:diapers"} if number else set())
 
-    def test_what_a_phone_still_holds_is_not_read_once_a_newer_notice_asks_again(self, opened, order):
+    def test_what_a_phone_still_holds_is_not_read_once_a_newer_notice_asks_again(self, opened, order, allow):
         device = opened()
         allow(device, "personalize", "family")
         device.record_many([order(days, lines=(FORMULA,)) for days in (1, 2, 3)])
@@ -211,17 +213,6 @@ class TestSensitive:
         device.adopt_rules(sign_rules(longer, shop.operator))
         assert device.journal.events()[0].lines == (TEA,)
         assert [entry.kind for entry in device.ledger()][-2:] == [ledger.RULES, ledger.PURGE]
-
-
-def allow(device, *purposes):
-    """Open the device's gate for purposes whose notices the registry does not have yet."""
-    now = milliseconds(device.clock.now())
-    texts = (NoticeText("en", "title", "text"),)
-    device.consents.shelve({name: Notice(name, 1, "consent", 1.0, 1.0, 1e-6, texts) for name in purposes})
-    for name in purposes:
-        device.decision(name, GRANTED)
-    confirmed = tuple(Choice(name, GRANTED, 1) for name in purposes)
-    device.consents._write(replace(device.consents._state, confirmed=confirmed, synced_at=now))
 
 
 def held_by_registry(device):
@@ -303,7 +294,7 @@ class TestConsent:
         device.withdraw("personalize")
         assert sealed[:48] not in on_disk(path)
 
-    def test_withdrawing_keeps_what_another_granted_purpose_needs(self, opened, order):
+    def test_withdrawing_keeps_what_another_granted_purpose_needs(self, opened, order, allow):
         device = opened()
         allow(device, "personalize", "health")
         device.record(order(1, lines=(TEA, COLD)))
@@ -313,7 +304,7 @@ class TestConsent:
         device.withdraw("health")
         assert device.journal.events() == []
 
-    def test_lines_keep_their_numbers_however_often_an_order_is_cut(self, opened, order, refund):
+    def test_lines_keep_their_numbers_however_often_an_order_is_cut(self, opened, order, refund, allow):
         device = opened()
         allow(device, "personalize", "health", "family")
         sold = order(1, lines=(TEA, COLD, FORMULA))
@@ -442,7 +433,7 @@ class TestRules:
 
 class TestWhole:
     def test_export_is_everything_as_plain_json(self, device, order):
-        sold = order(1, lines=(TEA,))
+        sold = order(1, lines=(TEA, replace(TEA, item_id="b")))
         device.record(sold)
         held = json.loads(json.dumps(device.export()))
         assert [parse(event) for event in held["events"]] == [sold]
@@ -451,6 +442,7 @@ class TestWhole:
         assert held["decisions"][0]["language"] == "en"
         assert {tag["id"] for tag in held["tags"]} == ids(device)
         assert held["facts"]["orders"] == 1
+        assert held["facts"]["items"] == ["b", "tea-1"]
         assert held["ledger"][0]["said_en"].startswith("You allowed")
         assert held["charges"] == []
         assert held["rule_version"] == BASE.version

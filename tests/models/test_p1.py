@@ -37,7 +37,8 @@ def axes_for(base, count=3):
 
 
 def factors_for(base, count=2):
-    return np.linalg.qr(np.cos(np.arange(base.popularity.size * count, dtype=float)).reshape(-1, count))[0]
+    items = base.popularity.size
+    return np.linalg.qr(np.cos(np.arange(items * count, dtype=float)).reshape(items, count))[0]
 
 
 def top_taste(bought, base):
@@ -72,7 +73,8 @@ def test_a_household_without_purchases_adds_nothing_and_sees_the_prior(base):
     )
     assert not any(message.any() for message in messages)
     scores = p1.score(nothing, base, factors_for(base), mix=0.8)
-    assert scores == pytest.approx(0.8 * np.log(base.rate) + 0.2 * np.log(base.popularity))
+    expected = 0.8 * np.log(base.rate) + 0.2 * np.log(base.popularity)
+    assert scores - scores[0] == pytest.approx(expected - expected[0], abs=1e-9)
 
 
 @pytest.mark.parametrize("items", [2, 149, 151, 400])
@@ -127,6 +129,60 @@ def test_own_items_rank_nowhere_and_all_others_somewhere(household):
     assert np.isfinite(scores[~bought]).all()
 
 
+def test_an_item_that_is_average_in_all_respects_scores_nothing():
+    base = Base(np.array([0.25, 0.25, 0.3, 0.2]), np.array([0.2, 0.1, 0.3, 0.2]))
+    scores = p1.score(np.zeros(4, dtype=bool), base, factors_for(base), mix=0.8)
+    assert scores[0] == pytest.approx(0)
+    assert scores[1] == pytest.approx(0.8 * math.log(0.5))
+    assert scores[2] == pytest.approx(0.8 * math.log(1.5) + 0.2 * math.log(1.2))
+
+
+@given(households(), st.integers(0, 3), st.floats(0, 1))
+def test_the_parts_add_up_to_the_score(household, count, mix):
+    base, bought = household
+    factors = factors_for(base, min(count, base.popularity.size))
+    scores = p1.score(bought, base, factors, mix)
+    places = np.flatnonzero(~bought)[::-1]
+    parts = p1.parts(bought, base, factors, mix, places)
+    assert parts.goes_with.shape == (len(places), bought.sum())
+    total = parts.popularity + parts.adoption + parts.goes_with.sum(axis=1) + parts.average
+    size = 1 + np.abs(parts.goes_with).sum(axis=1) + np.abs(parts.average)
+    assert np.abs(total - scores[places]) / size == pytest.approx(np.zeros(len(places)), abs=1e-9)
+
+
+@given(households(), st.floats(0, 1))
+def test_without_factors_there_is_no_taste(household, mix):
+    base, bought = household
+    nothing = np.zeros((bought.size, 0))
+    parts = p1.parts(bought, base, nothing, mix, np.arange(bought.size))
+    assert not parts.goes_with.any()
+    assert not parts.average.any()
+    scores = p1.score(bought, base, nothing, mix)
+    assert scores[~bought] == pytest.approx((parts.popularity + parts.adoption)[~bought])
+
+
+def test_each_purchase_has_its_share_of_the_lift_and_the_average_is_taken_off():
+    base = Base(np.array([0.4, 0.3, 0.2, 0.1]), np.full(4, 0.1))
+    bought = np.array([True, True, False, False])
+    factors = factors_for(base)
+    parts = p1.parts(bought, base, factors, 0.8, np.array([3]))
+    row = factors[3] / (base.weight[3] * 2 * 0.1)
+    lifts = [row @ factors[place] * base.weight[place] for place in (0, 1)]
+    average = -row @ (factors.T @ (2 * base.popularity * base.weight))
+    lift = sum(lifts) + average
+    taste = 1.35 * math.tanh(lift / 3)
+    assert parts.goes_with[0] == pytest.approx([taste * each / lift for each in lifts])
+    assert parts.average[0] == pytest.approx(taste * average / lift)
+
+
+def test_the_parts_stay_where_the_lift_vanishes():
+    base = Base(np.full(4, 0.25), np.full(4, 0.1))
+    factors = np.array([[1.0, 1.0, -1.0, -1.0]]).T / 2
+    bought = np.array([True, False, True, False])
+    parts = p1.parts(bought, base, factors, 0.8, np.array([1, 3]))
+    assert parts.goes_with == pytest.approx(0.45 * np.array([[0.5, -0.5], [-0.5, 0.5]]))
+
+
 def test_a_shared_taste_lifts_an_item_above_a_more_popular_one():
     base = Base(np.array([0.3, 0.3, 0.22, 0.18]), np.array([0.1, 0.1, 0.1, 0.1]))
     together = np.array([[1, 0, 0, 1.0]]).T / math.sqrt(2)
@@ -174,5 +230,8 @@ def test_what_does_not_fit_is_refused():
         p1.half_step(bought, base, np.ones((3, 1)))
     with pytest.raises(ModelError, match="not finite"):
         p1.half_step(bought, base, np.full((2, 1), math.nan))
-    with pytest.raises(ModelError, match="factors"):
-        p1.score(bought, base, np.full((2, 1), math.inf), mix=0.5)
+    for refused in (np.full((2, 1), math.inf), np.ones((3, 1)), np.ones(2)):
+        with pytest.raises(ModelError, match="factors"):
+            p1.score(bought, base, refused, mix=0.5)
+        with pytest.raises(ModelError, match="factors"):
+            p1.parts(bought, base, refused, 0.5, np.array([1]))
