@@ -1,12 +1,14 @@
 """Reference recommenders that see everything in one place: what a private one is measured against.
 
-Each takes who ever bought what, bool [households, items], and returns scores of that shape.
+Each takes who ever bought what, bool [households, items], or how often, and returns scores of that shape.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
+from covey_models.catalogue import Catalogue
 
 Vector = NDArray[np.float64]
 Bought = NDArray[np.bool_]
@@ -15,6 +17,29 @@ Bought = NDArray[np.bool_]
 def popularity(bought: Bought) -> Vector:
     """Return the number of households that bought each item, the same for everyone."""
     return np.tile(bought.sum(axis=0).astype(np.float64), (len(bought), 1))
+
+
+def alone(bought: Bought, catalogue: Catalogue) -> Vector:
+    """Return what a phone can tell from its own history and the public taxonomy, nothing learnt from others.
+
+    For each level of the taxonomy the share of the household's items that are in the item's group, added up.
+    """
+    items = np.maximum(bought.sum(axis=1, keepdims=True), 1)
+    scores = np.zeros(bought.shape)
+    for groups in catalogue.levels.values():
+        _, place = np.unique(np.array(groups), return_inverse=True)
+        member = np.eye(place.max() + 1)[place]
+        scores += (bought @ member)[:, place] / items
+    return scores
+
+
+def gp_topfreq(counts: Vector, popularity: Vector) -> Vector:
+    """Return personal frequency, global popularity as tie-break (GP-TopFreq; Li et al., TOIS 2023).
+
+    `counts`, [households, items], is how often each household bought each item; `popularity`, [items], is at
+    least 0 and never outweighs one purchase.
+    """
+    return np.asarray(counts + popularity / (popularity.max() + 1))
 
 
 def ease(bought: Bought, penalty: float = 1000.0) -> Vector:

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 
+from covey_models.catalogue import Catalogue
 from covey_simulations import metrics, references
 
 RANKED = np.array([[0, 1, 2], [3, 2, 1]])
@@ -52,3 +53,23 @@ def test_a_reference_sees_who_buys_together(reference):
 def test_ease_has_no_item_vouch_for_itself():
     alone = np.eye(3, dtype=bool)
     assert references.ease(alone) == pytest.approx(np.zeros((3, 3)))
+
+
+SHELVES = Catalogue(("a", "b", "c", "d"), {"shop": ("x", "x", "x", "y"), "shelf": ("1", "1", "2", "3")})
+
+
+def test_alone_goes_by_the_households_own_shelves():
+    bought = np.array([[1, 0, 0, 0], [1, 0, 0, 1], [0, 0, 0, 0]], dtype=bool)
+    expected = [[2, 2, 1, 0], [1, 1, 0.5, 1], [0, 0, 0, 0]]
+    assert references.alone(bought, SHELVES) == pytest.approx(np.array(expected))
+
+
+def test_nobody_elses_history_moves_alone():
+    bought = np.array([[1, 0, 0, 0], [0, 0, 1, 1]], dtype=bool)
+    assert references.alone(bought, SHELVES)[0] == pytest.approx(references.alone(bought[:1], SHELVES)[0])
+
+
+def test_frequency_comes_first_and_popularity_breaks_its_ties_alone():
+    counts, popularity = np.array([[0.0, 2, 1, 1]]), np.array([9000.0, 0, 1, 8999])
+    ranked = np.argsort(-references.gp_topfreq(counts, popularity), axis=1)
+    assert ranked.tolist() == [[1, 3, 2, 0]]
