@@ -1,9 +1,11 @@
-"""P1 in the clear: every device takes part and no noise is added, as the best that privacy can come to."""
+"""P1 in one place: the plain sums of what devices add, with as much noise as is asked for, or none."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,24 +14,89 @@ from covey_models import p1, p1_release
 from covey_simulations.purchases import Purchases
 
 Vector = NDArray[np.float64]
+Bought = NDArray[np.bool_]
+
+BASE, GRAM, HALF_STEP = "p1-base", "p1-gram", "p1-half-step"
+"""The steps of the training; the base alone makes a model too."""
+
+EXACT: Mapping[str, float] = MappingProxyType({BASE: 0.0, GRAM: 0.0, HALF_STEP: 0.0})
+"""Every step, and no noise in any of them."""
+
+_FIRST = ("popularity", "adoption", "scalars")
+_BUDGET = {name: p1_release.SHARES[name] / sum(p1_release.SHARES[part] for part in _FIRST) for name in _FIRST}
+
+
+@dataclass(frozen=True, eq=False)
+class Cohorts:
+    """The histories that each step adds up, bool [households, items], and the catalogue's features.
+
+    `recent` is what the households of `base` adopted lately.
+    """
+
+    base: Bought
+    recent: Bought
+    gram: Bought
+    half_step: Bought
+    features: Vector | None
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """What phones rank with: `factors`, float64 [items, d], have no columns when the base stands alone."""
+
+    base: p1.Base
+    factors: Vector
+    mix: float
+
+    def scores(self, bought: Bought) -> Vector:
+        """Return each household's scores, float64 [households, items], -inf for what it bought."""
+        return np.array([p1.score(one, self.base, self.factors, self.mix) for one in bought])
+
+
+def train(
+    cohorts: Cohorts, noise: Mapping[str, float] = EXACT, epsilon: float = math.inf, seed: int = 0
+) -> Model:
+    """Return the model of the steps that `noise` names, with Gaussian noise of these standard deviations.
+
+    `noise` gives that of each coordinate a step adds up; the base is one vector of norm 1 or less. `epsilon`
+    chooses how many axes there are and how the prior is mixed.
+    """
+    draw = np.random.Generator(np.random.PCG64(seed))
+    counts, base = _base(cohorts, noise[BASE], draw)
+    mix = p1_release.mix(epsilon)
+    if HALF_STEP not in noise:
+        return Model(base, np.zeros((len(counts), 0)), mix)
+    gram = _sum(lambda one: p1.gram(one, base), cohorts.gram)
+    axes = p1_release.axes(_noisy(gram, noise[GRAM], draw), noise[GRAM], p1_release.rank(epsilon))
+    steps = _sum(lambda one: p1.half_step(one, base, axes), cohorts.half_step)
+    total, sd = _noisy(steps, noise[HALF_STEP], draw), noise[HALF_STEP]
+    return Model(base, p1_release.factors(total, counts, sd, cohorts.features), mix)
 
 
 def p1_scores(purchases: Purchases) -> Vector:
-    """Return each household's scores, float64 [households, items], as its phone would compute them."""
-    features = purchases.catalogue.features()
+    """Return each household's scores when every one took part and no noise is added, as its phone would."""
     bought = purchases.bought
-    counts = p1_release.popularity(_sum(p1.popularity, bought), 0.0, features)
-    base = p1_release.base(
-        counts, _sum(p1.adoption, purchases.recent), _sum(p1.scalars, bought), 0.0, features
+    return train(Cohorts(bought, purchases.recent, bought, bought, purchases.catalogue.features())).scores(
+        bought
     )
-    gram = _sum(lambda one: p1.gram(one, base), bought)
-    axes = p1_release.axes(gram, 0.0, p1_release.rank(math.inf))
-    steps = _sum(lambda one: p1.half_step(one, base, axes), bought)
-    factors = p1_release.factors(steps, counts, 0.0, features)
-    return np.array([p1.score(one, base, factors, p1_release.mix(math.inf)) for one in bought])
 
 
-def _sum(message: Callable[[NDArray[np.bool_]], Vector], histories: NDArray[np.bool_]) -> Vector:
+def _base(cohorts: Cohorts, sd: float, draw: np.random.Generator) -> tuple[Vector, p1.Base]:
+    """Return the popularity as released, and the base, from one sum with noise of `sd` on each coordinate."""
+    spread = {name: sd / math.sqrt(share) for name, share in _BUDGET.items()}
+    spread["scalars"] *= p1.SCALARS_NORM
+    popularity = _noisy(_sum(p1.popularity, cohorts.base), spread["popularity"], draw)
+    adoption = _noisy(_sum(p1.adoption, cohorts.recent), spread["adoption"], draw)
+    scalars = _noisy(_sum(p1.scalars, cohorts.base), spread["scalars"], draw)
+    counts = p1_release.popularity(popularity, spread["popularity"], cohorts.features)
+    return counts, p1_release.base(counts, adoption, scalars, spread["adoption"], cohorts.features)
+
+
+def _noisy(total: Vector, sd: float, draw: np.random.Generator) -> Vector:
+    return total + draw.normal(0.0, sd, total.shape)
+
+
+def _sum(message: Callable[[Bought], Vector], histories: Bought) -> Vector:
     """Return the sum of what the devices add."""
     total = message(histories[0])
     for history in histories[1:]:

@@ -15,7 +15,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from covey_sdk.purposes import kind_of
-from covey_simulations import charts
+from covey_simulations import charts, drawing, leads, ranking_charts
+
+TASKS = ("new", "again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +76,13 @@ def _readings(report: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the page says beyond the report: charts, and figures beside their truth."""
     q20, q1 = report["analytics"]["q20"], report["analytics"]["q1"]
     spent, least_cell = report["epsilon"], q1["least_cell"]
+    behind = report["withdrawn"]["train"]["left_behind"]
     drawn = {
         "consent": charts.consent(report["granted"], report["granted_nothing"], report["households"]),
         "segments": charts.segments(q1),
-        "spent": charts.spent(spent["per_purpose"], spent["cap"]),
+        "spent": charts.spent(_gauges(spent)),
         **{fact: charts.histogram(fact, q20, least_cell) for fact in charts.SCALES},
+        **_ranking_charts(report["recommender"]),
     }
     groups = _figures(q1)
     return {
@@ -93,8 +97,26 @@ def _readings(report: Mapping[str, Any]) -> dict[str, Any]:
             query: charts.least_released(asked["sd"], least_cell)
             for query, asked in report["analytics"].items()
         },
+        "leads": {task: leads.of(report["recommender"][task]) for task in TASKS},
+        "gauges": _gauges(spent),
+        "all_gone": not any(behind.values()),
         "odds": odds(spent["per_person_max"], spent["delta"]),
     }
+
+
+def _ranking_charts(found: Mapping[str, Any]) -> dict[str, str]:
+    """Return the charts of recommending."""
+    return {
+        "effect": ranking_charts.effect("recall_at_10", found),
+        **{f"leads_{task}": ranking_charts.leads(task, leads.of(found[task])) for task in TASKS},
+        **{f"reasons_{task}": ranking_charts.reasons(task, found["list"][task]) for task in TASKS},
+    }
+
+
+def _gauges(spent: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """Return what was spent and its cap, for each purpose and for the one person who paid most."""
+    each = {purpose: (epsilon, spent["caps"][purpose]) for purpose, epsilon in spent["per_purpose"].items()}
+    return {**each, "total": (spent["per_person_max"], spent["cap"])}
 
 
 def _figures(query: Mapping[str, Any]) -> list[Figure]:
@@ -119,8 +141,10 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": _number, "percent": _percent, "day": _day, "day_zh": _day_zh}
-    environment.globals |= {"name": charts.name, "sqrt": math.sqrt, "kind": kind_of}
+    environment.filters |= {"number": _number, "percent": _percent, "points": _points}
+    environment.filters |= {"day": _day, "day_zh": _day_zh}
+    environment.globals |= {"name": drawing.name, "sqrt": math.sqrt, "kind": kind_of}
+    environment.globals |= {"metrics": leads.METRICS, "reason_colours": ranking_charts.REASONS}
     return environment
 
 
@@ -131,6 +155,11 @@ def _number(value: float, digits: int = 0) -> str:
 
 def _percent(share: float, digits: int = 0) -> str:
     return _number(100 * share, digits) + "%"
+
+
+def _points(share: float) -> str:
+    """Return a share as points of 100, with two digits."""
+    return _number(100 * share, 2)
 
 
 def _day(moment: str) -> str:
