@@ -24,11 +24,7 @@ from covey_privacy.consent import GRANTED, REFUSED, WITHDRAWN, Choice, Notice
 from covey_privacy.profile import PRODUCTION, Profile
 from covey_privacy.signatures import SigningKey
 from covey_sdk import clock as clocks
-<<<<<<< HEAD
-from covey_sdk import ledger, rounds
-=======
-from covey_sdk import ledger, recommender
->>>>>>> rec
+from covey_sdk import ledger, recommender, rounds
 from covey_sdk.clock import Clock, milliseconds
 from covey_sdk.consents import Consents
 from covey_sdk.errors import ConsentError, RegistryError

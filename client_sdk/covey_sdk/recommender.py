@@ -1,9 +1,3 @@
-<<<<<<< HEAD
-"""Recommending on the phone: placeholder until the ranking is merged."""
-
-from __future__ import annotations
-
-=======
 """The recommender: the phone ranks the shop's items for its owner, and says why in parts that add up.
 
     recommend(model, bought, candidates, 10, "new")   # what goes with what the owner buys
@@ -17,16 +11,11 @@ counts where it came first.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
->>>>>>> rec
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-<<<<<<< HEAD
-from covey_models.catalogue import Catalogue
-from covey_models.p1 import Base
-=======
 from covey_models import again, p1
 from covey_models.catalogue import Catalogue
 from covey_models.errors import ModelError
@@ -41,21 +30,10 @@ MOST = 100_000
 """The most candidates, and the most items of an answer."""
 
 Bought = Mapping[str, Sequence[int]]
->>>>>>> rec
 
 
 @dataclass(frozen=True)
 class Model:
-<<<<<<< HEAD
-    """What the phone ranks by."""
-
-    catalogue: Catalogue
-    base: Base
-    factors: NDArray[np.float64]
-    mix: float
-    version: int
-    round_id: str
-=======
     """What the shop has learnt and released: the same for every phone.
 
     `factors`, float64 [items, d], have no column where popularity and adoption are all there is. Raises
@@ -175,4 +153,3 @@ def _best(scores: p1.Vector, places: NDArray[np.intp], k: int) -> NDArray[np.int
 
 def _recommendation(item: str, why: tuple[Reason, ...]) -> Recommendation:
     return Recommendation(item, sum([reason.amount for reason in why], 0.0), why)
->>>>>>> rec

@@ -81,14 +81,18 @@ class BaseStep(_Training):
 
     def contribute(self, facts: Mapping[str, Fact]) -> Vector:
         """Return float64 [2 m + 2], L2 norm at most 1."""
-        bought, adopted = self._bought(facts), self._bought(facts, "adopted")
-        return np.concatenate(
-            [
-                WEIGHTS["popularity"] * p1.popularity(bought),
-                WEIGHTS["adoption"] * p1.adoption(adopted),
-                WEIGHTS["scalars"] / p1.SCALARS_NORM * p1.scalars(bought),
-            ]
-        )
+        return first_vector(self._bought(facts), self._bought(facts, "adopted"))
+
+
+def first_vector(bought: p1.History, adopted: p1.History) -> Vector:
+    """Return popularity, adoption and scalars times their weights, float64 [2 m + 2], L2 norm at most 1."""
+    return np.concatenate(
+        [
+            WEIGHTS["popularity"] * p1.popularity(bought),
+            WEIGHTS["adoption"] * p1.adoption(adopted),
+            WEIGHTS["scalars"] / p1.SCALARS_NORM * p1.scalars(bought),
+        ]
+    )
 
 
 @dataclass(frozen=True)

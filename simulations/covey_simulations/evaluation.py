@@ -13,20 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covey_models.catalogue import Catalogue
+from covey_models.p1_release import WORTH_THREE_SUMS
+from covey_models.p1_steps import BASE, GRAM, HALF_STEP
 from covey_simulations import comparison, histories, in_the_clear, metrics, references
 from covey_simulations.histories import Histories, Household
-from covey_simulations.in_the_clear import BASE, EXACT, GRAM, HALF_STEP, Cohorts, Model
+from covey_simulations.in_the_clear import EXACT, Cohorts, Model
 from covey_simulations.laboratory import LABORATORY
 
-__all__ = ["EPSILONS", "SEEDS", "THRESHOLD", "Household", "Training", "recommender"]
+__all__ = ["EPSILONS", "SEEDS", "Household", "Training", "recommender"]
 
 Vector = NDArray[np.float64]
 Ranked = NDArray[np.intp]
 Form = Literal["three_rounds", "one_round"]
 Noise = Callable[[float], Mapping[str, float]]
-
-THRESHOLD = 5000
-"""From this many people times epsilon on three rounds are worth their noise; below it there is one."""
 
 EPSILONS = (1.0, 2.0, 4.0, 8.0)
 """What the effect of epsilon is shown for."""
@@ -83,7 +82,7 @@ def _why(training: Training) -> dict[str, float]:
         "people": training.people,
         "epsilon": training.epsilon,
         "product": training.people * training.epsilon,
-        "threshold": THRESHOLD,
+        "threshold": WORTH_THREE_SUMS,
     }
 
 

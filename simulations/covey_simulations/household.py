@@ -130,8 +130,12 @@ def rank(phones: Phones, households: list[int]) -> list[dict[str, Any]]:
 def _ranked(phones: Phones, household: int, candidates: list[str]) -> dict[str, Any]:
     with phones.open(household) as device:
         rankings = {ranking: device.recommend(candidates, BEST, ranking) for ranking in ("new", "again")}
-        days = {(line.item_id, day(event.at_ms, device.clock.now().tzinfo))
-                for event in device.journal.events() if isinstance(event, OrderPaid) for line in event.lines}
+        days = {
+            (line.item_id, day(event.at_ms, device.clock.now().tzinfo))
+            for event in device.journal.events()
+            if isinstance(event, OrderPaid)
+            for line in event.lines
+        }
     return {
         **_taste(phones, household),
         "counts": dict(Counter(item for item, _ in days)),
@@ -141,7 +145,13 @@ def _ranked(phones: Phones, household: int, candidates: list[str]) -> dict[str, 
                     "item": each.item,
                     "score": each.score,
                     "reasons": [
-                        {"code": r.code, "amount": r.amount, "about": r.about, "en": r.said_en, "zh": r.said_zh}
+                        {
+                            "code": r.code,
+                            "amount": r.amount,
+                            "about": r.about,
+                            "en": r.said_en,
+                            "zh": r.said_zh,
+                        }
                         for r in each.reasons
                     ],
                 }
@@ -153,7 +163,7 @@ def _ranked(phones: Phones, household: int, candidates: list[str]) -> dict[str, 
 
 
 def sums(phones: Phones, round_id: str, length: int, bits: int) -> tuple[bytes, list[int]]:
-    """Return the modular sum of what these phones' ledgers say was sent in a round, packed, and whose it is."""
+    """Return the packed modular sum of what these phones' ledgers say was sent in a round, and whose it is."""
     total, senders = np.zeros(length, np.uint32), []
     for household in phones.households:
         with phones.open(household) as device:
@@ -182,7 +192,8 @@ def _seen(phones: Phones, household: int) -> dict[str, Any]:
             "rounds": [e.round_id for e in entries if e.kind == ledger.CONTRIBUTION],
             "spent": device.odometer.spent(device.clock.now()),
             "spent_on": {
-                purpose: device.odometer.spent(device.clock.now(), purpose) for purpose in ("analytics", "train")
+                purpose: device.odometer.spent(device.clock.now(), purpose)
+                for purpose in ("analytics", "train")
             },
             "held": {
                 "events": len(device.journal.events()),

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from covey_models import p1, p1_release
+from covey_models import p1, p1_release, p1_steps
+from covey_models.p1_steps import BASE, GRAM, HALF_STEP
 from covey_simulations.purchases import Purchases
 
 Vector = NDArray[np.float64]
 Bought = NDArray[np.bool_]
 
-BASE, GRAM, HALF_STEP = "p1-base", "p1-gram", "p1-half-step"
-"""The steps of the training; the base alone makes a model too."""
-
 EXACT: Mapping[str, float] = MappingProxyType({BASE: 0.0, GRAM: 0.0, HALF_STEP: 0.0})
 """Every step, and no noise in any of them."""
-
-_FIRST = ("popularity", "adoption", "scalars")
-_BUDGET = {name: p1_release.SHARES[name] / sum(p1_release.SHARES[part] for part in _FIRST) for name in _FIRST}
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,15 +57,15 @@ def train(
     chooses how many axes there are and how the prior is mixed.
     """
     draw = np.random.Generator(np.random.PCG64(seed))
-    counts, base = _base(cohorts, noise[BASE], draw)
+    base = _base(cohorts, noise[BASE], draw)
     mix = p1_release.mix(epsilon)
     if HALF_STEP not in noise:
-        return Model(base, np.zeros((len(counts), 0)), mix)
+        return Model(base, np.zeros((len(base.popularity), 0)), mix)
     gram = _sum(lambda one: p1.gram(one, base), cohorts.gram)
     axes = p1_release.axes(_noisy(gram, noise[GRAM], draw), noise[GRAM], p1_release.rank(epsilon))
     steps = _sum(lambda one: p1.half_step(one, base, axes), cohorts.half_step)
     total, sd = _noisy(steps, noise[HALF_STEP], draw), noise[HALF_STEP]
-    return Model(base, p1_release.factors(total, counts, sd, cohorts.features), mix)
+    return Model(base, p1_release.factors(total, base.popularity, sd, cohorts.features), mix)
 
 
 def p1_scores(purchases: Purchases) -> Vector:
@@ -81,15 +76,10 @@ def p1_scores(purchases: Purchases) -> Vector:
     )
 
 
-def _base(cohorts: Cohorts, sd: float, draw: np.random.Generator) -> tuple[Vector, p1.Base]:
-    """Return the popularity as released, and the base, from one sum with noise of `sd` on each coordinate."""
-    spread = {name: sd / math.sqrt(share) for name, share in _BUDGET.items()}
-    spread["scalars"] *= p1.SCALARS_NORM
-    popularity = _noisy(_sum(p1.popularity, cohorts.base), spread["popularity"], draw)
-    adoption = _noisy(_sum(p1.adoption, cohorts.recent), spread["adoption"], draw)
-    scalars = _noisy(_sum(p1.scalars, cohorts.base), spread["scalars"], draw)
-    counts = p1_release.popularity(popularity, spread["popularity"], cohorts.features)
-    return counts, p1_release.base(counts, adoption, scalars, spread["adoption"], cohorts.features)
+def _base(cohorts: Cohorts, sd: float, draw: np.random.Generator) -> p1.Base:
+    """Return the base from one sum with noise of `sd` on each coordinate."""
+    vectors = map(p1_steps.first_vector, cohorts.base, cohorts.recent)
+    return p1_release.first_sum(_noisy(_added(vectors), sd, draw), sd, cohorts.features)
 
 
 def _noisy(total: Vector, sd: float, draw: np.random.Generator) -> Vector:
@@ -98,7 +88,11 @@ def _noisy(total: Vector, sd: float, draw: np.random.Generator) -> Vector:
 
 def _sum(message: Callable[[Bought], Vector], histories: Bought) -> Vector:
     """Return the sum of what the devices add."""
-    total = message(histories[0])
-    for history in histories[1:]:
-        total = total + message(history)
+    return _added(map(message, histories))
+
+
+def _added(vectors: Iterator[Vector]) -> Vector:
+    total = next(vectors).copy()
+    for vector in vectors:
+        total += vector
     return total

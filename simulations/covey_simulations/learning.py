@@ -1,4 +1,4 @@
-"""Learning together: the phones train a recommender step by step, while some of them leave; then each ranks."""
+"""Learning together: phones train a recommender step by step, while some of them leave; then each ranks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ STEPS = 3
 class Learnt:
     """How the training went, and what every phone that may ranks first with what came of it.
 
-    `tastes` is what the phones held when it began; `left` says who withdrew after which step, `left_all` who of them withdrew personalisation with it.
+    `tastes` is what the phones held when it began. `left` says who withdrew after which step, `left_all` who
+    of them withdrew personalisation with it.
     """
 
     people: int

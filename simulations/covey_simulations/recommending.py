@@ -1,4 +1,4 @@
-"""What recommending achieved in a run: its phones, its rounds and its households' next four weeks, evaluated."""
+"""What recommending achieved in a run: its phones, its rounds, its households' next four weeks."""
 
 from __future__ import annotations
 
@@ -28,9 +28,7 @@ def of(learnt: Learnt, world: World, budget: Budget) -> dict[str, Any]:
     return evaluation.recommender(households, catalogue, _training(learnt, catalogue, budget), shown)
 
 
-def _households(
-    learnt: Learnt, upcoming: Mapping[int, frozenset[str]]
-) -> list[Household]:
+def _households(learnt: Learnt, upcoming: Mapping[int, frozenset[str]]) -> list[Household]:
     """Return everyone who ranked, and everyone else who was in the training as they were then."""
     ranked = {each["household"]: _household(each, upcoming) for each in learnt.rankings}
     trained = {each["household"]: _household(each, upcoming) for each in learnt.tastes}

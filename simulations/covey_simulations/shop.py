@@ -65,7 +65,9 @@ class Shop:
         with self._progress.step(title, len(households)) as done:
             return self._phones.each(what, households, done)
 
-    def fetch_tickets(self, purposes: tuple[str, ...], what: str, households: Sequence[int]) -> frozenset[int]:
+    def fetch_tickets(
+        self, purposes: tuple[str, ...], what: str, households: Sequence[int]
+    ) -> frozenset[int]:
         """Open the epoch: the registry logs its key, then every willing phone fetches a batch."""
         path = f"/v1/issuers/{self._epoch}/{'+'.join(purposes)}"
         httpx.get(self.world.registry_url + path).raise_for_status()

@@ -18,6 +18,7 @@ from covey_simulations.errors import SetupError
 from covey_simulations.phone import EPOCH_SECONDS, Phones
 from covey_simulations.world import ORIGIN, World
 
+
 @contextmanager
 def set_up(
     folder: Path,

@@ -107,7 +107,6 @@ def test_a_smaller_budget_buys_fewer_axes(epsilon, rank, mix):
     assert p1_release.mix(epsilon) == mix
 
 
-
 def test_totals_that_do_not_fit_are_refused():
     ones = np.ones(3)
     with pytest.raises(ModelError, match="finite"):
