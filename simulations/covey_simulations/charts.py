@@ -102,7 +102,8 @@ def spent(gauges: Mapping[str, tuple[float, float]]) -> str:
     for row, (epsilon, cap) in enumerate(gauges.values()):
         axes.barh(row, cap, 0.5, facecolor="none", edgecolor=INK, linewidth=1)
         axes.barh(row, epsilon, 0.5, color=RELEASED)
-        beside(axes, epsilon, row, f"{epsilon:.2f}", inside=epsilon > widest / 3)
+        inside = epsilon > widest / 3
+        beside(axes, epsilon if inside else max(cap, epsilon), row, f"{epsilon:.2f}", inside)
     axes.text(widest, -0.36, name("chart", "cap"), ha="right", va="bottom")
     rows(axes, [name("purpose", purpose) for purpose in gauges])
     axes.set_xlim(0, widest * 1.02)

@@ -44,7 +44,7 @@ _EDGES = {"ahead": RELEASED, "even": INK, "behind": TRUTH}
 @styled
 def leads(task: str, found: Mapping[str, Mapping[str, Lead]]) -> str:
     """Return the run's lead over each rival with its interval, in points, one panel a metric."""
-    figure = Figure(figsize=(5.6, 1.0 + 0.42 * len(found)), layout="constrained")
+    figure = Figure(figsize=(4.8, 1.0 + 0.42 * len(found)), layout="constrained")
     for panel, metric in zip(figure.subplots(1, 2, sharey=True), METRICS, strict=True):
         panel.axvline(0, color=INK, linewidth=1)
         for row, by_metric in enumerate(found.values()):
@@ -79,7 +79,6 @@ def effect(metric: str, found: Mapping[str, Any]) -> str:
     axes.axhline(100 * run["popularity"], color=TRUTH, linewidth=1.8, linestyle="--")
     axes.plot(found["epsilon"], 100 * run["federated"], "D", ms=7, mfc="white", mec=INK, zorder=4)
     _epsilons(axes, [row["epsilon"] for row in noisy])
-    axes.set_ylim(bottom=0)
     axes.set_ylabel(name("chart", f"points_{metric}"))
     return svg(figure, f"effect-{metric}")
 

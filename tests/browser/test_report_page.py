@@ -90,7 +90,7 @@ def test_nothing_is_loaded_and_nothing_complains(page: Page, complaints: list[st
 def test_every_chart_has_a_box_within_the_window(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     boxes = [chart.bounding_box() for chart in page.locator("svg").all()]
-    assert len(boxes) == 6
+    assert len(boxes) == 11
     for box in boxes:
         assert box is not None
         assert box["width"] > 200

@@ -154,11 +154,12 @@ def test_the_page_shows_every_figure(found: dict[str, Any]) -> None:
         "12.1",
         "3.4",
     ]
+    figures += ["7.37", "6.68", "10.23", "52.48", "7.90", "9.45", "10.00", "5,120", "2,378", "111"]
     figures += ["3.2", "55.4", "$28.71", "+3", "(+2.8%)", "1.55", "2.00", "1 in 1,000,000"]
-    figures += ["82 times in 100", "34/48", "580", "#7", "#10", "0.50"]
+    figures += ["99.99 times in 100", "34/48", "580", "#7", "#10", "0.50"]
     assert [figure for figure in [*figures, *map(str, counts)] if figure not in page] == []
     assert found["log"]["checkpoint"].strip() in page
-    assert page.tags.count("svg") == 6
+    assert page.tags.count("svg") == 11
 
 
 def test_errors_are_given_in_people_and_in_percent(found: dict[str, Any]) -> None:
@@ -204,6 +205,10 @@ def test_data_are_never_markup(found: dict[str, Any]) -> None:
         "evidence": [{"fact": evil, "value": 1, "cut": 2}],
     }
     found["granted"]["<script>"] = 3
+    entry = found["recommender"]["list"]["new"][0]
+    entry["item"] = evil
+    entry["reasons"][0] |= {"code": evil, "about": evil, "en": evil, "zh": evil}
+    found["recommender"]["list"]["device"] = evil
     page = report.page(found)
     assert "<script" not in page
     assert "<img" not in page
@@ -229,13 +234,16 @@ def test_ids_on_the_page_are_unique(found: dict[str, Any]) -> None:
 def test_every_chart_is_described_by_a_reading_on_the_page(found: dict[str, Any]) -> None:
     text = report.page(found)
     described = re.findall(r'<svg role="img" aria-labelledby="([^"]*)"', text)
-    assert len(described) == 6
+    assert len(described) == 11
     assert all(f'<figcaption id="{reading}">' in text for reading in described)
 
 
 def test_every_word_stands_in_both_languages(found: dict[str, Any]) -> None:
     page = Page(report.page(found))
     outside = {"Covey", "English", "中文", "Complete Journey (dunnhumby)", "household 1228", "s", "ε", "sd"}
+    listed = found["recommender"]["list"]
+    outside |= {entry["item"] for ranking in ("new", "again") for entry in listed[ranking]}
+    outside |= {"CANDY BARS…"}
     words = {word.strip(" \n·") for word in page.texts[""]} - outside
     assert [word for word in words if re.search(r"[A-Za-z\u4e00-\u9fff]", word)] == []
     assert not re.search(r"[\u4e00-\u9fff]", "".join(page.texts["en"]))
@@ -243,7 +251,13 @@ def test_every_word_stands_in_both_languages(found: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("path", "value"),
-    [(("log", "verified"), False), (("sums_checked",), False), (("withdrawn", "contributions_after"), 2)],
+    [
+        (("log", "verified"), False),
+        (("sums_checked",), False),
+        (("withdrawn", "contributions_after"), 2),
+        (("withdrawn", "train", "contributions_after"), 1),
+        (("withdrawn", "train", "left_behind", "model"), 1),
+    ],
 )
 def test_a_failed_check_is_said_at_the_top(
     found: dict[str, Any], path: tuple[str, ...], value: bool | int
