@@ -154,5 +154,5 @@ def _release(
         model = {**published, "factors": np.zeros((len(shop.catalogue.items), 0))}
     else:
         model = {"popularity": shop.base.popularity, "rate": shop.base.rate, **published}
-    model["mix"] = p1_release.mix(training.plan.epsilon)
+    model["mix"] = p1_release.mix(training.plan.epsilon, len(training.plan.steps))
     conductor.release(MODEL, round_id, model, (documents[CATALOGUE],))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from covey_simulations import draw, learning
+from covey_simulations import draw
 from covey_simulations.household import COUNTING
 from covey_simulations.learning import Learning, Learnt
 from covey_simulations.shop import LOOKING, Round, Seen, Shop
@@ -17,7 +17,7 @@ Counts = dict[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What came of the acts, as the simulation saw it. `learnt` is None where too few would have trained."""
+    """What came of the acts, as the simulation saw it."""
 
     granted: list[Counts]
     kept: list[Counts]
@@ -26,7 +26,7 @@ class Played:
     leaving: frozenset[int]
     tickets_after: int
     q1: Round
-    learnt: Learnt | None
+    learnt: Learnt
     seen: list[Seen]
 
 
@@ -37,28 +37,22 @@ def play(shop: Shop) -> Played:
     leaving = [h for h in counted if draw.withdraws(seed, h)]
     granted = shop.each("Phones enrol; their owners decide", "enrol", everyone)
     kept = shop.each("Phones take their orders up", "record", everyone)
-    lesson = _lesson(shop)
 
     shop.fetch_tickets(COUNTING, "to count", counted)
     q20 = shop.ask("q20", Q20_SHARE * shop.budget.analytics)
     seen_after_q20 = shop.each(LOOKING, "look", counted)
-    if lesson:
-        lesson.step()
-        lesson.evening()
+    lesson = Learning(shop)
+    lesson.step()
+    lesson.evening()
     shop.each("Some withdraw from statistics", "withdraw analytics", leaving)
 
     shop.a_day_later()
     with_tickets = shop.fetch_tickets(COUNTING, "to count", counted)
     q1 = shop.ask("q1", shop.budget.analytics - Q20_SHARE * shop.budget.analytics)
-    learnt = _finished(shop, lesson) if lesson else None
+    learnt = _finished(shop, lesson)
     seen = shop.each(LOOKING, "look", everyone)
     left = frozenset(leaving)
     return Played(granted, kept, q20, seen_after_q20, left, len(left & with_tickets), q1, learnt, seen)
-
-
-def _lesson(shop: Shop) -> Learning | None:
-    world, epsilon = shop.world, shop.budget.train
-    return Learning(shop) if learning.possible(world.households, world.seed, world.profile, epsilon) else None
 
 
 def _finished(shop: Shop, lesson: Learning) -> Learnt:

@@ -19,7 +19,19 @@ from covey_privacy.errors import PrivacyError
 from covey_sdk.errors import CoveyError
 from covey_server import coordinator
 from covey_server.errors import CoordinatorError
-from covey_simulations import acts, findings, orders, pool, proof, recommending, report, stage, summary
+from covey_simulations import (
+    acts,
+    draw,
+    findings,
+    learning,
+    orders,
+    pool,
+    proof,
+    recommending,
+    report,
+    stage,
+    summary,
+)
 from covey_simulations.clock import Clock
 from covey_simulations.errors import RunError, SetupError, SimulationError
 from covey_simulations.progress import Progress
@@ -70,7 +82,7 @@ def run(options: Options, console: Console) -> Path:
         folder, clock = Path(temporary), Clock.starting(orders.CUT)
         with progress.step("The shop's orders, one file a household", 1):
             households = orders.prepare(folder / "orders", options.seed, options.households)
-        stage.require_cohort(households, options.seed, PROFILE)
+        _require_cohorts(households, options)
         operator = coordinator.operator_key(folder)
         budget = Budget(options.epsilon, options.train_epsilon, DELTA)
         caps = {"analytics": budget.analytics, "train": budget.train}
@@ -83,7 +95,7 @@ def run(options: Options, console: Console) -> Path:
         ):  # fmt: skip
             played = acts.play(Shop(world, phones, clock, progress, budget))
             log = proof.check(world, [each.result for each in findings.rounds(played)])
-            recommended = recommending.of(played.learnt, world, budget) if played.learnt else None
+            recommended = recommending.of(played.learnt, world, budget)
             megabytes = _peak_megabytes() + sum(phones.all("memory"))
     found = {
         **_setting(options),
@@ -96,6 +108,14 @@ def run(options: Options, console: Console) -> Path:
     report.write(found, options.out)
     summary.show(found, console)
     return options.out / "report.html"
+
+
+def _require_cohorts(households: tuple[int, ...], options: Options) -> None:
+    """Raise SetupError where so few would stay that a round falls below a floor."""
+    counted = [h for h in households if "analytics" in draw.grants(options.seed, h)]
+    trained = learning.staying(households, options.seed, options.train_epsilon)
+    stage.require_cohort(households, counted, "analytics", PROFILE)
+    stage.require_cohort(households, trained, "train", PROFILE)
 
 
 def _setting(options: Options) -> dict[str, Any]:

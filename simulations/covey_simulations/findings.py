@@ -43,7 +43,7 @@ def of(played: Played, budget: Budget) -> dict[str, Any]:
 
 def rounds(played: Played) -> list[Round]:
     """Return all rounds that were played."""
-    return [played.q20, played.q1, *(played.learnt.rounds if played.learnt else ())]
+    return [played.q20, played.q1, *played.learnt.rounds]
 
 
 def contributors(seen: Sequence[Seen], played: Round) -> list[Seen]:
@@ -57,7 +57,7 @@ def withdrawn(played: Played) -> dict[str, Any]:
         "count": len(played.leaving),
         "tickets_after": played.tickets_after,
         "contributions_after": len(played.leaving & played.q1.contributors),
-        "train": left_training(played.learnt, played.seen) if played.learnt else None,
+        "train": left_training(played.learnt, played.seen),
     }
 
 

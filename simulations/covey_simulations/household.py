@@ -163,7 +163,7 @@ def _ranked(phones: Phones, household: int, candidates: list[str]) -> dict[str, 
 
 
 def sums(phones: Phones, round_id: str, length: int, bits: int) -> tuple[bytes, list[int]]:
-    """Return the packed modular sum of what these phones' ledgers say was sent in a round, and whose it is."""
+    """Return the modular sum of what the ledgers say was sent in a round, packed, and whose it is."""
     total, senders = np.zeros(length, np.uint32), []
     for household in phones.households:
         with phones.open(household) as device:

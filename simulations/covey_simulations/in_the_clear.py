@@ -58,7 +58,7 @@ def train(
     """
     draw = np.random.Generator(np.random.PCG64(seed))
     base = _base(cohorts, noise[BASE], draw)
-    mix = p1_release.mix(epsilon)
+    mix = p1_release.mix(epsilon, len(noise))
     if HALF_STEP not in noise:
         return Model(base, np.zeros((len(base.popularity), 0)), mix)
     gram = _sum(lambda one: p1.gram(one, base), cohorts.gram)

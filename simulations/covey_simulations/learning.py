@@ -11,7 +11,6 @@ import numpy as np
 from covey_models import p1_release
 from covey_models.p1_steps import CATALOGUE, MODEL
 from covey_privacy.listing import open_listing
-from covey_privacy.profile import profile
 from covey_privacy.release import open_release
 from covey_simulations import draw
 from covey_simulations.household import TRAINING
@@ -38,12 +37,11 @@ class Learnt:
     rankings: list[Seen]
 
 
-def possible(households: Sequence[int], seed: int, name: str, epsilon: float) -> bool:
-    """Say whether so many will stay to the last step of a training that no round falls below the floor."""
+def staying(households: Sequence[int], seed: int, epsilon: float) -> list[int]:
+    """Return those of the households that will be in the last step of a training."""
     willing = [h for h in households if "train" in draw.grants(seed, h)]
     last = STEPS - 1 if p1_release.three_sums(len(willing), epsilon) else 0
-    staying = [h for h in willing if not any(draw.leaves_training(seed, h, step) for step in range(last))]
-    return len(staying) >= profile(name).least_cohort("train")
+    return [h for h in willing if not any(draw.leaves_training(seed, h, step) for step in range(last))]
 
 
 class Learning:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from covey_consent.keys import load_or_create
 from covey_consent.settings import Settings
 from covey_privacy.profile import profile
 from covey_server.config import state_folder
-from covey_simulations import draw, household, orders, registry
+from covey_simulations import household, orders, registry
 from covey_simulations.clock import Clock
 from covey_simulations.errors import SetupError
 from covey_simulations.phone import EPOCH_SECONDS, Phones
@@ -54,14 +54,13 @@ def set_up(
         yield world
 
 
-def require_cohort(households: tuple[int, ...], seed: int, name: str) -> None:
-    """Raise SetupError when too few of the households will allow statistics for the profile's floor."""
-    willing = sum("analytics" in draw.grants(seed, h) for h in households)
-    floor = profile(name).least_cohort("analytics")
-    if willing < floor:
+def require_cohort(households: tuple[int, ...], staying: Collection[int], purpose: str, name: str) -> None:
+    """Raise SetupError when too few of the households allow a purpose to the end for the profile's floor."""
+    floor = profile(name).least_cohort(purpose)
+    if len(staying) < floor:
         raise SetupError(
-            f"{willing} of {len(households)} households allow analytics; a round needs at least {floor}: "
-            f"simulate more of them"
+            f"{len(staying)} of {len(households)} households allow {purpose} to the end; "
+            f"a round needs at least {floor}: simulate more of them"
         )
 
 
@@ -76,7 +75,7 @@ def open_for_run(context: Context, operator: bytes) -> Iterator[tuple[str, bytes
     folder, seed, count = state_folder(config, context.run_id), int(config["seed"]), int(config["households"])
     willing = orders.prepare(folder / "orders", seed, count, "analytics")
     name, clock = str(config["profile"]), Clock.starting(orders.CUT)
-    require_cohort(willing, seed, name)
+    require_cohort(willing, willing, "analytics", name)
     queries = len(str(config["queries"]).split())
     with set_up(
         folder,
