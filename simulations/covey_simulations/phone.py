@@ -1,8 +1,8 @@
 """Simulated phones: real devices whose keys and stores lie in a folder, opened for as long as one is asked.
 
 One machine plays every phone. What real phones would each do for themselves and with the same outcome, these
-share: the registry's public downloads, and signatures that were found good. They do not wait for the disk, as a real
-phone does before anything leaves it: when the machine goes down, the simulation is over anyway.
+share: the registry's public downloads, and signatures that were found good. A real phone waits for the disk
+before anything leaves it; these do not, because the simulation ends with the machine anyway.
 """
 
 from __future__ import annotations
