@@ -51,6 +51,9 @@ class Store:
     Raises StoreError when `key` is not the file's, or when the file is damaged.
     """
 
+    settings: tuple[str, ...] = ("synchronous = FULL", "secure_delete = ON")
+    """SQLite's pragmas for every opening: a commit is on disk before it returns, what is deleted is gone."""
+
     def __init__(self, path: str | Path, key: bytes, random: Callable[[int], bytes] = os.urandom) -> None:
         if len(key) != KEY_LENGTH:
             raise StoreError(f"a store's key has {KEY_LENGTH} bytes; {len(key)} were given")
@@ -183,8 +186,8 @@ class Store:
         self._rows("DELETE FROM rounds WHERE round_tag = ?", (self.tag("round", round_id),))
 
     def _open(self, key: bytes) -> None:
-        self._rows("PRAGMA synchronous = FULL")
-        self._rows("PRAGMA secure_delete = ON")
+        for setting in self.settings:
+            self._rows(f"PRAGMA {setting}")
         if not self._rows("SELECT 1 FROM sqlite_master LIMIT 1"):
             self._create(key)
         rows = self._rows("SELECT version, key_check, checksum FROM meta")

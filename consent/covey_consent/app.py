@@ -13,13 +13,18 @@ from covey_consent.registry import Registry
 from covey_consent.settings import Settings
 
 
-def create_app(settings: Settings | None = None, *, clock: Callable[[], float] = time.time) -> FastAPI:
-    """Return the application; its lifespan opens and closes the registry. `clock` gives Unix seconds."""
+def create_app(
+    settings: Settings | None = None, *, clock: Callable[[], float] = time.time, durable: bool = True
+) -> FastAPI:
+    """Return the application; its lifespan opens and closes the registry. `clock` gives Unix seconds.
+
+    Whoever simulates may forgo `durable` commits; no setting of an operator can.
+    """
     settings = Settings() if settings is None else settings
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.registry = await Registry.open(settings, clock)
+        app.state.registry = await Registry.open(settings, clock, durable=durable)
         yield
         await app.state.registry.close()
 

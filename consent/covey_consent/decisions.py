@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from covey_consent import enrolments, notices, purposes
@@ -21,6 +21,14 @@ from covey_privacy.consent import GRANTED, REFUSED, WITHDRAWN, Choice, Decision,
 
 METHODS = ("toggle", "dialog", "settings")
 """How a person may say yes: by an act of their own, for this purpose alone."""
+
+_CHOICES = (
+    select(StandingChoice.purpose, StandingChoice.state, StandingChoice.notice_version)
+    .select_from(Device)
+    .outerjoin(StandingChoice)
+    .where(Device.key == bindparam("device"))
+    .order_by(StandingChoice.purpose)
+)
 
 
 def check(decision: Decision, current: Mapping[str, Notice], calendar: Calendar) -> None:
@@ -49,14 +57,7 @@ async def record(
 
 async def choices(session: AsyncSession, device: bytes) -> tuple[Choice, ...]:
     """Return the device's standing choices. Raises UnknownError when it is not enrolled."""
-    query = (
-        select(StandingChoice.purpose, StandingChoice.state, StandingChoice.notice_version)
-        .select_from(Device)
-        .outerjoin(StandingChoice)
-        .where(Device.key == device)
-        .order_by(StandingChoice.purpose)
-    )
-    rows = (await session.execute(query)).all()
+    rows = (await session.execute(_CHOICES, {"device": device})).all()
     if not rows:
         raise enrolments.not_enrolled(device)
     return tuple(Choice(*row) for row in rows if row.purpose is not None)

@@ -35,13 +35,13 @@ class Registry:
     issuers: Issuers
 
     @classmethod
-    async def open(cls, settings: Settings, clock: Callable[[], float]) -> Registry:
-        """Open the key and the database, check the log, publish the notices in force.
+    async def open(cls, settings: Settings, clock: Callable[[], float], *, durable: bool = True) -> Registry:
+        """Open the key and the database (see `Store.open`), check the log, publish the notices in force.
 
         Raises DamageError when key, database and log do not belong together.
         """
         key = keys.load_or_create(settings.key_file)
-        store = await Store.open(settings.database_url)
+        store = await Store.open(settings.database_url, durable=durable)
         try:
             return await cls._open(settings, clock, key, store)
         except BaseException:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from sqlite3 import Connection
 from typing import Any, TypeVar
 
@@ -34,11 +35,14 @@ class Store:
         self.lock = asyncio.Lock()
 
     @classmethod
-    async def open(cls, url: str) -> Store:
-        """Connect to the database and create the tables that are missing."""
+    async def open(cls, url: str, *, durable: bool = True) -> Store:
+        """Connect to the database and create the tables that are missing.
+
+        Not `durable`, SQLite does not wait for the disk: for a database that no one misses.
+        """
         engine = create_async_engine(url)
         if engine.dialect.name == "sqlite":
-            event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+            event.listen(engine.sync_engine, "connect", partial(_prepare_sqlite, durable))
         async with engine.begin() as connection:
             await connection.run_sync(Base.metadata.create_all)
         return cls(engine)
@@ -65,7 +69,8 @@ async def all_in(
     return found
 
 
-def _prepare_sqlite(connection: Connection, _record: Any) -> None:
-    """Let readers read beside the writer; a commit is on disk before anything is answered."""
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=5000"):
+def _prepare_sqlite(durable: bool, connection: Connection, _record: Any) -> None:
+    """Let readers read beside the writer; a durable commit is on disk before anything is answered."""
+    synchronous = f"synchronous={'FULL' if durable else 'OFF'}"
+    for pragma in ("journal_mode=WAL", synchronous, "foreign_keys=ON", "busy_timeout=5000"):
         connection.execute(f"PRAGMA {pragma}")

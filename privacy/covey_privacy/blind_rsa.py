@@ -43,7 +43,7 @@ def blind(key: bytes, prepared: bytes, random: Random = os.urandom) -> tuple[byt
     n, e, bits = _numbers(key)
     m = int.from_bytes(emsa_pss_encode(prepared, bits - 1, random(SALT_LENGTH)))
     r = _unit(n, random)
-    return _to_bytes(m * pow(r, e, n) % n, bits), pow(r, -1, n)
+    return _to_bytes(m * pow(r, e, n) % n, bits), _arithmetic().inverse(r, n)
 
 
 def finalize(key: bytes, prepared: bytes, blind_signature: bytes, inverse: int) -> bytes:

@@ -27,6 +27,10 @@ from covey_privacy.errors import PeerError
 T = TypeVar("T")
 Read = Callable[[Any], Any]
 
+_SCALARS = frozenset({bytes, str, int})
+_ATOMS = _SCALARS | {float, bool, type(None)}
+"""What CBOR takes as it is."""
+
 MESSAGE_LIMIT = 64 * 2**20
 """No message may be longer than this many bytes, whatever it claims to be."""
 
@@ -98,12 +102,11 @@ def decode(cls: type[T], data: bytes, limit: int = MESSAGE_LIMIT) -> T:
 
 
 def _plain(value: Any) -> Any:
-    fields = _names(type(value))  # type: ignore[arg-type]  # as above
-    if fields is not None:
-        return [_plain(getattr(value, name)) for name in fields]
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return value
+    names = _names(type(value))  # type: ignore[arg-type]  # as above
+    if names is None and not isinstance(value, tuple):
+        return value
+    items = value if names is None else [getattr(value, name) for name in names]
+    return [item if type(item) in _ATOMS else _plain(item) for item in items]
 
 
 @functools.cache
@@ -131,7 +134,8 @@ def _typed(hint: Any, where: str) -> Read:
     """Return what checks and converts a field of type `hint`."""
     if get_origin(hint) is Annotated:
         hint, *bounds = get_args(hint)
-        return _bounded(_typed(hint, where), bounds, where)
+        careful = _bounded(_typed(hint, where), bounds, where)
+        return _quick(hint, bounds[0], careful) if hint in _SCALARS and len(bounds) == 1 else careful
     if get_origin(hint) in (Union, types.UnionType):
         read = _typed(get_args(hint)[0], where)
         return lambda value: None if value is None else read(value)
@@ -143,6 +147,16 @@ def _typed(hint: Any, where: str) -> Read:
     if hint is float:
         return _exact(float, where, lambda value: value, int)
     return _exact(hint, where, lambda value: value)
+
+
+def _quick(cls: type, bound: Size | Range, careful: Read) -> Read:
+    """Return what passes a sound value at once; `careful` says what is wrong with any other."""
+    admits = bound.admits
+
+    def read(value: Any) -> Any:
+        return value if type(value) is cls and admits(value) else careful(value)
+
+    return read
 
 
 def _exact(cls: type, where: str, convert: Read, also: type | None = None) -> Read:

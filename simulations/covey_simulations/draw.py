@@ -6,6 +6,8 @@ that privacy rests on: that comes from the operating system alone.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 PERSONALIZE, ANALYTICS, TRAIN = 0.85, 0.80, 0.75
@@ -42,6 +44,7 @@ def leaves_training(seed: int, household: int, step: int) -> str:
     return "personalize" if everything < EVERYTHING else "train"
 
 
+@cache
 def goes_dark(seed: int, household: int, query: str) -> str:
     """Return the phase from which on the phone is silent in the round for `query`, or nothing."""
     chance = _uniform(seed, _DARK, household, *query.encode()).random()

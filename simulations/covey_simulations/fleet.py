@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from flwr.app import Context
 
 from covey_privacy import wire
 from covey_privacy.errors import PrivacyError
 from covey_privacy.manifest import Manifest
-from covey_privacy.secagg import Directory, Participant, Roster, Sum
+from covey_privacy.secagg import Directory, Roster, Sum
 from covey_privacy.signatures import Signed
 from covey_sdk.door import Door
 from covey_sdk.errors import CoveyError
@@ -38,7 +39,8 @@ from covey_simulations import draw
 from covey_simulations.phone import Phones
 from covey_simulations.world import World
 
-Act = Callable[[Door, Participant], bytes | None]
+Act = Callable[[int, Door], bytes | None]
+"""What a household's phone answers in a phase, through its door; None where it says nothing."""
 
 
 @contextmanager
@@ -64,6 +66,7 @@ class Fleet:
             OPEN: self._open,
         }
         self._joined: dict[str, list[int]] = {}
+        self._places: dict[tuple[str, int], int] = {}
         self.refusals: Counter[str] = Counter()
 
     def handle(self, phase: str, body: bytes) -> bytes:
@@ -85,20 +88,18 @@ class Fleet:
         roster = wire.decode(Roster, admission.roster)
         directory = Directory(roster, admission.countersignature, admission.degree)
 
-        def share(door: Door, participant: Participant) -> bytes | None:
-            index = participant.index
-            if index is None:
-                index = directory.index(participant.round_key)
+        def share(household: int, door: Door) -> bytes | None:
+            index = self._place(household, door, admission.round_id, directory)
             return None if index is None else door.share(admission.round_id, directory.view(index))
 
         return self._replies(SHARE, admission.round_id, share)
 
     def _mask(self, body: bytes) -> bytes:
         collection = wire.decode(Collection, body)
-        inboxes = {letter.device: letter.body for letter in collection.letters}
+        inboxes: dict[int | None, bytes] = {letter.device: letter.body for letter in collection.letters}
 
-        def mask(door: Door, participant: Participant) -> bytes | None:
-            inbox = inboxes.get(_placed(participant))
+        def mask(household: int, door: Door) -> bytes | None:
+            inbox = inboxes.get(self._place(household, door, collection.round_id))
             return door.mask(collection.round_id, inbox) if inbox else None
 
         total = Sum(collection.size, collection.length, collection.bits)
@@ -108,14 +109,19 @@ class Fleet:
 
     def _agree(self, body: bytes) -> bytes:
         told = wire.decode(Broadcast, body)
-        return self._replies(AGREE, told.round_id, lambda door, _: door.agree(told.round_id, told.body))
+
+        def agree(household: int, door: Door) -> bytes | None:
+            index = self._place(household, door, told.round_id)
+            return None if index is None else door.agree(told.round_id, told.body)
+
+        return self._replies(AGREE, told.round_id, agree)
 
     def _open(self, body: bytes) -> bytes:
         letters = wire.decode(Letters, body)
-        signed = {letter.device: letter.body for letter in letters.letters}
+        signed: dict[int | None, bytes] = {letter.device: letter.body for letter in letters.letters}
 
-        def open_(door: Door, participant: Participant) -> bytes | None:
-            agreements = signed.get(_placed(participant))
+        def open_(household: int, door: Door) -> bytes | None:
+            agreements = signed.get(self._place(household, door, letters.round_id))
             return door.open(letters.round_id, agreements) if agreements else None
 
         return self._replies(OPEN, letters.round_id, open_)
@@ -125,16 +131,25 @@ class Fleet:
 
     def _each(self, phase: str, round_id: str, act: Act) -> Iterator[bytes]:
         """Yield what the phones of a round answer, but for those that have gone dark."""
-
-        def step(door: Door) -> bytes | None:
-            participant = door.participant(round_id)
-            return act(door, participant) if participant else None
-
         for household in self._joined.get(round_id, self._phones.households):
             if not self._dark(household, round_id, phase):
-                reply = self._answer(household, step)
+                reply = self._answer(household, partial(act, household))
                 if reply:
                     yield reply
+
+    def _place(
+        self, household: int, door: Door, round_id: str, directory: Directory | None = None
+    ) -> int | None:
+        """Return a phone's place in a round's roster, None where it has none; its store is read once."""
+        if (round_id, household) not in self._places:
+            participant = door.participant(round_id)
+            index = participant.index if participant else None
+            if participant and index is None and directory:
+                index = directory.index(participant.round_key)
+            if index is None:
+                return None
+            self._places[round_id, household] = index
+        return self._places[round_id, household]
 
     def _dark(self, household: int, round_id: str, phase: str) -> bool:
         silent_from = draw.goes_dark(self._phones.world.seed, household, round_id.rsplit("-", 2)[0])
@@ -148,8 +163,3 @@ class Fleet:
         except (CoveyError, PrivacyError) as error:
             self.refusals[str(error)] += 1
             return None
-
-
-def _placed(participant: Participant) -> int:
-    """Return the device's place in the roster, -1 where it has none."""
-    return -1 if participant.index is None else participant.index

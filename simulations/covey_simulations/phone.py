@@ -1,7 +1,8 @@
 """Simulated phones: real devices whose keys and stores lie in a folder, opened for as long as one is asked.
 
 One machine plays every phone. What real phones would each do for themselves and with the same outcome, these
-share: the registry's public downloads, and signatures that were found good.
+share: the registry's public downloads, and signatures that were found good. A real phone waits for the disk
+before anything leaves it; these do not, because the simulation ends with the machine anyway.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from covey_privacy.signatures import verify
 from covey_sdk import Device
 from covey_sdk.door import Door
 from covey_sdk.registry import Registry
+from covey_sdk.store import Store
 from covey_simulations.clock import Clock
 from covey_simulations.orders import CURRENCY, ZONE
 from covey_simulations.world import World
@@ -28,6 +30,12 @@ EPOCH_SECONDS = 86_400
 """An epoch of the simulation's registry, and its number: days since 1970."""
 FILES_A_DEVICE = 3
 """SQLite's file, its log and the log's index."""
+
+
+class _Store(Store):
+    """A store of one process's own, for as long as the simulation runs: it waits for no disk and no lock."""
+
+    settings = ("synchronous = OFF", "locking_mode = EXCLUSIVE")
 
 
 class Remembering:
@@ -51,6 +59,7 @@ class Phones:
 
     def __init__(self, world: World, households: tuple[int, ...]) -> None:
         self.world, self.households = world, households
+        self._profile = profile(world.profile)
         self.verify = Remembering()
         self._client = httpx.Client(base_url=world.registry_url)
         self.registry = Registry(self._client, world.trust, self.verify)
@@ -95,15 +104,11 @@ class Phones:
             device.close()
 
     def _opened(self, household: int) -> Device:
-        return Device.open(
-            self.world.phones / f"{household}.db",
-            _keystore(self.world.phones / f"{household}.key"),
-            trust=self.world.trust,
-            registry=self.registry,
-            profile=profile(self.world.profile),
-            clock=partial(self._clock.moment, ZONE),
-            currency=CURRENCY,
+        store = _Store(
+            self.world.phones / f"{household}.db", _keystore(self.world.phones / f"{household}.key")
         )
+        clock = partial(self._clock.moment, ZONE)
+        return Device(store, self.world.trust, self.registry, self._profile, clock, CURRENCY)
 
     def door(self, device: Device) -> Door:
         """Return a device's door."""

@@ -1,4 +1,7 @@
-"""A registry of one's own: the real one, served on loopback from a thread, on the simulation's clock."""
+"""A registry of one's own: the real one, served on loopback from a thread, on the simulation's clock.
+
+It waits for no disk: its database goes when the simulation does.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ DEADLINE_SECONDS = 30
 @contextmanager
 def serve(settings: Settings, clock: Callable[[], float]) -> Iterator[str]:
     """Yield the address of a registry that runs until the block ends."""
-    app = create_app(settings, clock=clock)
+    app = create_app(settings, clock=clock, durable=False)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"

@@ -7,6 +7,7 @@ It answers one request at a time: CBOR `[what, argument]` in, CBOR `[error or No
 
 from __future__ import annotations
 
+import gc
 import resource
 import sys
 from collections.abc import Callable, Mapping
@@ -26,6 +27,9 @@ from covey_simulations.world import World
 
 Answer = Callable[[Any], Any]
 
+NEW_OBJECTS = 50_000
+"""How many new objects bring the garbage collector: phones stay, and it would walk over them without end."""
+
 
 def address(folder: Path, shard: int) -> str:
     """Return the socket of a worker."""
@@ -34,6 +38,7 @@ def address(folder: Path, shard: int) -> str:
 
 def serve(folder: Path, shard: int, shards: int) -> None:
     """Answer until the process is ended."""
+    gc.set_threshold(NEW_OBJECTS)
     world = World.load(folder)
     phones = Phones(world, world.households[shard::shards])
     answers = _answers(phones, Fleet(phones))

@@ -35,6 +35,15 @@ def filled(path):
     store.close()
 
 
+def test_a_commit_waits_for_the_disk_and_what_is_deleted_is_overwritten(path):
+    filled(path)
+    for _ in range(2):
+        store = Store(path, KEY)
+        assert store._db.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert store._db.execute("PRAGMA secure_delete").fetchone() == (1,)
+        store.close()
+
+
 def test_everything_is_there_after_opening_again(path):
     filled(path)
     store = Store(path, KEY)
