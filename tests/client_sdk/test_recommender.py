@@ -243,8 +243,9 @@ class TestRankings:
         assert items_of(recommender.public_order(twice, 3, "new")) == ["soap", "bread", "milk"]
 
     def test_equals_stand_in_public_order(self):
-        even = replace(model_of(columns=0), base=p1.Base(np.full(6, 1 / 6), np.full(6, 0.1)))
-        assert items_of(recommender.recommend(even, {}, SHOP[::-1], 9, "new")) == list(SHOP[::-1])
+        shop = [f"item {place}" for place in range(100)]
+        even = replace(model_of(shop, columns=0), base=p1.Base(np.full(100, 0.01), np.full(100, 0.1)))
+        assert items_of(recommender.recommend(even, {}, shop[::-1], 100, "new")) == shop[::-1]
 
     @pytest.mark.parametrize(
         "wrong", [{"k": 0}, {"k": True}, {"k": 2.0}, {"ranking": "best"}, {"ranking": None}]
