@@ -244,8 +244,10 @@ class TestRankings:
 
     def test_equals_stand_in_public_order(self):
         shop = [f"item {place}" for place in range(100)]
-        even = replace(model_of(shop, columns=0), base=p1.Base(np.full(100, 0.01), np.full(100, 0.1)))
-        assert items_of(recommender.recommend(even, {}, shop[::-1], 100, "new")) == shop[::-1]
+        rate = np.where(np.arange(100) % 3 == 0, 0.2, 0.1)
+        two_kinds = replace(model_of(shop, columns=0), base=p1.Base(np.full(100, 0.01), rate))
+        expected = [*shop[::3], *(item for place, item in enumerate(shop) if place % 3)]
+        assert items_of(recommender.recommend(two_kinds, {}, shop, 100, "new")) == expected
 
     @pytest.mark.parametrize(
         "wrong", [{"k": 0}, {"k": True}, {"k": 2.0}, {"ranking": "best"}, {"ranking": None}]
