@@ -243,8 +243,11 @@ class TestRankings:
         assert items_of(recommender.public_order(twice, 3, "new")) == ["soap", "bread", "milk"]
 
     def test_equals_stand_in_public_order(self):
-        even = replace(model_of(columns=0), base=p1.Base(np.full(6, 1 / 6), np.full(6, 0.1)))
-        assert items_of(recommender.recommend(even, {}, SHOP[::-1], 9, "new")) == list(SHOP[::-1])
+        shop = [f"item {place}" for place in range(100)]
+        rate = np.where(np.arange(100) % 3 == 0, 0.2, 0.1)
+        two_kinds = replace(model_of(shop, columns=0), base=p1.Base(np.full(100, 0.01), rate))
+        expected = [*shop[::3], *(item for place, item in enumerate(shop) if place % 3)]
+        assert items_of(recommender.recommend(two_kinds, {}, shop, 100, "new")) == expected
 
     @pytest.mark.parametrize(
         "wrong", [{"k": 0}, {"k": True}, {"k": 2.0}, {"ranking": "best"}, {"ranking": None}]
