@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,12 +66,12 @@ class Base:
         if not math.isclose(self.popularity.sum(), 1.0, rel_tol=1e-6):
             raise ModelError(f"popularity adds up to {self.popularity.sum()}, not 1")
 
-    @property
+    @cached_property
     def weight(self) -> Vector:
         """What a purchase of each item counts, float64 [m]: 1 for the most popular, more for rarer ones."""
         return np.asarray((self.popularity / self.popularity.max()) ** -0.25)
 
-    @property
+    @cached_property
     def top(self) -> NDArray[np.intp]:
         """The places of the `TOP` most popular items, or of all when there are fewer."""
         return np.argsort(-self.popularity, kind="stable")[:TOP]
@@ -120,8 +121,8 @@ def gram(bought: History, base: Base) -> Vector:
     Each entry off the diagonal stands for two of the matrix: times sqrt 2 the triangle has the matrix's norm.
     """
     z = _top_taste(_centred(bought, base), base)
-    rows, columns = np.triu_indices(len(z))
-    return np.asarray(z[rows] * z[columns] * np.where(rows == columns, 1.0, math.sqrt(2)))
+    rows, columns, times = _triangle(len(z))
+    return np.asarray(z[rows] * z[columns] * times)
 
 
 def half_step(bought: History, base: Base, axes: Vector) -> Vector:
@@ -165,6 +166,13 @@ def parts(bought: History, base: Base, factors: Vector, mix: float, places: NDAr
     average = -rows @ (factors.T @ (bought.sum() * base.popularity * base.weight))
     slope = _slope(each.sum(axis=1) + average)
     return Parts(popularity, adoption, slope[:, None] * each, slope * average)
+
+
+@lru_cache(maxsize=2)
+def _triangle(size: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Vector]:
+    """Return where the entries of an upper triangle stand, row by row, and what each is multiplied by."""
+    rows, columns = np.triu_indices(size)
+    return rows, columns, np.where(rows == columns, 1.0, math.sqrt(2))
 
 
 def _prior(base: Base, mix: float) -> tuple[Vector, Vector]:

@@ -35,7 +35,7 @@ FILES_A_DEVICE = 3
 class _Store(Store):
     """A store of one process's own, for as long as the simulation runs: it waits for no disk and no lock."""
 
-    settings = ("synchronous = OFF", "locking_mode = EXCLUSIVE")
+    settings = ("synchronous = OFF", "locking_mode = EXCLUSIVE", "cache_size = -128")
 
 
 class Remembering:
