@@ -33,9 +33,9 @@ FILES_A_DEVICE = 3
 
 
 class _Store(Store):
-    """A store of one process's own, for as long as the simulation runs: it waits for no disk and no lock."""
+    """A store that does not wait for the disk: when the machine goes down, the simulation is over."""
 
-    settings = ("synchronous = OFF", "locking_mode = EXCLUSIVE", "cache_size = -128")
+    settings = ("synchronous = OFF", "cache_size = -128")
 
 
 class Remembering:
@@ -59,7 +59,6 @@ class Phones:
 
     def __init__(self, world: World, households: tuple[int, ...]) -> None:
         self.world, self.households = world, households
-        self._profile = profile(world.profile)
         self.verify = Remembering()
         self._client = httpx.Client(base_url=world.registry_url)
         self.registry = Registry(self._client, world.trust, self.verify)
@@ -108,7 +107,7 @@ class Phones:
             self.world.phones / f"{household}.db", _keystore(self.world.phones / f"{household}.key")
         )
         clock = partial(self._clock.moment, ZONE)
-        return Device(store, self.world.trust, self.registry, self._profile, clock, CURRENCY)
+        return Device(store, self.world.trust, self.registry, profile(self.world.profile), clock, CURRENCY)
 
     def door(self, device: Device) -> Door:
         """Return a device's door."""

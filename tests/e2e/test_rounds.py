@@ -7,12 +7,11 @@ from covey_models import QUERIES
 from covey_privacy.errors import AbortError, BudgetError, PrivacyError, ServerError
 from covey_privacy.profile import PRODUCTION
 from covey_privacy.secagg import ring
-from covey_sdk import Device
 from covey_sdk.door import Door
 from covey_sdk.errors import ConsentError, CoveyError, RegistryError
 from covey_sdk.invitation import Invited
 from covey_server.errors import ConfigError
-from covey_simulations import household
+from covey_simulations import household, phone
 from covey_simulations.fleet import Fleet
 
 
@@ -66,10 +65,7 @@ def test_fewer_devices_than_the_floor_is_refused_in_one_line(small_shop):
 
 def test_phones_of_production_refuse_a_test_round(small_shop, monkeypatch):
     shop = small_shop()
-    opened = Device.open.__func__
-    monkeypatch.setattr(
-        Device, "open", classmethod(lambda cls, *a, **k: opened(cls, *a, **{**k, "profile": PRODUCTION}))
-    )
+    monkeypatch.setattr(phone, "profile", lambda _name: PRODUCTION)
     with pytest.raises(AbortError, match="0 devices came"):
         shop.ask("q1=1.4")
 
