@@ -51,11 +51,17 @@ class Door:
         self._rounds = Rounds(device.store, boot_id or boot.identity())
         self._wallet = Wallet(device.store, device.key)
 
-    def fetch_tickets(self, purposes: tuple[str, ...], epoch: int) -> None:
-        """Get this epoch's tickets for a purpose set, whether they will be used or not."""
+    def fetch_tickets(self, epoch: int, *sets: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+        """Get this epoch's tickets for every one of these purpose sets that is allowed; return those.
+
+        Whether they will be used or not: that a phone fetches them tells what its owner allows, and no more.
+        """
         self._device.sync()
-        self._device.gate().require(*purposes)
-        self._fetch(purposes, epoch)
+        allows = self._device.gate().allows
+        allowed = tuple(purposes for purposes in sets if all(map(allows, purposes)))
+        for purposes in allowed:
+            self._fetch(purposes, epoch)
+        return allowed
 
     def advertise(self, manifest: bytes, documents: Sequence[bytes] = ()) -> bytes:
         """Check a round's manifest and all that it rests on; return this phone's advert.

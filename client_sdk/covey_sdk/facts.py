@@ -31,7 +31,7 @@ def facts(history: History, rules: Rules) -> Facts:
     Days since the last order, orders in the window, mean order (minor units) and RFM segment; then every item
     that was bought and kept, and those of them first bought lately, as far as the history reaches back.
     """
-    return {**UNKNOWN, **_numbers(history, rules), **_items(history, rules)}
+    return {**UNKNOWN, **_numbers(history, rules), **_items(history)}
 
 
 def _numbers(history: History, rules: Rules) -> Facts:
@@ -45,7 +45,7 @@ def _numbers(history: History, rules: Rules) -> Facts:
     }
 
 
-def _items(history: History, rules: Rules) -> Facts:
-    bought = history.bought(rules)
+def _items(history: History) -> Facts:
+    bought = history.bought
     adopted = (item for item, ages in bought.items() if ages[0] < RECENT)
     return {"items": frozenset(bought), "adopted": frozenset(adopted)}

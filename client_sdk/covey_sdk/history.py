@@ -7,7 +7,7 @@ Sensitive lines never count in `orders` and `bought`, which queries, training an
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
 from itertools import pairwise
@@ -43,7 +43,8 @@ class Touch:
 class History:
     """One person's orders, oldest first, and the last day on which the app was opened, seen from `today`.
 
-    `purchases`, oldest first, and `touches` hold what the `sensitive` purposes allow besides the ordinary.
+    `purchases`, oldest first, and `touches` hold what the `sensitive` purposes allow besides the ordinary;
+    `items` gives the days on which each item was bought, oldest first, of the ordinary alone.
     """
 
     today: date
@@ -52,6 +53,7 @@ class History:
     purchases: tuple[Purchase, ...] = ()
     touches: tuple[Touch, ...] = ()
     sensitive: frozenset[str] = frozenset()
+    items: Mapping[str, tuple[date, ...]] = field(default_factory=dict)
 
     @property
     def recency_days(self) -> int | None:
@@ -80,10 +82,14 @@ class History:
         """The days on which each category was bought, oldest first."""
         return purchases.buys(self.purchases)
 
-    def bought(self, rules: Rules) -> Mapping[str, tuple[int, ...]]:
-        """Return how many days ago each item was bought, the oldest first; sensitive purchases stay out."""
-        by_item = purchases.item_days(self.purchases, rules).items()
-        return {item: tuple(map(self.age, days)) for item, days in by_item}
+    @cached_property
+    def bought(self) -> Mapping[str, tuple[int, ...]]:
+        """How many days ago each item was bought, the oldest first; sensitive purchases stay out."""
+        return {item: tuple(map(self.age, days)) for item, days in self.items.items()}
+
+    def on(self, today: date) -> History:
+        """Return the same history seen from another day."""
+        return self if today == self.today else replace(self, today=today)
 
     def age(self, day: date) -> int:
         """Return the days from `day` to today; a day that is yet to come counts as today."""
@@ -118,7 +124,10 @@ def history(
         orders.extend(_order(order, back, rules, on))
         bought.extend(purchases.purchases(order, back, rules, sensitive, on))
     last_open = day(opened, now.tzinfo) if opened else None
-    return History(now.date(), tuple(orders), last_open, tuple(bought), tuple(touches), frozenset(sensitive))
+    items = purchases.item_days(bought, rules)
+    return History(
+        now.date(), tuple(orders), last_open, tuple(bought), tuple(touches), frozenset(sensitive), items
+    )
 
 
 def _order(order: OrderPaid, refunds: list[Refund], rules: Rules, on: date) -> tuple[Order, ...]:

@@ -25,6 +25,10 @@ FUTURE = timedelta(minutes=5)
 Allows = Callable[[str], bool]
 """`allows(purpose)`: whether something may be kept for it."""
 
+_ToSweep = tuple[frozenset[str], int, tuple[int, int]]
+"""What a sweep depends on besides the time: purposes, version of the rules, revision of the events."""
+
+_NEVER = 2**63
 _CURRENCY = "currency"
 _DAY_MS = 86_400_000
 
@@ -36,6 +40,8 @@ class Journal:
         self._store = store
         self._currency = currency
         self._changes = 0
+        self._swept: _ToSweep | None = None
+        self._clean_until = 0
 
     @property
     def revision(self) -> tuple[int, int]:
@@ -54,8 +60,14 @@ class Journal:
                 raise EventError(
                     f"a {type(event).__name__} is no event; covey_sdk.events.parse makes one of a mapping"
                 )
+        clean = self._swept == self._to_sweep(allows, rules)
         oldest_first = sorted(told, key=lambda event: event.at_ms)
-        return sum([self.record(event, allows, rules, now) for event in oldest_first])
+        kept = sum([self.record(event, allows, rules, now) for event in oldest_first])
+        if clean:
+            ends = [end for event in told for end in _ends(event, allows, milliseconds(now))]
+            self._swept = self._to_sweep(allows, rules)
+            self._clean_until = min([self._clean_until, *ends])
+        return kept
 
     def record(self, event: Event, allows: Allows, rules: Rules, now: datetime) -> bool:
         """Keep the event; return False when no allowed purpose needs it or another source told of it before.
@@ -76,10 +88,30 @@ class Journal:
         self._changes += 1
         return True
 
+    def __len__(self) -> int:
+        return self._store.count_events()
+
     def sweep(self, allows: Allows, rules: Rules, now: datetime) -> int:
-        """Delete or cut down what no allowed purpose needs any more; return how many events that met."""
+        """Delete or cut down what no allowed purpose needs any more; return how many events that met.
+
+        No event is looked at before the day on which the first of them can have aged out, as long as
+        purposes, rules and events are those of the last time.
+        """
+        state = self._to_sweep(allows, rules)
+        if self._swept == state and milliseconds(now) < self._clean_until:
+            return 0
+        met, until = self._sweep(allows, rules, now)
+        self._swept, self._clean_until = state, until
+        return met
+
+    def _to_sweep(self, allows: Allows, rules: Rules) -> _ToSweep:
+        purposes = {purpose for terms in EVENTS.values() for purpose in terms}
+        return frozenset(filter(allows, purposes)), rules.version, self.revision
+
+    def _sweep(self, allows: Allows, rules: Rules, now: datetime) -> tuple[int, int]:
+        """Sweep; return how many events that met, and when (ms) the next can age out."""
         orders: dict[str, OrderPaid] = {}
-        gone, met = [], 0
+        gone, met, until = [], 0, _NEVER
         for seq, event in self._numbered():
             order = orders.get(event.order_id) if isinstance(event, Refund) else None
             kept = _kept(event, allows, rules, order, now)
@@ -90,9 +122,10 @@ class Journal:
             elif kept != event:
                 self._store.replace_event(seq, events.encode(kept))
             met += kept != event
+            until = min([until, *_ends(event, allows, milliseconds(now))])
         self._store.delete_events(gone)
         self._changes += met
-        return met
+        return met, until
 
     def _numbered(self) -> list[tuple[int, Event]]:
         return [(seq, _decoded(data)) for seq, data in self._store.events()]
@@ -152,6 +185,16 @@ def _kept(event: Event, allows: Allows, rules: Rules, order: OrderPaid | None, n
     if isinstance(event, Interaction):
         return event if rules.admits(event.category, frozenset(filter(allows, SENSITIVE))) else None
     return event
+
+
+def _ends(event: Event, allows: Allows, now_ms: int) -> list[int]:
+    """Return when (ms) an allowed purpose will need the event no more, for each that does now."""
+    ends = (
+        event.at_ms + days * _DAY_MS
+        for purpose, days in EVENTS[events.name_of(event)].items()
+        if allows(purpose)
+    )
+    return [end + 1 for end in ends if end >= now_ms]
 
 
 def _kept_order(order: OrderPaid, needed: Set[str], rules: Rules) -> OrderPaid | None:

@@ -35,29 +35,30 @@ class Portrait:
         """Return the tags that hold at the gate's time, of the purposes that it allows."""
         if not any(map(gate.allows, ORDINARY)):
             return ()
-        return tags(self._history(gate), self._in_use(), gate)
+        return tags(self.history(gate), self._in_use(), gate)
 
     def facts(self, gate: Gate) -> Facts:
         """Return what a query may count, all unknown where the gate does not allow it."""
-        return facts(self._history(gate), self._in_use()) if gate.allows(PERSONALIZE) else dict(UNKNOWN)
+        return facts(self.history(gate), self._in_use()) if gate.allows(PERSONALIZE) else dict(UNKNOWN)
 
     def bought(self, gate: Gate) -> Mapping[str, tuple[int, ...]]:
         """Return how many days ago each item was bought, nothing where the gate does not allow it."""
-        return self._history(gate).bought(self.rules) if gate.allows(PERSONALIZE) else {}
+        return self.history(gate).bought if gate.allows(PERSONALIZE) else {}
 
     def adopt(self, signed: bytes) -> None:
         """Use a newer bundle from now on, in the caller's transaction. See `rules.adopt`."""
         self.rules = rules.adopt(signed, self._operator, self.rules)
         self._store.put(_RULES, signed)
 
+    def history(self, gate: Gate) -> History:
+        """Return the history seen from today, read again when rules, events or sensitive purposes changed."""
+        sensitive = frozenset(filter(gate.allows, SENSITIVE))
+        key = (gate.now.tzinfo, self.rules, self._journal.revision, sensitive)
+        if self._read is None or self._read[0] != key:
+            self._read = (key, history(self._journal.events(), self.rules, gate.now, sensitive))
+        self._read = (key, self._read[1].on(gate.now.date()))
+        return self._read[1]
+
     def _in_use(self) -> Rules:
         """Return the rules with the population's cuts, once the shop has released them."""
         return self._releases.apply(self.rules)
-
-    def _history(self, gate: Gate) -> History:
-        """Return today's history, read again when day, rules, events or sensitive purposes have changed."""
-        sensitive = frozenset(filter(gate.allows, SENSITIVE))
-        key = (gate.now.date(), gate.now.tzinfo, self.rules, self._journal.revision, sensitive)
-        if self._read is None or self._read[0] != key:
-            self._read = (key, history(self._journal.events(), self.rules, gate.now, sensitive))
-        return self._read[1]

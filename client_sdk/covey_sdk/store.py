@@ -153,6 +153,10 @@ class Store:
         rows = self._rows("SELECT seq, id_tag, sum_tag, sealed FROM events ORDER BY seq")
         return [self._event(row) for row in rows]
 
+    def count_events(self) -> int:
+        """Return how many events there are."""
+        return int(self._rows("SELECT count(*) FROM events")[0][0])
+
     def delete_events(self, seqs: Iterable[int]) -> None:
         """Delete the events with these numbers."""
         for seq in seqs:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from covey_simulations import draw
-from covey_simulations.household import COUNTING
 from covey_simulations.learning import Learning, Learnt
 from covey_simulations.shop import LOOKING, Round, Seen, Shop
 
@@ -31,35 +30,37 @@ class Played:
 
 
 def play(shop: Shop) -> Played:
-    """Play all acts, a day for each."""
+    """Play all acts, a day for each round of a purpose set."""
     everyone, seed = shop.world.households, shop.world.seed
     counted = [h for h in everyone if "analytics" in draw.grants(seed, h)]
     leaving = [h for h in counted if draw.withdraws(seed, h)]
+    willing = [h for h in everyone if {"analytics", "train"} & {*draw.grants(seed, h)}]
     granted = shop.each("Phones enrol; their owners decide", "enrol", everyone)
     kept = shop.each("Phones take their orders up", "record", everyone)
+    lesson = Learning(shop)
 
-    shop.fetch_tickets(COUNTING, "to count", counted)
+    tickets = shop.fetch_tickets("fetch", willing)
     q20 = shop.ask("q20", Q20_SHARE * shop.budget.analytics)
     seen_after_q20 = shop.each(LOOKING, "look", counted)
-    lesson = Learning(shop)
-    lesson.step()
+    lesson.step(tickets["train"])
     lesson.evening()
     shop.each("Some withdraw from statistics", "withdraw analytics", leaving)
 
     shop.a_day_later()
-    with_tickets = shop.fetch_tickets(COUNTING, "to count", counted)
+    tickets = shop.fetch_tickets("fetch", willing)
     q1 = shop.ask("q1", shop.budget.analytics - Q20_SHARE * shop.budget.analytics)
-    learnt = _finished(shop, lesson)
+    learnt = _finished(shop, lesson, tickets["train"])
     seen = shop.each(LOOKING, "look", everyone)
     left = frozenset(leaving)
-    return Played(granted, kept, q20, seen_after_q20, left, len(left & with_tickets), q1, learnt, seen)
+    return Played(granted, kept, q20, seen_after_q20, left, len(left & tickets["count"]), q1, learnt, seen)
 
 
-def _finished(shop: Shop, lesson: Learning) -> Learnt:
+def _finished(shop: Shop, lesson: Learning, with_tickets: frozenset[int]) -> Learnt:
     """Play the steps that are left, people leaving after each but the last, and let the phones rank."""
     while not lesson.done:
-        lesson.step()
+        lesson.step(with_tickets)
         if not lesson.done:
             lesson.evening()
             shop.a_day_later()
+            with_tickets = shop.fetch_tickets("fetch to train", lesson.willing)["train"]
     return lesson.rank()

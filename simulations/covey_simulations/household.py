@@ -15,17 +15,17 @@ from covey_privacy.consent import GRANTED, Batch
 from covey_privacy.secagg import ring
 from covey_privacy.tickets import purpose_set
 from covey_sdk import ledger
-from covey_sdk.clock import day
 from covey_sdk.errors import ConsentError
 from covey_sdk.events import Event, OrderPaid, parse
 from covey_simulations import draw, orders
 from covey_simulations.phone import Phones
 from covey_simulations.world import CANDIDATES
 
-COUNTING = purpose_set({"analytics", "personalize"})
-"""What both questions need."""
-TRAINING = purpose_set({"train", "personalize"})
-"""What every step of the training needs."""
+SETS = {
+    "count": purpose_set({"analytics", "personalize"}),
+    "train": purpose_set({"train", "personalize"}),
+}
+"""The purposes that questions need, and steps of the training."""
 BEST = 10
 """How many items each ranking is looked at for."""
 
@@ -62,10 +62,10 @@ def record(phones: Phones, households: list[int]) -> dict[str, int]:
         with phones.open(household) as device:
             if not device.record_many(told):
                 continue
-            kept = device.journal.events()
-        counts["orders"] += len(kept)
-        counts["lines"] += _lines(kept)
-        counts["sensitive_lines_dropped"] += _lines(told) - _lines(kept)
+            kept = device.portrait.history(device.gate())
+        counts["orders"] += len(kept.orders)
+        counts["lines"] += len(kept.purchases)
+        counts["sensitive_lines_dropped"] += _lines(told) - len(kept.purchases)
     return counts
 
 
@@ -73,18 +73,15 @@ def _lines(events: Iterable[Event]) -> int:
     return sum(len(event.lines) for event in events if isinstance(event, OrderPaid))
 
 
-def fetch(phones: Phones, households: list[int], purposes: tuple[str, ...]) -> list[int]:
-    """Let the phones fetch the epoch's tickets for a purpose set; return whose phones have some."""
-    return [household for household in households if _fetched(phones, household, purposes)]
+def fetch(phones: Phones, households: list[int], sets: list[str]) -> list[tuple[int, list[str]]]:
+    """Let the phones fetch the epoch's tickets for some of `SETS`; return what each has some for."""
+    return [(household, _fetched(phones, household, sets)) for household in households]
 
 
-def _fetched(phones: Phones, household: int, purposes: tuple[str, ...]) -> bool:
+def _fetched(phones: Phones, household: int, sets: list[str]) -> list[str]:
     with phones.open(household) as device:
-        try:
-            phones.door(device).fetch_tickets(purposes, phones.epoch)
-        except ConsentError:
-            return False
-        return True
+        fetched = phones.door(device).fetch_tickets(phones.epoch, *(SETS[name] for name in sets))
+    return [name for name in sets if SETS[name] in fetched]
 
 
 def withdraw(phones: Phones, households: list[int], purpose: str) -> None:
@@ -130,15 +127,10 @@ def rank(phones: Phones, households: list[int]) -> list[dict[str, Any]]:
 def _ranked(phones: Phones, household: int, candidates: list[str]) -> dict[str, Any]:
     with phones.open(household) as device:
         rankings = {ranking: device.recommend(candidates, BEST, ranking) for ranking in ("new", "again")}
-        days = {
-            (line.item_id, day(event.at_ms, device.clock.now().tzinfo))
-            for event in device.journal.events()
-            if isinstance(event, OrderPaid)
-            for line in event.lines
-        }
+        bought = device.portrait.bought(device.gate())
     return {
         **_taste(phones, household),
-        "counts": dict(Counter(item for item, _ in days)),
+        "counts": {item: len(days) for item, days in bought.items()},
         **{
             ranking: [
                 {
@@ -196,7 +188,7 @@ def _seen(phones: Phones, household: int) -> dict[str, Any]:
                 for purpose in ("analytics", "train")
             },
             "held": {
-                "events": len(device.journal.events()),
+                "events": len(device.journal),
                 "tags": len(device.tags()),
                 "model": device.releases.model() is not None,
             },

@@ -13,7 +13,6 @@ from covey_models.p1_steps import CATALOGUE, MODEL
 from covey_privacy.listing import open_listing
 from covey_privacy.release import open_release
 from covey_simulations import draw
-from covey_simulations.household import TRAINING
 from covey_simulations.shop import LOOKING, Round, Seen, Shop
 from covey_simulations.world import CANDIDATES
 
@@ -49,28 +48,27 @@ class Learning:
 
     def __init__(self, shop: Shop) -> None:
         self._shop, self._seed = shop, shop.world.seed
-        self._willing = [h for h in shop.world.households if "train" in draw.grants(self._seed, h)]
+        self.willing = [h for h in shop.world.households if "train" in draw.grants(self._seed, h)]
         self._left: dict[int, int] = {}
         self._left_all: set[int] = set()
         self._rounds: list[Round] = []
         self._tickets_after = 0
-        self._tastes = shop.each(LOOKING, "taste", self._willing)
+        self._tastes = shop.each(LOOKING, "taste", self.willing)
 
     @property
     def done(self) -> bool:
         """Whether no step is left to play."""
         return bool(self._rounds) and self._shop.stored(lambda store: store.training()) is None
 
-    def step(self) -> None:
-        """Let the phones fetch their tickets and play the next step."""
-        with_tickets = self._shop.fetch_tickets(TRAINING, "to train", self._willing)
+    def step(self, with_tickets: frozenset[int]) -> None:
+        """Play the next step among those who have fetched tickets for it."""
         self._tickets_after += len(with_tickets & self._left.keys())
         self._rounds.append(self._shop.ask(MODEL, self._shop.budget.train))
 
     def evening(self) -> None:
         """Let some people withdraw from training, and some of them from everything."""
         step = len(self._rounds) - 1
-        drawn = {h: draw.leaves_training(self._seed, h, step) for h in self._willing if h not in self._left}
+        drawn = {h: draw.leaves_training(self._seed, h, step) for h in self.willing if h not in self._left}
         leaving = {household: purpose for household, purpose in drawn.items() if purpose}
         for purpose in ("train", "personalize"):
             some = [household for household, withdrawn in leaving.items() if withdrawn == purpose]
@@ -85,7 +83,7 @@ class Learning:
         with_model = self._shop.each("Phones take the model", "adopt", everyone)
         rankings = self._shop.each("Phones rank", "rank", with_model)
         return Learnt(
-            len(self._willing),
+            len(self.willing),
             tuple(self._rounds),
             self._left,
             frozenset(self._left_all),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ from covey_server import coordinator, node
 from covey_server.fleet import PHASES
 from covey_server.flower import InProcessGrid
 from covey_server.store import Store
-from covey_simulations import orders
+from covey_simulations import household, orders
 from covey_simulations.clock import Clock
 from covey_simulations.phone import EPOCH_SECONDS
 from covey_simulations.pool import Pool
@@ -65,13 +65,16 @@ class Shop:
         with self._progress.step(title, len(households)) as done:
             return self._phones.each(what, households, done)
 
-    def fetch_tickets(
-        self, purposes: tuple[str, ...], what: str, households: Sequence[int]
-    ) -> frozenset[int]:
-        """Open the epoch: the registry logs its key, then every willing phone fetches a batch."""
-        path = f"/v1/issuers/{self._epoch}/{'+'.join(purposes)}"
-        httpx.get(self.world.registry_url + path).raise_for_status()
-        return frozenset(self.each(f"Phones fetch their tickets {what}", f"fetch {what}", households))
+    def fetch_tickets(self, what: str, households: Sequence[int]) -> Mapping[str, frozenset[int]]:
+        """Open the epoch: the registry logs its keys, then every willing phone fetches its batches.
+
+        `what` is "fetch" for all of `household.SETS`, or "fetch to train". Return who has tickets for each.
+        """
+        for purposes in household.SETS.values():
+            path = f"/v1/issuers/{self._epoch}/{'+'.join(purposes)}"
+            httpx.get(self.world.registry_url + path).raise_for_status()
+        fetched = self.each("Phones fetch their tickets", what, households)
+        return {name: frozenset(h for h, sets in fetched if name in sets) for name in household.SETS}
 
     def ask(self, name: str, epsilon: float) -> Round:
         """Run the Flower coordinator for one round, and hold its sum against the phones' ledgers."""
