@@ -72,6 +72,11 @@ class Base:
         return np.asarray((self.popularity / self.popularity.max()) ** -0.25)
 
     @cached_property
+    def above_average(self) -> tuple[Vector, Vector]:
+        """The logarithms of popularity and of rate over those of the average item, float64 [m] each."""
+        return np.log(self.popularity * self.popularity.size), np.log(self.rate / self.rate.mean())
+
+    @cached_property
     def top(self) -> NDArray[np.intp]:
         """The places of the `TOP` most popular items, or of all when there are fewer."""
         return np.argsort(-self.popularity, kind="stable")[:TOP]
@@ -177,8 +182,8 @@ def _triangle(size: int) -> tuple[NDArray[np.intp], NDArray[np.intp], Vector]:
 
 def _prior(base: Base, mix: float) -> tuple[Vector, Vector]:
     """Return what popularity and adoption say of items, held against the average one; float64 [m] each."""
-    popularity = (1 - mix) * np.log(base.popularity * base.popularity.size)
-    return popularity, mix * np.log(base.rate / base.rate.mean())
+    popularity, rate = base.above_average
+    return (1 - mix) * popularity, mix * rate
 
 
 def _expected(bought: History, base: Base) -> Vector:

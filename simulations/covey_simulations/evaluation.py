@@ -5,7 +5,8 @@ Only a simulation can know it: it looks into every phone, and into the four week
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -105,7 +106,7 @@ def _new(ranking: Histories, base: Histories, catalogue: Catalogue, exact: Model
     """Return how well each ranker finds what a household buys for the first time."""
     owners = base.bought.sum(axis=0).astype(np.float64)
     rankers = {
-        "popularity": _first(np.tile(owners, (len(ranking.ids), 1)), ranking.bought),
+        "popularity": _first(itertools.repeat(owners), ranking.bought),
         "alone": _first(references.alone(ranking.bought, catalogue), ranking.bought),
         "federated": ranking.new,
         "noiseless": metrics.top_k(exact.scores(ranking.bought)),
@@ -117,7 +118,7 @@ def _again(ranking: Histories, base: Histories) -> dict[str, Any]:
     """Return how well each ranker finds all that a household buys next, most of it once more."""
     days = base.counts.sum(axis=0)
     rankers = {
-        "popularity": metrics.top_k(np.tile(days, (len(ranking.ids), 1))),
+        "popularity": metrics.top_k(itertools.repeat(days, len(ranking.ids))),
         "gp_topfreq": metrics.top_k(references.gp_topfreq(ranking.counts, days)),
         "federated": ranking.again,
     }
@@ -142,6 +143,6 @@ def _means(ranking: Histories, model: Model) -> dict[str, float]:
     return comparison.means(metrics.top_k(model.scores(ranking.bought)), ranking.upcoming & ~ranking.bought)
 
 
-def _first(scores: Vector, bought: NDArray[np.bool_]) -> Ranked:
+def _first(scores: Iterable[Vector], bought: NDArray[np.bool_]) -> Ranked:
     """Return the first ten of what each household has not bought."""
-    return metrics.top_k(np.where(bought, -np.inf, scores))
+    return metrics.top_k(np.where(own, -np.inf, row) for row, own in zip(scores, bought, strict=False))

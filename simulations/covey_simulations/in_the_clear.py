@@ -43,9 +43,9 @@ class Model:
     factors: Vector
     mix: float
 
-    def scores(self, bought: Bought) -> Vector:
-        """Return each household's scores, float64 [households, items], -inf for what it bought."""
-        return np.array([p1.score(one, self.base, self.factors, self.mix) for one in bought])
+    def scores(self, bought: Bought) -> Iterator[Vector]:
+        """Yield each household's scores, float64 [items], -inf for what it bought."""
+        return (p1.score(one, self.base, self.factors, self.mix) for one in bought)
 
 
 def train(
@@ -69,11 +69,10 @@ def train(
 
 
 def p1_scores(purchases: Purchases) -> Vector:
-    """Return each household's scores when every one took part and no noise is added, as its phone would."""
+    """Return each household's scores, float64 [households, items], when all took part, without noise."""
     bought = purchases.bought
-    return train(Cohorts(bought, purchases.recent, bought, bought, purchases.catalogue.features())).scores(
-        bought
-    )
+    cohorts = Cohorts(bought, purchases.recent, bought, bought, purchases.catalogue.features())
+    return np.array(list(train(cohorts).scores(bought)))
 
 
 def _base(cohorts: Cohorts, sd: float, draw: np.random.Generator) -> p1.Base:

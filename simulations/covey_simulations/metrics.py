@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,9 +12,9 @@ Vector = NDArray[np.float64]
 K = 10
 
 
-def top_k(scores: Vector, k: int = K) -> NDArray[np.intp]:
-    """Return the places of the k best of each row of `scores`, [households, items]; the first of equals."""
-    return np.argsort(-scores, axis=1, kind="stable")[:, :k]
+def top_k(scores: Iterable[Vector], k: int = K) -> NDArray[np.intp]:
+    """Return the places of the k best of each row of `scores`, float64 [items]; the first of equals."""
+    return np.array([_best(row, k) for row in scores])
 
 
 def recall_at(ranked: NDArray[np.intp], relevant: NDArray[np.bool_]) -> Vector:
@@ -40,6 +42,12 @@ def paired_interval(one: Vector, other: Vector, seed: int, resamples: int = 2000
     means = [float(draw.choice(difference, len(difference)).mean()) for _ in range(resamples)]
     low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)
+
+
+def _best(row: Vector, k: int) -> NDArray[np.intp]:
+    least = np.partition(row, -k)[-k]
+    places = np.flatnonzero(row >= least)
+    return places[np.argsort(-row[places], kind="stable")][:k]
 
 
 def _hits(ranked: NDArray[np.intp], relevant: NDArray[np.bool_]) -> NDArray[np.bool_]:
