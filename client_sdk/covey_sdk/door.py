@@ -120,8 +120,7 @@ class Door:
         manifest = invited.manifest
         last = self._rounds.last(manifest.purposes)
         if last and digest_of(last.manifest) == manifest.previous:
-            before = self._opened(last.manifest).manifest
-            if (before.plan, before.step + 1) != (manifest.plan, manifest.step):
+            if not manifest.follows(self._opened(last.manifest).manifest):
                 raise ServerError("the training's plan has changed since the step before; it is refused")
 
     def _fetch(self, purposes: tuple[str, ...], epoch: int) -> Issuer:

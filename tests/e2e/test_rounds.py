@@ -29,7 +29,7 @@ def test_who_withdraws_is_in_nothing_after(small_shop):
     shop = small_shop()
     leaving = shop.world.households[:3]
     shop.ask("q20=0.6")
-    household.withdraw(shop.phones(), list(leaving))
+    household.withdraw(shop.phones(), list(leaving), "analytics")
     shop.a_day_later()
     q20, q1 = shop.ask("q1=1.4")
     assert set(leaving) <= set(shop.sent(q20["round_id"]))
