@@ -91,7 +91,7 @@ class Issuance(Base):
 
 
 class LoggedRound(Base):
-    """A round: its signed manifest with its digest and, as they come, roster head, countersignature and evidence."""
+    """A round: its signed manifest, digest and, as they come, roster head, countersignature and evidence."""
 
     __tablename__ = "rounds"
 
