@@ -125,10 +125,10 @@ class Door:
         """Refuse a step whose plan is not that of the step before, where this phone was in that one."""
         manifest = invited.manifest
         last = self._rounds.last(manifest.purposes)
-        if last and digest_of(last.manifest) == manifest.previous:
-            before = self._opened(last.manifest).manifest
-            if (before.plan, before.step + 1) != (manifest.plan, manifest.step):
-                raise ServerError("the training's plan has changed since the step before; it is refused")
+        if last is None or digest_of(last.manifest) != manifest.previous:
+            return
+        if not manifest.follows(self._opened(last.manifest).manifest):
+            raise ServerError("the training's plan has changed since the step before; it is refused")
 
     def _fetch(self, purposes: tuple[str, ...], epoch: int) -> Issuer:
         device = self._device

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from covey_models import Question
 from covey_privacy.dp import Encoding, epsilon
 from covey_privacy.errors import MisuseError, ServerError
-from covey_privacy.manifest import FIRST, Manifest, Plan, model_digest
+from covey_privacy.manifest import Manifest, Plan, model_digest
 from covey_privacy.profile import Profile
 from covey_privacy.tickets import purpose_set
 
@@ -40,7 +40,9 @@ def check(invited: Invited, question: Question, documents: Sequence[bytes], prof
         raise ServerError("the manifest builds on another query text or release than the ones at hand")
     _floors(manifest, profile)
     _noise(invited, question)
-    _plan(manifest)
+    manifest.require_place()
+    if manifest.plan:
+        _plan_costs(manifest.plan, manifest.delta)
 
 
 def _floors(manifest: Manifest, profile: Profile) -> None:
@@ -71,20 +73,6 @@ def _noise(invited: Invited, question: Question) -> None:
             f"the manifest claims epsilon {manifest.epsilon} for {manifest.length} entries; "
             f"its noise costs {costs:.4g} for {length}"
         )
-
-
-def _plan(manifest: Manifest) -> None:
-    """Check that the round is the step of its plan that it says, and that the plan costs what it says."""
-    if manifest.plan is None:
-        if manifest.step or manifest.previous != FIRST:
-            raise ServerError("the manifest is a step of a training but states no plan")
-        return
-    steps = manifest.plan.steps
-    if manifest.step >= len(steps) or steps[manifest.step] != manifest.as_step:
-        raise ServerError(f"the manifest is not step {manifest.step} of its own plan")
-    if (manifest.step == 0) != (manifest.previous == FIRST):
-        raise ServerError("the first step of a plan follows no manifest, and every later one does")
-    _plan_costs(manifest.plan, manifest.delta)
 
 
 def _plan_costs(plan: Plan, delta: float) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from covey_models import Catalogue, p1_steps
+from covey_models import Catalogue, ModelError, p1_steps
 from covey_models.p1 import Base
 from covey_privacy.errors import PrivacyError
 from covey_privacy.listing import Listing, open_listing
@@ -43,12 +43,13 @@ class Releases:
     def read(self, name: str, signed: bytes) -> Release | Listing:
         """Open a document called `name`, without keeping it.
 
-        Raises RegistryError unless the operator signed it as such, and neither a newer one nor another of the
-        same version was seen.
+        Raises RegistryError unless the operator signed it as such, it makes sense in itself, and neither a
+        newer one nor another of the same version was seen.
         """
         try:
             document = _opened(name, signed, self._operator)
-        except PrivacyError as error:
+            _require_sound(name, signed, self._operator)
+        except (PrivacyError, ModelError) as error:
             raise RegistryError(f"the {_kind(name)} is refused: {error}") from None
         if isinstance(document, Release) and document.query != name:
             raise RegistryError(f"a release of {name} was expected; one of {document.query} came")
@@ -97,7 +98,7 @@ class Releases:
         if cuts is None:
             return rules
         rfm = rules.rfm
-        recency, frequency, monetary = (cuts[name] for name in ("recency", "frequency", "monetary"))
+        recency, frequency, monetary = _cuts(cuts)
         if recency is None or frequency is None or monetary is None:
             return rules
         population = replace(
@@ -114,21 +115,44 @@ def _opened(name: str, signed: bytes, operator: bytes) -> Release | Listing:
     return open_release(signed, operator)
 
 
+@lru_cache(maxsize=16)
+def _require_sound(name: str, signed: bytes, operator: bytes) -> None:
+    """Raise PrivacyError or ModelError for a document of a known name that makes no sense in itself."""
+    document = _opened(name, signed, operator)
+    if isinstance(document, Listing):
+        Catalogue(document.items, document.taxonomy)
+    elif name == p1_steps.MODEL:
+        anything = map(str, range(len(document.array("popularity"))))
+        _read(document, Catalogue(tuple(anything)))
+    elif name == CUTS:
+        _cuts(document)
+
+
 @lru_cache(maxsize=2)
 def _model(listing: bytes, signed: bytes, operator: bytes) -> Model | None:
-    """Return the model, None where it rests on another listing."""
+    """Return the model, None where it rests on another listing or does not fit it."""
     release = open_release(signed, operator)
     if release.rests_on != (hashlib.sha256(listing).digest(),):
         return None
     shop = open_listing(listing, operator)
+    if len(release.array("popularity")) != len(shop.items):
+        return None
+    return _read(release, Catalogue(shop.items, shop.taxonomy))
+
+
+def _read(release: Release, catalogue: Catalogue) -> Model:
     return Model(
-        Catalogue(shop.items, shop.taxonomy),
+        catalogue,
         Base(release.array("popularity"), release.array("rate")),
         release.array("factors"),
         release["mix"] or 0.0,
         release.version,
         release.round_id,
     )
+
+
+def _cuts(release: Release) -> tuple[float | None, ...]:
+    return tuple(release[name] for name in ("recency", "frequency", "monetary"))
 
 
 def _kind(name: str) -> str:

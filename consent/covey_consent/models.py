@@ -91,12 +91,13 @@ class Issuance(Base):
 
 
 class LoggedRound(Base):
-    """A round: its signed manifest and, as they come, roster head, countersignature and evidence."""
+    """A round: its signed manifest, digest and, as they come, roster head, countersignature and evidence."""
 
     __tablename__ = "rounds"
 
     round_id: Mapped[str] = mapped_column(primary_key=True)
     manifest: Mapped[bytes]
+    digest: Mapped[bytes] = mapped_column(unique=True)
     manifest_index: Mapped[int]
     head: Mapped[bytes | None]
     countersignature: Mapped[bytes | None]

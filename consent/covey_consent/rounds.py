@@ -20,9 +20,9 @@ from covey_consent.models import LoggedRound, SpentTicket
 from covey_consent.store import all_in
 from covey_privacy import wire
 from covey_privacy.consent import LEAF_EVIDENCE, LEAF_MANIFEST, LEAF_ROSTER, Notice
-from covey_privacy.errors import PeerError
+from covey_privacy.errors import PeerError, ServerError
 from covey_privacy.evidence import Evidence
-from covey_privacy.manifest import Manifest
+from covey_privacy.manifest import FIRST, Manifest
 from covey_privacy.secagg.roster import Countersigned, Roster, RosterHead
 from covey_privacy.signatures import Signed, SigningKey, digest_of
 from covey_privacy.tickets import IssuerKey
@@ -57,8 +57,13 @@ async def announce(
             f"the manifest names an issuer key that is not the one for {issuers.name_of(manifest.purposes)} "
             f"in epoch {manifest.epoch}; ask /v1/issuers for it"
         )
+    await _require_place(session, manifest)
     index = await log.append(session, LEAF_MANIFEST, signed)
-    session.add(LoggedRound(round_id=manifest.round_id, manifest=signed, manifest_index=index))
+    session.add(
+        LoggedRound(
+            round_id=manifest.round_id, manifest=signed, digest=digest_of(signed), manifest_index=index
+        )
+    )
     return index
 
 
@@ -119,7 +124,7 @@ async def conclude(session: AsyncSession, log: Log, signed: bytes, evidence: Evi
         if known.evidence != signed:
             raise ConflictError(f"round {evidence.round_id!r} has other evidence; it is given once")
         return known.evidence_index
-    if evidence.manifest != digest_of(known.manifest):
+    if evidence.manifest != known.digest:
         raise RequestError(f"the evidence is for another manifest than round {evidence.round_id!r} has")
     if known.head is None and not evidence.outcome.startswith(ABORTED):
         raise ConflictError(
@@ -128,6 +133,22 @@ async def conclude(session: AsyncSession, log: Log, signed: bytes, evidence: Evi
     known.evidence = signed
     known.evidence_index = await log.append(session, LEAF_EVIDENCE, signed)
     return known.evidence_index
+
+
+async def _require_place(session: AsyncSession, manifest: Manifest) -> None:
+    """Refuse what is not the step of its plan that it says, or follows no logged step of that plan."""
+    try:
+        manifest.require_place()
+    except ServerError as error:
+        raise RequestError(str(error)) from None
+    if manifest.previous == FIRST:
+        return
+    before = await session.scalar(select(LoggedRound).where(LoggedRound.digest == manifest.previous))
+    if before is None or not manifest.follows(_manifest(before)):
+        raise ConflictError(
+            f"the manifest is to follow step {manifest.step - 1} of its plan, but names no such logged "
+            "manifest; log that one first, under the same plan"
+        )
 
 
 def _again(known: LoggedRound, head: RosterHead) -> Countersigned:
@@ -139,7 +160,7 @@ def _again(known: LoggedRound, head: RosterHead) -> Countersigned:
 def _require_fit(manifest: Manifest, known: LoggedRound, head: RosterHead, calendar: Calendar) -> None:
     if known.evidence is not None:
         raise ConflictError(f"round {head.round_id!r} is over")
-    if head.manifest != digest_of(known.manifest):
+    if head.manifest != known.digest:
         raise RequestError(f"the roster is for another manifest than round {head.round_id!r} has")
     if not manifest.least_cohort <= head.size <= manifest.most_cohort:
         raise RequestError(

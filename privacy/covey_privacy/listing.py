@@ -36,7 +36,9 @@ class Level:
 
     @property
     def group_of(self) -> tuple[str, ...]:
-        """The group of each item. Raises PeerError where a place is outside the groups."""
+        """The group of each item. Raises PeerError where a place is outside the groups, or half a number."""
+        if len(self.places) % 2:
+            raise PeerError(f"level {self.name!r} has {len(self.places)} bytes; two an item were expected")
         places = np.frombuffer(self.places, "<u2")
         if int(places.max()) >= len(self.groups):
             raise PeerError(f"level {self.name!r} puts an item into a group that does not exist")

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from covey_privacy import wire
 from covey_privacy.dp import Charge, Encoding, SkellamMechanism
+from covey_privacy.errors import ServerError
 from covey_privacy.signatures import SigningKey, Verify, open_signed, sign, verify
 
 CONTEXT = "manifest"
@@ -115,6 +116,22 @@ class Manifest:
             Charge(f"{self.round_id}+{ahead}", self.purpose, step.mechanism)
             for ahead, step in enumerate(later, 1)
         )
+
+    def require_place(self) -> None:
+        """Raise ServerError unless the round is the step of its plan that it says, or belongs to none."""
+        if self.plan is None:
+            if self.step or self.previous != FIRST:
+                raise ServerError("the manifest is a step of a training but states no plan")
+            return
+        steps = self.plan.steps
+        if self.step >= len(steps) or steps[self.step] != self.as_step:
+            raise ServerError(f"the manifest is not step {self.step} of its own plan")
+        if (self.step == 0) != (self.previous == FIRST):
+            raise ServerError("the first step of a plan follows no manifest, and every later one does")
+
+    def follows(self, before: Manifest) -> bool:
+        """Say whether this is the step after `before`, under the same plan."""
+        return (self.plan, self.step) == (before.plan, before.step + 1)
 
     def noise(self, survivors: int) -> float:
         """Return the standard deviation of the noise that `survivors` devices add together."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -51,6 +52,9 @@ class Array:
         return values
 
 
+_T = TypeVar("_T", Figure, Array)
+
+
 @dataclass(frozen=True, slots=True)
 class Release:
     """What a query or a training gave: figures by name, and arrays.
@@ -67,14 +71,18 @@ class Release:
     rests_on: Annotated[tuple[wire.Bytes32, ...], wire.Size(0, 16)] = ()
 
     def __getitem__(self, name: str) -> float | None:
-        return {figure.name: figure.value for figure in self.figures}[name]
+        return _named(name, self.figures, f"release {self.version} of {self.query} has no figure").value
 
     def array(self, name: str) -> NDArray[np.float64]:
         """Return the numbers of the array called `name`. Raises PeerError where there is none."""
-        found = next((array for array in self.arrays if array.name == name), None)
-        if found is None:
-            raise PeerError(f"release {self.version} of {self.query} has no array {name!r}")
-        return found.values
+        return _named(name, self.arrays, f"release {self.version} of {self.query} has no array").values
+
+
+def _named(name: str, some: Sequence[_T], otherwise: str) -> _T:
+    found = next((one for one in some if one.name == name), None)
+    if found is None:
+        raise PeerError(f"{otherwise} {name!r}")
+    return found
 
 
 def sign_release(release: Release, key: SigningKey) -> bytes:

@@ -37,8 +37,8 @@ class Training:
     """A training under way: its plan, its next step, and the digest of the manifest before that."""
 
     plan: Plan
-    step: int
-    previous: bytes
+    step: int = 0
+    previous: bytes = FIRST
 
 
 class Store:
@@ -110,16 +110,13 @@ class Store:
         row = self._row("SELECT plan, step, previous FROM trainings WHERE state = ?", OPEN)
         return Training(wire.decode(Plan, row[0]), int(row[1]), bytes(row[2])) if row else None
 
-    def begin_training(self, plan: Plan) -> Training:
-        """Write a training's plan down, before its first step."""
-        training = Training(plan, 0, FIRST)
-        row = (wire.encode(plan), training.step, training.previous, OPEN)
+    def begin_step(self, training: Training) -> None:
+        """Write down that the training's next step is being played; with the first, the training begins."""
+        if training.step:
+            self._db.execute("UPDATE trainings SET state = ? WHERE state = ?", (PLAYING, OPEN))
+            return
+        row = (wire.encode(training.plan), training.step, training.previous, PLAYING)
         self._db.execute("INSERT INTO trainings (plan, step, previous, state) VALUES (?, ?, ?, ?)", row)
-        return training
-
-    def begin_step(self) -> None:
-        """Write down that the open training's next step is being played."""
-        self._db.execute("UPDATE trainings SET state = ? WHERE state = ?", (PLAYING, OPEN))
 
     def end_step(self, state: str, previous: bytes = FIRST) -> None:
         """Write down how the step that is being played ended: OPEN for the next one, DONE or BURNT."""

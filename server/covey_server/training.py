@@ -59,7 +59,7 @@ def play_step(asked: Asked, conductor: Conductor, ask: Ask) -> None:
         raise ConfigError("a training needs the shop's items; name their file as catalogue")
     catalogue = shelf.read(conductor.config.catalogue)
     shelf.publish(catalogue, conductor.store, conductor.operator)
-    training = conductor.store.training() or _begin(asked.epsilon, catalogue, conductor)
+    training = conductor.store.training() or _planned(asked.epsilon, catalogue, conductor)
     if training.plan.epsilon != asked.epsilon:
         raise ConfigError(
             f"a training at epsilon {training.plan.epsilon:g} is under way; it goes on at that epsilon only"
@@ -85,10 +85,10 @@ def plan(epsilon: float, people: int, items: int, delta: float) -> Plan:
     return fitted(sizes, epsilon, people, delta, BITS)
 
 
-def _begin(epsilon: float, catalogue: Catalogue, conductor: Conductor) -> Training:
+def _planned(epsilon: float, catalogue: Catalogue, conductor: Conductor) -> Training:
     _, people = conductor.issuer(p1_steps.base_step(catalogue))
     delta = conductor.config.policy.delta
-    return conductor.store.begin_training(plan(epsilon, people, len(catalogue.items), delta))
+    return Training(plan(epsilon, people, len(catalogue.items), delta))
 
 
 def _shop(training: Training, catalogue: Catalogue, conductor: Conductor) -> _Shop:
@@ -105,7 +105,7 @@ def _play(training: Training, shop: _Shop, conductor: Conductor, ask: Ask) -> No
     costs, round_id = epsilon([step.mechanism], policy.delta), conductor.round_id(question.id)
     manifest = manifest_for(question, step, costs, round_id, population, issuer, documents, policy, chain)
     planned = conductor.planned(question, manifest, issuer, documents)
-    conductor.store.begin_step()
+    conductor.store.begin_step(training)
     try:
         published = conductor.play(planned, ask, _reading(question, training.plan, shop))
         _release(training, shop, conductor, round_id, published)

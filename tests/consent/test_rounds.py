@@ -6,7 +6,7 @@ import pytest
 from covey_privacy import evidence, manifest, wire
 from covey_privacy.consent import LEAF_EVIDENCE, LEAF_MANIFEST, LEAF_ROSTER
 from covey_privacy.secagg.roster import ROUND_ROSTER, Countersigned, Logged, Roster
-from covey_privacy.signatures import Signed, SigningKey, sign, to_sign
+from covey_privacy.signatures import Signed, SigningKey, digest_of, sign, to_sign
 
 
 @pytest.fixture
@@ -72,6 +72,69 @@ def test_a_round_id_has_one_manifest(shop, terms, problem):
 def test_a_manifest_names_a_logged_issuer_of_its_own_set(shop, terms, problem, changes, status):
     signed = manifest.sign_manifest(dataclasses.replace(terms, **changes), shop.operator)
     problem(shop.post("/v1/rounds", signed), status)
+
+
+@pytest.fixture
+def first(terms):
+    """The first of two steps of a plan."""
+    plan = manifest.Plan(1.0, (terms.as_step, dataclasses.replace(terms.as_step, sigma=20.0)))
+    return dataclasses.replace(terms, plan=plan)
+
+
+def after(before, digest, **changes):
+    (*_, second) = before.plan.steps
+    fields = {"round_id": "round-2", "sigma": second.sigma, "step": 1, "previous": digest, **changes}
+    return dataclasses.replace(before, **fields)
+
+
+def test_the_steps_of_a_plan_are_logged_one_after_the_other(shop, first):
+    second = after(first, shop.announce(first))
+    assert shop.announce(second) == shop.announce(second)
+
+
+def test_a_step_follows_a_logged_manifest(shop, first, problem):
+    digest = digest_of(manifest.sign_manifest(first, shop.operator))
+    signed = manifest.sign_manifest(after(first, digest), shop.operator)
+    logged = len(shop.entries())
+    assert "names no such logged" in problem(shop.post("/v1/rounds", signed), 409)
+    assert len(shop.entries()) == logged
+    shop.announce(first)
+    assert shop.post("/v1/rounds", signed).status_code == 200
+
+
+def test_a_step_follows_the_step_before_of_the_same_plan(shop, first, terms, problem):
+    def refused(later):
+        signed = manifest.sign_manifest(later, shop.operator)
+        return "names no such logged" in problem(shop.post("/v1/rounds", signed), 409)
+
+    digest = shop.announce(first)
+    cheaper = dataclasses.replace(first.plan, epsilon=0.5)
+    assert refused(after(first, digest, plan=cheaper))
+    longer = dataclasses.replace(first.plan, steps=(*first.plan.steps, first.plan.steps[1]))
+    assert refused(after(first, digest, plan=longer))
+    assert refused(after(dataclasses.replace(first, plan=longer), digest, step=2))
+    alone = shop.announce(dataclasses.replace(terms, round_id="round-3"))
+    assert refused(after(first, alone))
+    second = shop.announce(after(first, digest))
+    assert refused(after(first, second, round_id="round-4"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"sigma": 9.0}, "not step 0 of its own plan"),
+        ({"length": 16}, "not step 0 of its own plan"),
+        ({"step": 2, "previous": b"x" * 32}, "not step 2 of its own plan"),
+        ({"previous": b"x" * 32}, "follows no manifest"),
+        ({"step": 1, "sigma": 20.0}, "follows no manifest"),
+        ({"plan": None, "step": 1}, "states no plan"),
+        ({"plan": None, "previous": b"x" * 32}, "states no plan"),
+    ],
+)
+def test_a_manifest_is_the_step_that_it_says(shop, first, problem, changes, says):
+    shop.announce(first)
+    wrong = dataclasses.replace(first, round_id="round-2", **changes)
+    assert says in problem(shop.post("/v1/rounds", manifest.sign_manifest(wrong, shop.operator)), 422)
 
 
 def test_only_the_operator_announces(shop, terms, problem):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import cbor2
@@ -16,10 +18,11 @@ import pytest
 from flwr.app import Context, RecordDict
 
 from covey_privacy import wire
-from covey_privacy.consent import LEAF_MANIFEST, Entries
+from covey_privacy.consent import LEAF_EVIDENCE, LEAF_MANIFEST, Entries
+from covey_privacy.evidence import Evidence
 from covey_privacy.manifest import Manifest, open_manifest
 from covey_privacy.secagg import ring
-from covey_privacy.signatures import digest_of
+from covey_privacy.signatures import Signed, digest_of
 from covey_sdk import ledger
 from covey_server import coordinator, node
 from covey_server.flower import InProcessGrid
@@ -33,18 +36,26 @@ SEED = 1
 DAY = 86_400
 
 
-def willing(count: int) -> tuple[int, ...]:
-    """Households that allow statistics and whose phones never go dark."""
+ITEMS = tuple(f"{kind} {number}" for kind in ("tea", "bread", "soap", "rope") for number in range(10))
+LEVELS = {
+    "department": [item.split()[0] for item in ITEMS],
+    "category": [f"{item.split()[0]} {int(item.split()[1]) // 5}" for item in ITEMS],
+}
+QUESTIONS = ("q20", "q1", "p1-base", "p1-gram", "p1-half-step")
+
+
+def willing(count: int, purpose: str = "analytics") -> tuple[int, ...]:
+    """Households that allow a purpose and whose phones never go dark."""
     chosen = (
         h
         for h in range(1, 1000)
-        if "analytics" in draw.grants(SEED, h) and not any(draw.goes_dark(SEED, h, q) for q in ("q20", "q1"))
+        if purpose in draw.grants(SEED, h) and not any(draw.goes_dark(SEED, h, q) for q in QUESTIONS)
     )
     return tuple(h for h, _ in zip(chosen, range(count), strict=False))
 
 
 def history(number: int) -> list[dict]:
-    """Some orders; the number decides how many, how large and how long ago."""
+    """Some orders of two items each; the number decides how many, how large, how long ago, and of what."""
     start = orders.CUT - timedelta(days=number % 40)
     days = [start - timedelta(days=9 * i) for i in range(1 + number % 7)]
     amount = 1000 + 500 * (number % 13)
@@ -56,7 +67,10 @@ def history(number: int) -> list[dict]:
             "tz_offset_min": -300,
             "currency": "USD",
             "total_minor": amount,
-            "lines": [{"item_id": "1", "category": "tea", "paid_minor": amount}],
+            "lines": [
+                {"item_id": item, "category": "tea", "paid_minor": amount // 2}
+                for item in (ITEMS[(number + i) % 10], ITEMS[(7 * number + 3 * i) % 40])
+            ],
         }
         for i, day in enumerate(days)
     ]
@@ -66,17 +80,19 @@ def history(number: int) -> list[dict]:
 class SmallShop:
     world: World
     clock: Clock
-
     stack: ExitStack
+    train_cap: float
 
     def phones(self) -> Phones:
         return self.stack.enter_context(Phones(self.world, self.world.households))
 
-    def ask(self, *questions: str, **changes) -> list[dict]:
-        """Run the coordinator; return the results of all rounds so far."""
-        config = {
+    def config(self, *questions: str, **changes) -> dict:
+        """The run config of a coordinator that asks these questions."""
+        return {
             "queries": " ".join(questions),
             "epsilon-cap": 2.0,
+            "train-epsilon-cap": self.train_cap,
+            "catalogue": str(self.world.orders / orders.CATALOGUE),
             "profile": "test",
             "delta": 1e-6,
             "gamma": 0.05,
@@ -89,14 +105,22 @@ class SmallShop:
             "fleet": "covey_simulations.fleet:build",
             **changes,
         }
+
+    def ask(self, *questions: str, **changes) -> list[dict]:
+        """Run the coordinator; return the results of all rounds so far."""
+        config = self.config(*questions, **changes)
         shards = ({"partition-id": shard, "num-partitions": 2} for shard in (0, 1))
         nodes = {n: Context(0, n, shard, RecordDict(), config) for n, shard in enumerate(shards, 2)}
         coordinator.app(InProcessGrid(node.app, nodes), Context(0, 1, {}, RecordDict(), config))
         return self.results()
 
-    def results(self) -> list[dict]:
+    def stored(self, read):
+        """What `read` finds in the coordinator's store."""
         with closing(Store(self.world.folder / coordinator.STORE)) as store:
-            return store.results()
+            return read(store)
+
+    def results(self) -> list[dict]:
+        return self.stored(lambda store: store.results())
 
     def sent(self, round_id: str) -> dict[int, bytes]:
         """What each phone's ledger says that it sent in a round."""
@@ -108,13 +132,20 @@ class SmallShop:
                         found[number] = entry.vector
         return found
 
-    def signed_manifest(self, round_id: str) -> bytes:
-        """The signed manifest of a round, from the registry's log."""
+    def logged(self, kind: bytes) -> list[bytes]:
+        """What the registry's log holds of a kind, oldest first."""
         with httpx.Client(base_url=self.world.registry_url) as client:
             size = int(client.get("/v1/log/checkpoint").text.splitlines()[1])
             answer = client.get("/v1/log/entries", params={"start": 0, "end": size}).raise_for_status()
-        entries = wire.decode(Entries, answer.content).entries
-        logged = [entry[1:] for entry in entries if entry[:1] == LEAF_MANIFEST]
+        return [entry[1:] for entry in wire.decode(Entries, answer.content).entries if entry[:1] == kind]
+
+    def evidence(self) -> list[Evidence]:
+        """The evidence of all rounds, from the log."""
+        return [wire.decode(Evidence, wire.decode(Signed, e).body) for e in self.logged(LEAF_EVIDENCE)]
+
+    def signed_manifest(self, round_id: str) -> bytes:
+        """The signed manifest of a round, from the registry's log."""
+        logged = self.logged(LEAF_MANIFEST)
         return next(m for m in logged if open_manifest(m, self.world.trust.operator).round_id == round_id)
 
     def manifest(self, round_id: str) -> Manifest:
@@ -133,34 +164,52 @@ class SmallShop:
         self.world.save()
 
 
+def open_shop(
+    stack: ExitStack,
+    folder: Path,
+    cap: float = 2.0,
+    count: int = 26,
+    tickets: int = 2,
+    train_cap: float = 4.0,
+    purpose: str = "analytics",
+) -> SmallShop:
+    """Open a small shop whose people allow a purpose, with the given yearly caps in its notices."""
+    households = willing(count, purpose)
+    (folder / "orders").mkdir()
+    for number in households:
+        (folder / "orders" / f"{number}.cbor").write_bytes(cbor2.dumps(history(number)))
+    catalogue = {"items": ITEMS, "levels": LEVELS}
+    (folder / "orders" / orders.CATALOGUE).write_text(json.dumps(catalogue), "utf-8")
+    clock = Clock(orders.CUT.timestamp() + 10 * 3600 - time.time())
+    world = stack.enter_context(
+        stage.set_up(
+            folder,
+            coordinator.operator_key(folder).public,
+            clock,
+            households=households,
+            seed=SEED,
+            profile="test",
+            epsilon={"analytics": cap, "train": train_cap},
+            delta=1e-6,
+            tickets=tickets,
+        )
+    )
+    shop = SmallShop(world, clock, stack, train_cap)
+    phones = shop.phones()
+    household.enrol(phones, list(households))
+    household.record(phones, list(households))
+    return shop
+
+
 @pytest.fixture
 def small_shop(tmp_path: Path) -> Iterator:
-    """Return what opens a small shop with the given yearly cap in its notices."""
+    """Return what opens a small shop."""
     with ExitStack() as stack:
+        yield partial(open_shop, stack, tmp_path)
 
-        def opened(cap: float = 2.0, count: int = 26, tickets: int = 2, train_cap: float = 4.0) -> SmallShop:
-            households = willing(count)
-            (tmp_path / "orders").mkdir()
-            for number in households:
-                (tmp_path / "orders" / f"{number}.cbor").write_bytes(cbor2.dumps(history(number)))
-            clock = Clock(orders.CUT.timestamp() + 10 * 3600 - time.time())
-            world = stack.enter_context(
-                stage.set_up(
-                    tmp_path,
-                    coordinator.operator_key(tmp_path).public,
-                    clock,
-                    households=households,
-                    seed=SEED,
-                    profile="test",
-                    epsilon={"analytics": cap, "train": train_cap},
-                    delta=1e-6,
-                    tickets=tickets,
-                )
-            )
-            shop = SmallShop(world, clock, stack)
-            phones = shop.phones()
-            household.enrol(phones, list(households))
-            household.record(phones, list(households))
-            return shop
 
-        yield opened
+@pytest.fixture(scope="module")
+def lasting_shop(tmp_path_factory) -> Iterator:
+    """Return what opens small shops for all tests of a module."""
+    with ExitStack() as stack:
+        yield lambda **options: open_shop(stack, tmp_path_factory.mktemp("shop"), **options)
