@@ -83,16 +83,17 @@ def results(state: Path) -> list[dict]:
 def plain_sum(state: Path, played: dict) -> str:
     """The modular sum of what the phones' ledgers say they sent."""
     world, vectors = World.load(state), []
-    length = len(bytes.fromhex(played["sum"])) * 8 // 20
+    bits = played["bits"]
+    length = len(bytes.fromhex(played["sum"])) * 8 // bits
     with Phones(world, world.households) as phones:
         for household in world.households:
             with phones.open(household) as device:
                 vectors += [
-                    ring.unpack(entry.vector, length, 20)
+                    ring.unpack(entry.vector, length, bits)
                     for entry in device.ledger()
                     if entry.kind == ledger.CONTRIBUTION and entry.round_id == played["round_id"]
                 ]
-    return ring.pack(np.sum(vectors, axis=0, dtype=np.uint32), 20).hex()
+    return ring.pack(np.sum(vectors, axis=0, dtype=np.uint32), bits).hex()
 
 
 def stop_daemons(environment: dict[str, str]) -> None:
@@ -106,19 +107,22 @@ def stop_daemons(environment: dict[str, str]) -> None:
             continue
 
 
-def test_the_simulation_engine_plays_two_rounds_with_one_household_a_node(flower, tmp_path):
+@pytest.mark.parametrize(
+    ("changes", "queries"), [("", ["q20", "q1"]), (' queries="p1=4"', ["p1-base"])], ids=["counts", "learns"]
+)
+def test_the_simulation_engine_plays_with_one_household_a_node(flower, tmp_path, changes, queries):
     state = tmp_path / "state"
     connection(flower, "local", 'address = ":local:"')
     command = [
         *without_network(), "flwr", "run", str(REPOSITORY), "local", "--stream",
         "--federation-config", "num-supernodes=24 client-resources-num-cpus=1",
-        "-c", f'state-dir="{state}"',
+        "-c", f'state-dir="{state}"{changes}',
     ]  # fmt: skip
     try:
         said = run(command, flower, 300)
     finally:
         stop_daemons(flower)
-    assert [played["query"] for played in results(state)] == ["q20", "q1"], said
+    assert [played["query"] for played in results(state)] == queries, said
     for played in results(state):
         assert played["roster"] == 24
         assert played["sum"] == plain_sum(state, played)

@@ -35,7 +35,7 @@ def test_orders_of_a_household_come_oldest_first_and_each_once(some):
 
 
 def test_households_can_be_drawn_among_those_who_grant():
-    chosen = journey.load(30, seed=1, purpose="analytics").households
+    chosen = journey.load(30, seed=1, purposes=["analytics"]).households
     assert len(chosen) == 30
     assert all("analytics" in draw.grants(1, household) for household in chosen)
 
