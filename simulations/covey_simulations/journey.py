@@ -6,9 +6,9 @@ nothing were not paid: both are left out.
 
     python -m covey_simulations.journey FOLDER SEED [HOUSEHOLDS [PURPOSE ...]]
 
-writes one file of orders a household, of those alone that grant every PURPOSE, the shop's catalogue, and what the
-households go on to buy, which no phone ever reads. An item is a product type: what a shop would recommend. As
-a process of its own it gives the memory back that reading takes.
+writes one file of orders a household, of those alone that grant every PURPOSE, the shop's catalogue, and
+what the households go on to buy, which no phone ever reads. An item is a product type: what a shop would
+recommend. As a process of its own it gives the memory back that reading takes.
 """
 
 from __future__ import annotations

@@ -27,9 +27,7 @@ CATALOGUE, UPCOMING = "catalogue.json", "upcoming.json"
 """Files beside the orders: the shop's items, and what each household goes on to buy."""
 
 
-def prepare(
-    folder: Path, seed: int, count: int | None, purposes: Collection[str] = ()
-) -> tuple[int, ...]:
+def prepare(folder: Path, seed: int, count: int | None, purposes: Collection[str] = ()) -> tuple[int, ...]:
     """Draw households of the Complete Journey and write their orders to `folder`; return their ids.
 
     Of those alone that grant all the `purposes`. Raises SetupError with what the data set's reader said.

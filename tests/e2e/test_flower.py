@@ -28,6 +28,8 @@ pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 LOOPBACK_UP = 'ip link set lo up && exec "$@"'
+THREE_STEPS = ' queries="p1=100 p1=100 p1=100" train-epsilon-cap=100.0 households=60'
+"""60 people at an epsilon so large that all three sums are worth taking."""
 LOOPBACK_ONLY = ["unshare", "--map-root-user", "--net", "--", "sh", "-c", LOOPBACK_UP, "sh"]
 
 
@@ -108,9 +110,11 @@ def stop_daemons(environment: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "queries"), [("", ["q20", "q1"]), (' queries="p1=4"', ["p1-base"])], ids=["counts", "learns"]
+    ("changes", "roster", "queries"),
+    [("", 24, ["q20", "q1"]), (THREE_STEPS, 60, ["p1-base", "p1-gram", "p1-half-step"])],
+    ids=["counts", "learns"],
 )
-def test_the_simulation_engine_plays_with_one_household_a_node(flower, tmp_path, changes, queries):
+def test_the_simulation_engine_plays_what_is_asked(flower, tmp_path, changes, roster, queries):
     state = tmp_path / "state"
     connection(flower, "local", 'address = ":local:"')
     command = [
@@ -124,7 +128,7 @@ def test_the_simulation_engine_plays_with_one_household_a_node(flower, tmp_path,
         stop_daemons(flower)
     assert [played["query"] for played in results(state)] == queries, said
     for played in results(state):
-        assert played["roster"] == 24
+        assert played["roster"] == roster
         assert played["sum"] == plain_sum(state, played)
 
 

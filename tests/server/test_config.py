@@ -54,9 +54,9 @@ def test_a_run_without_a_folder_keeps_its_state_by_its_id():
 
 
 def test_a_relative_catalogue_lies_in_the_state_folder():
-    asked = {**CONFIG, "queries": "p1=4", "train-epsilon-cap": 4.0, "state-dir": "/srv/covey"}
-    assert read({**asked, "catalogue": "orders/all.json"}, 7).catalogue.as_posix() == "/srv/covey/orders/all.json"
-    assert read({**asked, "catalogue": "/etc/shop.json"}, 7).catalogue.as_posix() == "/etc/shop.json"
+    asked = {**CONFIG, "queries": "p1=4", "train-epsilon-cap": 4.0, "state-dir": "/srv"}
+    assert read({**asked, "catalogue": "shop/all.json"}, 7).catalogue.as_posix() == "/srv/shop/all.json"
+    assert read({**asked, "catalogue": "/etc/all.json"}, 7).catalogue.as_posix() == "/etc/all.json"
     assert read(CONFIG, 7).catalogue is None
 
 
