@@ -23,7 +23,7 @@ from covey_privacy import wire
 from covey_privacy.consent import LEAF_NOTICE, Notice, NoticeText
 from covey_privacy.dp.odometer import Caps
 
-OFFERED = ("core", "personalize", "analytics", "train")
+OFFERED = ("core", "personalize", "analytics", "train", "replenish", "marketing")
 """The purposes in use now. No other can be decided on, so none other can be granted."""
 
 FIRST_VERSION = 1

@@ -30,6 +30,9 @@ CATALOGUE, AXES = "catalogue", "p1-axes"
 MODEL = "p1"
 """The release that phones rank by."""
 
+PURPOSE = "train"
+"""The purpose that every step's budget is booked under."""
+
 BUILDS_ON: Mapping[str, tuple[str, ...]] = {
     BASE: (CATALOGUE,),
     GRAM: (CATALOGUE, BASE),
@@ -49,7 +52,7 @@ WEIGHTS = {part: math.sqrt(share / SHARES[BASE]) for part, share in _PARTS.items
 class _Training(Question):
     """What all steps have in common. `catalogue` is public and names the items."""
 
-    purpose: ClassVar[str] = "train"
+    purpose: ClassVar[str] = PURPOSE
 
     catalogue: Catalogue = field(kw_only=True)
 
@@ -133,7 +136,7 @@ class HalfStep(_Training):
         return p1.half_step(self._bought(facts), self.base, self.axes)
 
 
-_PURPOSES = frozenset({"train", "personalize"})
+_PURPOSES = frozenset({PURPOSE, "personalize"})
 
 
 def base_step(catalogue: Catalogue) -> BaseStep:

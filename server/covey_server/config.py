@@ -24,14 +24,19 @@ class Asked:
     name: str
     epsilon: float
 
+    @property
+    def purpose(self) -> str:
+        """The purpose that its budget is booked under."""
+        return p1_steps.PURPOSE if self.name == p1_steps.MODEL else QUERIES[self.name].purpose
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
     """What a run of the coordinator does.
 
     `caps` is the epsilon that all rounds of a purpose together may spend. `catalogue` names the file of the
-    shop's items, which a training needs. `world` names what opens a registry for a run
-    that is given none; `shared_operator` says whether coordinator and registry have one operator.
+    shop's items, which a training needs, absolute or within `state`. `world` names what opens a registry for
+    a run that is given none; `shared_operator` says whether coordinator and registry have one operator.
     """
 
     questions: tuple[Asked, ...]
@@ -64,7 +69,7 @@ def read(run_config: Mapping[str, bool | int | float | str], run_id: int) -> Con
                 float(run_config["turnout"]),
             ),
             state=state_folder(run_config, run_id),
-            catalogue=Path(str(run_config["catalogue"])) if run_config.get("catalogue") else None,
+            catalogue=_catalogue(run_config, run_id),
             registry_url=str(run_config.get("registry-url", "")),
             registry_key=str(run_config.get("registry-key", "")),
             world=str(run_config.get("world", "")),
@@ -77,7 +82,7 @@ def read(run_config: Mapping[str, bool | int | float | str], run_id: int) -> Con
     except (ValueError, MisuseError) as error:
         raise ConfigError(f"the run's configuration cannot be read: {error}") from None
     for asked in config.questions:
-        cap = config.caps["train" if asked.name == p1_steps.MODEL else "analytics"]
+        cap = config.caps[asked.purpose]
         if not cap > 0:
             raise ConfigError(
                 f"{asked.name} is under an epsilon cap of {cap}; a positive number was expected"
@@ -91,6 +96,11 @@ def state_folder(run_config: Mapping[str, bool | int | float | str], run_id: int
     """Return the folder that a run keeps its state in, by its id where none is configured."""
     named = str(run_config.get("state-dir", ""))
     return Path(named) if named else Path(tempfile.gettempdir()) / f"covey-run-{run_id}"
+
+
+def _catalogue(run_config: Mapping[str, bool | int | float | str], run_id: int) -> Path | None:
+    named = str(run_config.get("catalogue", ""))
+    return state_folder(run_config, run_id) / named if named else None
 
 
 def _asked(word: str) -> Asked:

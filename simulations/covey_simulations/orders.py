@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,12 @@ CATALOGUE, UPCOMING = "catalogue.json", "upcoming.json"
 """Files beside the orders: the shop's items, and what each household goes on to buy."""
 
 
-def prepare(folder: Path, seed: int, count: int | None, purpose: str = "") -> tuple[int, ...]:
+def prepare(folder: Path, seed: int, count: int | None, purposes: Collection[str] = ()) -> tuple[int, ...]:
     """Draw households of the Complete Journey and write their orders to `folder`; return their ids.
 
-    With `purpose`, of those alone that grant it. Raises SetupError with what the data set's reader said.
+    Of those alone that grant all the `purposes`. Raises SetupError with what the data set's reader said.
     """
-    arguments = [str(folder), str(seed), "" if count is None else str(count), purpose]
+    arguments = [str(folder), str(seed), "" if count is None else str(count), *sorted(purposes)]
     done = subprocess.run(  # noqa: S603  # our own module with numbers and a folder as arguments
         [sys.executable, "-m", "covey_simulations.journey", *arguments],
         capture_output=True,

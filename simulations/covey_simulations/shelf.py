@@ -29,7 +29,8 @@ def of(products: pd.DataFrame) -> Catalogue:
 def grouped(products: pd.DataFrame, level: str, above: Iterable[str]) -> pd.DataFrame:
     """Return for each item of a level, sorted by name, the groups above that most of its products are in."""
     by_item = products.dropna(subset=[level]).fillna("UNKNOWN").groupby(level)
-    return pd.DataFrame({name: by_item[name].agg(lambda groups: groups.mode()[0]) for name in above})
+    columns = {name: by_item[name].agg(lambda groups: groups.mode()[0]) for name in above}
+    return pd.DataFrame(columns, index=by_item.size().index)
 
 
 def write(catalogue: Catalogue, path: Path) -> None:

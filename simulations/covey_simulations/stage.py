@@ -11,7 +11,7 @@ from flwr.app import Context
 from covey_consent.keys import load_or_create
 from covey_consent.settings import Settings
 from covey_privacy.profile import profile
-from covey_server.config import state_folder
+from covey_server import config as configuration
 from covey_simulations import household, orders, registry
 from covey_simulations.clock import Clock
 from covey_simulations.errors import SetupError
@@ -68,28 +68,24 @@ def require_cohort(households: tuple[int, ...], staying: Collection[int], purpos
 def open_for_run(context: Context, operator: bytes) -> Iterator[tuple[str, bytes]]:
     """Yield the address and key of a registry for a Flower run that was given none.
 
-    Its world is made of households that allow statistics, one for each of the run's `households`; they enrol
-    and take their orders up before the first round.
+    Its world is made of households that allow all that the run asks, as many as its `households`; they enrol
+    and take their orders up before the first round, and get a ticket for each round.
     """
-    config = context.run_config
-    folder, seed, count = state_folder(config, context.run_id), int(config["seed"]), int(config["households"])
-    willing = orders.prepare(folder / "orders", seed, count, "analytics")
-    name, clock = str(config["profile"]), Clock.starting(orders.CUT)
-    require_cohort(willing, willing, "analytics", name)
-    queries = len(str(config["queries"]).split())
+    run, config = configuration.read(context.run_config, context.run_id), context.run_config
+    purposes, seed = {asked.purpose for asked in run.questions}, int(config["seed"])
+    willing = orders.prepare(run.state / "orders", seed, int(config["households"]), purposes)
+    for purpose in sorted(purposes):
+        require_cohort(willing, willing, purpose, run.policy.profile.name)
     with set_up(
-        folder,
+        run.state,
         operator,
-        clock,
+        Clock.starting(orders.CUT),
         households=willing,
         seed=seed,
-        profile=name,
-        epsilon={
-            "analytics": float(config["epsilon-cap"]),
-            "train": float(config.get("train-epsilon-cap", 0.0)),
-        },
-        delta=float(config["delta"]),
-        tickets=queries,
+        profile=run.policy.profile.name,
+        epsilon=run.caps,
+        delta=run.policy.delta,
+        tickets=len(run.questions),
     ) as world:
         with Phones(world, willing) as phones:
             household.enrol(phones, list(willing))

@@ -80,7 +80,7 @@ def test_a_grant_is_made_on_the_text_shown(shop, language):
     ("changes", "status", "says"),
     [
         ({"purpose": "resale"}, 404, "no purpose"),
-        ({"purpose": "marketing"}, 404, "no notice"),
+        ({"purpose": "partner"}, 404, "no notice"),
         ({"purpose": "biometric"}, 422, "refused"),
         ({"purpose": "price_profile"}, 422, "refused"),
         ({"state": "assumed"}, 422, "granted, refused or withdrawn"),

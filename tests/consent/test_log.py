@@ -115,9 +115,9 @@ def test_a_restart_continues_the_log(opened):
     ("statement", "says"),
     [
         ('update log set entry = cast(entry || 0 as blob) where "index" = 1', "changed the table"),
-        ('delete from log where "index" = 3', "changed the table"),
+        ('delete from log where "index" = 5', "changed the table"),
         ('delete from log where "index" = 1', "missing"),
-        ("update checkpoints set note = replace(note, 'test', 'evil') where size = 4", "key file"),
+        ("update checkpoints set note = replace(note, 'test', 'evil') where size = 6", "key file"),
     ],
 )
 def test_a_tampered_log_is_found_at_the_next_start(opened, tmp_path, statement, says):

@@ -63,7 +63,7 @@ def test_every_notice_is_in_english_and_chinese_and_says_its_caps(notice):
 
 def test_a_purpose_without_a_cap_may_spend_nothing():
     epsilons = {notice.purpose: notice.epsilon for notice in notices.draft(CAPS)}
-    assert epsilons == {"core": 0, "personalize": 0, "analytics": 1.5, "train": 3}
+    assert epsilons == dict.fromkeys(notices.OFFERED, 0) | {"analytics": 1.5, "train": 3}
 
 
 def test_the_download_is_signed_and_logged(shop):
@@ -78,7 +78,7 @@ def test_a_notice_can_be_read_in_either_language(shop, problem):
     assert chinese["digest"] == notice.text("zh").digest.hex()
     assert chinese["title"] == "参与改进模型"
     assert shop.http.get("/v1/notices/train", params={"language": "xx"}).json()["language"] == "en"
-    problem(shop.http.get("/v1/notices/marketing"), 404)
+    problem(shop.http.get("/v1/notices/partner"), 404)
     problem(shop.http.get("/v1/notices/biometric"), 422)
 
 
@@ -96,7 +96,7 @@ def test_a_changed_cap_is_a_new_version_and_asks_again(opened, problem):
         shop.tickets(phone, shop.issuer("analytics"))
     with opened(epsilon={"analytics": 3.0, "train": 2.0}) as shop:
         versions = {notice.purpose: notice.version for notice in shop.notices().values()}
-        assert versions == {"core": 1, "personalize": 1, "analytics": 2, "train": 1}
+        assert versions == dict.fromkeys(notices.OFFERED, 1) | {"analytics": 2}
         shop.clock.now += 86400
         issuer = shop.issuer("analytics")
         refused = shop.post("/v1/tickets", phone.request(issuer, (), blinded=(bytes(256),) * 4))

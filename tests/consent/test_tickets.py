@@ -54,7 +54,7 @@ def test_an_issuer_key_outlives_a_restart(opened):
     ("purposes", "status"),
     [
         ("resale", 404),
-        ("analytics+marketing", 404),
+        ("analytics+partner", 404),
         ("biometric", 422),
         ("personalize+analytics", 422),
         ("analytics+analytics", 422),

@@ -28,6 +28,8 @@ pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 LOOPBACK_UP = 'ip link set lo up && exec "$@"'
+THREE_STEPS = ' queries="p1=90 p1=90 p1=90" train-epsilon-cap=90.0 households=60'
+"""60 people at an epsilon so large that all three sums are worth taking."""
 LOOPBACK_ONLY = ["unshare", "--map-root-user", "--net", "--", "sh", "-c", LOOPBACK_UP, "sh"]
 
 
@@ -83,16 +85,17 @@ def results(state: Path) -> list[dict]:
 def plain_sum(state: Path, played: dict) -> str:
     """The modular sum of what the phones' ledgers say they sent."""
     world, vectors = World.load(state), []
-    length = len(bytes.fromhex(played["sum"])) * 8 // 20
+    bits = played["bits"]
+    length = len(bytes.fromhex(played["sum"])) * 8 // bits
     with Phones(world, world.households) as phones:
         for household in world.households:
             with phones.open(household) as device:
                 vectors += [
-                    ring.unpack(entry.vector, length, 20)
+                    ring.unpack(entry.vector, length, bits)
                     for entry in device.ledger()
                     if entry.kind == ledger.CONTRIBUTION and entry.round_id == played["round_id"]
                 ]
-    return ring.pack(np.sum(vectors, axis=0, dtype=np.uint32), 20).hex()
+    return ring.pack(np.sum(vectors, axis=0, dtype=np.uint32), bits).hex()
 
 
 def stop_daemons(environment: dict[str, str]) -> None:
@@ -106,21 +109,26 @@ def stop_daemons(environment: dict[str, str]) -> None:
             continue
 
 
-def test_the_simulation_engine_plays_two_rounds_with_one_household_a_node(flower, tmp_path):
+@pytest.mark.parametrize(
+    ("changes", "roster", "queries"),
+    [("", 24, ["q20", "q1"]), (THREE_STEPS, 60, ["p1-base", "p1-gram", "p1-half-step"])],
+    ids=["counts", "learns"],
+)
+def test_the_simulation_engine_plays_what_is_asked(flower, tmp_path, changes, roster, queries):
     state = tmp_path / "state"
     connection(flower, "local", 'address = ":local:"')
     command = [
         *without_network(), "flwr", "run", str(REPOSITORY), "local", "--stream",
         "--federation-config", "num-supernodes=24 client-resources-num-cpus=1",
-        "-c", f'state-dir="{state}"',
+        "-c", f'state-dir="{state}"{changes}',
     ]  # fmt: skip
     try:
         said = run(command, flower, 300)
     finally:
         stop_daemons(flower)
-    assert [played["query"] for played in results(state)] == ["q20", "q1"], said
+    assert [played["query"] for played in results(state)] == queries, said
     for played in results(state):
-        assert played["roster"] == 24
+        assert played["roster"] == roster
         assert played["sum"] == plain_sum(state, played)
 
 

@@ -53,6 +53,17 @@ def test_a_run_without_a_folder_keeps_its_state_by_its_id():
     assert read({**CONFIG, "state-dir": "/srv/covey"}, 7).state.as_posix() == "/srv/covey"
 
 
+def test_a_relative_catalogue_lies_in_the_state_folder():
+    asked = {**CONFIG, "queries": "p1=4", "train-epsilon-cap": 4.0, "state-dir": "/srv"}
+    assert read({**asked, "catalogue": "shop/all.json"}, 7).catalogue.as_posix() == "/srv/shop/all.json"
+    assert read({**asked, "catalogue": "/etc/all.json"}, 7).catalogue.as_posix() == "/etc/all.json"
+    assert read(CONFIG, 7).catalogue is None
+
+
+def test_a_question_is_booked_under_its_purpose():
+    assert [Asked(name, 1.0).purpose for name in ("q20", "q1", "p1")] == ["analytics", "analytics", "train"]
+
+
 def test_the_operator_key_is_made_once_and_for_its_owner_alone(tmp_path):
     first = operator_key(tmp_path / "state")
     assert operator_key(tmp_path / "state").public == first.public

@@ -1,7 +1,8 @@
+import pandas as pd
 import pytest
 
 from covey_sdk.events import parse
-from covey_simulations import draw, journey, orders
+from covey_simulations import draw, journey, orders, shelf
 from covey_simulations.errors import SetupError
 
 
@@ -35,7 +36,7 @@ def test_orders_of_a_household_come_oldest_first_and_each_once(some):
 
 
 def test_households_can_be_drawn_among_those_who_grant():
-    chosen = journey.load(30, seed=1, purpose="analytics").households
+    chosen = journey.load(30, seed=1, purposes=["analytics"]).households
     assert len(chosen) == 30
     assert all("analytics" in draw.grants(1, household) for household in chosen)
 
@@ -44,3 +45,8 @@ def test_households_can_be_drawn_among_those_who_grant():
 def test_more_households_than_there_are(count):
     with pytest.raises(SetupError, match="there are 1 to 2469"):
         journey.load(count, seed=1)
+
+
+def test_a_level_with_none_above_it_still_has_its_groups():
+    products = pd.DataFrame({"product_category": ["tea", None, "milk", "tea"], "department": list("abcd")})
+    assert list(shelf.grouped(products, "product_category", ()).index) == ["milk", "tea"]
