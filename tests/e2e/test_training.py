@@ -311,10 +311,9 @@ class TestEndings:
         config = json.dumps(shop.config(TRAIN))
         killed = subprocess.run([sys.executable, "-c", KILLED, config], capture_output=True, check=False)
         assert killed.returncode == 9, killed.stderr.decode()
-        with pytest.raises(BudgetError):
-            shop.ask(TRAIN)
-        assert shop.stored(lambda store: store.training()) is None
-        assert [played["query"] for played in shop.results()] == [BASE]
+        assert [played["query"] for played in shop.ask("p1=2.0")] == [BASE, BASE]
+        training = shop.stored(lambda store: store.training())
+        assert (training.plan.epsilon, training.step) == (2.0, 1)
         assert shop.stored(lambda store: store.count(GRAM)) == 1
         assert shop.stored(lambda store: store.releases([MODEL])) == ()
 
