@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 from operator import attrgetter
+from sys import intern
 
-from covey_sdk.events import OrderPaid, Refund
+from covey_sdk.events import Line, OrderPaid, Refund
 from covey_sdk.purposes import ORDINARY
 from covey_sdk.rules import Rules, plain
 
@@ -40,7 +41,7 @@ def purchases(
     """Return the lines of an order of `day` that count; sensitive ones do under the `sensitive` purposes."""
     back = _returned(order, refunds) if refunds else ()
     return [
-        Purchase(day, line.item_id, plain(line.category), line.qty, line.days_per_unit, line.discounted)
+        _purchase(line, day)
         for ix, line in enumerate(order.lines)
         if rules.admits((line.category,), sensitive) and order.position(ix) not in back
     ]
@@ -67,6 +68,11 @@ def item_days(purchases: Iterable[Purchase], rules: Rules) -> Mapping[str, tuple
         if rules.purposes_of(purchase.category) == ORDINARY:
             by_item.setdefault(purchase.item, {})[purchase.day] = None
     return {item: tuple(days) for item, days in by_item.items()}
+
+
+def _purchase(line: Line, day: date) -> Purchase:
+    item, category = intern(line.item_id), plain(line.category)
+    return Purchase(day, item, category, line.qty, line.days_per_unit, line.discounted)
 
 
 def _buy(day: date, bought: Sequence[Purchase]) -> Buy:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from covey_simulations import draw
@@ -16,21 +17,25 @@ Counts = dict[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What came of the acts, as the simulation saw it."""
+    """What came of the acts, as the simulation saw it.
+
+    `leaving` took statistics back between the two counts; `tickets_after` says which phones whose owners had
+    left something got tickets for what in the next epoch.
+    """
 
     granted: list[Counts]
     kept: list[Counts]
     q20: Round
     seen_after_q20: list[Seen]
     leaving: frozenset[int]
-    tickets_after: int
     q1: Round
     learnt: Learnt
     seen: list[Seen]
+    tickets_after: Mapping[str, frozenset[int]]
 
 
 def play(shop: Shop) -> Played:
-    """Play all acts, a day for each round of a purpose set."""
+    """Play all acts: a day for each round of a purpose, all of them in one epoch."""
     everyone, seed = shop.world.households, shop.world.seed
     counted = [h for h in everyone if "analytics" in draw.grants(seed, h)]
     leaving = [h for h in counted if draw.withdraws(seed, h)]
@@ -39,28 +44,28 @@ def play(shop: Shop) -> Played:
     kept = shop.each("Phones take their orders up", "record", everyone)
     lesson = Learning(shop)
 
-    tickets = shop.fetch_tickets("fetch", willing)
+    shop.fetch_tickets(willing)
     q20 = shop.ask("q20", Q20_SHARE * shop.budget.analytics)
     seen_after_q20 = shop.each(LOOKING, "look", counted)
-    lesson.step(tickets["train"])
+    lesson.step()
     lesson.evening()
     shop.each("Some withdraw from statistics", "withdraw analytics", leaving)
 
     shop.a_day_later()
-    tickets = shop.fetch_tickets("fetch", willing)
     q1 = shop.ask("q1", shop.budget.analytics - Q20_SHARE * shop.budget.analytics)
-    learnt = _finished(shop, lesson, tickets["train"])
+    learnt = _finished(shop, lesson)
     seen = shop.each(LOOKING, "look", everyone)
-    left = frozenset(leaving)
-    return Played(granted, kept, q20, seen_after_q20, left, len(left & tickets["count"]), q1, learnt, seen)
+
+    shop.next_epoch()
+    tickets = shop.fetch_tickets(sorted({*leaving, *learnt.left}))
+    return Played(granted, kept, q20, seen_after_q20, frozenset(leaving), q1, learnt, seen, tickets)
 
 
-def _finished(shop: Shop, lesson: Learning, with_tickets: frozenset[int]) -> Learnt:
+def _finished(shop: Shop, lesson: Learning) -> Learnt:
     """Play the steps that are left, people leaving after each but the last, and let the phones rank."""
     while not lesson.done:
-        lesson.step(with_tickets)
+        lesson.step()
         if not lesson.done:
             lesson.evening()
             shop.a_day_later()
-            with_tickets = shop.fetch_tickets("fetch to train", lesson.willing)["train"]
     return lesson.rank()

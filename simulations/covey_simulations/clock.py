@@ -6,6 +6,9 @@ import time
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+DAY = 86_400
+"""Seconds."""
+
 
 class Clock:
     """A clock that runs `shift` seconds off the system's; `forward` lets days go by.

@@ -89,7 +89,7 @@ def run(options: Options, console: Console) -> Path:
         with (
             stage.set_up(
                 folder, operator.public, clock, households=households, seed=options.seed,
-                profile=PROFILE, epsilon=caps, delta=DELTA, tickets=1,
+                profile=PROFILE, epsilon=caps, delta=DELTA, tickets=learning.STEPS, epoch_days=7,
             ) as world,
             pool.start(world, options.processes) as phones,
         ):  # fmt: skip

@@ -13,7 +13,6 @@ from covey_models import QUERIES, SEGMENTS, LogBins
 from covey_sdk import rfm
 from covey_sdk.purposes import kind_of
 from covey_simulations.acts import Played
-from covey_simulations.learning import Learnt
 from covey_simulations.shop import Budget, Round, Seen
 
 PURPOSES = ("personalize", "analytics", "train")
@@ -55,21 +54,22 @@ def withdrawn(played: Played) -> dict[str, Any]:
     """Return how many took a purpose back, and what of them was seen after."""
     return {
         "count": len(played.leaving),
-        "tickets_after": played.tickets_after,
+        "tickets_after": len(played.leaving & played.tickets_after["count"]),
         "contributions_after": len(played.leaving & played.q1.contributors),
-        "train": left_training(played.learnt, played.seen),
+        "train": left_training(played),
     }
 
 
-def left_training(learnt: Learnt, seen: Sequence[Seen]) -> dict[str, Any]:
+def left_training(played: Played) -> dict[str, Any]:
     """Return who left the training, what they sent after, and what is left of those who withdrew all."""
-    held = [phone["held"] for phone in seen if phone["household"] in learnt.left_all]
+    learnt = played.learnt
+    held = [phone["held"] for phone in played.seen if phone["household"] in learnt.left_all]
     return {
         "count": len(learnt.left),
-        "tickets_after": learnt.tickets_after,
+        "tickets_after": len(learnt.left.keys() & played.tickets_after["train"]),
         "contributions_after": sum(
-            step > learnt.left[household] and household in played.contributors
-            for step, played in enumerate(learnt.rounds)
+            step > learnt.left[household] and household in each.contributors
+            for step, each in enumerate(learnt.rounds)
             for household in learnt.left
         ),
         "left_behind": {name: sum(each[name] for each in held) for name in ("events", "tags", "model")},

@@ -23,17 +23,17 @@ STEPS = 3
 class Learnt:
     """How the training went, and what every phone that may ranks first with what came of it.
 
-    `tastes` is what the phones held when it began. `left` says who withdrew after which step, `left_all` who
-    of them withdrew personalisation with it.
+    `tastes` is what the phones held when it began, `shown` one phone's lists with their reasons. `left` says
+    who withdrew after which step, `left_all` who of them withdrew personalisation with it.
     """
 
     people: int
     rounds: tuple[Round, ...]
     left: Mapping[int, int]
     left_all: frozenset[int]
-    tickets_after: int
     tastes: list[Seen]
     rankings: list[Seen]
+    shown: Seen
 
 
 def staying(households: Sequence[int], seed: int, epsilon: float) -> list[int]:
@@ -52,7 +52,6 @@ class Learning:
         self._left: dict[int, int] = {}
         self._left_all: set[int] = set()
         self._rounds: list[Round] = []
-        self._tickets_after = 0
         self._tastes = shop.each(LOOKING, "taste", self.willing)
 
     @property
@@ -60,9 +59,8 @@ class Learning:
         """Whether no step is left to play."""
         return bool(self._rounds) and self._shop.stored(lambda store: store.training()) is None
 
-    def step(self, with_tickets: frozenset[int]) -> None:
-        """Play the next step among those who have fetched tickets for it."""
-        self._tickets_after += len(with_tickets & self._left.keys())
+    def step(self) -> None:
+        """Play the next step."""
         self._rounds.append(self._shop.ask(MODEL, self._shop.budget.train))
 
     def evening(self) -> None:
@@ -87,9 +85,9 @@ class Learning:
             tuple(self._rounds),
             self._left,
             frozenset(self._left_all),
-            self._tickets_after,
             self._tastes,
             rankings,
+            self._shop.each(LOOKING, "reasons", [min(with_model)])[0],
         )
 
     def _publish(self) -> None:

@@ -20,14 +20,13 @@ from covey_privacy.profile import profile
 from covey_privacy.signatures import verify
 from covey_sdk import Device
 from covey_sdk.door import Door
+from covey_sdk.errors import StoreError
 from covey_sdk.registry import Registry
 from covey_sdk.store import Store
 from covey_simulations.clock import Clock
 from covey_simulations.orders import CURRENCY, ZONE
 from covey_simulations.world import World
 
-EPOCH_SECONDS = 86_400
-"""An epoch of the simulation's registry, and its number: days since 1970."""
 FILES_A_DEVICE = 3
 """SQLite's file, its log and the log's index."""
 
@@ -86,7 +85,7 @@ class Phones:
     @property
     def epoch(self) -> int:
         """The current epoch."""
-        return int(self._clock.seconds()) // EPOCH_SECONDS
+        return int(self._clock.seconds()) // self.world.epoch_seconds
 
     @contextmanager
     def open(self, household: int) -> Iterator[Device]:
@@ -94,9 +93,15 @@ class Phones:
         device = self._open.pop(household, None) or self._opened(household)
         try:
             yield device
-        except BaseException:
+        except StoreError:
             device.close()
             raise
+        except BaseException:
+            self._keep(household, device)
+            raise
+        self._keep(household, device)
+
+    def _keep(self, household: int, device: Device) -> None:
         if len(self._open) < self._most_open:
             self._open[household] = device
         else:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from covey_models import Catalogue
 from covey_models.p1_steps import CATALOGUE, GRAM
 from covey_privacy.listing import open_listing
-from covey_server import training
+from covey_server.training import plan
 from covey_simulations import evaluation, orders
 from covey_simulations.evaluation import Household, Training
 from covey_simulations.learning import Learnt
 from covey_simulations.shop import Budget, Seen
 from covey_simulations.world import World
-
-SHOWN = 5
-"""How many items of each ranking of the one household are shown."""
 
 
 def of(learnt: Learnt, world: World, budget: Budget) -> dict[str, Any]:
@@ -24,8 +21,8 @@ def of(learnt: Learnt, world: World, budget: Budget) -> dict[str, Any]:
     listing = open_listing((world.public / CATALOGUE).read_bytes(), world.trust.operator)
     catalogue = Catalogue(listing.items, listing.taxonomy)
     households = _households(learnt, orders.upcoming(world.orders))
-    shown = _list(min(learnt.rankings, key=lambda ranked: ranked["household"]))
-    return evaluation.recommender(households, catalogue, _training(learnt, catalogue, budget), shown)
+    training = _training(learnt, catalogue, budget)
+    return evaluation.recommender(households, catalogue, training, _list(learnt.shown, households))
 
 
 def _households(learnt: Learnt, upcoming: Mapping[int, frozenset[str]]) -> list[Household]:
@@ -41,8 +38,8 @@ def _household(seen: Seen, upcoming: Mapping[int, frozenset[str]]) -> Household:
         frozenset(seen["items"]),
         frozenset(seen["adopted"]),
         seen.get("counts", {}),
-        tuple(each["item"] for each in seen.get("new", ())),
-        tuple(each["item"] for each in seen.get("again", ())),
+        tuple(seen.get("new", ())),
+        tuple(seen.get("again", ())),
         upcoming.get(seen["household"], frozenset()),
     )
 
@@ -54,7 +51,7 @@ def _training(learnt: Learnt, catalogue: Catalogue, budget: Budget) -> Training:
 
     def noise(epsilon: float) -> dict[str, float]:
         """Return what each step's sum would hold, as much beyond the least as the run's first did."""
-        planned = training.plan(epsilon, learnt.people, len(catalogue.items), budget.delta)
+        planned = plan(epsilon, learnt.people, len(catalogue.items), budget.delta)
         return {step.query: step.sigma * extra for step in planned.steps}
 
     return Training(
@@ -67,9 +64,11 @@ def _training(learnt: Learnt, catalogue: Catalogue, budget: Budget) -> Training:
     )
 
 
-def _list(ranked: Seen) -> dict[str, Any]:
+def _list(shown: Seen, households: Sequence[Household]) -> dict[str, Any]:
+    (owner,) = (each for each in households if each.id == shown["household"])
     return {
-        "device": f"household {ranked['household']}",
-        "bought": len(ranked["items"]),
-        **{ranking: ranked[ranking][:SHOWN] for ranking in ("new", "again")},
+        "device": f"household {owner.id}",
+        "bought": len(owner.items),
+        "new": shown["new"],
+        "again": shown["again"],
     }

@@ -17,8 +17,7 @@ from covey_server.fleet import PHASES
 from covey_server.flower import InProcessGrid
 from covey_server.store import Store
 from covey_simulations import household, orders
-from covey_simulations.clock import Clock
-from covey_simulations.phone import EPOCH_SECONDS
+from covey_simulations.clock import DAY, Clock
 from covey_simulations.pool import Pool
 from covey_simulations.progress import Progress
 from covey_simulations.world import World
@@ -65,15 +64,15 @@ class Shop:
         with self._progress.step(title, len(households)) as done:
             return self._phones.each(what, households, done)
 
-    def fetch_tickets(self, what: str, households: Sequence[int]) -> Mapping[str, frozenset[int]]:
-        """Open the epoch: the registry logs its keys, then every willing phone fetches its batches.
+    def fetch_tickets(self, households: Sequence[int]) -> Mapping[str, frozenset[int]]:
+        """Open the epoch: the registry logs its keys, then phones fetch the batches that their owners allow.
 
-        `what` is "fetch" for all of `household.SETS`, or "fetch to train". Return who has tickets for each.
+        Return who has tickets for each of `household.SETS`.
         """
         for purposes in household.SETS.values():
             path = f"/v1/issuers/{self._epoch}/{'+'.join(purposes)}"
             httpx.get(self.world.registry_url + path).raise_for_status()
-        fetched = self.each("Phones fetch their tickets", what, households)
+        fetched = self.each("Phones fetch their tickets", "fetch", households)
         return {name: frozenset(h for h, sets in fetched if name in sets) for name in household.SETS}
 
     def ask(self, name: str, epsilon: float) -> Round:
@@ -94,13 +93,21 @@ class Shop:
             return read(store)
 
     def a_day_later(self) -> None:
-        """Let the next epoch begin, for the registry and for every phone: one epoch a round."""
-        self._clock.forward(EPOCH_SECONDS)
-        self._phones.all("forward", EPOCH_SECONDS)
+        """Let a day go by, for the registry and for every phone."""
+        self._forward(DAY)
+
+    def next_epoch(self) -> None:
+        """Let the rest of the epoch go by: its tickets die with it."""
+        end = (self._epoch + 1) * self.world.epoch_seconds
+        self._forward(end - self._clock.seconds())
+
+    def _forward(self, seconds: float) -> None:
+        self._clock.forward(seconds)
+        self._phones.all("forward", seconds)
 
     @property
     def _epoch(self) -> int:
-        return int(self._clock.seconds()) // EPOCH_SECONDS
+        return int(self._clock.seconds()) // self.world.epoch_seconds
 
     def _checked(self, result: dict[str, Any]) -> Round:
         unmasked, bits = bytes.fromhex(result.pop("sum")), result["bits"]

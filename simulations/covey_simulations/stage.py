@@ -13,9 +13,9 @@ from covey_consent.settings import Settings
 from covey_privacy.profile import profile
 from covey_server import config as configuration
 from covey_simulations import household, orders, registry
-from covey_simulations.clock import Clock
+from covey_simulations.clock import DAY, Clock
 from covey_simulations.errors import SetupError
-from covey_simulations.phone import EPOCH_SECONDS, Phones
+from covey_simulations.phone import Phones
 from covey_simulations.world import ORIGIN, World
 
 
@@ -31,25 +31,37 @@ def set_up(
     epsilon: Mapping[str, float],
     delta: float,
     tickets: int,
+    epoch_days: int = 1,
 ) -> Iterator[World]:
     """Yield a world whose registry runs until the block ends.
 
     `epsilon` caps each purpose in the notices; `tickets` is how many a phone gets an epoch.
     """
+    epoch_seconds = epoch_days * DAY
     settings = Settings(
         database_url=f"sqlite+aiosqlite:///{folder / 'registry.db'}",
         key_file=folder / "registry.key",
         origin=ORIGIN,
         operator=operator.hex(),
         batch=tickets,
-        epoch_seconds=EPOCH_SECONDS,
+        epoch_seconds=epoch_seconds,
         epsilon=dict(epsilon),
         epsilon_total=sum(epsilon.values()),
         delta=delta,
     )
     key = load_or_create(settings.key_file)
     with registry.serve(settings, clock.seconds) as url:
-        world = World(folder, url, key.public.hex(), operator.hex(), profile, clock.shift, seed, households)
+        world = World(
+            folder,
+            url,
+            key.public.hex(),
+            operator.hex(),
+            profile,
+            clock.shift,
+            seed,
+            households,
+            epoch_seconds,
+        )
         world.save()
         yield world
 

@@ -19,7 +19,7 @@ import cbor2
 
 from covey_privacy.errors import PrivacyError
 from covey_sdk.errors import CoveyError
-from covey_simulations import household
+from covey_simulations import household, looking
 from covey_simulations.errors import SimulationError
 from covey_simulations.fleet import Fleet
 from covey_simulations.phone import Phones
@@ -54,16 +54,16 @@ def _answers(phones: Phones, fleet: Fleet) -> Mapping[str, Answer]:
         "forward": phones.forward,
         "enrol": lambda households: household.enrol(phones, households),
         "record": lambda households: household.record(phones, households),
-        "fetch": lambda households: household.fetch(phones, households, ["count", "train"]),
-        "fetch to train": lambda households: household.fetch(phones, households, ["train"]),
+        "fetch": lambda households: household.fetch(phones, households),
         "withdraw analytics": lambda households: household.withdraw(phones, households, "analytics"),
         "withdraw train": lambda households: household.withdraw(phones, households, "train"),
         "withdraw personalize": lambda households: household.withdraw(phones, households, "personalize"),
-        "taste": lambda households: household.taste(phones, households),
+        "taste": lambda households: looking.taste(phones, households),
         "adopt": lambda households: household.adopt(phones, households),
-        "rank": lambda households: household.rank(phones, households),
-        "sums": lambda argument: household.sums(phones, *argument),
-        "look": lambda households: household.look(phones, households),
+        "rank": lambda households: looking.rank(phones, households),
+        "reasons": lambda households: looking.reasons(phones, households),
+        "sums": lambda argument: looking.sums(phones, *argument),
+        "look": lambda households: looking.look(phones, households),
         "refusals": lambda _: dict(fleet.refusals),
         "memory": lambda _: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }

@@ -21,7 +21,10 @@ _FILE = "world.json"
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A simulation: where its registry is, whom its phones trust (hex), how far off its clock runs."""
+    """A simulation: where its registry is, whom its phones trust (hex), how far off its clock runs.
+
+    Epochs are counted from 1970 on.
+    """
 
     folder: Path
     registry_url: str
@@ -31,6 +34,7 @@ class World:
     shift: float
     seed: int
     households: tuple[int, ...]
+    epoch_seconds: int
 
     @property
     def trust(self) -> Trust:
@@ -51,6 +55,11 @@ class World:
     def public(self) -> Path:
         """The folder of what the shop publishes: a file for each document, by its name."""
         return self.folder / "public"
+
+    def candidates(self) -> list[str]:
+        """Return the shop's items in its public order."""
+        items: list[str] = json.loads((self.public / CANDIDATES).read_text("utf-8"))
+        return items
 
     def forward(self, seconds: float) -> World:
         """Return the world with time gone by."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,8 +66,14 @@ def epsilon(mechanisms: Iterable[SkellamMechanism], delta: float, extra_delta: f
         raise MisuseError(f"delta is {delta}; it must lie strictly between 0 and 1")
     if not 0 <= extra_delta < delta:
         raise MisuseError(f"extra_delta is {extra_delta}; it must lie between 0 and delta, {delta}")
+    return _epsilon(tuple(mechanisms), delta - extra_delta)
+
+
+@lru_cache(maxsize=64)
+def _epsilon(mechanisms: tuple[SkellamMechanism, ...], delta: float) -> float:
+    """Return the epsilon; the same rounds are asked about again and again."""
     rdp = _composed(mechanisms)
-    return _converted(rdp, delta - extra_delta) if rdp.any() else 0.0
+    return _converted(rdp, delta) if rdp.any() else 0.0
 
 
 def calibrate(encoding: Encoding, epsilon: float, delta: float) -> float:
