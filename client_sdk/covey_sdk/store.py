@@ -28,6 +28,8 @@ from covey_sdk.errors import StoreError
 KEY_LENGTH = 32
 SCHEMA_VERSION = 1
 TAG_LENGTH = 16
+MOST_STATEMENTS = 8
+"""Prepared statements that are kept: each takes some kilobytes, for as long as the store is open."""
 
 _NONCE_LENGTH = 12
 _PASSING = frozenset(
@@ -245,7 +247,9 @@ class Store:
 def _connect(path: Path) -> sqlite3.Connection:
     try:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        return sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, cached_statements=MOST_STATEMENTS
+        )
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"{path} cannot be opened: {error}") from None
 

@@ -34,7 +34,7 @@ FILES_A_DEVICE = 3
 class _Store(Store):
     """A store that does not wait for the disk: when the machine goes down, the simulation is over."""
 
-    settings = ("synchronous = OFF", "cache_size = -128")
+    settings = ("synchronous = OFF", "cache_size = -16")
 
 
 class Remembering:

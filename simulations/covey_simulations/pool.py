@@ -83,8 +83,9 @@ class Pool:
         return answers
 
     def all(self, what: str, argument: Any = None) -> list[Any]:
-        """Ask every worker the same."""
-        return [worker.ask(what, argument) for worker in self.workers]
+        """Ask every worker the same, all at once."""
+        with ThreadPoolExecutor(len(self.workers)) as threads:
+            return list(threads.map(lambda worker: worker.ask(what, argument), self.workers))
 
 
 @contextmanager

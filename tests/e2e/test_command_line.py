@@ -36,7 +36,7 @@ def test_help_shows_an_example(command):
         (["--epsilon", "0"], "--epsilon is 0.0; a number above 0"),
         (["--epsilon", "-1"], "--epsilon is -1.0"),
         (["--epsilon", "nan"], "--epsilon is nan"),
-        (["--households", "100"], "households allow analytics; a round needs at least 200"),
+        (["--households", "100"], "households allow analytics to the end; a round needs at least 200"),
         (["--households", "0"], "0 households were asked for"),
         (["--households", "9999"], "there are 1 to 2469"),
     ],
