@@ -161,10 +161,4 @@ def _arithmetic() -> _Arithmetic:
         gmpy2 = importlib.import_module("gmpy2")
     except ImportError:
         return _Arithmetic(pow, lambda r, n: pow(r, -1, n))
-
-    def power(z: int, d: int, n: int) -> int:
-        # Signers run in threads beside a server's loop: the long multiplications must not hold it up.
-        gmpy2.get_context().allow_release_gil = True
-        return int(gmpy2.powmod_sec(z, d, n))
-
-    return _Arithmetic(power, lambda r, n: int(gmpy2.invert(r, n)))
+    return _Arithmetic(lambda z, d, n: int(gmpy2.powmod_sec(z, d, n)), lambda r, n: int(gmpy2.invert(r, n)))

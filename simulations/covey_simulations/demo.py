@@ -43,6 +43,8 @@ PROFILE = "production"
 _FAILURES = (CoordinatorError, CoveyError, PrivacyError, ConsentRegistryError, httpx.HTTPError, OSError)
 """Whatever the parts of the run raise."""
 DELTA = 1e-6
+QUESTIONS = 2
+"""Q20 and Q1: as many tickets to be counted as a phone needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +87,12 @@ def run(options: Options, console: Console) -> Path:
         _require_cohorts(households, options)
         operator = coordinator.operator_key(folder)
         budget = Budget(options.epsilon, options.train_epsilon, DELTA)
+        tickets = max(QUESTIONS, learning.steps(households, options.seed, options.train_epsilon))
         caps = {"analytics": budget.analytics, "train": budget.train}
         with (
             stage.set_up(
                 folder, operator.public, clock, households=households, seed=options.seed,
-                profile=PROFILE, epsilon=caps, delta=DELTA, tickets=learning.STEPS, epoch_days=7,
+                profile=PROFILE, epsilon=caps, delta=DELTA, tickets=tickets, epoch_days=7,
             ) as world,
             pool.start(world, options.processes) as phones,
         ):  # fmt: skip

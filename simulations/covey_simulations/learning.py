@@ -17,6 +17,7 @@ from covey_simulations.shop import LOOKING, Round, Seen, Shop
 from covey_simulations.world import CANDIDATES
 
 STEPS = 3
+"""Rounds of a whole training; of a small one, one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,17 @@ class Learnt:
     shown: Seen
 
 
+def steps(households: Sequence[int], seed: int, epsilon: float) -> int:
+    """Return how many rounds a training of the households takes."""
+    willing = sum("train" in draw.grants(seed, h) for h in households)
+    return STEPS if p1_release.three_sums(willing, epsilon) else 1
+
+
 def staying(households: Sequence[int], seed: int, epsilon: float) -> list[int]:
     """Return those of the households that will be in the last step of a training."""
     willing = [h for h in households if "train" in draw.grants(seed, h)]
-    last = STEPS - 1 if p1_release.three_sums(len(willing), epsilon) else 0
-    return [h for h in willing if not any(draw.leaves_training(seed, h, step) for step in range(last))]
+    evenings = range(steps(households, seed, epsilon) - 1)
+    return [h for h in willing if not any(draw.leaves_training(seed, h, step) for step in evenings)]
 
 
 class Learning:

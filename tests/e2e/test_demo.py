@@ -13,7 +13,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 REPOSITORY = Path(__file__).parents[2]
-HOUSEHOLDS = 340
+HOUSEHOLDS = 900
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def demo(tmp_path_factory):
             out = tmp_path_factory.mktemp("demo")
             asked = [f"--households={HOUSEHOLDS}", f"--epsilon={epsilon}", "--seed=3"]
             command = [sys.executable, REPOSITORY / "covey.py", "demo", "--json", "--out", out, *asked]
-            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
             assert done.returncode == 0, done.stderr
             assert (out / "report.html").stat().st_size > 20_000
             known[epsilon] = json.loads(done.stdout)
@@ -39,7 +39,7 @@ def test_the_report_is_what_its_schema_says(demo):
     schema = resources.files("covey_simulations").joinpath("report.schema.json").read_text("utf-8")
     report = demo(2.0)
     jsonschema.validate(report, json.loads(schema))
-    assert (report["households"], report["seed"], report["epsilon"]["cap"]) == (HOUSEHOLDS, 3, 2.0)
+    assert (report["households"], report["seed"], report["epsilon"]["cap"]) == (HOUSEHOLDS, 3, 6.0)
 
 
 def test_the_proof_holds_and_nobody_who_left_was_counted(demo):
@@ -50,6 +50,27 @@ def test_the_proof_holds_and_nobody_who_left_was_counted(demo):
     assert report["withdrawn"]["contributions_after"] == 0
     assert report["epsilon"]["per_person_max"] <= report["epsilon"]["cap"]
     assert report["kept"]["sensitive_lines_dropped"] > 0
+
+
+def test_what_was_learnt_together_is_measured_against_what_it_must_beat(demo):
+    found = demo(2.0)["recommender"]
+    assert (found["form"], found["epsilon"], found["items"]) == ("one_round", 4.0, 2228)
+    for task, rankers in (("new", {"alone", "noiseless"}), ("again", {"gp_topfreq"})):
+        for metric in ("recall_at_10", "ndcg_at_10"):
+            measured = found[task][metric]
+            assert measured.keys() == {"popularity", "federated"} | rankers
+            assert all(0 < value < 1 for value in measured.values())
+    assert found["new"]["recall_at_10"]["federated"] > 2 * found["new"]["recall_at_10"]["alone"]
+    assert found["again"]["ndcg_at_10"]["federated"] > 1.2 * found["again"]["ndcg_at_10"]["popularity"]
+    for each in (*found["list"]["new"], *found["list"]["again"]):
+        assert sum(reason["amount"] for reason in each["reasons"]) == pytest.approx(each["score"])
+
+
+def test_who_left_the_training_left_it(demo):
+    left = demo(2.0)["withdrawn"]["train"]
+    assert left["count"] > 0
+    assert (left["tickets_after"], left["contributions_after"]) == (0, 0)
+    assert left["left_behind"] == {"events": 0, "tags": 0, "model": 0}
 
 
 def test_a_seed_fixes_everything_but_the_noise(demo):
