@@ -158,7 +158,6 @@ class Conductor:
             "query": manifest.query,
             "purpose": manifest.purpose,
             "epsilon": manifest.epsilon,
-            "cap": self._caps.per_purpose.get(manifest.purpose, 0.0),
             "delta": manifest.delta,
             "sigma": manifest.sigma,
             "scale": manifest.scale,

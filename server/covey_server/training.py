@@ -35,7 +35,7 @@ Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class _Shop:
+class _Public:
     """What is public so far: the items, and what earlier steps released."""
 
     catalogue: Catalogue
@@ -64,7 +64,7 @@ def play_step(asked: Asked, conductor: Conductor, ask: Ask) -> None:
         raise ConfigError(
             f"a training at epsilon {training.plan.epsilon:g} is under way; it goes on at that epsilon only"
         )
-    _play(training, _shop(training, catalogue, conductor), conductor, ask)
+    _play(training, _so_far(training, catalogue, conductor), conductor, ask)
 
 
 def plan(epsilon: float, people: int, items: int, delta: float) -> Plan:
@@ -91,15 +91,15 @@ def _planned(epsilon: float, catalogue: Catalogue, conductor: Conductor) -> Trai
     return Training(plan(epsilon, people, len(catalogue.items), delta))
 
 
-def _shop(training: Training, catalogue: Catalogue, conductor: Conductor) -> _Shop:
+def _so_far(training: Training, catalogue: Catalogue, conductor: Conductor) -> _Public:
     names = p1_steps.BUILDS_ON[training.plan.steps[training.step].query]
     documents = dict(zip(names, conductor.store.releases(names), strict=True))
-    return _Shop(catalogue, documents, conductor.operator.public)
+    return _Public(catalogue, documents, conductor.operator.public)
 
 
-def _play(training: Training, shop: _Shop, conductor: Conductor, ask: Ask) -> None:
+def _play(training: Training, public: _Public, conductor: Conductor, ask: Ask) -> None:
     step, policy = training.plan.steps[training.step], conductor.config.policy
-    question, documents = _question(step.query, shop), tuple(shop.documents.values())
+    question, documents = _question(step.query, public), tuple(public.documents.values())
     issuer, population = conductor.issuer(question)
     chain = Chain(training.plan, training.step, training.previous)
     costs, round_id = epsilon([step.mechanism], policy.delta), conductor.round_id(question.id)
@@ -107,8 +107,8 @@ def _play(training: Training, shop: _Shop, conductor: Conductor, ask: Ask) -> No
     planned = conductor.planned(question, manifest, issuer, documents)
     conductor.store.begin_step(training)
     try:
-        published = conductor.play(planned, ask, _reading(question, training.plan, shop))
-        _release(training, shop, conductor, round_id, published)
+        published = conductor.play(planned, ask, _reading(question, training.plan, public))
+        _release(training, public, conductor, round_id, published)
     except BaseException:
         conductor.store.end_step(store.BURNT)
         raise
@@ -116,17 +116,17 @@ def _play(training: Training, shop: _Shop, conductor: Conductor, ask: Ask) -> No
     conductor.store.end_step(store.DONE if last else store.OPEN, digest_of(planned.signed))
 
 
-def _question(query: str, shop: _Shop) -> Question:
+def _question(query: str, public: _Public) -> Question:
     if query == BASE:
-        return p1_steps.base_step(shop.catalogue)
+        return p1_steps.base_step(public.catalogue)
     if query == GRAM:
-        return p1_steps.gram_step(shop.catalogue, shop.base)
-    return p1_steps.half_step(shop.catalogue, shop.base, shop.array(AXES, "axes"))
+        return p1_steps.gram_step(public.catalogue, public.base)
+    return p1_steps.half_step(public.catalogue, public.base, public.array(AXES, "axes"))
 
 
-def _reading(question: Question, plan: Plan, shop: _Shop) -> Callable[[Vector, float], dict[str, Any]]:
+def _reading(question: Question, plan: Plan, public: _Public) -> Callable[[Vector, float], dict[str, Any]]:
     """Return what makes a step's noisy total into what is published of it."""
-    features = shop.catalogue.features()
+    features = public.catalogue.features()
 
     def base(total: Vector, sd: float) -> dict[str, Any]:
         read = p1_release.first_sum(total, sd, features)
@@ -136,23 +136,23 @@ def _reading(question: Question, plan: Plan, shop: _Shop) -> Callable[[Vector, f
         return {"axes": p1_release.axes(total, sd, p1_release.rank(plan.epsilon))}
 
     def factors(total: Vector, sd: float) -> dict[str, Any]:
-        return {"factors": p1_release.factors(total, shop.base.popularity, sd, features)}
+        return {"factors": p1_release.factors(total, public.base.popularity, sd, features)}
 
     return {BASE: base, GRAM: axes, HALF_STEP: factors}[question.id]
 
 
 def _release(
-    training: Training, shop: _Shop, conductor: Conductor, round_id: str, published: dict[str, Any]
+    training: Training, public: _Public, conductor: Conductor, round_id: str, published: dict[str, Any]
 ) -> None:
     """Sign what a step gave; the last step's is the model that phones rank by."""
-    query, documents = training.plan.steps[training.step].query, shop.documents
+    query, documents = training.plan.steps[training.step].query, public.documents
     if training.step + 1 < len(training.plan.steps):
         name = {BASE: BASE, GRAM: AXES}[query]
         conductor.release(name, round_id, published, tuple(documents.values()))
         return
     if query == BASE:
-        model = {**published, "factors": np.zeros((len(shop.catalogue.items), 0))}
+        model = {**published, "factors": np.zeros((len(public.catalogue.items), 0))}
     else:
-        model = {"popularity": shop.base.popularity, "rate": shop.base.rate, **published}
+        model = {"popularity": public.base.popularity, "rate": public.base.rate, **published}
     model["mix"] = p1_release.mix(training.plan.epsilon, len(training.plan.steps))
     conductor.release(MODEL, round_id, model, (documents[CATALOGUE],))

@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from covey_simulations.drawing import (
+from covey_simulations.chart_style import (
     HAZE,
     INK,
     PALE,

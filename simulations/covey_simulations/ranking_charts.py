@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
-from covey_simulations.drawing import (
+from covey_simulations.chart_style import (
     GREEN,
     INK,
     PALE,

@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from covey_sdk.purposes import kind_of
-from covey_simulations import charts, drawing, leads, ranking_charts
+from covey_simulations import chart_style, charts, leads, ranking_charts
 
 TASKS = ("new", "again")
 
@@ -143,7 +143,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {"number": _number, "percent": _percent, "points": _points}
     environment.filters |= {"day": _day, "day_zh": _day_zh}
-    environment.globals |= {"name": drawing.name, "sqrt": math.sqrt, "kind": kind_of}
+    environment.globals |= {"name": chart_style.name, "sqrt": math.sqrt, "kind": kind_of}
     environment.globals |= {"metrics": leads.METRICS, "reason_colours": ranking_charts.REASONS}
     return environment
 

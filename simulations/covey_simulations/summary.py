@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from covey_simulations import leads
-from covey_simulations.drawing import name
+from covey_simulations.chart_style import name
 
 _TASKS = {"new": "New types (Recall@10, NDCG@10)", "again": "Types to buy again (Recall@10, NDCG@10)"}
 

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from covey_simulations import leads, ranking_charts, report, summary
-from covey_simulations.drawing import name
+from covey_simulations.chart_style import name
 from covey_simulations.leads import Lead
 
 EXAMPLE = json.loads(Path(__file__).with_name("example_report.json").read_text("utf-8"))

@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 from jinja2 import UndefinedError
 
-from covey_simulations import charts, drawing, report
+from covey_simulations import chart_style, charts, report
 
 EXAMPLE = Path(__file__).with_name("example_report.json")
 
@@ -86,7 +86,7 @@ def test_the_schema_closes_every_object(schema: Any) -> None:
 
 def test_the_schema_describes_every_field(schema: Any) -> None:
     fields = [field for part in _objects(schema.schema) for field in part.get("properties", {}).items()]
-    plain = {"recency", "frequency", "monetary", *drawing.NAMES["segment"]}
+    plain = {"recency", "frequency", "monetary", *chart_style.NAMES["segment"]}
     assert [name for name, field in fields if name not in plain and not field.get("description")] == []
 
 
