@@ -43,7 +43,7 @@ def blind(key: bytes, prepared: bytes, random: Random = os.urandom) -> tuple[byt
     n, e, bits = _numbers(key)
     m = int.from_bytes(emsa_pss_encode(prepared, bits - 1, random(SALT_LENGTH)))
     r = _unit(n, random)
-    return _to_bytes(m * pow(r, e, n) % n, bits), _arithmetic().inverse(r, n)
+    return _to_bytes(m * _arithmetic().power(r, e, n) % n, bits), _arithmetic().inverse(r, n)
 
 
 def finalize(key: bytes, prepared: bytes, blind_signature: bytes, inverse: int) -> bytes:
@@ -88,14 +88,15 @@ class Signer:
         if len(blinded) != self._bits // 8 or z >= self._n or z % self._p == 0 or z % self._q == 0:
             raise PeerError("a blinded message is a unit below the key's modulus; this one is not")
         r = _unit(self._n, random)
-        s = self._power(z * pow(r, self._e, self._n) % self._n) * _arithmetic().inverse(r, self._n) % self._n
-        if pow(s, self._e, self._n) != z:
+        power, inverse = _arithmetic().power, _arithmetic().inverse
+        s = self._power(z * power(r, self._e, self._n) % self._n) * inverse(r, self._n) % self._n
+        if power(s, self._e, self._n) != z:
             raise MisuseError("the signature failed its own check: the key or the machine is damaged")
         return _to_bytes(s, self._bits)
 
     def _power(self, z: int) -> int:
         """Return z^d mod n by the Chinese remainder theorem (RFC 8017, 5.1.2)."""
-        power = _arithmetic().power
+        power = _arithmetic().secret_power
         a = power(z % self._p, self._dp, self._p)
         b = power(z % self._q, self._dq, self._q)
         return b + (a - b) * self._q_inverse % self._p * self._q
@@ -151,6 +152,7 @@ def _numbers(key: bytes) -> tuple[int, int, int]:
 
 class _Arithmetic(NamedTuple):
     power: Callable[[int, int, int], int]
+    secret_power: Callable[[int, int, int], int]
     inverse: Callable[[int, int], int]
 
 
@@ -160,5 +162,13 @@ def _arithmetic() -> _Arithmetic:
     try:
         gmpy2 = importlib.import_module("gmpy2")
     except ImportError:
-        return _Arithmetic(pow, lambda r, n: pow(r, -1, n))
-    return _Arithmetic(lambda z, d, n: int(gmpy2.powmod_sec(z, d, n)), lambda r, n: int(gmpy2.invert(r, n)))
+        return _Arithmetic(pow, pow, lambda r, n: pow(r, -1, n))
+
+    def secret_power(z: int, d: int, n: int) -> int:
+        # A server signs beside its other work: no thread is to wait for the long multiplications.
+        gmpy2.get_context().allow_release_gil = True
+        return int(gmpy2.powmod_sec(z, d, n))
+
+    return _Arithmetic(
+        lambda z, e, n: int(gmpy2.powmod(z, e, n)), secret_power, lambda r, n: int(gmpy2.invert(r, n))
+    )

@@ -30,7 +30,7 @@ LEAF_NOTICE = b"N"
 
 Epsilon = Annotated[float, wire.Range(0, 100)]
 Blinded = Annotated[bytes, wire.Size(SIGNATURE_LENGTH)]
-Proof = Annotated[tuple[wire.Bytes32, ...], wire.Size(0, 64)]
+Proof = Annotated[tuple[wire.Bytes32, ...], wire.Records(0, 64)]
 Milliseconds = wire.U64
 
 

@@ -1,13 +1,14 @@
 """Messages as bytes: deterministic CBOR (RFC 8949, section 4.2), bounded and typed.
 
 A message is a frozen dataclass; on the wire it is the array of its fields in order. `Size` and `Range`
-annotations bound what a peer may send:
+annotations bound what a peer may send; a tuple of `Records` is one byte string:
 
     @dataclass(frozen=True, slots=True)
-    class Advert:
+    class Roll:
         index: U32
         key: Annotated[bytes, Size(32)]
         names: Annotated[tuple[Name, ...], Size(0, 16)]
+        shares: Annotated[tuple[Share, ...], Records(0, 4096)]
 """
 
 from __future__ import annotations
@@ -17,70 +18,34 @@ import functools
 import io
 import types
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
+from operator import attrgetter
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import cbor2
 
+from covey_privacy.bounds import U32, U64, Bytes32, Name, Names, Range, Records, Signature, Size, Text
 from covey_privacy.errors import PeerError
+from covey_privacy.records import layout
+
+__all__ = [
+    "MESSAGE_LIMIT", "U32", "U64", "Bytes32", "Name", "Names", "Range", "Records", "Signature", "Size",
+    "Text", "decode", "encode",
+]  # fmt: skip
 
 T = TypeVar("T")
 Read = Callable[[Any], Any]
+Write = Callable[[Any], Any]
 
 _SCALARS = frozenset({bytes, str, int})
-_ATOMS = _SCALARS | {float, bool, type(None)}
-"""What CBOR takes as it is."""
 
 MESSAGE_LIMIT = 64 * 2**20
 """No message may be longer than this many bytes, whatever it claims to be."""
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
-    """Length bounds of bytes, text (in characters) or a tuple; one argument means exactly that."""
-
-    least: int
-    most: int | None = None
-    measured: ClassVar[tuple[type, ...]] = (bytes, str, list)
-
-    def admits(self, value: Any) -> bool:
-        """Say whether the value's length is in bounds."""
-        return self.least <= len(value) <= (self.least if self.most is None else self.most)
-
-    def describe(self, value: Any) -> str:
-        """Say what is wrong with a value that is not admitted."""
-        return f"its length is {len(value)}, and {self.least}..{self.most or self.least} is allowed"
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Inclusive bounds of a number."""
-
-    least: float
-    most: float
-    measured: ClassVar[tuple[type, ...]] = (int, float)
-
-    def admits(self, value: Any) -> bool:
-        """Say whether the number is in bounds; NaN is not."""
-        return bool(self.least <= value <= self.most)
-
-    def describe(self, value: Any) -> str:
-        """Say what is wrong with a number that is not admitted."""
-        return f"it is {value}, and {self.least}..{self.most} is allowed"
-
-
-U32 = Annotated[int, Range(0, 2**32 - 1)]
-U64 = Annotated[int, Range(0, 2**64 - 1)]
-Bytes32 = Annotated[bytes, Size(32)]
-Signature = Annotated[bytes, Size(64)]
-Name = Annotated[str, Size(1, 64)]
-Names = Annotated[tuple[Name, ...], Size(0, 64)]
-Text = Annotated[str, Size(0, 4096)]
-
-
 def encode(message: Any) -> bytes:
     """Return the message's deterministic bytes."""
-    return cbor2.dumps(_plain(message), canonical=True)
+    write = _writer(type(message))  # type: ignore[arg-type]  # classes are hashable; mypy doubts type[Any]
+    return cbor2.dumps(write(message), canonical=True)
 
 
 def decode(cls: type[T], data: bytes, limit: int = MESSAGE_LIMIT) -> T:
@@ -97,30 +62,49 @@ def decode(cls: type[T], data: bytes, limit: int = MESSAGE_LIMIT) -> T:
         raise PeerError(f"a {cls.__name__} was expected, but the bytes are not CBOR: {error}") from None
     if stream.tell() != len(data):
         raise PeerError(f"{len(data) - stream.tell()} stray bytes follow a {cls.__name__}")
-    message: T = _reader(cls)(value)  # type: ignore[arg-type]  # classes are hashable; mypy doubts type[T]
+    message: T = _reader(cls)(value)  # type: ignore[arg-type]  # classes are hashable; as above
     return message
 
 
-def _plain(value: Any) -> Any:
-    names = _names(type(value))  # type: ignore[arg-type]  # as above
-    if names is None and not isinstance(value, tuple):
-        return value
-    items = value if names is None else [getattr(value, name) for name in names]
-    return [item if type(item) in _ATOMS else _plain(item) for item in items]
-
-
 @functools.cache
-def _names(cls: type) -> tuple[str, ...] | None:
-    if not dataclasses.is_dataclass(cls):
-        return None
-    return tuple(field.name for field in dataclasses.fields(cls))
+def _writer(cls: type) -> Write:
+    """Return what makes the plain array of a `cls`; its fields are looked up once."""
+    hints = get_type_hints(cls, include_extras=True)
+    names = [field.name for field in dataclasses.fields(cls)]
+    take = attrgetter(*names) if len(names) > 1 else lambda message: (getattr(message, names[0]),)
+    written = [(place, write) for place, name in enumerate(names) if (write := _written(hints[name]))]
+
+    def plain(message: Any) -> Any:
+        values = list(take(message))
+        for place, write in written:
+            values[place] = write(values[place])
+        return values
+
+    return plain
+
+
+def _written(hint: Any) -> Write | None:
+    """Return what makes a field plain, None where CBOR takes it as it is."""
+    if get_origin(hint) is Annotated:
+        hint, *bounds = get_args(hint)
+        if any(isinstance(bound, Records) for bound in bounds):
+            return layout(get_args(hint)[0]).pack
+        return _written(hint)
+    if get_origin(hint) in (Union, types.UnionType):
+        write = _written(get_args(hint)[0])
+        return write and (lambda value: None if value is None else write(value))
+    if get_origin(hint) is tuple:
+        item = _written(get_args(hint)[0])
+        return (lambda values: [item(value) for value in values]) if item else list
+    return _writer(hint) if dataclasses.is_dataclass(hint) else None  # type: ignore[arg-type]
 
 
 @functools.cache
 def _reader(cls: type) -> Read:
     """Return what makes a `cls` of its plain array; bounds and types are looked up once."""
     hints = get_type_hints(cls, include_extras=True)
-    readers = [_typed(hints[name], f"{cls.__name__}.{name}") for name in _names(cls) or ()]
+    names = [field.name for field in dataclasses.fields(cls)]
+    readers = [_typed(hints[name], f"{cls.__name__}.{name}") for name in names]
 
     def read(value: Any) -> Any:
         if type(value) is not list or len(value) != len(readers):
@@ -134,6 +118,8 @@ def _typed(hint: Any, where: str) -> Read:
     """Return what checks and converts a field of type `hint`."""
     if get_origin(hint) is Annotated:
         hint, *bounds = get_args(hint)
+        if isinstance(bounds[0], Records):
+            return _records(get_args(hint)[0], bounds[0], where)
         careful = _bounded(_typed(hint, where), bounds, where)
         return _quick(hint, bounds[0], careful) if hint in _SCALARS and len(bounds) == 1 else careful
     if get_origin(hint) in (Union, types.UnionType):
@@ -147,6 +133,19 @@ def _typed(hint: Any, where: str) -> Read:
     if hint is float:
         return _exact(float, where, lambda value: value, int)
     return _exact(hint, where, lambda value: value)
+
+
+def _records(hint: Any, bound: Records, where: str) -> Read:
+    size, unpack = layout(hint).size, layout(hint).unpack
+
+    def read(value: Any) -> Any:
+        count, rest = divmod(len(value), size)
+        if rest or not bound.least <= count <= bound.most:
+            allowed = f"{bound.least}..{bound.most} records of {size} bytes"
+            raise PeerError(f"{where} is to be {allowed}; {len(value)} bytes arrived")
+        return tuple(unpack(value))
+
+    return _exact(bytes, where, read)
 
 
 def _quick(cls: type, bound: Size | Range, careful: Read) -> Read:

@@ -41,11 +41,8 @@ def vectors(count=6):
         (lambda v: replace(v, neighbours=v.neighbours[::-1]), ServerError, "not those that the beacon draws"),
         (lambda v: replace(v, neighbours=v.neighbours[:-1]), ServerError, "not those that the beacon draws"),
         (lambda v: first_neighbour(v, index=v.index), ServerError, "not those that the beacon draws"),
-        (
-            lambda v: first_neighbour(v, inclusion=v.neighbours[-1].inclusion),
-            ServerError,
-            "inclusion proof",
-        ),
+        (lambda v: replace(v, inclusions=v.inclusions[::-1]), ServerError, "inclusion proof"),
+        (lambda v: replace(v, inclusions=v.inclusions[1:]), ServerError, "inclusion proofs are shown"),
         (lambda v: first_neighbour(v, advert=v.neighbours[-1].advert), ServerError, "inclusion proof"),
         (
             lambda v: first_neighbour(v, advert=replace(v.neighbours[0].advert, mask_key=bytes(32))),

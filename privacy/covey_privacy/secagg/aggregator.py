@@ -195,7 +195,7 @@ class Aggregator:
         for peer in before.graph.near[dropped]:
             if peer in before.survivors:
                 info = terms.mask_info(before.graph.context, dropped, peer)
-                mask = pair.shared(before.graph.roster.adverts[peer].mask_key, info)
+                mask = masks.derive(pair.exchange(before.graph.roster.adverts[peer].mask_key), info)
                 (minus if peer < dropped else plus).append(mask)
         return plus, minus
 

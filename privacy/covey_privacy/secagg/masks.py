@@ -36,16 +36,15 @@ class KeyPair:
         """The 32-byte public key."""
         return self._key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 
-    def shared(self, peer: bytes, info: bytes) -> bytes:
-        """Return the 32-byte key that this pair and the holder of `peer` share for `info`.
+    def exchange(self, peer: bytes) -> bytes:
+        """Return the 32 bytes that only this pair and the holder of `peer` know; keys are derived of them.
 
         Raises PeerError for a peer key of low order.
         """
         try:
-            secret = self._key.exchange(X25519PublicKey.from_public_bytes(peer))
+            return self._key.exchange(X25519PublicKey.from_public_bytes(peer))
         except ValueError:
             raise PeerError("a peer's public key is of low order; no secret can be shared with it") from None
-        return derive(secret, info)
 
 
 def derive(secret: bytes, info: bytes) -> bytes:

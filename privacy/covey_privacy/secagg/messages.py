@@ -26,23 +26,26 @@ Bitmap = Annotated[bytes, wire.Size(1, 2**17)]
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A neighbour's advert with the proof that it stands in the roster."""
+    """A neighbour's place in the roster, and its advert."""
 
     index: Index
     advert: Advert
-    inclusion: Proof
 
 
 @dataclass(frozen=True, slots=True)
 class RosterView:
-    """To a device: the countersigned roster as far as it concerns this device."""
+    """To a device: the countersigned roster as far as it concerns this device.
+
+    `inclusions` prove that the neighbours stand in the roster, in their order.
+    """
 
     size: wire.U32
     root: wire.Bytes32
     countersignature: wire.Signature
     index: Index
     inclusion: Proof
-    neighbours: Annotated[tuple[Neighbour, ...], wire.Size(1, MOST_NEIGHBOURS)]
+    neighbours: Annotated[tuple[Neighbour, ...], wire.Records(1, MOST_NEIGHBOURS)]
+    inclusions: Annotated[tuple[Proof, ...], wire.Size(1, MOST_NEIGHBOURS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class Parcels:
     """From a device: a parcel for each neighbour. To a device: those that its neighbours sent it."""
 
     device: Index
-    parcels: Annotated[tuple[Parcel, ...], wire.Size(0, MOST_NEIGHBOURS)]
+    parcels: Annotated[tuple[Parcel, ...], wire.Records(0, MOST_NEIGHBOURS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,7 @@ class Agreement:
 class Agreements:
     """To a device: what its neighbours signed."""
 
-    agreements: Annotated[tuple[Agreement, ...], wire.Size(0, MOST_NEIGHBOURS)]
+    agreements: Annotated[tuple[Agreement, ...], wire.Records(0, MOST_NEIGHBOURS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,4 +147,4 @@ class Openings:
     """From a device: one share for each neighbour that shared with it."""
 
     device: Index
-    openings: Annotated[tuple[Opening, ...], wire.Size(0, MOST_NEIGHBOURS)]
+    openings: Annotated[tuple[Opening, ...], wire.Records(0, MOST_NEIGHBOURS)]

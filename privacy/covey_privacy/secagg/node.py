@@ -29,6 +29,7 @@ class Directory:
         """Return the `RosterView` of device `index`."""
         size = len(self._roster.adverts)
         near = graph.neighbours(self._beacon, size, self.degree, index)
+        adverts = self._roster.adverts
         return wire.encode(
             messages.RosterView(
                 size,
@@ -36,12 +37,10 @@ class Directory:
                 self._countersignature,
                 index,
                 self._tree.inclusion(index),
-                tuple(self._neighbour(i) for i in near),
+                tuple(messages.Neighbour(i, adverts[i]) for i in near),
+                tuple(map(self._tree.inclusion, near)),
             )
         )
-
-    def _neighbour(self, index: int) -> messages.Neighbour:
-        return messages.Neighbour(index, self._roster.adverts[index], self._tree.inclusion(index))
 
 
 class Sum:

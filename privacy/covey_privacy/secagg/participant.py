@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -53,9 +54,9 @@ class Participant:
         self, terms: Terms, round_key: RoundKey, *, verify: Verify = verify, random: Random = os.urandom
     ) -> None:
         mask, seal, seed = (random(SECRET_LENGTH) for _ in range(3))
-        secrets = Secrets(round_key.secret, mask, seal, seed)
+        secrets = Secrets(round_key.secret, mask, seed)
         self._terms, self._verify, self._random = terms, verify, random
-        self.state: State = Advertised(secrets, _advert(terms, round_key, secrets))
+        self.state: State = Advertised(secrets, seal, _advert(terms, round_key, secrets, seal))
 
     @classmethod
     def resume(
@@ -90,14 +91,14 @@ class Participant:
     def share(self, view: bytes) -> bytes:
         """Check the roster and every neighbour; return a sealed pair of shares for each of them."""
         before = expect(self.state, Advertised)
-        place = self._place(wire.decode(messages.RosterView, view), before.advert)
+        shown = wire.decode(messages.RosterView, view)
+        context, threshold = self._graph(shown, before.advert)
+        pair = masks.KeyPair(before.seal)
+        lines = [_line(pair, neighbour, context, shown.index) for neighbour in shown.neighbours]
         secret = before.secrets.seed + before.secrets.mask
-        shares = shamir.split(secret, place.threshold, len(place.peers), self._random)
-        pair = masks.KeyPair(before.secrets.seal)
-        parcels = tuple(
-            messages.Parcel(peer.index, _seal(pair, place, peer, share))
-            for peer, share in zip(place.peers, shares, strict=True)
-        )
+        shares = shamir.split(secret, threshold, len(lines), self._random)
+        parcels = tuple(line.parcel(share) for line, share in zip(lines, shares, strict=True))
+        place = Place(shown.index, shown.size, threshold, context, tuple(line.peer for line in lines))
         self.state = Shared(before.secrets, place)
         return wire.encode(messages.Parcels(place.index, parcels))
 
@@ -105,7 +106,7 @@ class Participant:
         """Take the neighbours' shares; return `vector` (uint32, the manifest's entries) masked and packed."""
         before = expect(self.state, Shared)
         secrets, place = before.secrets, before.place
-        held = _unseal_all(secrets, place, wire.decode(messages.Parcels, inbox))
+        held = _unseal_all(place, wire.decode(messages.Parcels, inbox))
         senders = {share.owner for share in held}
         total = vector.astype(np.uint32)
         own = masks.derive(secrets.seed, terms.seed_info(place.context))
@@ -113,7 +114,7 @@ class Participant:
         above = [_mask(pair, place, peer) for peer in peers if peer.index > place.index]
         below = [_mask(pair, place, peer) for peer in peers if peer.index < place.index]
         masks.add_streams(total, [own, *above], below)
-        self.state = Masked(secrets, place, held)
+        self.state = Masked(secrets.round, place, held)
         packed = ring.pack(total, self._terms.manifest.bits)
         return wire.encode(messages.MaskedVector(place.index, packed))
 
@@ -124,7 +125,7 @@ class Participant:
         self._check_survivors(told, before.place, before.held)
         message = to_sign(messages.SURVIVORS, told.to_sign(before.place.context))
         self.state = Agreed(before.place, before.held, told)
-        signature = SigningKey(before.secrets.round).sign(message)
+        signature = SigningKey(before.round).sign(message)
         return wire.encode(messages.Agreement(before.place.index, signature))
 
     def open(self, agreements: bytes) -> bytes:
@@ -138,7 +139,8 @@ class Participant:
         self.state = Opened(before.place.index)
         return wire.encode(messages.Openings(before.place.index, openings))
 
-    def _place(self, view: messages.RosterView, own: Advert) -> Place:
+    def _graph(self, view: messages.RosterView, own: Advert) -> tuple[bytes, int]:
+        """Check the roster and this device's place in the graph; return the round's context and threshold."""
         head = self._terms.head(view.size, view.root)
         beacon = head.beacon(view.countersignature, self._terms.registry, self._verify)
         degree, threshold = self._terms.graph(view.size)
@@ -146,14 +148,14 @@ class Participant:
         expected = neighbours(beacon, view.size, degree, view.index)
         if tuple(neighbour.index for neighbour in view.neighbours) != expected:
             raise ServerError("the neighbours shown are not those that the beacon draws")
-        peers = tuple(self._peer(neighbour, view) for neighbour in view.neighbours)
-        return Place(view.index, view.size, threshold, self._terms.context(head, beacon), peers)
-
-    def _peer(self, neighbour: messages.Neighbour, view: messages.RosterView) -> Peer:
-        advert = neighbour.advert
-        advert.check(self._terms.digest, self._terms.issuer, self._verify)
-        verify_inclusion(advert.leaf, neighbour.index, view.size, neighbour.inclusion, view.root)
-        return Peer(neighbour.index, advert.round_key, advert.mask_key, advert.seal_key)
+        if len(view.inclusions) != len(expected):
+            raise ServerError(
+                f"{len(view.inclusions)} inclusion proofs are shown for {len(expected)} neighbours"
+            )
+        for neighbour, inclusion in zip(view.neighbours, view.inclusions, strict=True):
+            neighbour.advert.check(self._terms.digest, self._terms.issuer, self._verify)
+            verify_inclusion(neighbour.advert.leaf, neighbour.index, view.size, inclusion, view.root)
+        return self._terms.context(head, beacon), threshold
 
     def _check_survivors(self, survivors: Survivors, place: Place, held: tuple[Held, ...]) -> None:
         needed = self._terms.manifest.least_survivors(place.size)
@@ -181,38 +183,55 @@ class Participant:
             )
 
 
-def _advert(terms_: Terms, round_key: RoundKey, secrets: Secrets) -> Advert:
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A checked neighbour, and what seals a parcel for it."""
+
+    peer: Peer
+    outbox: bytes
+    info: bytes
+
+    def parcel(self, share: bytes) -> messages.Parcel:
+        return messages.Parcel(self.peer.index, masks.seal(self.outbox, share, self.info))
+
+
+def _line(pair: masks.KeyPair, neighbour: messages.Neighbour, context: bytes, own: int) -> _Line:
+    """Agree with a neighbour on the keys of the parcels in either direction."""
+    advert, index = neighbour.advert, neighbour.index
+    secret = pair.exchange(advert.seal_key)
+    info = terms.seal_info(context, own, index)
+    inbox = masks.derive(secret, terms.seal_info(context, index, own))
+    peer = Peer(index, advert.round_key, advert.mask_key, inbox)
+    return _Line(peer, masks.derive(secret, info), info)
+
+
+def _advert(terms_: Terms, round_key: RoundKey, secrets: Secrets, seal: bytes) -> Advert:
     return sign_advert(
         SigningKey(round_key.secret),
         round_key.ticket,
         terms_.digest,
         masks.KeyPair(secrets.mask).public,
-        masks.KeyPair(secrets.seal).public,
+        masks.KeyPair(seal).public,
         terms.seed_digest(secrets.seed),
     )
 
 
-def _seal(pair: masks.KeyPair, place: Place, peer: Peer, share: bytes) -> bytes:
-    info = terms.seal_info(place.context, place.index, peer.index)
-    return masks.seal(pair.shared(peer.seal_key, info), share, info)
-
-
-def _unseal_all(secrets: Secrets, place: Place, inbox: messages.Parcels) -> tuple[Held, ...]:
+def _unseal_all(place: Place, inbox: messages.Parcels) -> tuple[Held, ...]:
     peers = {peer.index: peer for peer in place.peers}
     senders = [parcel.peer for parcel in inbox.parcels]
     if inbox.device != place.index or len({*senders} & {*peers}) < len(senders):
         raise ServerError("the inbox is not this device's: it names strangers, or one neighbour twice")
     if len(senders) < place.threshold:
         raise ServerError(f"{len(senders)} neighbours shared; {place.threshold} are needed")
-    pair = masks.KeyPair(secrets.seal)
-    return tuple(_unseal(pair, place, peers[parcel.peer], parcel.sealed) for parcel in inbox.parcels)
+    return tuple(_unseal(place, peers[parcel.peer], parcel.sealed) for parcel in inbox.parcels)
 
 
-def _unseal(pair: masks.KeyPair, place: Place, peer: Peer, sealed: bytes) -> Held:
+def _unseal(place: Place, peer: Peer, sealed: bytes) -> Held:
     info = terms.seal_info(place.context, peer.index, place.index)
-    share = masks.unseal(pair.shared(peer.seal_key, info), sealed, info)
+    share = masks.unseal(peer.inbox, sealed, info)
     return Held(peer.index, share[:SHARE_LENGTH], share[SHARE_LENGTH:])
 
 
 def _mask(pair: masks.KeyPair, place: Place, peer: Peer) -> bytes:
-    return pair.shared(peer.mask_key, terms.mask_info(place.context, place.index, peer.index))
+    info = terms.mask_info(place.context, place.index, peer.index)
+    return masks.derive(pair.exchange(peer.mask_key), info)

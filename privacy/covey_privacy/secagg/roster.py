@@ -10,6 +10,7 @@ from typing import Annotated
 from covey_privacy import wire
 from covey_privacy.errors import PeerError, ServerError
 from covey_privacy.merkle import Tree, leaf_hash
+from covey_privacy.records import layout
 from covey_privacy.signatures import SigningKey, Verify, to_sign, verify
 from covey_privacy.tickets import IssuerKey, Ticket
 
@@ -39,7 +40,7 @@ class Advert:
     @property
     def leaf(self) -> bytes:
         """The advert's leaf hash in the roster's tree."""
-        return leaf_hash(wire.encode(self))
+        return leaf_hash(layout(Advert).pack_one(self))
 
     def check(self, manifest: bytes, issuer: IssuerKey, verify: Verify = verify) -> None:
         """Raise PeerError unless ticket and signature are good for the manifest of that digest."""
@@ -83,7 +84,7 @@ class Roster:
 
     round_id: wire.Name
     manifest: wire.Bytes32
-    adverts: Annotated[tuple[Advert, ...], wire.Size(1, 1_000_000)]
+    adverts: Annotated[tuple[Advert, ...], wire.Records(1, 1_000_000)]
 
     @classmethod
     def of(cls, round_id: str, manifest: bytes, adverts: Iterable[Advert]) -> Roster:
@@ -106,8 +107,8 @@ class Countersigned:
 
     signature: Annotated[bytes, wire.Size(0, 64)]
     issued: wire.U32
-    bad: Annotated[tuple[wire.Bytes32, ...], wire.Size(0, 1_000_000)]
-    spent: Annotated[tuple[wire.Bytes32, ...], wire.Size(0, 1_000_000)]
+    bad: Annotated[tuple[wire.Bytes32, ...], wire.Records(0, 1_000_000)]
+    spent: Annotated[tuple[wire.Bytes32, ...], wire.Records(0, 1_000_000)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,25 +19,24 @@ S = TypeVar("S")
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """A device's secrets of one round: round key, two X25519 keys, self-mask seed."""
+    """A device's secrets of one round: round key, X25519 key of the masks, self-mask seed."""
 
     round: wire.Bytes32
     mask: wire.Bytes32
-    seal: wire.Bytes32
     seed: wire.Bytes32
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """What a device keeps of a checked neighbour."""
+    """What a device keeps of a checked neighbour; `inbox` is the key that opens the parcel from it."""
 
     index: wire.U32
     round_key: wire.Bytes32
     mask_key: wire.Bytes32
-    seal_key: wire.Bytes32
+    inbox: wire.Bytes32
 
 
-Peers = Annotated[tuple[Peer, ...], wire.Size(1, MOST_NEIGHBOURS)]
+Peers = Annotated[tuple[Peer, ...], wire.Records(1, MOST_NEIGHBOURS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +59,15 @@ class Held:
     key: Annotated[bytes, wire.Size(SHARE_LENGTH)]
 
 
-Shares = Annotated[tuple[Held, ...], wire.Size(0, MOST_NEIGHBOURS)]
+Shares = Annotated[tuple[Held, ...], wire.Records(0, MOST_NEIGHBOURS)]
 
 
 @dataclass(frozen=True, slots=True)
 class Advertised:
-    """The advert is out."""
+    """The advert is out. `seal` is the X25519 key of the parcels."""
 
     secrets: Secrets
+    seal: wire.Bytes32
     advert: Advert
 
 
@@ -81,16 +81,16 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class Masked:
-    """The masked vector is out."""
+    """The masked vector is out. Of the own secrets the round key is left."""
 
-    secrets: Secrets
+    round: wire.Bytes32
     place: Place
     held: Shares
 
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """The survivor set is signed. Own secrets are gone."""
+    """The survivor set is signed. No own secret is left."""
 
     place: Place
     held: Shares
