@@ -8,7 +8,7 @@ A round that cannot be finished raises AbortError, and nothing of it is released
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from covey_privacy import wire
@@ -17,7 +17,7 @@ from covey_privacy.secagg import masks, messages, ring, terms
 from covey_privacy.secagg.graph import neighbours
 from covey_privacy.secagg.messages import Survivors
 from covey_privacy.secagg.node import Directory, Sum
-from covey_privacy.secagg.recovery import recover
+from covey_privacy.secagg.recovery import Recovered, recover_all
 from covey_privacy.secagg.roster import Advert, Roster
 from covey_privacy.secagg.states import expect
 from covey_privacy.secagg.terms import Terms
@@ -150,17 +150,15 @@ class Aggregator:
         """Recover the masks that are left in the sum, take them away, return the sum."""
         before = expect(self.state, Opening)
         opened = _by_owner(wire.decode(messages.Openings, message) for message in openings)
-        dropped = before.sharers - before.survivors.devices
-        blamed: set[int] = set()
+        secrets = self._recovered(before, opened)
         vector = before.masked.copy()
-        for device in sorted(before.survivors.devices):
-            seed, wrong = self._recover(before, device, opened[device], self._opens_seed(before, device))
-            masks.add_streams(vector, (), [masks.derive(seed, terms.seed_info(before.graph.context))])
-            blamed |= wrong
-        for device in sorted(dropped):
-            key, wrong = self._recover(before, device, opened[device], self._opens_key(before, device))
-            masks.add_streams(vector, *self._pairs(before, device, key))
-            blamed |= wrong
+        for device, recovered in secrets.items():
+            masks.add_streams(vector, *self._left(before, device, recovered.secret))
+        blamed = {
+            before.graph.near[device][number - 1]
+            for device, recovered in secrets.items()
+            for number in recovered.wrong
+        }
         vector = ring.reduce(vector, self._terms.manifest.bits)
         self.state = Total(vector, before.survivors, tuple(sorted(blamed)))
         return self.state
@@ -170,22 +168,24 @@ class Aggregator:
         if count < needed:
             raise AbortError(f"{count} devices {what}; {needed} are needed, so nothing is released")
 
-    def _recover(
-        self, before: Opening, owner: int, shares: dict[int, bytes], good: Callable[[bytes], bool]
-    ) -> tuple[bytes, set[int]]:
-        """Return the owner's secret, and the holders whose shares were wrong."""
-        near = before.graph.near[owner]
-        numbered = {near.index(holder) + 1: share for holder, share in shares.items() if holder in near}
-        recovered = recover(numbered, before.graph.threshold, good)
-        return recovered.secret, {near[number - 1] for number in recovered.wrong}
+    def _recovered(self, before: Opening, opened: Mapping[int, Mapping[int, bytes]]) -> dict[int, Recovered]:
+        """Return the seed of every survivor and the mask key of everyone else who shared."""
+        graph = before.graph
 
-    def _opens_seed(self, before: Opening, device: int) -> Callable[[bytes], bool]:
-        digest = before.graph.roster.adverts[device].seed_digest
-        return lambda secret: terms.seed_digest(secret) == digest
+        def good(device: int, secret: bytes) -> bool:
+            advert = graph.roster.adverts[device]
+            if device in before.survivors:
+                return terms.seed_digest(secret) == advert.seed_digest
+            return masks.KeyPair(secret).public == advert.mask_key
 
-    def _opens_key(self, before: Opening, device: int) -> Callable[[bytes], bool]:
-        public = before.graph.roster.adverts[device].mask_key
-        return lambda secret: masks.KeyPair(secret).public == public
+        shares = {owner: _numbered(opened[owner], graph.near[owner]) for owner in sorted(before.sharers)}
+        return recover_all(shares, graph.threshold, good)
+
+    def _left(self, before: Opening, device: int, secret: bytes) -> tuple[list[bytes], list[bytes]]:
+        """Return the masks that a device left in the sum: to add back, to take away."""
+        if device in before.survivors:
+            return [], [masks.derive(secret, terms.seed_info(before.graph.context))]
+        return self._pairs(before, device, secret)
 
     def _pairs(self, before: Opening, dropped: int, key: bytes) -> tuple[list[bytes], list[bytes]]:
         """Return the dropped device's masks with its surviving neighbours: to add back, to take away."""
@@ -198,6 +198,12 @@ class Aggregator:
                 mask = masks.derive(pair.exchange(before.graph.roster.adverts[peer].mask_key), info)
                 (minus if peer < dropped else plus).append(mask)
         return plus, minus
+
+
+def _numbered(shares: Mapping[int, bytes], near: tuple[int, ...]) -> dict[int, bytes]:
+    """Return a device's shares, told by holder, by their numbers."""
+    numbers = {holder: number for number, holder in enumerate(near, 1)}
+    return {numbers[holder]: share for holder, share in shares.items() if holder in numbers}
 
 
 def _by_owner(messages_: Iterable[messages.Openings]) -> defaultdict[int, dict[int, bytes]]:

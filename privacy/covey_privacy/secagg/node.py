@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 
 import numpy as np
@@ -20,6 +21,7 @@ class Directory:
         self._beacon = hashlib.sha256(countersignature).digest()
         self._tree = roster.tree()
         self._indices = {advert.round_key: index for index, advert in enumerate(roster.adverts)}
+        self._inclusion = functools.cache(self._tree.inclusion)
 
     def index(self, round_key: bytes) -> int | None:
         """Return the place of a round key in the roster, None where it is not in it."""
@@ -36,9 +38,9 @@ class Directory:
                 self._tree.root(),
                 self._countersignature,
                 index,
-                self._tree.inclusion(index),
+                self._inclusion(index),
                 tuple(messages.Neighbour(i, adverts[i]) for i in near),
-                tuple(map(self._tree.inclusion, near)),
+                tuple(map(self._inclusion, near)),
             )
         )
 

@@ -6,6 +6,7 @@ Products are exact in float64: t * 65536^2 < 2^53 for every t below 2^21.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -37,16 +38,24 @@ def combine(xs: Sequence[int], shares: Sequence[bytes]) -> bytes:
 
     Raises MisuseError when what they give is no secret: some share is wrong.
     """
-    limbs = _product(_weights(xs, 0)[None, :], parse(shares))[0]
-    if limbs.max(initial=0) > 0xFFFF:
+    (secret,) = combine_all(np.array([xs]), parse(shares)[None])
+    if secret is None:
         raise MisuseError("these shares do not belong together: one of them is wrong")
-    secret: bytes = limbs.astype(">u2").tobytes()
     return secret
+
+
+def combine_all(xs: Limbs, shares: Limbs) -> list[bytes | None]:
+    """Return the secret of each owner, None where some share is wrong.
+
+    `xs` holds the numbers of an owner's shares, int64 [owners, t]; `shares` their limbs, [owners, t, limbs].
+    """
+    limbs = _product(_weights(xs, 0)[:, None], shares)[:, 0]
+    return [row.astype(">u2").tobytes() if row.max(initial=0) < 2**16 else None for row in limbs]
 
 
 def share_at(xs: Sequence[int], shares: Sequence[bytes], x: int) -> bytes:
     """Return share number `x` of the secret behind shares `xs`: what its holder should have said."""
-    row: bytes = _product(_weights(xs, x)[None, :], parse(shares))[0].astype(">u4").tobytes()
+    row: bytes = _product(_weights(np.array([xs]), x), parse(shares))[0].astype(">u4").tobytes()
     return row
 
 
@@ -75,28 +84,33 @@ def _powers(xs: Limbs, count: int) -> Limbs:
     return powers
 
 
-def _weights(xs: Sequence[int], at: int) -> Limbs:
-    """Return the Lagrange weights of points `xs` for the value at `at`."""
-    points = np.array(xs, np.int64) % PRIME
-    if len(np.unique(points)) != len(points):
+def _weights(xs: Limbs, at: int) -> Limbs:
+    """Return the Lagrange weights [rows, t] of the points in each row for the value at `at`.
+
+    The weight of x is the product of (at - y) / (x - y) over the other points y.
+    """
+    t = xs.shape[1]
+    others = ~np.eye(t, dtype=bool)
+    above = np.where(others, (at - xs)[:, None, :], 1) % PRIME
+    below = np.where(others, xs[:, :, None] - xs[:, None, :], 1) % PRIME
+    if not below.all():
         raise MisuseError("two shares have the same number")
-    numerator = np.ones(len(points), np.int64)
-    denominator = np.ones(len(points), np.int64)
-    for j, point in enumerate(points):
-        others = np.arange(len(points)) != j
-        numerator[others] = numerator[others] * (at - point) % PRIME
-        denominator[others] = denominator[others] * (points[others] - point) % PRIME
-    return numerator * _inverse(denominator) % PRIME
+    log, power = _logarithms()
+    found = power[(log[above] - log[below]).sum(axis=2) % (PRIME - 1)]
+    return np.where(above.all(axis=2), found, 0)
 
 
-def _inverse(values: Limbs) -> Limbs:
-    """Return values^(p-2) mod p."""
-    result = np.ones_like(values)
-    for bit in bin(PRIME - 2)[2:]:
-        result = result * result % PRIME
-        if bit == "1":
-            result = result * values % PRIME
-    return result
+@functools.cache
+def _logarithms() -> tuple[Limbs, Limbs]:
+    """Return log and power to base 3, which generates the field's units: products become sums."""
+    power = np.ones(PRIME - 1, np.int64)
+    done = 1
+    while done < len(power):
+        power[done : 2 * done] = power[:done] * pow(3, done, PRIME) % PRIME
+        done *= 2
+    log = np.zeros(PRIME, np.int64)
+    log[power] = np.arange(len(power))
+    return log, power
 
 
 def _product(a: Limbs, b: Limbs) -> Limbs:
