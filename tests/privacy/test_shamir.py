@@ -1,12 +1,13 @@
 import os
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from covey_privacy.errors import AbortError, MisuseError
 from covey_privacy.secagg import shamir
-from covey_privacy.secagg.recovery import recover
+from covey_privacy.secagg.recovery import OWNERS_AT_ONCE, recover, recover_all
 
 
 @settings(max_examples=40, deadline=None)
@@ -68,3 +69,36 @@ def test_too_few_good_shares_abort():
     shares = dict(enumerate(shamir.split(secret, 5, 6, os.urandom)[:4], 1))
     with pytest.raises(AbortError):
         recover(shares, 5, lambda found: found == secret)
+
+
+def test_many_owners_at_once_some_of_whose_neighbours_lie():
+    """Each owner's shares have come from other neighbours; one owner's have a wrong one, one's no share."""
+    secrets = {owner: os.urandom(32) for owner in range(OWNERS_AT_ONCE + 5)}
+    opened = {}
+    for owner, secret in secrets.items():
+        shares = dict(enumerate(shamir.split(secret, 5, 12, os.urandom), 1))
+        opened[owner] = {x: shares[x] for x in shares if (x + owner) % 3}
+    opened[8][2], opened[9][2] = opened[9][2], opened[8][2]
+    opened[10][1] = b"\xff" * 64
+    found = recover_all(opened, 5, lambda owner, secret: secret == secrets[owner])
+    assert {owner: each.secret for owner, each in found.items()} == secrets
+    assert {owner: each.wrong for owner, each in found.items() if each.wrong} == {8: (2,), 9: (2,), 10: (1,)}
+
+
+def test_one_owner_with_too_few_shares_aborts_all():
+    opened = {owner: dict(enumerate(shamir.split(bytes(32), 5, 6, os.urandom), 1)) for owner in (1, 2)}
+    opened[2] = {x: opened[2][x] for x in (1, 2, 3, 4)}
+    with pytest.raises(AbortError, match="5 good shares"):
+        recover_all(opened, 5, lambda _owner, secret: secret == bytes(32))
+
+
+@given(st.lists(st.integers(1, 65_536), min_size=1, max_size=40, unique=True), st.integers(0, 65_536))
+def test_weights_are_lagranges(points, at):
+    def lagrange(i: int) -> int:
+        weight = 1
+        for j, other in enumerate(points):
+            if j != i:
+                weight = weight * (at - other) * pow(points[i] - other, -1, shamir.PRIME) % shamir.PRIME
+        return weight
+
+    assert shamir._weights(np.array([points]), at)[0].tolist() == [lagrange(i) for i in range(len(points))]
