@@ -30,6 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_demo(commands)
     _add_registry(commands)
+    _add_bench(commands)
     show = _command(commands, "version", "say which Covey this is", "covey version --json")
     show.add_argument("--json", action="store_true", help="for a program to read")
     show.set_defaults(run=_version)
@@ -72,6 +73,35 @@ def _add_registry(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     serve.set_defaults(run=_serve)
 
 
+def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    bench = _command(
+        commands, "bench", "measure Covey beside what it is held against", "covey bench secagg --json"
+    )
+    subjects = bench.add_subparsers(required=True, metavar="SUBJECT")
+    secagg = _command(
+        subjects,
+        "secagg",
+        "a round of secure aggregation: seconds and bytes by phase, beside the primitives' own",
+        "covey bench secagg --clients 1000 --length 100000 --dropout 0.05 --against flower --json",
+    )
+    secagg.add_argument("--clients", type=int, default=1000, metavar="N", help="devices, default 1000")
+    secagg.add_argument("--length", type=int, default=100_000, metavar="L", help="entries, default 100000")
+    secagg.add_argument(
+        "--dropout", type=float, default=0.05, metavar="D", help="share that drops out, default 0.05"
+    )
+    secagg.add_argument(
+        "--gamma",
+        type=float,
+        default=0.1,
+        metavar="G",
+        help="corrupt share that the graph bears, default 0.1",
+    )
+    secagg.add_argument("--full", action="store_true", help="every device is every other's neighbour")
+    secagg.add_argument("--against", choices=["flower"], help="measure Flower's functions as well")
+    secagg.add_argument("--json", action="store_true", help="for a program to read")
+    secagg.set_defaults(run=_bench_secagg)
+
+
 def _command(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, what: str, example: str
 ) -> argparse.ArgumentParser:
@@ -94,6 +124,24 @@ def _demo(chosen: argparse.Namespace) -> int:
         print(page.with_suffix(".json").read_text("utf-8"))
     else:
         print(f"The report is at {page}")
+    return 0
+
+
+def _bench_secagg(chosen: argparse.Namespace) -> int:
+    bench = _load("covey_simulations.benchmarks.command", "demo")
+    if bench is None:
+        return 1
+    asked = bench.Asked(
+        chosen.clients, chosen.length, chosen.dropout, chosen.gamma, chosen.full, chosen.against
+    )
+    try:
+        found = bench.measure(asked)
+    except bench.SetupError as error:
+        return _fail(error, 2)
+    if chosen.json:
+        print(json.dumps(found, indent=2))
+    else:
+        bench.show(found)
     return 0
 
 

@@ -1,0 +1,55 @@
+"""A cohort of devices with real tickets, for benchmarks of rounds."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from covey_privacy import blind_rsa, tickets
+from covey_privacy.manifest import Manifest
+from covey_privacy.secagg import Terms
+from covey_privacy.signatures import SigningKey
+from covey_privacy.tickets import IssuerKey, RoundKey
+
+PURPOSES = ("analytics", "personalize")
+EPOCH = 20_000
+BITS = 20
+
+
+class FullGraph(Terms):
+    """Terms under which every device is every other's neighbour, as in Bonawitz et al. 2017."""
+
+    __slots__ = ()
+
+    def graph(self, size: int) -> tuple[int, int]:
+        """Return (degree, threshold) of the complete graph."""
+        return size - 1, 2 * size // 3 + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """A round's terms, the registry's key that countersigns it, and each device's round key."""
+
+    terms: Terms
+    registry: SigningKey
+    keys: tuple[RoundKey, ...]
+
+
+def enrol(clients: int, length: int, gamma: float, delta: float, full: bool = False) -> Cohort:
+    """Return a cohort whose tickets are blind-signed by a fresh issuer."""
+    signer, registry = blind_rsa.Signer(blind_rsa.generate()), SigningKey(os.urandom(32))
+    issuer = IssuerKey(PURPOSES, EPOCH, signer.public)
+    pending = tickets.request(issuer, clients)
+    keys = tickets.receive(issuer, pending, [signer.blind_sign(each.blinded) for each in pending])
+    manifest = _manifest(issuer, clients, length, gamma, delta)
+    terms = (FullGraph if full else Terms)(manifest, os.urandom(32), issuer, registry.public)
+    return Cohort(terms, registry, keys)
+
+
+def _manifest(issuer: IssuerKey, clients: int, length: int, gamma: float, delta: float) -> Manifest:
+    return Manifest(
+        round_id="bench", query="bench", purpose="analytics", purposes=PURPOSES, epoch=EPOCH,
+        profile="bench", issuer=issuer.digest, model=bytes(32), length=length, norm=1.0, scale=64.0,
+        sigma=4.0, epsilon=1.0, delta=1e-6, bits=BITS, gamma=gamma, dropout=delta, least_cohort=2,
+        most_cohort=clients, honest=1, least_issued=0, least_cell=50,
+    )  # fmt: skip

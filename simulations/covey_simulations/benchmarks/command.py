@@ -1,0 +1,97 @@
+"""What `covey bench secagg` does: play, measure, print."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from covey_privacy.errors import PrivacyError
+from covey_simulations.benchmarks import secagg
+from covey_simulations.benchmarks.cohort import enrol
+from covey_simulations.errors import SetupError
+from covey_simulations.progress import Progress
+
+__all__ = ["Asked", "SetupError", "measure", "show"]
+
+DELTA = 0.1
+"""The share of devices that the graph bears dropping out."""
+PHASES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What `covey bench secagg` was asked for; `gamma` and DELTA size the graph, `dropout` happens."""
+
+    clients: int = 1000
+    length: int = 100_000
+    dropout: float = 0.05
+    gamma: float = 0.1
+    full: bool = False
+    against: str | None = None
+
+
+def measure(asked: Asked) -> dict[str, Any]:
+    """Return the figures. Raises SetupError for a round that cannot be."""
+    if not (asked.clients >= 2 and 1 <= asked.length <= 2**24 and 0 <= asked.dropout <= DELTA):
+        raise SetupError(
+            f"at least 2 clients, 1 to {2**24} entries and a dropout of 0 to {DELTA} are possible"
+        )
+    progress = Progress(Console(stderr=True))
+    try:
+        with progress.showing():
+            with progress.step("Devices get their tickets", 1):
+                cohort = enrol(asked.clients, asked.length, asked.gamma, DELTA, asked.full)
+            with progress.step("A round, five phases", PHASES * asked.clients) as done:
+                played = secagg.Round(cohort, asked.dropout, done)
+                played.play()
+            with progress.step("Primitives by themselves", 1):
+                found = secagg.figures(played)
+            if asked.against:
+                with progress.step("Flower's functions", 1):
+                    found.update(_flower(asked, found))
+    except PrivacyError as error:
+        raise SetupError(str(error)) from None
+    setting = {"clients": asked.clients, "length": asked.length, "dropout": asked.dropout}
+    return {**setting, "gamma": asked.gamma, "delta": DELTA, **found}
+
+
+def _flower(asked: Asked, ours: Mapping[str, Any]) -> dict[str, Any]:
+    from covey_simulations.benchmarks.flower import Flower
+
+    theirs = Flower(ours["degree"], ours["threshold"], asked.length)
+    dropped = round(asked.dropout * asked.clients)
+    client, server = theirs.client(), theirs.server(asked.clients - dropped, dropped)
+    total = {"client": sum(client.values()), "server": sum(server.values())}
+    return {
+        "flower_client_seconds": {**client, "total": total["client"]},
+        "flower_server_seconds": {**server, "total": total["server"]},
+        "flower_over_client": total["client"] / ours["client_seconds"]["total"],
+        "flower_over_server": total["server"] / ours["server_seconds"]["total"],
+    }
+
+
+def show(found: Mapping[str, Any]) -> None:
+    """Print the figures as tables, the ratios last."""
+    console = Console()
+    console.print(
+        f"{found['clients']} devices, {found['length']} entries, degree {found['degree']}, "
+        f"threshold {found['threshold']}, {found['dropout']:.0%} drop out"
+    )
+    for name, values in found.items():
+        if isinstance(values, dict):
+            console.print(_table(name.replace("_", " "), values))
+    ratios = {name: value for name, value in found.items() if "_over_" in name}
+    console.print(_table("ratios", ratios))
+
+
+def _table(title: str, values: Mapping[str, float]) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("", min_width=16)
+    table.add_column("", justify="right")
+    for name, value in values.items():
+        table.add_row(name.replace("_", " "), f"{value:,.0f}" if "bytes" in title else f"{value:.4g}")
+    return table

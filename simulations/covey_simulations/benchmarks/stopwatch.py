@@ -1,0 +1,40 @@
+"""A stopwatch: processor seconds of this process, all threads together, by what was done."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from statistics import median
+
+
+class Stopwatch:
+    """Times by name; each is the list of what the calls under that name took, in seconds."""
+
+    def __init__(self) -> None:
+        self.times: defaultdict[str, list[float]] = defaultdict(list)
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Time the block under a name."""
+        begin = time.process_time()
+        yield
+        self.times[name].append(time.process_time() - begin)
+
+    def medians(self) -> dict[str, float]:
+        """Return the median of each name's calls."""
+        return {name: median(times) for name, times in self.times.items()}
+
+    def totals(self) -> dict[str, float]:
+        """Return the sum of each name's calls."""
+        return {name: sum(times) for name, times in self.times.items()}
+
+
+def cost(call: Callable[[], object], calls: int = 200) -> float:
+    """Return the median seconds of one call."""
+    watch = Stopwatch()
+    for _ in range(calls):
+        with watch(""):
+            call()
+    return watch.medians()[""]
