@@ -161,6 +161,7 @@ class Conductor:
             "delta": manifest.delta,
             "sigma": manifest.sigma,
             "scale": manifest.scale,
+            "length": manifest.length,
             "bits": manifest.bits,
             "honest": manifest.honest,
             "least_cell": manifest.least_cell,

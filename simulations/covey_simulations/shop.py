@@ -110,8 +110,7 @@ class Shop:
         return int(self._clock.seconds()) // self.world.epoch_seconds
 
     def _checked(self, result: dict[str, Any]) -> Round:
-        unmasked, bits = bytes.fromhex(result.pop("sum")), result["bits"]
-        length = len(unmasked) * 8 // bits
+        unmasked, bits, length = bytes.fromhex(result.pop("sum")), result["bits"], result["length"]
         parts = self._phones.all("sums", [result["round_id"], length, bits])
         total = sum((ring.unpack(packed, length, bits) for packed, _ in parts), np.zeros(length, np.uint32))
         senders = frozenset(household for _, some in parts for household in some)

@@ -15,6 +15,11 @@ def test_packing_keeps_every_bit(values, bits):
     assert np.array_equal(ring.unpack(packed, len(values), bits), ring.reduce(vector, bits))
 
 
+def test_planes_lie_one_after_the_other_the_lowest_first():
+    """Two entries of 20 bits: 16 bits of each, then four times one bit of each."""
+    assert ring.pack(np.array([0xABCDE, 0x12345], np.uint32), 20) == b"\xde\xbc\x45\x23\x02\x01\x00\x01"
+
+
 def test_a_vector_of_another_size_is_refused():
     with pytest.raises(PeerError, match="were expected"):
         ring.unpack(bytes(9), 3, 20)

@@ -1,6 +1,12 @@
-"""The ring Z_(2^b): vectors as uint32 that wrap, packed to b bits an entry before they travel."""
+"""The ring Z_(2^b): vectors as uint32 that wrap, packed to b bits an entry before they travel.
+
+A packed vector is a series of planes, the lowest bits first: as many of 16 bits as fit, then one of 8, then
+single bits. A plane holds its bits of every entry, in order; words and bits are little-endian.
+"""
 
 from __future__ import annotations
+
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +14,8 @@ from numpy.typing import NDArray
 from covey_privacy.errors import PeerError
 
 Vector = NDArray[np.uint32]
+
+_WORDS = {16: "<u2", 8: "u1"}
 
 
 def reduce(vector: Vector, bits: int) -> Vector:
@@ -17,26 +25,50 @@ def reduce(vector: Vector, bits: int) -> Vector:
 
 def packed_length(length: int, bits: int) -> int:
     """Return how many bytes `length` entries of `bits` bits take."""
-    return (length * bits + 7) // 8
+    return sum(_plane_length(length, width) for _, width in _planes(bits))
 
 
 def pack(vector: Vector, bits: int) -> bytes:
-    """Return the entries mod 2^bits as a big-endian bit string."""
-    octets = vector.astype(">u4").view(np.uint8).reshape(-1, 4)
-    if bits % 8 == 0:
-        return octets[:, 4 - bits // 8 :].tobytes()
-    return np.packbits(np.unpackbits(octets, axis=1)[:, 32 - bits :]).tobytes()
+    """Return the entries mod 2^bits as bytes."""
+    return b"".join(_plane(vector >> np.uint32(shift), width) for shift, width in _planes(bits))
 
 
 def unpack(data: bytes, length: int, bits: int) -> Vector:
     """Return the `length` entries in `data`. Raises PeerError when it has another size."""
     if len(data) != packed_length(length, bits):
         raise PeerError(f"a vector of {len(data)} bytes arrived; {packed_length(length, bits)} were expected")
-    if bits % 8 == 0:
-        octets = np.zeros((length, 4), np.uint8)
-        octets[:, 4 - bits // 8 :] = np.frombuffer(data, np.uint8).reshape(length, bits // 8)
-        return octets.view(">u4").ravel().astype(np.uint32)
-    columns = np.zeros((length, 32), np.uint8)
-    flat = np.unpackbits(np.frombuffer(data, np.uint8), count=length * bits)
-    columns[:, 32 - bits :] = flat.reshape(-1, bits)
-    return np.packbits(columns).view(">u4").astype(np.uint32)
+    vector, start = np.zeros(length, np.uint32), 0
+    for shift, width in _planes(bits):
+        end = start + _plane_length(length, width)
+        vector |= _entries(data[start:end], length, width) << np.uint32(shift)
+        start = end
+    return vector
+
+
+@cache
+def _planes(bits: int) -> tuple[tuple[int, int], ...]:
+    """Return (shift, width) of each plane."""
+    planes, shift = [], 0
+    while shift < bits:
+        width = next(width for width in (16, 8, 1) if width <= bits - shift)
+        planes.append((shift, width))
+        shift += width
+    return tuple(planes)
+
+
+def _plane_length(length: int, width: int) -> int:
+    return (length * width + 7) // 8
+
+
+def _plane(values: Vector, width: int) -> bytes:
+    """Return the low bits of each value; a narrower type cuts off the rest."""
+    if width > 1:
+        return values.astype(_WORDS[width]).tobytes()
+    return np.packbits(values.astype(np.uint8) & 1, bitorder="little").tobytes()
+
+
+def _entries(plane: bytes, length: int, width: int) -> Vector:
+    if width > 1:
+        return np.frombuffer(plane, _WORDS[width]).astype(np.uint32)
+    octets = np.frombuffer(plane, np.uint8)
+    return np.unpackbits(octets, count=length, bitorder="little").astype(np.uint32)
