@@ -41,7 +41,7 @@ class Registry:
         Raises DamageError when key, database and log do not belong together.
         """
         key = keys.load_or_create(settings.key_file)
-        store = await Store.open(settings.database_url, durable=durable)
+        store = Store.open(settings.database_url, durable=durable)
         try:
             return await cls._open(settings, clock, key, store)
         except BaseException:
@@ -54,15 +54,14 @@ class Registry:
     ) -> Registry:
         calendar = Calendar(clock, settings.epoch_seconds, settings.tolerance_seconds)
         log = Log(store, settings.origin, key)
-        await log.open()
-        async with log.write() as session:
-            published = await notices.publish(session, log, notices.draft(settings.caps))
+        log.open()
+        published = await log.write(notices.publish, log, notices.draft(settings.caps))
         current = {notice.purpose: notice for notice in published}
         download = wire.encode(Notices(tuple(sign(NOTICE, notice, key) for notice in published)))
-        issuers = Issuers(log, calendar, settings.batch, current)
+        issuers = Issuers(store, log, calendar, settings.batch, current)
         digest = hashlib.sha256(download).digest()
         return cls(settings.operator_key, key, calendar, store, log, current, download, digest, issuers)
 
     async def close(self) -> None:
-        """Close the database."""
+        """Close the database, once what was handed over is committed."""
         await self.store.close()
