@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from covey_consent import keys, notices
+from covey_consent.choices import Choices
 from covey_consent.epochs import Calendar
 from covey_consent.issuers import Issuers
 from covey_consent.log import Log
@@ -28,6 +29,7 @@ class Registry:
     key: SigningKey
     calendar: Calendar
     store: Store
+    choices: Choices
     log: Log
     notices: Mapping[str, Notice]
     download: bytes
@@ -58,9 +60,11 @@ class Registry:
         published = await log.write(notices.publish, log, notices.draft(settings.caps))
         current = {notice.purpose: notice for notice in published}
         download = wire.encode(Notices(tuple(sign(NOTICE, notice, key) for notice in published)))
-        issuers = Issuers(store, log, calendar, settings.batch, current)
+        issuers, choices = Issuers(store, log, calendar, settings.batch, current), Choices(store)
         digest = hashlib.sha256(download).digest()
-        return cls(settings.operator_key, key, calendar, store, log, current, download, digest, issuers)
+        return cls(
+            settings.operator_key, key, calendar, store, choices, log, current, download, digest, issuers
+        )
 
     async def close(self) -> None:
         """Close the database, once what was handed over is committed."""

@@ -1,6 +1,6 @@
 """The database: threads that read, and one that writes.
 
-One process serves one database: the thread that orders writes lives in it.
+One process serves one database: the thread that orders writes lives in it, and so do the choices at hand.
 Unique keys hold beyond it, so that a second process fails instead of doing anything twice.
 """
 

@@ -32,7 +32,7 @@ async def decide(request: Request, here: Here) -> Response:
     opened = await asyncio.to_thread(open_batch, Decision, DECISION, batch)
     for decision in opened:
         decisions.check(decision, here.notices, here.calendar)
-    await here.store.write(decisions.record, batch.signed, opened, here.calendar)
+    await here.store.write(here.choices.record, batch.signed, opened, here.calendar)
     return Response(status_code=204)
 
 
@@ -42,6 +42,6 @@ async def sync(request: Request, here: Here) -> Response:
     asked = open_from_device(Sync, SYNC, await body(request))
     if not here.calendar.agrees(asked.at):
         raise RequestError(f"the request is dated {here.calendar.says(asked.at)}; set the clock")
-    standing = await here.store.read(decisions.choices, asked.device)
+    standing = await here.choices.of(asked.device)
     note, proof = here.log.since(asked.log_size)
     return cbor(Synced(here.calendar.milliseconds, standing, note, proof, here.download_digest))

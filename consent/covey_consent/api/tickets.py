@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
-from covey_consent import decisions, tickets
+from covey_consent import tickets
 from covey_consent.api.http import Here, body, cbor
 from covey_consent.epochs import LAST_EPOCH
 from covey_consent.errors import RequestError
@@ -40,8 +40,7 @@ async def issue(request: Request, here: Here) -> Response:
     if not here.calendar.agrees(asked.at):
         raise RequestError(f"the request is dated {here.calendar.says(asked.at)}; set the clock")
     held = await here.issuers.demand(asked.purposes, asked.epoch)
-    standing = await here.store.read(decisions.choices, asked.device)
-    tickets.check(held, asked, standing, here.notices)
+    tickets.check(held, asked, await here.choices.of(asked.device), here.notices)
     signatures = await asyncio.to_thread(tickets.sign, held, asked)
     await here.store.write(tickets.book, asked, here.notices, here.calendar.now)
     return cbor(signatures)
