@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import bindparam, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from covey_consent import enrolments, notices, purposes
 from covey_consent.epochs import Calendar
@@ -40,14 +40,14 @@ def check(decision: Decision, current: Mapping[str, Notice], calendar: Calendar)
         _check_grant(decision, notices.find(current, decision.purpose), calendar)
 
 
-async def record(
-    session: AsyncSession, signed: Sequence[bytes], decisions: Sequence[Decision], calendar: Calendar
+def record(
+    session: Session, signed: Sequence[bytes], decisions: Sequence[Decision], calendar: Calendar
 ) -> None:
     """Keep checked decisions with their signed bytes and let the latest stand. Once is as good as twice."""
-    await enrolments.require(session, {decision.device for decision in decisions})
+    enrolments.require(session, {decision.device for decision in decisions})
     digests = [hashlib.sha256(data).digest() for data in signed]
-    seen = set(await all_in(session, select(SignedDecision.digest), SignedDecision.digest, digests))
-    standing = await _standing(session, {decision.device for decision in decisions})
+    seen = set(all_in(session, select(SignedDecision.digest), SignedDecision.digest, digests))
+    standing = _standing(session, {decision.device for decision in decisions})
     for digest, data, decision in zip(digests, signed, decisions, strict=True):
         if digest not in seen:
             seen.add(digest)
@@ -55,23 +55,17 @@ async def record(
             _stand(session, standing, decision, calendar)
 
 
-async def choices(session: AsyncSession, device: bytes) -> tuple[Choice, ...]:
+def choices(session: Session, device: bytes) -> tuple[Choice, ...]:
     """Return the device's standing choices. Raises UnknownError when it is not enrolled."""
-    rows = (await session.execute(_CHOICES, {"device": device})).all()
+    rows = (session.execute(_CHOICES, {"device": device})).all()
     if not rows:
         raise enrolments.not_enrolled(device)
     return tuple(Choice(*row) for row in rows if row.purpose is not None)
 
 
-async def require_granted(
-    session: AsyncSession, device: bytes, wanted: Iterable[str], current: Mapping[str, Notice]
-) -> None:
-    """Raise DeniedError unless the person allows every wanted purpose under the notice in force."""
-    granted = {
-        (choice.purpose, choice.notice_version)
-        for choice in await choices(session, device)
-        if choice.state == GRANTED
-    }
+def require_granted(standing: Iterable[Choice], wanted: Iterable[str], current: Mapping[str, Notice]) -> None:
+    """Raise DeniedError unless the choices allow every wanted purpose under the notice in force."""
+    granted = {(choice.purpose, choice.notice_version) for choice in standing if choice.state == GRANTED}
     for name in wanted:
         if purposes.find(name).needs_consent and (name, current[name].version) not in granted:
             raise DeniedError(f"purpose {name!r} is not granted under notice version {current[name].version}")
@@ -100,7 +94,7 @@ def _evidence(digest: bytes, signed: bytes, decision: Decision, calendar: Calend
 
 
 def _stand(
-    session: AsyncSession,
+    session: Session,
     standing: dict[tuple[bytes, str], StandingChoice],
     decision: Decision,
     calendar: Calendar,
@@ -118,8 +112,6 @@ def _stand(
     choice.state, choice.notice_version, choice.at = decision.state, decision.notice_version, at
 
 
-async def _standing(
-    session: AsyncSession, devices: Iterable[bytes]
-) -> dict[tuple[bytes, str], StandingChoice]:
-    rows = await all_in(session, select(StandingChoice), StandingChoice.device, devices)
+def _standing(session: Session, devices: Iterable[bytes]) -> dict[tuple[bytes, str], StandingChoice]:
+    rows = all_in(session, select(StandingChoice), StandingChoice.device, devices)
     return {(choice.device, choice.purpose): choice for choice in rows}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from covey_consent.epochs import Calendar
 from covey_consent.errors import RequestError, UnknownError
@@ -14,24 +14,24 @@ from covey_consent.store import all_in
 from covey_privacy.consent import Enrolment
 
 
-async def enrol(session: AsyncSession, enrolments: Sequence[Enrolment], calendar: Calendar) -> None:
+def enrol(session: Session, enrolments: Sequence[Enrolment], calendar: Calendar) -> None:
     """Make the devices known: all, or none where one cannot be taken. Again is no error."""
     for enrolment in enrolments:
         if not calendar.accepts(enrolment.at):
             raise RequestError(f"an enrolment is dated {calendar.says(enrolment.at)}; send it anew")
     keys = {enrolment.device for enrolment in enrolments}
     hour = calendar.now // HOUR
-    session.add_all(Device(key=key, enrolled_hour=hour) for key in keys - await known(session, keys))
+    session.add_all(Device(key=key, enrolled_hour=hour) for key in keys - known(session, keys))
 
 
-async def known(session: AsyncSession, keys: Iterable[bytes]) -> set[bytes]:
+def known(session: Session, keys: Iterable[bytes]) -> set[bytes]:
     """Return those of the keys that are enrolled."""
-    return set(await all_in(session, select(Device.key), Device.key, keys))
+    return set(all_in(session, select(Device.key), Device.key, keys))
 
 
-async def require(session: AsyncSession, keys: set[bytes]) -> None:
+def require(session: Session, keys: set[bytes]) -> None:
     """Raise UnknownError unless all the keys are enrolled."""
-    if missing := keys - await known(session, keys):
+    if missing := keys - known(session, keys):
         raise not_enrolled(min(missing))
 
 

@@ -14,13 +14,14 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from covey_consent import notices
 from covey_consent.epochs import LAST_EPOCH, Calendar
 from covey_consent.errors import ConflictError, DamageError, RequestError
 from covey_consent.log import Log
 from covey_consent.models import IssuerSecret
+from covey_consent.store import Store
 from covey_privacy import blind_rsa, wire
 from covey_privacy.blind_rsa import Signer
 from covey_privacy.consent import LEAF_ISSUER, Issuer, Notice
@@ -40,8 +41,12 @@ class Held:
 class Issuers:
     """The issuer keys of the current epoch, kept at hand."""
 
-    def __init__(self, log: Log, calendar: Calendar, batch: int, current: Mapping[str, Notice]) -> None:
-        self._log, self._calendar, self._batch, self._notices = log, calendar, batch, current
+    def __init__(
+        self, store: Store, log: Log, calendar: Calendar, batch: int, current: Mapping[str, Notice]
+    ) -> None:
+        self._store, self._log, self._calendar = store, log, calendar
+        self._batch, self._notices = batch, current
+        self._loading = asyncio.Lock()
         self._held: dict[tuple[int, Purposes], Held] = {}
 
     async def demand(self, purposes: Purposes, epoch: int) -> Held:
@@ -51,41 +56,27 @@ class Issuers:
         held = self._held.get((epoch, purposes))
         if held is None:
             require_set(purposes, self._notices)
-            held = await self._load(purposes, epoch)
-            self._held = {key: value for key, value in self._held.items() if key[0] == epoch}
-            self._held[epoch, purposes] = held
+            # A whole crowd asks for a new epoch's key: it is made for the first of them.
+            async with self._loading:
+                held = self._held.get((epoch, purposes)) or await self._load(purposes, epoch)
         return held
 
     async def _load(self, purposes: Purposes, epoch: int) -> Held:
-        async with self._log.write() as session:
-            row = await session.get(IssuerSecret, (epoch, name_of(purposes)))
-            if row is None:
-                row = await self._make(session, purposes, epoch)
-        if row.secret is None:
-            raise DamageError(f"the issuer key of epoch {epoch} was destroyed: has the clock been set back?")
-        key = load_der_private_key(row.secret, None)
-        if not isinstance(key, rsa.RSAPrivateKey):
-            raise DamageError("an issuer key in the database is no RSA key; restore it from its backup")
-        issuer = Issuer(wire.decode(IssuerKey, row.key), self._batch, row.index)
-        return Held(issuer, Signer(key))
-
-    async def _make(self, session: AsyncSession, purposes: Purposes, epoch: int) -> IssuerSecret:
-        key = await asyncio.to_thread(blind_rsa.generate)
-        public = wire.encode(IssuerKey(purposes, epoch, Signer(key).public))
-        index = await self._log.append(session, LEAF_ISSUER, public)
-        secret = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-        row = IssuerSecret(epoch=epoch, purposes=name_of(purposes), key=public, index=index, secret=secret)
-        session.add(row)
-        await session.execute(update(IssuerSecret).where(IssuerSecret.epoch < epoch).values(secret=None))
-        return row
+        row = await self._store.read(_find, purposes, epoch)
+        if row is None:
+            row = await asyncio.to_thread(_make, purposes, epoch)
+        row = await self._log.write(_keep, self._log, row)
+        self._held = {key: value for key, value in self._held.items() if key[0] == epoch}
+        held = self._held[epoch, purposes] = _open(row, self._batch)
+        return held
 
 
-async def find(session: AsyncSession, purposes: Purposes, epoch: int) -> IssuerKey | None:
+def find(session: Session, purposes: Purposes, epoch: int) -> IssuerKey | None:
     """Return the public key that was made for this set and epoch, None where none was."""
     if epoch > LAST_EPOCH:
         return None
     query = select(IssuerSecret.key).filter_by(epoch=epoch, purposes=name_of(purposes))
-    key = await session.scalar(query)
+    key = session.scalar(query)
     return None if key is None else wire.decode(IssuerKey, key)
 
 
@@ -105,3 +96,35 @@ def name_of(purposes: Purposes) -> str:
 def parse_set(name: str) -> Purposes:
     """Return the set that a URL names; a form-decoded "+" reads as a space."""
     return tuple(name.replace(" ", "+").split("+"))
+
+
+def _find(session: Session, purposes: Purposes, epoch: int) -> IssuerSecret | None:
+    return session.get(IssuerSecret, (epoch, name_of(purposes)))
+
+
+def _make(purposes: Purposes, epoch: int) -> IssuerSecret:
+    """Return a fresh key that is not logged yet. This takes long: run it in a thread."""
+    key = blind_rsa.generate()
+    public = wire.encode(IssuerKey(purposes, epoch, Signer(key).public))
+    secret = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return IssuerSecret(epoch=epoch, purposes=name_of(purposes), key=public, secret=secret)
+
+
+def _keep(session: Session, log: Log, made: IssuerSecret) -> IssuerSecret:
+    """Log and keep the key unless there is one, and destroy those of past epochs."""
+    kept = session.get(IssuerSecret, (made.epoch, made.purposes))
+    if kept is not None:
+        return kept
+    made.index = log.append(session, LEAF_ISSUER, made.key)
+    session.add(made)
+    session.execute(update(IssuerSecret).where(IssuerSecret.epoch < made.epoch).values(secret=None))
+    return made
+
+
+def _open(row: IssuerSecret, batch: int) -> Held:
+    if row.secret is None:
+        raise DamageError(f"the issuer key of epoch {row.epoch} was destroyed: has the clock been set back?")
+    key = load_der_private_key(row.secret, None)
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise DamageError("an issuer key in the database is no RSA key; restore it from its backup")
+    return Held(Issuer(wire.decode(IssuerKey, row.key), batch, row.index), Signer(key))

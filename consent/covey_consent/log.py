@@ -9,21 +9,25 @@ asks for consistency with the checkpoint that it saw last.
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar, TypeVarTuple
 
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from covey_consent.errors import DamageError, RequestError, UnknownError
 from covey_consent.models import LogEntry, PublishedCheckpoint
 from covey_consent.store import Store
+from covey_consent.writer import after_commit
 from covey_privacy import checkpoint
 from covey_privacy.checkpoint import Checkpoint
 from covey_privacy.consent import ConsistencyProof, Entries, Inclusion
 from covey_privacy.errors import ServerError
 from covey_privacy.merkle import Proof, Tree, leaf_hash
 from covey_privacy.signatures import SigningKey
+
+T = TypeVar("T")
+Args = TypeVarTuple("Args")
 
 ENTRY_LIMIT = 2**16 - 1
 """An entry's bytes at most, as of C2SP tlog-tiles."""
@@ -32,54 +36,63 @@ PAGE_ENTRIES = 1024
 PAGE_BYTES = 2**20
 
 
+class _Head(NamedTuple):
+    """The newest checkpoint: the entries it is over, and its note."""
+
+    size: int
+    note: str
+
+
 class Log:
     """The log of one registry, as long as its newest checkpoint says; `note` is that checkpoint.
 
-    The tree may be ahead of it while the next one is being kept: proofs are for the published size.
+    The tree may be ahead of it while the next one is being kept: proofs are for the published size. What lies
+    below that size never changes, so that others read the tree while the writer's thread appends to it.
     """
 
     def __init__(self, store: Store, origin: str, key: SigningKey) -> None:
         self._store, self._origin, self._key = store, origin, key
         self._tree = Tree()
         self._index: dict[bytes, int] = {}
-        self._published = self._checkpoint()
-        self.note = checkpoint.sign(self._published, key)
+        self._head = self._sign()
 
     def __len__(self) -> int:
-        return self._published.size
+        return self._head.size
 
-    async def open(self) -> None:
+    @property
+    def note(self) -> str:
+        """The newest checkpoint as a signed note."""
+        return self._head.note
+
+    def open(self) -> None:
         """Rebuild the tree from the table. Raises DamageError when the last checkpoint is over another."""
-        async with self._store.session() as session:
-            last = await session.scalar(
+        with self._store.session() as session:
+            last = session.scalar(
                 select(PublishedCheckpoint).order_by(PublishedCheckpoint.size.desc()).limit(1)
             )
-            await self._read(session)
+            self._read(session)
         if last is not None:
             self._hold_against(last.note)
-        await self._publish()
+        self._publish()
 
-    @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncSession]:
-        """A transaction that may append. What it appended is published once it has been committed."""
-        async with self._store.lock:
-            async with self._store.session.begin() as session:
-                yield session
-            await self._publish()
+    async def write(self, work: Callable[[Session, *Args], T], *args: *Args) -> T:
+        """Do as `Store.write`, for work that may append: what is committed is published before the answer."""
+        return await self._store.write(self._publishing, work, args)
 
-    async def append(self, session: AsyncSession, kind: bytes, body: bytes) -> int:
-        """Add an entry in the caller's `write` transaction and return its index."""
+    def append(self, session: Session, kind: bytes, body: bytes) -> int:
+        """Add an entry in the caller's `write` and return its index."""
         if len(kind + body) > ENTRY_LIMIT:
             raise RequestError(f"a log entry of {len(kind + body)} bytes; at most {ENTRY_LIMIT} are taken")
-        last = await session.scalar(select(func.max(LogEntry.index)))
+        last = session.scalar(select(func.max(LogEntry.index)))
         index = 0 if last is None else last + 1
         session.add(LogEntry(index=index, entry=kind + body))
-        await session.flush()
+        session.flush()
         return index
 
-    def consistency_since(self, old: int) -> Proof:
-        """Return the proof from a phone's last size to now, empty where there is nothing to prove."""
-        return self._tree.consistency(old, len(self)) if 0 < old < len(self) else ()
+    def since(self, old: int) -> tuple[str, Proof]:
+        """Return the newest note and the proof from a phone's last size, empty with nothing to prove."""
+        size, note = self._head
+        return note, self._tree.consistency(old, size) if 0 < old < size else ()
 
     def consistency(self, old: int, size: int | None) -> ConsistencyProof:
         """Return the proof that the first `old` leaves begin the first `size`. Raises RequestError."""
@@ -100,18 +113,23 @@ class Log:
         """Return entries `start` to `end` (exclusive): fewer where they are too many for one answer."""
         if not 0 <= start <= end <= len(self):
             raise RequestError(f"entries {start} to {end} were asked for; there are {len(self)}")
-        async with self._store.session() as session:
-            rows = await _rows(session, start, min(end, start + PAGE_ENTRIES))
+        rows = await self._store.read(_rows, start, min(end, start + PAGE_ENTRIES))
         sizes = itertools.accumulate(len(row.entry) for row in rows)
         fitting = sum(size <= PAGE_BYTES for size in sizes)
         return Entries(tuple(row.entry for row in rows[:fitting]))
 
-    def _checkpoint(self) -> Checkpoint:
-        return Checkpoint(self._origin, len(self._tree), self._tree.root())
+    def _publishing(self, session: Session, work: Callable[[Session, *Args], T], args: tuple[*Args]) -> T:
+        # Also where the work appends nothing: it may answer for what an earlier write failed to publish.
+        after_commit(session, self._publish)
+        return work(session, *args)
 
-    async def _read(self, session: AsyncSession) -> None:
+    def _sign(self) -> _Head:
+        head = Checkpoint(self._origin, len(self._tree), self._tree.root())
+        return _Head(head.size, checkpoint.sign(head, self._key))
+
+    def _read(self, session: Session) -> None:
         """Let the tree follow the table."""
-        for row in await _rows(session, len(self._tree), None):
+        for row in _rows(session, len(self._tree), None):
             index = len(self._tree)
             if row.index != index:
                 raise DamageError(f"log entry {index} is missing; restore the database from its backup")
@@ -119,15 +137,19 @@ class Log:
             self._index.setdefault(leaf, index)
             self._tree.append(leaf)
 
-    async def _publish(self) -> None:
-        """Sign, keep and show a checkpoint over what has been committed since the last one."""
-        async with self._store.session.begin() as session:
-            await self._read(session)
-            head = self._checkpoint()
-            note = checkpoint.sign(head, self._key)
-            if await session.get(PublishedCheckpoint, head.size) is None:
-                session.add(PublishedCheckpoint(size=head.size, note=note))
-        self._published, self.note = head, note
+    def _publish(self) -> None:
+        """Sign, keep and show a checkpoint over what has been committed since the last one.
+
+        It runs in the writer's thread: once for a group, whose further calls find nothing new.
+        """
+        with self._store.session.begin() as session:
+            self._read(session)
+            if len(self._tree) == len(self):
+                return
+            head = self._sign()
+            if session.get(PublishedCheckpoint, head.size) is None:
+                session.add(PublishedCheckpoint(size=head.size, note=head.note))
+        self._head = head
 
     def _hold_against(self, note: str) -> None:
         try:
@@ -142,8 +164,8 @@ class Log:
             )
 
 
-async def _rows(session: AsyncSession, start: int, end: int | None) -> Sequence[LogEntry]:
+def _rows(session: Session, start: int, end: int | None) -> Sequence[LogEntry]:
     query = select(LogEntry).where(LogEntry.index >= start).order_by(LogEntry.index)
     if end is not None:
         query = query.where(LogEntry.index < end)
-    return (await session.scalars(query)).all()
+    return session.scalars(query).all()

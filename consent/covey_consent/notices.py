@@ -13,7 +13,7 @@ from importlib import resources
 from string import Template
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from covey_consent import purposes
 from covey_consent.errors import UnknownError
@@ -34,9 +34,9 @@ def draft(caps: Caps) -> tuple[Notice, ...]:
     return tuple(_draft(name, caps) for name in OFFERED)
 
 
-async def publish(session: AsyncSession, log: Log, drafts: Iterable[Notice]) -> tuple[Notice, ...]:
+def publish(session: Session, log: Log, drafts: Iterable[Notice]) -> tuple[Notice, ...]:
     """Return the drafts numbered: as published before where nothing changed, else as the next version."""
-    return tuple([await _publish(session, log, notice) for notice in drafts])
+    return tuple(_publish(session, log, notice) for notice in drafts)
 
 
 def find(notices: Mapping[str, Notice], purpose: str) -> Notice:
@@ -63,8 +63,8 @@ def _texts(name: str) -> Mapping[str, Mapping[str, str]]:
     return tomllib.loads(file.read_text("utf-8"))
 
 
-async def _publish(session: AsyncSession, log: Log, draft: Notice) -> Notice:
-    latest = await session.scalar(
+def _publish(session: Session, log: Log, draft: Notice) -> Notice:
+    latest = session.scalar(
         select(PublishedNotice)
         .where(PublishedNotice.purpose == draft.purpose)
         .order_by(PublishedNotice.version.desc())
@@ -78,5 +78,5 @@ async def _publish(session: AsyncSession, log: Log, draft: Notice) -> Notice:
         version = published.version + 1
     notice = dataclasses.replace(draft, version=version)
     session.add(PublishedNotice(purpose=notice.purpose, version=version, notice=wire.encode(notice)))
-    await log.append(session, LEAF_NOTICE, wire.encode(notice))
+    log.append(session, LEAF_NOTICE, wire.encode(notice))
     return notice

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from covey_consent import keys, notices
+from covey_consent.choices import Choices
 from covey_consent.epochs import Calendar
 from covey_consent.issuers import Issuers
 from covey_consent.log import Log
@@ -28,6 +29,7 @@ class Registry:
     key: SigningKey
     calendar: Calendar
     store: Store
+    choices: Choices
     log: Log
     notices: Mapping[str, Notice]
     download: bytes
@@ -41,7 +43,7 @@ class Registry:
         Raises DamageError when key, database and log do not belong together.
         """
         key = keys.load_or_create(settings.key_file)
-        store = await Store.open(settings.database_url, durable=durable)
+        store = Store.open(settings.database_url, durable=durable)
         try:
             return await cls._open(settings, clock, key, store)
         except BaseException:
@@ -54,15 +56,16 @@ class Registry:
     ) -> Registry:
         calendar = Calendar(clock, settings.epoch_seconds, settings.tolerance_seconds)
         log = Log(store, settings.origin, key)
-        await log.open()
-        async with log.write() as session:
-            published = await notices.publish(session, log, notices.draft(settings.caps))
+        log.open()
+        published = await log.write(notices.publish, log, notices.draft(settings.caps))
         current = {notice.purpose: notice for notice in published}
         download = wire.encode(Notices(tuple(sign(NOTICE, notice, key) for notice in published)))
-        issuers = Issuers(log, calendar, settings.batch, current)
+        issuers, choices = Issuers(store, log, calendar, settings.batch, current), Choices(store)
         digest = hashlib.sha256(download).digest()
-        return cls(settings.operator_key, key, calendar, store, log, current, download, digest, issuers)
+        return cls(
+            settings.operator_key, key, calendar, store, choices, log, current, download, digest, issuers
+        )
 
     async def close(self) -> None:
-        """Close the database."""
+        """Close the database, once what was handed over is committed."""
         await self.store.close()

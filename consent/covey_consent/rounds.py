@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import insert, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from covey_consent import issuers, tickets
 from covey_consent.epochs import Calendar
@@ -39,11 +39,11 @@ class Frozen:
     bad: tuple[bytes, ...]
 
 
-async def announce(
-    session: AsyncSession, log: Log, signed: bytes, manifest: Manifest, current: Mapping[str, Notice]
+def announce(
+    session: Session, log: Log, signed: bytes, manifest: Manifest, current: Mapping[str, Notice]
 ) -> int:
     """Log the manifest that the operator signed and return its index; the same again has the same index."""
-    known = await session.get(LoggedRound, manifest.round_id)
+    known = session.get(LoggedRound, manifest.round_id)
     if known is not None:
         if known.manifest != signed:
             raise ConflictError(f"round {manifest.round_id!r} has another manifest; a round id is used once")
@@ -51,14 +51,14 @@ async def announce(
     issuers.require_set(manifest.purposes, current)
     if manifest.purpose not in manifest.purposes:
         raise RequestError(f"the manifest's purpose {manifest.purpose!r} is not in its own purpose set")
-    issuer = await issuers.find(session, manifest.purposes, manifest.epoch)
+    issuer = issuers.find(session, manifest.purposes, manifest.epoch)
     if issuer is None or issuer.digest != manifest.issuer:
         raise RequestError(
             f"the manifest names an issuer key that is not the one for {issuers.name_of(manifest.purposes)} "
             f"in epoch {manifest.epoch}; ask /v1/issuers for it"
         )
-    await _require_place(session, manifest)
-    index = await log.append(session, LEAF_MANIFEST, signed)
+    _require_place(session, manifest)
+    index = log.append(session, LEAF_MANIFEST, signed)
     session.add(
         LoggedRound(
             round_id=manifest.round_id, manifest=signed, digest=digest_of(signed), manifest_index=index
@@ -67,11 +67,11 @@ async def announce(
     return index
 
 
-async def find(session: AsyncSession, round_id: str) -> tuple[Manifest, IssuerKey]:
+def find(session: Session, round_id: str) -> tuple[Manifest, IssuerKey]:
     """Return a round's manifest and issuer key. Raises UnknownError."""
-    known = await _known(session, round_id)
+    known = _known(session, round_id)
     manifest = _manifest(known)
-    issuer = await issuers.find(session, manifest.purposes, manifest.epoch)
+    issuer = issuers.find(session, manifest.purposes, manifest.epoch)
     if issuer is None:
         raise UnknownError(f"the issuer key of round {round_id!r} is not here")
     return manifest, issuer
@@ -91,35 +91,35 @@ def freeze(roster: Roster, issuer: IssuerKey) -> Frozen:
     return Frozen(roster.head(), keys, tuple(bad))
 
 
-async def countersign(
-    session: AsyncSession, log: Log, key: SigningKey, frozen: Frozen, calendar: Calendar
+def countersign(
+    session: Session, log: Log, key: SigningKey, frozen: Frozen, calendar: Calendar
 ) -> Countersigned:
     """Spend the roster's tickets, log its head and sign it, once for each round.
 
     Where tickets are bad or spent in another round, those are named, nothing is signed and nothing is spent.
     """
     head = frozen.head
-    known = await _known(session, head.round_id)
+    known = _known(session, head.round_id)
     if known.head is not None:
         return _again(known, head)
     manifest = _manifest(known)
     _require_fit(manifest, known, head, calendar)
-    issued = await tickets.issued(session, manifest.purposes, manifest.epoch)
+    issued = tickets.issued(session, manifest.purposes, manifest.epoch)
     if issued < manifest.least_issued:
         raise ConflictError(f"{issued} batches were issued; the manifest asks for {manifest.least_issued}")
-    spent = tuple(await all_in(session, select(SpentTicket.round_key), SpentTicket.round_key, frozen.keys))
+    spent = tuple(all_in(session, select(SpentTicket.round_key), SpentTicket.round_key, frozen.keys))
     if frozen.bad or spent:
         return Countersigned(b"", issued, frozen.bad, spent)
     spends = [{"round_key": round_key, "round_id": head.round_id} for round_key in frozen.keys]
-    await session.execute(insert(SpentTicket), spends)
-    await log.append(session, LEAF_ROSTER, wire.encode(head))
+    session.execute(insert(SpentTicket), spends)
+    log.append(session, LEAF_ROSTER, wire.encode(head))
     known.head, known.countersignature, known.issued = wire.encode(head), head.countersign(key), issued
     return Countersigned(known.countersignature, issued, (), ())
 
 
-async def conclude(session: AsyncSession, log: Log, signed: bytes, evidence: Evidence) -> int:
+def conclude(session: Session, log: Log, signed: bytes, evidence: Evidence) -> int:
     """Log a round's evidence and return its index; the same again has the same index."""
-    known = await _known(session, evidence.round_id)
+    known = _known(session, evidence.round_id)
     if known.evidence is not None and known.evidence_index is not None:
         if known.evidence != signed:
             raise ConflictError(f"round {evidence.round_id!r} has other evidence; it is given once")
@@ -131,11 +131,11 @@ async def conclude(session: AsyncSession, log: Log, signed: bytes, evidence: Evi
             f"round {evidence.round_id!r} has no countersigned roster: its outcome can only be {ABORTED!r}"
         )
     known.evidence = signed
-    known.evidence_index = await log.append(session, LEAF_EVIDENCE, signed)
+    known.evidence_index = log.append(session, LEAF_EVIDENCE, signed)
     return known.evidence_index
 
 
-async def _require_place(session: AsyncSession, manifest: Manifest) -> None:
+def _require_place(session: Session, manifest: Manifest) -> None:
     """Refuse what is not the step of its plan that it says, or follows no logged step of that plan."""
     try:
         manifest.require_place()
@@ -143,7 +143,7 @@ async def _require_place(session: AsyncSession, manifest: Manifest) -> None:
         raise RequestError(str(error)) from None
     if manifest.previous == FIRST:
         return
-    before = await session.scalar(select(LoggedRound).where(LoggedRound.digest == manifest.previous))
+    before = session.scalar(select(LoggedRound).where(LoggedRound.digest == manifest.previous))
     if before is None or not manifest.follows(_manifest(before)):
         raise ConflictError(
             f"the manifest is to follow step {manifest.step - 1} of its plan, but names no such logged "
@@ -175,8 +175,8 @@ def _manifest(known: LoggedRound) -> Manifest:
     return wire.decode(Manifest, wire.decode(Signed, known.manifest).body)
 
 
-async def _known(session: AsyncSession, round_id: str) -> LoggedRound:
-    known = await session.get(LoggedRound, round_id)
+def _known(session: Session, round_id: str) -> LoggedRound:
+    known = session.get(LoggedRound, round_id)
     if known is None:
         raise UnknownError(f"round {round_id!r} has no logged manifest; log it first")
     return known

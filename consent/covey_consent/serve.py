@@ -14,7 +14,7 @@ __all__ = ["ConsentRegistryError", "serve"]
 def serve(host: str, port: int, settings: Settings | None = None) -> None:
     """Serve until interrupted.
 
-    One process: the lock that orders writers lives in it. Requests are not logged, because who asked when is
-    what a registry should not know.
+    One process: the thread that writes and the choices at hand live in it. Requests are not logged, because
+    who asked when is what a registry should not know.
     """
     uvicorn.run(create_app(settings), host=host, port=port, access_log=False, server_header=False, ws="none")

@@ -23,7 +23,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="COVEY_REGISTRY_", frozen=True, extra="forbid")
 
-    database_url: str = "sqlite+aiosqlite:///registry.db"
+    database_url: str = "sqlite:///registry.db"
     key_file: Path = Path("registry.key")
     origin: Annotated[str, StringConstraints(pattern=r"^[^\s+]{1,200}$")] = "covey.example/log"
     operator: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None

@@ -39,7 +39,7 @@ def set_up(
     """
     epoch_seconds = epoch_days * DAY
     settings = Settings(
-        database_url=f"sqlite+aiosqlite:///{folder / 'registry.db'}",
+        database_url=f"sqlite:///{folder / 'registry.db'}",
         key_file=folder / "registry.key",
         origin=ORIGIN,
         operator=operator.hex(),

@@ -218,7 +218,7 @@ def opened(tmp_path: Path, clock: Clock) -> Opened:
     @contextmanager
     def opened(**settings) -> Iterator[Shop]:
         plain = {
-            "database_url": f"sqlite+aiosqlite:///{tmp_path}/registry.db",
+            "database_url": f"sqlite:///{tmp_path}/registry.db",
             "key_file": tmp_path / "registry.key",
             "origin": ORIGIN,
             "operator": operator.public.hex(),

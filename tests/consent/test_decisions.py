@@ -253,7 +253,7 @@ def test_sync_needs_the_device_and_the_time(shop, problem):
 
 @pytest.mark.parametrize("path", ["enrolments", "decisions", "sync", "tickets", "rounds"])
 def test_bytes_that_are_no_message_are_refused(shop, problem, path):
-    for body in (b"", b"\xff", wire.encode((1, 2, 3)), b"\x9f" * 1000):
+    for body in (b"", b"\xff", b"\x83\x01\x02\x03", b"\x9f" * 1000):
         problem(shop.post(f"/v1/{path}", body), 400)
 
 

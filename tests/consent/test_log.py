@@ -2,6 +2,8 @@ import asyncio
 import sqlite3
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from covey_consent.errors import DamageError
 from covey_consent.log import Log
@@ -79,25 +81,45 @@ def test_entries_come_in_runs(shop, problem):
 def test_proofs_are_for_the_published_checkpoint_at_every_moment(tmp_path):
     key = SigningKey(bytes(32))
 
-    async def append(log):
-        async with log.write() as session:
-            await log.append(session, LEAF_NOTICE, b"body")
+    def append(log):
+        return log.write(log.append, LEAF_NOTICE, b"body")
 
     async def run():
-        store = await Store.open(f"sqlite+aiosqlite:///{tmp_path}/log.db")
+        store = Store.open(f"sqlite:///{tmp_path}/log.db")
         log = Log(store, "covey.test/log", key)
         await append(log)
         first = checkpoint.open_note(log.note, key.public)
         growing = asyncio.create_task(append(log))
         while not growing.done():
-            head = checkpoint.open_note(log.note, key.public)
-            proof = log.consistency_since(first.size)
+            note, proof = log.since(first.size)
+            head = checkpoint.open_note(note, key.public)
             verify_consistency(first.size, first.root, head.size, head.root, proof)
             await asyncio.sleep(0)
         await store.close()
         return len(log)
 
     assert asyncio.run(run()) == 2
+
+
+def test_what_failed_to_be_published_is_published_before_the_next_answer(tmp_path):
+    def execute(session, statement):
+        session.execute(text(statement))
+
+    async def run():
+        store = Store.open(f"sqlite:///{tmp_path}/log.db")
+        log = Log(store, "covey.test/log", SigningKey(bytes(32)))
+        full = "create trigger full before insert on checkpoints begin select raise(abort, 'full'); end"
+        await store.write(execute, full)
+        with pytest.raises(IntegrityError, match="full"):
+            await log.write(log.append, LEAF_NOTICE, b"body")
+        sizes = [len(log)]
+        await store.write(execute, "drop trigger full")
+        await log.write(lambda session: None)
+        sizes.append(len(log))
+        await store.close()
+        return sizes
+
+    assert asyncio.run(run()) == [0, 1]
 
 
 def test_a_restart_continues_the_log(opened):

@@ -1,11 +1,17 @@
+import asyncio
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from covey_consent import tickets as booking
+from covey_consent.errors import DeniedError
+from covey_consent.store import Store
 from covey_privacy import tickets, wire
-from covey_privacy.consent import LEAF_ISSUER, BlindSignatures, Inclusion
+from covey_privacy.consent import LEAF_ISSUER, TICKETS, BlindSignatures, Inclusion, TicketRequest
 from covey_privacy.errors import PeerError
 from covey_privacy.merkle import leaf_hash, verify_inclusion
+from covey_privacy.signatures import open_signed
 
 DAY = 86400
 
@@ -136,6 +142,39 @@ def test_a_batch_has_exactly_its_size(shop, phone, issuer, problem, count):
 def test_a_request_that_cannot_be_signed_books_nothing(shop, phone, issuer, problem):
     problem(shop.post("/v1/tickets", phone.request(issuer, (), blinded=(b"\xff" * 256,) * 4)), 400)
     assert shop.tickets(phone, issuer)
+
+
+def test_a_batch_is_booked_only_while_the_consent_stands(shop, phone, issuer, tmp_path):
+    """Who withdraws while the batch is being signed gets none."""
+    pending = tickets.request(issuer.key, issuer.batch)
+    request = open_signed(TicketRequest, TICKETS, phone.request(issuer, pending), phone.device)
+    notices = shop.notices()
+    shop.withdraw(phone, "analytics")
+
+    async def book():
+        store = Store.open(f"sqlite:///{tmp_path}/registry.db")
+        try:
+            await store.write(booking.book, request, notices, shop.clock.now)
+        finally:
+            await store.close()
+
+    with pytest.raises(DeniedError, match="analytics"):
+        asyncio.run(book())
+
+
+def test_a_crowd_gets_one_key_and_each_their_batch(shop):
+    phones = [shop.phone() for _ in range(8)]
+
+    def take(phone):
+        issuer = shop.issuer("core")
+        shop.tickets(phone, issuer)
+        return issuer
+
+    with ThreadPoolExecutor(len(phones)) as threads:
+        issuers = set(threads.map(take, phones))
+    assert len(issuers) == 1
+    issued = shop.http.get(f"/v1/epochs/{shop.clock.epoch}/issued?purposes=core").json()
+    assert issued["batches"] == len(phones)
 
 
 def test_a_request_is_for_now_from_an_enrolled_device(shop, phone, issuer, problem):

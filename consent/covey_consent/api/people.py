@@ -21,8 +21,7 @@ async def enrol(request: Request, here: Here) -> Response:
     """Take a `Batch` of signed `Enrolment`s, all or none."""
     batch = wire.decode(Batch, await body(request, BATCH))
     opened = await asyncio.to_thread(open_batch, Enrolment, ENROLMENT, batch)
-    async with here.store.write() as session:
-        await enrolments.enrol(session, opened, here.calendar)
+    await here.store.write(enrolments.enrol, opened, here.calendar)
     return Response(status_code=204)
 
 
@@ -33,8 +32,7 @@ async def decide(request: Request, here: Here) -> Response:
     opened = await asyncio.to_thread(open_batch, Decision, DECISION, batch)
     for decision in opened:
         decisions.check(decision, here.notices, here.calendar)
-    async with here.store.write() as session:
-        await decisions.record(session, batch.signed, opened, here.calendar)
+    await here.store.write(here.choices.record, batch.signed, opened, here.calendar)
     return Response(status_code=204)
 
 
@@ -44,7 +42,6 @@ async def sync(request: Request, here: Here) -> Response:
     asked = open_from_device(Sync, SYNC, await body(request))
     if not here.calendar.agrees(asked.at):
         raise RequestError(f"the request is dated {here.calendar.says(asked.at)}; set the clock")
-    async with here.store.session() as session:
-        standing = await decisions.choices(session, asked.device)
-    proof = here.log.consistency_since(asked.log_size)
-    return cbor(Synced(here.calendar.milliseconds, standing, here.log.note, proof, here.download_digest))
+    standing = await here.choices.of(asked.device)
+    note, proof = here.log.since(asked.log_size)
+    return cbor(Synced(here.calendar.milliseconds, standing, note, proof, here.download_digest))

@@ -30,8 +30,7 @@ async def announce(request: Request, here: Here) -> Response:
     operator = _operator(here)
     signed = await body(request)
     opened = open_from(operator, Manifest, manifest.CONTEXT, signed)
-    async with here.log.write() as session:
-        index = await rounds.announce(session, here.log, signed, opened, here.notices)
+    index = await here.log.write(rounds.announce, here.log, signed, opened, here.notices)
     return cbor(Logged(index))
 
 
@@ -47,11 +46,9 @@ async def countersign(round_id: str, request: Request, here: Here, signature: Si
     require_signature(operator, message, bytes.fromhex(signature), "roster")
     roster = await asyncio.to_thread(wire.decode, Roster, data)
     _require_round(round_id, roster.round_id)
-    async with here.store.session() as session:
-        _, issuer = await rounds.find(session, round_id)
+    _, issuer = await here.store.read(rounds.find, round_id)
     frozen = await asyncio.to_thread(rounds.freeze, roster, issuer)
-    async with here.log.write() as session:
-        answer = await rounds.countersign(session, here.log, here.key, frozen, here.calendar)
+    answer = await here.log.write(rounds.countersign, here.log, here.key, frozen, here.calendar)
     return cbor(answer)
 
 
@@ -62,8 +59,7 @@ async def conclude(round_id: str, request: Request, here: Here) -> Response:
     signed = await body(request)
     opened = open_from(operator, Evidence, evidence.CONTEXT, signed)
     _require_round(round_id, opened.round_id)
-    async with here.log.write() as session:
-        index = await rounds.conclude(session, here.log, signed, opened)
+    index = await here.log.write(rounds.conclude, here.log, signed, opened)
     return cbor(Logged(index))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
@@ -39,8 +40,9 @@ async def issue(request: Request, here: Here) -> Response:
     if not here.calendar.agrees(asked.at):
         raise RequestError(f"the request is dated {here.calendar.says(asked.at)}; set the clock")
     held = await here.issuers.demand(asked.purposes, asked.epoch)
-    async with here.store.write() as session:
-        signatures = await tickets.issue(session, held, asked, here.notices, here.calendar.now)
+    tickets.check(held, asked, await here.choices.of(asked.device), here.notices)
+    signatures = await asyncio.to_thread(tickets.sign, held, asked)
+    await here.store.write(tickets.book, asked, here.notices, here.calendar.now)
     return cbor(signatures)
 
 
@@ -49,7 +51,6 @@ async def issued(epoch: Epoch, purposes: str, here: Here) -> dict[str, int]:
     """Count the batches issued for a set and epoch, and the devices that allow the set now."""
     wanted = parse_set(purposes)
     require_set(wanted, here.notices)
-    async with here.store.session() as session:
-        batches = await tickets.issued(session, wanted, epoch)
-        granted = await tickets.granted(session, wanted, here.notices)
+    batches = await here.store.read(tickets.issued, wanted, epoch)
+    granted = await here.store.read(tickets.granted, wanted, here.notices)
     return {"batches": batches, "granted": granted}
