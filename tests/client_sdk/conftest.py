@@ -86,7 +86,7 @@ def running(tmp_path: Path, clock: Clock) -> Callable[..., AbstractContextManage
     @contextmanager
     def running(**settings) -> Iterator[Shop]:
         plain = {
-            "database_url": f"sqlite+aiosqlite:///{tmp_path}/registry.db",
+            "database_url": f"sqlite:///{tmp_path}/registry.db",
             "key_file": tmp_path / "registry.key",
             "origin": ORIGIN,
             "operator": operator.public.hex(),
