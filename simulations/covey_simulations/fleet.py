@@ -78,8 +78,11 @@ class Fleet:
         manifest, documents = invitation.manifest, invitation.documents
         round_id = wire.decode(Manifest, wire.decode(Signed, manifest).body).round_id
         everyone = self._phones.households
-        asked = {h: self._answer(h, lambda door: door.advertise(manifest, documents)) for h in everyone}
-        adverts = {household: advert for household, advert in asked.items() if advert}
+        answers = self._phones.each(
+            lambda household: self._answer(household, lambda door: door.advertise(manifest, documents)),
+            everyone,
+        )
+        adverts = {household: advert for household, advert in zip(everyone, answers, strict=True) if advert}
         self._joined[round_id] = list(adverts)
         return wire.encode(Replies(tuple(adverts.values())))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
@@ -35,13 +36,14 @@ def enrol(phones: Phones, households: list[int]) -> dict[str, int]:
     phones.registry.enrol(_batch(enrolments))
     if decisions:
         phones.registry.decide(_batch(decisions))
-    confirmed: Counter[str] = Counter()
-    for household in households:
-        with phones.open(household) as device:
-            device.sync()
-            allowed = list(filter(device.gate().allows, device.choices))
-        confirmed.update(allowed or ["nothing"])
-    return dict(confirmed)
+    confirmed = phones.each(lambda household: _confirmed(phones, household), households)
+    return dict(Counter(itertools.chain.from_iterable(confirmed)))
+
+
+def _confirmed(phones: Phones, household: int) -> list[str]:
+    with phones.open(household) as device:
+        device.sync()
+        return list(filter(device.gate().allows, device.choices)) or ["nothing"]
 
 
 def record(phones: Phones, households: list[int]) -> dict[str, int]:
@@ -65,7 +67,7 @@ def _lines(events: Iterable[Event]) -> int:
 
 def fetch(phones: Phones, households: list[int]) -> list[tuple[int, list[str]]]:
     """Let the phones fetch the epoch's tickets; return for which of `SETS` each has some."""
-    return [(household, _fetched(phones, household)) for household in households]
+    return phones.each(lambda household: (household, _fetched(phones, household)), households)
 
 
 def _fetched(phones: Phones, household: int) -> list[str]:

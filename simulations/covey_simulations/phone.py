@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 
@@ -26,6 +28,11 @@ from covey_sdk.store import Store
 from covey_simulations.clock import Clock
 from covey_simulations.orders import CURRENCY, ZONE
 from covey_simulations.world import World
+
+T = TypeVar("T")
+
+AT_ONCE = 4
+"""How many phones may wait for the registry at the same time."""
 
 FILES_A_DEVICE = 3
 """SQLite's file, its log and the log's index."""
@@ -86,6 +93,11 @@ class Phones:
     def epoch(self) -> int:
         """The current epoch."""
         return int(self._clock.seconds()) // self.world.epoch_seconds
+
+    def each(self, act: Callable[[int], T], households: Sequence[int]) -> list[T]:
+        """Return what `act` gives for each; while one phone waits for the registry, another goes on."""
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            return list(threads.map(act, households))
 
     @contextmanager
     def open(self, household: int) -> Iterator[Device]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -92,8 +93,13 @@ class Pool:
 def start(world: World, processes: int) -> Iterator[Pool]:
     """Yield the pool of a world whose file is saved; stop its processes afterwards."""
     commands = [_command(world.folder, shard, processes) for shard in range(processes)]
+    # Every core has its worker: threads of the linear algebra would only take turns with them.
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     # Our own module; in sessions of their own, so that Ctrl-C reaches this process, which then ends them.
-    running = [subprocess.Popen(command, start_new_session=True) for command in commands]  # noqa: S603
+    running = [
+        subprocess.Popen(command, start_new_session=True, env=environment)  # noqa: S603
+        for command in commands
+    ]
     try:
         workers = [Worker(address(world.folder, shard)) for shard in range(processes)]
         for process, worker in zip(running, workers, strict=True):

@@ -85,8 +85,7 @@ def results(state: Path) -> list[dict]:
 def plain_sum(state: Path, played: dict) -> str:
     """The modular sum of what the phones' ledgers say they sent."""
     world, vectors = World.load(state), []
-    bits = played["bits"]
-    length = len(bytes.fromhex(played["sum"])) * 8 // bits
+    bits, length = played["bits"], played["length"]
     with Phones(world, world.households) as phones:
         for household in world.households:
             with phones.open(household) as device:
