@@ -17,6 +17,17 @@ class ServerError(PrivacyError):
     """The coordinator, a node or the registry broke the protocol, or asked for less than the floors."""
 
 
+class ForkError(ServerError):
+    """The log showed a signed head that does not continue the one seen before.
+
+    `evidence` is bytes by which a third party can judge alone whether it lied (`covey_privacy.fork`).
+    """
+
+    def __init__(self, message: str, evidence: bytes) -> None:
+        super().__init__(message)
+        self.evidence = evidence
+
+
 class BudgetError(PrivacyError):
     """The privacy budget does not hold what was asked for."""
 

@@ -6,13 +6,16 @@ Trees are given as their leaf hashes, oldest first. Verification needs hashes an
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from covey_privacy.errors import MisuseError, ServerError
 
 EMPTY = hashlib.sha256().digest()
 
 Proof = tuple[bytes, ...]
+
+Node = Callable[[int, int], bytes]
+"""`node(height, index)`: the head of the complete subtree over leaves [index, index + 1) * 2^height."""
 
 
 def leaf_hash(entry: bytes) -> bytes:
@@ -45,53 +48,53 @@ class Tree:
             leaf = node_hash(level[-2], level[-1])
         self._levels.append([leaf])
 
+    def node(self, height: int, index: int) -> bytes:
+        """Return the head of the complete subtree over leaves [index, index + 1) * 2^height."""
+        if not (0 <= height < len(self._levels) and 0 <= index < len(self._levels[height])):
+            raise MisuseError(f"a tree of {len(self)} leaves has no complete node {index} at height {height}")
+        return self._levels[height][index]
+
     def root(self, size: int | None = None) -> bytes:
         """Return the head of the first `size` leaves (all of them by default)."""
-        return self._range(0, self._size(size))
+        return head(self.node, 0, self._size(size))
 
     def inclusion(self, index: int, size: int | None = None) -> Proof:
         """Return the proof that leaf `index` is in the tree of the first `size` leaves (2.1.3.1)."""
-        size = self._size(size)
-        if not 0 <= index < size:
-            raise MisuseError(f"a tree of {size} leaves has no leaf {index}")
-        return self._path(index, 0, size)
+        return prove_inclusion(self.node, index, self._size(size))
 
     def consistency(self, old: int, size: int | None = None) -> Proof:
         """Return the proof that the first `old` leaves begin the tree of the first `size` (2.1.4.1)."""
-        size = self._size(size)
-        if not 0 <= old <= size:
-            raise MisuseError(f"a tree of {size} leaves never had {old}")
-        return self._subproof(old, 0, size, whole=True) if old else ()
+        return prove_consistency(self.node, old, self._size(size))
 
     def _size(self, size: int | None) -> int:
         if size is not None and not 0 <= size <= len(self):
             raise MisuseError(f"the tree has {len(self)} leaves, not {size}")
         return len(self) if size is None else size
 
-    def _range(self, start: int, end: int) -> bytes:
-        if start == end:
-            return EMPTY
-        width = end - start
-        if width & (width - 1) == 0:
-            return self._levels[width.bit_length() - 1][start // width]
-        middle = start + _split(width)
-        return node_hash(self._range(start, middle), self._range(middle, end))
 
-    def _path(self, index: int, start: int, end: int) -> Proof:
-        if end - start == 1:
-            return ()
-        middle = start + _split(end - start)
-        if index < middle:
-            return (*self._path(index, start, middle), self._range(middle, end))
-        return (*self._path(index, middle, end), self._range(start, middle))
+def head(node: Node, start: int, end: int) -> bytes:
+    """Return the head of leaves `start` to `end` (exclusive), as a subtree of the tree has them (2.1.1)."""
+    if start == end:
+        return EMPTY
+    width = end - start
+    if width & (width - 1) == 0:
+        return node(width.bit_length() - 1, start // width)
+    middle = start + _split(width)
+    return node_hash(head(node, start, middle), head(node, middle, end))
 
-    def _subproof(self, old: int, start: int, end: int, *, whole: bool) -> Proof:
-        if old == end:
-            return () if whole else (self._range(start, end),)
-        middle = start + _split(end - start)
-        if old <= middle:
-            return (*self._subproof(old, start, middle, whole=whole), self._range(middle, end))
-        return (*self._subproof(old, middle, end, whole=False), self._range(start, middle))
+
+def prove_inclusion(node: Node, index: int, size: int) -> Proof:
+    """Return the proof that leaf `index` is among the first `size` leaves (2.1.3.1)."""
+    if not 0 <= index < size:
+        raise MisuseError(f"a tree of {size} leaves has no leaf {index}")
+    return _path(node, index, 0, size)
+
+
+def prove_consistency(node: Node, old: int, size: int) -> Proof:
+    """Return the proof that the first `old` leaves begin the first `size` (2.1.4.1)."""
+    if not 0 <= old <= size:
+        raise MisuseError(f"a tree of {size} leaves never had {old}")
+    return _subproof(node, old, 0, size, whole=True) if old else ()
 
 
 def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
@@ -99,7 +102,7 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
 
     Raises ServerError when it is not.
     """
-    if len(leaf) != len(EMPTY) or root_from_inclusion(leaf, index, size, proof) != root:
+    if not _are_hashes(leaf, *proof) or root_from_inclusion(leaf, index, size, proof) != root:
         raise ServerError(f"leaf {index} is not in the log of {size} leaves: its inclusion proof fails")
 
 
@@ -130,24 +133,30 @@ def verify_consistency(old: int, old_root: bytes, size: int, root: bytes, proof:
     """
     if old == 0:
         raise MisuseError("every log begins with the empty one: there is nothing to prove from size 0")
-    if old == size:
-        good = not proof and old_root == root
-    else:
-        good = _heads(old, old_root, size, proof) == (old_root, root)
-    if not good:
+    if heads_from_consistency(old, old_root, size, proof) != (old_root, root):
         raise ServerError(
             f"the log of {size} leaves does not begin with the {old} leaves seen before: it was rewritten"
         )
 
 
-def _heads(old: int, old_root: bytes, size: int, proof: Sequence[bytes]) -> tuple[bytes, bytes] | None:
-    """Return the old and the new head that `proof` leads to, None where its shape is wrong."""
-    if old & (old - 1) == 0:
-        proof = [old_root, *proof]
-    index, last = old - 1, size - 1
+def heads_from_consistency(
+    old: int, old_root: bytes, size: int, proof: Sequence[bytes]
+) -> tuple[bytes, bytes] | None:
+    """Return the old and the new head that `proof` leads to, None where its shape is wrong.
+
+    A proof leaves the old head out where that is a node of the new tree: there `old_root` stands in.
+    """
+    if not 0 < old <= size or not _are_hashes(old_root, *proof):
+        return None
+    if old == size:
+        return None if proof else (old_root, old_root)
+    return _climb(old - 1, size - 1, proof if old & (old - 1) else [old_root, *proof])
+
+
+def _climb(index: int, last: int, proof: Sequence[bytes]) -> tuple[bytes, bytes] | None:
     while index & 1:
         index, last = index >> 1, last >> 1
-    if not proof or old > size:
+    if not proof:
         return None
     first = second = proof[0]
     for sibling in proof[1:]:
@@ -161,6 +170,29 @@ def _heads(old: int, old_root: bytes, size: int, proof: Sequence[bytes]) -> tupl
             second = node_hash(second, sibling)
         index, last = index >> 1, last >> 1
     return (first, second) if last == 0 else None
+
+
+def _are_hashes(*data: bytes) -> bool:
+    """Say whether all have a hash's length: of others, one proof could be read as of two trees."""
+    return all(len(each) == len(EMPTY) for each in data)
+
+
+def _path(node: Node, index: int, start: int, end: int) -> Proof:
+    if end - start == 1:
+        return ()
+    middle = start + _split(end - start)
+    if index < middle:
+        return (*_path(node, index, start, middle), head(node, middle, end))
+    return (*_path(node, index, middle, end), head(node, start, middle))
+
+
+def _subproof(node: Node, old: int, start: int, end: int, *, whole: bool) -> Proof:
+    if old == end:
+        return () if whole else (head(node, start, end),)
+    middle = start + _split(end - start)
+    if old <= middle:
+        return (*_subproof(node, old, start, middle, whole=whole), head(node, middle, end))
+    return (*_subproof(node, old, middle, end, whole=False), head(node, start, middle))
 
 
 def _split(width: int) -> int:
