@@ -9,7 +9,7 @@ import pytest
 
 from covey_privacy import wire
 from covey_privacy.errors import PeerError, ServerError
-from covey_privacy.secagg import Participant, Sum, messages
+from covey_privacy.secagg import Participant, Sum, messages, ring
 from covey_privacy.secagg.messages import Survivors
 
 
@@ -153,7 +153,7 @@ def test_another_roster_or_beacon_makes_other_masks(makers):
 
 
 def masked(device, length=3):
-    return wire.encode(messages.MaskedVector(device, bytes((length * 20 + 7) // 8)))
+    return wire.encode(messages.MaskedVector(device, bytes(ring.packed_length(length, 20))))
 
 
 def test_a_node_counts_a_vector_once():
