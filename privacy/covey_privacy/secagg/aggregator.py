@@ -12,14 +12,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from covey_privacy import wire
-from covey_privacy.errors import AbortError, MisuseError, PeerError
+from covey_privacy.errors import AbortError, PeerError
 from covey_privacy.secagg import masks, messages, ring, terms
 from covey_privacy.secagg.graph import neighbours
+from covey_privacy.secagg.machine import Machine, step
 from covey_privacy.secagg.messages import Survivors
 from covey_privacy.secagg.node import Directory, Sum
 from covey_privacy.secagg.recovery import Recovered, recover_all
 from covey_privacy.secagg.roster import Advert, Roster
-from covey_privacy.secagg.states import expect
 from covey_privacy.secagg.terms import Terms
 
 
@@ -75,18 +75,19 @@ class Total:
 State = Gathering | Frozen | Sharing | Masking | Opening | Total
 
 
-class Aggregator:
+class Aggregator(Machine):
     """One round at the coordinator."""
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
         self.state: State = Gathering()
 
-    def freeze(self, adverts: Iterable[bytes], refused: Iterable[bytes] = ()) -> Roster:
+    @step(Gathering, Frozen, after=Frozen)
+    def freeze(
+        self, _: Gathering | Frozen, adverts: Iterable[bytes], refused: Iterable[bytes] = ()
+    ) -> tuple[Frozen, Roster]:
         """Return the roster of these adverts without the refused round keys. It may be frozen again
         until the registry has signed it."""
-        if not isinstance(self.state, Gathering | Frozen):
-            raise MisuseError("the roster is countersigned; nobody joins or leaves it")
         decoded = (wire.decode(Advert, advert) for advert in adverts)
         left_out = set(refused)
         kept = [advert for advert in decoded if advert.round_key not in left_out]
@@ -94,35 +95,35 @@ class Aggregator:
         if len(roster.adverts) < self._terms.manifest.least_cohort:
             least = self._terms.manifest.least_cohort
             raise AbortError(f"{len(roster.adverts)} devices came; the round needs at least {least}")
-        self.state = Frozen(roster)
-        return roster
+        return Frozen(roster), roster
 
-    def countersigned(self, signature: bytes) -> Directory:
+    @step(Frozen, after=Sharing)
+    def countersigned(self, before: Frozen, signature: bytes) -> tuple[Sharing, Directory]:
         """Take the registry's signature; return the directory from which nodes show devices their part."""
-        roster = expect(self.state, Frozen).roster
+        roster = before.roster
         head = roster.head()
         beacon = head.beacon(signature, self._terms.registry)
         degree, threshold = self._terms.graph(head.size)
         near = {i: neighbours(beacon, head.size, degree, i) for i in range(head.size)}
-        self.state = Sharing(roster, self._terms.context(head, beacon), threshold, near)
-        return Directory(roster, signature, degree)
+        graph = Sharing(roster, self._terms.context(head, beacon), threshold, near)
+        return graph, Directory(roster, signature, degree)
 
-    def deliver(self, bundles: Iterable[bytes]) -> dict[int, bytes]:
+    @step(Sharing, after=Masking)
+    def deliver(self, before: Sharing, bundles: Iterable[bytes]) -> tuple[Masking, dict[int, bytes]]:
         """Sort the senders' parcels; return each sharer's inbox."""
-        graph = expect(self.state, Sharing)
         sent = {bundle.device: bundle for bundle in (wire.decode(messages.Parcels, b) for b in bundles)}
         inboxes: dict[int, list[messages.Parcel]] = {device: [] for device in sorted(sent)}
         for sender in sorted(sent):
             for parcel in sent[sender].parcels:
                 if parcel.peer in inboxes:
                     inboxes[parcel.peer].append(messages.Parcel(sender, parcel.sealed))
-        self.state = Masking(graph, frozenset(sent))
-        self._enough(len(sent), graph, "shared their secrets")
-        return {i: wire.encode(messages.Parcels(i, tuple(parcels))) for i, parcels in inboxes.items()}
+        self._enough(len(sent), before, "shared their secrets")
+        told = {i: wire.encode(messages.Parcels(i, tuple(parcels))) for i, parcels in inboxes.items()}
+        return Masking(before, frozenset(sent)), told
 
-    def survive(self, partials: Iterable[bytes]) -> bytes:
+    @step(Masking, after=Opening)
+    def survive(self, before: Masking, partials: Iterable[bytes]) -> tuple[Opening, bytes]:
         """Add the nodes' sums up; return the survivor set that everyone is to sign."""
-        before = expect(self.state, Masking)
         manifest, size = self._terms.manifest, len(before.graph.roster.adverts)
         total = Sum(size, manifest.length, manifest.bits)
         for partial in partials:
@@ -131,14 +132,13 @@ class Aggregator:
             raise PeerError(f"device {min(strangers)} sent a vector without having shared")
         self._enough(len(total.devices), before.graph, "sent a masked vector")
         survivors = Survivors.of(size, total.devices)
-        self.state = Opening(before.graph, before.sharers, survivors, total.total)
-        return wire.encode(survivors)
+        return Opening(before.graph, before.sharers, survivors, total.total), wire.encode(survivors)
 
-    def gather(self, agreements: Iterable[bytes]) -> dict[int, bytes]:
+    @step(Opening, after=Opening)
+    def gather(self, before: Opening, agreements: Iterable[bytes]) -> tuple[Opening, dict[int, bytes]]:
         """Hand each survivor its neighbours' signatures."""
-        before = expect(self.state, Opening)
         signed = {a.device: a for a in (wire.decode(messages.Agreement, a) for a in agreements)}
-        return {
+        return before, {
             device: wire.encode(
                 messages.Agreements(tuple(signed[i] for i in before.graph.near[device] if i in signed))
             )
@@ -146,9 +146,9 @@ class Aggregator:
             if device in signed
         }
 
-    def total(self, openings: Iterable[bytes]) -> Total:
+    @step(Opening, after=Total)
+    def total(self, before: Opening, openings: Iterable[bytes]) -> tuple[Total, Total]:
         """Recover the masks that are left in the sum, take them away, return the sum."""
-        before = expect(self.state, Opening)
         opened = _by_owner(wire.decode(messages.Openings, message) for message in openings)
         secrets = self._recovered(before, opened)
         vector = before.masked.copy()
@@ -160,8 +160,8 @@ class Aggregator:
             for number in recovered.wrong
         }
         vector = ring.reduce(vector, self._terms.manifest.bits)
-        self.state = Total(vector, before.survivors, tuple(sorted(blamed)))
-        return self.state
+        total = Total(vector, before.survivors, tuple(sorted(blamed)))
+        return total, total
 
     def _enough(self, count: int, graph: Sharing, what: str) -> None:
         needed = self._terms.manifest.least_survivors(len(graph.roster.adverts))

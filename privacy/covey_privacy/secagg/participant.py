@@ -21,6 +21,7 @@ from covey_privacy.errors import PeerError, ServerError
 from covey_privacy.merkle import verify_inclusion
 from covey_privacy.secagg import masks, messages, ring, shamir, states, terms
 from covey_privacy.secagg.graph import neighbours
+from covey_privacy.secagg.machine import Machine, step
 from covey_privacy.secagg.messages import Survivors
 from covey_privacy.secagg.roster import Advert, sign_advert
 from covey_privacy.secagg.shamir import SECRET_LENGTH, SHARE_LENGTH
@@ -44,7 +45,7 @@ from covey_privacy.tickets import RoundKey
 Random = Callable[[int], bytes]
 
 
-class Participant:
+class Participant(Machine):
     """One device in one round.
 
     `verify(key, message, signature)` checks signatures; `random(n)` gives n bytes fit for keys.
@@ -88,9 +89,9 @@ class Participant:
         """Return the advert."""
         return wire.encode(expect(self.state, Advertised).advert)
 
-    def share(self, view: bytes) -> bytes:
+    @step(Advertised, after=Shared)
+    def share(self, before: Advertised, view: bytes) -> tuple[Shared, bytes]:
         """Check the roster and every neighbour; return a sealed pair of shares for each of them."""
-        before = expect(self.state, Advertised)
         shown = wire.decode(messages.RosterView, view)
         context, threshold = self._graph(shown, before.advert)
         pair = masks.KeyPair(before.seal)
@@ -99,12 +100,11 @@ class Participant:
         shares = shamir.split(secret, threshold, len(lines), self._random)
         parcels = tuple(line.parcel(share) for line, share in zip(lines, shares, strict=True))
         place = Place(shown.index, shown.size, threshold, context, tuple(line.peer for line in lines))
-        self.state = Shared(before.secrets, place)
-        return wire.encode(messages.Parcels(place.index, parcels))
+        return Shared(before.secrets, place), wire.encode(messages.Parcels(place.index, parcels))
 
-    def mask(self, inbox: bytes, vector: ring.Vector) -> bytes:
+    @step(Shared, after=Masked)
+    def mask(self, before: Shared, inbox: bytes, vector: ring.Vector) -> tuple[Masked, bytes]:
         """Take the neighbours' shares; return `vector` (uint32, the manifest's entries) masked and packed."""
-        before = expect(self.state, Shared)
         secrets, place = before.secrets, before.place
         held = _unseal_all(place, wire.decode(messages.Parcels, inbox))
         senders = {share.owner for share in held}
@@ -114,30 +114,28 @@ class Participant:
         above = [_mask(pair, place, peer) for peer in peers if peer.index > place.index]
         below = [_mask(pair, place, peer) for peer in peers if peer.index < place.index]
         masks.add_streams(total, [own, *above], below)
-        self.state = Masked(secrets.round, place, held)
         packed = ring.pack(total, self._terms.manifest.bits)
-        return wire.encode(messages.MaskedVector(place.index, packed))
+        return Masked(secrets.round, place, held), wire.encode(messages.MaskedVector(place.index, packed))
 
-    def agree(self, survivors: bytes) -> bytes:
+    @step(Masked, after=Agreed)
+    def agree(self, before: Masked, survivors: bytes) -> tuple[Agreed, bytes]:
         """Check the survivor set; return a signature over it."""
-        before = expect(self.state, Masked)
         told = wire.decode(Survivors, survivors)
         self._check_survivors(told, before.place, before.held)
         message = to_sign(messages.SURVIVORS, told.to_sign(before.place.context))
-        self.state = Agreed(before.place, before.held, told)
         signature = SigningKey(before.round).sign(message)
-        return wire.encode(messages.Agreement(before.place.index, signature))
+        said = wire.encode(messages.Agreement(before.place.index, signature))
+        return Agreed(before.place, before.held, told), said
 
-    def open(self, agreements: bytes) -> bytes:
+    @step(Agreed, after=Opened)
+    def open(self, before: Agreed, agreements: bytes) -> tuple[Opened, bytes]:
         """Check that enough neighbours signed the same set; return one share for each who shared."""
-        before = expect(self.state, Agreed)
         self._check_agreements(wire.decode(messages.Agreements, agreements), before)
         openings = tuple(
             messages.Opening(held.owner, held.seed if held.owner in before.survivors else held.key)
             for held in before.held
         )
-        self.state = Opened(before.place.index)
-        return wire.encode(messages.Openings(before.place.index, openings))
+        return Opened(before.place.index), wire.encode(messages.Openings(before.place.index, openings))
 
     def _graph(self, view: messages.RosterView, own: Advert) -> tuple[bytes, int]:
         """Check the roster and this device's place in the graph; return the round's context and threshold."""
@@ -172,15 +170,16 @@ class Participant:
     def _check_agreements(self, told: messages.Agreements, before: Agreed) -> None:
         message = to_sign(messages.SURVIVORS, before.survivors.to_sign(before.place.context))
         keys = {peer.index: peer.round_key for peer in before.place.peers if peer.index in before.survivors}
-        signers = {
-            agreement.device
-            for agreement in told.agreements
-            if agreement.device in keys and self._verify(keys[agreement.device], message, agreement.signature)
-        }
-        if len(signers) < before.place.threshold:
-            raise PeerError(
-                f"{len(signers)} neighbours signed this survivor set; {before.place.threshold} are needed"
-            )
+        signers: set[int] = set()
+        for agreement in told.agreements:
+            key = keys.get(agreement.device)
+            if key and self._verify(key, message, agreement.signature):
+                signers.add(agreement.device)
+            if len(signers) == before.place.threshold:
+                return
+        raise PeerError(
+            f"{len(signers)} neighbours signed this survivor set; {before.place.threshold} are needed"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,85 @@
+from dataclasses import dataclass
+
+import pytest
+
+from covey_privacy.errors import MisuseError, PeerError
+from covey_privacy.secagg import Aggregator, Participant
+from covey_privacy.secagg.machine import Machine, step
+
+
+@dataclass(frozen=True)
+class Shut:
+    key: bytes
+
+
+@dataclass(frozen=True)
+class Ajar:
+    pass
+
+
+class Hatch(Machine):
+    def __init__(self) -> None:
+        self.state = Shut(b"k")
+
+    @step(Shut, after=Ajar)
+    def open(self, before: Shut, key: bytes) -> tuple[Ajar, str]:
+        if key != before.key:
+            raise PeerError("another key")
+        return Ajar(), "creak"
+
+    @step(Ajar, after=Shut)
+    def shut(self, _: Ajar, key: bytes) -> tuple[Shut, str]:
+        return Shut(key), "click"
+
+
+def test_a_step_hands_over_the_state_and_takes_the_next():
+    hatch = Hatch()
+    assert hatch.open(b"k") == "creak"
+    assert hatch.shut(b"new") == "click"
+    assert hatch.state == Shut(b"new")
+
+
+def test_a_missing_row_is_the_error():
+    hatch = Hatch()
+    with pytest.raises(MisuseError, match="shut follows Ajar; the round is at Shut"):
+        hatch.shut(b"k")
+
+
+def test_a_step_that_raises_leaves_the_state():
+    hatch = Hatch()
+    with pytest.raises(PeerError):
+        hatch.open(b"wrong")
+    assert hatch.open(b"k") == "creak"
+
+
+def names(machine: type[Machine]) -> set[tuple[str, str, str]]:
+    return {(before.__name__, name, after.__name__) for (before, name), after in machine.TABLE.items()}
+
+
+def test_the_device_has_one_way_through_a_round():
+    assert names(Participant) == {
+        ("Advertised", "share", "Shared"),
+        ("Shared", "mask", "Masked"),
+        ("Masked", "agree", "Agreed"),
+        ("Agreed", "open", "Opened"),
+    }
+
+
+def test_the_coordinator_may_only_freeze_again():
+    assert names(Aggregator) == {
+        ("Gathering", "freeze", "Frozen"),
+        ("Frozen", "freeze", "Frozen"),
+        ("Frozen", "countersigned", "Sharing"),
+        ("Sharing", "deliver", "Masking"),
+        ("Masking", "survive", "Opening"),
+        ("Opening", "gather", "Opening"),
+        ("Opening", "total", "Total"),
+    }
+
+
+@pytest.mark.parametrize("name", ["mask", "agree", "open"])
+def test_a_device_takes_no_step_out_of_order(makers, name):
+    device = Participant(makers.terms_of(makers.manifest_of(3)), makers.round_keys(1)[0])
+    arguments = (b"", None) if name == "mask" else (b"",)
+    with pytest.raises(MisuseError, match=f"{name} follows .*; the round is at Advertised"):
+        getattr(device, name)(*arguments)
