@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from covey_privacy import wire
 from covey_privacy.errors import AbortError, PeerError
-from covey_privacy.secagg import masks, messages, ring, terms
+from covey_privacy.secagg import mail, masks, messages, ring, terms
 from covey_privacy.secagg.graph import neighbours
 from covey_privacy.secagg.machine import Machine, step
 from covey_privacy.secagg.messages import Survivors
@@ -111,15 +111,9 @@ class Aggregator(Machine):
     @step(Sharing, after=Masking)
     def deliver(self, before: Sharing, bundles: Iterable[bytes]) -> tuple[Masking, dict[int, bytes]]:
         """Sort the senders' parcels; return each sharer's inbox."""
-        sent = {bundle.device: bundle for bundle in (wire.decode(messages.Parcels, b) for b in bundles)}
-        inboxes: dict[int, list[messages.Parcel]] = {device: [] for device in sorted(sent)}
-        for sender in sorted(sent):
-            for parcel in sent[sender].parcels:
-                if parcel.peer in inboxes:
-                    inboxes[parcel.peer].append(messages.Parcel(sender, parcel.sealed))
-        self._enough(len(sent), before, "shared their secrets")
-        told = {i: wire.encode(messages.Parcels(i, tuple(parcels))) for i, parcels in inboxes.items()}
-        return Masking(before, frozenset(sent)), told
+        inboxes = mail.sort(bundles)
+        self._enough(len(inboxes), before, "shared their secrets")
+        return Masking(before, frozenset(inboxes)), inboxes
 
     @step(Masking, after=Opening)
     def survive(self, before: Masking, partials: Iterable[bytes]) -> tuple[Opening, bytes]:

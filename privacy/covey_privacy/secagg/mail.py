@@ -1,0 +1,51 @@
+"""The coordinator's mail room: parcels come in by sender and go out by recipient, unopened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from covey_privacy import wire
+from covey_privacy.errors import PeerError
+from covey_privacy.records import layout
+from covey_privacy.secagg.messages import MOST_NEIGHBOURS, Index, Parcel, Parcels
+
+_SIZE = layout(Parcel).size
+_RECORD = np.dtype([("peer", ">u4"), ("sealed", f"V{_SIZE - 4}")])
+
+
+@dataclass(frozen=True, slots=True)
+class _Bundle:
+    """`Parcels` whose records are not taken apart."""
+
+    device: Index
+    parcels: Annotated[bytes, wire.Size(0, _SIZE * MOST_NEIGHBOURS)]
+
+
+def sort(bundles: Iterable[bytes]) -> dict[int, bytes]:
+    """Return the inbox of each sender, by device: the parcels that the other senders have for it.
+
+    `bundles` and inboxes are `Parcels`. Raises PeerError for a bundle that is none.
+    """
+    sent = {bundle.device: bundle.parcels for bundle in map(_bundle, bundles)}
+    devices = sorted(sent)
+    parcels = np.frombuffer(b"".join(sent[device] for device in devices), _RECORD).copy()
+    recipients = parcels["peer"].astype(np.int64)
+    parcels["peer"] = np.repeat(np.array(devices, np.int64), [len(sent[d]) // _SIZE for d in devices])
+    order = np.argsort(recipients, kind="stable")
+    parcels, recipients = parcels[order], recipients[order]
+    starts, ends = (np.searchsorted(recipients, devices, side) for side in ("left", "right"))
+    return {
+        device: wire.encode(_Bundle(device, parcels[start:end].tobytes()))
+        for device, start, end in zip(devices, starts, ends, strict=True)
+    }
+
+
+def _bundle(message: bytes) -> _Bundle:
+    bundle = wire.decode(_Bundle, message)
+    if len(bundle.parcels) % _SIZE:
+        raise PeerError(f"{Parcels.__name__} of {len(bundle.parcels)} bytes arrived; each takes {_SIZE}")
+    return bundle
