@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from dataclasses import dataclass
 
 import numpy as np
 
 from covey_privacy import wire
 from covey_privacy.errors import PeerError
+from covey_privacy.records import layout
 from covey_privacy.secagg import graph, messages, ring
 from covey_privacy.secagg.roster import Roster
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A `RosterView` whose records lie end to end already: neighbours share most of them."""
+
+    size: wire.U32
+    root: wire.Bytes32
+    countersignature: wire.Signature
+    index: messages.Index
+    inclusion: bytes
+    neighbours: bytes
+    inclusions: tuple[bytes, ...]
 
 
 class Directory:
@@ -21,7 +36,7 @@ class Directory:
         self._beacon = hashlib.sha256(countersignature).digest()
         self._tree = roster.tree()
         self._indices = {advert.round_key: index for index, advert in enumerate(roster.adverts)}
-        self._inclusion = functools.cache(self._tree.inclusion)
+        self._shown = functools.cache(self._show)
 
     def index(self, round_key: bytes) -> int | None:
         """Return the place of a round key in the roster, None where it is not in it."""
@@ -31,18 +46,18 @@ class Directory:
         """Return the `RosterView` of device `index`."""
         size = len(self._roster.adverts)
         near = graph.neighbours(self._beacon, size, self.degree, index)
-        adverts = self._roster.adverts
+        neighbours, inclusions = zip(*map(self._shown, near), strict=True)
+        root, (_, inclusion) = self._tree.root(), self._shown(index)
         return wire.encode(
-            messages.RosterView(
-                size,
-                self._tree.root(),
-                self._countersignature,
-                index,
-                self._inclusion(index),
-                tuple(messages.Neighbour(i, adverts[i]) for i in near),
-                tuple(map(self._inclusion, near)),
+            _View(
+                size, root, self._countersignature, index, inclusion, b"".join(neighbours), tuple(inclusions)
             )
         )
+
+    def _show(self, index: int) -> tuple[bytes, bytes]:
+        """Return what others are shown of a device: its `Neighbour`, and its inclusion proof."""
+        neighbour = messages.Neighbour(index, self._roster.adverts[index])
+        return layout(messages.Neighbour).pack_one(neighbour), b"".join(self._tree.inclusion(index))
 
 
 class Sum:
