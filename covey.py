@@ -138,6 +138,8 @@ def _bench_secagg(chosen: argparse.Namespace) -> int:
         found = bench.measure(asked)
     except bench.SetupError as error:
         return _fail(error, 2)
+    except bench.SimulationError as error:
+        return _fail(error, 1)
     if chosen.json:
         print(json.dumps(found, indent=2))
     else:

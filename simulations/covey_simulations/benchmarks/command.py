@@ -12,10 +12,10 @@ from rich.table import Table
 from covey_privacy.errors import PrivacyError
 from covey_simulations.benchmarks import secagg
 from covey_simulations.benchmarks.cohort import enrol
-from covey_simulations.errors import SetupError
+from covey_simulations.errors import SetupError, SimulationError
 from covey_simulations.progress import Progress
 
-__all__ = ["Asked", "SetupError", "measure", "show"]
+__all__ = ["Asked", "SetupError", "SimulationError", "measure", "show"]
 
 DELTA = 0.1
 """The share of devices that the graph bears dropping out."""
@@ -35,7 +35,7 @@ class Asked:
 
 
 def measure(asked: Asked) -> dict[str, Any]:
-    """Return the figures. Raises SetupError for a round that cannot be."""
+    """Return the figures. Raises SetupError for a round that cannot be, RunError for a wrong sum."""
     if not (asked.clients >= 2 and 1 <= asked.length <= 2**24 and 0 <= asked.dropout <= DELTA):
         raise SetupError(
             f"at least 2 clients, 1 to {2**24} entries and a dropout of 0 to {DELTA} are possible"
@@ -48,8 +48,7 @@ def measure(asked: Asked) -> dict[str, Any]:
             with progress.step("A round, five phases", PHASES * asked.clients) as done:
                 played = secagg.Round(cohort, asked.dropout, done)
                 played.play()
-            with progress.step("Primitives by themselves", 1):
-                found = secagg.figures(played)
+            found = secagg.figures(played)
             if asked.against:
                 with progress.step("Flower's functions", 1):
                     found.update(_flower(asked, found))
@@ -60,7 +59,8 @@ def measure(asked: Asked) -> dict[str, Any]:
 
 
 def _flower(asked: Asked, ours: Mapping[str, Any]) -> dict[str, Any]:
-    from covey_simulations.benchmarks.flower import Flower
+    # Not at the top: Flower takes longer to import than most rounds to play.
+    from covey_simulations.benchmarks.flower import SERVED, Flower
 
     theirs = Flower(ours["degree"], ours["threshold"], asked.length)
     dropped = round(asked.dropout * asked.clients)
@@ -69,6 +69,7 @@ def _flower(asked: Asked, ours: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "flower_client_seconds": {**client, "total": total["client"]},
         "flower_server_seconds": {**server, "total": total["server"]},
+        "flower_server_from": SERVED,
         "flower_over_client": total["client"] / ours["client_seconds"]["total"],
         "flower_over_server": total["server"] / ours["server_seconds"]["total"],
     }

@@ -1,10 +1,14 @@
-"""What the primitives of a round cost by themselves: the floor that no implementation on them goes below."""
+"""What the primitives of a round cost by themselves: the floor that no implementation on them goes below.
+
+They are sampled while the round is played, because a shared machine changes its pace from one second to the
+next, and some calls at a time, because reading the clock costs as much as the quickest of them.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -14,59 +18,92 @@ from covey_privacy.secagg import masks, ring, shamir
 from covey_privacy.secagg.shamir import SHARE_LENGTH
 from covey_privacy.signatures import SigningKey, verify
 from covey_simulations.benchmarks.cohort import Cohort
-from covey_simulations.benchmarks.stopwatch import cost
+from covey_simulations.benchmarks.stopwatch import Stopwatch
+
+CALLS = 10
+"""Calls of a primitive that are timed together."""
+
+Call = Callable[[], object]
 
 _INFO = bytes(52)
 """As long as the HKDF infos of a round."""
 
 
-def client(cohort: Cohort, degree: int) -> dict[str, float]:
-    """Return the seconds that a device with `degree` neighbours spends in each primitive."""
-    manifest, clients = cohort.terms.manifest, len(cohort.keys)
+class Primitives:
+    """The primitives that a device of `cohort` with `degree` neighbours calls, and one whole mask."""
+
+    def __init__(self, cohort: Cohort, degree: int) -> None:
+        self._counts = _counts(cohort, degree)
+        vector = np.zeros(cohort.terms.manifest.length, np.uint32)
+        mask = {"mask": lambda: masks.add_streams(vector, [_INFO[:32]])}
+        self._calls: Mapping[str, Call] = {**_calls(cohort, degree), **mask}
+        self._watch = Stopwatch()
+
+    def sample(self) -> None:
+        """Time some calls of each."""
+        for name, call in self._calls.items():
+            with self._watch(name):
+                for _ in range(CALLS):
+                    call()
+
+    def client(self) -> dict[str, float]:
+        """Return the seconds that a device spends in each primitive during one round."""
+        return {name: count * self._cost(name) for name, count in self._counts.items()}
+
+    def masking(self) -> dict[str, float]:
+        """Return the seconds of one mask, made and added, and of its bare keystream."""
+        mask, keystream = self._cost("mask"), self._cost("keystream")
+        return {"mask_seconds": mask, "keystream_seconds": keystream, "mask_over_keystream": mask / keystream}
+
+    def _cost(self, name: str) -> float:
+        return self._watch.medians()[name] / CALLS
+
+
+def _counts(cohort: Cohort, degree: int) -> dict[str, int]:
+    """Return how often a device calls each primitive; of the neighbours' agreements it checks t."""
+    clients = len(cohort.keys)
     threshold, height = cohort.terms.graph(clients)[1], (clients - 1).bit_length()
-    key, ticket = SigningKey(os.urandom(32)), cohort.keys[0].ticket
-    signed, message, vector = (
-        key.sign(_INFO),
-        ticket.prefix + ticket.round_key,
-        np.zeros(manifest.length, "u4"),
-    )
-    calls: dict[str, tuple[int, Callable[[], object]]] = {
-        "x25519": (2 * degree + 2, _exchange()),
-        "hkdf": (3 * degree + 1, lambda: masks.derive(bytes(32), _INFO)),
-        "aes_gcm": (2 * degree, lambda: masks.seal(bytes(32), bytes(2 * SHARE_LENGTH), _INFO)),
-        "ed25519_sign": (2, lambda: key.sign(_INFO)),
-        "ed25519_verify": (degree + threshold + 1, lambda: verify(key.public, _INFO, signed)),
-        "rsa_verify": (
-            degree,
-            lambda: blind_rsa.verify(cohort.terms.issuer.key, message, ticket.signature),
-        ),
-        "shamir": (1, lambda: shamir.split(bytes(64), threshold, degree, os.urandom)),
-        "sha256": ((degree + 1) * (height + 1), lambda: hashlib.sha256(bytes(65)).digest()),
-        "keystream": (degree + 1, keystream(manifest.length)),
-        "add": (degree + 1, lambda: np.add(vector, vector, out=vector)),
-        "pack": (1, lambda: ring.pack(vector, manifest.bits)),
+    return {
+        "x25519": 2 * degree + 2,
+        "hkdf": 3 * degree + 1,
+        "aes_gcm": 2 * degree,
+        "ed25519_sign": 2,
+        "ed25519_verify": degree + threshold + 1,
+        "rsa_verify": degree,
+        "shamir": 1,
+        "sha256": (degree + 1) * (height + 1),
+        "keystream": degree + 1,
+        "add": degree + 1,
+        "pack": 1,
     }
-    return {name: count * cost(call) for name, (count, call) in calls.items()}
 
 
-def keystream(length: int) -> Callable[[], object]:
+def _calls(cohort: Cohort, degree: int) -> dict[str, Call]:
+    manifest, ticket = cohort.terms.manifest, cohort.keys[0].ticket
+    key, pair = SigningKey(os.urandom(32)), masks.KeyPair(os.urandom(32))
+    peer, threshold = masks.KeyPair(os.urandom(32)).public, cohort.terms.graph(len(cohort.keys))[1]
+    issuer, message = cohort.terms.issuer.key, ticket.prefix + ticket.round_key
+    signed, vector = key.sign(_INFO), np.zeros(manifest.length, np.uint32)
+    return {
+        "x25519": lambda: pair.exchange(peer),
+        "hkdf": lambda: masks.derive(bytes(32), _INFO),
+        "aes_gcm": lambda: masks.seal(bytes(32), bytes(2 * SHARE_LENGTH), _INFO),
+        "ed25519_sign": lambda: key.sign(_INFO),
+        "ed25519_verify": lambda: verify(key.public, _INFO, signed),
+        "rsa_verify": lambda: blind_rsa.verify(issuer, message, ticket.signature),
+        "shamir": lambda: shamir.split(bytes(64), threshold, degree, os.urandom),
+        "sha256": lambda: hashlib.sha256(bytes(65)).digest(),
+        "keystream": _keystream(manifest.length),
+        "add": lambda: np.add(vector, vector, out=vector),
+        "pack": lambda: ring.pack(vector, manifest.bits),
+    }
+
+
+def _keystream(length: int) -> Call:
     """Return what makes one bare AES-256-CTR keystream of `length` 32-bit words."""
     zeros, out = bytes(4 * length), bytearray(4 * length)
 
     def run() -> object:
-        return Cipher(algorithms.AES(zeros[:32]), modes.CTR(zeros[:16])).encryptor().update_into(zeros, out)
+        return Cipher(algorithms.AES(_INFO[:32]), modes.CTR(_INFO[:16])).encryptor().update_into(zeros, out)
 
     return run
-
-
-def masking(length: int, streams: int = 20) -> dict[str, float]:
-    """Return the seconds that one mask takes to be made and added, and its keystream alone."""
-    vector, keys = np.zeros(length, np.uint32), [os.urandom(32) for _ in range(streams)]
-    masked = cost(lambda: masks.add_streams(vector, keys), calls=20) / streams
-    bare = cost(keystream(length))
-    return {"mask_seconds": masked, "keystream_seconds": bare, "mask_over_keystream": masked / bare}
-
-
-def _exchange() -> Callable[[], object]:
-    pair, peer = masks.KeyPair(os.urandom(32)), masks.KeyPair(os.urandom(32)).public
-    return lambda: pair.exchange(peer)

@@ -7,6 +7,7 @@ The others remember what was found good, which shortens the run and is in no fig
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -15,8 +16,8 @@ import numpy as np
 
 from covey_privacy.secagg import Aggregator, Participant, Sum
 from covey_privacy.signatures import verify
-from covey_simulations.benchmarks import primitives
 from covey_simulations.benchmarks.cohort import Cohort
+from covey_simulations.benchmarks.primitives import Primitives
 from covey_simulations.benchmarks.stopwatch import Stopwatch
 from covey_simulations.errors import RunError
 from covey_simulations.phone import Remembering
@@ -40,6 +41,8 @@ class Round:
     up: dict[str, float] = field(default_factory=dict)
     down: dict[str, float] = field(default_factory=dict)
     degree: int = 0
+    devices: dict[int, Participant] = field(default_factory=dict)
+    measured: set[int] = field(default_factory=set)
 
     def play(self) -> None:
         """Play all phases. Raises RunError when the sum opened is not that of the vectors."""
@@ -50,6 +53,7 @@ class Round:
         with self.server("graph"):
             directory = aggregator.countersigned(roster.head().countersign(self.cohort.registry))
         self.degree = directory.degree
+        self.primitives = Primitives(self.cohort, self.degree)
         self._seat(directory.index)
         with self.server("views"):
             views = {place: directory.view(place) for place in self.devices}
@@ -76,10 +80,9 @@ class Round:
 
     def _advertise(self) -> Messages:
         remember = Remembering()
-        self.devices: dict[int, Participant] = {}
         adverts = {}
         for number, key in enumerate(self.cohort.keys):
-            with Stopwatch()("") if number >= MEASURED else self.client("advertise"):
+            with self.client("advertise") if number < MEASURED else nullcontext():
                 check = verify if number < MEASURED else remember
                 self.devices[number] = Participant(self.cohort.terms, key, verify=check)
                 adverts[number] = self.devices[number].advertise()
@@ -102,8 +105,10 @@ class Round:
     def _phase(self, name: str, act: Act, told: Mapping[int, bytes]) -> Messages:
         said = {}
         for seat, device in self.devices.items():
-            with self.client(name) if seat in self.measured else Stopwatch()(""):
+            with self.client(name) if seat in self.measured else nullcontext():
                 said[seat] = act(device, told[seat])
+            if seat in self.measured:
+                self.primitives.sample()
             self.tell(1)
         self.up[name] = self._size(said)
         self.down[name] = self._size(told)
@@ -116,7 +121,7 @@ class Round:
 def figures(played: Round) -> dict[str, Any]:
     """Return what a round cost: seconds by phase, bytes by phase, and the primitives' own cost."""
     client, server = played.client.medians(), played.server.totals()
-    own = primitives.client(played.cohort, played.degree)
+    own = played.primitives.client()
     total = sum(client.values())
     return {
         "degree": played.degree,
@@ -127,5 +132,5 @@ def figures(played: Round) -> dict[str, Any]:
         "bytes_down": {**played.down, "total": sum(played.down.values())},
         "primitives_seconds": {**own, "total": sum(own.values())},
         "client_over_primitives": total / sum(own.values()),
-        **primitives.masking(played.cohort.terms.manifest.length),
+        **played.primitives.masking(),
     }

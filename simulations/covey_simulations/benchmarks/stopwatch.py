@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from statistics import median
 
 
 class Stopwatch:
-    """Times by name; each is the list of what the calls under that name took, in seconds."""
+    """Times by name; each is the list of what the blocks under that name took, in seconds."""
 
     def __init__(self) -> None:
         self.times: defaultdict[str, list[float]] = defaultdict(list)
@@ -23,18 +23,9 @@ class Stopwatch:
         self.times[name].append(time.process_time() - begin)
 
     def medians(self) -> dict[str, float]:
-        """Return the median of each name's calls."""
+        """Return the median of each name's blocks."""
         return {name: median(times) for name, times in self.times.items()}
 
     def totals(self) -> dict[str, float]:
-        """Return the sum of each name's calls."""
+        """Return the sum of each name's blocks."""
         return {name: sum(times) for name, times in self.times.items()}
-
-
-def cost(call: Callable[[], object], calls: int = 200) -> float:
-    """Return the median seconds of one call."""
-    watch = Stopwatch()
-    for _ in range(calls):
-        with watch(""):
-            call()
-    return watch.medians()[""]
