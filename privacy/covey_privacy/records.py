@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import starmap
 from operator import attrgetter
-from typing import Any, get_args, get_type_hints
+from typing import Any, TypeGuard, get_args, get_type_hints
 
 from covey_privacy.bounds import U32, U64, Size
 from covey_privacy.errors import MisuseError
@@ -55,21 +55,26 @@ class Layout:
         return starmap(self.make, self.fields.iter_unpack(data))
 
 
+def is_message(hint: Any) -> TypeGuard[type]:
+    """Say whether a type is a dataclass: what has fields of its own."""
+    return isinstance(hint, type) and dataclasses.is_dataclass(hint)
+
+
 @cache
 def layout(hint: Any) -> Layout:
     """Return the layout of U32, U64, bytes of one `Size`, or a dataclass of these and of such dataclasses.
 
     Raises TypeError when the type has no fixed size.
     """
-    if dataclasses.is_dataclass(hint):
-        return _of_class(hint)  # type: ignore[arg-type]  # is_dataclass narrows to an instance or a class
+    if is_message(hint):
+        return _of_class(hint)
     return Layout(struct.Struct(">" + _format(hint)), lambda value: (value,), lambda value: value)
 
 
 def _of_class(cls: type) -> Layout:
     hints = get_type_hints(cls, include_extras=True)
     names = [field.name for field in dataclasses.fields(cls)]
-    parts = [(place, layout(hints[n])) for place, n in enumerate(names) if dataclasses.is_dataclass(hints[n])]
+    parts = [(place, layout(hints[n])) for place, n in enumerate(names) if is_message(hints[n])]
     whole = struct.Struct(">" + "".join(_format(hints[name]) for name in names))
     take = attrgetter(*names) if len(names) > 1 else lambda value: (getattr(value, names[0]),)
     if not parts:
@@ -91,8 +96,8 @@ def _of_class(cls: type) -> Layout:
 
 
 def _format(hint: Any) -> str:
-    if dataclasses.is_dataclass(hint):
-        return f"{layout(hint).size}s"  # type: ignore[arg-type]  # as above
+    if is_message(hint):
+        return f"{layout(hint).size}s"
     if hint in _NUMBERS:
         return _NUMBERS[hint]
     cls, *bounds = get_args(hint) or (hint,)

@@ -4,8 +4,10 @@
     python -m covey_privacy.vectors tests/vectors --write   # after a change of the protocol
 
 A vector gives the secrets of issuer and registry, the manifest and each device's seed, then every message in
-the order of the phases, and the sum. A device's random bytes are SHAKE-256 of its seed, given out from the
-front: first to its ticket, then to its round. Another implementation that is given the same says the same.
+the order of the phases, and the sum. A device's random bytes are SHAKE-256 of "covey/1/vector" and its seed,
+given out from the front in the order in which the protocol needs them: round key, the message's prefix, salt
+and blinding factor of its ticket; then mask key, parcel key, self-mask seed; then the shares' coefficients.
+Another implementation that is given the same says the same.
 """
 
 from __future__ import annotations
@@ -112,9 +114,8 @@ class Round:
     def _device(self, seed: str) -> Participant:
         tape = Tape(bytes.fromhex(seed))
         (pending,) = tickets.request(self.terms.issuer, 1, tape)
-        (key,) = tickets.receive(
-            self.terms.issuer, [pending], [self._signer.blind_sign(pending.blinded, tape)]
-        )
+        # What blinds the signer's own arithmetic is no part of what it answers.
+        (key,) = tickets.receive(self.terms.issuer, [pending], [self._signer.blind_sign(pending.blinded)])
         return Participant(self.terms, key, random=tape)
 
     def _survivors(self, aggregator: Aggregator, said: dict[int, bytes]) -> dict[int, bytes]:

@@ -25,7 +25,7 @@ import cbor2
 
 from covey_privacy.bounds import U32, U64, Bytes32, Name, Names, Range, Records, Signature, Size, Text
 from covey_privacy.errors import PeerError
-from covey_privacy.records import layout
+from covey_privacy.records import is_message, layout
 
 __all__ = [
     "MESSAGE_LIMIT", "U32", "U64", "Bytes32", "Name", "Names", "Range", "Records", "Signature", "Size",
@@ -96,7 +96,7 @@ def _written(hint: Any) -> Write | None:
     if get_origin(hint) is tuple:
         item = _written(get_args(hint)[0])
         return (lambda values: [item(value) for value in values]) if item else list
-    return _writer(hint) if dataclasses.is_dataclass(hint) else None  # type: ignore[arg-type]
+    return _writer(hint) if is_message(hint) else None
 
 
 @functools.cache
@@ -128,8 +128,8 @@ def _typed(hint: Any, where: str) -> Read:
     if get_origin(hint) is tuple:
         item = _typed(get_args(hint)[0], where)
         return _exact(list, where, lambda value: tuple([item(each) for each in value]))
-    if dataclasses.is_dataclass(hint):
-        return _reader(hint)  # type: ignore[arg-type]  # is_dataclass narrows to an instance or a class
+    if is_message(hint):
+        return _reader(hint)
     if hint is float:
         return _exact(float, where, lambda value: value, int)
     return _exact(hint, where, lambda value: value)
