@@ -57,7 +57,7 @@ def record(
 
 def choices(session: Session, device: bytes) -> tuple[Choice, ...]:
     """Return the device's standing choices. Raises UnknownError when it is not enrolled."""
-    rows = (session.execute(_CHOICES, {"device": device})).all()
+    rows = session.execute(_CHOICES, {"device": device}).all()
     if not rows:
         raise enrolments.not_enrolled(device)
     return tuple(Choice(*row) for row in rows if row.purpose is not None)

@@ -58,6 +58,14 @@ def book(session: Session, request: TicketRequest, current: Mapping[str, Notice]
         )
 
 
+def counts(session: Session, purposes: Purposes, epoch: int, current: Mapping[str, Notice]) -> dict[str, int]:
+    """Return the batches issued for the set and epoch, and the devices that allow the set, at one moment."""
+    return {
+        "batches": issued(session, purposes, epoch),
+        "granted": granted(session, purposes, current),
+    }
+
+
 def issued(session: Session, purposes: Purposes, epoch: int) -> int:
     """Return how many batches were issued for the set and epoch."""
     query = select(func.count()).select_from(Issuance).filter_by(epoch=epoch, purposes=name_of(purposes))

@@ -51,6 +51,4 @@ async def issued(epoch: Epoch, purposes: str, here: Here) -> dict[str, int]:
     """Count the batches issued for a set and epoch, and the devices that allow the set now."""
     wanted = parse_set(purposes)
     require_set(wanted, here.notices)
-    batches = await here.store.read(tickets.issued, wanted, epoch)
-    granted = await here.store.read(tickets.granted, wanted, here.notices)
-    return {"batches": batches, "granted": granted}
+    return await here.store.read(tickets.counts, wanted, epoch, here.notices)
