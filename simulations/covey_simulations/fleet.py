@@ -54,7 +54,7 @@ def build(context: Context) -> Iterator[Fleet]:
 
 
 class Fleet:
-    """Some phones behind one interface. `refusals` counts why phones stayed silent; nobody is told."""
+    """Some phones behind one interface. Why a phone stays silent, nobody is told but the simulation."""
 
     def __init__(self, phones: Phones) -> None:
         self._phones = phones
@@ -67,7 +67,12 @@ class Fleet:
         }
         self._joined: dict[str, list[int]] = {}
         self._places: dict[tuple[str, int], int] = {}
-        self.refusals: Counter[str] = Counter()
+        self._refused: list[str] = []
+
+    @property
+    def refusals(self) -> Counter[str]:
+        """Why phones stayed silent, and how often."""
+        return Counter(self._refused)
 
     def handle(self, phase: str, body: bytes) -> bytes:
         """Answer a phase."""
@@ -164,5 +169,5 @@ class Fleet:
             with self._phones.open(household) as device:
                 return step(self._phones.door(device))
         except (CoveyError, PrivacyError) as error:
-            self.refusals[str(error)] += 1
+            self._refused.append(str(error))
             return None

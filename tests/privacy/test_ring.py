@@ -25,20 +25,38 @@ def test_a_vector_of_another_size_is_refused():
         ring.unpack(bytes(9), 3, 20)
 
 
+def stream(key, length):
+    """The one stream that is added to zeros."""
+    total = np.zeros(length, np.uint32)
+    masks.add_streams(total, [key])
+    return total
+
+
 def test_streams_are_the_keystream_of_aes_256_ctr():
     """NIST SP 800-38A, F.5.5 uses another counter; the first block under a zero counter is AES of zero."""
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
     key = bytes(range(32))
     block = Cipher(algorithms.AES(key), modes.ECB()).encryptor().update(bytes(16))
-    assert masks.stream(key, 4).astype("<u4").tobytes() == block
+    assert stream(key, 4).astype("<u4").tobytes() == block
+
+
+def test_a_stream_goes_on_from_block_to_block_and_is_taken_away_again():
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+    key, length = bytes(range(32)), 2 * masks.BLOCK + 5
+    whole = Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor().update(bytes(4 * length))
+    total = stream(key, length)
+    assert np.array_equal(total, np.frombuffer(whole, "<u4"))
+    masks.add_streams(total, [], [key])
+    assert not total.any()
 
 
 def test_distinct_keys_give_distinct_streams():
     """Two keys that agree in the XOR of their 32-bit words: folding them to 32 bits would give one stream."""
     first, second = bytearray(32), bytearray(32)
     first[0], second[4] = 1, 1
-    assert not np.array_equal(masks.stream(bytes(first), 64), masks.stream(bytes(second), 64))
+    assert not np.array_equal(stream(bytes(first), 64), stream(bytes(second), 64))
 
 
 def test_a_peer_key_of_low_order_is_refused():

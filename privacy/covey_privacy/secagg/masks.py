@@ -55,13 +55,6 @@ def derive(secret: bytes, info: bytes) -> bytes:
     return HKDF(hashes.SHA256(), 32, salt=None, info=info).derive(secret)
 
 
-def stream(key: bytes, length: int) -> Vector:
-    """Return `length` words of AES-256-CTR under `key`, which is used for this once."""
-    out = np.zeros(length, np.uint32)
-    add_streams(out, [key])
-    return out
-
-
 def add_streams(total: Vector, plus: Iterable[bytes], minus: Iterable[bytes] = ()) -> None:
     """Add the streams of the keys in `plus` to `total` and take away those in `minus`, in place.
 
