@@ -25,7 +25,9 @@ FUTURE = timedelta(minutes=5)
 Allows = Callable[[str], bool]
 """`allows(purpose)`: whether something may be kept for it."""
 
-_ToSweep = tuple[frozenset[str], int, tuple[int, int]]
+_Revision = tuple[int, tuple[int, int]]
+
+_ToSweep = tuple[frozenset[str], int, _Revision]
 """What a sweep depends on besides the time: purposes, version of the rules, revision of the events."""
 
 _NEVER = 2**63
@@ -44,7 +46,7 @@ class Journal:
         self._clean_until = 0
 
     @property
-    def revision(self) -> tuple[int, int]:
+    def revision(self) -> _Revision:
         """What changes whenever the events may have: by this journal, or by another opener of the file."""
         return self._changes, self._store.foreign_changes
 

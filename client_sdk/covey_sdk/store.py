@@ -53,7 +53,7 @@ class Store:
     Raises StoreError when `key` is not the file's, or when the file is damaged.
     """
 
-    settings: tuple[str, ...] = ("synchronous = FULL", "secure_delete = ON")
+    settings: tuple[str, ...] = ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON")
     """SQLite's pragmas for every opening: a commit is on disk before it returns, what is deleted is gone."""
 
     def __init__(self, path: str | Path, key: bytes, random: Callable[[int], bytes] = os.urandom) -> None:
@@ -64,20 +64,30 @@ class Store:
         self._aead = AESGCM(_subkey(key, "seal"))
         self._tag_key = _subkey(key, "tag")
         self._depth = 0
-        self._db = _connect(self.path)
+        self._openings = 0
+        self._open()
         try:
-            self._open(key)
+            self._check(key)
         except BaseException:
             self._db.close()
             raise
 
     def close(self) -> None:
         """Close the file."""
+        self._paused = False
+        self._db.close()
+
+    def pause(self) -> None:
+        """Close the file until the store is used again, outside of any transaction.
+
+        For an app that its system is about to suspend: some systems end an app that still holds a file.
+        """
+        self._paused = True
         self._db.close()
 
     def erase(self) -> None:
         """Close and delete the file and all that SQLite keeps beside it."""
-        self._db.close()
+        self.close()
         for path in _files(self.path):
             path.unlink(missing_ok=True)
 
@@ -103,9 +113,10 @@ class Store:
             self._depth -= 1
 
     @property
-    def foreign_changes(self) -> int:
-        """A number that changes when another opener of the file has written to it."""
-        return int(self._rows("PRAGMA data_version")[0][0])
+    def foreign_changes(self) -> tuple[int, int]:
+        """What changes when another opener of the file has written to it, or may have, during a pause."""
+        version = self._rows("PRAGMA data_version")[0][0]
+        return self._openings, version
 
     def tag(self, *parts: str | int) -> bytes:
         """Return the keyed name under which something is found again without being readable."""
@@ -191,9 +202,16 @@ class Store:
         """Forget a round."""
         self._rows("DELETE FROM rounds WHERE round_tag = ?", (self.tag("round", round_id),))
 
-    def _open(self, key: bytes) -> None:
+    def _open(self) -> None:
+        self._db, self._paused = _connect(self.path), False
+        self._openings += 1
+
+    def _set(self) -> None:
         for setting in self.settings:
             self._rows(f"PRAGMA {setting}")
+
+    def _check(self, key: bytes) -> None:
+        self._set()
         if not self._rows("SELECT 1 FROM sqlite_master LIMIT 1"):
             self._create(key)
         rows = self._rows("SELECT version, key_check, checksum FROM meta")
@@ -207,7 +225,6 @@ class Store:
 
     def _create(self, key: bytes) -> None:
         check = _subkey(key, "check")
-        self._rows("PRAGMA journal_mode = WAL")
         with self.transaction():
             for statement in _SCHEMA:
                 self._rows(statement)
@@ -223,6 +240,9 @@ class Store:
         return (rows[0][0] or 0) + 1
 
     def _rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
+        if self._paused:
+            self._open()
+            self._set()
         try:
             return self._db.execute(statement, values).fetchall()
         except sqlite3.Error as error:

@@ -116,10 +116,10 @@ def _new(ranking: Histories, base: Histories, catalogue: Catalogue, exact: Model
 
 def _again(ranking: Histories, base: Histories) -> dict[str, Any]:
     """Return how well each ranker finds all that a household buys next, most of it once more."""
-    days = base.counts.sum(axis=0)
+    days = base.counts.sum(axis=0, dtype=np.float64)
     rankers = {
         "popularity": metrics.top_k(itertools.repeat(days, len(ranking.ids))),
-        "gp_topfreq": metrics.top_k(references.gp_topfreq(ranking.counts, days)),
+        "gp_topfreq": metrics.top_k(references.gp_topfreq(own, days) for own in ranking.counts),
         "federated": ranking.again,
     }
     return comparison.compare("federated", rankers, ranking.upcoming)

@@ -43,7 +43,7 @@ class Histories:
     ids: NDArray[np.int64]
     bought: Bought
     adopted: Bought
-    counts: NDArray[np.float64]
+    counts: NDArray[np.int16]
     upcoming: Bought
     new: NDArray[np.intp]
     again: NDArray[np.intp]
@@ -82,8 +82,8 @@ def tabulate(households: Sequence[Household], catalogue: Catalogue) -> Histories
     )
 
 
-def _counted(counts: Mapping[str, int], places: Mapping[str, int]) -> NDArray[np.float64]:
-    row = np.zeros(len(places))
+def _counted(counts: Mapping[str, int], places: Mapping[str, int]) -> NDArray[np.int16]:
+    row = np.zeros(len(places), np.int16)
     for item, count in counts.items():
         if item in places:
             row[places[item]] = count

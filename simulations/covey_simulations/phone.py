@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import resource
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -35,14 +34,15 @@ T = TypeVar("T")
 AT_ONCE = 4
 """How many phones may wait for the registry at the same time."""
 
-FILES_A_DEVICE = 3
-"""SQLite's file, its log and the log's index."""
-
 
 class _Store(Store):
-    """A store that does not wait for the disk: when the machine goes down, the simulation is over."""
+    """A store that does not wait for the disk, rolls back from memory, and is this process's alone.
 
-    settings = ("synchronous = OFF", "cache_size = -16")
+    When the machine goes down, the simulation is over.
+    """
+
+    settings = ("locking_mode = EXCLUSIVE", "journal_mode = MEMORY", "synchronous = OFF", "cache_size = -16")
+    foreign_changes = (0, 0)
 
 
 class Remembering:
@@ -70,8 +70,7 @@ class Phones:
         self._client = httpx.Client(base_url=world.registry_url)
         self.registry = Registry(self._client, world.trust, self.verify)
         self._clock = Clock(world.shift)
-        self._open: dict[int, Device] = {}
-        self._most_open = _files_allowed() // FILES_A_DEVICE // 2
+        self._met: dict[int, Device] = {}
         world.phones.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def __enter__(self) -> Phones:
@@ -82,8 +81,8 @@ class Phones:
 
     def close(self) -> None:
         """Close every device and the line to the registry."""
-        while self._open:
-            self._open.popitem()[1].close()
+        while self._met:
+            self._met.popitem()[1].close()
         self._client.close()
 
     def forward(self, seconds: float) -> None:
@@ -102,8 +101,8 @@ class Phones:
 
     @contextmanager
     def open(self, household: int) -> Iterator[Device]:
-        """Yield a household's device. It stays open for the next one who asks, while the system has room."""
-        device = self._open.pop(household, None) or self._opened(household)
+        """Yield a household's device. It keeps what it works out; its file is closed when nobody asks."""
+        device = self._met.pop(household, None) or self._opened(household)
         try:
             yield device
         except StoreError:
@@ -115,10 +114,8 @@ class Phones:
         self._keep(household, device)
 
     def _keep(self, household: int, device: Device) -> None:
-        if len(self._open) < self._most_open:
-            self._open[household] = device
-        else:
-            device.close()
+        device.store.pause()
+        self._met[household] = device
 
     def _opened(self, household: int) -> Device:
         store = _Store(
@@ -130,13 +127,6 @@ class Phones:
     def door(self, device: Device) -> Door:
         """Return a device's door."""
         return Door(device, verify=self.verify)
-
-
-def _files_allowed() -> int:
-    """Return how many files this process may have open, after asking for as many as it can get."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    return min(most, 2**16)
 
 
 def _keystore(path: Path) -> bytes:

@@ -1,9 +1,11 @@
 """Reference recommenders that see everything in one place: what a private one is measured against.
 
-Each takes who ever bought what, bool [households, items], or how often, and returns scores of that shape.
+Each takes who ever bought what, bool [households, items], or how often, and gives scores of that shape.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,25 +21,27 @@ def popularity(bought: Bought) -> Vector:
     return np.tile(bought.sum(axis=0).astype(np.float64), (len(bought), 1))
 
 
-def alone(bought: Bought, catalogue: Catalogue) -> Vector:
-    """Return what a phone can tell from its own history and the public taxonomy, nothing learnt from others.
+def alone(bought: Bought, catalogue: Catalogue) -> Iterator[Vector]:
+    """Yield what a phone can tell from its own history and the public taxonomy, nothing learnt from others.
 
     For each level of the taxonomy the share of the household's items that are in the item's group, added up.
     """
-    items = np.maximum(bought.sum(axis=1, keepdims=True), 1)
-    scores = np.zeros(bought.shape)
-    for groups in catalogue.levels.values():
-        _, place = np.unique(np.array(groups), return_inverse=True)
-        member = np.eye(place.max() + 1)[place]
-        scores += (bought @ member)[:, place] / items
-    return scores
+    levels = [np.unique(np.array(groups), return_inverse=True)[1] for groups in catalogue.levels.values()]
+    return (_shares(own, levels) for own in bought)
 
 
-def gp_topfreq(counts: Vector, popularity: Vector) -> Vector:
+def _shares(own: Bought, levels: Sequence[NDArray[np.intp]]) -> Vector:
+    scores = np.zeros(len(own))
+    for place in levels:
+        scores += np.bincount(place, own)[place]
+    return np.asarray(scores / max(own.sum(), 1))
+
+
+def gp_topfreq(counts: NDArray[np.integer | np.floating], popularity: Vector) -> Vector:
     """Return personal frequency, global popularity as tie-break (GP-TopFreq; Li et al., TOIS 2023).
 
-    `counts`, [households, items], is how often each household bought each item; `popularity`, [items], is at
-    least 0 and never outweighs one purchase.
+    `counts`, [households, items] or one household's [items], is how often each item was bought; `popularity`,
+    [items], is at least 0 and never outweighs one purchase.
     """
     return np.asarray(counts + popularity / (popularity.max() + 1))
 

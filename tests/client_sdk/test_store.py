@@ -2,6 +2,7 @@ import itertools
 import os
 import sqlite3
 import stat
+from contextlib import closing
 
 import pytest
 
@@ -186,6 +187,32 @@ def test_a_store_in_use_elsewhere_says_so(path, store):
     other.rollback()
     other.close()
     store.put("name", b"1")
+
+
+def nobody_else_has(path):
+    """SQLite leaves its write-ahead log only where no other connection is open."""
+    with closing(sqlite3.connect(path, timeout=0)) as db:
+        try:
+            return db.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
+        except sqlite3.OperationalError:
+            return False
+
+
+def test_a_paused_store_holds_no_file_and_opens_when_it_is_used(path, store):
+    store.put("name", b"1")
+    assert not nobody_else_has(path)
+    store.pause()
+    assert nobody_else_has(path)
+    assert store.get("name") == b"1"
+    assert store._rows("PRAGMA synchronous") == [(2,)]
+
+
+def test_what_another_opener_wrote_during_a_pause_shows(path, store):
+    before = store.foreign_changes
+    assert store.foreign_changes == before
+    store.pause()
+    filled(path)
+    assert store.foreign_changes != before
 
 
 def test_a_missing_folder_says_so(tmp_path):
