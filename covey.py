@@ -97,6 +97,16 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="corrupt share that the graph bears, default 0.1",
     )
     secagg.add_argument("--full", action="store_true", help="every device is every other's neighbour")
+    secagg.add_argument(
+        "--measured",
+        type=int,
+        default=20,
+        metavar="M",
+        help="devices that check every signature themselves and are timed, default 20",
+    )
+    secagg.add_argument(
+        "--profile", action="store_true", help="show hot spots instead of primitives; this slows the round"
+    )
     secagg.add_argument("--against", choices=["flower"], help="measure Flower's functions as well")
     secagg.add_argument("--json", action="store_true", help="for a program to read")
     secagg.set_defaults(run=_bench_secagg)
@@ -131,9 +141,8 @@ def _bench_secagg(chosen: argparse.Namespace) -> int:
     bench = _load("covey_simulations.benchmarks.command", "demo")
     if bench is None:
         return 1
-    asked = bench.Asked(
-        chosen.clients, chosen.length, chosen.dropout, chosen.gamma, chosen.full, chosen.against
-    )
+    names = ("clients", "length", "dropout", "gamma", "full", "against", "measured", "profile")
+    asked = bench.Asked(**{name: getattr(chosen, name) for name in names})
     try:
         found = bench.measure(asked)
     except bench.SetupError as error:

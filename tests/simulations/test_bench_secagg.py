@@ -37,11 +37,37 @@ def test_tables_for_people(capsys):
     assert "client over primitives" in said.out
 
 
+def test_everyone_may_be_measured_and_the_hot_spots_shown(capsys):
+    status, said = bench(
+        capsys,
+        "--clients",
+        "24",
+        "--length",
+        "64",
+        "--dropout",
+        "0.1",
+        "--measured",
+        "24",
+        "--profile",
+        "--json",
+    )
+    found = json.loads(said.out)
+    assert status == 0
+    assert found["measured"] == 24
+    assert "primitives_seconds" not in found
+    calls = {hot["function"]: hot["calls"] for hot in found["hotspots"]}
+    # Each of 24 devices checks the ticket and the signature of 23 neighbours, and nothing is remembered.
+    (checked,) = (count for name, count in calls.items() if "Ed25519PublicKey" in name and "verify" in name)
+    assert checked >= 24 * 23 + 22 * 17
+    assert found["round_seconds"] > 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["--clients", "1"], "at least 2 clients"),
         (["--dropout", "0.5"], "dropout of 0 to 0.1"),
+        (["--measured", "0"], "at least 1 is"),
         (["--length", "0"], "1 to 16777216 entries"),
         (["--clients", "30", "--gamma", "0.45"], "no graph of 30 devices"),
     ],

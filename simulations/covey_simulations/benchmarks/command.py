@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from rich.table import Table
 from covey_privacy.errors import PrivacyError
 from covey_simulations.benchmarks import secagg
 from covey_simulations.benchmarks.cohort import enrol
+from covey_simulations.benchmarks.hotspots import hotspots
 from covey_simulations.errors import SetupError, SimulationError
 from covey_simulations.progress import Progress
 
@@ -24,7 +26,11 @@ PHASES = 5
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What `covey bench secagg` was asked for; `gamma` and DELTA size the graph, `dropout` happens."""
+    """What `covey bench secagg` was asked for; `gamma` and DELTA size the graph, `dropout` happens.
+
+    `measured` devices check everything themselves and are timed; `profile` asks for hot spots instead of
+    primitives.
+    """
 
     clients: int = 1000
     length: int = 100_000
@@ -32,6 +38,8 @@ class Asked:
     gamma: float = 0.1
     full: bool = False
     against: str | None = None
+    measured: int = secagg.MEASURED
+    profile: bool = False
 
 
 def measure(asked: Asked) -> dict[str, Any]:
@@ -40,21 +48,34 @@ def measure(asked: Asked) -> dict[str, Any]:
         raise SetupError(
             f"at least 2 clients, 1 to {2**24} entries and a dropout of 0 to {DELTA} are possible"
         )
+    if not asked.measured >= 1:
+        raise SetupError(f"{asked.measured} devices cannot be measured; at least 1 is")
     progress = Progress(Console(stderr=True))
     try:
         with progress.showing():
             with progress.step("Devices get their tickets", 1):
                 cohort = enrol(asked.clients, asked.length, asked.gamma, DELTA, asked.full)
             with progress.step("A round, five phases", PHASES * asked.clients) as done:
-                played = secagg.Round(cohort, asked.dropout, done)
-                played.play()
-            found = secagg.figures(played)
+                played = secagg.Round(cohort, asked.dropout, done, asked.measured, not asked.profile)
+                began = time.monotonic()
+                with hotspots(asked.profile) as hot:
+                    played.play()
+                seconds = time.monotonic() - began
+            found = {"round_seconds": seconds, **secagg.figures(played)}
+            if hot:
+                found["hotspots"] = hot
             if asked.against:
                 with progress.step("Flower's functions", 1):
                     found.update(_flower(asked, found))
     except PrivacyError as error:
         raise SetupError(str(error)) from None
-    setting = {"clients": asked.clients, "length": asked.length, "dropout": asked.dropout}
+    measured = min(asked.measured, asked.clients)
+    setting = {
+        "clients": asked.clients,
+        "length": asked.length,
+        "dropout": asked.dropout,
+        "measured": measured,
+    }
     return {**setting, "gamma": asked.gamma, "delta": DELTA, **found}
 
 
@@ -80,13 +101,18 @@ def show(found: Mapping[str, Any]) -> None:
     console = Console()
     console.print(
         f"{found['clients']} devices, {found['length']} entries, degree {found['degree']}, "
-        f"threshold {found['threshold']}, {found['dropout']:.0%} drop out"
+        f"threshold {found['threshold']}, {found['dropout']:.0%} drop out; "
+        f"{found['measured']} are measured, the round took {found['round_seconds']:.1f} s"
     )
     for name, values in found.items():
         if isinstance(values, dict):
             console.print(_table(name.replace("_", " "), values))
+    if "hotspots" in found:
+        own = {each["function"]: each["seconds"] for each in found["hotspots"]}
+        console.print(_table("hot spots, own seconds", own))
     ratios = {name: value for name, value in found.items() if "_over_" in name}
-    console.print(_table("ratios", ratios))
+    if ratios:
+        console.print(_table("ratios", ratios))
 
 
 def _table(title: str, values: Mapping[str, float]) -> Table:

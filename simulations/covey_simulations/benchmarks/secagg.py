@@ -1,7 +1,8 @@
 """Secure aggregation measured: one round of many devices, the seconds and bytes of each phase.
 
 Devices play one after the other in this process. Some are measured: they check every signature themselves.
-The others remember what was found good, which shortens the run and is in no figure of a client.
+The others remember what was found good, which shortens the run and is in no figure of a client; where all are
+measured, the run is what a round costs in full.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from covey_simulations.errors import RunError
 from covey_simulations.phone import Remembering
 
 MEASURED = 20
-"""Devices that are measured; the figures are their medians."""
+"""Devices that are measured unless more are asked for; the figures are their medians."""
 
 Act = Callable[[Participant, bytes], bytes]
 Messages = dict[int, bytes]
@@ -31,11 +32,16 @@ Messages = dict[int, bytes]
 
 @dataclass
 class Round:
-    """A round under measurement. `tell(n)` hears of every n devices that have finished a phase."""
+    """A round under measurement, of its first `measuring` devices.
+
+    `sampling` times the primitives between them; `tell(n)` hears of every n devices that finished a phase.
+    """
 
     cohort: Cohort
     dropout: float
     tell: Callable[[int], None] = lambda _: None
+    measuring: int = MEASURED
+    sampling: bool = True
     client: Stopwatch = field(default_factory=Stopwatch)
     server: Stopwatch = field(default_factory=Stopwatch)
     up: dict[str, float] = field(default_factory=dict)
@@ -43,6 +49,7 @@ class Round:
     degree: int = 0
     devices: dict[int, Participant] = field(default_factory=dict)
     measured: set[int] = field(default_factory=set)
+    sampled: set[int] = field(default_factory=set)
 
     def play(self) -> None:
         """Play all phases. Raises RunError when the sum opened is not that of the vectors."""
@@ -82,8 +89,8 @@ class Round:
         remember = Remembering()
         adverts = {}
         for number, key in enumerate(self.cohort.keys):
-            with self.client("advertise") if number < MEASURED else nullcontext():
-                check = verify if number < MEASURED else remember
+            with self.client("advertise") if number < self.measuring else nullcontext():
+                check = verify if number < self.measuring else remember
                 self.devices[number] = Participant(self.cohort.terms, key, verify=check)
                 adverts[number] = self.devices[number].advertise()
             self.tell(1)
@@ -93,13 +100,14 @@ class Round:
     def _seat(self, place: Callable[[bytes], int | None]) -> None:
         """Name the devices by their places in the roster from now on."""
         seated = {place(device.round_key) or 0: number for number, device in self.devices.items()}
-        self.measured = {seat for seat, number in seated.items() if number < MEASURED}
+        self.measured = {seat for seat, number in seated.items() if number < self.measuring}
+        self.sampled = {seat for seat, number in seated.items() if self.sampling and number < MEASURED}
         self.devices = {seat: self.devices[number] for seat, number in seated.items()}
 
     def _drop_out(self) -> None:
-        """Let a share of the devices fall silent, none of those that are measured."""
-        others = [seat for seat in self.devices if seat not in self.measured]
-        for seat in others[: round(self.dropout * len(self.devices))]:
+        """Let a share of the devices fall silent, the measured ones last."""
+        falling = sorted(self.devices, key=self.measured.__contains__)
+        for seat in falling[: round(self.dropout * len(self.devices))]:
             del self.devices[seat]
 
     def _phase(self, name: str, act: Act, told: Mapping[int, bytes]) -> Messages:
@@ -107,7 +115,7 @@ class Round:
         for seat, device in self.devices.items():
             with self.client(name) if seat in self.measured else nullcontext():
                 said[seat] = act(device, told[seat])
-            if seat in self.measured:
+            if seat in self.sampled:
                 self.primitives.sample()
             self.tell(1)
         self.up[name] = self._size(said)
@@ -115,22 +123,29 @@ class Round:
         return said
 
     def _size(self, messages: Mapping[int, bytes]) -> float:
-        return median(len(messages[seat]) for seat in self.measured)
+        return median(len(messages[seat]) for seat in self.measured & messages.keys())
 
 
 def figures(played: Round) -> dict[str, Any]:
-    """Return what a round cost: seconds by phase, bytes by phase, and the primitives' own cost."""
+    """Return what a round cost: seconds by phase, bytes by phase, and the primitives' own cost if sampled."""
     client, server = played.client.medians(), played.server.totals()
-    own = played.primitives.client()
     total = sum(client.values())
-    return {
+    found = {
         "degree": played.degree,
         "threshold": played.cohort.terms.graph(len(played.cohort.keys))[1],
         "client_seconds": {**client, "total": total},
         "server_seconds": {**server, "total": sum(server.values())},
         "bytes_up": {**played.up, "total": sum(played.up.values())},
         "bytes_down": {**played.down, "total": sum(played.down.values())},
-        "primitives_seconds": {**own, "total": sum(own.values())},
-        "client_over_primitives": total / sum(own.values()),
-        **played.primitives.masking(),
+    }
+    return {**found, **_primitives(played.primitives, total)} if played.sampling else found
+
+
+def _primitives(primitives: Primitives, client: float) -> dict[str, Any]:
+    own = primitives.client()
+    total = sum(own.values())
+    return {
+        "primitives_seconds": {**own, "total": total},
+        "client_over_primitives": client / total,
+        **primitives.masking(),
     }
