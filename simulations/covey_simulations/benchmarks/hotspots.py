@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cProfile
 import pstats
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 MOST = 16
 
 Place = tuple[str, int, str]
+
+_METHOD = re.compile(r"method '(\w+)' of '(?:\w+\.)*(\w+)' objects")
 
 
 @contextmanager
@@ -34,6 +37,9 @@ def hotspots(wanted: bool) -> Iterator[list[dict[str, Any]]]:
 
 
 def _name(place: Place) -> str:
-    """Return a function's name with its module's; one that is not written in Python has no file."""
+    """Return a function's name with its module's, a method's that is not written in Python with its class's."""
     path, _, name = place
-    return name.strip("<>{}") if path == "~" else f"{Path(path).stem}.{name}"
+    if path != "~":
+        return f"{Path(path).stem}.{name}"
+    method = _METHOD.search(name)
+    return f"{method[2]}.{method[1]}" if method else name.strip("<>{}").removeprefix("built-in method ")
