@@ -37,7 +37,7 @@ def hotspots(wanted: bool) -> Iterator[list[dict[str, Any]]]:
 
 
 def _name(place: Place) -> str:
-    """Return a function's name with its module's, a method's that is not written in Python with its class's."""
+    """Return a function's name with its module's, or its class's where it is not written in Python."""
     path, _, name = place
     if path != "~":
         return f"{Path(path).stem}.{name}"
