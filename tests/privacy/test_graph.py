@@ -6,37 +6,40 @@ from covey_privacy.errors import MisuseError
 from covey_privacy.secagg import parameters
 from covey_privacy.secagg.graph import neighbours
 
+RATES = ((0.05, 0.05), (0.1, 0.1), (0.1, 0.2), (0.2, 0.2), (0.33, 0.2), (0.33, 0.33))
 
-@pytest.mark.parametrize(
-    ("n", "gamma", "delta", "expected"),
-    [
-        (100, 0.05, 0.05, (12, 6)),
-        (100, 0.2, 0.2, (40, 21)),
-        (300, 0.1, 0.1, (36, 21)),
-        (1000, 0.05, 0.05, (30, 17)),
-        (1000, 0.33, 0.33, (286, 150)),
-        (10_000, 0.33, 0.33, (422, 221)),
-        (100_000, 0.05, 0.05, (36, 21)),
-    ],
-)
-def test_reference_values_against_a_curious_server(n, gamma, delta, expected):
-    """Values of google-parfait/federated-compute, graph_parameter_finder_test.cc, and of its formula."""
-    assert parameters(n, gamma, delta, semi_malicious=False) == expected
+CURIOUS = """
+    50       6,3     -       -        -        -         34,17
+    100      12,6    22,11   -        40,21    -         68,34
+    300      24,14   36,21   -        74,41    -         162,85
+    1000     30,17   48,27   -        98,54    -         286,150
+    10000    34,20   54,31   -        122,67   -         422,221
+    100000   36,21   58,33   -        134,73   -         480,251
+"""
+"""Degree and threshold by cohort, for the shares of RATES: values of google-parfait/federated-compute,
+graph_parameter_finder_test.cc, and of its formula."""
+
+SEMI_MALICIOUS = """
+    50       -       16,11   -        32,22    -         -
+    100      16,11   32,22   52,32    62,42    74,54     -
+    300      38,27   66,46   -        160,109  216,157   -
+    1000     52,37   96,67   194,124  302,206  502,364   -
+    10000    62,44   122,85  280,179  482,328  1056,764  -
+    100000   68,48   134,93  -        -        -         -
+"""
 
 
-@pytest.mark.parametrize(
-    ("n", "gamma", "delta", "expected"),
-    [
-        (100, 0.05, 0.05, (16, 11)),
-        (300, 0.33, 0.2, (216, 157)),
-        (1000, 0.05, 0.05, (52, 37)),
-        (1000, 0.1, 0.2, (194, 124)),
-        (10_000, 0.05, 0.05, (62, 44)),
-        (100_000, 0.05, 0.05, (68, 48)),
-    ],
-)
-def test_reference_values_against_a_semi_malicious_server(n, gamma, delta, expected):
-    assert parameters(n, gamma, delta) == expected
+def references():
+    for semi_malicious, table in ((False, CURIOUS), (True, SEMI_MALICIOUS)):
+        for n, *row in map(str.split, table.strip().splitlines()):
+            for rates, cell in zip(RATES, row, strict=True):
+                if cell != "-":
+                    yield semi_malicious, int(n), rates, tuple(map(int, cell.split(",")))
+
+
+@pytest.mark.parametrize(("semi_malicious", "n", "rates", "expected"), list(references()))
+def test_reference_values(semi_malicious, n, rates, expected):
+    assert parameters(n, *rates, semi_malicious=semi_malicious) == expected
 
 
 @pytest.mark.parametrize("n", [20, 24, 49])
