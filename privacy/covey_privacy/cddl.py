@@ -52,20 +52,11 @@ _HEAD = """\
 ; Records are one byte string of values of one size, end to end, numbers big-endian.
 """
 
-_COMMON = """\
-u32 = 0..4294967295
-u64 = 0..18446744073709551615
-bytes32 = bytes .size 32
-signature = bytes .size 64        ; Ed25519
-name = text .size (1..256)        ; 1..64 characters
-names = [0*64 name]
-paragraph = text .size (0..16384) ; 0..4096 characters
-"""
-
-_NAMED = {
+_COMMON = {
     U32: "u32", U64: "u64", Bytes32: "bytes32", Signature: "signature", Name: "name", Names: "names",
-    Text: "paragraph", float: "float", int: "int", bool: "bool", bytes: "bytes", str: "text",
+    Text: "paragraph",
 }  # fmt: skip
+_NAMED = {**_COMMON, float: "float", int: "int", bool: "bool", bytes: "bytes", str: "text"}
 
 _LONGEST_CHARACTER = 4
 """Bytes of a character in UTF-8: `Size` counts characters, CDDL counts bytes."""
@@ -74,11 +65,21 @@ _LONGEST_CHARACTER = 4
 def grammar() -> str:
     """Return the grammar of every message that crosses a boundary of a round or of the registry."""
     known: set[Any] = set()
-    parts = [_HEAD, _COMMON]
+    parts = [_HEAD, "\n".join([*map(_common, _COMMON), ""])]
     for title, classes in (("A round", ROUND), ("The registry", REGISTRY)):
         parts.append(f"; {title}\n")
         parts += [rule for cls in classes for rule in _rules(cls, known)]
     return "\n".join(parts)
+
+
+def _common(hint: Any) -> str:
+    """Return the rule of a type that many fields have."""
+    kind, comment = _bounded(*get_args(hint))
+    return _told(f"{_COMMON[hint]} = {kind}", comment)
+
+
+def _told(line: str, comment: str) -> str:
+    return f"{line} ; {comment}" if comment else line
 
 
 def _rules(cls: type, known: set[Any]) -> Iterator[str]:
@@ -102,7 +103,7 @@ def _rule(cls: type, hints: dict[str, Any]) -> str:
     lines = [f"; {summary}", f"{cls.__name__} = ["]
     for field in dataclasses.fields(cls):
         kind, comment = _kind(hints[field.name])
-        lines.append(f"  {field.name}: {kind}," + (f" ; {comment}" if comment else ""))
+        lines.append(_told(f"  {field.name}: {kind},", comment))
     lines.append("]")
     if cls in SIGNED:
         context, signer = SIGNED[cls]
