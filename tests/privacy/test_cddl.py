@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import re
 from pathlib import Path
 from typing import Annotated, get_args, get_origin, get_type_hints
 
@@ -10,7 +11,7 @@ import cbor2
 import pytest
 from cddl_verifier import Validator
 
-from covey_privacy import cddl, wire
+from covey_privacy import cddl, consent, evidence, listing, manifest, release, signatures, tickets, wire
 from covey_privacy.bounds import Range, Records
 from covey_privacy.errors import PeerError
 from covey_privacy.manifest import Manifest
@@ -76,12 +77,29 @@ def reads(cls: type, data: bytes) -> bool:
 
 def test_the_page_has_the_grammar_of_the_code(tmp_path, capsys):
     assert cddl.main([str(GRAMMAR)]) == 0
+    assert cddl.main([]) == 0
+    assert capsys.readouterr().out == GRAMMAR.read_text("utf-8")
     other = tmp_path / "other.cddl"
     other.write_text(GRAMMAR.read_text("utf-8").replace("round_id: name", "round_id: u32", 1), "utf-8")
     assert cddl.main([str(other)]) == 1
     assert "not the messages' grammar" in capsys.readouterr().err
     assert cddl.main([str(other), "--write"]) == 0
     assert other.read_bytes() == GRAMMAR.read_bytes()
+
+
+OWN = {"Pending", "RoundKey"}
+"""What a phone keeps of its tickets and shows nobody."""
+
+
+def test_no_message_is_left_out():
+    sources = (consent, evidence, listing, manifest, messages, release, roster, signatures, tickets)
+    told = GRAMMAR.read_text("utf-8")
+    for source in sources:
+        own = [cls for cls in vars(source).values() if is_message(cls) and cls.__module__ == source.__name__]
+        names = {cls.__name__ for cls in own} - OWN
+        assert {
+            name for name in names if not re.search(rf"^({name} =|; A record of {name}:)", told, re.M)
+        } == set()
 
 
 @pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)

@@ -1,4 +1,4 @@
-"""The pages suffice: a phone written from them says what ours says. They show what the code has."""
+"""The pages are true: a phone that follows them says what Covey's says. They show what the code has."""
 
 import hashlib
 import itertools
@@ -40,7 +40,7 @@ def again(vector, phone):
     return other
 
 
-def test_a_phone_written_from_the_pages_says_every_byte_of_a_frozen_round(vector):
+def test_a_second_phone_says_every_byte_of_a_frozen_round(vector):
     adverts, phones = joined(vector)
     assert adverts == vector["played"]["adverts"]
     for step in STEPS:

@@ -1,4 +1,4 @@
-"""A second phone, written from docs/protocol.md alone. It takes nothing from Covey; plain and slow.
+"""A second phone: docs/protocol.md in plain Python. It takes nothing from Covey.
 
 `Phone` plays a device of a frozen round, `total` the coordinator's last step.
 """

@@ -1,4 +1,4 @@
-"""What docs/primitives.md says, written from that page alone. It takes nothing from Covey; plain and slow."""
+"""docs/primitives.md in plain Python. It takes nothing from Covey: what it says, the page tells."""
 
 import hashlib
 import hmac
