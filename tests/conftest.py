@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from covey_privacy import blind_rsa, tickets
+from covey_privacy.errors import PrivacyError
 from covey_privacy.manifest import Manifest
 from covey_privacy.secagg import Aggregator, Participant, Sum, Terms
-from covey_privacy.secagg.aggregator import Total
+from covey_privacy.secagg.aggregator import Sharing, Total
 from covey_privacy.signatures import SigningKey, verify
 from covey_privacy.tickets import IssuerKey, RoundKey
 
@@ -61,7 +62,11 @@ def round_keys(count: int, random: Callable[[int], bytes] = os.urandom) -> list[
 
 @dataclass
 class Play:
-    """Plays all phases; `absent[phase]` names the vectors' owners who fall silent from that phase on."""
+    """Plays all phases; `absent[phase]` names the vectors' owners who fall silent from that phase on.
+
+    What arrives together arrives in the order of `shuffled`. `added_up` is what nodes make of masked vectors.
+    With `refusing`, a device that refuses is silent, as it would be; else its error is raised.
+    """
 
     terms: Terms
     vectors: Sequence[np.ndarray]
@@ -70,7 +75,11 @@ class Play:
     nodes: int = 2
     verify: Callable[[bytes, bytes, bytes], bool] = verify
     random: Callable[[int], bytes] = os.urandom
+    shuffled: Callable[[list[bytes]], list[bytes]] = list
+    added_up: Callable[[Callable[[], Sum], list[bytes]], list[bytes]] | None = None
+    refusing: bool = False
     transcript: list[bytes] = field(default_factory=list)
+    graph: Sharing | None = None
 
     def run(self) -> Total:
         gone: set[int] = set()
@@ -79,30 +88,45 @@ class Play:
             gone.update(self.absent.get(phase, set()))
             return [who for who in range(len(self.vectors)) if who not in gone]
 
-        aggregator = Aggregator(self.terms)
+        self.aggregator = aggregator = Aggregator(self.terms)
         self.people = {
             who: Participant(self.terms, self.keys[who], verify=self.verify, random=self.random)
             for who in here("advertise")
         }
-        roster = aggregator.freeze(self.say(p.advertise()) for p in self.people.values())
+        roster = aggregator.freeze(self.said("advertise", dict.fromkeys(self.people, ())))
         directory = aggregator.countersigned(roster.head().countersign(REGISTRY))
-        self.index = {who: directory.index(self.keys[who].ticket.round_key) for who in self.people}
-        inboxes = aggregator.deliver(
-            self.say(self.people[who].share(directory.view(self.index[who]))) for who in here("share")
-        )
-        sums = [
-            Sum(len(roster.adverts), self.terms.manifest.length, self.terms.manifest.bits)
-            for _ in range(self.nodes)
-        ]
-        for who in here("mask"):
-            masked = self.people[who].mask(inboxes[self.index[who]], self.vectors[who])
-            sums[who % self.nodes].add(self.say(masked))
-        survivors = aggregator.survive(node.message() for node in sums)
-        agreed = [self.say(self.people[who].agree(survivors)) for who in here("agree")]
-        agreements = aggregator.gather(agreed)
-        return aggregator.total(
-            self.say(self.people[who].open(agreements[self.index[who]])) for who in here("open")
-        )
+        self.graph = aggregator.state
+        index = self.index = {who: directory.index(self.keys[who].ticket.round_key) for who in self.people}
+        shared = self.said("share", {who: (directory.view(index[who]),) for who in here("share")})
+        inboxes = aggregator.deliver(shared)
+        told = {
+            who: (inboxes[index[who]], self.vectors[who]) for who in here("mask") if index[who] in inboxes
+        }
+        survivors = aggregator.survive(self.sums(self.said("mask", told)))
+        agreements = aggregator.gather(self.said("agree", dict.fromkeys(here("agree"), (survivors,))))
+        told = {who: (agreements[index[who]],) for who in here("open") if index[who] in agreements}
+        return aggregator.total(self.said("open", told))
+
+    def said(self, step: str, told: dict[int, tuple]) -> list[bytes]:
+        said = []
+        for who, message in told.items():
+            try:
+                said.append(self.say(getattr(self.people[who], step)(*message)))
+            except PrivacyError:
+                if not self.refusing:
+                    raise
+        return self.shuffled(said)
+
+    def sums(self, masked: list[bytes]) -> list[bytes]:
+        if self.added_up:
+            return self.added_up(self.node, masked)
+        nodes = [self.node() for _ in range(self.nodes)]
+        for number, message in enumerate(masked):
+            nodes[number % self.nodes].add(message)
+        return [node.message() for node in nodes]
+
+    def node(self) -> Sum:
+        return Sum(len(self.people), self.terms.manifest.length, self.terms.manifest.bits)
 
     def say(self, message: bytes) -> bytes:
         self.transcript.append(message)

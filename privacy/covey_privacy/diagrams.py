@@ -1,0 +1,54 @@
+"""The state machines drawn: Mermaid diagrams made of their tables, for the pages that show them.
+
+    python -m covey_privacy.diagrams docs/protocol.md           # compare
+    python -m covey_privacy.diagrams docs/protocol.md --write   # after a change of a table
+
+A page marks where a machine's diagram stands by `<!-- diagram: Participant -->` and `<!-- end -->`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from covey_privacy.secagg import Aggregator, Participant
+from covey_privacy.secagg.machine import Machine
+
+MACHINES: dict[str, type[Machine]] = {"Aggregator": Aggregator, "Participant": Participant}
+
+_MARKED = re.compile(r"(<!-- diagram: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def diagram(machine: type[Machine]) -> str:
+    """Return the machine's table as a Mermaid `stateDiagram-v2`."""
+    befores = dict.fromkeys(before for before, _ in machine.TABLE)
+    afters = dict.fromkeys(machine.TABLE.values())
+    starts = [f"[*] --> {state.__name__}" for state in befores if state not in afters]
+    steps = [f"{row[0].__name__} --> {after.__name__}: {row[1]}" for row, after in machine.TABLE.items()]
+    ends = [f"{state.__name__} --> [*]" for state in afters if state not in befores]
+    return "\n    ".join(["stateDiagram-v2", "direction LR", *starts, *steps, *ends])
+
+
+def drawn(page: str) -> str:
+    """Return the page with the diagram of each machine that it marks."""
+    return _MARKED.sub(
+        lambda found: f"{found[1]}```mermaid\n{diagram(MACHINES[found[2]])}\n```\n{found[3]}", page
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Compare a page's diagrams with the tables, or draw them anew."""
+    name, *write = arguments or ["docs/protocol.md"]
+    path = Path(name)
+    if write:
+        path.write_text(drawn(path.read_text("utf-8")), "utf-8")
+    page = path.read_text("utf-8")
+    if page == drawn(page):
+        return 0
+    sys.stderr.write(f"{path} shows other state machines than the code has; draw them anew with --write\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
