@@ -50,9 +50,9 @@ class Tally:
 class _Counter:
     """How many ones came at each bit of arrays of one size, mod 2^width: binary numbers that stand upright.
 
-    The digits of one weight are one array, and a second may wait beside it. With the third that comes, the two
-    are added by carry-save, and the carries come to the next weight: an array costs one such addition on
-    average. What is carried beyond the last weight is beyond the ring.
+    The digits of one weight are one array, and a second may wait beside it. With the third that comes, the
+    two are added by carry-save, and the carries come to the next weight: an array costs one such addition
+    on average. What is carried beyond the last weight is beyond the ring.
     """
 
     def __init__(self, width: int) -> None:
