@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,10 +38,7 @@ def sort(bundles: Iterable[bytes]) -> dict[int, bytes]:
 
     `bundles` and inboxes are `Parcels`. Raises PeerError for a bundle that is none.
     """
-    sent = {bundle.device: bundle.parcels for bundle in map(_bundle, bundles)}
-    devices = sorted(sent)
-    senders = np.repeat(np.array(devices, ">u4"), [len(sent[device]) // _SIZE for device in devices])
-    parcels = np.frombuffer(b"".join(sent[device] for device in devices), _RECORD)
+    devices, senders, parcels = _read(bundles)
     recipients = parcels["peer"].astype(np.int64)
     order = np.argsort(recipients, kind="stable")
     starts, ends = (np.searchsorted(recipients, devices, side, sorter=order) for side in ("left", "right"))
@@ -65,6 +62,14 @@ def agreements(signed: Mapping[int, Agreement], near: Mapping[int, tuple[int, ..
         device: wire.encode(_Signed(b"".join(packed[peer] for peer in peers if peer in packed)))
         for device, peers in near.items()
     }
+
+
+def _read(bundles: Iterable[bytes]) -> tuple[list[int], NDArray[Any], NDArray[Any]]:
+    """Return who sent a bundle, ascending; and the sender of each parcel, and the parcels, in that order."""
+    sent = {bundle.device: bundle.parcels for bundle in map(_bundle, bundles)}
+    devices = sorted(sent)
+    senders = np.repeat(np.array(devices, ">u4"), [len(sent[device]) // _SIZE for device in devices])
+    return devices, senders, np.frombuffer(b"".join(sent[device] for device in devices), _RECORD)
 
 
 def _bundle(message: bytes) -> _Bundle:

@@ -33,7 +33,7 @@ class Directory:
     def __init__(self, roster: Roster, countersignature: bytes, degree: int) -> None:
         self._roster, self._countersignature, self.degree = roster, countersignature, degree
         self._beacon = hashlib.sha256(countersignature).digest()
-        self._tree = roster.tree()
+        self._tree = roster.tree
         self._indices = {advert.round_key: index for index, advert in enumerate(roster.adverts)}
         self._shown = functools.cache(self._show)
 
