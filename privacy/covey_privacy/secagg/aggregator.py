@@ -7,13 +7,12 @@ A round that cannot be finished raises AbortError, and nothing of it is released
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from covey_privacy import wire
 from covey_privacy.errors import AbortError, PeerError
-from covey_privacy.secagg import mail, masks, messages, ring, terms
+from covey_privacy.secagg import mail, masks, messages, openings, ring, terms
 from covey_privacy.secagg.graph import neighbours
 from covey_privacy.secagg.machine import Machine, step
 from covey_privacy.secagg.messages import Survivors
@@ -21,6 +20,7 @@ from covey_privacy.secagg.node import Directory, Sum
 from covey_privacy.secagg.recovery import Recovered, recover_all
 from covey_privacy.secagg.roster import Advert, Roster
 from covey_privacy.secagg.terms import Terms
+from covey_privacy.secagg.unmasking import Dropped, Job, Peer, Unmask, unmask
 
 
 @dataclass(frozen=True)
@@ -132,22 +132,19 @@ class Aggregator(Machine):
     def gather(self, before: Opening, agreements: Iterable[bytes]) -> tuple[Opening, dict[int, bytes]]:
         """Hand each survivor its neighbours' signatures."""
         signed = {a.device: a for a in (wire.decode(messages.Agreement, a) for a in agreements)}
-        return before, {
-            device: wire.encode(
-                messages.Agreements(tuple(signed[i] for i in before.graph.near[device] if i in signed))
-            )
-            for device in sorted(before.survivors.devices)
-            if device in signed
+        told = {
+            device: before.graph.near[device] for device in sorted(before.survivors.devices & signed.keys())
         }
+        return before, mail.agreements(signed, told)
 
     @step(Opening, after=Total)
-    def total(self, before: Opening, openings: Iterable[bytes]) -> tuple[Total, Total]:
-        """Recover the masks that are left in the sum, take them away, return the sum."""
-        opened = _by_owner(wire.decode(messages.Openings, message) for message in openings)
+    def total(self, before: Opening, opened: Iterable[bytes], unmask: Unmask = unmask) -> tuple[Total, Total]:
+        """Recover the masks that are left in the sum, take them away, return the sum.
+
+        Most of a round's work is `unmask`; `unmasking.spread` gives one that does it in several processes.
+        """
         secrets = self._recovered(before, opened)
-        vector = before.masked.copy()
-        for device, recovered in secrets.items():
-            masks.add_streams(vector, *self._left(before, device, recovered.secret))
+        vector = before.masked + unmask(self._left(before, secrets))
         blamed = {
             before.graph.near[device][number - 1]
             for device, recovered in secrets.items()
@@ -162,7 +159,7 @@ class Aggregator(Machine):
         if count < needed:
             raise AbortError(f"{count} devices {what}; {needed} are needed, so nothing is released")
 
-    def _recovered(self, before: Opening, opened: Mapping[int, Mapping[int, bytes]]) -> dict[int, Recovered]:
+    def _recovered(self, before: Opening, opened: Iterable[bytes]) -> dict[int, Recovered]:
         """Return the seed of every survivor and the mask key of everyone else who shared."""
         graph = before.graph
 
@@ -172,38 +169,19 @@ class Aggregator(Machine):
                 return terms.seed_digest(secret) == advert.seed_digest
             return masks.KeyPair(secret).public == advert.mask_key
 
-        shares = {owner: _numbered(opened[owner], graph.near[owner]) for owner in sorted(before.sharers)}
-        return recover_all(shares, graph.threshold, good)
+        return recover_all(openings.sort(opened, graph.near, before.sharers), graph.threshold, good)
 
-    def _left(self, before: Opening, device: int, secret: bytes) -> tuple[list[bytes], list[bytes]]:
-        """Return the masks that a device left in the sum: to add back, to take away."""
-        if device in before.survivors:
-            return [], [masks.derive(secret, terms.seed_info(before.graph.context))]
-        return self._pairs(before, device, secret)
+    def _left(self, before: Opening, secrets: Mapping[int, Recovered]) -> Job:
+        """Return the masks that are left in the sum: the survivors' own, and those of who dropped out."""
+        seeds = tuple(found.secret for device, found in secrets.items() if device in before.survivors)
+        dropped = tuple(
+            Dropped(device, found.secret, self._peers(before, device))
+            for device, found in secrets.items()
+            if device not in before.survivors
+        )
+        return Job(before.graph.context, self._terms.manifest.length, seeds, dropped)
 
-    def _pairs(self, before: Opening, dropped: int, key: bytes) -> tuple[list[bytes], list[bytes]]:
-        """Return the dropped device's masks with its surviving neighbours: to add back, to take away."""
-        pair = masks.KeyPair(key)
-        plus: list[bytes] = []
-        minus: list[bytes] = []
-        for peer in before.graph.near[dropped]:
-            if peer in before.survivors:
-                info = terms.mask_info(before.graph.context, dropped, peer)
-                mask = masks.derive(pair.exchange(before.graph.roster.adverts[peer].mask_key), info)
-                (minus if peer < dropped else plus).append(mask)
-        return plus, minus
-
-
-def _numbered(shares: Mapping[int, bytes], near: tuple[int, ...]) -> dict[int, bytes]:
-    """Return a device's shares, told by holder, by their numbers."""
-    numbers = {holder: number for number, holder in enumerate(near, 1)}
-    return {numbers[holder]: share for holder, share in shares.items() if holder in numbers}
-
-
-def _by_owner(messages_: Iterable[messages.Openings]) -> defaultdict[int, dict[int, bytes]]:
-    """Return, for each owner, the shares by who held them."""
-    shares: defaultdict[int, dict[int, bytes]] = defaultdict(dict)
-    for message in messages_:
-        for opening in message.openings:
-            shares[opening.owner][message.device] = opening.share
-    return shares
+    def _peers(self, before: Opening, dropped: int) -> tuple[Peer, ...]:
+        """Return the survivors that share a mask with a dropped device."""
+        near, adverts = before.graph.near[dropped], before.graph.roster.adverts
+        return tuple(Peer(peer, adverts[peer].mask_key) for peer in near if peer in before.survivors)

@@ -41,22 +41,21 @@ def parameters(n: int, gamma: float, delta: float, semi_malicious: bool = True) 
 
 @functools.lru_cache(maxsize=8)
 def ring(beacon: bytes, n: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the devices in ring order, by SHA-256(beacon, index), and each device's place in it."""
+    """Return the devices in ring order, by SHA-256(beacon, index), twice around; and each device's place."""
     order = sorted(range(n), key=lambda i: hashlib.sha256(beacon + i.to_bytes(4)).digest())
     places = [0] * n
     for place, index in enumerate(order):
         places[index] = place
-    return tuple(order), tuple(places)
+    return tuple(order * 2), tuple(places)
 
 
 def neighbours(beacon: bytes, n: int, degree: int, index: int) -> tuple[int, ...]:
     """Return the neighbours of device `index`, ascending."""
-    order, places = ring(beacon, n)
     if degree >= n - 1:
         return tuple(i for i in range(n) if i != index)
-    steps = range(1, degree // 2 + 1)
-    place = places[index]
-    return tuple(sorted(order[(place + side * step) % n] for step in steps for side in (-1, 1)))
+    order, places = ring(beacon, n)
+    place, half = places[index], degree // 2
+    return tuple(sorted(order[place + 1 : place + 1 + half] + order[n + place - half : n + place]))
 
 
 def _complete(n: int, gamma: float, delta: float) -> tuple[int, int] | None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from covey_privacy import wire
 from covey_privacy.errors import PeerError
 from covey_privacy.records import layout
-from covey_privacy.secagg.messages import MOST_NEIGHBOURS, Index, Parcel, Parcels
+from covey_privacy.secagg.messages import MOST_NEIGHBOURS, Agreement, Index, Parcel, Parcels
 
 _SIZE = layout(Parcel).size
 _RECORD = np.dtype([("peer", ">u4"), ("sealed", f"V{_SIZE - 4}")])
@@ -25,23 +26,50 @@ class _Bundle:
     parcels: Annotated[bytes, wire.Size(0, _SIZE * MOST_NEIGHBOURS)]
 
 
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """`Agreements` whose records lie end to end already: neighbours are shown most of the same."""
+
+    agreements: bytes
+
+
 def sort(bundles: Iterable[bytes]) -> dict[int, bytes]:
     """Return the inbox of each sender, by device: the parcels that the other senders have for it.
 
     `bundles` and inboxes are `Parcels`. Raises PeerError for a bundle that is none.
     """
-    sent = {bundle.device: bundle.parcels for bundle in map(_bundle, bundles)}
-    devices = sorted(sent)
-    parcels = np.frombuffer(b"".join(sent[device] for device in devices), _RECORD).copy()
+    devices, senders, parcels = _read(bundles)
     recipients = parcels["peer"].astype(np.int64)
-    parcels["peer"] = np.repeat(np.array(devices, np.int64), [len(sent[d]) // _SIZE for d in devices])
     order = np.argsort(recipients, kind="stable")
-    parcels, recipients = parcels[order], recipients[order]
-    starts, ends = (np.searchsorted(recipients, devices, side) for side in ("left", "right"))
+    starts, ends = (np.searchsorted(recipients, devices, side, sorter=order) for side in ("left", "right"))
+
+    def inbox(device: int, places: NDArray[np.intp]) -> bytes:
+        """Return the parcels in these places, each under its sender's name."""
+        taken = parcels[places]
+        taken["peer"] = senders[places]
+        return wire.encode(_Bundle(device, taken.tobytes()))
+
     return {
-        device: wire.encode(_Bundle(device, parcels[start:end].tobytes()))
+        device: inbox(device, order[start:end])
         for device, start, end in zip(devices, starts, ends, strict=True)
     }
+
+
+def agreements(signed: Mapping[int, Agreement], near: Mapping[int, tuple[int, ...]]) -> dict[int, bytes]:
+    """Return the `Agreements` of each device in `near`: what those neighbours signed that did sign."""
+    packed = {device: layout(Agreement).pack_one(agreement) for device, agreement in signed.items()}
+    return {
+        device: wire.encode(_Signed(b"".join(packed[peer] for peer in peers if peer in packed)))
+        for device, peers in near.items()
+    }
+
+
+def _read(bundles: Iterable[bytes]) -> tuple[list[int], NDArray[Any], NDArray[Any]]:
+    """Return who sent a bundle, ascending; and the sender of each parcel, and the parcels, in that order."""
+    sent = {bundle.device: bundle.parcels for bundle in map(_bundle, bundles)}
+    devices = sorted(sent)
+    senders = np.repeat(np.array(devices, ">u4"), [len(sent[device]) // _SIZE for device in devices])
+    return devices, senders, np.frombuffer(b"".join(sent[device] for device in devices), _RECORD)
 
 
 def _bundle(message: bytes) -> _Bundle:

@@ -62,12 +62,13 @@ def add_streams(total: Vector, plus: Iterable[bytes], minus: Iterable[bytes] = (
     """
     buffer = np.empty(min(len(total), BLOCK), "<u4")
     blocks = [total[start : start + BLOCK] for start in range(0, len(total), BLOCK)]
+    pairs = [(block, buffer[: len(block)]) for block in blocks]
+    steps = [(block, words, words.data.cast("B"), _ZEROS[: words.nbytes]) for block, words in pairs]
     for add, keys in ((np.add, plus), (np.subtract, minus)):
         for key in keys:
             encryptor = Cipher(algorithms.AES(key), _CTR).encryptor()
-            for block in blocks:
-                words = buffer[: len(block)]
-                encryptor.update_into(_ZEROS[: words.nbytes], words.data.cast("B"))
+            for block, words, octets, zeros in steps:
+                encryptor.update_into(zeros, octets)
                 add(block, words, out=block)
 
 

@@ -6,13 +6,12 @@ import functools
 import hashlib
 from dataclasses import dataclass
 
-import numpy as np
-
 from covey_privacy import wire
 from covey_privacy.errors import PeerError
 from covey_privacy.records import layout
 from covey_privacy.secagg import graph, messages, ring
 from covey_privacy.secagg.roster import Roster
+from covey_privacy.secagg.tally import Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class Directory:
     def __init__(self, roster: Roster, countersignature: bytes, degree: int) -> None:
         self._roster, self._countersignature, self.degree = roster, countersignature, degree
         self._beacon = hashlib.sha256(countersignature).digest()
-        self._tree = roster.tree()
+        self._tree = roster.tree
         self._indices = {advert.round_key: index for index, advert in enumerate(roster.adverts)}
         self._shown = functools.cache(self._show)
 
@@ -67,9 +66,14 @@ class Sum:
     """
 
     def __init__(self, size: int, length: int, bits: int) -> None:
-        self._size, self._length, self._bits = size, length, bits
+        self._size, self._bits = size, bits
         self.devices: set[int] = set()
-        self.total = np.zeros(length, np.uint32)
+        self._tally = Tally(length, bits)
+
+    @property
+    def total(self) -> ring.Vector:
+        """The sum so far, mod 2^bits."""
+        return self._tally.total()
 
     def add(self, masked: bytes) -> None:
         """Add one device's `MaskedVector`. A device counts once."""
@@ -90,10 +94,9 @@ class Sum:
         return wire.encode(messages.PartialSum(bitmap, ring.pack(self.total, self._bits)))
 
     def _add(self, devices: set[int], packed: bytes) -> None:
-        vector = ring.unpack(packed, self._length, self._bits)
         if twice := devices & self.devices:
             raise PeerError(f"device {min(twice)} is in two sums; a vector counts once")
         if devices and max(devices) >= self._size:
             raise PeerError(f"a masked vector names device {max(devices)}; the roster has {self._size}")
+        self._tally.add(packed)
         self.devices |= devices
-        self.total += vector

@@ -9,9 +9,10 @@ import numpy as np
 
 from covey_privacy.errors import AbortError, MisuseError
 from covey_privacy.secagg import shamir
+from covey_privacy.secagg.openings import Opened
 
 OWNERS_AT_ONCE = 256
-"""How many secrets are worked out in one go; the weights take t^2 numbers for each."""
+"""How many secrets are worked out in one go, which bounds the memory that it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,24 +23,20 @@ class Recovered:
     wrong: tuple[int, ...]
 
 
-def recover_all(
-    opened: Mapping[int, Mapping[int, bytes]], threshold: int, good: Callable[[int, bytes], bool]
-) -> dict[int, Recovered]:
-    """Return the secret of every owner in `opened`, from its shares by number; `good(owner, secret)` checks.
+def recover_all(opened: Opened, threshold: int, good: Callable[[int, bytes], bool]) -> dict[int, Recovered]:
+    """Return the secret of every owner whose shares were `opened`; `good(owner, secret)` checks.
 
     All owners are tried at once, as if nobody lied; `recover` takes those whose shares do not fit together.
     Raises AbortError when an owner's secret cannot be found.
     """
-    tried = {owner: numbers for owner, shares in opened.items() if (numbers := _first(shares, threshold))}
-    found = dict(zip(tried, _opened(opened, tried), strict=True))
 
-    def recovered(owner: int) -> Recovered:
-        secret = found.get(owner)
+    def recovered(row: int, owner: int, secret: bytes | None) -> Recovered:
         if secret is not None and good(owner, secret):
             return Recovered(secret, ())
-        return recover(opened[owner], threshold, lambda secret: good(owner, secret))
+        return recover(opened.of(row), threshold, lambda secret: good(owner, secret))
 
-    return {owner: recovered(owner) for owner in opened}
+    tried = zip(opened.owners, _tried(opened, threshold), strict=True)
+    return {owner: recovered(row, owner, secret) for row, (owner, secret) in enumerate(tried)}
 
 
 def recover(shares: Mapping[int, bytes], threshold: int, good: Callable[[bytes], bool]) -> Recovered:
@@ -60,19 +57,16 @@ def recover(shares: Mapping[int, bytes], threshold: int, good: Callable[[bytes],
     raise AbortError(f"{threshold} good shares are needed to open a mask; {len(shares)} came and they do not")
 
 
-def _first(shares: Mapping[int, bytes], threshold: int) -> list[int]:
-    """Return the numbers of the first shares, none where they are too few or one is no share at all."""
-    return sorted(shares)[:threshold] if len(shares) >= threshold and _parses(*shares.values()) else []
-
-
-def _opened(
-    opened: Mapping[int, Mapping[int, bytes]], tried: Mapping[int, list[int]]
-) -> Iterator[bytes | None]:
-    names = list(tried)
-    for start in range(0, len(names), OWNERS_AT_ONCE):
-        owners = names[start : start + OWNERS_AT_ONCE]
-        rows = [shamir.parse([opened[owner][number] for number in tried[owner]]) for owner in owners]
-        yield from shamir.combine_all(np.array([tried[owner] for owner in owners]), np.array(rows))
+def _tried(opened: Opened, threshold: int) -> Iterator[bytes | None]:
+    """Return what each owner's first shares give, None where they are too few or one is no share at all."""
+    for start in range(0, len(opened.owners), OWNERS_AT_ONCE):
+        came, shares = (each[start : start + OWNERS_AT_ONCE] for each in (opened.came, opened.shares))
+        limbs = shares[..., None].view(">u4").astype(np.int64)
+        sound = (came.sum(axis=1) >= threshold) & (limbs.max(axis=(1, 2)) < shamir.PRIME)
+        first = np.argsort(~came[sound], axis=1, kind="stable")[:, :threshold]
+        chosen = np.take_along_axis(limbs[sound], first[..., None], axis=1)
+        secrets = iter(shamir.combine_all(first + 1, chosen))
+        yield from (next(secrets) if each else None for each in sound)
 
 
 def _wrong(shares: Mapping[int, bytes], chosen: list[int], rows: list[bytes]) -> tuple[int, ...]:
@@ -86,9 +80,9 @@ def _combined(numbers: list[int], rows: list[bytes]) -> bytes | None:
         return None
 
 
-def _parses(*shares: bytes) -> bool:
+def _parses(share: bytes) -> bool:
     try:
-        shamir.parse(shares)
+        shamir.parse([share])
     except MisuseError:
         return False
     return True

@@ -6,7 +6,9 @@ single bits. A plane holds its bits of every entry, in order; words and bits are
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,47 @@ Vector = NDArray[np.uint32]
 _WORDS = {16: "<u2", 8: "u1"}
 
 
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """Bits `shift` to `shift + width` of `length` entries; `start` is its first byte in the packed vector."""
+
+    shift: int
+    width: int
+    length: int
+    start: int
+
+    @property
+    def end(self) -> int:
+        """The byte after the last."""
+        return self.start + (self.length * self.width + 7) // 8
+
+    def pack(self, vector: Vector) -> bytes:
+        """Return the plane of a vector; a narrower type cuts off what lies above."""
+        values = vector >> np.uint32(self.shift)
+        if self.width > 1:
+            return values.astype(_WORDS[self.width]).tobytes()
+        return np.packbits(values.astype(np.uint8) & 1, bitorder="little").tobytes()
+
+    def entries(self, packed: bytes) -> NDArray[Any]:
+        """Return the plane's bits of each entry of a packed vector, as the narrow type that holds them."""
+        octets = np.frombuffer(packed, np.uint8)[self.start : self.end]
+        if self.width > 1:
+            return octets.view(_WORDS[self.width])
+        return np.unpackbits(octets, count=self.length, bitorder="little")
+
+
+@cache
+def planes(length: int, bits: int) -> tuple[Plane, ...]:
+    """Return the planes of a packed vector of `length` entries of `bits` bits."""
+    found: list[Plane] = []
+    shift = start = 0
+    while shift < bits:
+        width = next(width for width in (16, 8, 1) if width <= bits - shift)
+        found.append(Plane(shift, width, length, start))
+        shift, start = shift + width, found[-1].end
+    return tuple(found)
+
+
 def reduce(vector: Vector, bits: int) -> Vector:
     """Return the entries mod 2^bits."""
     return vector & np.uint32((1 << bits) - 1)
@@ -25,50 +68,25 @@ def reduce(vector: Vector, bits: int) -> Vector:
 
 def packed_length(length: int, bits: int) -> int:
     """Return how many bytes `length` entries of `bits` bits take."""
-    return sum(_plane_length(length, width) for _, width in _planes(bits))
+    return planes(length, bits)[-1].end
+
+
+def check_length(packed: bytes, length: int, bits: int) -> None:
+    """Raise PeerError unless `packed` has the size of `length` entries."""
+    expected = packed_length(length, bits)
+    if len(packed) != expected:
+        raise PeerError(f"a vector of {len(packed)} bytes arrived; {expected} were expected")
 
 
 def pack(vector: Vector, bits: int) -> bytes:
     """Return the entries mod 2^bits as bytes."""
-    return b"".join(_plane(vector >> np.uint32(shift), width) for shift, width in _planes(bits))
+    return b"".join(plane.pack(vector) for plane in planes(len(vector), bits))
 
 
-def unpack(data: bytes, length: int, bits: int) -> Vector:
-    """Return the `length` entries in `data`. Raises PeerError when it has another size."""
-    if len(data) != packed_length(length, bits):
-        raise PeerError(f"a vector of {len(data)} bytes arrived; {packed_length(length, bits)} were expected")
-    vector, start = np.zeros(length, np.uint32), 0
-    for shift, width in _planes(bits):
-        end = start + _plane_length(length, width)
-        vector |= _entries(data[start:end], length, width) << np.uint32(shift)
-        start = end
+def unpack(packed: bytes, length: int, bits: int) -> Vector:
+    """Return the `length` entries in `packed`. Raises PeerError when it has another size."""
+    check_length(packed, length, bits)
+    vector = np.zeros(length, np.uint32)
+    for plane in planes(length, bits):
+        vector |= plane.entries(packed).astype(np.uint32) << np.uint32(plane.shift)
     return vector
-
-
-@cache
-def _planes(bits: int) -> tuple[tuple[int, int], ...]:
-    """Return (shift, width) of each plane."""
-    planes, shift = [], 0
-    while shift < bits:
-        width = next(width for width in (16, 8, 1) if width <= bits - shift)
-        planes.append((shift, width))
-        shift += width
-    return tuple(planes)
-
-
-def _plane_length(length: int, width: int) -> int:
-    return (length * width + 7) // 8
-
-
-def _plane(values: Vector, width: int) -> bytes:
-    """Return the low bits of each value; a narrower type cuts off the rest."""
-    if width > 1:
-        return values.astype(_WORDS[width]).tobytes()
-    return np.packbits(values.astype(np.uint8) & 1, bitorder="little").tobytes()
-
-
-def _entries(plane: bytes, length: int, width: int) -> Vector:
-    if width > 1:
-        return np.frombuffer(plane, _WORDS[width]).astype(np.uint32)
-    octets = np.frombuffer(plane, np.uint8)
-    return np.unpackbits(octets, count=length, bitorder="little").astype(np.uint32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated
 
 from covey_privacy import wire
@@ -78,7 +79,7 @@ class RosterHead:
         return key.sign(to_sign(ROSTER, wire.encode(self)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Roster:
     """All adverts of a round in the order of their round keys; a device's index is its place here."""
 
@@ -92,13 +93,14 @@ class Roster:
         unique = {advert.round_key: advert for advert in adverts}
         return cls(round_id, manifest, tuple(unique[key] for key in sorted(unique)))
 
+    @cached_property
     def tree(self) -> Tree:
-        """Return the Merkle tree of the adverts."""
+        """The Merkle tree of the adverts."""
         return Tree([advert.leaf for advert in self.adverts])
 
     def head(self) -> RosterHead:
         """Return what the registry is to countersign."""
-        return RosterHead(self.round_id, self.manifest, len(self.adverts), self.tree().root())
+        return RosterHead(self.round_id, self.manifest, len(self.adverts), self.tree.root())
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,22 +87,29 @@ def _powers(xs: Limbs, count: int) -> Limbs:
 def _weights(xs: Limbs, at: int) -> Limbs:
     """Return the Lagrange weights [rows, t] of the points in each row for the value at `at`.
 
-    The weight of x is the product of (at - y) / (x - y) over the other points y.
+    The weight of x is the product of (at - y) / (x - y) over the other points y. By logarithms it is a sum,
+    and for all rows at once a matrix product: which row has which points, times the logarithms of x - y.
     """
-    t = xs.shape[1]
-    others = ~np.eye(t, dtype=bool)
-    above = np.where(others, (at - xs)[:, None, :], 1) % PRIME
-    below = np.where(others, xs[:, :, None] - xs[:, None, :], 1) % PRIME
-    if not below.all():
+    points, places = np.unique(xs, return_inverse=True)
+    places = places.reshape(xs.shape)
+    has = np.zeros((len(xs), len(points)))
+    np.put_along_axis(has, places, 1, axis=1)
+    if has.sum() < xs.size:
         raise MisuseError("two shares have the same number")
     log, power = _logarithms()
-    found = power[(log[above] - log[below]).sum(axis=2) % (PRIME - 1)]
-    return np.where(above.all(axis=2), found, 0)
+    below = np.take_along_axis(has @ log[(points - points[:, None]) % PRIME], places, axis=1)
+    above = log[(at - xs) % PRIME]
+    found = power[(above.sum(axis=1, keepdims=True) - above - below.astype(np.int64)) % (PRIME - 1)]
+    here = xs == at
+    return np.where(here.any(axis=1, keepdims=True) & ~here, 0, found)
 
 
 @functools.cache
 def _logarithms() -> tuple[Limbs, Limbs]:
-    """Return log and power to base 3, which generates the field's units: products become sums."""
+    """Return log and power to base 3, which generates the field's units: products become sums.
+
+    log[0] is 0: a factor 0 is left out.
+    """
     power = np.ones(PRIME - 1, np.int64)
     done = 1
     while done < len(power):
