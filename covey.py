@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import re
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -17,7 +18,10 @@ from types import ModuleType
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status: 0 done, 1 failed, 2 asked for something that cannot be."""
+    """Run one command and return its exit status: 0 done, 1 failed, 2 asked for something that cannot be.
+
+    `covey log judge` also says what it found: 0 consistent, 3 forked, 4 open.
+    """
     chosen = _parser().parse_args(arguments)
     try:
         return int(chosen.run(chosen))
@@ -30,6 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_demo(commands)
     _add_registry(commands)
+    _add_log(commands)
     _add_bench(commands)
     show = _command(commands, "version", "say which Covey this is", "covey version --json")
     show.add_argument("--json", action="store_true", help="for a program to read")
@@ -71,6 +76,28 @@ def _add_registry(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on, default 127.0.0.1")
     serve.add_argument("--port", type=int, default=8700, help="port to listen on, default 8700")
     serve.set_defaults(run=_serve)
+
+
+def _add_log(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    log = _command(
+        commands,
+        "log",
+        "the registry's transparency log",
+        "covey log judge evidence.hex --key <hex public key>",
+    )
+    actions = log.add_subparsers(required=True, metavar="ACTION")
+    judge = _command(
+        actions,
+        "judge",
+        "say what evidence shows about a registry's log; exits with 0 when consistent, 3 forked, 4 open",
+        "covey log judge evidence.hex --key <hex public key> --json",
+    )
+    judge.add_argument(
+        "evidence", type=Path, metavar="EVIDENCE", help="file of a phone's evidence, raw or in hex"
+    )
+    judge.add_argument("--key", required=True, metavar="HEX", help="the registry's public key, 64 hex digits")
+    judge.add_argument("--json", action="store_true", help="for a program to read")
+    judge.set_defaults(run=_judge)
 
 
 def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -156,6 +183,35 @@ def _serve(chosen: argparse.Namespace) -> int:
     except (serving.ConsentRegistryError, ValueError, OSError) as error:
         return _fail(error, 1)
     return 0
+
+
+def _judge(chosen: argparse.Namespace) -> int:
+    from covey_privacy import fork
+    from covey_privacy.errors import PeerError
+
+    try:
+        key = _public_key(chosen.key)
+        verdict = fork.check_evidence(_unhexed(chosen.evidence.read_bytes()), key)
+    except ValueError as error:
+        return _fail(error, 2)
+    except (PeerError, OSError) as error:
+        return _fail(error, 1)
+    name = verdict.name.lower()
+    print(json.dumps({"verdict": name, "says": verdict.value}) if chosen.json else f"{name}: {verdict.value}")
+    return {"consistent": 0, "forked": 3, "open": 4}[name]
+
+
+def _public_key(text: str) -> bytes:
+    key = bytes.fromhex(text) if re.fullmatch("[0-9a-f]{64}", text) else b""
+    if not key:
+        raise ValueError(f"--key is {text[:80]!r}; the registry's public key was expected, 64 hex digits")
+    return key
+
+
+def _unhexed(data: bytes) -> bytes:
+    """Return evidence as it is: an export gives it in hex, which raw evidence never looks like."""
+    text = data.strip()
+    return bytes.fromhex(text.decode()) if re.fullmatch(b"([0-9a-f]{2})+", text) else data
 
 
 def _version(chosen: argparse.Namespace) -> int:
