@@ -11,9 +11,10 @@ from covey_privacy.checkpoint import Checkpoint, head, sign
 from covey_privacy.consent import Entries, Sync, Synced
 from covey_privacy.fork import Verdict, check_evidence, evidence
 from covey_privacy.merkle import Tree, leaf_hash
-from covey_privacy.note import parse
-from covey_privacy.signatures import Signed, SigningKey
-from covey_sdk import RegistryError, RegistryForkError, ledger
+from covey_privacy.note import COSIGNATURE, VerifierKey, parse
+from covey_privacy.signatures import Signed, SigningKey, verify
+from covey_privacy.witness import Policy, cosign
+from covey_sdk import Registry, RegistryError, RegistryForkError, ledger
 from covey_sdk.door import Door
 from covey_sdk.log import MOST_OPEN, Log
 
@@ -207,3 +208,81 @@ def test_a_note_that_an_older_sdk_left_behind_accuses_nobody(device, shows, log_
     device.sync()
     assert device.evidence() == ()
     assert device.log.note != stale
+
+
+WITNESSES = {f"witness.test/{n}": SigningKey(bytes([n]) * 32) for n in (1, 2, 3)}
+POLICY = Policy(tuple(VerifierKey(n, COSIGNATURE, k.public) for n, k in WITNESSES.items()), least=2, age=600)
+
+
+@pytest.fixture
+def cosigned(shop, clock):
+    """Let witnesses cosign the head that the registry shows, some seconds ago; return who then follows it."""
+
+    def cosigned(**ago):
+        def answer(asked, response):
+            if asked.url.path != "/v1/sync" or response.status_code != 200:
+                return response
+            synced = wire.decode(Synced, response.content)
+            now = int(clock.now.timestamp())
+            lines = [
+                cosign(synced.checkpoint, name, key, now - ago[name[-1]])
+                for name, key in WITNESSES.items() if name[-1] in ago
+            ]  # fmt: skip
+            return httpx.Response(200, content=wire.encode(
+                replace(synced, checkpoint=synced.checkpoint + "".join(lines))
+            ))  # fmt: skip
+
+        shop.answer = answer
+
+    return cosigned
+
+
+@pytest.fixture
+def demanding(shop, opened):
+    """A device that wants its heads witnessed, and how often it checked a signature."""
+    checked = []
+
+    def counting(*signed):
+        checked.append(signed)
+        return verify(*signed)
+
+    trust = replace(shop.trust, policy=POLICY)
+    device = opened(trust=trust, registry=Registry(shop.way()._client, trust, counting))
+    device.enrol()
+    return device, checked
+
+
+@pytest.mark.parametrize("ago", [{}, {"1": 0}, {"1": 0, "2": 601}, {"1": 0, "3": -601}])
+def test_a_head_without_enough_fresh_cosignatures_is_refused(demanding, cosigned, ago):
+    cosigned(**ago)
+    with pytest.raises(RegistryError, match="of 3 witnesses cosigned the checkpoint within 600"):
+        demanding[0].sync()
+    assert demanding[0].log.note == ""
+
+
+def test_a_head_that_enough_witnesses_cosigned_is_followed(demanding, cosigned):
+    device, _ = demanding
+    cosigned(**{"1": 600, "3": -600})
+    device.sync()
+    assert len(parse(device.log.note).lines) == 3
+
+
+def test_a_note_is_verified_once(demanding, cosigned, clock):
+    device, checked = demanding
+    cosigned(**{"1": 0, "2": 0, "3": 0})
+    device.sync()
+    before = len(checked)
+    device.sync()
+    assert len(checked) == before
+    clock.forward(minutes=1)
+    device.sync()
+    assert len(checked) == before + 3
+
+
+def test_a_fork_is_told_before_missing_cosignatures(demanding, cosigned, shows, log_of):
+    device, _ = demanding
+    cosigned(**{"1": 0, "2": 0})
+    device.sync()
+    shows(log_of(5, changed=1))
+    with pytest.raises(RegistryForkError):
+        device.sync()
