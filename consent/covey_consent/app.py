@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from covey_consent.api import log, notices, people, problems, rounds, tickets
+from covey_consent.api import log, notices, people, problems, rounds, tickets, tiles
 from covey_consent.registry import Registry
 from covey_consent.settings import Settings
 
@@ -29,7 +29,7 @@ def create_app(
         await app.state.registry.close()
 
     app = FastAPI(title="Covey consent registry", version="1", lifespan=lifespan)
-    for module in (people, notices, tickets, rounds, log):
+    for module in (people, notices, tickets, rounds, log, tiles):
         app.include_router(module.router)
     problems.install(app)
 

@@ -25,12 +25,10 @@ from covey_privacy.consent import ConsistencyProof, Entries, Inclusion
 from covey_privacy.errors import ServerError
 from covey_privacy.merkle import Proof, Tree, leaf_hash
 from covey_privacy.signatures import SigningKey
+from covey_privacy.tiles import ENTRY_LIMIT, HEIGHT, Tile, encode_bundle, encode_tile
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
-
-ENTRY_LIMIT = 2**16 - 1
-"""An entry's bytes at most, as of C2SP tlog-tiles."""
 
 PAGE_ENTRIES = 1024
 PAGE_BYTES = 2**20
@@ -117,6 +115,15 @@ class Log:
         sizes = itertools.accumulate(len(row.entry) for row in rows)
         fitting = sum(size <= PAGE_BYTES for size in sizes)
         return Entries(tuple(row.entry for row in rows[:fitting]))
+
+    async def tile(self, tile: Tile) -> bytes:
+        """Return a tile or bundle that lies within the newest checkpoint. Raises UnknownError."""
+        if tile.first + tile.width > len(self) >> HEIGHT * (tile.level or 0):
+            raise UnknownError(f"{tile.path} reaches beyond the log's {len(self)} entries")
+        if tile.level is not None:
+            return encode_tile(self._tree, tile)
+        rows = await self._store.read(_rows, tile.first, tile.first + tile.width)
+        return encode_bundle([row.entry for row in rows])
 
     def _publishing(self, session: Session, work: Callable[[Session, *Args], T], args: tuple[*Args]) -> T:
         # Also where the work appends nothing: it may answer for what an earlier write failed to publish.
