@@ -11,7 +11,7 @@ import importlib
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -35,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_registry(commands)
     _add_log(commands)
+    _add_witness(commands)
     _add_bench(commands)
     show = _command(commands, "version", "say which Covey this is", "covey version --json")
     show.add_argument("--json", action="store_true", help="for a program to read")
@@ -76,6 +77,47 @@ def _add_registry(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on, default 127.0.0.1")
     serve.add_argument("--port", type=int, default=8700, help="port to listen on, default 8700")
     serve.set_defaults(run=_serve)
+    key = _command(
+        actions, "key", "print the key of the registry's log, as witnesses want it", "covey registry key"
+    )
+    key.set_defaults(run=_registry_key)
+
+
+def _add_witness(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    witness = _command(
+        commands, "witness", "a witness of logs", "covey witness key --name witness.example/w1 --folder w1"
+    )
+    actions = witness.add_subparsers(required=True, metavar="ACTION")
+    serve = _command(
+        actions,
+        "serve",
+        "cosign the heads of logs over HTTP, each once it continues the one before",
+        "covey witness serve --name witness.example/w1 --folder w1 --log $(covey registry key)",
+    )
+    serve.add_argument(
+        "--log", required=True, action="append", metavar="KEY", help="a log's key, name+id+key; repeatable"
+    )
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on, default 127.0.0.1")
+    serve.add_argument("--port", type=int, default=8710, help="port to listen on, default 8710")
+    serve.set_defaults(run=_witness)
+    key = _command(
+        actions,
+        "key",
+        "print the witness's key, as registries and phones want it",
+        "covey witness key --name witness.example/w1 --folder w1",
+    )
+    key.set_defaults(run=_witness_key)
+    for action in (serve, key):
+        action.add_argument(
+            "--name", required=True, help="the name it signs with, an address without https://"
+        )
+        action.add_argument(
+            "--folder",
+            type=Path,
+            required=True,
+            metavar="DIR",
+            help="keeps its key and the heads it cosigned",
+        )
 
 
 def _add_log(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -175,11 +217,30 @@ def _bench_secagg(chosen: argparse.Namespace) -> int:
 
 
 def _serve(chosen: argparse.Namespace) -> int:
-    serving = _load("covey_consent.serve", "server")
+    return _serving("covey_consent.serve", lambda registry: registry.serve(chosen.host, chosen.port))
+
+
+def _registry_key(_chosen: argparse.Namespace) -> int:
+    return _serving("covey_consent.serve", lambda registry: print(registry.verifier_key().vkey))
+
+
+def _witness(chosen: argparse.Namespace) -> int:
+    where = chosen.host, chosen.port, chosen.name, chosen.folder
+    return _serving("covey_consent.witness", lambda witness: witness.serve(*where, chosen.log))
+
+
+def _witness_key(chosen: argparse.Namespace) -> int:
+    where = chosen.name, chosen.folder
+    return _serving("covey_consent.witness", lambda witness: print(witness.verifier_key(*where).vkey))
+
+
+def _serving(module: str, act: Callable[[ModuleType], object]) -> int:
+    """Act with a module that serves, whose errors are one line each."""
+    serving = _load(module, "server")
     if serving is None:
         return 1
     try:
-        serving.serve(chosen.host, chosen.port)
+        act(serving)
     except (serving.ConsentRegistryError, ValueError, OSError) as error:
         return _fail(error, 1)
     return 0

@@ -7,6 +7,7 @@ import pytest
 
 from covey_privacy.checkpoint import Checkpoint, sign
 from covey_privacy.fork import evidence
+from covey_privacy.note import COSIGNATURE, ED25519, VerifierKey
 from covey_privacy.signatures import SigningKey
 
 REPOSITORY = Path(__file__).parents[2]
@@ -27,7 +28,10 @@ def test_version():
     assert set(json.loads(covey("version", "--json").stdout)) == {"covey"}
 
 
-@pytest.mark.parametrize("command", [["demo"], ["version"], ["registry", "serve"], ["log", "judge"]])
+COMMANDS = "demo, version, registry serve, registry key, log judge, witness serve, witness key"
+
+
+@pytest.mark.parametrize("command", [*map(str.split, COMMANDS.split(", "))])
 def test_help_shows_an_example(command):
     shown = covey(*command, "--help")
     assert shown.returncode == 0
@@ -108,6 +112,34 @@ def test_what_cannot_be_judged_is_one_line(tmp_path, found, key, status, says):
         (tmp_path / "evidence").write_bytes(found)
     refused = covey("log", "judge", str(tmp_path / "evidence"), "--key", key)
     assert refused.returncode == status
+    assert says in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_keys_are_printed_as_others_want_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("COVEY_REGISTRY_KEY_FILE", str(tmp_path / "registry.key"))
+    of_witness = ["witness", "key", "--name", "witness.test/1", "--folder", str(tmp_path / "w1")]
+    for command, algorithm in ((["registry", "key"], ED25519), (of_witness, COSIGNATURE)):
+        printed = covey(*command).stdout
+        assert VerifierKey.parse(printed.strip()).algorithm == algorithm
+        assert covey(*command).stdout == printed
+
+
+@pytest.mark.parametrize(
+    ("name", "log", "says"),
+    [
+        ("witness.test/1", "covey.test/log", "a verifier key reads name+id+key"),
+        (
+            "witness.test/1",
+            VerifierKey("w", COSIGNATURE, REGISTRY.public).vkey,
+            "`covey registry key` prints",
+        ),
+        ("two words", VerifierKey("covey.test/log", ED25519, REGISTRY.public).vkey, "without spaces"),
+    ],
+)
+def test_a_witness_that_cannot_serve_says_why_in_one_line(tmp_path, name, log, says):
+    refused = covey("witness", "serve", "--name", name, "--folder", str(tmp_path), "--log", log)
+    assert refused.returncode == 1
     assert says in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
 
