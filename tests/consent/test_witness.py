@@ -14,6 +14,7 @@ import pytest
 
 from covey_consent import serve
 from covey_consent.errors import DamageError
+from covey_consent.keys import load_or_create
 from covey_consent.last_seen import LastSeen
 from covey_consent.settings import Settings
 from covey_consent.witness import verifier_key
@@ -24,6 +25,7 @@ from covey_privacy.merkle import Tree, leaf_hash
 from covey_privacy.note import ED25519, VerifierKey, parse
 from covey_privacy.signatures import SigningKey
 from covey_privacy.witness import AddCheckpoint, Policy, cosigned_at
+from covey_sdk import Device, Registry, Trust
 from covey_simulations import registry
 
 COVEY = Path(__file__).parents[2] / "covey.py"
@@ -139,6 +141,7 @@ def test_a_registry_gathers_what_two_witnesses_sign_while_a_third_is_silent(tmp_
                 return parse(note)
 
             before = wait(cosigned)
+            assert followed(url, Settings(**settings), policy, tmp_path).text == before.text
             start = time.monotonic()
             epoch = int(now // 60)
             httpx.get(f"{url}/v1/issuers/{epoch}/analytics").raise_for_status()
@@ -147,6 +150,18 @@ def test_a_registry_gathers_what_two_witnesses_sign_while_a_third_is_silent(tmp_
             at = cosigned_at(after, keys[0])
             wait(lambda: (note := cosigned()) and note.text == after.text and cosigned_at(note, keys[0]) > at)
             assert cosigned_at(cosigned(), keys[2]) is None
+
+
+def followed(url, settings, policy, folder):
+    """The note that a phone takes which wants it witnessed."""
+    trust = Trust(bytes(32), load_or_create(settings.key_file).public, ORIGIN, policy)
+    with (
+        httpx.Client(base_url=url) as client,
+        Device.open(folder / "device.db", bytes(32), trust=trust, registry=Registry(client, trust)) as device,
+    ):
+        device.enrol()
+        device.sync()
+        return parse(device.log.note)
 
 
 @pytest.mark.parametrize(("code", "kept"), [(ONCE_WRITTEN, True), (BEFORE_WRITTEN, False)])
