@@ -14,7 +14,7 @@ from covey_privacy.merkle import Tree, leaf_hash
 from covey_privacy.note import COSIGNATURE, VerifierKey, parse
 from covey_privacy.signatures import Signed, SigningKey, verify
 from covey_privacy.witness import Policy, cosign
-from covey_sdk import Registry, RegistryError, RegistryForkError, ledger
+from covey_sdk import Device, Registry, RegistryError, RegistryForkError, ledger
 from covey_sdk.door import Door
 from covey_sdk.log import MOST_OPEN, Log
 
@@ -286,3 +286,28 @@ def test_a_fork_is_told_before_missing_cosignatures(demanding, cosigned, shows, 
     shows(log_of(5, changed=1))
     with pytest.raises(RegistryForkError):
         device.sync()
+
+
+def test_a_registry_that_goes_on_from_an_old_backup_convicts_itself(running, tmp_path, path, clock):
+    """Nothing is made up here: an operator forks the log by mistake, and the registry's answers prove it."""
+    backup = tmp_path / "backup.db"
+
+    def played(*sets):
+        epoch = int(clock.now.timestamp()) // 86_400
+        with (
+            running() as shop,
+            Device.open(path, bytes(32), trust=shop.trust, registry=shop.way(), clock=clock) as device,
+        ):
+            for purposes in sets:
+                shop.http.get(f"/v1/issuers/{epoch}/{purposes}").raise_for_status()
+            device.enrol()
+            device.sync()
+
+    played()
+    backup.write_bytes((tmp_path / "registry.db").read_bytes())
+    played("analytics")
+    (tmp_path / "registry.db").write_bytes(backup.read_bytes())
+    with pytest.raises(RegistryForkError) as raised:
+        played("train", "analytics")
+    key = load_or_create(tmp_path / "registry.key")
+    assert check_evidence(raised.value.evidence, key.public) is Verdict.FORKED
