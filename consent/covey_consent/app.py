@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from covey_consent import cosigners
 from covey_consent.api import log, notices, people, problems, rounds, tickets, tiles
 from covey_consent.registry import Registry
 from covey_consent.settings import Settings
@@ -27,11 +26,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         registry = app.state.registry = await Registry.open(settings, clock, durable=durable)
-        asking = asyncio.create_task(
-            cosigners.gather(
-                registry.log, settings.witnesses, settings.witness_seconds, settings.witness_every_seconds
-            )
-        )
+        asking = asyncio.create_task(registry.cosigners.gather())
         yield
         asking.cancel()
         await asyncio.wait([asking])

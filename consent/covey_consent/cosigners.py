@@ -27,16 +27,36 @@ ANSWER_BYTES = 2**14
 log = logging.getLogger("covey.registry")
 
 
-async def gather(registry_log: Log, witnesses: Sequence[WitnessAt], deadline: float, every: float) -> None:
-    """Have every witness cosign each head at once, and an unchanged one `every` seconds, until cancelled.
+class Cosigners:
+    """The witnesses of a log.
 
-    Each request may take `deadline` seconds.
+    Each request may take `deadline` seconds; an unchanged head is cosigned anew after `every` seconds.
     """
-    plain = {"Accept-Encoding": "identity"}
-    async with httpx.AsyncClient(timeout=deadline, headers=plain) as client, asyncio.TaskGroup() as tasks:
-        for witness in witnesses:
-            cosigner = Cosigner(witness, registry_log, client)
-            tasks.create_task(cosigner.follow(deadline, every))
+
+    def __init__(
+        self, registry_log: Log, witnesses: Sequence[WitnessAt], deadline: float, every: float
+    ) -> None:
+        self._log, self._witnesses = registry_log, witnesses
+        self._deadline, self._every = deadline, every
+        self._all: list[Cosigner] = []
+
+    async def gather(self) -> None:
+        """Have every witness cosign each head as it is published, until cancelled."""
+        if not self._witnesses:
+            return
+        plain = {"Accept-Encoding": "identity"}
+        async with (
+            httpx.AsyncClient(timeout=self._deadline, headers=plain) as client,
+            asyncio.TaskGroup() as tasks,
+        ):
+            self._all = [Cosigner(witness, self._log, client) for witness in self._witnesses]
+            for cosigner in self._all:
+                tasks.create_task(cosigner.follow(self._deadline, self._every))
+
+    async def settle(self) -> None:
+        """Wait until the newest head is cosigned. Who gave no cosignature last time is not waited for."""
+        for cosigner in self._all:
+            await cosigner.settle()
 
 
 class Cosigner:
@@ -46,6 +66,8 @@ class Cosigner:
         self._url = f"{witness.url.rstrip('/')}/add-checkpoint"
         self._key, self._log, self._client = witness.key, registry_log, client
         self._size = 0
+        self._silent = True
+        self._answered = asyncio.Condition()
 
     async def follow(self, deadline: float, every: float) -> None:
         """Ask for a cosignature on each head as it is published, and again as time goes by."""
@@ -54,10 +76,18 @@ class Cosigner:
         self._log.when_published(lambda: loop.call_soon_threadsafe(published.set))
         while True:
             published.clear()
-            cosigned = await self._try(deadline)
+            self._silent = not await self._try(deadline)
+            async with self._answered:
+                self._answered.notify_all()
             with suppress(TimeoutError):
-                wait = every if cosigned else min(every, RETRY_SECONDS)
+                wait = min(every, RETRY_SECONDS) if self._silent else every
                 await asyncio.wait_for(published.wait(), wait)
+
+    async def settle(self) -> None:
+        """Wait until the newest head is cosigned, or the witness is silent."""
+        head = self._log.head
+        async with self._answered:
+            await self._answered.wait_for(lambda: self._silent or self._size >= head.size)
 
     async def _try(self, deadline: float) -> bool:
         try:

@@ -1,13 +1,14 @@
 """What a registry does with what witnesses answer: only their own good cosignatures are shown."""
 
 import asyncio
+import functools
 
 import httpx
 import pytest
 from pydantic import ValidationError
 
 from covey_consent import cosigners
-from covey_consent.cosigners import Cosigner
+from covey_consent.cosigners import Cosigner, Cosigners
 from covey_consent.log import Log
 from covey_consent.settings import Settings, WitnessAt
 from covey_consent.store import Store
@@ -33,7 +34,8 @@ class Asked:
         self.given, self.seen, self.requests, self.time = given, "", [], 7
 
     def __call__(self, request):
-        assert request.url.path == "/below/add-checkpoint"
+        below = "/below" if request.url.host == "witness" else ""
+        assert request.url.path == f"{below}/add-checkpoint"
         self.requests.append(parse_request(request.content))
         if self.given is not None:
             return self.given(self.requests[-1].note)
@@ -206,3 +208,45 @@ def test_a_note_with_every_cosignature_is_as_short_as_phones_take():
         Settings(witnesses=asked)
     with pytest.raises(ValidationError):
         Settings(witnesses=[{**asked[0], "vkey": "w" + asked[0]["vkey"]}])
+
+
+def test_an_operator_waits_for_who_answers_and_for_a_silent_one_once(tmp_path, monkeypatch):
+    """Announcing a round returns with the head cosigned, so that phones that want it so may join."""
+    asked = {"good": Asked(), "late": Asked()}
+    silent = asyncio.Event()
+
+    async def carry(request):
+        await asyncio.sleep(0.01)
+        if request.url.host == "late" and silent.is_set():
+            await asyncio.sleep(3600)
+        return asked[request.url.host](request)
+
+    async def settled(log, witnesses):
+        await grow(log)
+        start = asyncio.get_running_loop().time()
+        await witnesses.settle()
+        assert cosigned_at(parse(log.note), VKEY) == 7
+        return asyncio.get_running_loop().time() - start
+
+    async def run():
+        store = Store.open(f"sqlite:///{tmp_path}/log.db", durable=False)
+        log = Log(store, ORIGIN, LOG)
+        await grow(log)
+        known = [WitnessAt(vkey=VKEY.vkey, url=f"http://{host}") for host in asked]
+        witnesses = Cosigners(log, known, 1.0, 3600.0)
+        gathering = asyncio.create_task(witnesses.gather())
+        while not all(each.seen for each in asked.values()):
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.1)
+        took = [await settled(log, witnesses)]
+        silent.set()
+        took += [await settled(log, witnesses), await settled(log, witnesses)]
+        gathering.cancel()
+        await asyncio.wait([gathering])
+        await store.close()
+        return took
+
+    through = functools.partial(httpx.AsyncClient, transport=httpx.MockTransport(carry))
+    monkeypatch.setattr(httpx, "AsyncClient", through)
+    first, once, then = asyncio.run(run())
+    assert max(first, then) < 0.9 < once < 5
