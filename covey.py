@@ -9,15 +9,19 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status: 0 done, 1 failed, 2 asked for something that cannot be."""
+    """Run one command and return its exit status: 0 done, 1 failed, 2 asked for something that cannot be.
+
+    `covey log judge` also says what it found: 0 consistent, 3 forked, 4 open.
+    """
     chosen = _parser().parse_args(arguments)
     try:
         return int(chosen.run(chosen))
@@ -30,6 +34,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_demo(commands)
     _add_registry(commands)
+    _add_log(commands)
+    _add_witness(commands)
     _add_bench(commands)
     show = _command(commands, "version", "say which Covey this is", "covey version --json")
     show.add_argument("--json", action="store_true", help="for a program to read")
@@ -71,6 +77,69 @@ def _add_registry(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on, default 127.0.0.1")
     serve.add_argument("--port", type=int, default=8700, help="port to listen on, default 8700")
     serve.set_defaults(run=_serve)
+    key = _command(
+        actions, "key", "print the key of the registry's log, as witnesses want it", "covey registry key"
+    )
+    key.set_defaults(run=_registry_key)
+
+
+def _add_witness(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    witness = _command(
+        commands, "witness", "a witness of logs", "covey witness key --name witness.example/w1 --folder w1"
+    )
+    actions = witness.add_subparsers(required=True, metavar="ACTION")
+    serve = _command(
+        actions,
+        "serve",
+        "cosign the heads of logs over HTTP, each once it continues the one before",
+        "covey witness serve --name witness.example/w1 --folder w1 --log $(covey registry key)",
+    )
+    serve.add_argument(
+        "--log", required=True, action="append", metavar="KEY", help="a log's key, name+id+key; repeatable"
+    )
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on, default 127.0.0.1")
+    serve.add_argument("--port", type=int, default=8710, help="port to listen on, default 8710")
+    serve.set_defaults(run=_witness)
+    key = _command(
+        actions,
+        "key",
+        "print the witness's key, as registries and phones want it",
+        "covey witness key --name witness.example/w1 --folder w1",
+    )
+    key.set_defaults(run=_witness_key)
+    for action in (serve, key):
+        action.add_argument(
+            "--name", required=True, help="the name it signs with, an address without https://"
+        )
+        action.add_argument(
+            "--folder",
+            type=Path,
+            required=True,
+            metavar="DIR",
+            help="keeps its key and the heads it cosigned",
+        )
+
+
+def _add_log(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    log = _command(
+        commands,
+        "log",
+        "the registry's transparency log",
+        "covey log judge evidence.hex --key <hex public key>",
+    )
+    actions = log.add_subparsers(required=True, metavar="ACTION")
+    judge = _command(
+        actions,
+        "judge",
+        "say what evidence shows about a registry's log; exits with 0 when consistent, 3 forked, 4 open",
+        "covey log judge evidence.hex --key <hex public key> --json",
+    )
+    judge.add_argument(
+        "evidence", type=Path, metavar="EVIDENCE", help="file of a phone's evidence, raw or in hex"
+    )
+    judge.add_argument("--key", required=True, metavar="HEX", help="the registry's public key, 64 hex digits")
+    judge.add_argument("--json", action="store_true", help="for a program to read")
+    judge.set_defaults(run=_judge)
 
 
 def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -157,14 +226,62 @@ def _bench_secagg(chosen: argparse.Namespace) -> int:
 
 
 def _serve(chosen: argparse.Namespace) -> int:
-    serving = _load("covey_consent.serve", "server")
+    return _serving("covey_consent.serve", lambda registry: registry.serve(chosen.host, chosen.port))
+
+
+def _registry_key(_chosen: argparse.Namespace) -> int:
+    return _serving("covey_consent.serve", lambda registry: print(registry.verifier_key().vkey))
+
+
+def _witness(chosen: argparse.Namespace) -> int:
+    where = chosen.host, chosen.port, chosen.name, chosen.folder
+    return _serving("covey_consent.witness", lambda witness: witness.serve(*where, chosen.log))
+
+
+def _witness_key(chosen: argparse.Namespace) -> int:
+    where = chosen.name, chosen.folder
+    return _serving("covey_consent.witness", lambda witness: print(witness.verifier_key(*where).vkey))
+
+
+def _serving(module: str, act: Callable[[ModuleType], object]) -> int:
+    """Act with a module that serves, whose errors are one line each."""
+    serving = _load(module, "server")
     if serving is None:
         return 1
     try:
-        serving.serve(chosen.host, chosen.port)
+        act(serving)
     except (serving.ConsentRegistryError, ValueError, OSError) as error:
         return _fail(error, 1)
     return 0
+
+
+def _judge(chosen: argparse.Namespace) -> int:
+    from covey_privacy import fork
+    from covey_privacy.errors import PeerError
+
+    try:
+        key = _public_key(chosen.key)
+        verdict = fork.check_evidence(_unhexed(chosen.evidence.read_bytes()), key)
+    except ValueError as error:
+        return _fail(error, 2)
+    except (PeerError, OSError) as error:
+        return _fail(error, 1)
+    name = verdict.name.lower()
+    print(json.dumps({"verdict": name, "says": verdict.value}) if chosen.json else f"{name}: {verdict.value}")
+    return {"consistent": 0, "forked": 3, "open": 4}[name]
+
+
+def _public_key(text: str) -> bytes:
+    key = bytes.fromhex(text) if re.fullmatch("[0-9a-f]{64}", text) else b""
+    if not key:
+        raise ValueError(f"--key is {text[:80]!r}; the registry's public key was expected, 64 hex digits")
+    return key
+
+
+def _unhexed(data: bytes) -> bytes:
+    """Return evidence as it is: an export gives it in hex, which raw evidence never looks like."""
+    text = data.strip()
+    return bytes.fromhex(text.decode()) if re.fullmatch(b"([0-9a-f]{2})+", text) else data
 
 
 def _version(chosen: argparse.Namespace) -> int:

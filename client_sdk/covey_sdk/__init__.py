@@ -9,7 +9,15 @@ Every error is a CoveyError.
 """
 
 from covey_sdk.device import Device
-from covey_sdk.errors import ClockError, ConsentError, CoveyError, EventError, RegistryError, StoreError
+from covey_sdk.errors import (
+    ClockError,
+    ConsentError,
+    CoveyError,
+    EventError,
+    RegistryError,
+    RegistryForkError,
+    StoreError,
+)
 from covey_sdk.registry import Registry, Trust
 
 __all__ = [
@@ -20,6 +28,7 @@ __all__ = [
     "EventError",
     "Registry",
     "RegistryError",
+    "RegistryForkError",
     "StoreError",
     "Trust",
 ]

@@ -26,13 +26,15 @@ from covey_privacy.consent import (
     Enrolment,
     Notice,
     Sync,
+    Synced,
 )
 from covey_privacy.errors import PrivacyError
 from covey_privacy.signatures import SigningKey, sign
 from covey_sdk import ledger
 from covey_sdk.clock import milliseconds, moment
-from covey_sdk.errors import ConsentError, RegistryError, StoreError
+from covey_sdk.errors import ConsentError, RegistryError, RegistryForkError, StoreError
 from covey_sdk.gate import Gate
+from covey_sdk.log import Log
 from covey_sdk.registry import Registry
 from covey_sdk.store import Store
 
@@ -59,11 +61,12 @@ class _Shelf:
 
 
 class Consents:
-    """The consents in a store, signed with the device's `key`."""
+    """The consents in a store, signed with the device's `key`, confirmed under the `log` of the registry."""
 
-    def __init__(self, store: Store, key: SigningKey) -> None:
+    def __init__(self, store: Store, key: SigningKey, log: Log) -> None:
         self._store = store
         self._key = key
+        self._log = log
         self._state = _read(store, _STATE, _State())
         self._shelf: Mapping[str, Notice] | None = None
 
@@ -153,11 +156,12 @@ class Consents:
     def sync(self, registry: Registry, now: datetime) -> frozenset[str]:
         """Send what is unsent, then take the current notices and confirmed choices, all or none.
 
-        Return the purposes whose grant the registry ended: they need a new decision.
+        Return the purposes whose grant the registry ended: they need a new decision. Raises RegistryForkError
+        where its log does not continue the one seen before; the evidence is kept.
         """
         self.send(registry, now)
-        signed = sign(SYNC, Sync(self._key.public, milliseconds(now), self._state.log_size), self._key)
-        synced, head = registry.sync(signed, self.checkpoint)
+        self._log.require_unforked()
+        synced, head = self._ask(registry, now)
         notices = registry.notices(synced.notices)
         confirmed = {choice.purpose: choice for choice in synced.choices}
         ended = frozenset(
@@ -170,6 +174,7 @@ class Consents:
         )
         with self._store.transaction():
             self.shelve(notices)
+            self._log.see(synced.checkpoint)
             self._write(
                 replace(
                     self._state, decisions=decisions, confirmed=synced.choices, synced_at=milliseconds(now),
@@ -196,6 +201,14 @@ class Consents:
     def batch(self, *signed: bytes) -> Batch:
         """Return this device's signed messages as one request's."""
         return Batch(signed, (self._key.public,) * len(signed))
+
+    def _ask(self, registry: Registry, now: datetime) -> tuple[Synced, Checkpoint]:
+        signed = sign(SYNC, Sync(self._key.public, milliseconds(now), self._state.log_size), self._key)
+        try:
+            return registry.sync(signed, self.checkpoint, self._log.note, int(now.timestamp()))
+        except RegistryForkError as error:
+            self._log.accuse(error.evidence, now)
+            raise
 
     def _notice(self, purpose: str) -> Notice:
         notice = self.notices.get(purpose)

@@ -34,6 +34,7 @@ from covey_sdk.facts import Facts
 from covey_sdk.gate import Gate
 from covey_sdk.journal import Journal
 from covey_sdk.ledger import Entry
+from covey_sdk.log import Log
 from covey_sdk.odometer import Odometer
 from covey_sdk.portrait import Portrait
 from covey_sdk.purposes import CONTRACT, PERSONALIZE
@@ -51,8 +52,8 @@ _SWEPT = "swept"
 class Device:
     """An open device: made by `Device.open`, closed by `close` or as a context manager.
 
-    Its parts are public, for whoever builds on it: `store`, `key`, `clock`, `consents`, `journal`,
-    `releases`, `portrait`, `odometer`, `registry`, `trust` and `profile`.
+    Its parts are public, for whoever builds on it: `store`, `key`, `clock`, `log`, `consents`,
+    `journal`, `releases`, `portrait`, `odometer`, `registry`, `trust` and `profile`.
     """
 
     def __init__(
@@ -69,7 +70,8 @@ class Device:
         self.profile = profile
         self.key = SigningKey(_secret(store))
         self.clock = Clock(store, clock)
-        self.consents = Consents(store, self.key)
+        self.log = Log(store, trust.registry)
+        self.consents = Consents(store, self.key, self.log)
         self.journal = Journal(store, currency)
         self.releases = Releases(store, trust.operator)
         self.portrait = Portrait(store, trust.operator, self.journal, self.releases)
@@ -196,7 +198,8 @@ class Device:
         """Tell the registry what it has not heard, and take notices and choices from it.
 
         Raises RegistryError when it cannot be reached or believed; nothing is taken then, and after seven
-        days without success all but `core` is off.
+        days without success all but `core` is off. Raises RegistryForkError when its log forked or was rolled
+        back; `evidence` then has what it signed.
         """
         now = self.clock.now()
         ended = self.consents.sync(self.registry, now)
@@ -287,6 +290,10 @@ class Device:
         """Return the record of what this phone did, oldest first."""
         return ledger.entries(self.store)
 
+    def evidence(self) -> tuple[bytes, ...]:
+        """Return what convicts the registry's log, or what it has yet to explain; anyone can judge it."""
+        return self.log.evidence
+
     def export(self) -> dict[str, Any]:
         """Return everything that is held about the person, as plain JSON values."""
         return export(
@@ -297,6 +304,7 @@ class Device:
             tags=self.tags(),
             facts=self.facts(),
             ledger=self.ledger(),
+            evidence=self.evidence(),
             charges=self.odometer.charges(self.clock.now()),
             rule_version=self.portrait.rules.version,
         )

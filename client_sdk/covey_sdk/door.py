@@ -140,6 +140,7 @@ class Door:
         """Return the vector that goes into the sum, charged and written down."""
         device, manifest = self._device, invited.manifest
         now = device.clock.now()
+        device.log.require_unforked()
         device.gate().require(*manifest.purposes)
         asked = self._asked(invited)
         encoding = invited.encoding(asked)

@@ -21,5 +21,16 @@ class RegistryError(CoveyError):
     """The registry cannot be reached, refuses, or sends what is not to be believed."""
 
 
+class RegistryForkError(RegistryError):
+    """The registry's log does not continue what this phone saw of it.
+
+    `evidence` is what it signed, as bytes by which anyone can judge it (`covey_privacy.fork`).
+    """
+
+    def __init__(self, message: str, evidence: bytes) -> None:
+        super().__init__(message)
+        self.evidence = evidence
+
+
 class ClockError(CoveyError):
     """The clock has no time zone, or ran backwards."""

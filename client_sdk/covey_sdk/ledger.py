@@ -18,6 +18,7 @@ CONTRIBUTION = "contribution"
 CONSENT = "consent"
 PURGE = "purge"
 RULES = "rules"
+FORK = "fork"
 
 Label = Annotated[str, wire.Size(0, 64)]
 
@@ -68,6 +69,11 @@ def purge(at: int, count: int) -> Entry:
 def adoption(at: int, version: int) -> Entry:
     """Return the entry for a new rule bundle."""
     return Entry(at, RULES, *said("rules", version=[str(version)] * 2))
+
+
+def fork(at: int, convicts: bool) -> Entry:
+    """Return the entry for a registry's log that does not continue; the evidence may convict it."""
+    return Entry(at, FORK, *said("forked" if convicts else "not_continued"))
 
 
 def contribution(at: int, manifest: Manifest, asked: Sequence[str], vector: bytes) -> Entry:

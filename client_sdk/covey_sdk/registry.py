@@ -6,6 +6,7 @@ but what a phone signs may tell two of its requests belong together.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,14 +29,18 @@ from covey_privacy.consent import (
     Notices,
     Synced,
 )
-from covey_privacy.errors import PrivacyError
+from covey_privacy.errors import ForkError, PrivacyError, ServerError
+from covey_privacy.fork import follow
 from covey_privacy.merkle import leaf_hash, verify_consistency, verify_inclusion
 from covey_privacy.signatures import Verify, open_signed, verify
 from covey_privacy.tickets import purpose_set
-from covey_sdk.errors import RegistryError
+from covey_privacy.witness import Policy
+from covey_sdk.errors import RegistryError, RegistryForkError
 
 MOST_BYTES = 2**20
 SECONDS = 10.0
+MOST_REMEMBERED = 64
+"""Signatures on notes whose outcome is remembered: an unchanged note is checked once."""
 
 _CBOR = "application/cbor"
 _T = TypeVar("_T")
@@ -43,11 +48,15 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """The pinned public keys of operator and registry, and the origin of the registry's log."""
+    """The pinned public keys of operator and registry, and the origin of the registry's log.
+
+    With a `policy`, heads of the log count only once enough of its witnesses have cosigned them of late.
+    """
 
     operator: bytes
     registry: bytes
     origin: str
+    policy: Policy | None = None
 
 
 class Registry:
@@ -57,6 +66,7 @@ class Registry:
         self.trust = trust
         self._client = client
         self._verify = verify
+        self._verify_note = functools.lru_cache(MOST_REMEMBERED)(verify)
         self._notices: tuple[bytes, Mapping[str, Notice]] = (b"", {})
         self._issuers: dict[tuple[tuple[str, ...], int], Issuer] = {}
         self._indices: dict[tuple[bytes, Checkpoint], int] = {}
@@ -83,19 +93,19 @@ class Registry:
         """Hand over signed decisions."""
         self._post("/v1/decisions", wire.encode(batch))
 
-    def sync(self, signed: bytes, last: Checkpoint) -> tuple[Synced, Checkpoint]:
+    def sync(self, signed: bytes, last: Checkpoint, seen: str, now: int) -> tuple[Synced, Checkpoint]:
         """Return the standing choices and the log's head, which continues `last`.
 
-        `signed` is a signed Sync whose `log_size` is the size of `last`.
+        `signed` is a signed Sync whose `log_size` is the size of `last`; `seen` is the note of `last`, ""
+        where it was not kept; `now` is in POSIX seconds. Raises RegistryForkError, with the evidence, where
+        the head does not continue the note.
         """
         answer = self._post("/v1/sync", signed)
         with _believing("sync"):
             synced = wire.decode(Synced, answer)
-            head = open_note(synced.checkpoint, self.trust.registry, self._verify)
-            if head.origin != self.trust.origin:
-                raise RegistryError(f"the log is {head.origin!r}; {self.trust.origin!r} was expected")
-            if last.size:
-                verify_consistency(last.size, last.root, head.size, head.root, synced.consistency)
+            head = self._followed(synced, last, seen if self._is_note_of(last, seen) else "")
+            if self.trust.policy:
+                self.trust.policy.check(synced.checkpoint, now, self._verify_note)
         return synced, head
 
     def issuer(self, purposes: Iterable[str], epoch: int, checkpoint: Checkpoint) -> Issuer:
@@ -132,6 +142,22 @@ class Registry:
                 verify_inclusion(leaf, inclusion.index, checkpoint.size, inclusion.proof, checkpoint.root)
             self._indices[leaf, checkpoint] = inclusion.index
         return self._indices[leaf, checkpoint]
+
+    def _followed(self, synced: Synced, last: Checkpoint, seen: str) -> Checkpoint:
+        note, proof = synced.checkpoint, synced.consistency
+        head = follow(seen, note, proof, self.trust.registry, self._verify_note)
+        if head.origin != self.trust.origin:
+            raise ServerError(f"the log is {head.origin!r}; {self.trust.origin!r} was expected")
+        if last.size and not seen:
+            verify_consistency(last.size, last.root, head.size, head.root, proof)
+        return head
+
+    def _is_note_of(self, last: Checkpoint, seen: str) -> bool:
+        """Say whether the note can accuse: it is of `last`, and the key that is pinned now signed it."""
+        try:
+            return open_note(seen, self.trust.registry, self._verify_note) == last
+        except ServerError:
+            return False
 
     def _notice(self, signed: bytes) -> Notice:
         return open_signed(Notice, NOTICE, signed, self.trust.registry, self._verify, "registry")
@@ -189,5 +215,7 @@ def _believing(what: str) -> Iterator[None]:
     """Turn what the ground finds wrong with an answer into a RegistryError."""
     try:
         yield
+    except ForkError as error:
+        raise RegistryForkError(f"the registry's log is not believed: {error}", error.evidence) from None
     except PrivacyError as error:
         raise RegistryError(f"the registry's {what} is not believed: {error}") from None

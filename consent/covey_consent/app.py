@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from covey_consent.api import log, notices, people, problems, rounds, tickets
+from covey_consent.api import log, notices, people, problems, rounds, tickets, tiles
 from covey_consent.registry import Registry
 from covey_consent.settings import Settings
 
@@ -24,12 +25,15 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.registry = await Registry.open(settings, clock, durable=durable)
+        registry = app.state.registry = await Registry.open(settings, clock, durable=durable)
+        asking = asyncio.create_task(registry.cosigners.gather())
         yield
-        await app.state.registry.close()
+        asking.cancel()
+        await asyncio.wait([asking])
+        await registry.close()
 
     app = FastAPI(title="Covey consent registry", version="1", lifespan=lifespan)
-    for module in (people, notices, tickets, rounds, log):
+    for module in (people, notices, tickets, rounds, log, tiles):
         app.include_router(module.router)
     problems.install(app)
 

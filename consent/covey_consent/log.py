@@ -9,7 +9,7 @@ asks for consistency with the checkpoint that it saw last.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar, TypeVarTuple
 
 from sqlalchemy import func, select
@@ -24,27 +24,33 @@ from covey_privacy.checkpoint import Checkpoint
 from covey_privacy.consent import ConsistencyProof, Entries, Inclusion
 from covey_privacy.errors import ServerError
 from covey_privacy.merkle import Proof, Tree, leaf_hash
+from covey_privacy.note import VerifierKey
 from covey_privacy.signatures import SigningKey
+from covey_privacy.tiles import ENTRY_LIMIT, HEIGHT, Tile, encode_bundle, encode_tile
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
-
-ENTRY_LIMIT = 2**16 - 1
-"""An entry's bytes at most, as of C2SP tlog-tiles."""
 
 PAGE_ENTRIES = 1024
 PAGE_BYTES = 2**20
 
 
-class _Head(NamedTuple):
+class Head(NamedTuple):
     """The newest checkpoint: the entries it is over, and its note."""
 
     size: int
     note: str
 
 
+class _Cosigned(NamedTuple):
+    """A head, and the signature lines of the witnesses that cosigned it."""
+
+    head: Head
+    lines: Mapping[VerifierKey, str]
+
+
 class Log:
-    """The log of one registry, as long as its newest checkpoint says; `note` is that checkpoint.
+    """The log of one registry, as long as its newest checkpoint says; `note` is that checkpoint, cosigned.
 
     The tree may be ahead of it while the next one is being kept: proofs are for the published size. What lies
     below that size never changes, so that others read the tree while the writer's thread appends to it.
@@ -55,14 +61,21 @@ class Log:
         self._tree = Tree()
         self._index: dict[bytes, int] = {}
         self._head = self._sign()
+        self._cosigned = _Cosigned(self._head, {})
+        self._listeners: tuple[Callable[[], object], ...] = ()
 
     def __len__(self) -> int:
         return self._head.size
 
     @property
+    def head(self) -> Head:
+        """The newest checkpoint, signed by the registry alone."""
+        return self._head
+
+    @property
     def note(self) -> str:
-        """The newest checkpoint as a signed note."""
-        return self._head.note
+        """The newest checkpoint as a signed note, with the cosignatures that came so far."""
+        return self._shown(self._head)
 
     def open(self) -> None:
         """Rebuild the tree from the table. Raises DamageError when the last checkpoint is over another."""
@@ -74,6 +87,16 @@ class Log:
         if last is not None:
             self._hold_against(last.note)
         self._publish()
+
+    def when_published(self, call: Callable[[], object]) -> None:
+        """Have the writer's thread make this call after each new checkpoint."""
+        self._listeners = (*self._listeners, call)
+
+    def cosign(self, head: Head, witness: VerifierKey, signature: bytes) -> None:
+        """Show a witness's signature beside the head, while that is the newest; its last one is dropped."""
+        if head == self._head:
+            lines = self._cosigned.lines if self._cosigned.head == head else {}
+            self._cosigned = _Cosigned(head, {**lines, witness: witness.line(signature)})
 
     async def write(self, work: Callable[[Session, *Args], T], *args: *Args) -> T:
         """Do as `Store.write`, for work that may append: what is committed is published before the answer."""
@@ -91,8 +114,12 @@ class Log:
 
     def since(self, old: int) -> tuple[str, Proof]:
         """Return the newest note and the proof from a phone's last size, empty with nothing to prove."""
-        size, note = self._head
-        return note, self._tree.consistency(old, size) if 0 < old < size else ()
+        head = self._head
+        return self._shown(head), self.proof(old, head.size)
+
+    def proof(self, old: int, size: int) -> Proof:
+        """Return the proof from one published size to another, empty with nothing to prove."""
+        return self._tree.consistency(old, size) if 0 < old < size else ()
 
     def consistency(self, old: int, size: int | None) -> ConsistencyProof:
         """Return the proof that the first `old` leaves begin the first `size`. Raises RequestError."""
@@ -118,14 +145,27 @@ class Log:
         fitting = sum(size <= PAGE_BYTES for size in sizes)
         return Entries(tuple(row.entry for row in rows[:fitting]))
 
+    async def tile(self, tile: Tile) -> bytes:
+        """Return a tile or bundle that lies within the newest checkpoint. Raises UnknownError."""
+        if tile.first + tile.width > len(self) >> HEIGHT * (tile.level or 0):
+            raise UnknownError(f"{tile.path} reaches beyond the log's {len(self)} entries")
+        if tile.level is not None:
+            return encode_tile(self._tree, tile)
+        rows = await self._store.read(_rows, tile.first, tile.first + tile.width)
+        return encode_bundle([row.entry for row in rows])
+
     def _publishing(self, session: Session, work: Callable[[Session, *Args], T], args: tuple[*Args]) -> T:
         # Also where the work appends nothing: it may answer for what an earlier write failed to publish.
         after_commit(session, self._publish)
         return work(session, *args)
 
-    def _sign(self) -> _Head:
+    def _shown(self, head: Head) -> str:
+        cosigned = self._cosigned
+        return "".join((head.note, *cosigned.lines.values())) if cosigned.head == head else head.note
+
+    def _sign(self) -> Head:
         head = Checkpoint(self._origin, len(self._tree), self._tree.root())
-        return _Head(head.size, checkpoint.sign(head, self._key))
+        return Head(head.size, checkpoint.sign(head, self._key))
 
     def _read(self, session: Session) -> None:
         """Let the tree follow the table."""
@@ -150,6 +190,8 @@ class Log:
             if session.get(PublishedCheckpoint, head.size) is None:
                 session.add(PublishedCheckpoint(size=head.size, note=head.note))
         self._head = head
+        for call in self._listeners:
+            call()
 
     def _hold_against(self, note: str) -> None:
         try:

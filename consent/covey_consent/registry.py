@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from covey_consent import keys, notices
 from covey_consent.choices import Choices
+from covey_consent.cosigners import Cosigners
 from covey_consent.epochs import Calendar
 from covey_consent.issuers import Issuers
 from covey_consent.log import Log
@@ -31,6 +32,7 @@ class Registry:
     store: Store
     choices: Choices
     log: Log
+    cosigners: Cosigners
     notices: Mapping[str, Notice]
     download: bytes
     download_digest: bytes
@@ -62,9 +64,13 @@ class Registry:
         download = wire.encode(Notices(tuple(sign(NOTICE, notice, key) for notice in published)))
         issuers, choices = Issuers(store, log, calendar, settings.batch, current), Choices(store)
         digest = hashlib.sha256(download).digest()
-        return cls(
-            settings.operator_key, key, calendar, store, choices, log, current, download, digest, issuers
+        cosigners = Cosigners(
+            log, settings.witnesses, settings.witness_seconds, settings.witness_every_seconds
         )
+        return cls(
+            settings.operator_key, key, calendar, store, choices, log, cosigners, current, download, digest,
+            issuers,
+        )  # fmt: skip
 
     async def close(self) -> None:
         """Close the database, once what was handed over is committed."""

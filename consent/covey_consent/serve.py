@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import uvicorn
 
+from covey_consent import keys
 from covey_consent.app import create_app
 from covey_consent.errors import ConsentRegistryError
 from covey_consent.settings import Settings
+from covey_privacy.note import ED25519, VerifierKey
 
-__all__ = ["ConsentRegistryError", "serve"]
+__all__ = ["ConsentRegistryError", "serve", "verifier_key"]
+
+
+def verifier_key(settings: Settings | None = None) -> VerifierKey:
+    """Return the key by which witnesses know the registry's log."""
+    settings = Settings() if settings is None else settings
+    return VerifierKey(settings.origin, ED25519, keys.load_or_create(settings.key_file).public)
 
 
 def serve(host: str, port: int, settings: Settings | None = None) -> None:

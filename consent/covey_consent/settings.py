@@ -5,12 +5,36 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from covey_privacy.dp.odometer import Caps
+from covey_privacy.note import COSIGNATURE, VerifierKey
+
+MOST_WITNESSES = 8
+"""So that a note with all their cosignatures is as short as phones expect."""
 
 Epsilon = Annotated[float, Field(ge=0, le=100)]
+
+
+def _of_a_witness(vkey: str) -> str:
+    if VerifierKey.parse(vkey).algorithm != COSIGNATURE:
+        raise ValueError("a witness's key is of the type for cosignatures, 0x04")
+    return vkey
+
+
+class WitnessAt(BaseModel):
+    """A witness: its key as it prints it, name+id+key, and the address below which it is asked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    vkey: Annotated[str, Field(max_length=256), AfterValidator(_of_a_witness)]
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s?#]+$", max_length=1024)]
+
+    @property
+    def key(self) -> VerifierKey:
+        """The key that has to have made its cosignatures."""
+        return VerifierKey.parse(self.vkey)
 
 
 class Settings(BaseSettings):
@@ -18,7 +42,8 @@ class Settings(BaseSettings):
 
     `operator` is the hex public key that signs manifests; without it rounds are refused. `epsilon` caps each
     purpose and `epsilon_total` all together, a person and year at `delta`; the signed notices promise them.
-    Dictionaries are given as JSON: COVEY_REGISTRY_EPSILON='{"analytics": 1}'.
+    Each of `witnesses` has `witness_seconds` to cosign a new head, and cosigns an unchanged one anew every
+    `witness_every_seconds`. Dictionaries and lists are JSON: COVEY_REGISTRY_EPSILON='{"analytics": 1}'.
     """
 
     model_config = SettingsConfigDict(env_prefix="COVEY_REGISTRY_", frozen=True, extra="forbid")
@@ -33,6 +58,9 @@ class Settings(BaseSettings):
     epsilon: dict[str, Epsilon] = {"analytics": 2.0, "train": 2.0}
     epsilon_total: Epsilon = 4.0
     delta: Annotated[float, Field(ge=1e-12, le=1e-2)] = 1e-6
+    witnesses: Annotated[tuple[WitnessAt, ...], Field(max_length=MOST_WITNESSES)] = ()
+    witness_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
+    witness_every_seconds: Annotated[float, Field(ge=1, le=86400)] = 3600.0
 
     @property
     def caps(self) -> Caps:

@@ -52,6 +52,11 @@ class Tile:
         return f"tile/{level}/{_digits(self.index)}{partial}"
 
     @property
+    def first(self) -> int:
+        """The place of the tile's first hash or entry in its level."""
+        return self.index * WIDTH
+
+    @property
     def full(self) -> Tile:
         """The full tile at this place, which may be served when the partial one is gone."""
         return replace(self, width=WIDTH)
@@ -102,8 +107,8 @@ def encode_tile(tree: Tree, tile: Tile) -> bytes:
     """Return the tile's bytes, 32 for each hash."""
     if tile.level is None:
         raise MisuseError("a tree has no entries: encode_bundle makes their bundles")
-    start, height = tile.index * WIDTH, tile.level * HEIGHT
-    return b"".join(tree.node(height, place) for place in range(start, start + tile.width))
+    height = tile.level * HEIGHT
+    return b"".join(tree.node(height, place) for place in range(tile.first, tile.first + tile.width))
 
 
 def decode_tile(tile: Tile, data: bytes) -> tuple[bytes, ...]:

@@ -16,9 +16,10 @@ PURPOSES = ("analytics", "personalize")
 EPOCH_SECONDS = 86_400
 
 
-def look(way, device, last=EMPTY_LOG):
-    asked = Sync(device.key.public, milliseconds(device.clock.now()), last.size)
-    return way.sync(sign(SYNC, asked, device.key), last)[1]
+def look(way, device, last=EMPTY_LOG, seen=""):
+    now = device.clock.now()
+    asked = Sync(device.key.public, milliseconds(now), last.size)
+    return way.sync(sign(SYNC, asked, device.key), last, seen, int(now.timestamp()))[1]
 
 
 @pytest.fixture

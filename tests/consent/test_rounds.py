@@ -3,6 +3,7 @@ import hashlib
 
 import pytest
 
+from covey_consent.cosigners import Cosigners
 from covey_privacy import evidence, manifest, wire
 from covey_privacy.consent import LEAF_EVIDENCE, LEAF_MANIFEST, LEAF_ROSTER
 from covey_privacy.secagg.roster import ROUND_ROSTER, Countersigned, Logged, Roster
@@ -49,6 +50,17 @@ def test_a_manifest_is_logged_once(shop, terms):
     assert first == again
     assert shop.entries()[first.index] == LEAF_MANIFEST + signed
     assert shop.checkpoint().size == first.index + 1
+
+
+def test_an_announcement_waits_for_the_witnesses_of_its_head(shop, terms, monkeypatch):
+    waited = []
+
+    async def settle(witnesses):
+        waited.append(witnesses._log.head.size)
+
+    monkeypatch.setattr(Cosigners, "settle", settle)
+    shop.announce(terms)
+    assert waited == [shop.checkpoint().size]
 
 
 def test_a_round_id_has_one_manifest(shop, terms, problem):

@@ -5,6 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from covey_privacy.checkpoint import Checkpoint, sign
+from covey_privacy.fork import evidence
+from covey_privacy.note import COSIGNATURE, ED25519, VerifierKey
+from covey_privacy.signatures import SigningKey
+
 REPOSITORY = Path(__file__).parents[2]
 
 
@@ -23,7 +28,10 @@ def test_version():
     assert set(json.loads(covey("version", "--json").stdout)) == {"covey"}
 
 
-@pytest.mark.parametrize("command", [["demo"], ["version"], ["registry", "serve"]])
+COMMANDS = "demo, version, registry serve, registry key, log judge, witness serve, witness key"
+
+
+@pytest.mark.parametrize("command", [*map(str.split, COMMANDS.split(", "))])
 def test_help_shows_an_example(command):
     shown = covey(*command, "--help")
     assert shown.returncode == 0
@@ -58,6 +66,82 @@ def test_a_file_in_the_way_is_refused_before_anything_runs(tmp_path):
     assert refused.returncode == 2
     assert "a folder, or a name for one, was expected" in refused.stderr
     assert (tmp_path / "taken").read_text() == "mine"
+
+
+REGISTRY = SigningKey(b"\1" * 32)
+
+
+def heads(*sizes_and_roots):
+    """Evidence of two notes that the registry signed, without a proof."""
+    notes = [
+        sign(Checkpoint("covey.test/log", size, bytes([root]) * 32), REGISTRY)
+        for size, root in sizes_and_roots
+    ]
+    return evidence(*notes, ())
+
+
+@pytest.mark.parametrize(
+    ("found", "status", "says"),
+    [
+        (heads((5, 1), (5, 2)), 3, "forked: no log has both heads: it lied"),
+        (heads((5, 1), (7, 2)), 4, "open: nothing connects the heads"),
+        (heads((5, 1), (5, 1)), 0, "consistent: "),
+    ],
+)
+@pytest.mark.parametrize("written", [bytes, lambda found: f"{found.hex()}\n".encode()])
+def test_evidence_is_judged_by_the_key_alone(tmp_path, found, status, says, written):
+    (tmp_path / "evidence").write_bytes(written(found))
+    arguments = ["log", "judge", str(tmp_path / "evidence"), "--key", REGISTRY.public.hex()]
+    judged = covey(*arguments)
+    assert (judged.returncode, judged.stderr) == (status, "")
+    assert judged.stdout.startswith(says)
+    assert json.loads(covey(*arguments, "--json").stdout)["verdict"] == says.split(":")[0]
+
+
+@pytest.mark.parametrize(
+    ("found", "key", "status", "says"),
+    [
+        (heads((5, 1), (5, 2)), "00", 2, "64 hex digits"),
+        (heads((5, 1), (5, 2)), "01" * 32, 1, "none against this log"),
+        (b"\x80", "01" * 32, 1, "array of 4 fields"),
+        (None, "01" * 32, 1, "No such file"),
+    ],
+)
+def test_what_cannot_be_judged_is_one_line(tmp_path, found, key, status, says):
+    if found is not None:
+        (tmp_path / "evidence").write_bytes(found)
+    refused = covey("log", "judge", str(tmp_path / "evidence"), "--key", key)
+    assert refused.returncode == status
+    assert says in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_keys_are_printed_as_others_want_them(tmp_path, monkeypatch):
+    monkeypatch.setenv("COVEY_REGISTRY_KEY_FILE", str(tmp_path / "registry.key"))
+    of_witness = ["witness", "key", "--name", "witness.test/1", "--folder", str(tmp_path / "w1")]
+    for command, algorithm in ((["registry", "key"], ED25519), (of_witness, COSIGNATURE)):
+        printed = covey(*command).stdout
+        assert VerifierKey.parse(printed.strip()).algorithm == algorithm
+        assert covey(*command).stdout == printed
+
+
+@pytest.mark.parametrize(
+    ("name", "log", "says"),
+    [
+        ("witness.test/1", "covey.test/log", "a verifier key reads name+id+key"),
+        (
+            "witness.test/1",
+            VerifierKey("w", COSIGNATURE, REGISTRY.public).vkey,
+            "`covey registry key` prints",
+        ),
+        ("two words", VerifierKey("covey.test/log", ED25519, REGISTRY.public).vkey, "without spaces"),
+    ],
+)
+def test_a_witness_that_cannot_serve_says_why_in_one_line(tmp_path, name, log, says):
+    refused = covey("witness", "serve", "--name", name, "--folder", str(tmp_path), "--log", log)
+    assert refused.returncode == 1
+    assert says in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
 
 
 def test_an_unknown_option_is_refused():

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from covey_consent.keys import load_or_create
 from covey_models import QUERIES
+from covey_privacy.checkpoint import Checkpoint, sign
 from covey_privacy.errors import AbortError, BudgetError, PrivacyError, ServerError
+from covey_privacy.fork import evidence
 from covey_privacy.profile import PRODUCTION
 from covey_privacy.secagg import ring
 from covey_sdk.door import Door
@@ -13,6 +16,7 @@ from covey_sdk.invitation import Invited
 from covey_server.errors import ConfigError
 from covey_simulations import household, phone
 from covey_simulations.fleet import Fleet
+from covey_simulations.world import ORIGIN
 
 
 def test_two_rounds_give_the_plain_sums_of_what_the_phones_say_they_sent(small_shop):
@@ -112,6 +116,24 @@ def test_a_restarted_phone_burns_its_open_round(small_shop, monkeypatch):
         assert device.store.get_round(round_id, "joined") is None
         with pytest.raises(ConsentError, match="restarted"):
             restarted.share(round_id, b"view")
+
+
+def test_a_phone_that_convicted_the_log_sends_nothing(small_shop, monkeypatch):
+    """Also not in a round that it joined before."""
+    shop = small_shop()
+    registry = load_or_create(shop.world.folder / "registry.key")
+    one, other = (sign(Checkpoint(ORIGIN, 1, bytes([root]) * 32), registry) for root in (1, 2))
+    share = Door.share
+
+    def accusing(door, round_id, view):
+        device = door._device
+        if device.store.path.stem == str(shop.world.households[0]):
+            device.log.accuse(evidence(one, other, ()), device.clock.now())
+        return share(door, round_id, view)
+
+    monkeypatch.setattr(Door, "share", accusing)
+    (played,) = shop.ask("q1=1.4")
+    assert shop.sent(played["round_id"]).keys() == {*shop.world.households[1:]}
 
 
 def test_a_manifest_that_nobody_logged_is_refused(small_shop, monkeypatch):

@@ -6,9 +6,9 @@ from typing import Annotated, Any, cast
 
 from fastapi import Depends, HTTPException, Request, Response
 
-from covey_consent.log import ENTRY_LIMIT
 from covey_consent.registry import Registry
 from covey_privacy import wire
+from covey_privacy.tiles import ENTRY_LIMIT
 
 CBOR = "application/cbor"
 

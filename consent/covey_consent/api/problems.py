@@ -47,4 +47,4 @@ async def _validation(_request: Request, error: Exception) -> JSONResponse:
 
 
 async def _unforeseen(_request: Request, _error: Exception) -> JSONResponse:
-    return problem(500, "the registry failed; its own log says why")
+    return problem(500, "this server failed; its own log says why")

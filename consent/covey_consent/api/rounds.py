@@ -26,11 +26,12 @@ Signature = Annotated[str, Header(alias="Covey-Signature", pattern="^[0-9a-f]{12
 
 @router.post("/v1/rounds")
 async def announce(request: Request, here: Here) -> Response:
-    """Log a signed `Manifest`; answers `Logged`."""
+    """Log a signed `Manifest`; answers `Logged`, its head cosigned for the phones that are asked next."""
     operator = _operator(here)
     signed = await body(request)
     opened = open_from(operator, Manifest, manifest.CONTEXT, signed)
     index = await here.log.write(rounds.announce, here.log, signed, opened, here.notices)
+    await here.cosigners.settle()
     return cbor(Logged(index))
 
 
