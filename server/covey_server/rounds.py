@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from covey_privacy import wire
 from covey_privacy.errors import AbortError
 from covey_privacy.manifest import Manifest
+from covey_privacy.rules import Rule
 from covey_privacy.secagg import Advert, Aggregator, Directory, Roster, Terms, Total
 from covey_server import fleet
 from covey_server.registry import Registry
@@ -79,7 +80,10 @@ def _admit(
             return roster, answer.signature
         newly = {*answer.bad, *answer.spent} - refused
         if not newly:
-            raise AbortError("the registry neither countersigned the roster nor said whom it refuses")
+            raise AbortError(
+                "the registry neither countersigned the roster nor said whom it refuses",
+                rule=Rule.ROSTER_ADMISSION,
+            )
         refused |= newly
         tally.bad += len(answer.bad)
         tally.spent += len(answer.spent)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from covey_privacy import wire
 from covey_privacy.errors import AbortError, PeerError
+from covey_privacy.rules import Rule
 from covey_privacy.secagg import mail, masks, messages, ring, terms
 from covey_privacy.secagg.graph import neighbours
 from covey_privacy.secagg.machine import Machine, step
@@ -94,7 +95,10 @@ class Aggregator(Machine):
         roster = Roster.of(self._terms.manifest.round_id, self._terms.digest, kept)
         if len(roster.adverts) < self._terms.manifest.least_cohort:
             least = self._terms.manifest.least_cohort
-            raise AbortError(f"{len(roster.adverts)} devices came; the round needs at least {least}")
+            raise AbortError(
+                f"{len(roster.adverts)} devices came; the round needs at least {least}",
+                rule=Rule.LEAST_COHORT,
+            )
         return Frozen(roster), roster
 
     @step(Frozen, after=Sharing)
@@ -123,7 +127,9 @@ class Aggregator(Machine):
         for partial in partials:
             total.merge(partial)
         if strangers := total.devices - before.sharers:
-            raise PeerError(f"device {min(strangers)} sent a vector without having shared")
+            raise PeerError(
+                f"device {min(strangers)} sent a vector without having shared", rule=Rule.SHARED_FIRST
+            )
         self._enough(len(total.devices), before.graph, "sent a masked vector")
         survivors = Survivors.of(size, total.devices)
         return Opening(before.graph, before.sharers, survivors, total.total), wire.encode(survivors)
@@ -160,7 +166,10 @@ class Aggregator(Machine):
     def _enough(self, count: int, graph: Sharing, what: str) -> None:
         needed = self._terms.manifest.least_survivors(len(graph.roster.adverts))
         if count < needed:
-            raise AbortError(f"{count} devices {what}; {needed} are needed, so nothing is released")
+            raise AbortError(
+                f"{count} devices {what}; {needed} are needed, so nothing is released",
+                rule=Rule.SURVIVORS_NOISE,
+            )
 
     def _recovered(self, before: Opening, opened: Mapping[int, Mapping[int, bytes]]) -> dict[int, Recovered]:
         """Return the seed of every survivor and the mask key of everyone else who shared."""

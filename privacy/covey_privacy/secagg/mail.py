@@ -11,6 +11,7 @@ import numpy as np
 from covey_privacy import wire
 from covey_privacy.errors import PeerError
 from covey_privacy.records import layout
+from covey_privacy.rules import Rule
 from covey_privacy.secagg.messages import MOST_NEIGHBOURS, Index, Parcel, Parcels
 
 _SIZE = layout(Parcel).size
@@ -47,5 +48,8 @@ def sort(bundles: Iterable[bytes]) -> dict[int, bytes]:
 def _bundle(message: bytes) -> _Bundle:
     bundle = wire.decode(_Bundle, message)
     if len(bundle.parcels) % _SIZE:
-        raise PeerError(f"{Parcels.__name__} of {len(bundle.parcels)} bytes arrived; each takes {_SIZE}")
+        raise PeerError(
+            f"{Parcels.__name__} of {len(bundle.parcels)} bytes arrived; each takes {_SIZE}",
+            rule=Rule.MESSAGE_FORM,
+        )
     return bundle

@@ -11,6 +11,7 @@ import numpy as np
 from covey_privacy import wire
 from covey_privacy.errors import PeerError
 from covey_privacy.records import layout
+from covey_privacy.rules import Rule
 from covey_privacy.secagg import graph, messages, ring
 from covey_privacy.secagg.roster import Roster
 
@@ -81,7 +82,9 @@ class Sum:
         message = wire.decode(messages.PartialSum, partial)
         survivors = messages.Survivors(self._size, message.devices)
         if not survivors.fits:
-            raise PeerError(f"a partial sum names devices outside the roster of {self._size}")
+            raise PeerError(
+                f"a partial sum names devices outside the roster of {self._size}", rule=Rule.ROSTER_PLACE
+            )
         self._add(survivors.devices, message.vector)
 
     def message(self) -> bytes:
@@ -92,8 +95,11 @@ class Sum:
     def _add(self, devices: set[int], packed: bytes) -> None:
         vector = ring.unpack(packed, self._length, self._bits)
         if twice := devices & self.devices:
-            raise PeerError(f"device {min(twice)} is in two sums; a vector counts once")
+            raise PeerError(f"device {min(twice)} is in two sums; a vector counts once", rule=Rule.ONE_VECTOR)
         if devices and max(devices) >= self._size:
-            raise PeerError(f"a masked vector names device {max(devices)}; the roster has {self._size}")
+            raise PeerError(
+                f"a masked vector names device {max(devices)}; the roster has {self._size}",
+                rule=Rule.ROSTER_PLACE,
+            )
         self.devices |= devices
         self.total += vector

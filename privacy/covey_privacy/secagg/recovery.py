@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from covey_privacy.errors import AbortError, MisuseError
+from covey_privacy.rules import Rule
 from covey_privacy.secagg import shamir
 
 OWNERS_AT_ONCE = 256
@@ -57,7 +58,10 @@ def recover(shares: Mapping[int, bytes], threshold: int, good: Callable[[bytes],
             if start == 0 and len(numbers) == len(shares):
                 return Recovered(secret, ())
             return Recovered(secret, _wrong(shares, chosen, rows))
-    raise AbortError(f"{threshold} good shares are needed to open a mask; {len(shares)} came and they do not")
+    raise AbortError(
+        f"{threshold} good shares are needed to open a mask; {len(shares)} came and they do not",
+        rule=Rule.ENOUGH_SHARES,
+    )
 
 
 def _first(shares: Mapping[int, bytes], threshold: int) -> list[int]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covey_privacy.errors import PeerError
+from covey_privacy.rules import Rule
 
 Vector = NDArray[np.uint32]
 
@@ -36,7 +37,10 @@ def pack(vector: Vector, bits: int) -> bytes:
 def unpack(data: bytes, length: int, bits: int) -> Vector:
     """Return the `length` entries in `data`. Raises PeerError when it has another size."""
     if len(data) != packed_length(length, bits):
-        raise PeerError(f"a vector of {len(data)} bytes arrived; {packed_length(length, bits)} were expected")
+        raise PeerError(
+            f"a vector of {len(data)} bytes arrived; {packed_length(length, bits)} were expected",
+            rule=Rule.VECTOR_LENGTH,
+        )
     vector, start = np.zeros(length, np.uint32), 0
     for shift, width in _planes(bits):
         end = start + _plane_length(length, width)

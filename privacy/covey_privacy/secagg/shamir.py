@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covey_privacy.errors import MisuseError
+from covey_privacy.rules import Rule
 
 Random = Callable[[int], bytes]
 Limbs = NDArray[np.int64]
@@ -26,7 +27,10 @@ SHARE_LENGTH = 64
 def split(secret: bytes, threshold: int, shares: int, random: Random) -> list[bytes]:
     """Return shares 1..`shares` of `secret` (a multiple of 32 bytes); `threshold` of them give it back."""
     if not 1 <= threshold <= shares < PRIME:
-        raise MisuseError(f"{threshold} of {shares} shares was asked for; 1 <= t <= n < {PRIME} is possible")
+        raise MisuseError(
+            f"{threshold} of {shares} shares was asked for; 1 <= t <= n < {PRIME} is possible",
+            rule=Rule.ARGUMENT,
+        )
     limbs = np.frombuffer(secret, ">u2").astype(np.int64)
     coefficients = np.vstack([limbs, _uniform(threshold - 1, len(limbs), random)])
     points = _powers(np.arange(1, shares + 1), threshold)
@@ -40,7 +44,7 @@ def combine(xs: Sequence[int], shares: Sequence[bytes]) -> bytes:
     """
     (secret,) = combine_all(np.array([xs]), parse(shares)[None])
     if secret is None:
-        raise MisuseError("these shares do not belong together: one of them is wrong")
+        raise MisuseError("these shares do not belong together: one of them is wrong", rule=Rule.SHARE)
     return secret
 
 
@@ -63,7 +67,7 @@ def parse(shares: Sequence[bytes]) -> Limbs:
     """Return shares as rows of limbs. Raises MisuseError for a limb outside the field."""
     rows = np.frombuffer(b"".join(shares), ">u4").astype(np.int64).reshape(len(shares), -1)
     if rows.max(initial=0) >= PRIME:
-        raise MisuseError("a share holds a number outside GF(65537)")
+        raise MisuseError("a share holds a number outside GF(65537)", rule=Rule.SHARE)
     return rows
 
 
@@ -94,7 +98,7 @@ def _weights(xs: Limbs, at: int) -> Limbs:
     above = np.where(others, (at - xs)[:, None, :], 1) % PRIME
     below = np.where(others, xs[:, :, None] - xs[:, None, :], 1) % PRIME
     if not below.all():
-        raise MisuseError("two shares have the same number")
+        raise MisuseError("two shares have the same number", rule=Rule.ARGUMENT)
     log, power = _logarithms()
     found = power[(log[above] - log[below]).sum(axis=2) % (PRIME - 1)]
     return np.where(above.all(axis=2), found, 0)
