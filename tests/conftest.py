@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 
-from covey_privacy import blind_rsa, tickets
+from covey_privacy import blind_rsa, tickets, wire
 from covey_privacy.manifest import Manifest
-from covey_privacy.secagg import Aggregator, Participant, Sum, Terms
+from covey_privacy.secagg import Aggregator, Blames, Participant, Sum, Terms
 from covey_privacy.secagg.aggregator import Total
+from covey_privacy.secagg.messages import Survivors, sender
 from covey_privacy.signatures import SigningKey, verify
 from covey_privacy.tickets import IssuerKey, RoundKey
 
@@ -70,6 +71,8 @@ class Play:
     nodes: int = 2
     verify: Callable[[bytes, bytes, bytes], bool] = verify
     random: Callable[[int], bytes] = os.urandom
+    forge: dict[str, Callable[[list[bytes]], list[bytes]]] = field(default_factory=dict)
+    blames: Blames = field(default_factory=Blames)
     transcript: list[bytes] = field(default_factory=list)
 
     def run(self) -> Total:
@@ -79,34 +82,57 @@ class Play:
             gone.update(self.absent.get(phase, set()))
             return [who for who in range(len(self.vectors)) if who not in gone]
 
-        aggregator = Aggregator(self.terms)
+        aggregator = Aggregator(self.terms, verify=self.verify, blames=self.blames)
         self.people = {
             who: Participant(self.terms, self.keys[who], verify=self.verify, random=self.random)
             for who in here("advertise")
         }
-        roster = aggregator.freeze(self.say(p.advertise()) for p in self.people.values())
+        roster = aggregator.freeze(self.sent("advertise", (p.advertise() for p in self.people.values())))
         directory = aggregator.countersigned(roster.head().countersign(REGISTRY))
         self.index = {who: directory.index(self.keys[who].ticket.round_key) for who in self.people}
+        self.near = aggregator.state.near
+
+        def among(phase: str, places: Container[int | None]) -> list[int]:
+            return [who for who in here(phase) if self.index[who] in places]
+
         inboxes = aggregator.deliver(
-            self.say(self.people[who].share(directory.view(self.index[who]))) for who in here("share")
+            self.sent(
+                "share",
+                (
+                    self.people[who].share(directory.view(self.index[who]))
+                    for who in among("share", range(len(roster.adverts)))
+                ),
+            )
         )
-        sums = [
-            Sum(len(roster.adverts), self.terms.manifest.length, self.terms.manifest.bits)
-            for _ in range(self.nodes)
-        ]
-        for who in here("mask"):
-            masked = self.people[who].mask(inboxes[self.index[who]], self.vectors[who])
-            sums[who % self.nodes].add(self.say(masked))
-        survivors = aggregator.survive(node.message() for node in sums)
-        agreed = [self.say(self.people[who].agree(survivors)) for who in here("agree")]
-        agreements = aggregator.gather(agreed)
+        masking = among("mask", inboxes)
+        sums = [self.node(masking[n :: self.nodes], inboxes) for n in range(self.nodes)]
+        survivors = aggregator.survive(self.forged("sum", [node.message() for node in sums]))
+        staying = wire.decode(Survivors, survivors).devices
+        agreements = aggregator.gather(
+            self.sent("agree", (self.people[who].agree(survivors) for who in among("agree", staying)))
+        )
         return aggregator.total(
-            self.say(self.people[who].open(agreements[self.index[who]])) for who in here("open")
+            self.sent(
+                "open",
+                (self.people[who].open(agreements[self.index[who]]) for who in among("open", agreements)),
+            )
         )
 
-    def say(self, message: bytes) -> bytes:
-        self.transcript.append(message)
-        return message
+    def node(self, devices: Sequence[int], inboxes: dict[int, bytes]) -> Sum:
+        manifest = self.terms.manifest
+        total = Sum(len(self.near), manifest.length, manifest.bits, inboxes.keys())
+        masked = (self.people[who].mask(inboxes[self.index[who]], self.vectors[who]) for who in devices)
+        self.blames.sift(self.sent("mask", masked), total.add, sender)
+        return total
+
+    def sent(self, phase: str, messages: Iterable[bytes]) -> list[bytes]:
+        """What arrives of the messages of a phase."""
+        said = list(messages)
+        self.transcript += said
+        return self.forged(phase, said)
+
+    def forged(self, phase: str, said: list[bytes]) -> list[bytes]:
+        return self.forge.get(phase, list)(said)
 
 
 @pytest.fixture(scope="session")

@@ -39,6 +39,7 @@ class Rule(StrEnum):
     MANIFEST_PLAN = "manifest-plan"  # it is a step of its plan, and the plan stays the same
 
     ADVERT_SIGNATURE = "advert-signature"  # the round key signed the advert, for this manifest
+    ONE_ADVERT = "one-advert"  # a round key has one advert in a round
     LOW_ORDER_KEY = "low-order-key"  # a secret can be shared with an advertised key
     LEAST_COHORT = "least-cohort"  # enough devices come
     ROSTER_ADMISSION = "roster-admission"  # the registry countersigns a roster, or says whom it refuses
@@ -49,9 +50,12 @@ class Rule(StrEnum):
     GRAPH = "graph"  # a graph is both safe and live for the roster's size
     BEACON_NEIGHBOURS = "beacon-neighbours"  # neighbours are those that the beacon draws
 
+    PARCELS = "parcels"  # a device seals one parcel for each neighbour, and for nobody else
     INBOX = "inbox"  # an inbox is the device's own and holds one parcel at most of each neighbour
     SHARERS = "sharers"  # at least t neighbours shared
     PARCEL_SEAL = "parcel-seal"  # a parcel is unaltered, of its sender and for its recipient
+    ONE_MESSAGE = "one-message"  # a device says one thing in a phase
+    OWN_DEVICES = "own-devices"  # a node speaks for the devices whose adverts it brought
 
     VECTOR_LENGTH = "vector-length"  # a vector is as long as the manifest says
     ONE_VECTOR = "one-vector"  # a device's vector counts once
@@ -61,7 +65,9 @@ class Rule(StrEnum):
     SURVIVORS_OWN = "survivors-own"  # a device that answers is among the survivors
     SURVIVORS_NOISE = "survivors-noise"  # enough survive for the noise
     SURVIVORS_NEIGHBOURS = "survivors-neighbours"  # at least t neighbours who shared survive
+    AGREEMENT_SIGNATURE = "agreement-signature"  # an agreement is a survivor's signature over the set
     AGREEMENTS = "agreements"  # at least t neighbours signed the same survivor set
 
+    OPENINGS = "openings"  # a survivor opens one share of each neighbour that shared with it
     SHARE = "share"  # an opened share is the one that its owner sealed
     ENOUGH_SHARES = "enough-shares"  # enough good shares come to open each secret

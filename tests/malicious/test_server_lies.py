@@ -9,7 +9,7 @@ import pytest
 
 from covey_privacy import wire
 from covey_privacy.errors import PeerError, ServerError
-from covey_privacy.secagg import Participant, Sum, messages, ring
+from covey_privacy.secagg import Participant, messages
 from covey_privacy.secagg.messages import Survivors
 
 
@@ -150,44 +150,3 @@ def test_another_roster_or_beacon_makes_other_masks(makers):
         for beacon in (bytes(32), b"\x02" * 32)
     } | {terms.context(terms.head(7, bytes(32)), bytes(32))}
     assert len(contexts) == 5
-
-
-def masked(device, length=3):
-    return wire.encode(messages.MaskedVector(device, bytes(ring.packed_length(length, 20))))
-
-
-def test_a_node_counts_a_vector_once():
-    total = Sum(6, 3, 20)
-    total.add(masked(2))
-    with pytest.raises(PeerError, match="counts once"):
-        total.add(masked(2))
-
-
-def test_a_node_takes_no_vector_from_outside_the_roster():
-    with pytest.raises(PeerError, match="the roster has 6"):
-        Sum(6, 3, 20).add(masked(6))
-
-
-def test_two_nodes_that_both_claim_a_device(play, monkeypatch):
-    honest = Sum.message
-    first: list[bytes] = []
-
-    def same(self):
-        first.append(honest(self))
-        return first[0]
-
-    monkeypatch.setattr(Sum, "message", same)
-    with pytest.raises(PeerError, match="counts once"):
-        play(vectors()).run()
-
-
-def test_a_node_that_counts_a_device_which_never_shared(play, monkeypatch):
-    honest = Sum.message
-
-    def one_more(self):
-        self.devices |= set(range(12)) - self.devices
-        return honest(self)
-
-    monkeypatch.setattr(Sum, "message", one_more)
-    with pytest.raises(PeerError, match="without having shared"):
-        play(vectors(12), {"share": {3}}, nodes=1).run()

@@ -2,7 +2,8 @@
 
     freeze -> countersigned -> deliver -> survive -> gather -> total
 
-A round that cannot be finished raises AbortError, and nothing of it is released.
+What a device or node sends in breach of a rule is left out and its sender blamed; the round goes on as long
+as enough stay. A round that cannot be finished raises AbortError, and nothing of it is released.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
 
 from covey_privacy import wire
 from covey_privacy.errors import AbortError, PeerError
 from covey_privacy.rules import Rule
 from covey_privacy.secagg import mail, masks, messages, ring, terms
+from covey_privacy.secagg.blame import Blame, Blames
 from covey_privacy.secagg.graph import neighbours
 from covey_privacy.secagg.machine import Machine, step
 from covey_privacy.secagg.messages import Survivors
@@ -22,6 +26,9 @@ from covey_privacy.secagg.node import Directory, Sum
 from covey_privacy.secagg.recovery import Recovered, recover_all
 from covey_privacy.secagg.roster import Advert, Roster
 from covey_privacy.secagg.terms import Terms
+from covey_privacy.signatures import Verify, to_sign, verify
+
+_round_key, _device = attrgetter("round_key"), attrgetter("device")
 
 
 @dataclass(frozen=True)
@@ -66,32 +73,35 @@ class Opening:
 
 @dataclass(frozen=True)
 class Total:
-    """The round's result: the sum mod 2^b, of whom it is, and whose shares were wrong."""
+    """The round's result: the sum mod 2^b, of whom it is, and who broke which rule on the way."""
 
     vector: ring.Vector
     survivors: Survivors
-    blamed: tuple[int, ...]
+    blamed: tuple[Blame, ...]
 
 
 State = Gathering | Frozen | Sharing | Masking | Opening | Total
 
 
 class Aggregator(Machine):
-    """One round at the coordinator."""
+    """One round at the coordinator. `blames` takes who broke a rule; `verify` is as for a participant."""
 
-    def __init__(self, terms: Terms) -> None:
-        self._terms = terms
+    def __init__(self, terms: Terms, *, verify: Verify = verify, blames: Blames | None = None) -> None:
+        self._terms, self._verify = terms, verify
+        self.blames = blames or Blames()
         self.state: State = Gathering()
 
     @step(Gathering, Frozen, after=Frozen)
     def freeze(
         self, _: Gathering | Frozen, adverts: Iterable[bytes], refused: Iterable[bytes] = ()
     ) -> tuple[Frozen, Roster]:
-        """Return the roster of these adverts without the refused round keys. It may be frozen again
+        """Return the roster of the good adverts without the refused round keys. It may be frozen again
         until the registry has signed it."""
-        decoded = (wire.decode(Advert, advert) for advert in adverts)
+        read = self.blames.sift(adverts, partial(wire.decode, Advert))
+        good = self.blames.sift(read, self._checked, _round_key)
         left_out = set(refused)
-        kept = [advert for advert in decoded if advert.round_key not in left_out]
+        single = self.blames.single(good, _round_key, Rule.ONE_ADVERT)
+        kept = [advert for advert in single if advert.round_key not in left_out]
         roster = Roster.of(self._terms.manifest.round_id, self._terms.digest, kept)
         if len(roster.adverts) < self._terms.manifest.least_cohort:
             least = self._terms.manifest.least_cohort
@@ -115,7 +125,9 @@ class Aggregator(Machine):
     @step(Sharing, after=Masking)
     def deliver(self, before: Sharing, bundles: Iterable[bytes]) -> tuple[Masking, dict[int, bytes]]:
         """Sort the senders' parcels; return each sharer's inbox."""
-        inboxes = mail.sort(bundles)
+        read = self.blames.sift(bundles, mail.read)
+        good = self.blames.sift(read, partial(mail.check, near=before.near), _device)
+        inboxes = mail.sort({each.device: each.parcels for each in self.blames.single(good, _device)})
         self._enough(len(inboxes), before, "shared their secrets")
         return Masking(before, frozenset(inboxes)), inboxes
 
@@ -123,21 +135,19 @@ class Aggregator(Machine):
     def survive(self, before: Masking, partials: Iterable[bytes]) -> tuple[Opening, bytes]:
         """Add the nodes' sums up; return the survivor set that everyone is to sign."""
         manifest, size = self._terms.manifest, len(before.graph.roster.adverts)
-        total = Sum(size, manifest.length, manifest.bits)
-        for partial in partials:
-            total.merge(partial)
-        if strangers := total.devices - before.sharers:
-            raise PeerError(
-                f"device {min(strangers)} sent a vector without having shared", rule=Rule.SHARED_FIRST
-            )
+        total = Sum(size, manifest.length, manifest.bits, before.sharers)
+        self.blames.sift(partials, total.merge)
         self._enough(len(total.devices), before.graph, "sent a masked vector")
         survivors = Survivors.of(size, total.devices)
         return Opening(before.graph, before.sharers, survivors, total.total), wire.encode(survivors)
 
     @step(Opening, after=Opening)
     def gather(self, before: Opening, agreements: Iterable[bytes]) -> tuple[Opening, dict[int, bytes]]:
-        """Hand each survivor its neighbours' signatures."""
-        signed = {a.device: a for a in (wire.decode(messages.Agreement, a) for a in agreements)}
+        """Hand each survivor that signed its neighbours' signatures, the good ones."""
+        message = to_sign(messages.SURVIVORS, before.survivors.to_sign(before.graph.context))
+        read = self.blames.sift(agreements, partial(wire.decode, messages.Agreement))
+        good = self.blames.sift(read, partial(self._signed, before, message), _device)
+        signed = {agreement.device: agreement for agreement in good}
         return before, {
             device: wire.encode(
                 messages.Agreements(tuple(signed[i] for i in before.graph.near[device] if i in signed))
@@ -149,19 +159,32 @@ class Aggregator(Machine):
     @step(Opening, after=Total)
     def total(self, before: Opening, openings: Iterable[bytes]) -> tuple[Total, Total]:
         """Recover the masks that are left in the sum, take them away, return the sum."""
-        opened = _by_owner(wire.decode(messages.Openings, message) for message in openings)
+        read = self.blames.sift(openings, partial(wire.decode, messages.Openings))
+        good = self.blames.sift(read, partial(_fitting, before), _device)
+        opened = _by_owner(self.blames.single(good, _device))
         secrets = self._recovered(before, opened)
         vector = before.masked.copy()
         for device, recovered in secrets.items():
             masks.add_streams(vector, *self._left(before, device, recovered.secret))
-        blamed = {
-            before.graph.near[device][number - 1]
-            for device, recovered in secrets.items()
-            for number in recovered.wrong
-        }
+        for device, recovered in secrets.items():
+            for number in recovered.wrong:
+                self.blames.add(before.graph.near[device][number - 1], Rule.SHARE)
         vector = ring.reduce(vector, self._terms.manifest.bits)
-        total = Total(vector, before.survivors, tuple(sorted(blamed)))
+        total = Total(vector, before.survivors, self.blames.all)
         return total, total
+
+    def _checked(self, advert: Advert) -> Advert:
+        advert.check(self._terms.digest, self._terms.issuer, self._verify)
+        return advert
+
+    def _signed(self, before: Opening, message: bytes, agreement: messages.Agreement) -> messages.Agreement:
+        _require_survivor(agreement.device, before)
+        key = before.graph.roster.adverts[agreement.device].round_key
+        if not self._verify(key, message, agreement.signature):
+            raise PeerError(
+                f"device {agreement.device} did not sign the survivor set", rule=Rule.AGREEMENT_SIGNATURE
+            )
+        return agreement
 
     def _enough(self, count: int, graph: Sharing, what: str) -> None:
         needed = self._terms.manifest.least_survivors(len(graph.roster.adverts))
@@ -201,6 +224,22 @@ class Aggregator(Machine):
                 mask = masks.derive(pair.exchange(before.graph.roster.adverts[peer].mask_key), info)
                 (minus if peer < dropped else plus).append(mask)
         return plus, minus
+
+
+def _require_survivor(device: int, before: Opening) -> None:
+    if device not in before.survivors:
+        raise PeerError(f"device {device} answers; it is not among the survivors", rule=Rule.SURVIVORS_OWN)
+
+
+def _fitting(before: Opening, message: messages.Openings) -> messages.Openings:
+    """Return the message. Raises PeerError unless a survivor opens just what was delivered to it."""
+    _require_survivor(message.device, before)
+    delivered = [peer for peer in before.graph.near[message.device] if peer in before.sharers]
+    if [opening.owner for opening in message.openings] != delivered:
+        raise PeerError(
+            f"device {message.device} opens other shares than those delivered to it", rule=Rule.OPENINGS
+        )
+    return message
 
 
 def _numbered(shares: Mapping[int, bytes], near: tuple[int, ...]) -> dict[int, bytes]:

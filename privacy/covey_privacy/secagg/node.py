@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,11 +65,12 @@ class Directory:
 class Sum:
     """Masked vectors added up as they arrive, with the set of devices whose they are.
 
-    Adding is associative: sums of sums give the same as one sum.
+    Adding is associative: sums of sums give the same as one sum. What raises PeerError is not in the sum.
+    Where `among` is given, who shared, no other device's vector is taken.
     """
 
-    def __init__(self, size: int, length: int, bits: int) -> None:
-        self._size, self._length, self._bits = size, length, bits
+    def __init__(self, size: int, length: int, bits: int, among: Set[int] | None = None) -> None:
+        self._size, self._length, self._bits, self._among = size, length, bits, among
         self.devices: set[int] = set()
         self.total = np.zeros(length, np.uint32)
 
@@ -100,6 +102,10 @@ class Sum:
             raise PeerError(
                 f"a masked vector names device {max(devices)}; the roster has {self._size}",
                 rule=Rule.ROSTER_PLACE,
+            )
+        if self._among is not None and (strangers := devices - self._among):
+            raise PeerError(
+                f"device {min(strangers)} sent a vector without having shared", rule=Rule.SHARED_FIRST
             )
         self.devices |= devices
         self.total += vector

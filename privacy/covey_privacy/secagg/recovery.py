@@ -9,7 +9,7 @@ import numpy as np
 
 from covey_privacy.errors import AbortError, MisuseError
 from covey_privacy.rules import Rule
-from covey_privacy.secagg import shamir
+from covey_privacy.secagg import scrape, shamir
 
 OWNERS_AT_ONCE = 256
 """How many secrets are worked out in one go; the weights take t^2 numbers for each."""
@@ -28,15 +28,17 @@ def recover_all(
 ) -> dict[int, Recovered]:
     """Return the secret of every owner in `opened`, from its shares by number; `good(owner, secret)` checks.
 
-    All owners are tried at once, as if nobody lied; `recover` takes those whose shares do not fit together.
+    All owners are tried at once, as if nobody lied; `recover` takes those whose shares do not fit together,
+    which the SCRAPE test tells.
     Raises AbortError when an owner's secret cannot be found.
     """
     tried = {owner: numbers for owner, shares in opened.items() if (numbers := _first(shares, threshold))}
     found = dict(zip(tried, _opened(opened, tried), strict=True))
+    doubtful = scrape.failing({owner: opened[owner] for owner in tried}, threshold)
 
     def recovered(owner: int) -> Recovered:
         secret = found.get(owner)
-        if secret is not None and good(owner, secret):
+        if secret is not None and owner not in doubtful and good(owner, secret):
             return Recovered(secret, ())
         return recover(opened[owner], threshold, lambda secret: good(owner, secret))
 
@@ -55,8 +57,6 @@ def recover(shares: Mapping[int, bytes], threshold: int, good: Callable[[bytes],
         rows = [shares[number] for number in chosen]
         secret = _combined(chosen, rows)
         if secret is not None and good(secret):
-            if start == 0 and len(numbers) == len(shares):
-                return Recovered(secret, ())
             return Recovered(secret, _wrong(shares, chosen, rows))
     raise AbortError(
         f"{threshold} good shares are needed to open a mask; {len(shares)} came and they do not",
@@ -80,7 +80,9 @@ def _opened(
 
 
 def _wrong(shares: Mapping[int, bytes], chosen: list[int], rows: list[bytes]) -> tuple[int, ...]:
-    return tuple(x for x in sorted(shares) if shamir.share_at(chosen, rows, x) != shares[x])
+    others = sorted(shares.keys() - set(chosen))
+    right = shamir.shares_at(chosen, rows, others)
+    return tuple(x for x, share in zip(others, right, strict=True) if share != shares[x])
 
 
 def _combined(numbers: list[int], rows: list[bytes]) -> bytes | None:

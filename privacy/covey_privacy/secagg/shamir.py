@@ -57,10 +57,10 @@ def combine_all(xs: Limbs, shares: Limbs) -> list[bytes | None]:
     return [row.astype(">u2").tobytes() if row.max(initial=0) < 2**16 else None for row in limbs]
 
 
-def share_at(xs: Sequence[int], shares: Sequence[bytes], x: int) -> bytes:
-    """Return share number `x` of the secret behind shares `xs`: what its holder should have said."""
-    row: bytes = _product(_weights(np.array([xs]), x), parse(shares))[0].astype(">u4").tobytes()
-    return row
+def shares_at(xs: Sequence[int], shares: Sequence[bytes], at: Sequence[int]) -> list[bytes]:
+    """Return shares number `at` of the secret behind shares `xs`: what their holders should have said."""
+    weights = _weights(np.array([xs] * len(at)).reshape(-1, len(xs)), np.array(at)[:, None])
+    return [row.tobytes() for row in _product(weights, parse(shares)).astype(">u4")]
 
 
 def parse(shares: Sequence[bytes]) -> Limbs:
@@ -88,8 +88,8 @@ def _powers(xs: Limbs, count: int) -> Limbs:
     return powers
 
 
-def _weights(xs: Limbs, at: int) -> Limbs:
-    """Return the Lagrange weights [rows, t] of the points in each row for the value at `at`.
+def _weights(xs: Limbs, at: int | Limbs) -> Limbs:
+    """Return the Lagrange weights [rows, t] of the points in each row for the value at `at` (or [rows, 1]).
 
     The weight of x is the product of (at - y) / (x - y) over the other points y.
     """
@@ -99,13 +99,13 @@ def _weights(xs: Limbs, at: int) -> Limbs:
     below = np.where(others, xs[:, :, None] - xs[:, None, :], 1) % PRIME
     if not below.all():
         raise MisuseError("two shares have the same number", rule=Rule.ARGUMENT)
-    log, power = _logarithms()
+    log, power = logarithms()
     found = power[(log[above] - log[below]).sum(axis=2) % (PRIME - 1)]
     return np.where(above.all(axis=2), found, 0)
 
 
 @functools.cache
-def _logarithms() -> tuple[Limbs, Limbs]:
+def logarithms() -> tuple[Limbs, Limbs]:
     """Return log and power to base 3, which generates the field's units: products become sums."""
     power = np.ones(PRIME - 1, np.int64)
     done = 1
