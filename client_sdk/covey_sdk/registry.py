@@ -30,6 +30,7 @@ from covey_privacy.consent import (
 )
 from covey_privacy.errors import PrivacyError
 from covey_privacy.merkle import leaf_hash, verify_consistency, verify_inclusion
+from covey_privacy.rules import Rule
 from covey_privacy.signatures import Verify, open_signed, verify
 from covey_privacy.tickets import purpose_set
 from covey_sdk.errors import RegistryError
@@ -93,7 +94,9 @@ class Registry:
             synced = wire.decode(Synced, answer)
             head = open_note(synced.checkpoint, self.trust.registry, self._verify)
             if head.origin != self.trust.origin:
-                raise RegistryError(f"the log is {head.origin!r}; {self.trust.origin!r} was expected")
+                raise RegistryError(
+                    f"the log is {head.origin!r}; {self.trust.origin!r} was expected", rule=Rule.LOG_ORIGIN
+                )
             if last.size:
                 verify_consistency(last.size, last.root, head.size, head.root, synced.consistency)
         return synced, head
@@ -107,13 +110,15 @@ class Registry:
                 issuer = wire.decode(Issuer, answer)
             if (issuer.key.purposes, issuer.key.epoch) != name:
                 raise RegistryError(
-                    f"an issuer key for {' + '.join(name[0])}, epoch {epoch}, was expected; another came"
+                    f"an issuer key for {' + '.join(name[0])}, epoch {epoch}, was expected; another came",
+                    rule=Rule.ISSUER_KEY,
                 )
             self._issuers[name] = issuer
         issuer = self._issuers[name]
         if self.inclusion(leaf_hash(LEAF_ISSUER + wire.encode(issuer.key)), checkpoint) != issuer.index:
             raise RegistryError(
-                f"the issuer key does not stand at {issuer.index} in the log, as the registry says"
+                f"the issuer key does not stand at {issuer.index} in the log, as the registry says",
+                rule=Rule.LOG_INCLUSION,
             )
         return issuer
 
@@ -126,12 +131,19 @@ class Registry:
     def inclusion(self, leaf: bytes, checkpoint: Checkpoint) -> int:
         """Return where the leaf of that hash stands in the log, once it is proven under `checkpoint`."""
         if (leaf, checkpoint) not in self._indices:
-            answer = self._get(f"/v1/log/inclusion/{leaf.hex()}", size=checkpoint.size)
+            answer = self._proof_of(leaf, checkpoint)
             with _believing("inclusion proof"):
                 inclusion = wire.decode(Inclusion, answer)
                 verify_inclusion(leaf, inclusion.index, checkpoint.size, inclusion.proof, checkpoint.root)
             self._indices[leaf, checkpoint] = inclusion.index
         return self._indices[leaf, checkpoint]
+
+    def _proof_of(self, leaf: bytes, checkpoint: Checkpoint) -> bytes:
+        try:
+            return self._get(f"/v1/log/inclusion/{leaf.hex()}", size=checkpoint.size)
+        except RegistryError as error:
+            # What is not shown to be in the log is not in it, whatever the reason given.
+            raise RegistryError(str(error), rule=Rule.LOG_INCLUSION) from None
 
     def _notice(self, signed: bytes) -> Notice:
         return open_signed(Notice, NOTICE, signed, self.trust.registry, self._verify, "registry")
@@ -190,4 +202,4 @@ def _believing(what: str) -> Iterator[None]:
     try:
         yield
     except PrivacyError as error:
-        raise RegistryError(f"the registry's {what} is not believed: {error}") from None
+        raise RegistryError(f"the registry's {what} is not believed: {error}", rule=error.rule) from None

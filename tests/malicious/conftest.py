@@ -26,7 +26,7 @@ def _conftest(folder: str) -> ModuleType:
 
 _registry, _e2e = _conftest("consent"), _conftest("e2e")
 clock, opened, shop, problem = _registry.clock, _registry.opened, _registry.shop, _registry.problem
-small_shop = _e2e.small_shop
+small_shop, lasting_shop = _e2e.small_shop, _e2e.lasting_shop
 
 
 @pytest.fixture

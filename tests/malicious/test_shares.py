@@ -85,7 +85,7 @@ def test_a_parcel_redirected_to_another_device(play, lie, refuses, vectors):
 
 
 def test_the_parcels_of_another_round(play, lie, refuses, vectors):
-    """The same devices share twice, in two rounds of one roster: fresh keys, so that neither opens the other's."""
+    """The same devices share in two rounds: their keys are fresh, so that neither opens the other's."""
     earlier = play(vectors())
     earlier.run()
     bundles = [wire.decode(Parcels, message) for message in earlier.transcript[6:12]]
