@@ -52,4 +52,4 @@ class BudgetError(PrivacyError):
 
 
 class AbortError(PrivacyError):
-    """Nobody lied, but too few devices are left to finish the round; nothing of it is released."""
+    """Too few good messages came to finish the round; nothing of it is released."""
