@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 
-from covey_privacy import blind_rsa, tickets
+from covey_privacy import blind_rsa, tickets, wire
 from covey_privacy.errors import PrivacyError
 from covey_privacy.manifest import Manifest
-from covey_privacy.secagg import Aggregator, Participant, Sum, Terms
+from covey_privacy.secagg import Aggregator, Blames, Participant, Sum, Terms
 from covey_privacy.secagg.aggregator import Sharing, Total
+from covey_privacy.secagg.messages import Survivors, sender
 from covey_privacy.signatures import SigningKey, verify
 from covey_privacy.tickets import IssuerKey, RoundKey
 
@@ -78,6 +79,8 @@ class Play:
     shuffled: Callable[[list[bytes]], list[bytes]] = list
     added_up: Callable[[Callable[[], Sum], list[bytes]], list[bytes]] | None = None
     refusing: bool = False
+    forge: dict[str, Callable[[list[bytes]], list[bytes]]] = field(default_factory=dict)
+    blames: Blames = field(default_factory=Blames)
     transcript: list[bytes] = field(default_factory=list)
     graph: Sharing | None = None
 
@@ -88,7 +91,7 @@ class Play:
             gone.update(self.absent.get(phase, set()))
             return [who for who in range(len(self.vectors)) if who not in gone]
 
-        self.aggregator = aggregator = Aggregator(self.terms)
+        self.aggregator = aggregator = Aggregator(self.terms, blames=self.blames)
         self.people = {
             who: Participant(self.terms, self.keys[who], verify=self.verify, random=self.random)
             for who in here("advertise")
@@ -97,40 +100,46 @@ class Play:
         directory = aggregator.countersigned(roster.head().countersign(REGISTRY))
         self.graph = aggregator.state
         index = self.index = {who: directory.index(self.keys[who].ticket.round_key) for who in self.people}
-        shared = self.said("share", {who: (directory.view(index[who]),) for who in here("share")})
-        inboxes = aggregator.deliver(shared)
-        told = {
-            who: (inboxes[index[who]], self.vectors[who]) for who in here("mask") if index[who] in inboxes
-        }
-        survivors = aggregator.survive(self.sums(self.said("mask", told)))
-        agreements = aggregator.gather(self.said("agree", dict.fromkeys(here("agree"), (survivors,))))
-        told = {who: (agreements[index[who]],) for who in here("open") if index[who] in agreements}
+
+        def among(phase: str, places: Container[int | None]) -> list[int]:
+            return [who for who in here(phase) if index[who] in places]
+
+        shown = {who: (directory.view(index[who]),) for who in among("share", self.graph.near)}
+        self.inboxes = aggregator.deliver(self.said("share", shown))
+        told = {who: (self.inboxes[index[who]], self.vectors[who]) for who in among("mask", self.inboxes)}
+        survivors = aggregator.survive(self.forged("sum", self.sums(self.said("mask", told))))
+        staying = wire.decode(Survivors, survivors).devices
+        agreed = self.said("agree", dict.fromkeys(among("agree", staying), (survivors,)))
+        agreements = aggregator.gather(agreed)
+        told = {who: (agreements[index[who]],) for who in among("open", agreements)}
         return aggregator.total(self.said("open", told))
 
     def said(self, step: str, told: dict[int, tuple]) -> list[bytes]:
+        """What arrives of the messages that a step makes."""
         said = []
         for who, message in told.items():
             try:
-                said.append(self.say(getattr(self.people[who], step)(*message)))
+                said.append(getattr(self.people[who], step)(*message))
             except PrivacyError:
                 if not self.refusing:
                     raise
-        return self.shuffled(said)
+        self.transcript += said
+        return self.forged(step, self.shuffled(said))
 
     def sums(self, masked: list[bytes]) -> list[bytes]:
         if self.added_up:
             return self.added_up(self.node, masked)
         nodes = [self.node() for _ in range(self.nodes)]
         for number, message in enumerate(masked):
-            nodes[number % self.nodes].add(message)
+            self.blames.sift([message], nodes[number % self.nodes].add, sender)
         return [node.message() for node in nodes]
 
     def node(self) -> Sum:
-        return Sum(len(self.people), self.terms.manifest.length, self.terms.manifest.bits)
+        manifest = self.terms.manifest
+        return Sum(len(self.graph.near), manifest.length, manifest.bits, self.inboxes.keys())
 
-    def say(self, message: bytes) -> bytes:
-        self.transcript.append(message)
-        return message
+    def forged(self, phase: str, said: list[bytes]) -> list[bytes]:
+        return self.forge.get(phase, list)(said)
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from covey_privacy.dp import Skellam, noise_share
 from covey_privacy.errors import ServerError
 from covey_privacy.manifest import model_digest, open_manifest
 from covey_privacy.merkle import leaf_hash
+from covey_privacy.rules import Rule
 from covey_privacy.secagg import Participant, Terms
 from covey_privacy.secagg.ring import Vector, pack
 from covey_privacy.signatures import Verify, digest_of, verify
@@ -128,7 +129,10 @@ class Door:
         if last is None or digest_of(last.manifest) != manifest.previous:
             return
         if not manifest.follows(self._opened(last.manifest).manifest):
-            raise ServerError("the training's plan has changed since the step before; it is refused")
+            raise ServerError(
+                "the training's plan has changed since the step before; it is refused",
+                rule=Rule.MANIFEST_PLAN,
+            )
 
     def _fetch(self, purposes: tuple[str, ...], epoch: int) -> Issuer:
         device = self._device
@@ -160,7 +164,10 @@ class Door:
         documents = tuple(filter(None, documents))
         asked = question(name, documents, device.trust.operator)
         if invited.manifest.model != model_digest(asked.digest(), *documents):
-            raise ServerError(f"what {name} builds on has been replaced since the round was joined")
+            raise ServerError(
+                f"what {name} builds on has been replaced since the round was joined",
+                rule=Rule.MANIFEST_MODEL,
+            )
         return asked
 
     def _step(

@@ -1,5 +1,9 @@
 """Errors, split by whose fault it is."""
 
+from __future__ import annotations
+
+from covey_privacy.rules import Rule
+
 
 class CoveyError(Exception):
     """Root of every error that `covey_sdk` raises."""
@@ -18,7 +22,19 @@ class ConsentError(CoveyError):
 
 
 class RegistryError(CoveyError):
-    """The registry cannot be reached, refuses, or sends what is not to be believed."""
+    """The registry cannot be reached, refuses, or sends what is not to be believed.
+
+    `rule` is what was broken, None where the registry only could not be reached or said no.
+    """
+
+    def __init__(self, message: str, *, rule: Rule | None = None) -> None:
+        super().__init__(message)
+        self._rule = rule
+
+    @property
+    def rule(self) -> Rule | None:
+        """The rule that was broken."""
+        return self._rule
 
 
 class RegistryForkError(RegistryError):
@@ -28,7 +44,7 @@ class RegistryForkError(RegistryError):
     """
 
     def __init__(self, message: str, evidence: bytes) -> None:
-        super().__init__(message)
+        super().__init__(message, rule=Rule.LOG_CONSISTENCY)
         self.evidence = evidence
 
 

@@ -10,6 +10,7 @@ from covey_privacy.dp import Encoding, epsilon
 from covey_privacy.errors import MisuseError, ServerError
 from covey_privacy.manifest import Manifest, Plan, model_digest
 from covey_privacy.profile import Profile
+from covey_privacy.rules import Rule
 from covey_privacy.tickets import purpose_set
 
 TOLERANCE = 1 + 1e-6
@@ -35,9 +36,15 @@ def check(invited: Invited, question: Question, documents: Sequence[bytes], prof
     manifest = invited.manifest
     asked = (manifest.query, manifest.purpose, manifest.purposes, manifest.norm)
     if asked != (question.id, question.purpose, purpose_set(question.purposes), question.norm):
-        raise ServerError(f"the manifest asks {manifest.query} under other purposes or another norm")
+        raise ServerError(
+            f"the manifest asks {manifest.query} under other purposes or another norm",
+            rule=Rule.MANIFEST_QUESTION,
+        )
     if manifest.model != model_digest(question.digest(), *documents):
-        raise ServerError("the manifest builds on another query text or release than the ones at hand")
+        raise ServerError(
+            "the manifest builds on another query text or release than the ones at hand",
+            rule=Rule.MANIFEST_MODEL,
+        )
     _floors(manifest, profile)
     _noise(invited, question)
     manifest.require_place()
@@ -57,7 +64,9 @@ def _floors(manifest: Manifest, profile: Profile) -> None:
     for name, holds, floor in floors:
         if not holds:
             stated = getattr(manifest, name)
-            raise ServerError(f"the manifest's {name} is {stated}; this phone asks for {floor}")
+            raise ServerError(
+                f"the manifest's {name} is {stated}; this phone asks for {floor}", rule=Rule.MANIFEST_FLOOR
+            )
 
 
 def _noise(invited: Invited, question: Question) -> None:
@@ -67,11 +76,12 @@ def _noise(invited: Invited, question: Question) -> None:
         costs = epsilon([manifest.charge.mechanism], manifest.delta)
         length = invited.encoding(question).padded
     except MisuseError as error:
-        raise ServerError(f"the manifest's noise makes no sense: {error}") from None
+        raise ServerError(f"the manifest's noise makes no sense: {error}", rule=Rule.MANIFEST_NOISE) from None
     if length != manifest.length or costs > manifest.epsilon * TOLERANCE:
         raise ServerError(
             f"the manifest claims epsilon {manifest.epsilon} for {manifest.length} entries; "
-            f"its noise costs {costs:.4g} for {length}"
+            f"its noise costs {costs:.4g} for {length}",
+            rule=Rule.MANIFEST_NOISE,
         )
 
 
@@ -79,6 +89,9 @@ def _plan_costs(plan: Plan, delta: float) -> None:
     try:
         costs = epsilon([step.mechanism for step in plan.steps], delta)
     except MisuseError as error:
-        raise ServerError(f"the plan's noise makes no sense: {error}") from None
+        raise ServerError(f"the plan's noise makes no sense: {error}", rule=Rule.MANIFEST_NOISE) from None
     if costs > plan.epsilon * TOLERANCE:
-        raise ServerError(f"the plan claims epsilon {plan.epsilon}; its steps cost {costs:.4g} together")
+        raise ServerError(
+            f"the plan claims epsilon {plan.epsilon}; its steps cost {costs:.4g} together",
+            rule=Rule.MANIFEST_NOISE,
+        )

@@ -11,6 +11,7 @@ from covey_models.p1 import Base
 from covey_privacy.errors import PrivacyError, ServerError
 from covey_privacy.listing import open_listing
 from covey_privacy.release import Release, open_release
+from covey_privacy.rules import Rule
 
 BUILDS_ON: Mapping[str, tuple[str, ...]] = {
     **{query.id: query.builds_on for query in QUERIES.values()},
@@ -25,16 +26,22 @@ def question(name: str, documents: Sequence[bytes], operator: bytes) -> Question
     Raises ServerError for a question that this SDK does not know, or documents that do not make one.
     """
     if name not in BUILDS_ON:
-        raise ServerError(f"the manifest asks query {name!r}, which this SDK does not know")
+        raise ServerError(
+            f"the manifest asks query {name!r}, which this SDK does not know", rule=Rule.MANIFEST_QUESTION
+        )
     if name in QUERIES:
         return QUERIES[name]
     if len(documents) != len(BUILDS_ON[name]):
         wanted = ", ".join(BUILDS_ON[name])
-        raise ServerError(f"query {name!r} builds on {wanted}; {len(documents)} documents came")
+        raise ServerError(
+            f"query {name!r} builds on {wanted}; {len(documents)} documents came", rule=Rule.MANIFEST_QUESTION
+        )
     try:
         return _training(name, tuple(documents), operator)
     except (PrivacyError, ModelError) as error:
-        raise ServerError(f"query {name!r} cannot be answered: {error}") from None
+        raise ServerError(
+            f"query {name!r} cannot be answered: {error}", rule=Rule.MANIFEST_QUESTION
+        ) from None
 
 
 @lru_cache(maxsize=4)
@@ -44,7 +51,10 @@ def _training(name: str, documents: tuple[bytes, ...], operator: bytes) -> Quest
     releases = [open_release(signed, operator) for signed in rest]
     for place, release in enumerate(releases, 1):
         if release.rests_on != tuple(hashlib.sha256(below).digest() for below in documents[:place]):
-            raise ServerError(f"release {release.version} of {release.query} rests on other documents")
+            raise ServerError(
+                f"release {release.version} of {release.query} rests on other documents",
+                rule=Rule.DOCUMENT_CONTENT,
+            )
     shop = open_listing(listing, operator)
     return _step(name, Catalogue(shop.items, shop.taxonomy), releases)
 

@@ -32,6 +32,7 @@ from covey_privacy.consent import (
 from covey_privacy.errors import ForkError, PrivacyError, ServerError
 from covey_privacy.fork import follow
 from covey_privacy.merkle import leaf_hash, verify_consistency, verify_inclusion
+from covey_privacy.rules import Rule
 from covey_privacy.signatures import Verify, open_signed, verify
 from covey_privacy.tickets import purpose_set
 from covey_privacy.witness import Policy
@@ -117,13 +118,15 @@ class Registry:
                 issuer = wire.decode(Issuer, answer)
             if (issuer.key.purposes, issuer.key.epoch) != name:
                 raise RegistryError(
-                    f"an issuer key for {' + '.join(name[0])}, epoch {epoch}, was expected; another came"
+                    f"an issuer key for {' + '.join(name[0])}, epoch {epoch}, was expected; another came",
+                    rule=Rule.ISSUER_KEY,
                 )
             self._issuers[name] = issuer
         issuer = self._issuers[name]
         if self.inclusion(leaf_hash(LEAF_ISSUER + wire.encode(issuer.key)), checkpoint) != issuer.index:
             raise RegistryError(
-                f"the issuer key does not stand at {issuer.index} in the log, as the registry says"
+                f"the issuer key does not stand at {issuer.index} in the log, as the registry says",
+                rule=Rule.LOG_INCLUSION,
             )
         return issuer
 
@@ -136,7 +139,7 @@ class Registry:
     def inclusion(self, leaf: bytes, checkpoint: Checkpoint) -> int:
         """Return where the leaf of that hash stands in the log, once it is proven under `checkpoint`."""
         if (leaf, checkpoint) not in self._indices:
-            answer = self._get(f"/v1/log/inclusion/{leaf.hex()}", size=checkpoint.size)
+            answer = self._proof_of(leaf, checkpoint)
             with _believing("inclusion proof"):
                 inclusion = wire.decode(Inclusion, answer)
                 verify_inclusion(leaf, inclusion.index, checkpoint.size, inclusion.proof, checkpoint.root)
@@ -147,7 +150,9 @@ class Registry:
         note, proof = synced.checkpoint, synced.consistency
         head = follow(seen, note, proof, self.trust.registry, self._verify_note)
         if head.origin != self.trust.origin:
-            raise ServerError(f"the log is {head.origin!r}; {self.trust.origin!r} was expected")
+            raise ServerError(
+                f"the log is {head.origin!r}; {self.trust.origin!r} was expected", rule=Rule.LOG_ORIGIN
+            )
         if last.size and not seen:
             verify_consistency(last.size, last.root, head.size, head.root, proof)
         return head
@@ -158,6 +163,13 @@ class Registry:
             return open_note(seen, self.trust.registry, self._verify_note) == last
         except ServerError:
             return False
+
+    def _proof_of(self, leaf: bytes, checkpoint: Checkpoint) -> bytes:
+        try:
+            return self._get(f"/v1/log/inclusion/{leaf.hex()}", size=checkpoint.size)
+        except RegistryError as error:
+            # What is not shown to be in the log is not in it, whatever the reason given.
+            raise RegistryError(str(error), rule=Rule.LOG_INCLUSION) from None
 
     def _notice(self, signed: bytes) -> Notice:
         return open_signed(Notice, NOTICE, signed, self.trust.registry, self._verify, "registry")
@@ -218,4 +230,4 @@ def _believing(what: str) -> Iterator[None]:
     except ForkError as error:
         raise RegistryForkError(f"the registry's log is not believed: {error}", error.evidence) from None
     except PrivacyError as error:
-        raise RegistryError(f"the registry's {what} is not believed: {error}") from None
+        raise RegistryError(f"the registry's {what} is not believed: {error}", rule=error.rule) from None

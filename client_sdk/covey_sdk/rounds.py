@@ -11,6 +11,7 @@ from typing import Annotated
 
 from covey_privacy import wire
 from covey_privacy.errors import ServerError
+from covey_privacy.rules import Rule
 from covey_privacy.tickets import IssuerKey
 from covey_sdk.store import Store
 
@@ -88,7 +89,9 @@ class Rounds:
             return None
         answer = wire.decode(_Answer, data)
         if answer.request != request:
-            raise ServerError(f"step {name!r} of round {round_id!r} was asked for twice, differently")
+            raise ServerError(
+                f"step {name!r} of round {round_id!r} was asked for twice, differently", rule=Rule.STEP_ONCE
+            )
         return answer.reply
 
     def answer(self, round_id: str, name: str, request: bytes, reply: bytes) -> bytes:

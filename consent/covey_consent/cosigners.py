@@ -17,6 +17,7 @@ from covey_consent.log import Head, Log
 from covey_consent.settings import WitnessAt
 from covey_privacy.errors import ServerError
 from covey_privacy.note import parse
+from covey_privacy.rules import Rule
 from covey_privacy.witness import AddCheckpoint, cosigned_at
 
 RETRY_SECONDS = 60.0
@@ -106,10 +107,12 @@ class Cosigner:
             self._size = self._known(body, head)
             status, body = await self._ask(head)
         if status != httpx.codes.OK:
-            raise ServerError(f"it answered {status}: {body[:200]!r}")
+            raise ServerError(f"it answered {status}: {body[:200]!r}", rule=Rule.COSIGNATURE)
         note = parse(head.note + body)
         if cosigned_at(note, self._key) is None:
-            raise ServerError("its answer holds no signature of the key that is configured for it")
+            raise ServerError(
+                "its answer holds no signature of the key that is configured for it", rule=Rule.COSIGNATURE
+            )
         self._log.cosign(head, self._key, max(note.signatures(self._key)))
         self._size = head.size
 
@@ -120,7 +123,9 @@ class Cosigner:
             async for chunk in response.aiter_bytes():
                 answer += chunk
                 if len(answer) > ANSWER_BYTES:
-                    raise ServerError(f"its answer is longer than {ANSWER_BYTES} bytes")
+                    raise ServerError(
+                        f"its answer is longer than {ANSWER_BYTES} bytes", rule=Rule.COSIGNATURE
+                    )
         return response.status_code, answer.decode("utf-8", "replace")
 
     def _known(self, body: str, head: Head) -> int:
@@ -129,6 +134,7 @@ class Cosigner:
         if not 0 <= size <= head.size:
             raise ServerError(
                 f"it cosigned {body[:20]!r} before, and the log has {head.size} entries: was an old backup "
-                "of the database restored?"
+                "of the database restored?",
+                rule=Rule.COSIGNATURE,
             )
         return size

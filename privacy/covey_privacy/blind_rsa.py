@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from covey_privacy.errors import MisuseError, PeerError
+from covey_privacy.rules import Rule
 
 Random = Callable[[int], bytes]
 
@@ -50,10 +51,16 @@ def finalize(key: bytes, prepared: bytes, blind_signature: bytes, inverse: int) 
     """Return the signature over `prepared` (4.4). Raises PeerError when the signer's answer is wrong."""
     n, _, bits = _numbers(key)
     if len(blind_signature) != bits // 8:
-        raise PeerError(f"the blind signature has {len(blind_signature)} bytes; the key's is {bits // 8}")
+        raise PeerError(
+            f"the blind signature has {len(blind_signature)} bytes; the key's is {bits // 8}",
+            rule=Rule.BLIND_SIGNATURE,
+        )
     signature = _to_bytes(int.from_bytes(blind_signature) * inverse % n, bits)
     if not verify(key, prepared, signature):
-        raise PeerError("the signer's answer does not verify: its key is not the one that was named")
+        raise PeerError(
+            "the signer's answer does not verify: its key is not the one that was named",
+            rule=Rule.BLIND_SIGNATURE,
+        )
     return signature
 
 
@@ -86,7 +93,10 @@ class Signer:
         """
         z = int.from_bytes(blinded)
         if len(blinded) != self._bits // 8 or z >= self._n or z % self._p == 0 or z % self._q == 0:
-            raise PeerError("a blinded message is a unit below the key's modulus; this one is not")
+            raise PeerError(
+                "a blinded message is a unit below the key's modulus; this one is not",
+                rule=Rule.BLIND_SIGNATURE,
+            )
         r = _unit(self._n, random)
         power, inverse = _arithmetic().power, _arithmetic().inverse
         s = self._power(z * power(r, self._e, self._n) % self._n) * inverse(r, self._n) % self._n
@@ -138,9 +148,13 @@ def _public_key(key: bytes) -> rsa.RSAPublicKey:
     try:
         loaded = load_der_public_key(key)
     except ValueError:
-        raise PeerError("an issuer key is the DER of an RSA public key; these bytes are not") from None
+        raise PeerError(
+            "an issuer key is the DER of an RSA public key; these bytes are not", rule=Rule.ISSUER_KEY
+        ) from None
     if not isinstance(loaded, rsa.RSAPublicKey) or not 2048 <= loaded.key_size <= 4096 or loaded.key_size % 8:
-        raise PeerError("an issuer key is an RSA key of 2048 to 4096 bits; this one is not")
+        raise PeerError(
+            "an issuer key is an RSA key of 2048 to 4096 bits; this one is not", rule=Rule.ISSUER_KEY
+        )
     return loaded
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from covey_privacy.errors import ServerError
 from covey_privacy.merkle import EMPTY
 from covey_privacy.note import ED25519, Note, VerifierKey, is_name, parse, to_base64, unbase64
+from covey_privacy.rules import Rule
 from covey_privacy.signatures import SigningKey, Verify, verify
 
 MOST_LEAVES = 2**63 - 1
@@ -55,7 +56,10 @@ def open_note(note: str, key: bytes, verify: Verify = verify) -> Checkpoint:
     parsed = parse(note)
     checkpoint = head(parsed)
     if not is_signed(parsed, checkpoint.origin, key, verify):
-        raise ServerError("the registry's checkpoint is not signed by its key; the log is not believed")
+        raise ServerError(
+            "the registry's checkpoint is not signed by its key; the log is not believed",
+            rule=Rule.CHECKPOINT_SIGNATURE,
+        )
     return checkpoint
 
 
@@ -75,9 +79,17 @@ def head(note: Note) -> Checkpoint:
         origin, size, root, *extension = note.text[:-1].split("\n")
         checkpoint = Checkpoint(origin, int(size), unbase64(root))
     except ValueError:
-        raise ServerError("the note is not a checkpoint: origin, size and root hash were expected") from None
+        raise ServerError(
+            "the note is not a checkpoint: origin, size and root hash were expected", rule=Rule.NOTE_FORM
+        ) from None
     if not _SIZE.fullmatch(size) or checkpoint.size > MOST_LEAVES or len(checkpoint.root) != len(EMPTY):
-        raise ServerError("the checkpoint's size is not a plain number, or its root hash has not 32 bytes")
+        raise ServerError(
+            "the checkpoint's size is not a plain number, or its root hash has not 32 bytes",
+            rule=Rule.NOTE_FORM,
+        )
     if not is_name(origin) or not all(extension):
-        raise ServerError(f"the checkpoint's origin {origin[:100]!r} is no key's name, or a line is empty")
+        raise ServerError(
+            f"the checkpoint's origin {origin[:100]!r} is no key's name, or a line is empty",
+            rule=Rule.NOTE_FORM,
+        )
     return checkpoint

@@ -23,6 +23,7 @@ from covey_privacy.checkpoint import Checkpoint, head, open_note
 from covey_privacy.errors import ForkError, PeerError, ServerError
 from covey_privacy.merkle import EMPTY, heads_from_consistency
 from covey_privacy.note import LIMIT, parse
+from covey_privacy.rules import Rule
 from covey_privacy.signatures import Verify, verify
 from covey_privacy.tiles import Fetch, Reader
 
@@ -61,7 +62,9 @@ def follow(seen: str, note: str, proof: Sequence[bytes], key: bytes, verify: Ver
     newer = open_note(note, key, verify)
     older = open_note(seen, key, verify) if seen else Checkpoint(newer.origin, 0, EMPTY)
     if newer.origin != older.origin:
-        raise ServerError(f"the log is {newer.origin!r}; {older.origin!r} was seen before")
+        raise ServerError(
+            f"the log is {newer.origin!r}; {older.origin!r} was seen before", rule=Rule.LOG_ORIGIN
+        )
     if judge(older, newer, older.root, proof) is not Verdict.CONSISTENT:
         raise ForkError(
             f"the log of {newer.size} leaves is not shown to continue the {older.size} seen before: it was "
@@ -120,7 +123,9 @@ def _heads(fork: Fork, key: bytes, verify: Verify) -> tuple[Checkpoint, Checkpoi
     try:
         older, newer = open_note(fork.older, key, verify), open_note(fork.newer, key, verify)
     except ServerError as error:
-        raise PeerError(f"the evidence is none against this log: {error}") from None
+        raise PeerError(f"the evidence is none against this log: {error}", rule=Rule.FORK_EVIDENCE) from None
     if older.origin != newer.origin or older.size > newer.size:
-        raise PeerError("evidence is two notes of one log, the smaller log's first; this is not")
+        raise PeerError(
+            "evidence is two notes of one log, the smaller log's first; this is not", rule=Rule.FORK_EVIDENCE
+        )
     return older, newer

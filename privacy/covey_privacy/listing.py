@@ -9,6 +9,7 @@ import numpy as np
 
 from covey_privacy import wire
 from covey_privacy.errors import PeerError
+from covey_privacy.rules import Rule
 from covey_privacy.signatures import SigningKey, Verify, open_signed, sign, verify
 
 CONTEXT = "listing"
@@ -38,10 +39,16 @@ class Level:
     def group_of(self) -> tuple[str, ...]:
         """The group of each item. Raises PeerError where a place is outside the groups, or half a number."""
         if len(self.places) % 2:
-            raise PeerError(f"level {self.name!r} has {len(self.places)} bytes; two an item were expected")
+            raise PeerError(
+                f"level {self.name!r} has {len(self.places)} bytes; two an item were expected",
+                rule=Rule.DOCUMENT_CONTENT,
+            )
         places = np.frombuffer(self.places, "<u2")
         if int(places.max()) >= len(self.groups):
-            raise PeerError(f"level {self.name!r} puts an item into a group that does not exist")
+            raise PeerError(
+                f"level {self.name!r} puts an item into a group that does not exist",
+                rule=Rule.DOCUMENT_CONTENT,
+            )
         return tuple(self.groups[place] for place in places)
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 from covey_privacy import wire
 from covey_privacy.dp import Charge, Encoding, SkellamMechanism
 from covey_privacy.errors import ServerError
+from covey_privacy.rules import Rule
 from covey_privacy.signatures import SigningKey, Verify, open_signed, sign, verify
 
 CONTEXT = "manifest"
@@ -121,13 +122,20 @@ class Manifest:
         """Raise ServerError unless the round is the step of its plan that it says, or belongs to none."""
         if self.plan is None:
             if self.step or self.previous != FIRST:
-                raise ServerError("the manifest is a step of a training but states no plan")
+                raise ServerError(
+                    "the manifest is a step of a training but states no plan", rule=Rule.MANIFEST_PLAN
+                )
             return
         steps = self.plan.steps
         if self.step >= len(steps) or steps[self.step] != self.as_step:
-            raise ServerError(f"the manifest is not step {self.step} of its own plan")
+            raise ServerError(
+                f"the manifest is not step {self.step} of its own plan", rule=Rule.MANIFEST_PLAN
+            )
         if (self.step == 0) != (self.previous == FIRST):
-            raise ServerError("the first step of a plan follows no manifest, and every later one does")
+            raise ServerError(
+                "the first step of a plan follows no manifest, and every later one does",
+                rule=Rule.MANIFEST_PLAN,
+            )
 
     def follows(self, before: Manifest) -> bool:
         """Say whether this is the step after `before`, under the same plan."""

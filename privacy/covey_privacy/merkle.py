@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 from covey_privacy.errors import MisuseError, ServerError
+from covey_privacy.rules import Rule
 
 EMPTY = hashlib.sha256().digest()
 
@@ -97,23 +98,34 @@ def prove_consistency(node: Node, old: int, size: int) -> Proof:
     return _subproof(node, old, 0, size, whole=True) if old else ()
 
 
-def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
+def verify_inclusion(
+    leaf: bytes,
+    index: int,
+    size: int,
+    proof: Sequence[bytes],
+    root: bytes,
+    rule: Rule = Rule.LOG_INCLUSION,
+) -> None:
     """Check that leaf hash `leaf` is number `index` of the tree (size, root) (2.1.3.2).
 
     Raises ServerError when it is not.
     """
-    if not _are_hashes(leaf, *proof) or root_from_inclusion(leaf, index, size, proof) != root:
-        raise ServerError(f"leaf {index} is not in the log of {size} leaves: its inclusion proof fails")
+    if not _are_hashes(leaf, *proof) or root_from_inclusion(leaf, index, size, proof, rule) != root:
+        raise ServerError(
+            f"leaf {index} is not in the log of {size} leaves: its inclusion proof fails", rule=rule
+        )
 
 
-def root_from_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes:
+def root_from_inclusion(
+    leaf: bytes, index: int, size: int, proof: Sequence[bytes], rule: Rule = Rule.LOG_INCLUSION
+) -> bytes:
     """Return the head that `proof` leads to. Raises ServerError when its shape is wrong."""
     if not 0 <= index < size:
-        raise ServerError(f"a log of {size} leaves has no leaf {index}")
+        raise ServerError(f"a log of {size} leaves has no leaf {index}", rule=rule)
     last = size - 1
     for sibling in proof:
         if last == 0:
-            raise ServerError("the inclusion proof is longer than the tree is high")
+            raise ServerError("the inclusion proof is longer than the tree is high", rule=rule)
         if index & 1 or index == last:
             leaf = node_hash(sibling, leaf)
             while not index & 1 and index:
@@ -122,7 +134,7 @@ def root_from_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[byte
             leaf = node_hash(leaf, sibling)
         index, last = index >> 1, last >> 1
     if last:
-        raise ServerError("the inclusion proof is shorter than the tree is high")
+        raise ServerError("the inclusion proof is shorter than the tree is high", rule=rule)
     return leaf
 
 
@@ -135,7 +147,8 @@ def verify_consistency(old: int, old_root: bytes, size: int, root: bytes, proof:
         raise MisuseError("every log begins with the empty one: there is nothing to prove from size 0")
     if heads_from_consistency(old, old_root, size, proof) != (old_root, root):
         raise ServerError(
-            f"the log of {size} leaves does not begin with the {old} leaves seen before: it was rewritten"
+            f"the log of {size} leaves does not begin with the {old} leaves seen before: it was rewritten",
+            rule=Rule.LOG_CONSISTENCY,
         )
 
 

@@ -17,6 +17,7 @@ import re
 from dataclasses import dataclass
 
 from covey_privacy.errors import MisuseError, ServerError
+from covey_privacy.rules import Rule
 
 ED25519 = 0x01
 COSIGNATURE = 0x04
@@ -93,14 +94,17 @@ class Note:
 def parse(note: str) -> Note:
     """Return the note, its signatures unverified. Raises ServerError when it is not a signed note."""
     if len(note) > LIMIT:
-        raise ServerError(f"a signed note has at most {LIMIT} characters; {len(note)} arrived")
+        raise ServerError(
+            f"a signed note has at most {LIMIT} characters; {len(note)} arrived", rule=Rule.NOTE_FORM
+        )
     # The text may hold empty lines: the last one ends it.
     text, _, below = note.rpartition("\n\n")
     lines = below.split("\n")
     if not text or _FORBIDDEN.search(note) or lines.pop() or not 1 <= len(lines) <= MOST_SIGNATURES:
         raise ServerError(
             "this is not a signed note: a text, an empty line and 1 to "
-            f"{MOST_SIGNATURES} signature lines were expected"
+            f"{MOST_SIGNATURES} signature lines were expected",
+            rule=Rule.NOTE_FORM,
         )
     return Note(text + "\n", tuple(map(_signature, lines)))
 
@@ -130,5 +134,7 @@ def _signature(line: str) -> tuple[str, bytes, bytes]:
     except ValueError:
         blob = b""
     if not line.startswith(_DASH) or not is_name(name) or len(blob) <= 4:
-        raise ServerError(f"{line[:100]!r} is not a signature line: '— name base64' was expected")
+        raise ServerError(
+            f"{line[:100]!r} is not a signature line: '— name base64' was expected", rule=Rule.NOTE_FORM
+        )
     return name, blob[:4], blob[4:]

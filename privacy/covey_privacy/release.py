@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from covey_privacy import wire
 from covey_privacy.errors import MisuseError, PeerError
+from covey_privacy.rules import Rule
 from covey_privacy.signatures import SigningKey, Verify, open_signed, sign, verify
 
 CONTEXT = "release"
@@ -45,10 +46,15 @@ class Array:
     def values(self) -> NDArray[np.float64]:
         """The numbers, float64 [shape]. Raises PeerError where they do not fit it, or are not finite."""
         if len(self.data) != 4 * math.prod(self.shape):
-            raise PeerError(f"array {self.name!r} has {len(self.data)} bytes for the shape {self.shape}")
+            raise PeerError(
+                f"array {self.name!r} has {len(self.data)} bytes for the shape {self.shape}",
+                rule=Rule.DOCUMENT_CONTENT,
+            )
         values = np.frombuffer(self.data, "<f4").reshape(self.shape).astype(np.float64)
         if not np.isfinite(values).all():
-            raise PeerError(f"array {self.name!r} holds a number that is not finite")
+            raise PeerError(
+                f"array {self.name!r} holds a number that is not finite", rule=Rule.DOCUMENT_CONTENT
+            )
         return values
 
 
@@ -81,7 +87,7 @@ class Release:
 def _named(name: str, some: Sequence[_T], otherwise: str) -> _T:
     found = next((one for one in some if one.name == name), None)
     if found is None:
-        raise PeerError(f"{otherwise} {name!r}")
+        raise PeerError(f"{otherwise} {name!r}", rule=Rule.DOCUMENT_CONTENT)
     return found
 
 

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from covey_privacy import blind_rsa, wire
 from covey_privacy.errors import PeerError
+from covey_privacy.rules import Rule
 
 T = TypeVar("T")
 
@@ -81,7 +82,10 @@ def open_signed(
     """
     envelope = wire.decode(Signed, data)
     if not verify(key, to_sign(context, envelope.body), envelope.signature):
-        raise PeerError(f"this {cls.__name__} is not signed by the {signer}; nothing in it is used")
+        raise PeerError(
+            f"this {cls.__name__} is not signed by the {signer}; nothing in it is used",
+            rule=Rule.DOCUMENT_SIGNATURE,
+        )
     return wire.decode(cls, envelope.body)
 
 

@@ -15,6 +15,7 @@ from typing import Annotated
 
 from covey_privacy import blind_rsa, wire
 from covey_privacy.errors import PeerError
+from covey_privacy.rules import Rule
 from covey_privacy.signatures import SigningKey, Verify, verify
 
 Random = Callable[[int], bytes]
@@ -48,7 +49,8 @@ class Ticket:
         """Raise PeerError unless `issuer` signed this ticket."""
         if not verify(issuer.key, self.prefix + self.round_key, self.signature):
             raise PeerError(
-                f"the ticket is not signed for {' + '.join(issuer.purposes)} in epoch {issuer.epoch}"
+                f"the ticket is not signed for {' + '.join(issuer.purposes)} in epoch {issuer.epoch}",
+                rule=Rule.TICKET_SIGNATURE,
             )
 
 
@@ -85,7 +87,10 @@ def receive(
 ) -> tuple[RoundKey, ...]:
     """Return the certified round keys. Raises PeerError when an answer is missing or wrong."""
     if len(blind_signatures) != len(pending):
-        raise PeerError(f"{len(pending)} tickets were asked for and {len(blind_signatures)} answered")
+        raise PeerError(
+            f"{len(pending)} tickets were asked for and {len(blind_signatures)} answered",
+            rule=Rule.TICKET_BATCH,
+        )
     return tuple(_certified(issuer, p, s) for p, s in zip(pending, blind_signatures, strict=True))
 
 

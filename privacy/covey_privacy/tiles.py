@@ -23,6 +23,7 @@ from covey_privacy.merkle import (
     verify_consistency,
     verify_inclusion,
 )
+from covey_privacy.rules import Rule
 
 WIDTH = 256
 HEIGHT = 8
@@ -72,7 +73,10 @@ def parse_path(path: str) -> Tile:
     tile = _tile(*match.groups()) if match else None
     # A tile has one path: no needless zeros, no empty tile, no partial one of full width.
     if tile is None or not tile.width or tile.path != path:
-        raise PeerError(f"{path[:100]!r} is no tile's path: tile/<level or entries>/<index>[.p/<width>]")
+        raise PeerError(
+            f"{path[:100]!r} is no tile's path: tile/<level or entries>/<index>[.p/<width>]",
+            rule=Rule.LOG_TILE,
+        )
     return tile
 
 
@@ -115,7 +119,9 @@ def decode_tile(tile: Tile, data: bytes) -> tuple[bytes, ...]:
     """Return the tile's hashes, out of its bytes or the full tile's. Raises ServerError."""
     step = len(EMPTY)
     if len(data) not in (tile.width * step, WIDTH * step):
-        raise ServerError(f"{tile.path} has {tile.width * step} bytes; {len(data)} arrived")
+        raise ServerError(
+            f"{tile.path} has {tile.width * step} bytes; {len(data)} arrived", rule=Rule.LOG_TILE
+        )
     return tuple(data[place : place + step] for place in range(0, tile.width * step, step))
 
 
@@ -135,7 +141,10 @@ def decode_bundle(tile: Tile, data: bytes) -> tuple[bytes, ...]:
         entries.append(data[place + 2 : end])
         place = end
     if place != len(data) or len(entries) not in (tile.width, WIDTH):
-        raise ServerError(f"{tile.path} is to hold {tile.width} entries behind their lengths; it does not")
+        raise ServerError(
+            f"{tile.path} is to hold {tile.width} entries behind their lengths; it does not",
+            rule=Rule.LOG_TILE,
+        )
     return tuple(entries[: tile.width])
 
 

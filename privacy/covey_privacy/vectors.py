@@ -141,7 +141,7 @@ def draw(name: str) -> Json:
 
 
 def refused(given: Json, honest: Json) -> list[Json]:
-    """Return messages, one bit off, each with the error that it meets, and at which step.
+    """Return messages, one bit off, each with the error and the rule that it meets, and at which step.
 
     Another survivor set may be signed by one device: it opens nothing, because its neighbours signed theirs.
     """
@@ -161,8 +161,8 @@ def _refused(given: Json, honest: Json, step: str, part: int) -> Json:
         try:
             played.act(later, place, bytes.fromhex(sent))
         except PrivacyError as error:
-            return {**found, "refused_at": later, "error": type(error).__name__}
-    return {**found, "refused_at": None, "error": None}
+            return {**found, "refused_at": later, "error": type(error).__name__, "rule": error.rule}
+    return {**found, "refused_at": None, "error": None, "rule": None}
 
 
 def main(arguments: list[str]) -> int:

@@ -26,6 +26,7 @@ import cbor2
 from covey_privacy.bounds import U32, U64, Bytes32, Name, Names, Range, Records, Signature, Size, Text
 from covey_privacy.errors import PeerError
 from covey_privacy.records import is_message, layout
+from covey_privacy.rules import Rule
 
 __all__ = [
     "MESSAGE_LIMIT", "U32", "U64", "Bytes32", "Name", "Names", "Range", "Records", "Signature", "Size",
@@ -54,14 +55,21 @@ def decode(cls: type[T], data: bytes, limit: int = MESSAGE_LIMIT) -> T:
     Raises PeerError when the bytes are not exactly one such message within its bounds.
     """
     if len(data) > limit:
-        raise PeerError(f"a {cls.__name__} of {len(data)} bytes arrived; at most {limit} are taken")
+        raise PeerError(
+            f"a {cls.__name__} of {len(data)} bytes arrived; at most {limit} are taken",
+            rule=Rule.MESSAGE_FORM,
+        )
     stream = io.BytesIO(data)
     try:
         value = cbor2.CBORDecoder(stream).decode()
     except (cbor2.CBORError, ValueError, TypeError, RecursionError, MemoryError) as error:
-        raise PeerError(f"a {cls.__name__} was expected, but the bytes are not CBOR: {error}") from None
+        raise PeerError(
+            f"a {cls.__name__} was expected, but the bytes are not CBOR: {error}", rule=Rule.MESSAGE_FORM
+        ) from None
     if stream.tell() != len(data):
-        raise PeerError(f"{len(data) - stream.tell()} stray bytes follow a {cls.__name__}")
+        raise PeerError(
+            f"{len(data) - stream.tell()} stray bytes follow a {cls.__name__}", rule=Rule.MESSAGE_FORM
+        )
     message: T = _reader(cls)(value)  # type: ignore[arg-type]  # classes are hashable; as above
     return message
 
@@ -108,7 +116,10 @@ def _reader(cls: type) -> Read:
 
     def read(value: Any) -> Any:
         if type(value) is not list or len(value) != len(readers):
-            raise PeerError(f"a {cls.__name__} is an array of {len(readers)} fields; something else arrived")
+            raise PeerError(
+                f"a {cls.__name__} is an array of {len(readers)} fields; something else arrived",
+                rule=Rule.MESSAGE_FORM,
+            )
         return cls(*[reader(item) for reader, item in zip(readers, value, strict=True)])
 
     return read
@@ -142,7 +153,7 @@ def _records(hint: Any, bound: Records, where: str) -> Read:
         count, rest = divmod(len(value), size)
         if rest or not bound.least <= count <= bound.most:
             allowed = f"{bound.least}..{bound.most} records of {size} bytes"
-            raise PeerError(f"{where} is to be {allowed}; {len(value)} bytes arrived")
+            raise PeerError(f"{where} is to be {allowed}; {len(value)} bytes arrived", rule=Rule.MESSAGE_FORM)
         return tuple(unpack(value))
 
     return _exact(bytes, where, read)
@@ -164,7 +175,9 @@ def _exact(cls: type, where: str, convert: Read, also: type | None = None) -> Re
             return convert(value)
         if also is not None and type(value) is also:
             return cls(value)
-        raise PeerError(f"{where} is to be {cls.__name__}; a {type(value).__name__} arrived")
+        raise PeerError(
+            f"{where} is to be {cls.__name__}; a {type(value).__name__} arrived", rule=Rule.MESSAGE_FORM
+        )
 
     return read
 
@@ -179,7 +192,7 @@ def _bounded(read: Read, bounds: list[Size | Range], where: str) -> Read:
 def _within(bound: Size | Range, read: Read, where: str) -> Read:
     def check(value: Any) -> Any:
         if isinstance(value, bound.measured) and not bound.admits(value):
-            raise PeerError(f"{where} is out of bounds: {bound.describe(value)}")
+            raise PeerError(f"{where} is out of bounds: {bound.describe(value)}", rule=Rule.MESSAGE_FORM)
         return read(value)
 
     return check

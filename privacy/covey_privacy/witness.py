@@ -16,6 +16,7 @@ from covey_privacy.errors import MisuseError, ServerError
 from covey_privacy.fork import Verdict, evidence, judge
 from covey_privacy.merkle import EMPTY, Proof
 from covey_privacy.note import COSIGNATURE, LIMIT, Note, VerifierKey, parse, to_base64, unbase64
+from covey_privacy.rules import Rule
 from covey_privacy.signatures import SigningKey, Verify, verify
 
 MOST_HASHES = 63
@@ -40,7 +41,9 @@ def cosigned_at(note: Note, witness: VerifierKey, verify: Verify = verify) -> in
     """
     blobs = note.signatures(witness)
     if not all(_is_good(blob, note.text, witness.public, verify) for blob in blobs):
-        raise ServerError(f"a cosignature of {witness.name!r} is not good; the note is not believed")
+        raise ServerError(
+            f"a cosignature of {witness.name!r} is not good; the note is not believed", rule=Rule.COSIGNATURE
+        )
     return max(map(_time, blobs), default=None)
 
 
@@ -71,7 +74,8 @@ class Policy:
         if count < self.least:
             raise ServerError(
                 f"{count} of {len(self.witnesses)} witnesses cosigned the checkpoint within {self.age} "
-                f"seconds; {self.least} are needed"
+                f"seconds; {self.least} are needed",
+                rule=Rule.WITNESSES,
             )
 
 
@@ -98,16 +102,23 @@ class AddCheckpoint:
 def parse_request(body: bytes) -> AddCheckpoint:
     """Return the request in a body, with a note that is a checkpoint's. Raises ServerError."""
     if len(body) > REQUEST_LIMIT:
-        raise ServerError(f"a request has at most {REQUEST_LIMIT} bytes; {len(body)} arrived")
+        raise ServerError(
+            f"a request has at most {REQUEST_LIMIT} bytes; {len(body)} arrived", rule=Rule.NOTE_FORM
+        )
     try:
         above, _, note = body.decode().partition("\n\n")
         old, *hashes = above.split("\n")
         request = AddCheckpoint(int(old.removeprefix("old ")), tuple(map(unbase64, hashes)), note)
     except ValueError:
-        raise ServerError("'old' and a size, base64 hashes and a checkpoint were expected") from None
+        raise ServerError(
+            "'old' and a size, base64 hashes and a checkpoint were expected", rule=Rule.NOTE_FORM
+        ) from None
     whole = all(len(each) == len(EMPTY) for each in request.proof)
     if not whole or len(request.proof) > MOST_HASHES or request.body != body:
-        raise ServerError(f"the old size, or one of at most {MOST_HASHES} hashes, is not written plainly")
+        raise ServerError(
+            f"the old size, or one of at most {MOST_HASHES} hashes, is not written plainly",
+            rule=Rule.NOTE_FORM,
+        )
     head(parse(note))
     return request
 

@@ -24,6 +24,7 @@ from covey_privacy.manifest import Manifest, sign_manifest
 from covey_privacy.merkle import Tree
 from covey_privacy.release import Array, Figure, Release, sign_release
 from covey_privacy.secagg import Terms
+from covey_privacy.secagg.blame import Who
 from covey_privacy.secagg.ring import pack
 from covey_privacy.signatures import SigningKey, digest_of
 from covey_privacy.tickets import purpose_set
@@ -167,7 +168,7 @@ class Conductor:
             "least_cell": manifest.least_cell,
             "threshold": threshold,
             "evidence_index": index,
-            "blamed": list(tally.blamed),
+            "blamed": [[_named(blame.who), blame.rule] for blame in tally.blames.all],
             **asdict(annex),
             **outcome,
         }
@@ -206,6 +207,10 @@ class Conductor:
 
 def _packed(planned: Planned, total: NDArray[np.uint32]) -> str:
     return pack(total, planned.manifest.bits).hex()
+
+
+def _named(who: Who) -> int | str | None:
+    return who.hex() if isinstance(who, bytes) else who
 
 
 def _is_figure(value: Any) -> bool:

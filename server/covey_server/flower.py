@@ -34,8 +34,9 @@ def content(body: bytes) -> RecordDict:
 
 
 def body_of(message: Message) -> bytes:
-    """Return the bytes that a message carries."""
-    body = message.content.config_records[RECORD][BODY]
+    """Return the bytes that a message carries. Raises NodesError when it carries none."""
+    records = message.content.config_records
+    body = records[RECORD].get(BODY) if RECORD in records else None
     if not isinstance(body, bytes):
         raise NodesError(f"a message's body is bytes; a {type(body).__name__} arrived")
     return body
@@ -71,8 +72,11 @@ def exchange(
             node = waiting.pop(reply.metadata.reply_to_message_id)
             if reply.has_error():
                 failures[node] = f"error {reply.error.code}: {reply.error.reason}"
-            else:
+                continue
+            try:
                 answers[node] = body_of(reply)
+            except NodesError as error:
+                failures[node] = str(error)
         if waiting:
             time.sleep(POLL_SECONDS)
     return answers, failures | dict.fromkeys(waiting.values(), "no answer in time")

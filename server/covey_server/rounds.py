@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from covey_privacy import wire
 from covey_privacy.errors import AbortError
 from covey_privacy.manifest import Manifest
-from covey_privacy.secagg import Advert, Aggregator, Directory, Roster, Terms, Total
+from covey_privacy.rules import Rule
+from covey_privacy.secagg import Aggregator, Blames, Roster, Terms, Total
 from covey_server import fleet
+from covey_server.homes import Homes
 from covey_server.registry import Registry
 
 
@@ -19,9 +21,14 @@ class Tally:
 
     roster: Roster | None = None
     survivors: int = 0
-    bad: int = 0
+    denied: int = 0
     spent: int = 0
-    blamed: tuple[int, ...] = ()
+    blames: Blames = field(default_factory=Blames)
+
+    @property
+    def bad(self) -> int:
+        """How many adverts were bad, as the registry or the coordinator found."""
+        return self.denied + sum(isinstance(blame.who, bytes) for blame in self.blames.all)
 
     @property
     def cohort(self) -> int:
@@ -40,30 +47,37 @@ def run_round(
     """Play all phases and return the sum.
 
     `charge` is called once the survivors have agreed, before anyone is asked for a share that opens the sum.
-    Raises AbortError when too few devices are left.
+    What a device or node says in breach of a rule is left out, and `tally` tells whom to blame. Raises
+    AbortError when too few devices are left.
     """
-    aggregator, round_id = Aggregator(terms), terms.manifest.round_id
+    aggregator, round_id = Aggregator(terms, blames=tally.blames), terms.manifest.round_id
 
     def devices(phase: str, bodies: Mapping[int, bytes] | bytes) -> dict[int, tuple[bytes, ...]]:
-        answers = ask(phase, bodies, round_id)
-        return {node: wire.decode(fleet.Replies, answer).messages for node, answer in answers.items()}
+        return dict(tally.blames.sift(ask(phase, bodies, round_id).items(), _replies, _name))
 
     adverts = devices(fleet.ADVERTISE, wire.encode(invitation))
     roster, signature = _admit(aggregator, _all(adverts), registry, tally)
     directory = aggregator.countersigned(signature)
-    tally.roster, homes = roster, _homes(adverts, directory)
+    tally.roster, homes = roster, Homes.of(adverts, roster)
+
+    def own(said: Mapping[int, tuple[bytes, ...]]) -> list[bytes]:
+        each = [(node, message) for node, some in said.items() for message in some]
+        return tally.blames.sift(each, homes.own, _name)
+
     admission = fleet.Admission(round_id, wire.encode(roster), signature, directory.degree)
     parcels = devices(fleet.SHARE, wire.encode(admission))
-    inboxes = aggregator.deliver(_all(parcels))
-    partials = ask(fleet.MASK, _collections(terms.manifest, len(roster.adverts), inboxes, homes), round_id)
-    survivors = aggregator.survive(partials.values())
+    inboxes = aggregator.deliver(own(parcels))
+    partials = ask(
+        fleet.MASK, _collections(terms.manifest, len(roster.adverts), inboxes, homes.devices), round_id
+    )
+    survivors = aggregator.survive(tally.blames.sift(partials.items(), homes.own_sum, _name))
     agreements = devices(fleet.AGREE, wire.encode(fleet.Broadcast(round_id, survivors)))
-    signed = aggregator.gather(_all(agreements))
+    signed = aggregator.gather(own(agreements))
     charge()
-    letters = {node: fleet.Letters(round_id, _letters(signed, some)) for node, some in homes.items()}
+    letters = {node: fleet.Letters(round_id, _letters(signed, some)) for node, some in homes.devices.items()}
     openings = devices(fleet.OPEN, {node: wire.encode(some) for node, some in letters.items()})
-    total = aggregator.total(_all(openings))
-    tally.survivors, tally.blamed = total.survivors.count, total.blamed
+    total = aggregator.total(own(openings))
+    tally.survivors = total.survivors.count
     return total
 
 
@@ -79,9 +93,12 @@ def _admit(
             return roster, answer.signature
         newly = {*answer.bad, *answer.spent} - refused
         if not newly:
-            raise AbortError("the registry neither countersigned the roster nor said whom it refuses")
+            raise AbortError(
+                "the registry neither countersigned the roster nor said whom it refuses",
+                rule=Rule.ROSTER_ADMISSION,
+            )
         refused |= newly
-        tally.bad += len(answer.bad)
+        tally.denied += len(answer.bad)
         tally.spent += len(answer.spent)
 
 
@@ -89,17 +106,17 @@ def _all(messages: Mapping[int, tuple[bytes, ...]]) -> list[bytes]:
     return [message for some in messages.values() for message in some]
 
 
-def _homes(adverts: Mapping[int, tuple[bytes, ...]], directory: Directory) -> dict[int, list[int]]:
-    """Return which devices of the roster stand behind which node."""
-    homes = {}
-    for node, some in adverts.items():
-        found = (directory.index(wire.decode(Advert, advert).round_key) for advert in some)
-        homes[node] = [index for index in found if index is not None]
-    return homes
+def _name(said: tuple[int, object]) -> str:
+    return f"node {said[0]}"
+
+
+def _replies(said: tuple[int, bytes]) -> tuple[int, tuple[bytes, ...]]:
+    node, answer = said
+    return node, wire.decode(fleet.Replies, answer).messages
 
 
 def _collections(
-    manifest: Manifest, size: int, inboxes: Mapping[int, bytes], homes: Mapping[int, list[int]]
+    manifest: Manifest, size: int, inboxes: Mapping[int, bytes], homes: Mapping[int, set[int]]
 ) -> dict[int, bytes]:
     """Return what each node is to collect."""
     round_id, length, bits = manifest.round_id, manifest.length, manifest.bits
@@ -110,4 +127,4 @@ def _collections(
 
 
 def _letters(bodies: Mapping[int, bytes], devices: Iterable[int]) -> tuple[fleet.Letter, ...]:
-    return tuple(fleet.Letter(device, bodies[device]) for device in devices if device in bodies)
+    return tuple(fleet.Letter(device, bodies[device]) for device in sorted(devices) if device in bodies)

@@ -16,7 +16,7 @@ from flwr.app import Context
 from covey_privacy import wire
 from covey_privacy.errors import PrivacyError
 from covey_privacy.manifest import Manifest
-from covey_privacy.secagg import Directory, Roster, Sum
+from covey_privacy.secagg import Blames, Directory, Roster, Sum
 from covey_privacy.signatures import Signed
 from covey_sdk.door import Door
 from covey_sdk.errors import CoveyError
@@ -110,9 +110,11 @@ class Fleet:
             inbox = inboxes.get(self._place(household, door, collection.round_id))
             return door.mask(collection.round_id, inbox) if inbox else None
 
-        total = Sum(collection.size, collection.length, collection.bits)
-        for masked in self._each(MASK, collection.round_id, mask):
-            total.add(masked)
+        sharers = {letter.device for letter in collection.letters}
+        total = Sum(collection.size, collection.length, collection.bits, sharers)
+        blames = Blames()
+        blames.sift(self._each(MASK, collection.round_id, mask), total.add)
+        self._refused.extend(f"a vector broke {blame.rule}" for blame in blames.all)
         return total.message()
 
     def _agree(self, body: bytes) -> bytes:

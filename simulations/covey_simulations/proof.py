@@ -20,6 +20,7 @@ from covey_privacy.consent import (
 from covey_privacy.errors import ServerError
 from covey_privacy.evidence import CONTEXT, Evidence
 from covey_privacy.merkle import Tree, leaf_hash
+from covey_privacy.rules import Rule
 from covey_privacy.signatures import open_signed
 from covey_simulations.world import World
 
@@ -43,7 +44,10 @@ def check(world: World, rounds: Sequence[Any]) -> dict[str, Any]:
         head = open_note(note, world.trust.registry)
         entries = list(_entries(client, head))
     if Tree([leaf_hash(entry) for entry in entries]).root() != head.root:
-        raise ServerError(f"the log's {head.size} entries do not give the root of its signed checkpoint")
+        raise ServerError(
+            f"the log's {head.size} entries do not give the root of its signed checkpoint",
+            rule=Rule.LOG_CONSISTENCY,
+        )
     for played in rounds:
         _check_evidence(entries[played["evidence_index"]], played, world.trust.operator)
     kinds = [{"index": index, "kind": KINDS[entry[:1]]} for index, entry in enumerate(entries)]
@@ -59,7 +63,11 @@ def _entries(client: httpx.Client, head: Checkpoint) -> Iterator[bytes]:
 
 def _check_evidence(entry: bytes, played: Any, operator: bytes) -> None:
     if entry[:1] != LEAF_EVIDENCE:
-        raise ServerError(f"entry {played['evidence_index']} of the log is no evidence")
+        raise ServerError(
+            f"entry {played['evidence_index']} of the log is no evidence", rule=Rule.DOCUMENT_CONTENT
+        )
     evidence = open_signed(Evidence, CONTEXT, entry[1:], operator, signer="operator")
     if (evidence.round_id, evidence.epsilon) != (played["round_id"], played["epsilon"]):
-        raise ServerError(f"the evidence of round {evidence.round_id} tells of another round")
+        raise ServerError(
+            f"the evidence of round {evidence.round_id} tells of another round", rule=Rule.DOCUMENT_CONTENT
+        )

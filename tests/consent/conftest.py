@@ -47,6 +47,8 @@ with warnings.catch_warnings():
 DAY = 86400
 ORIGIN = "covey.test/log"
 CBOR = {"content-type": "application/cbor"}
+BASE = (9).to_bytes(32, "little")
+"""X25519's base point: a public key like any other."""
 
 
 @dataclass
@@ -175,7 +177,7 @@ class Shop:
         return Roster.of(round_id, digest, (self.advert(key, digest) for key in keys))
 
     def advert(self, key: RoundKey, digest: bytes) -> Advert:
-        return sign_advert(SigningKey(key.secret), key.ticket, digest, bytes(32), bytes(32), bytes(32))
+        return sign_advert(SigningKey(key.secret), key.ticket, digest, BASE, BASE, bytes(32))
 
     def countersign(self, roster: Roster, signer: SigningKey | None = None) -> httpx.Response:
         body = wire.encode(roster)

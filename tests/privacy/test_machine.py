@@ -3,6 +3,7 @@ from dataclasses import dataclass
 import pytest
 
 from covey_privacy.errors import MisuseError, PeerError
+from covey_privacy.rules import Rule
 from covey_privacy.secagg import Aggregator, Participant
 from covey_privacy.secagg.machine import Machine, step
 
@@ -24,7 +25,7 @@ class Hatch(Machine):
     @step(Shut, after=Ajar)
     def open(self, before: Shut, key: bytes) -> tuple[Ajar, str]:
         if key != before.key:
-            raise PeerError("another key")
+            raise PeerError("another key", rule=Rule.STEP_ORDER)
         return Ajar(), "creak"
 
     @step(Ajar, after=Shut)

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from covey_privacy import wire
 from covey_privacy.errors import AbortError, MisuseError, PeerError, ServerError
-from covey_privacy.secagg import Participant, messages, ring
+from covey_privacy.rules import Rule
+from covey_privacy.secagg import Blame, Participant, messages, ring
 from covey_privacy.signatures import verify
 
 PHASES = ("advertise", "share", "mask", "agree", "open")
@@ -224,5 +225,5 @@ def test_a_wrong_share_is_blamed_and_the_sum_is_right(play, monkeypatch):
 
     monkeypatch.setattr(Participant, "open", wrong)
     total = play(vectors).run()
-    assert total.blamed == (4,)
+    assert total.blamed == (Blame(4, Rule.SHARE),)
     assert np.array_equal(total.vector, plain_sum(vectors))

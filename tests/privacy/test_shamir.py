@@ -5,10 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from covey_privacy import wire
 from covey_privacy.errors import AbortError, MisuseError
 from covey_privacy.secagg import openings, shamir
-from covey_privacy.secagg.messages import Opening, Openings
 from covey_privacy.secagg.recovery import OWNERS_AT_ONCE, recover, recover_all
 
 
@@ -75,13 +73,12 @@ def test_too_few_good_shares_abort():
 
 def sent(shares):
     """The shares, told by owner and number, as they come from neighbours 1 to 12 of each owner."""
-    messages = [
-        Openings(
-            number, tuple(Opening(owner, each[number]) for owner, each in shares.items() if number in each)
-        )
-        for number in range(1, 13)
-    ]
-    return openings.sort(map(wire.encode, messages), dict.fromkeys(shares, tuple(range(1, 13))), shares)
+
+    def of(number):
+        return b"".join(owner.to_bytes(4) + each[number] for owner, each in shares.items() if number in each)
+
+    bundles = [openings.Bundle(number, of(number)) for number in range(1, 13)]
+    return openings.sort(bundles, dict.fromkeys(shares, tuple(range(1, 13))), shares)
 
 
 def test_many_owners_at_once_some_of_whose_neighbours_lie():

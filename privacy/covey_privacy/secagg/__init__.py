@@ -5,6 +5,7 @@ needs. All of them take and return bytes; nothing here opens a socket or asks fo
 """
 
 from covey_privacy.secagg.aggregator import Aggregator, Total
+from covey_privacy.secagg.blame import Blame, Blames
 from covey_privacy.secagg.graph import parameters
 from covey_privacy.secagg.node import Directory, Sum
 from covey_privacy.secagg.participant import Participant
@@ -14,6 +15,8 @@ from covey_privacy.secagg.terms import Terms
 __all__ = [
     "Advert",
     "Aggregator",
+    "Blame",
+    "Blames",
     "Countersigned",
     "Directory",
     "Logged",

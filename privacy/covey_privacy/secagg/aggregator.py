@@ -2,17 +2,23 @@
 
     freeze -> countersigned -> deliver -> survive -> gather -> total
 
-A round that cannot be finished raises AbortError, and nothing of it is released.
+What a device or node sends in breach of a rule is left out and its sender blamed; the round goes on as long
+as enough stay. A round that cannot be finished raises AbortError, and nothing of it is released.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
+from typing import TypeVar
 
 from covey_privacy import wire
 from covey_privacy.errors import AbortError, PeerError
+from covey_privacy.rules import Rule
 from covey_privacy.secagg import mail, masks, messages, openings, ring, terms
+from covey_privacy.secagg.blame import Blame, Blames
 from covey_privacy.secagg.graph import neighbours
 from covey_privacy.secagg.machine import Machine, step
 from covey_privacy.secagg.messages import Survivors
@@ -21,6 +27,8 @@ from covey_privacy.secagg.recovery import Recovered, recover_all
 from covey_privacy.secagg.roster import Advert, Roster
 from covey_privacy.secagg.terms import Terms
 from covey_privacy.secagg.unmasking import Dropped, Job, Peer, Unmask, unmask
+
+_round_key, _device = attrgetter("round_key"), attrgetter("device")
 
 
 @dataclass(frozen=True)
@@ -65,36 +73,43 @@ class Opening:
 
 @dataclass(frozen=True)
 class Total:
-    """The round's result: the sum mod 2^b, of whom it is, and whose shares were wrong."""
+    """The round's result: the sum mod 2^b, of whom it is, and who broke which rule on the way."""
 
     vector: ring.Vector
     survivors: Survivors
-    blamed: tuple[int, ...]
+    blamed: tuple[Blame, ...]
 
+
+Said = TypeVar("Said", messages.Agreement, openings.Bundle)
 
 State = Gathering | Frozen | Sharing | Masking | Opening | Total
 
 
 class Aggregator(Machine):
-    """One round at the coordinator."""
+    """One round at the coordinator. `blames` takes who broke a rule."""
 
-    def __init__(self, terms: Terms) -> None:
+    def __init__(self, terms: Terms, *, blames: Blames | None = None) -> None:
         self._terms = terms
+        self.blames = blames or Blames()
         self.state: State = Gathering()
 
     @step(Gathering, Frozen, after=Frozen)
     def freeze(
         self, _: Gathering | Frozen, adverts: Iterable[bytes], refused: Iterable[bytes] = ()
     ) -> tuple[Frozen, Roster]:
-        """Return the roster of these adverts without the refused round keys. It may be frozen again
-        until the registry has signed it."""
-        decoded = (wire.decode(Advert, advert) for advert in adverts)
+        """Return the roster of these adverts without the refused round keys. It may be frozen again until
+        the registry has signed it, which checks tickets and signatures and says whom it refuses."""
+        read = self.blames.sift(adverts, partial(wire.decode, Advert))
         left_out = set(refused)
-        kept = [advert for advert in decoded if advert.round_key not in left_out]
+        single = self.blames.single(read, _round_key, Rule.ONE_ADVERT)
+        kept = [advert for advert in single if advert.round_key not in left_out]
         roster = Roster.of(self._terms.manifest.round_id, self._terms.digest, kept)
         if len(roster.adverts) < self._terms.manifest.least_cohort:
             least = self._terms.manifest.least_cohort
-            raise AbortError(f"{len(roster.adverts)} devices came; the round needs at least {least}")
+            raise AbortError(
+                f"{len(roster.adverts)} devices came; the round needs at least {least}",
+                rule=Rule.LEAST_COHORT,
+            )
         return Frozen(roster), roster
 
     @step(Frozen, after=Sharing)
@@ -111,7 +126,9 @@ class Aggregator(Machine):
     @step(Sharing, after=Masking)
     def deliver(self, before: Sharing, bundles: Iterable[bytes]) -> tuple[Masking, dict[int, bytes]]:
         """Sort the senders' parcels; return each sharer's inbox."""
-        inboxes = mail.sort(bundles)
+        read = self.blames.sift(bundles, mail.read)
+        good = self.blames.sift(read, partial(mail.check, near=before.near), _device)
+        inboxes = mail.sort({each.device: each.parcels for each in self.blames.single(good, _device)})
         self._enough(len(inboxes), before, "shared their secrets")
         return Masking(before, frozenset(inboxes)), inboxes
 
@@ -119,19 +136,18 @@ class Aggregator(Machine):
     def survive(self, before: Masking, partials: Iterable[bytes]) -> tuple[Opening, bytes]:
         """Add the nodes' sums up; return the survivor set that everyone is to sign."""
         manifest, size = self._terms.manifest, len(before.graph.roster.adverts)
-        total = Sum(size, manifest.length, manifest.bits)
-        for partial in partials:
-            total.merge(partial)
-        if strangers := total.devices - before.sharers:
-            raise PeerError(f"device {min(strangers)} sent a vector without having shared")
+        total = Sum(size, manifest.length, manifest.bits, before.sharers)
+        self.blames.sift(partials, total.merge)
         self._enough(len(total.devices), before.graph, "sent a masked vector")
         survivors = Survivors.of(size, total.devices)
         return Opening(before.graph, before.sharers, survivors, total.total), wire.encode(survivors)
 
     @step(Opening, after=Opening)
     def gather(self, before: Opening, agreements: Iterable[bytes]) -> tuple[Opening, dict[int, bytes]]:
-        """Hand each survivor its neighbours' signatures."""
-        signed = {a.device: a for a in (wire.decode(messages.Agreement, a) for a in agreements)}
+        """Hand each survivor that signed its neighbours' signatures; it counts the good ones."""
+        read = self.blames.sift(agreements, partial(wire.decode, messages.Agreement))
+        good = self.blames.sift(read, partial(_of_a_survivor, before), _device)
+        signed = {agreement.device: agreement for agreement in good}
         told = {
             device: before.graph.near[device] for device in sorted(before.survivors.devices & signed.keys())
         }
@@ -143,23 +159,25 @@ class Aggregator(Machine):
 
         Most of a round's work is `unmask`; `unmasking.spread` gives one that does it in several processes.
         """
-        secrets = self._recovered(before, opened)
-        vector = before.masked + unmask(self._left(before, secrets))
-        blamed = {
-            before.graph.near[device][number - 1]
-            for device, recovered in secrets.items()
-            for number in recovered.wrong
-        }
-        vector = ring.reduce(vector, self._terms.manifest.bits)
-        total = Total(vector, before.survivors, tuple(sorted(blamed)))
+        read = self.blames.sift(opened, openings.read)
+        good = self.blames.sift(read, partial(_fitting, before), _device)
+        secrets = self._recovered(before, self.blames.single(good, _device))
+        vector = ring.reduce(before.masked + unmask(self._left(before, secrets)), self._terms.manifest.bits)
+        for device, recovered in secrets.items():
+            for number in recovered.wrong:
+                self.blames.add(before.graph.near[device][number - 1], Rule.SHARE)
+        total = Total(vector, before.survivors, self.blames.all)
         return total, total
 
     def _enough(self, count: int, graph: Sharing, what: str) -> None:
         needed = self._terms.manifest.least_survivors(len(graph.roster.adverts))
         if count < needed:
-            raise AbortError(f"{count} devices {what}; {needed} are needed, so nothing is released")
+            raise AbortError(
+                f"{count} devices {what}; {needed} are needed, so nothing is released",
+                rule=Rule.SURVIVORS_NOISE,
+            )
 
-    def _recovered(self, before: Opening, opened: Iterable[bytes]) -> dict[int, Recovered]:
+    def _recovered(self, before: Opening, opened: Iterable[openings.Bundle]) -> dict[int, Recovered]:
         """Return the seed of every survivor and the mask key of everyone else who shared."""
         graph = before.graph
 
@@ -185,3 +203,20 @@ class Aggregator(Machine):
         """Return the survivors that share a mask with a dropped device."""
         near, adverts = before.graph.near[dropped], before.graph.roster.adverts
         return tuple(Peer(peer, adverts[peer].mask_key) for peer in near if peer in before.survivors)
+
+
+def _of_a_survivor(before: Opening, said: Said) -> Said:
+    """Return what a device said. Raises PeerError unless it is among the survivors."""
+    if said.device not in before.survivors:
+        raise PeerError(
+            f"device {said.device} answers; it is not among the survivors", rule=Rule.SURVIVORS_OWN
+        )
+    return said
+
+
+def _fitting(before: Opening, bundle: openings.Bundle) -> openings.Bundle:
+    """Return the bundle. Raises PeerError unless a survivor opens just what was delivered to it."""
+    _of_a_survivor(before, bundle)
+    return openings.check(
+        bundle, [peer for peer in before.graph.near[bundle.device] if peer in before.sharers]
+    )

@@ -14,6 +14,7 @@ from itertools import accumulate
 from math import ceil, comb, exp, floor, inf, lgamma, log
 
 from covey_privacy.errors import MisuseError
+from covey_privacy.rules import Rule
 
 SECURITY_BITS = 40
 """sigma: a set of corrupt devices opens a secret with a chance of at most 2^-40 (halved over two events)."""
@@ -29,13 +30,17 @@ def parameters(n: int, gamma: float, delta: float, semi_malicious: bool = True) 
     neighbourhood cannot both reach t. Raises MisuseError when no graph is both safe and live.
     """
     if n < 1 or not (0 <= gamma < 1 and 0 <= delta < 1):
-        raise MisuseError(f"n >= 1 and shares in 0..1 were expected, not n={n}, gamma={gamma}, delta={delta}")
+        raise MisuseError(
+            f"n >= 1 and shares in 0..1 were expected, not n={n}, gamma={gamma}, delta={delta}",
+            rule=Rule.ARGUMENT,
+        )
     if gamma + (2 if semi_malicious else 1) * delta <= 0.9:
         found = _complete(n, gamma, delta) if n < COMPLETE_BELOW else _sparse(n, gamma, delta, semi_malicious)
         if found:
             return found
     raise MisuseError(
-        f"no graph of {n} devices bears {gamma:.0%} corrupt and {delta:.0%} dropping out: ask more devices"
+        f"no graph of {n} devices bears {gamma:.0%} corrupt and {delta:.0%} dropping out: ask more devices",
+        rule=Rule.GRAPH,
     )
 
 

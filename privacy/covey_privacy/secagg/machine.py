@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 from covey_privacy.errors import MisuseError
+from covey_privacy.rules import Rule
 
 M = TypeVar("M", bound="Machine")
 A = TypeVar("A")
@@ -48,7 +49,10 @@ def step(*before: type, after: type[A]) -> Callable[[Step[M, P, A, R]], Callable
         def play(self: M, /, *args: P.args, **kwargs: P.kwargs) -> R:
             if (type(self.state), name) not in self.TABLE:
                 needed = " or ".join(each.__name__ for each in before)
-                raise MisuseError(f"{name} follows {needed}; the round is at {type(self.state).__name__}")
+                raise MisuseError(
+                    f"{name} follows {needed}; the round is at {type(self.state).__name__}",
+                    rule=Rule.STEP_ORDER,
+                )
             self.state, said = method(self, self.state, *args, **kwargs)
             return said
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from covey_privacy import wire
 from covey_privacy.errors import PeerError
 from covey_privacy.records import layout
+from covey_privacy.rules import Rule
 from covey_privacy.secagg.messages import MOST_NEIGHBOURS, Agreement, Index, Parcel, Parcels
 
 _SIZE = layout(Parcel).size
@@ -19,7 +20,7 @@ _RECORD = np.dtype([("peer", ">u4"), ("sealed", f"V{_SIZE - 4}")])
 
 
 @dataclass(frozen=True, slots=True)
-class _Bundle:
+class Bundle:
     """`Parcels` whose records are not taken apart."""
 
     device: Index
@@ -33,12 +34,38 @@ class _Signed:
     agreements: bytes
 
 
-def sort(bundles: Iterable[bytes]) -> dict[int, bytes]:
+def read(message: bytes) -> Bundle:
+    """Return the bundle in `Parcels`. Raises PeerError when it is none."""
+    bundle = wire.decode(Bundle, message)
+    if len(bundle.parcels) % _SIZE:
+        raise PeerError(
+            f"{Parcels.__name__} of {len(bundle.parcels)} bytes arrived; each takes {_SIZE}",
+            rule=Rule.MESSAGE_FORM,
+        )
+    return bundle
+
+
+def check(bundle: Bundle, near: Mapping[int, tuple[int, ...]]) -> Bundle:
+    """Return the bundle. Raises PeerError unless its device is in `near` and shares with just its neighbours.
+
+    One that were left out would not mask with the sender, who masks with it: the sum would be noise.
+    """
+    if bundle.device not in near:
+        raise PeerError(
+            f"parcels came from device {bundle.device}; the roster has {len(near)}", rule=Rule.ROSTER_PLACE
+        )
+    recipients = np.frombuffer(bundle.parcels, _RECORD)["peer"]
+    if not np.array_equal(recipients, near[bundle.device]):
+        raise PeerError(f"device {bundle.device} did not share with just its neighbours", rule=Rule.PARCELS)
+    return bundle
+
+
+def sort(sent: Mapping[int, bytes]) -> dict[int, bytes]:
     """Return the inbox of each sender, by device: the parcels that the other senders have for it.
 
-    `bundles` and inboxes are `Parcels`. Raises PeerError for a bundle that is none.
+    `sent` holds each sender's parcels, end to end; inboxes are `Parcels`.
     """
-    devices, senders, parcels = _read(bundles)
+    devices, senders, parcels = _laid_out(sent)
     recipients = parcels["peer"].astype(np.int64)
     order = np.argsort(recipients, kind="stable")
     starts, ends = (np.searchsorted(recipients, devices, side, sorter=order) for side in ("left", "right"))
@@ -47,7 +74,7 @@ def sort(bundles: Iterable[bytes]) -> dict[int, bytes]:
         """Return the parcels in these places, each under its sender's name."""
         taken = parcels[places]
         taken["peer"] = senders[places]
-        return wire.encode(_Bundle(device, taken.tobytes()))
+        return wire.encode(Bundle(device, taken.tobytes()))
 
     return {
         device: inbox(device, order[start:end])
@@ -64,16 +91,8 @@ def agreements(signed: Mapping[int, Agreement], near: Mapping[int, tuple[int, ..
     }
 
 
-def _read(bundles: Iterable[bytes]) -> tuple[list[int], NDArray[Any], NDArray[Any]]:
-    """Return who sent a bundle, ascending; and the sender of each parcel, and the parcels, in that order."""
-    sent = {bundle.device: bundle.parcels for bundle in map(_bundle, bundles)}
+def _laid_out(sent: Mapping[int, bytes]) -> tuple[list[int], NDArray[Any], NDArray[Any]]:
+    """Return who sent parcels, ascending; and the sender of each parcel, and the parcels, in that order."""
     devices = sorted(sent)
     senders = np.repeat(np.array(devices, ">u4"), [len(sent[device]) // _SIZE for device in devices])
     return devices, senders, np.frombuffer(b"".join(sent[device] for device in devices), _RECORD)
-
-
-def _bundle(message: bytes) -> _Bundle:
-    bundle = wire.decode(_Bundle, message)
-    if len(bundle.parcels) % _SIZE:
-        raise PeerError(f"{Parcels.__name__} of {len(bundle.parcels)} bytes arrived; each takes {_SIZE}")
-    return bundle

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from covey_privacy.errors import PeerError
+from covey_privacy.rules import Rule
 from covey_privacy.secagg.ring import Vector
 
 _NONCE = bytes(12)
@@ -47,7 +48,10 @@ class KeyPair:
         try:
             return self._key.exchange(X25519PublicKey.from_public_bytes(peer))
         except ValueError:
-            raise PeerError("a peer's public key is of low order; no secret can be shared with it") from None
+            raise PeerError(
+                "a peer's public key is of low order; no secret can be shared with it",
+                rule=Rule.LOW_ORDER_KEY,
+            ) from None
 
 
 def derive(secret: bytes, info: bytes) -> bytes:
@@ -82,4 +86,6 @@ def unseal(key: bytes, ciphertext: bytes, associated: bytes) -> bytes:
     try:
         return AESGCM(key).decrypt(_NONCE, ciphertext, associated)
     except InvalidTag:
-        raise PeerError("a sealed share was altered on its way, or is not for this device") from None
+        raise PeerError(
+            "a sealed share was altered on its way, or is not for this device", rule=Rule.PARCEL_SEAL
+        ) from None

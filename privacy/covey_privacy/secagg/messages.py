@@ -18,6 +18,9 @@ from covey_privacy.secagg.shamir import SHARE_LENGTH
 
 SURVIVORS = "survivors"
 
+_PAIR = b"\x82"
+"""CBOR's head of an array of two: `Parcels`, `Agreement` and `Openings` are such."""
+
 MOST_NEIGHBOURS = 4096
 Index = wire.U32
 Sealed = Annotated[bytes, wire.Size(2 * SHARE_LENGTH + TAG_LENGTH)]
@@ -30,6 +33,15 @@ class Neighbour:
 
     index: Index
     advert: Advert
+
+
+def sender(message: bytes) -> int | None:
+    """Return the device that a message names first, None where it is not written there plainly."""
+    first = message[1] if message[:1] == _PAIR and len(message) > 1 else 0xFF
+    width = {0x18: 1, 0x19: 2, 0x1A: 4}.get(first)
+    if width:
+        return int.from_bytes(message[2 : 2 + width])
+    return first if first < 0x18 else None
 
 
 @dataclass(frozen=True, slots=True)

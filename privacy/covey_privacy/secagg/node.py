@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Set
 from dataclasses import dataclass
 
 from covey_privacy import wire
 from covey_privacy.errors import PeerError
 from covey_privacy.records import layout
+from covey_privacy.rules import Rule
 from covey_privacy.secagg import graph, messages, ring
 from covey_privacy.secagg.roster import Roster
 from covey_privacy.secagg.tally import Tally
@@ -62,11 +64,12 @@ class Directory:
 class Sum:
     """Masked vectors added up as they arrive, with the set of devices whose they are.
 
-    Adding is associative: sums of sums give the same as one sum.
+    Adding is associative: sums of sums give the same as one sum. What raises PeerError is not in the sum.
+    Where `among` is given, who shared, no other device's vector is taken.
     """
 
-    def __init__(self, size: int, length: int, bits: int) -> None:
-        self._size, self._bits = size, bits
+    def __init__(self, size: int, length: int, bits: int, among: Set[int] | None = None) -> None:
+        self._size, self._bits, self._among = size, bits, among
         self.devices: set[int] = set()
         self._tally = Tally(length, bits)
 
@@ -85,7 +88,9 @@ class Sum:
         message = wire.decode(messages.PartialSum, partial)
         survivors = messages.Survivors(self._size, message.devices)
         if not survivors.fits:
-            raise PeerError(f"a partial sum names devices outside the roster of {self._size}")
+            raise PeerError(
+                f"a partial sum names devices outside the roster of {self._size}", rule=Rule.ROSTER_PLACE
+            )
         self._add(survivors.devices, message.vector)
 
     def message(self) -> bytes:
@@ -95,8 +100,15 @@ class Sum:
 
     def _add(self, devices: set[int], packed: bytes) -> None:
         if twice := devices & self.devices:
-            raise PeerError(f"device {min(twice)} is in two sums; a vector counts once")
+            raise PeerError(f"device {min(twice)} is in two sums; a vector counts once", rule=Rule.ONE_VECTOR)
         if devices and max(devices) >= self._size:
-            raise PeerError(f"a masked vector names device {max(devices)}; the roster has {self._size}")
+            raise PeerError(
+                f"a masked vector names device {max(devices)}; the roster has {self._size}",
+                rule=Rule.ROSTER_PLACE,
+            )
+        if self._among is not None and (strangers := devices - self._among):
+            raise PeerError(
+                f"device {min(strangers)} sent a vector without having shared", rule=Rule.SHARED_FIRST
+            )
         self._tally.add(packed)
         self.devices |= devices

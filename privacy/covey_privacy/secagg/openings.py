@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from covey_privacy import wire
 from covey_privacy.errors import PeerError
 from covey_privacy.records import layout
+from covey_privacy.rules import Rule
 from covey_privacy.secagg.messages import MOST_NEIGHBOURS, Index, Opening, Openings
 from covey_privacy.secagg.shamir import SHARE_LENGTH
 
@@ -20,7 +21,7 @@ _RECORD = np.dtype([("owner", ">u4"), ("share", f"V{SHARE_LENGTH}")])
 
 
 @dataclass(frozen=True, slots=True)
-class _Bundle:
+class Bundle:
     """`Openings` whose records are not taken apart."""
 
     device: Index
@@ -43,13 +44,32 @@ class Opened:
         return {int(at) + 1: self.shares[row, at].tobytes() for at in np.flatnonzero(self.came[row])}
 
 
-def sort(messages: Iterable[bytes], near: Mapping[int, tuple[int, ...]], owners: Collection[int]) -> Opened:
-    """Return the shares of `owners` in the `Openings`; number i is held by the i-th in `near[owner]`.
+def read(message: bytes) -> Bundle:
+    """Return the bundle in `Openings`. Raises PeerError when it is none."""
+    bundle = wire.decode(Bundle, message)
+    if len(bundle.openings) % _SIZE:
+        raise PeerError(
+            f"{Openings.__name__} of {len(bundle.openings)} bytes arrived; each takes {_SIZE}",
+            rule=Rule.MESSAGE_FORM,
+        )
+    return bundle
 
-    Of two for one place the later counts; one that no neighbour of its owner sent counts for nothing. Raises
-    PeerError for a message that is none.
+
+def check(bundle: Bundle, delivered: Sequence[int]) -> Bundle:
+    """Return the bundle. Raises PeerError unless it opens the shares of just these owners, in their order."""
+    if not np.array_equal(np.frombuffer(bundle.openings, _RECORD)["owner"], delivered):
+        raise PeerError(
+            f"device {bundle.device} opens other shares than those delivered to it", rule=Rule.OPENINGS
+        )
+    return bundle
+
+
+def sort(bundles: Iterable[Bundle], near: Mapping[int, tuple[int, ...]], owners: Collection[int]) -> Opened:
+    """Return the shares of `owners`; number i is held by the i-th in `near[owner]`.
+
+    Of two for one place the later counts; one that no neighbour of its owner sent counts for nothing.
     """
-    holders, openings = _read(messages)
+    holders, openings = _laid_out(bundles)
     rows = tuple(sorted(owners))
     edges = np.array([_edges(owner, near[owner]) for owner in rows])
     sent = _edges(openings["owner"], holders)
@@ -67,16 +87,9 @@ def _edges(owners: Any, holders: Any) -> NDArray[np.int64]:
     return pairs
 
 
-def _read(messages: Iterable[bytes]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+def _laid_out(bundles: Iterable[Bundle]) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Return all openings and, for each, who sent it."""
-    bundles = [_bundle(message) for message in messages]
-    counts = [len(bundle.openings) // _SIZE for bundle in bundles]
-    holders = np.repeat(np.array([bundle.device for bundle in bundles], np.int64), counts)
-    return holders, np.frombuffer(b"".join(bundle.openings for bundle in bundles), _RECORD)
-
-
-def _bundle(message: bytes) -> _Bundle:
-    bundle = wire.decode(_Bundle, message)
-    if len(bundle.openings) % _SIZE:
-        raise PeerError(f"{Openings.__name__} of {len(bundle.openings)} bytes arrived; each takes {_SIZE}")
-    return bundle
+    each = list(bundles)
+    counts = [len(bundle.openings) // _SIZE for bundle in each]
+    holders = np.repeat(np.array([bundle.device for bundle in each], np.int64), counts)
+    return holders, np.frombuffer(b"".join(bundle.openings for bundle in each), _RECORD)

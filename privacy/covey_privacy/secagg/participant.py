@@ -19,6 +19,7 @@ import numpy as np
 from covey_privacy import wire
 from covey_privacy.errors import PeerError, ServerError
 from covey_privacy.merkle import verify_inclusion
+from covey_privacy.rules import Rule
 from covey_privacy.secagg import masks, messages, ring, shamir, states, terms
 from covey_privacy.secagg.graph import neighbours
 from covey_privacy.secagg.machine import Machine, step
@@ -142,30 +143,45 @@ class Participant(Machine):
         head = self._terms.head(view.size, view.root)
         beacon = head.beacon(view.countersignature, self._terms.registry, self._verify)
         degree, threshold = self._terms.graph(view.size)
-        verify_inclusion(own.leaf, view.index, view.size, view.inclusion, view.root)
+        verify_inclusion(own.leaf, view.index, view.size, view.inclusion, view.root, Rule.ROSTER_INCLUSION)
         expected = neighbours(beacon, view.size, degree, view.index)
         if tuple(neighbour.index for neighbour in view.neighbours) != expected:
-            raise ServerError("the neighbours shown are not those that the beacon draws")
+            raise ServerError(
+                "the neighbours shown are not those that the beacon draws", rule=Rule.BEACON_NEIGHBOURS
+            )
         if len(view.inclusions) != len(expected):
             raise ServerError(
-                f"{len(view.inclusions)} inclusion proofs are shown for {len(expected)} neighbours"
+                f"{len(view.inclusions)} inclusion proofs are shown for {len(expected)} neighbours",
+                rule=Rule.ROSTER_INCLUSION,
             )
         for neighbour, inclusion in zip(view.neighbours, view.inclusions, strict=True):
             neighbour.advert.check(self._terms.digest, self._terms.issuer, self._verify)
-            verify_inclusion(neighbour.advert.leaf, neighbour.index, view.size, inclusion, view.root)
+            verify_inclusion(
+                neighbour.advert.leaf, neighbour.index, view.size, inclusion, view.root, Rule.ROSTER_INCLUSION
+            )
         return self._terms.context(head, beacon), threshold
 
     def _check_survivors(self, survivors: Survivors, place: Place, held: tuple[Held, ...]) -> None:
         needed = self._terms.manifest.least_survivors(place.size)
         near = sum(share.owner in survivors for share in held)
         if survivors.size != place.size or not survivors.fits:
-            raise ServerError(f"the survivor set is not one of this roster of {place.size}")
+            raise ServerError(
+                f"the survivor set is not one of this roster of {place.size}", rule=Rule.SURVIVORS_SIZE
+            )
         if place.index not in survivors:
-            raise ServerError("this device is not among the survivors; it has nothing to answer")
+            raise ServerError(
+                "this device is not among the survivors; it has nothing to answer", rule=Rule.SURVIVORS_OWN
+            )
         if survivors.count < needed:
-            raise ServerError(f"{survivors.count} devices survived; the noise is sized for at least {needed}")
+            raise ServerError(
+                f"{survivors.count} devices survived; the noise is sized for at least {needed}",
+                rule=Rule.SURVIVORS_NOISE,
+            )
         if near < place.threshold:
-            raise ServerError(f"{near} of this device's neighbours survived; {place.threshold} are needed")
+            raise ServerError(
+                f"{near} of this device's neighbours survived; {place.threshold} are needed",
+                rule=Rule.SURVIVORS_NEIGHBOURS,
+            )
 
     def _check_agreements(self, told: messages.Agreements, before: Agreed) -> None:
         message = to_sign(messages.SURVIVORS, before.survivors.to_sign(before.place.context))
@@ -178,7 +194,8 @@ class Participant(Machine):
             if len(signers) == before.place.threshold:
                 return
         raise PeerError(
-            f"{len(signers)} neighbours signed this survivor set; {before.place.threshold} are needed"
+            f"{len(signers)} neighbours signed this survivor set; {before.place.threshold} are needed",
+            rule=Rule.AGREEMENTS,
         )
 
 
@@ -219,9 +236,13 @@ def _unseal_all(place: Place, inbox: messages.Parcels) -> tuple[Held, ...]:
     peers = {peer.index: peer for peer in place.peers}
     senders = [parcel.peer for parcel in inbox.parcels]
     if inbox.device != place.index or len({*senders} & {*peers}) < len(senders):
-        raise ServerError("the inbox is not this device's: it names strangers, or one neighbour twice")
+        raise ServerError(
+            "the inbox is not this device's: it names strangers, or one neighbour twice", rule=Rule.INBOX
+        )
     if len(senders) < place.threshold:
-        raise ServerError(f"{len(senders)} neighbours shared; {place.threshold} are needed")
+        raise ServerError(
+            f"{len(senders)} neighbours shared; {place.threshold} are needed", rule=Rule.SHARERS
+        )
     return tuple(_unseal(place, peers[parcel.peer], parcel.sealed) for parcel in inbox.parcels)
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from covey_privacy.errors import AbortError, MisuseError
-from covey_privacy.secagg import shamir
+from covey_privacy.rules import Rule
+from covey_privacy.secagg import scrape, shamir
 from covey_privacy.secagg.openings import Opened
 
 OWNERS_AT_ONCE = 256
@@ -26,7 +27,8 @@ class Recovered:
 def recover_all(opened: Opened, threshold: int, good: Callable[[int, bytes], bool]) -> dict[int, Recovered]:
     """Return the secret of every owner whose shares were `opened`; `good(owner, secret)` checks.
 
-    All owners are tried at once, as if nobody lied; `recover` takes those whose shares do not fit together.
+    All owners are tried at once, as if nobody lied; `recover` takes those whose shares do not fit together,
+    which the SCRAPE test tells.
     Raises AbortError when an owner's secret cannot be found.
     """
 
@@ -51,18 +53,20 @@ def recover(shares: Mapping[int, bytes], threshold: int, good: Callable[[bytes],
         rows = [shares[number] for number in chosen]
         secret = _combined(chosen, rows)
         if secret is not None and good(secret):
-            if start == 0 and len(numbers) == len(shares):
-                return Recovered(secret, ())
             return Recovered(secret, _wrong(shares, chosen, rows))
-    raise AbortError(f"{threshold} good shares are needed to open a mask; {len(shares)} came and they do not")
+    raise AbortError(
+        f"{threshold} good shares are needed to open a mask; {len(shares)} came and they do not",
+        rule=Rule.ENOUGH_SHARES,
+    )
 
 
 def _tried(opened: Opened, threshold: int) -> Iterator[bytes | None]:
-    """Return what each owner's first shares give, None where they are too few or one is no share at all."""
+    """Return what each owner's first shares give, None where they are too few or do not fit together."""
     for start in range(0, len(opened.owners), OWNERS_AT_ONCE):
         came, shares = (each[start : start + OWNERS_AT_ONCE] for each in (opened.came, opened.shares))
         limbs = shares[..., None].view(">u4").astype(np.int64)
         sound = (came.sum(axis=1) >= threshold) & (limbs.max(axis=(1, 2)) < shamir.PRIME)
+        sound[sound] = scrape.fit(came[sound], limbs[sound], threshold)
         first = np.argsort(~came[sound], axis=1, kind="stable")[:, :threshold]
         chosen = np.take_along_axis(limbs[sound], first[..., None], axis=1)
         secrets = iter(shamir.combine_all(first + 1, chosen))
@@ -70,7 +74,9 @@ def _tried(opened: Opened, threshold: int) -> Iterator[bytes | None]:
 
 
 def _wrong(shares: Mapping[int, bytes], chosen: list[int], rows: list[bytes]) -> tuple[int, ...]:
-    return tuple(x for x in sorted(shares) if shamir.share_at(chosen, rows, x) != shares[x])
+    others = sorted(shares.keys() - set(chosen))
+    right = shamir.shares_at(chosen, rows, others)
+    return tuple(x for x, share in zip(others, right, strict=True) if share != shares[x])
 
 
 def _combined(numbers: list[int], rows: list[bytes]) -> bytes | None:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covey_privacy.errors import PeerError
+from covey_privacy.rules import Rule
 
 Vector = NDArray[np.uint32]
 
@@ -75,7 +76,9 @@ def check_length(packed: bytes, length: int, bits: int) -> None:
     """Raise PeerError unless `packed` has the size of `length` entries."""
     expected = packed_length(length, bits)
     if len(packed) != expected:
-        raise PeerError(f"a vector of {len(packed)} bytes arrived; {expected} were expected")
+        raise PeerError(
+            f"a vector of {len(packed)} bytes arrived; {expected} were expected", rule=Rule.VECTOR_LENGTH
+        )
 
 
 def pack(vector: Vector, bits: int) -> bytes:

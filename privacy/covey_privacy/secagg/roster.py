@@ -12,6 +12,8 @@ from covey_privacy import wire
 from covey_privacy.errors import PeerError, ServerError
 from covey_privacy.merkle import Tree, leaf_hash
 from covey_privacy.records import layout
+from covey_privacy.rules import Rule
+from covey_privacy.secagg.low_order import LOW_ORDER
 from covey_privacy.signatures import SigningKey, Verify, to_sign, verify
 from covey_privacy.tickets import IssuerKey, Ticket
 
@@ -44,11 +46,13 @@ class Advert:
         return leaf_hash(layout(Advert).pack_one(self))
 
     def check(self, manifest: bytes, issuer: IssuerKey, verify: Verify = verify) -> None:
-        """Raise PeerError unless ticket and signature are good for the manifest of that digest."""
+        """Raise PeerError unless ticket, signature and keys are good for the manifest of that digest."""
         self.ticket.check(issuer, verify)
         signed = to_sign(ADVERT, manifest + self.mask_key + self.seal_key + self.seed_digest)
         if not verify(self.round_key, signed, self.signature):
-            raise PeerError("an advert is not signed by its ticket's round key")
+            raise PeerError("an advert is not signed by its ticket's round key", rule=Rule.ADVERT_SIGNATURE)
+        if not LOW_ORDER.isdisjoint((self.mask_key, self.seal_key)):
+            raise PeerError("an advert's key is of low order; no secret lies in it", rule=Rule.LOW_ORDER_KEY)
 
 
 def sign_advert(
@@ -71,7 +75,10 @@ class RosterHead:
     def beacon(self, signature: bytes, registry: bytes, verify: Verify = verify) -> bytes:
         """Return SHA-256 of the countersignature. Raises ServerError unless the registry made it."""
         if not verify(registry, to_sign(ROSTER, wire.encode(self)), signature):
-            raise ServerError("the roster is not countersigned by the registry; nothing is shared with it")
+            raise ServerError(
+                "the roster is not countersigned by the registry; nothing is shared with it",
+                rule=Rule.ROSTER_COUNTERSIGNATURE,
+            )
         return hashlib.sha256(signature).digest()
 
     def countersign(self, key: SigningKey) -> bytes:

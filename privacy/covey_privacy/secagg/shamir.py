@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covey_privacy.errors import MisuseError
+from covey_privacy.rules import Rule
 
 Random = Callable[[int], bytes]
 Limbs = NDArray[np.int64]
@@ -26,7 +27,10 @@ SHARE_LENGTH = 64
 def split(secret: bytes, threshold: int, shares: int, random: Random) -> list[bytes]:
     """Return shares 1..`shares` of `secret` (a multiple of 32 bytes); `threshold` of them give it back."""
     if not 1 <= threshold <= shares < PRIME:
-        raise MisuseError(f"{threshold} of {shares} shares was asked for; 1 <= t <= n < {PRIME} is possible")
+        raise MisuseError(
+            f"{threshold} of {shares} shares was asked for; 1 <= t <= n < {PRIME} is possible",
+            rule=Rule.ARGUMENT,
+        )
     limbs = np.frombuffer(secret, ">u2").astype(np.int64)
     coefficients = np.vstack([limbs, _uniform(threshold - 1, len(limbs), random)])
     points = _powers(np.arange(1, shares + 1), threshold)
@@ -40,7 +44,7 @@ def combine(xs: Sequence[int], shares: Sequence[bytes]) -> bytes:
     """
     (secret,) = combine_all(np.array([xs]), parse(shares)[None])
     if secret is None:
-        raise MisuseError("these shares do not belong together: one of them is wrong")
+        raise MisuseError("these shares do not belong together: one of them is wrong", rule=Rule.SHARE)
     return secret
 
 
@@ -53,17 +57,17 @@ def combine_all(xs: Limbs, shares: Limbs) -> list[bytes | None]:
     return [row.astype(">u2").tobytes() if row.max(initial=0) < 2**16 else None for row in limbs]
 
 
-def share_at(xs: Sequence[int], shares: Sequence[bytes], x: int) -> bytes:
-    """Return share number `x` of the secret behind shares `xs`: what its holder should have said."""
-    row: bytes = _product(_weights(np.array([xs]), x), parse(shares))[0].astype(">u4").tobytes()
-    return row
+def shares_at(xs: Sequence[int], shares: Sequence[bytes], at: Sequence[int]) -> list[bytes]:
+    """Return shares number `at` of the secret behind shares `xs`: what their holders should have said."""
+    weights = _weights(np.array([xs] * len(at)).reshape(-1, len(xs)), np.array(at)[:, None])
+    return [row.tobytes() for row in _product(weights, parse(shares)).astype(">u4")]
 
 
 def parse(shares: Sequence[bytes]) -> Limbs:
     """Return shares as rows of limbs. Raises MisuseError for a limb outside the field."""
     rows = np.frombuffer(b"".join(shares), ">u4").astype(np.int64).reshape(len(shares), -1)
     if rows.max(initial=0) >= PRIME:
-        raise MisuseError("a share holds a number outside GF(65537)")
+        raise MisuseError("a share holds a number outside GF(65537)", rule=Rule.SHARE)
     return rows
 
 
@@ -84,8 +88,8 @@ def _powers(xs: Limbs, count: int) -> Limbs:
     return powers
 
 
-def _weights(xs: Limbs, at: int) -> Limbs:
-    """Return the Lagrange weights [rows, t] of the points in each row for the value at `at`.
+def _weights(xs: Limbs, at: int | Limbs) -> Limbs:
+    """Return the Lagrange weights [rows, t] of the points in each row for the value at `at` (or [rows, 1]).
 
     The weight of x is the product of (at - y) / (x - y) over the other points y. By logarithms it is a sum,
     and for all rows at once a matrix product: which row has which points, times the logarithms of x - y.
@@ -95,8 +99,8 @@ def _weights(xs: Limbs, at: int) -> Limbs:
     has = np.zeros((len(xs), len(points)))
     np.put_along_axis(has, places, 1, axis=1)
     if has.sum() < xs.size:
-        raise MisuseError("two shares have the same number")
-    log, power = _logarithms()
+        raise MisuseError("two shares have the same number", rule=Rule.ARGUMENT)
+    log, power = logarithms()
     below = np.take_along_axis(has @ log[(points - points[:, None]) % PRIME], places, axis=1)
     above = log[(at - xs) % PRIME]
     found = power[(above.sum(axis=1, keepdims=True) - above - below.astype(np.int64)) % (PRIME - 1)]
@@ -105,7 +109,7 @@ def _weights(xs: Limbs, at: int) -> Limbs:
 
 
 @functools.cache
-def _logarithms() -> tuple[Limbs, Limbs]:
+def logarithms() -> tuple[Limbs, Limbs]:
     """Return log and power to base 3, which generates the field's units: products become sums.
 
     log[0] is 0: a factor 0 is left out.

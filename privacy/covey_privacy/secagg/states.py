@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 
 from covey_privacy import wire
 from covey_privacy.errors import MisuseError
+from covey_privacy.rules import Rule
 from covey_privacy.secagg.messages import MOST_NEIGHBOURS, Survivors
 from covey_privacy.secagg.roster import Advert
 from covey_privacy.secagg.shamir import SHARE_LENGTH
@@ -126,5 +127,7 @@ _BY_NAME: dict[bytes, type[State]] = {
 def expect(state: object, cls: type[S]) -> S:
     """Return `state` as a `cls`. Raises MisuseError when the machine is elsewhere."""
     if not isinstance(state, cls):
-        raise MisuseError(f"this step follows {cls.__name__}; the round is at {type(state).__name__}")
+        raise MisuseError(
+            f"this step follows {cls.__name__}; the round is at {type(state).__name__}", rule=Rule.STEP_ORDER
+        )
     return state

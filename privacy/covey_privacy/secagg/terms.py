@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from covey_privacy.errors import ServerError
 from covey_privacy.manifest import Manifest
+from covey_privacy.rules import Rule
 from covey_privacy.secagg.graph import parameters
 from covey_privacy.secagg.roster import RosterHead
 from covey_privacy.tickets import IssuerKey
@@ -24,7 +25,10 @@ class Terms:
     def __post_init__(self) -> None:
         named = (self.manifest.purposes, self.manifest.epoch, self.manifest.issuer)
         if (self.issuer.purposes, self.issuer.epoch, self.issuer.digest) != named:
-            raise ServerError("the manifest names another issuer key than the one in the registry's log")
+            raise ServerError(
+                "the manifest names another issuer key than the one in the registry's log",
+                rule=Rule.ISSUER_KEY,
+            )
 
     def head(self, size: int, root: bytes) -> RosterHead:
         """Return the roster head of this round for a roster of that size and root."""
@@ -34,7 +38,9 @@ class Terms:
         """Return (degree, threshold) for a roster of `size`. Raises ServerError outside the manifest."""
         if not self.manifest.least_cohort <= size <= self.manifest.most_cohort:
             allowed = f"{self.manifest.least_cohort}..{self.manifest.most_cohort}"
-            raise ServerError(f"the roster has {size} devices; the manifest allows {allowed}")
+            raise ServerError(
+                f"the roster has {size} devices; the manifest allows {allowed}", rule=Rule.ROSTER_SIZE
+            )
         return parameters(size, self.manifest.gamma, self.manifest.dropout)
 
     def context(self, head: RosterHead, beacon: bytes) -> bytes:

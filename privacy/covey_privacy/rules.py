@@ -1,0 +1,72 @@
+"""The protocol's rules by name. An error tells which of them was broken (`covey_privacy.errors`)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Rule(StrEnum):
+    """What must hold; the comment behind each name says of what."""
+
+    ARGUMENT = "argument"  # a function is called with arguments that make sense
+    STEP_ORDER = "step-order"  # a round's steps follow each other, each once
+    STEP_ONCE = "step-once"  # a step that is asked for again is asked for with the same bytes
+    BUDGET = "budget"  # what is asked for fits into the privacy budget
+
+    MESSAGE_FORM = "message-form"  # a message is exactly one value of its class, within its bounds
+    DOCUMENT_SIGNATURE = "document-signature"  # a document is signed by whom it is to be from
+    DOCUMENT_CONTENT = "document-content"  # what a signed document holds fits together
+
+    ISSUER_KEY = "issuer-key"  # an issuer key is RSA, and the one that manifest and log name
+    BLIND_SIGNATURE = "blind-signature"  # a blind signature is asked for and given under the key named
+    TICKET_SIGNATURE = "ticket-signature"  # a ticket is signed for the round's purposes and epoch
+    TICKET_BATCH = "ticket-batch"  # as many tickets are answered as were asked for
+
+    NOTE_FORM = "note-form"  # a note, checkpoint or witness request is written in the one way allowed
+    CHECKPOINT_SIGNATURE = "checkpoint-signature"  # the log's own key signed its checkpoint
+    COSIGNATURE = "cosignature"  # a witness's line holds its good signature
+    WITNESSES = "witnesses"  # enough witnesses cosigned lately
+    LOG_ORIGIN = "log-origin"  # a log keeps its name
+    LOG_INCLUSION = "log-inclusion"  # what is to be in the log is in it
+    LOG_CONSISTENCY = "log-consistency"  # a log begins with all that it showed before
+    LOG_TILE = "log-tile"  # a tile has its path and its length
+    FORK_EVIDENCE = "fork-evidence"  # evidence is two notes that one log signed
+
+    MANIFEST_QUESTION = "manifest-question"  # a manifest asks a known question, under its purposes and norm
+    MANIFEST_MODEL = "manifest-model"  # it builds on the documents at hand
+    MANIFEST_FLOOR = "manifest-floor"  # it asks for no less than the phone's profile
+    MANIFEST_NOISE = "manifest-noise"  # its noise costs no more than it claims
+    MANIFEST_PLAN = "manifest-plan"  # it is a step of its plan, and the plan stays the same
+
+    ADVERT_SIGNATURE = "advert-signature"  # the round key signed the advert, for this manifest
+    ONE_ADVERT = "one-advert"  # a round key has one advert in a round
+    LOW_ORDER_KEY = "low-order-key"  # a secret can be shared with an advertised key
+    LEAST_COHORT = "least-cohort"  # enough devices come
+    ROSTER_ADMISSION = "roster-admission"  # the registry countersigns a roster, or says whom it refuses
+    ROSTER_COUNTERSIGNATURE = "roster-countersignature"  # the registry signed the roster
+    ROSTER_SIZE = "roster-size"  # the roster has as many devices as the manifest allows
+    ROSTER_INCLUSION = "roster-inclusion"  # device and neighbours stand in the roster
+    ROSTER_PLACE = "roster-place"  # a message names a device of the roster
+    GRAPH = "graph"  # a graph is both safe and live for the roster's size
+    BEACON_NEIGHBOURS = "beacon-neighbours"  # neighbours are those that the beacon draws
+
+    PARCELS = "parcels"  # a device seals one parcel for each neighbour, and for nobody else
+    INBOX = "inbox"  # an inbox is the device's own and holds one parcel at most of each neighbour
+    SHARERS = "sharers"  # at least t neighbours shared
+    PARCEL_SEAL = "parcel-seal"  # a parcel is unaltered, of its sender and for its recipient
+    ONE_MESSAGE = "one-message"  # a device says one thing in a phase
+    OWN_DEVICES = "own-devices"  # a node speaks for the devices whose adverts it brought
+
+    VECTOR_LENGTH = "vector-length"  # a vector is as long as the manifest says
+    ONE_VECTOR = "one-vector"  # a device's vector counts once
+    SHARED_FIRST = "shared-first"  # who sends a vector has shared its secrets
+
+    SURVIVORS_SIZE = "survivors-size"  # a survivor set is one of the roster
+    SURVIVORS_OWN = "survivors-own"  # a device that answers is among the survivors
+    SURVIVORS_NOISE = "survivors-noise"  # enough survive for the noise
+    SURVIVORS_NEIGHBOURS = "survivors-neighbours"  # at least t neighbours who shared survive
+    AGREEMENTS = "agreements"  # at least t neighbours signed the same survivor set
+
+    OPENINGS = "openings"  # a survivor opens one share of each neighbour that shared with it
+    SHARE = "share"  # an opened share is the one that its owner sealed
+    ENOUGH_SHARES = "enough-shares"  # enough good shares come to open each secret
