@@ -8,19 +8,25 @@ from typing import Annotated, Any, ClassVar
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Length bounds of bytes, text (in characters) or a tuple; one argument means exactly that."""
+    """Length bounds of bytes, text (in characters) or a tuple; one argument means exactly that.
+
+    The length is a multiple of `step`, where one is given.
+    """
 
     least: int
     most: int | None = None
+    step: int = 1
     measured: ClassVar[tuple[type, ...]] = (bytes, str, list)
 
     def admits(self, value: Any) -> bool:
         """Say whether the value's length is in bounds."""
-        return self.least <= len(value) <= (self.least if self.most is None else self.most)
+        length, most = len(value), self.least if self.most is None else self.most
+        return self.least <= length <= most and length % self.step == 0
 
     def describe(self, value: Any) -> str:
         """Say what is wrong with a value that is not admitted."""
-        return f"its length is {len(value)}, and {self.least}..{self.most or self.least} is allowed"
+        steps = f" in steps of {self.step}" if self.step > 1 else ""
+        return f"its length is {len(value)}, and {self.least}..{self.most or self.least}{steps} is allowed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,11 +27,11 @@ def test_shares_are_found_under_their_owner_and_number(said, owners):
         for owner, share in opened:
             if owner in owners and device in NEAR[owner]:
                 expected[owner][NEAR[owner].index(device) + 1] = share
-    found = openings.sort([openings.read(message(*each)) for each in said], NEAR, owners)
+    found = openings.sort([wire.decode(openings.Bundle, message(*each)) for each in said], NEAR, owners)
     assert {owner: found.of(row) for row, owner in enumerate(found.owners)} == expected
 
 
 def test_half_an_opening_is_refused():
     cut = wire.encode(openings.Bundle(1, bytes(67)))
-    with pytest.raises(PeerError, match="67 bytes arrived; each takes 68"):
-        openings.read(cut)
+    with pytest.raises(PeerError, match="in steps of 68 is allowed"):
+        wire.decode(openings.Bundle, cut)

@@ -126,7 +126,7 @@ class Aggregator(Machine):
     @step(Sharing, after=Masking)
     def deliver(self, before: Sharing, bundles: Iterable[bytes]) -> tuple[Masking, dict[int, bytes]]:
         """Sort the senders' parcels; return each sharer's inbox."""
-        read = self.blames.sift(bundles, mail.read)
+        read = self.blames.sift(bundles, partial(wire.decode, mail.Bundle))
         good = self.blames.sift(read, partial(mail.check, near=before.near), _device)
         inboxes = mail.sort({each.device: each.parcels for each in self.blames.single(good, _device)})
         self._enough(len(inboxes), before, "shared their secrets")
@@ -159,7 +159,7 @@ class Aggregator(Machine):
 
         Most of a round's work is `unmask`; `unmasking.spread` gives one that does it in several processes.
         """
-        read = self.blames.sift(opened, openings.read)
+        read = self.blames.sift(opened, partial(wire.decode, openings.Bundle))
         good = self.blames.sift(read, partial(_fitting, before), _device)
         secrets = self._recovered(before, self.blames.single(good, _device))
         vector = ring.reduce(before.masked + unmask(self._left(before, secrets)), self._terms.manifest.bits)

@@ -13,7 +13,7 @@ from covey_privacy import wire
 from covey_privacy.errors import PeerError
 from covey_privacy.records import layout
 from covey_privacy.rules import Rule
-from covey_privacy.secagg.messages import MOST_NEIGHBOURS, Agreement, Index, Parcel, Parcels
+from covey_privacy.secagg.messages import MOST_NEIGHBOURS, Agreement, Index, Parcel
 
 _SIZE = layout(Parcel).size
 _RECORD = np.dtype([("peer", ">u4"), ("sealed", f"V{_SIZE - 4}")])
@@ -24,7 +24,7 @@ class Bundle:
     """`Parcels` whose records are not taken apart."""
 
     device: Index
-    parcels: Annotated[bytes, wire.Size(0, _SIZE * MOST_NEIGHBOURS)]
+    parcels: Annotated[bytes, wire.Size(0, _SIZE * MOST_NEIGHBOURS, step=_SIZE)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +32,6 @@ class _Signed:
     """`Agreements` whose records lie end to end already: neighbours are shown most of the same."""
 
     agreements: bytes
-
-
-def read(message: bytes) -> Bundle:
-    """Return the bundle in `Parcels`. Raises PeerError when it is none."""
-    bundle = wire.decode(Bundle, message)
-    if len(bundle.parcels) % _SIZE:
-        raise PeerError(
-            f"{Parcels.__name__} of {len(bundle.parcels)} bytes arrived; each takes {_SIZE}",
-            rule=Rule.MESSAGE_FORM,
-        )
-    return bundle
 
 
 def check(bundle: Bundle, near: Mapping[int, tuple[int, ...]]) -> Bundle:

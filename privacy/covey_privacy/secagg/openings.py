@@ -13,7 +13,7 @@ from covey_privacy import wire
 from covey_privacy.errors import PeerError
 from covey_privacy.records import layout
 from covey_privacy.rules import Rule
-from covey_privacy.secagg.messages import MOST_NEIGHBOURS, Index, Opening, Openings
+from covey_privacy.secagg.messages import MOST_NEIGHBOURS, Index, Opening
 from covey_privacy.secagg.shamir import SHARE_LENGTH
 
 _SIZE = layout(Opening).size
@@ -25,7 +25,7 @@ class Bundle:
     """`Openings` whose records are not taken apart."""
 
     device: Index
-    openings: Annotated[bytes, wire.Size(0, _SIZE * MOST_NEIGHBOURS)]
+    openings: Annotated[bytes, wire.Size(0, _SIZE * MOST_NEIGHBOURS, step=_SIZE)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +42,6 @@ class Opened:
     def of(self, row: int) -> dict[int, bytes]:
         """Return what came of one owner's shares, by their numbers."""
         return {int(at) + 1: self.shares[row, at].tobytes() for at in np.flatnonzero(self.came[row])}
-
-
-def read(message: bytes) -> Bundle:
-    """Return the bundle in `Openings`. Raises PeerError when it is none."""
-    bundle = wire.decode(Bundle, message)
-    if len(bundle.openings) % _SIZE:
-        raise PeerError(
-            f"{Openings.__name__} of {len(bundle.openings)} bytes arrived; each takes {_SIZE}",
-            rule=Rule.MESSAGE_FORM,
-        )
-    return bundle
 
 
 def check(bundle: Bundle, delivered: Sequence[int]) -> Bundle:
