@@ -26,6 +26,7 @@ MOST_VARIANCE = 2.0**28
 PRECISION = 128
 """Bits that the recurrence keeps, and minus the log2 of the tail it starts from."""
 GUIDE_BITS = 16
+"""Leading bits of a uniform number by which its place in the table is looked up."""
 CROWDED = -1
 BLOCK = 2**16
 """Draws that are made at a time, so that what stands between stays in the processor's cache."""
