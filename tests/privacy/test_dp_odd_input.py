@@ -5,10 +5,8 @@ import math
 
 import numpy as np
 import pytest
-from scipy.linalg import hadamard
 
 from covey_privacy.dp import Encoding
-from covey_privacy.dp.encoding import _hadamard
 from covey_privacy.errors import MisuseError
 
 LENGTH = 96
@@ -141,12 +139,3 @@ def test_floating_point_and_bad_luck_together_carry_no_entry_over_the_norm(scale
     code = Encoding(1, 1.0, scale, 24, bytes(32))
     for vector in ([np.float32(1 + 2**-20)], [1.0], [-1.0], [1e300]):
         assert abs(int(code.encode(vector, lambda size: word * size)[0])) <= scale
-
-
-@pytest.mark.parametrize("length", [1, 2, 4, 8, 64, 512, 1024, 1024 + 16, 3 * 1024])
-def test_the_rotation_is_sylvesters_matrix_on_each_block(length):
-    vector = np.random.default_rng(1).normal(size=length)
-    blocks = [vector[start : start + 1024] for start in range(0, length, 1024)]
-    expected = [hadamard(len(block)) @ block / math.sqrt(len(block)) for block in blocks]
-    _hadamard(vector)
-    assert vector == pytest.approx(np.concatenate(expected), abs=1e-12)

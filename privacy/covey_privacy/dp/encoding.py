@@ -8,8 +8,6 @@ times the number of devices; rounding to a lattice that never exceeds the declar
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import math
 from dataclasses import dataclass
 
@@ -17,9 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from covey_privacy.dp.keystream import Random, keystream
+from covey_privacy.dp.rotation import BLOCK, hadamard, signs
 from covey_privacy.errors import MisuseError
 
-BLOCK = 1024
 MOST_LENGTH = 2**24
 MOST_SCALE = 2.0**10
 CLIP_MARGIN = 1 - 1e-5
@@ -86,8 +84,8 @@ class Encoding:
         """
         rotated = np.zeros(self.padded)
         np.multiply(self._clipped(vector), self.scale, out=rotated[: self.length])
-        rotated *= _signs(self.seed, self.padded)
-        _hadamard(rotated)
+        rotated *= signs(self.seed, self.padded)
+        hadamard(rotated)
         return self._rounded(rotated, random)
 
     def to_ring(self, integers: NDArray[np.int64]) -> NDArray[np.uint32]:
@@ -104,8 +102,8 @@ class Encoding:
         half = 1 << (self.bits - 1)
         integers = ((ring_sum.astype(np.int64) + half) & self._mask) - half
         rotated = integers / self.scale
-        _hadamard(rotated)
-        return (rotated * _signs(self.seed, self.padded))[: self.length]
+        hadamard(rotated)
+        return (rotated * signs(self.seed, self.padded))[: self.length]
 
     @property
     def _mask(self) -> np.int64:
@@ -170,40 +168,3 @@ def _numbers(vector: ArrayLike) -> NDArray[np.float64]:
         raise MisuseError(f"a vector of {entries.dtype} came; this encoding takes real numbers")
     with np.errstate(over="ignore"):
         return entries.astype(np.float64, copy=False)
-
-
-def _signs(seed: bytes, count: int) -> NDArray[np.int8]:
-    """Return `count` public random signs, +1 or -1, from SHAKE-256 of the seed."""
-    stream = hashlib.shake_256(b"covey/1/rotation\0" + seed).digest((count + 7) // 8)
-    bits = np.unpackbits(np.frombuffer(stream, dtype=np.uint8), count=count)
-    return 1 - 2 * bits.view(np.int8)
-
-
-def _hadamard(vector: NDArray[np.float64]) -> None:
-    """Apply the orthonormal Walsh-Hadamard transform, its own inverse, to each block in place."""
-    whole = len(vector) - len(vector) % BLOCK
-    for blocks, size in ((vector[:whole], BLOCK), (vector[whole:], len(vector) - whole)):
-        if len(blocks):
-            _transform(blocks.reshape(-1, size))
-
-
-def _transform(blocks: NDArray[np.float64]) -> None:
-    """Transform each row of [rows, power of two] in place, as a matrix X: H_ab x is H_a X H_b.
-
-    The products are small enough for each to stay on one thread and in the processor's cache.
-    """
-    size = blocks.shape[1]
-    left = 1 << (size.bit_length() // 2)
-    matrices = blocks.reshape(-1, left, size // left)
-    np.matmul(_sylvester(left), matrices @ _sylvester(size // left), out=matrices)
-    blocks /= math.sqrt(size)
-
-
-@functools.cache
-def _sylvester(size: int) -> NDArray[np.float64]:
-    """Return Sylvester's Hadamard matrix [size, size], of +1 and -1, for a power of two up to 32."""
-    matrix = np.ones((1, 1))
-    while len(matrix) < size:
-        matrix = np.block([[matrix, matrix], [matrix, -matrix]])
-    matrix.setflags(write=False)
-    return matrix
