@@ -179,6 +179,18 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     secagg.add_argument("--against", choices=["flower"], help="measure Flower's functions as well")
     secagg.add_argument("--json", action="store_true", help="for a program to read")
     secagg.set_defaults(run=_bench_secagg)
+    noise = _command(
+        subjects,
+        "dp",
+        "a device's noise and whole contribution, beside numpy's noise, which protects nobody",
+        "covey bench dp --length 1000000 --json",
+    )
+    noise.add_argument("--length", type=int, default=1_000_000, metavar="L", help="entries, default 1000000")
+    noise.add_argument(
+        "--repeats", type=int, default=15, metavar="R", help="how often each call is timed, default 15"
+    )
+    noise.add_argument("--json", action="store_true", help="for a program to read")
+    noise.set_defaults(run=_bench_dp)
 
 
 def _command(
@@ -207,10 +219,19 @@ def _demo(chosen: argparse.Namespace) -> int:
 
 
 def _bench_secagg(chosen: argparse.Namespace) -> int:
-    bench = _load("covey_simulations.benchmarks.command", "demo")
+    names = ("clients", "length", "dropout", "gamma", "full", "against", "measured", "profile")
+    return _bench("covey_simulations.benchmarks.command", chosen, names)
+
+
+def _bench_dp(chosen: argparse.Namespace) -> int:
+    return _bench("covey_simulations.benchmarks.dp", chosen, ("length", "repeats"))
+
+
+def _bench(module: str, chosen: argparse.Namespace, names: Sequence[str]) -> int:
+    """Run the benchmark that a module holds with the options of these names."""
+    bench = _load(module, "demo")
     if bench is None:
         return 1
-    names = ("clients", "length", "dropout", "gamma", "full", "against", "measured", "profile")
     asked = bench.Asked(**{name: getattr(chosen, name) for name in names})
     try:
         found = bench.measure(asked)

@@ -186,8 +186,7 @@ def encode(vector, norm, scale, seed, random):
     most = min((clip + root) ** 2, clip**2 + padded / 4 + clip + root / 2)
     for _ in range(64):
         draws = [int.from_bytes(word, "little") for word in cut(random(4 * padded), 4)]
-        floors = [math.floor(entry) for entry in scaled]
-        whole = [f + (d < (x - f) * 2**32) for x, f, d in zip(scaled, floors, draws, strict=True)]
+        whole = [math.floor(x + draw / 2**32) for x, draw in zip(scaled, draws, strict=True)]
         if sum(entry * entry for entry in whole) <= most:
             return whole
     return [math.trunc(entry) for entry in scaled]

@@ -8,20 +8,16 @@ times the number of devices; rounding to a lattice that never exceeds the declar
 
 from __future__ import annotations
 
-import hashlib
 import math
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from covey_privacy.dp.keystream import Random, keystream
+from covey_privacy.dp.rotation import BLOCK, hadamard, signs
 from covey_privacy.errors import MisuseError
 
-Random = Callable[[int], bytes]
-
-BLOCK = 1024
 MOST_LENGTH = 2**24
 MOST_SCALE = 2.0**10
 CLIP_MARGIN = 1 - 1e-5
@@ -67,24 +63,30 @@ class Encoding:
         return self.length - rest + (1 << (rest - 1).bit_length() if rest else 0)
 
     def sensitivity(self) -> tuple[float, float]:
-        """Return bounds (Delta_2, Delta_1) on the L2 and L1 norm of an encoded vector, in integer steps."""
+        """Return bounds (Delta_2, Delta_1) on the L2 and L1 norm of an encoded vector, in integer steps.
+
+        They are the sensitivities of a sum when one person's vector is replaced by zeros, which encode to
+        zeros. Delta_2 is what rounding keeps to (Kairouz, Liu, Steinke 2021, algorithm 1). Delta_1 follows:
+        L1 <= sqrt(entries) L2 for any vector, L1 <= L2^2 for one of integers.
+        """
         clip, entries = self.norm * self.scale, self.padded
         root = math.sqrt(entries)
         spread = math.sqrt(2 * LOG_INVERSE_BETA) * (clip + root / 2)
         l2 = min(clip + root, math.sqrt(clip**2 + entries / 4 + spread))
         return l2, l2 * min(root, l2)
 
-    def encode(self, vector: ArrayLike, random: Random = os.urandom) -> NDArray[np.int64]:
+    def encode(self, vector: ArrayLike, random: Random = keystream) -> NDArray[np.int64]:
         """Return the vector as int64 [padded], without noise, its L2 norm at most `sensitivity()[0]`.
 
-        A longer vector is clipped to the norm. Raises MisuseError when the shape is not [length] or an entry
-        is not finite: such a vector must never leave.
+        It may hold floats, integers or truth values; a longer one is clipped to the norm. Raises MisuseError
+        when the shape is not [length] or an entry is not a finite number: such a vector must never leave.
+        `random(n)` gives the n secret bytes by which entries are rounded up or down.
         """
         rotated = np.zeros(self.padded)
-        rotated[: self.length] = self._clipped(vector)
-        rotated *= _signs(self.seed, self.padded)
-        _hadamard(rotated)
-        return self._rounded(rotated * self.scale, random)
+        np.multiply(self._clipped(vector), self.scale, out=rotated[: self.length])
+        rotated *= signs(self.seed, self.padded)
+        hadamard(rotated)
+        return self._rounded(rotated, random)
 
     def to_ring(self, integers: NDArray[np.int64]) -> NDArray[np.uint32]:
         """Return integers (of any sign) modulo 2^bits, uint32 of the same shape."""
@@ -100,8 +102,8 @@ class Encoding:
         half = 1 << (self.bits - 1)
         integers = ((ring_sum.astype(np.int64) + half) & self._mask) - half
         rotated = integers / self.scale
-        _hadamard(rotated)
-        return (rotated * _signs(self.seed, self.padded))[: self.length]
+        hadamard(rotated)
+        return (rotated * signs(self.seed, self.padded))[: self.length]
 
     @property
     def _mask(self) -> np.int64:
@@ -109,26 +111,31 @@ class Encoding:
 
     def _clipped(self, vector: ArrayLike) -> NDArray[np.float64]:
         """Return the vector, shortened to the norm; its peak is divided out lest squares overflow."""
-        entries = np.asarray(vector, dtype=np.float64)
+        entries = _numbers(vector)
         if entries.shape != (self.length,):
             raise MisuseError(f"a vector of shape {entries.shape} came; this encoding takes ({self.length},)")
-        if not np.isfinite(entries).all():
-            raise MisuseError("the vector holds NaN or infinity; nothing is sent, mend what computes it")
         peak = float(np.abs(entries).max())
+        if not math.isfinite(peak):
+            raise MisuseError("the vector holds NaN or infinity; nothing is sent, mend what computes it")
         if peak == 0:
             return entries
         unit = entries / peak
-        return unit * min(peak, self.norm * CLIP_MARGIN / float(np.linalg.norm(unit)))
+        # Not np.linalg.norm: it wakes as many threads as there are cores.
+        length = math.sqrt(np.einsum("i,i", unit, unit))
+        unit *= min(peak, self.norm * CLIP_MARGIN / length)
+        return unit
 
     def _rounded(self, scaled: NDArray[np.float64], random: Random) -> NDArray[np.int64]:
-        """Round each entry up or down at random, unbiased, until the whole is within the sensitivity."""
+        """Round each entry up or down at random until the whole is within the sensitivity, or towards zero.
+
+        A rounding by itself is unbiased to 2^-32 of a step, or to what float64 resolves.
+        """
         most = self.sensitivity()[0] ** 2
-        floor = np.floor(scaled)
-        threshold = (scaled - floor) * 2.0**32
         for _ in range(ROUNDING_TRIES):
-            up = np.frombuffer(random(4 * self.padded), "<u4", self.padded) < threshold
-            integers = floor.astype(np.int64) + up
-            if int(np.dot(integers, integers)) <= most:
+            raised = np.frombuffer(random(4 * self.padded), "<u4", self.padded) * 2.0**-32
+            raised += scaled
+            integers = np.floor(raised, out=raised).astype(np.int64)
+            if int(np.vecdot(integers, integers)) <= most:
                 return integers
         return np.trunc(scaled).astype(np.int64)
 
@@ -151,27 +158,13 @@ def fit_scale(norm: float, most_devices: int, sigma: float, bits: int) -> float:
     )
 
 
-def _signs(seed: bytes, count: int) -> NDArray[np.float64]:
-    """Return `count` public random signs, +1 or -1, from SHAKE-256 of the seed."""
-    stream = hashlib.shake_256(b"covey/1/rotation\0" + seed).digest((count + 7) // 8)
-    bits = np.unpackbits(np.frombuffer(stream, dtype=np.uint8), count=count)
-    return 1.0 - 2.0 * bits.astype(np.float64)
-
-
-def _hadamard(vector: NDArray[np.float64]) -> None:
-    """Apply the orthonormal Walsh-Hadamard transform, its own inverse, to each block in place."""
-    whole = len(vector) - len(vector) % BLOCK
-    for blocks in (vector[:whole].reshape(-1, BLOCK), vector[whole:].reshape(1, -1)):
-        _butterflies(blocks)
-
-
-def _butterflies(blocks: NDArray[np.float64]) -> None:
-    """Transform each row of [rows, power of two] in place, one pass per bit of the index."""
-    rows, size = blocks.shape
-    half = 1
-    while half < size:
-        pairs = blocks.reshape(rows, size // (2 * half), 2, half)
-        left, right = pairs[:, :, 0].copy(), pairs[:, :, 1].copy()
-        pairs[:, :, 0], pairs[:, :, 1] = left + right, left - right
-        half *= 2
-    blocks /= math.sqrt(max(size, 1))
+def _numbers(vector: ArrayLike) -> NDArray[np.float64]:
+    """Return real numbers as float64, what float64 does not hold as infinity."""
+    try:
+        entries = np.asarray(vector)
+    except ValueError:
+        raise MisuseError("rows of unequal length came; this encoding takes one vector") from None
+    if entries.dtype.kind not in "biuf":
+        raise MisuseError(f"a vector of {entries.dtype} came; this encoding takes real numbers")
+    with np.errstate(over="ignore"):
+        return entries.astype(np.float64, copy=False)

@@ -4,28 +4,32 @@ The Skellam law of variance mu is the difference of two Poisson(mu/2) draws: P(k
 the modified Bessel function of the first kind. Sums of independent Skellams are Skellam, so devices that
 drop out change the variance alone (Agarwal, Kairouz, Liu 2021, "The Skellam Mechanism").
 
-Floating point would cut the tails at 2^-53 and shift what lies inside; the table is made of big integers.
+Floating point would cut the tails at 2^-53 and shift what lies inside; the table is made of big integers. A
+uniform number of 64 bits is inverted in it: its first 16 bits point at the place (Chen and Asau 1974, "On
+Generating Random Variates from an Empirical Distribution").
 """
 
 from __future__ import annotations
 
 import functools
 import math
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from covey_privacy.dp.keystream import Random, keystream
 from covey_privacy.errors import MisuseError
-
-Random = Callable[[int], bytes]
 
 LEAST_VARIANCE = 1e-6
 MOST_VARIANCE = 2.0**28
 PRECISION = 128
 """Bits that the recurrence keeps, and minus the log2 of the tail it starts from."""
+GUIDE_BITS = 16
+"""Leading bits of a uniform number by which its place in the table is looked up."""
+CROWDED = -1
+BLOCK = 2**16
+"""Draws that are made at a time, so that what stands between stays in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +45,14 @@ class Skellam:
                 f"choose a scale that brings it between {LEAST_VARIANCE} and {MOST_VARIANCE}"
             )
 
-    def sample(self, size: int, random: Random = os.urandom) -> NDArray[np.int64]:
+    def sample(self, size: int, random: Random = keystream) -> NDArray[np.int64]:
         """Return `size` independent draws, int64 [size]; `random(n)` gives n uniform secret bytes."""
         table = _table(float(self.variance))
         uniform = np.frombuffer(random(8 * size), "<u8", size)
-        return np.searchsorted(table, uniform, side="right") - np.int64(len(table) // 2)
+        drawn = np.empty(size, np.int64)
+        for start in range(0, size, BLOCK):
+            drawn[start : start + BLOCK] = table.invert(uniform[start : start + BLOCK])
+        return drawn
 
     @property
     def distance(self) -> float:
@@ -53,17 +60,53 @@ class Skellam:
 
         Each cell is off by less than 2^-64, the middle one and the two that hold the tails by twice that.
         """
-        return (len(_table(float(self.variance))) // 2 + 3) / 2.0**64
+        return (_table(float(self.variance)).reach + 3) / 2.0**64
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """The inverse of the law's distribution function, for uniform integers of 64 bits.
+
+    `last`, uint64 [2 reach + 1], is the last uniform that gives each value, from -reach to reach. `guide`,
+    int64 [2^16], is the first place in it for each 16 leading bits, CROWDED where more than two share them.
+    """
+
+    last: NDArray[np.uint64]
+    guide: NDArray[np.int64]
+
+    @property
+    def reach(self) -> int:
+        return len(self.last) // 2
+
+    def invert(self, uniform: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Return the value that each uniform gives: what a binary search finds, in two look-ups for most."""
+        place: NDArray[np.int64] = self.guide[uniform >> (64 - GUIDE_BITS)]
+        place += uniform > self.last[place]
+        crowded = np.flatnonzero(place < 0)
+        place[crowded] = np.searchsorted(self.last, uniform[crowded])
+        place -= self.reach
+        return place
 
 
 @functools.lru_cache(maxsize=8)
-def _table(variance: float) -> NDArray[np.uint64]:
-    """Return P(X <= k) in units of 2^-64 for k from -K to K-1; P(X >= K) is the last to hold a unit."""
+def _table(variance: float) -> _Table:
+    """Return the table in which P(X <= k) counts units of 2^-64; P(X >= reach) is the last to hold one."""
     halves, total = _upper_tails(variance)
     low = [count for tail in halves if (count := (tail << 64) // total)]
-    table = np.array(low + [2**64 - count for count in reversed(low)], dtype=np.uint64)
-    table.setflags(write=False)
+    below = low + [2**64 - count for count in reversed(low)] + [2**64]
+    last = np.array([count - 1 for count in below], dtype=np.uint64)
+    table = _Table(last, _guide(last))
+    for array in (table.last, table.guide):
+        array.setflags(write=False)
     return table
+
+
+def _guide(last: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Return the first place in `last` for each leading bits, CROWDED where one step does not reach all."""
+    starts = np.arange(2**GUIDE_BITS, dtype=np.uint64) << (64 - GUIDE_BITS)
+    first = np.searchsorted(last, starts)
+    through = np.searchsorted(last, starts + (2 ** (64 - GUIDE_BITS) - 1))
+    return np.where(through - first <= 1, first, CROWDED)
 
 
 def _upper_tails(variance: float) -> tuple[list[int], int]:
