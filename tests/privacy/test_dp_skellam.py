@@ -1,6 +1,8 @@
 import hashlib
 import math
+from bisect import bisect_right
 from decimal import Decimal, localcontext
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -91,51 +93,67 @@ def true_law(variance, reach):
     return law
 
 
+def bounds(variance):
+    """The first uniform of 128 bits above each value but the greatest."""
+    table = _table(variance)
+    return [int(high) << 64 | int(low) for high, low in zip(table.high, table.low, strict=False)]
+
+
+def inverted(variance, uniforms):
+    """What uniforms of 128 bits give: first all leading halves are asked for, then the others of the tied."""
+    leading = b"".join((each >> 64).to_bytes(8, "little") for each in uniforms)
+    others = [(each % 2**64).to_bytes(8, "little") for each in uniforms if tied(variance, each)]
+    said = iter([leading, *others])
+    return list(Skellam(variance).sample(len(uniforms), lambda _: next(said)))
+
+
+def tied(variance, uniform):
+    return (_table(variance).high == uniform >> 64).any()
+
+
 @pytest.mark.parametrize("variance", [1e-6, 0.01, 1.0, 10.0, 150.0])
 def test_distance_bounds_the_total_variation_from_the_true_law_closely(variance):
-    last = [int(bound) for bound in _table(variance).last]
-    reach = len(last) // 2
-    with localcontext(prec=60):
+    reach = _table(variance).reach
+    with localcontext(prec=90):
         law = true_law(variance, reach)
         outside = 1 - law[0] - 2 * sum(law[1:])
-        cells = [Decimal(high - low) / 2**64 for low, high in zip([-1, *last], last, strict=False)]
+        cuts = [0, *bounds(variance), 2**128]
+        cells = [Decimal(high - low) / 2**128 for low, high in pairwise(cuts)]
         apart = sum(abs(cell - law[abs(k)]) for k, cell in enumerate(cells, -reach)) + outside
-    assert outside > 0
+        assert 0 < outside / 2 < Decimal(2) ** -128 <= outside / 2 + law[reach]
     assert Skellam(variance).distance / 8 < apart / 2 <= Skellam(variance).distance
 
 
-@pytest.mark.parametrize("variance", VARIANCES)
+@pytest.mark.parametrize("variance", [1e6, 1e8])
 def test_the_table_ends_where_a_tail_is_less_than_one_unit(variance):
-    reach = _table(variance).reach
-    beyond, held = 2**64 * stats.skellam(variance / 2, variance / 2).cdf([-reach - 1, -reach])
-    assert beyond < 1 <= held
-    assert Skellam(variance).distance < 1e-14
+    """That wide, the law is nearly normal."""
+    assert _table(variance).reach / math.sqrt(variance) == pytest.approx(stats.norm.isf(2**-128), rel=1e-4)
+    assert Skellam(variance).distance < 1e-32
 
 
 @pytest.mark.parametrize("variance", [0.01, *VARIANCES])
-def test_the_table_is_symmetric_and_reaches_to_the_last_of_64_bits(variance):
-    last = _table(variance).last
-    assert (last[:-1] + last[-2::-1] == 2**64 - 2).all()
-    extremes = Skellam(variance).sample(2, lambda size: b"\0" * 8 + b"\xff" * 8)
-    assert list(extremes) == [-(len(last) // 2), len(last) // 2]
+def test_the_table_is_symmetric_and_reaches_to_the_last_of_128_bits(variance):
+    found = bounds(variance)
+    assert all(low + high == 2**128 for low, high in zip(found, reversed(found), strict=True))
+    reach = _table(variance).reach
+    assert inverted(variance, [0, 2**128 - 1]) == [-reach, reach]
 
 
 @given(st.floats(1e-6, 1e4), st.data())
 def test_a_draw_is_what_a_binary_search_finds_at_every_bound(variance, data):
-    last = _table(variance).last
-    bounds = st.sampled_from([int(bound) for bound in last])
-    near = st.builds(lambda bound, off: (bound + off) % 2**64, bounds, st.integers(-1, 1))
-    uniforms = data.draw(st.lists(near | st.integers(0, 2**64 - 1), max_size=40))
-    drawn = Skellam(variance).sample(len(uniforms), lambda _: np.array(uniforms, "<u8").tobytes())
-    assert list(drawn) == [np.searchsorted(last, np.uint64(each)) - len(last) // 2 for each in uniforms]
+    found = bounds(variance)
+    far = st.sampled_from([-(2**64), -1, 0, 1, 2**64])
+    near = st.builds(lambda bound, off: (bound + off) % 2**128, st.sampled_from(found), far)
+    uniforms = data.draw(st.lists(near | st.integers(0, 2**128 - 1), max_size=40))
+    expected = [bisect_right(found, each) - len(found) // 2 for each in uniforms]
+    assert inverted(variance, uniforms) == expected
 
 
 @pytest.mark.parametrize("variance", VARIANCES)
 def test_draws_are_what_a_binary_search_finds_block_after_block(variance):
     size = 2 * BLOCK + 1
     uniform = np.frombuffer(stream("bulk")(8 * size), "<u8")
-    last = _table(variance).last
-    expected = np.searchsorted(last, uniform) - len(last) // 2
+    expected = np.searchsorted(_table(variance).high, uniform) - _table(variance).reach
     assert (Skellam(variance).sample(size, stream("bulk")) == expected).all()
 
 

@@ -4,9 +4,10 @@ The Skellam law of variance mu is the difference of two Poisson(mu/2) draws: P(k
 the modified Bessel function of the first kind. Sums of independent Skellams are Skellam, so devices that
 drop out change the variance alone (Agarwal, Kairouz, Liu 2021, "The Skellam Mechanism").
 
-Floating point would cut the tails at 2^-53 and shift what lies inside; the table is made of big integers. A
-uniform number of 64 bits is inverted in it: its first 16 bits point at the place (Chen and Asau 1974, "On
-Generating Random Variates from an Empirical Distribution").
+Floating point would cut the tails at 2^-53 and shift what lies inside; the table is made of big integers, in
+units of 2^-128. A uniform number is inverted in it. Its first 16 bits point at the place (Chen and Asau 1974,
+"On Generating Random Variates from an Empirical Distribution") and 64 settle it; where they are those of a
+bound, which chance hardly ever brings about, 64 more are drawn.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from covey_privacy.errors import MisuseError
 
 LEAST_VARIANCE = 1e-6
 MOST_VARIANCE = 2.0**28
-PRECISION = 128
+PRECISION = 192
 """Bits that the recurrence keeps, and minus the log2 of the tail it starts from."""
 GUIDE_BITS = 16
 """Leading bits of a uniform number by which its place in the table is looked up."""
@@ -51,61 +52,71 @@ class Skellam:
         uniform = np.frombuffer(random(8 * size), "<u8", size)
         drawn = np.empty(size, np.int64)
         for start in range(0, size, BLOCK):
-            drawn[start : start + BLOCK] = table.invert(uniform[start : start + BLOCK])
+            drawn[start : start + BLOCK] = table.invert(uniform[start : start + BLOCK], random)
         return drawn
 
     @property
     def distance(self) -> float:
         """A bound on the total-variation distance between one draw and the true law.
 
-        Each cell is off by less than 2^-64, the middle one and the two that hold the tails by twice that.
+        Each cell is off by less than 2^-128, the middle one and the two that hold the tails by twice that.
         """
-        return (_table(float(self.variance)).reach + 3) / 2.0**64
+        return (_table(float(self.variance)).reach + 3) / 2.0**128
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """The inverse of the law's distribution function, for uniform integers of 64 bits.
+    """The inverse of the law's distribution function, for uniform integers of 128 bits.
 
-    `last`, uint64 [2 reach + 1], is the last uniform that gives each value, from -reach to reach. `guide`,
-    int64 [2^16], is the first place in it for each 16 leading bits, CROWDED where more than two share them.
+    The first uniform above value k, from -reach to reach - 1, has the leading 64 bits `high` and the others
+    `low`, both uint64 [2 reach]; `high` has one entry more, which none is above. `guide`, int64 [2^16], is
+    the first place in it for each 16 leading bits, CROWDED where more than two share them.
     """
 
-    last: NDArray[np.uint64]
+    high: NDArray[np.uint64]
+    low: NDArray[np.uint64]
     guide: NDArray[np.int64]
 
     @property
     def reach(self) -> int:
-        return len(self.last) // 2
+        return len(self.low) // 2
 
-    def invert(self, uniform: NDArray[np.uint64]) -> NDArray[np.int64]:
-        """Return the value that each uniform gives: what a binary search finds, in two look-ups for most."""
+    def invert(self, uniform: NDArray[np.uint64], random: Random) -> NDArray[np.int64]:
+        """Return the value that each uniform's leading bits give: two look-ups do for most."""
         place: NDArray[np.int64] = self.guide[uniform >> (64 - GUIDE_BITS)]
-        place += uniform > self.last[place]
+        place += uniform > self.high[place]
         crowded = np.flatnonzero(place < 0)
-        place[crowded] = np.searchsorted(self.last, uniform[crowded])
+        place[crowded] = np.searchsorted(self.high, uniform[crowded])
+        for tied in np.flatnonzero(self.high[place] == uniform):
+            place[tied] = self._settled(uniform[tied], int.from_bytes(random(8), "little"))
         place -= self.reach
         return place
+
+    def _settled(self, high: np.uint64, low: int) -> int:
+        """Return the place of a uniform that shares its leading bits with a bound."""
+        first, beyond = (int(np.searchsorted(self.high, high, side)) for side in ("left", "right"))
+        return first + int(np.searchsorted(self.low[first:beyond], np.uint64(low), "right"))
 
 
 @functools.lru_cache(maxsize=8)
 def _table(variance: float) -> _Table:
-    """Return the table in which P(X <= k) counts units of 2^-64; P(X >= reach) is the last to hold one."""
+    """Return the table in which P(X <= k) counts units of 2^-128; P(X >= reach) is the last to hold one."""
     halves, total = _upper_tails(variance)
-    low = [count for tail in halves if (count := (tail << 64) // total)]
-    below = low + [2**64 - count for count in reversed(low)] + [2**64]
-    last = np.array([count - 1 for count in below], dtype=np.uint64)
-    table = _Table(last, _guide(last))
-    for array in (table.last, table.guide):
+    below = [count for tail in halves if (count := (tail << 128) // total)]
+    bounds = below + [2**128 - count for count in reversed(below)]
+    high = np.array([bound >> 64 for bound in bounds] + [2**64 - 1], dtype=np.uint64)
+    low = np.array([bound % 2**64 for bound in bounds], dtype=np.uint64)
+    table = _Table(high, low, _guide(high))
+    for array in (table.high, table.low, table.guide):
         array.setflags(write=False)
     return table
 
 
-def _guide(last: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Return the first place in `last` for each leading bits, CROWDED where one step does not reach all."""
+def _guide(high: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Return the first place in `high` for each leading bits, CROWDED where one step does not reach all."""
     starts = np.arange(2**GUIDE_BITS, dtype=np.uint64) << (64 - GUIDE_BITS)
-    first = np.searchsorted(last, starts)
-    through = np.searchsorted(last, starts + (2 ** (64 - GUIDE_BITS) - 1))
+    first = np.searchsorted(high, starts)
+    through = np.searchsorted(high, starts + (2 ** (64 - GUIDE_BITS) - 1))
     return np.where(through - first <= 1, first, CROWDED)
 
 
