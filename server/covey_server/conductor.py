@@ -192,7 +192,7 @@ class Conductor:
             norm=manifest.norm,
             sigma=manifest.sigma,
             epsilon=manifest.epsilon,
-            epsilon_so_far=spent(charges, manifest.purpose, delta=manifest.delta),
+            epsilon_so_far=spent(charges, manifest.purpose, delta=manifest.delta).epsilon,
             delta=manifest.delta,
             honest=manifest.honest,
             threshold=threshold,
