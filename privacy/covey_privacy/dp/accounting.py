@@ -49,6 +49,11 @@ class Spent:
         """The epsilon that holds: the lesser of the two."""
         return min(self.rdp, self.gaussian)
 
+    def figures(self) -> dict[str, float | None]:
+        """Return both as plain JSON values, None where one has nothing to say."""
+        both = {"rdp": self.rdp, "gaussian": self.gaussian}
+        return {name: epsilon if math.isfinite(epsilon) else None for name, epsilon in both.items()}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cost:
