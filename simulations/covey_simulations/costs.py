@@ -21,6 +21,7 @@ from covey_privacy.secagg import graph
 from covey_server import training
 from covey_server.plan import BITS, Size, fitted
 from covey_simulations.acts import Q20_SHARE
+from covey_simulations.report import odds
 from covey_simulations.shop import DROPOUT, GAMMA, TURNOUT
 
 DEVICES = (400, 2469, 60_000)
@@ -32,10 +33,11 @@ HEADS = (
     "people",
     "rounds",
     "n_h",
-    "noise (sd)",
+    "noise",
     "ε, Rényi",
     "ε, Gaussian",
     "**ε that holds**",
+    "odds",
     "alone, ε",
     "drawing",
 )
@@ -119,6 +121,7 @@ def markdown(found: Sequence[Row]) -> str:
             _shown(row.spent.rdp),
             _shown(row.spent.gaussian),
             f"**{_shown(row.spent.epsilon)}**",
+            f"{100 * odds(row.spent.epsilon, DELTA):.0f} %",
             f"{row.alone:,.0f}",
             f"{row.drawing:.0e}",
         )

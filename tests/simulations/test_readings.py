@@ -1,7 +1,11 @@
+from pathlib import Path
+
 import pytest
 
 from covey_privacy.dp import SkellamMechanism, account
 from covey_simulations.readings import LABEL, readings
+
+PAGE = Path(__file__).parents[2] / "docs" / "privacy.md"
 
 
 @pytest.mark.parametrize(
@@ -22,6 +26,13 @@ def test_the_one_that_is_a_guarantee_is_the_accountants_own():
     found = readings(3.1, 1000, 500, 4, 1e-6)
     ours = account([SkellamMechanism(1024.0, 2048.0, (3.1 * 1024) ** 2, 8)] * 4, 1e-6)
     assert found.all_known == pytest.approx(ours.gaussian, rel=1e-3)
+
+
+def test_what_docs_privacy_reads_is_what_comes_out():
+    text = " ".join(PAGE.read_text("utf-8").split())
+    found = readings(3.096, 60_000, 6000, 12, 1e-6)
+    assert f"would read ε = {found.poisson:.2f} with each person drawn by lot and {found.fixed_size:.2f}" in text
+    assert f"the guarantee is {found.all_known:.2f} — *{LABEL}*" in text
 
 
 def test_the_label_says_what_it_takes():
