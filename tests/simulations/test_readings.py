@@ -31,7 +31,8 @@ def test_the_one_that_is_a_guarantee_is_the_accountants_own():
 def test_what_docs_privacy_reads_is_what_comes_out():
     text = " ".join(PAGE.read_text("utf-8").split())
     found = readings(3.096, 60_000, 6000, 12, 1e-6)
-    assert f"would read ε = {found.poisson:.2f} with each person drawn by lot and {found.fixed_size:.2f}" in text
+    assert f"would read ε = {found.poisson:.2f} with each person drawn by lot" in text
+    assert f"and {found.fixed_size:.2f} with cohorts of fixed size" in text
     assert f"the guarantee is {found.all_known:.2f} — *{LABEL}*" in text
 
 
