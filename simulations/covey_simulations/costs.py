@@ -39,7 +39,7 @@ HEADS = (
     "**ε that holds**",
     "odds",
     "alone, ε",
-    "drawing",
+    "ε as drawn",
 )
 
 
@@ -47,8 +47,8 @@ HEADS = (
 class Row:
     """Some rounds and what they cost together.
 
-    `alone` is the epsilon of a person's own share of the noise, all others being corrupt; `drawing` is what
-    the sampler's distance from its law may add to delta.
+    `alone` is the epsilon of a person's own share of the noise, all others being corrupt; `drawn` is what
+    holds with the sampler's distance from its law inside delta.
     """
 
     people: int
@@ -57,7 +57,7 @@ class Row:
     sigmas: tuple[float, ...]
     spent: Spent
     alone: float
-    drawing: float
+    drawn: float
 
 
 def rows() -> Iterator[Row]:
@@ -94,7 +94,7 @@ def _row(people: int, rounds: str, steps: Sequence[Step]) -> Row:
         tuple(step.sigma for step in steps),
         spent,
         account([_alone(each, honest) for each in mechanisms], DELTA).epsilon,
-        (1 + math.exp(spent.epsilon)) * sum(_drawn(step, honest) for step in steps),
+        account(mechanisms, DELTA, sum(_distance(step, honest) for step in steps)).epsilon,
     )
 
 
@@ -103,7 +103,7 @@ def _alone(mechanism: SkellamMechanism, honest: int) -> SkellamMechanism:
     return replace(mechanism, variance=mechanism.variance / honest)
 
 
-def _drawn(step: Step, honest: int) -> float:
+def _distance(step: Step, honest: int) -> float:
     """Return the distance of all draws of n_h devices from their law."""
     return step.length * honest * Skellam(noise_share(step.sigma, step.scale, honest)).distance
 
@@ -123,7 +123,7 @@ def markdown(found: Sequence[Row]) -> str:
             f"**{_shown(row.spent.epsilon)}**",
             f"{100 * odds(row.spent.epsilon, DELTA):.0f} %",
             f"{row.alone:,.0f}",
-            f"{row.drawing:.0e}",
+            _shown(row.drawn),
         )
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

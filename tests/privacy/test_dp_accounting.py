@@ -7,7 +7,7 @@ import pytest
 from dp_accounting import NeighboringRelation, dp_event
 from dp_accounting.pld import pld_privacy_accountant
 from dp_accounting.rdp import rdp_privacy_accountant
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
@@ -153,11 +153,13 @@ class TestMonotone:
         """By what holds, up to the tolerance of bisection; by Renyi divergence exactly."""
         return cheap.rdp <= dear.rdp * (1 + 1e-12) and cheap.epsilon <= dear.epsilon * (1 + 1e-7)
 
+    @settings(deadline=None)
     @given(mechanisms, st.floats(1, 10))
     def test_in_the_noise(self, mechanism, more):
         quiet = replace(mechanism, variance=mechanism.variance * more)
         assert self.dearer(account([quiet], DELTA), account([mechanism], DELTA))
 
+    @settings(deadline=None)
     @given(mechanisms, st.floats(1, 10))
     def test_in_the_sensitivity(self, mechanism, more):
         wide = replace(
@@ -167,15 +169,18 @@ class TestMonotone:
         )
         assert self.dearer(account([mechanism], DELTA), account([wide], DELTA))
 
+    @settings(deadline=None)
     @given(mechanisms, st.integers(1, 10))
     def test_in_the_length(self, mechanism, more):
         longer = replace(mechanism, length=mechanism.length * more)
         assert self.dearer(account([mechanism], DELTA), account([longer], DELTA))
 
+    @settings(deadline=None)
     @given(mechanisms, mechanisms, st.integers(1, 20))
     def test_in_the_rounds(self, one, other, times):
         assert self.dearer(account([one] * times, DELTA), account([one] * times + [other], DELTA))
 
+    @settings(deadline=None)
     @given(mechanisms, st.floats(1, 1e4))
     def test_in_delta(self, mechanism, more):
         assert self.dearer(account([mechanism], DELTA * more / 1e4), account([mechanism], DELTA / 1e4))
@@ -230,9 +235,22 @@ def test_nothing_costs_nothing():
     assert epsilon([SkellamMechanism(1e-9, 1e-9, 1e6, 8)], 0.9) == 0.0
 
 
-def test_extra_delta_is_taken_out_of_delta():
-    mechanism = SkellamMechanism(2, 4, 1000.0)
-    assert epsilon([mechanism], DELTA, extra_delta=DELTA / 2) == epsilon([mechanism], DELTA / 2)
+@pytest.mark.parametrize("variance", [1000.0, 3e7])
+def test_the_distance_of_the_draws_counts_on_either_side(variance):
+    """Their own epsilon at what they leave of delta, which is less than all of it and more than half."""
+    mechanism, distance = SkellamMechanism(variance**0.5, 1e5, variance, 4), 1e-9
+    spent, bare = account([mechanism], DELTA, distance), account([mechanism], DELTA)
+    for name in ("rdp", "gaussian"):
+        claimed = getattr(spent, name)
+        left = DELTA - (1 + math.exp(claimed)) * distance
+        assert claimed == pytest.approx(getattr(account([mechanism], left), name), rel=1e-6)
+        assert claimed > getattr(bare, name)
+
+
+def test_draws_too_far_from_their_law_for_an_epsilon_promise_nothing():
+    mechanism = SkellamMechanism(2000.0, 1e5, 1e6, 4)
+    assert account([mechanism], DELTA).epsilon == pytest.approx(11, abs=0.1)
+    assert account([mechanism], DELTA, 1e-9).epsilon == math.inf
 
 
 @pytest.mark.parametrize("target", [0.6, 1.4, 2.0])
@@ -279,10 +297,10 @@ def test_impossible_deltas_are_refused(bad):
         epsilon([], bad)
 
 
-@pytest.mark.parametrize("extra", [-1e-9, DELTA, 1.0, math.nan])
-def test_extra_delta_must_leave_some(extra):
-    with pytest.raises(MisuseError, match="extra_delta"):
-        epsilon([], DELTA, extra)
+@pytest.mark.parametrize("distance", [-1e-9, DELTA, 1.0, math.nan])
+def test_a_distance_must_be_less_than_delta(distance):
+    with pytest.raises(MisuseError, match="distance"):
+        epsilon([], DELTA, distance)
 
 
 def test_an_epsilon_that_no_noise_reaches_is_refused():

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,10 @@ NEAR = 2.0**-10
 LEAST_EPSILON = 1e-9
 MOST_EPSILON = 700.0
 """Above it e^epsilon leaves floating point; what costs more costs everything."""
+
+
+REFINED = 4
+"""How often an epsilon is worked out anew with what its own size leaves of delta; it settles at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,23 +88,23 @@ class Cost:
 NOTHING = Cost(np.zeros(len(ORDERS)), 0.0, np.zeros(len(POWERS)), 0.0)
 
 
-def account(mechanisms: Iterable[SkellamMechanism], delta: float, extra_delta: float = 0.0) -> Spent:
+def account(mechanisms: Iterable[SkellamMechanism], delta: float, distance: float = 0.0) -> Spent:
     """Return the epsilon at `delta` of all the mechanisms together, by either accountant.
 
-    `extra_delta` is the part of `delta` that covers what the mechanisms leave out. Where that is a
-    total-variation distance of the noise from its law, it counts 1 + e^epsilon times: once on either side.
-    Raises MisuseError unless 0 <= extra_delta < delta < 1.
+    `distance` bounds the total variation between all the noise as drawn and its law. It counts within `delta`
+    1 + e^epsilon times: once with the person, and once without. Raises MisuseError unless
+    0 <= distance < delta < 1.
     """
     if not 0 < delta < 1:
         raise MisuseError(f"delta is {delta}; it must lie strictly between 0 and 1")
-    if not 0 <= extra_delta < delta:
-        raise MisuseError(f"extra_delta is {extra_delta}; it must lie between 0 and delta, {delta}")
-    return _account(tuple(mechanisms), delta - extra_delta)
+    if not 0 <= distance < delta:
+        raise MisuseError(f"the distance is {distance}; it must lie between 0 and delta, {delta}")
+    return _account(tuple(mechanisms), delta, distance)
 
 
-def epsilon(mechanisms: Iterable[SkellamMechanism], delta: float, extra_delta: float = 0.0) -> float:
+def epsilon(mechanisms: Iterable[SkellamMechanism], delta: float, distance: float = 0.0) -> float:
     """Return the epsilon of all the mechanisms together, the lesser of the two of `account`."""
-    return account(mechanisms, delta, extra_delta).epsilon
+    return account(mechanisms, delta, distance).epsilon
 
 
 def cost(mechanisms: Iterable[SkellamMechanism]) -> Cost:
@@ -116,9 +121,28 @@ def converted(spent: Cost, delta: float) -> Spent:
 
 
 @lru_cache(maxsize=64)
-def _account(mechanisms: tuple[SkellamMechanism, ...], delta: float) -> Spent:
+def _account(mechanisms: tuple[SkellamMechanism, ...], delta: float, distance: float) -> Spent:
     """Return what was spent; the same rounds are asked about again and again."""
-    return converted(cost(mechanisms), delta)
+    spent = cost(mechanisms)
+    if not distance:
+        return converted(spent, delta)
+    rdp, exact = (_within(attrgetter(name), spent, delta, distance) for name in ("rdp", "gaussian"))
+    return Spent(rdp, exact, delta)
+
+
+def _within(by: Callable[[Spent], float], spent: Cost, delta: float, distance: float) -> float:
+    """Return the epsilon of one accountant with the distance inside delta; it may take half of delta.
+
+    From above: an epsilon that is too large takes too much of delta, and what is left gives another that is
+    still large enough.
+    """
+    found = by(converted(spent, delta / 2))
+    for _ in range(REFINED):
+        left = delta - (1 + math.exp(min(found, MOST_EPSILON))) * distance
+        if left < delta / 2:
+            return math.inf
+        found = by(converted(spent, left))
+    return found
 
 
 @lru_cache(maxsize=256)
