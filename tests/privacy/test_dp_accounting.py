@@ -219,9 +219,9 @@ def test_what_is_asked_before_every_round_takes_milliseconds():
     """A year of weekly rounds, half of them unlike any other, and one more."""
     year = [SkellamMechanism(1024.0, 1e5, 3e6 + 1e4 * (week % 26), 4608) for week in range(52)]
     account(year, DELTA)
-    began = time.perf_counter()
+    began = time.process_time()
     account([*year, SkellamMechanism(1024.0, 1e5, 3e6, 4608)], DELTA)
-    assert time.perf_counter() - began < 0.02
+    assert time.process_time() - began < 0.02
 
 
 def test_composition_does_not_mind_the_order():
