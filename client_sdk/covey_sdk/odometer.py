@@ -7,14 +7,14 @@ signed notices is refused.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
 
 from covey_privacy import wire
 from covey_privacy.consent import Notice
-from covey_privacy.dp import Caps, Charge, SkellamMechanism, require_room, spent
-from covey_privacy.errors import MisuseError, PrivacyError
+from covey_privacy.dp import Caps, Charge, SkellamMechanism, Spent, require_room, spent
+from covey_privacy.errors import MisuseError, PeerError, PrivacyError
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import StoreError
 from covey_sdk.store import Store
@@ -23,6 +23,20 @@ WINDOW = timedelta(days=365)
 
 _NAME = "odometer"
 _Amount = Annotated[float, wire.Range(0, 1e300)]
+_Length = Annotated[int, wire.Range(1, 2**24)]
+_Bookings = wire.Size(0, 100_000)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unmeasured:
+    """A charge as it was booked before lengths were: Renyi divergence alone can tell what it cost."""
+
+    at: wire.U64
+    round_id: wire.Name
+    purpose: wire.Name
+    sensitivity2: _Amount
+    sensitivity1: _Amount
+    variance: _Amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +47,21 @@ class _Booked:
     sensitivity2: _Amount
     sensitivity1: _Amount
     variance: _Amount
+    length: _Length | None = None
 
     def charge(self) -> Charge:
-        mechanism = SkellamMechanism(self.sensitivity2, self.sensitivity1, self.variance)
+        mechanism = SkellamMechanism(self.sensitivity2, self.sensitivity1, self.variance, self.length)
         return Charge(self.round_id, self.purpose, mechanism)
 
 
 @dataclass(frozen=True, slots=True)
+class _EarlierBook:
+    booked: Annotated[tuple[_Unmeasured, ...], _Bookings]
+
+
+@dataclass(frozen=True, slots=True)
 class _Book:
-    booked: Annotated[tuple[_Booked, ...], wire.Size(0, 100_000)] = ()
+    booked: Annotated[tuple[_Booked, ...], _Bookings] = ()
 
 
 class Odometer:
@@ -53,6 +73,10 @@ class Odometer:
 
     def spent(self, now: datetime, purpose: str | None = None) -> float:
         """Return the epsilon of the last 365 days, for one purpose or for all together."""
+        return self.account(now, purpose).epsilon
+
+    def account(self, now: datetime, purpose: str | None = None) -> Spent:
+        """Return the same by either accountant."""
         return spent(self.charges(now), purpose, delta=self._caps.delta)
 
     def charges(self, now: datetime) -> tuple[Charge, ...]:
@@ -81,17 +105,26 @@ class Odometer:
             self.require_room([new], now)
             booked = _Booked(
                 milliseconds(now), round_id, purpose,
-                mechanism.sensitivity2, mechanism.sensitivity1, mechanism.variance,
+                mechanism.sensitivity2, mechanism.sensitivity1, mechanism.variance, mechanism.length,
             )  # fmt: skip
             self._store.put(_NAME, wire.encode(_Book((*recent, booked))))
 
     def _recent(self, now: datetime) -> tuple[_Booked, ...]:
         data, oldest = self._store.get(_NAME), milliseconds(now - WINDOW)
         try:
-            book = wire.decode(_Book, data) if data else _Book()
+            book = _read(data) if data else _Book()
         except PrivacyError as error:
             raise StoreError(f"the odometer cannot be read, so no round is joined: {error}") from None
         return tuple(booked for booked in book.booked if booked.at > oldest)
+
+
+def _read(data: bytes) -> _Book:
+    """Return the book in `data`, of this layout or the earlier one. Raises PeerError when it is neither."""
+    try:
+        earlier = wire.decode(_EarlierBook, data)
+    except PeerError:
+        return wire.decode(_Book, data)
+    return _Book(tuple(_Booked(**asdict(booked)) for booked in earlier.booked))
 
 
 def _caps(notices: Mapping[str, Notice]) -> Caps:

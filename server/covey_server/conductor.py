@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from covey_models import ModelError, Question
 from covey_privacy import wire
 from covey_privacy.consent import Issuer
-from covey_privacy.dp import Caps, Encoding, require_room, spent
+from covey_privacy.dp import Caps, Encoding, account, require_room, spent
 from covey_privacy.errors import PrivacyError
 from covey_privacy.evidence import Annex, Evidence, few, tens
 from covey_privacy.manifest import Manifest, sign_manifest
 from covey_privacy.merkle import Tree
 from covey_privacy.release import Array, Figure, Release, sign_release
-from covey_privacy.secagg import Terms
+from covey_privacy.secagg import Terms, graph
 from covey_privacy.secagg.blame import Who
 from covey_privacy.secagg.ring import pack
 from covey_privacy.signatures import SigningKey, digest_of
@@ -159,7 +159,9 @@ class Conductor:
             "query": manifest.query,
             "purpose": manifest.purpose,
             "epsilon": manifest.epsilon,
+            "accountants": account([manifest.charge.mechanism], manifest.delta).figures(),
             "delta": manifest.delta,
+            "graph_failure": graph.failure(tally.cohort),
             "sigma": manifest.sigma,
             "scale": manifest.scale,
             "length": manifest.length,
@@ -193,7 +195,7 @@ class Conductor:
             norm=manifest.norm,
             sigma=manifest.sigma,
             epsilon=manifest.epsilon,
-            epsilon_so_far=spent(charges, manifest.purpose, delta=manifest.delta),
+            epsilon_so_far=spent(charges, manifest.purpose, delta=manifest.delta).epsilon,
             delta=manifest.delta,
             honest=manifest.honest,
             threshold=threshold,

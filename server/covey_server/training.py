@@ -25,11 +25,8 @@ from covey_server.conductor import Conductor
 from covey_server.config import Asked
 from covey_server.errors import ConfigError
 from covey_server.fleet import Ask
-from covey_server.plan import Chain, Size, fitted, manifest_for
+from covey_server.plan import BITS, Chain, Size, fitted, manifest_for
 from covey_server.store import Training
-
-BITS = 24
-"""Unit vectors of many entries want a fine scale; four more bits an entry pay for it in noise saved."""
 
 Vector = NDArray[np.float64]
 

@@ -33,7 +33,7 @@ def of(played: Played, budget: Budget) -> dict[str, Any]:
         "analytics": {"q20": q20, "q1": segments(played.seen, played.q1, q20["truth"])},
         "rounds": [a_round(each.result) for each in rounds(played)],
         "withdrawn": withdrawn(played),
-        "epsilon": epsilon(played.seen, budget),
+        "epsilon": epsilon(played, budget),
         "ledger": a_ledger(example),
         "example": {"device": f"household {example['household']}", "tags": example["tags"]},
         "sums_checked": all(each.holds for each in rounds(played)),
@@ -76,15 +76,18 @@ def left_training(played: Played) -> dict[str, Any]:
     }
 
 
-def epsilon(seen: Sequence[Seen], budget: Budget) -> dict[str, Any]:
+def epsilon(played: Played, budget: Budget) -> dict[str, Any]:
     """Return the most that any one phone's odometer shows, for each purpose and for all together."""
-    caps = {"analytics": budget.analytics, "train": budget.train}
+    caps, seen = {"analytics": budget.analytics, "train": budget.train}, played.seen
+    dearest = max(seen, key=lambda phone: phone["spent"])
     return {
         "per_purpose": {name: max(phone["spent_on"][name] for phone in seen) for name in caps},
-        "per_person_max": max(phone["spent"] for phone in seen),
+        "per_person_max": dearest["spent"],
+        "accountants": dearest["accountants"],
         "cap": sum(caps.values()),
         "caps": caps,
         "delta": budget.delta,
+        "graph_failure": sum(each.result["graph_failure"] for each in rounds(played)),
     }
 
 

@@ -97,6 +97,7 @@ def look(phones: Phones, households: list[int]) -> list[dict[str, Any]]:
 def _seen(phones: Phones, household: int) -> dict[str, Any]:
     with phones.open(household) as device:
         entries, tags = device.ledger(), device.tags()
+        spent = device.odometer.account(device.clock.now())
         return {
             "household": household,
             "tags": [
@@ -105,7 +106,8 @@ def _seen(phones: Phones, household: int) -> dict[str, Any]:
             ],
             "facts": {name: fact for name, fact in device.facts().items() if not isinstance(fact, frozenset)},
             "rounds": [e.round_id for e in entries if e.kind == ledger.CONTRIBUTION],
-            "spent": device.odometer.spent(device.clock.now()),
+            "spent": spent.epsilon,
+            "accountants": spent.figures(),
             "spent_on": {
                 purpose: device.odometer.spent(device.clock.now(), purpose)
                 for purpose in ("analytics", "train")

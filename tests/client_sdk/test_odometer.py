@@ -1,9 +1,13 @@
+import math
 from datetime import timedelta
 
+import cbor2
 import pytest
 
 from covey_privacy.dp import Charge, Encoding, SkellamMechanism, calibrate
 from covey_privacy.errors import BudgetError, MisuseError
+from covey_sdk.clock import milliseconds
+from covey_sdk.errors import StoreError
 from covey_sdk.odometer import Odometer
 from covey_sdk.store import Store
 
@@ -91,6 +95,32 @@ def test_charges_count_for_365_days(odometer, clock):
         odometer.charge("r2", "analytics", ROUND, clock.now + timedelta(days=365, seconds=-1))
     odometer.charge("r2", "analytics", ROUND, clock.now + timedelta(days=365))
     assert [charge.round_id for charge in odometer.charges(clock.now + timedelta(days=365))] == ["r2"]
+
+
+def earlier_book(*charges):
+    """A book as it was written before lengths were booked: six fields a charge."""
+    return cbor2.dumps([list(charges)], canonical=True)
+
+
+def test_a_book_of_the_earlier_layout_opens_and_counts_by_renyi_divergence_alone(store, odometer, clock):
+    known = [ROUND.sensitivity2, ROUND.sensitivity1, ROUND.variance]
+    store.put("odometer", earlier_book([milliseconds(clock.now), "r0", "analytics", *known]))
+    earlier = odometer.account(clock.now)
+    assert earlier.gaussian == math.inf
+    assert earlier.epsilon == earlier.rdp > 0.6
+    odometer.charge("r1", "analytics", ROUND, clock.now)
+    assert [charge.mechanism.length for charge in odometer.charges(clock.now)] == [None, 8]
+    assert odometer.account(clock.now).gaussian == math.inf
+    later = clock.now + timedelta(days=365)
+    odometer.charge("r2", "train", ROUND, later)
+    assert odometer.account(later).gaussian < odometer.account(later).rdp
+
+
+@pytest.mark.parametrize("book", [earlier_book([1, "r0"]), b"\xff", cbor2.dumps([[]]) + b"\0"])
+def test_a_book_of_no_layout_stops_every_round(store, odometer, clock, book):
+    store.put("odometer", book)
+    with pytest.raises(StoreError, match="cannot be read"):
+        odometer.charge("r1", "analytics", ROUND, clock.now)
 
 
 def test_a_charge_dated_in_the_future_counts(odometer, clock):

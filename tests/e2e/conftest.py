@@ -26,6 +26,7 @@ from covey_privacy.signatures import Signed, digest_of
 from covey_sdk import ledger
 from covey_server import coordinator, node
 from covey_server.flower import InProcessGrid
+from covey_server.plan import BITS
 from covey_server.store import Store
 from covey_simulations import draw, household, orders, stage
 from covey_simulations.clock import Clock
@@ -154,7 +155,7 @@ class SmallShop:
     def manifest_digest(self, round_id: str) -> bytes:
         return digest_of(self.signed_manifest(round_id))
 
-    def plain_sum(self, round_id: str, length: int, bits: int = 20) -> str:
+    def plain_sum(self, round_id: str, length: int, bits: int = BITS) -> str:
         vectors = [ring.unpack(vector, length, bits) for vector in self.sent(round_id).values()]
         return ring.pack(np.sum(vectors, axis=0, dtype=np.uint32), bits).hex()
 

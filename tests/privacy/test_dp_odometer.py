@@ -15,9 +15,9 @@ def charge(round_id, purpose="analytics"):
 
 def test_spending_is_counted_by_purpose_and_together():
     charges = [charge("r1"), charge("r2", "train")]
-    assert spent(charges, "analytics", delta=DELTA) == ONE
-    assert spent(charges, delta=DELTA) == TWO
-    assert spent(charges, "marketing", delta=DELTA) == 0.0
+    assert spent(charges, "analytics", delta=DELTA).epsilon == ONE
+    assert spent(charges, delta=DELTA).epsilon == TWO
+    assert spent(charges, "marketing", delta=DELTA).epsilon == 0.0
 
 
 def test_a_round_that_comes_exactly_to_the_caps_fits():

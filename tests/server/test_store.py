@@ -12,7 +12,7 @@ CAPS = Caps({"analytics": 1.5}, 1.5, 1e-6)
 
 
 def charge(number: int) -> Charge:
-    return Charge(f"q1-{number}", "analytics", SkellamMechanism(64.0, 180.0, (3.4 * 64) ** 2))
+    return Charge(f"q1-{number}", "analytics", SkellamMechanism(64.0, 180.0, (3.4 * 64) ** 2, 8))
 
 
 def test_charges_outlive_the_process_and_are_never_taken_back(tmp_path):
@@ -24,6 +24,17 @@ def test_charges_outlive_the_process_and_are_never_taken_back(tmp_path):
         with pytest.raises(BudgetError):
             store.charge(charge(2), CAPS)
         assert store.charges() == (charge(1),)
+
+
+def test_a_charge_without_a_length_is_one_of_an_earlier_store(tmp_path):
+    path, known = tmp_path / "coordinator.db", '{"sensitivity2": 64, "sensitivity1": 180, "variance": 1e6}'
+    Store(path).close()
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("INSERT INTO charges VALUES ('q1-1', 'analytics', ?)", (known,))
+    with closing(Store(path)) as store:
+        assert store.charges()[0].mechanism == SkellamMechanism(64, 180, 1e6, None)
+        store.charge(charge(2), Caps({"analytics": 9.0}, 9.0, 1e-6))
+        assert store.charges()[1] == charge(2)
 
 
 def test_a_round_is_charged_once(tmp_path):

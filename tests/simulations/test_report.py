@@ -292,3 +292,11 @@ def test_an_axis_from_zero_can_still_be_drawn(found: dict[str, Any]) -> None:
     q20 = found["analytics"]["q20"]
     q20["histograms"]["recency"]["edges"][0] = 0.0
     assert "<svg" in charts.histogram("recency", q20, 50)
+
+
+def test_both_accountants_and_the_masks_own_failure_are_shown(found: dict[str, Any]) -> None:
+    shown = Page(report.page(found))
+    assert "10.12 by Rényi divergence, 9.45 by the Gaussian distribution." in shown
+    assert "masks themselves fail: at most 5e-12." in shown
+    found["epsilon"]["accountants"]["gaussian"] = None
+    assert "按高斯分布为 –。" in Page(report.page(found))

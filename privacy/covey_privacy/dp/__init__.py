@@ -11,8 +11,10 @@ that secure aggregation sums in; accounting composes the rounds a person took pa
     spent = epsilon([SkellamMechanism.of(encoding, sigma)], delta=1e-6)
 """
 
-from covey_privacy.dp.accounting import SkellamMechanism, calibrate, calibrate_steps, epsilon, noise_share
+from covey_privacy.dp.accounting import Spent, account, epsilon
+from covey_privacy.dp.calibration import calibrate, calibrate_steps, noise_share
 from covey_privacy.dp.encoding import Encoding, fit_scale
+from covey_privacy.dp.mechanism import SkellamMechanism
 from covey_privacy.dp.odometer import Caps, Charge, require_room, spent
 from covey_privacy.dp.skellam import Skellam
 
@@ -22,6 +24,8 @@ __all__ = [
     "Encoding",
     "Skellam",
     "SkellamMechanism",
+    "Spent",
+    "account",
     "calibrate",
     "calibrate_steps",
     "epsilon",

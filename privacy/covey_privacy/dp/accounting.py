@@ -1,134 +1,195 @@
-"""What rounds cost: Renyi differential privacy of the Skellam mechanism, composed and converted.
+"""What rounds cost together, by two accountants.
 
-The unit is one person whose vectors are replaced by zeros. Nothing is credited for sampling: the server
-knows who took part.
+- *Renyi*: the divergence of the Skellam mechanism at every integer order (Agarwal, Kairouz, Liu 2021),
+  composed by addition, converted by Canonne, Kamath, Steinke 2020, proposition 12.
+- *Gaussian*: the same vectors under rounded Gaussian noise, which is post-processing of one Gaussian
+  mechanism whose delta is known exactly (`gaussian`), plus what Skellam noise is away from that (`nearness`).
+
+Both are upper bounds, so the lesser of the two is one. The unit is one person whose vectors are replaced by
+zeros. Nothing is credited for sampling: the server knows who took part.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from covey_privacy.dp.encoding import Encoding
+from covey_privacy.dp import gaussian
+from covey_privacy.dp.mechanism import SkellamMechanism
+from covey_privacy.dp.nearness import LEAST_VARIANCE, MOST_VARIANCE, POWERS, apart, nearness
 from covey_privacy.errors import MisuseError
 
-ORDERS: NDArray[np.float64] = np.unique(np.geomspace(2, 2**14, 400).round())
+Vector = NDArray[np.float64]
+
+ORDERS: Vector = np.unique(np.geomspace(2, 2**14, 400).round())
 """The integer Renyi orders over which epsilon is minimised: every one up to about 40, then 2 % apart."""
-MOST_SIGMA = 2.0**40
-TOLERANCE = 1e-6
-"""Relative precision of a calibrated sigma, rounded up by as much lest a sum of floats pass the cap."""
+NEAR = 2.0**-10
+"""The part of delta that the Gaussian accountant sets aside for the distance of its noise from Skellam's."""
+LEAST_EPSILON = 1e-9
+MOST_EPSILON = 700.0
+"""Above it e^epsilon leaves floating point; what costs more costs everything."""
+
+
+REFINED = 4
+"""How often an epsilon is worked out anew with what its own size leaves of delta; it settles at once."""
 
 
 @dataclass(frozen=True, slots=True)
-class SkellamMechanism:
-    """One noisy integer sum: L2 and L1 sensitivity, and the variance of its Skellam noise, in integer steps.
+class Spent:
+    """What was spent at `delta`, by either accountant. Infinite where one has nothing to say."""
 
-    The variance is what the fewest honest survivors add together, not what all did.
+    rdp: float
+    gaussian: float
+    delta: float
+
+    @property
+    def epsilon(self) -> float:
+        """The epsilon that holds: the lesser of the two."""
+        return min(self.rdp, self.gaussian)
+
+    def figures(self) -> dict[str, float | None]:
+        """Return both as plain JSON values, None where one has nothing to say."""
+        both = {"rdp": self.rdp, "gaussian": self.gaussian}
+        return {name: epsilon if math.isfinite(epsilon) else None for name, epsilon in both.items()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cost:
+    """What mechanisms cost, as figures that add up when they compose, adaptively too.
+
+    `rdp` [ORDERS] is their Renyi divergence. `shift2` is (sensitivity / deviation)^2 of their Gaussian, which
+    is near Skellam's noise as `moments` [POWERS] says, but for a chance of `tail`.
     """
 
-    sensitivity2: float
-    sensitivity1: float
-    variance: float
+    rdp: Vector
+    shift2: float
+    moments: Vector
+    tail: float
 
-    def __post_init__(self) -> None:
-        if not (0 <= self.sensitivity2 <= self.sensitivity1 < math.inf):
-            raise MisuseError(
-                f"sensitivities L2 {self.sensitivity2}, L1 {self.sensitivity1} came; 0 <= L2 <= L1 must hold"
-            )
-        if not 0 < self.variance < math.inf:
-            raise MisuseError(f"a noise variance of {self.variance} came; it must be positive and finite")
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.rdp + other.rdp,
+            self.shift2 + other.shift2,
+            self.moments + other.moments,
+            self.tail + other.tail,
+        )
 
-    @classmethod
-    def of(cls, encoding: Encoding, sigma: float) -> SkellamMechanism:
-        """Return a round's mechanism; `sigma` is the total noise's standard deviation in vector units."""
-        return cls(*encoding.sensitivity(), (sigma * encoding.scale) ** 2)
-
-    def rdp(self, orders: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the Renyi divergence bound at each integer order >= 2 (Agarwal, Kairouz, Liu 2021)."""
-        l2, l1, mu = self.sensitivity2, self.sensitivity1, self.variance
-        gaussian = orders * l2**2 / (2 * mu)
-        excess = ((2 * orders - 1) * l2**2 + 6 * l1) / (4 * mu**2)
-        return gaussian + np.minimum(excess, 3 * l1 / (2 * mu))
+    def __mul__(self, times: int) -> Cost:
+        return Cost(times * self.rdp, times * self.shift2, times * self.moments, times * self.tail)
 
 
-def epsilon(mechanisms: Iterable[SkellamMechanism], delta: float, extra_delta: float = 0.0) -> float:
-    """Return the epsilon at `delta` of all the mechanisms together, zero when there are none.
+NOTHING = Cost(np.zeros(len(ORDERS)), 0.0, np.zeros(len(POWERS)), 0.0)
 
-    `extra_delta` is the part of `delta` that covers what the mechanisms leave out, such as the distance of
-    sampled noise from its law. Raises MisuseError unless 0 <= extra_delta < delta < 1.
+
+def account(mechanisms: Iterable[SkellamMechanism], delta: float, distance: float = 0.0) -> Spent:
+    """Return the epsilon at `delta` of all the mechanisms together, by either accountant.
+
+    `distance` bounds the total variation between all the noise as drawn and its law. It counts within `delta`
+    1 + e^epsilon times: once with the person, and once without. Raises MisuseError unless
+    0 <= distance < delta < 1.
     """
     if not 0 < delta < 1:
         raise MisuseError(f"delta is {delta}; it must lie strictly between 0 and 1")
-    if not 0 <= extra_delta < delta:
-        raise MisuseError(f"extra_delta is {extra_delta}; it must lie between 0 and delta, {delta}")
-    return _epsilon(tuple(mechanisms), delta - extra_delta)
+    if not 0 <= distance < delta:
+        raise MisuseError(f"the distance is {distance}; it must lie between 0 and delta, {delta}")
+    return _account(tuple(mechanisms), delta, distance)
+
+
+def epsilon(mechanisms: Iterable[SkellamMechanism], delta: float, distance: float = 0.0) -> float:
+    """Return the epsilon of all the mechanisms together, the lesser of the two of `account`."""
+    return account(mechanisms, delta, distance).epsilon
+
+
+def cost(mechanisms: Iterable[SkellamMechanism]) -> Cost:
+    """Return what the mechanisms cost together; the order does not matter."""
+    return sum((_cost(each) * times for each, times in Counter(mechanisms).items()), NOTHING)
+
+
+def converted(spent: Cost, delta: float) -> Spent:
+    """Return the epsilon of a cost at `delta`."""
+    if not spent.rdp.any():
+        return Spent(0.0, 0.0, delta)
+    rdp = _by_renyi(spent.rdp, delta)
+    return Spent(rdp, _by_gaussian(spent, delta, max(2 * rdp, LEAST_EPSILON)), delta)
 
 
 @lru_cache(maxsize=64)
-def _epsilon(mechanisms: tuple[SkellamMechanism, ...], delta: float) -> float:
-    """Return the epsilon; the same rounds are asked about again and again."""
-    rdp = _composed(mechanisms)
-    return _converted(rdp, delta) if rdp.any() else 0.0
+def _account(mechanisms: tuple[SkellamMechanism, ...], delta: float, distance: float) -> Spent:
+    """Return what was spent; the same rounds are asked about again and again."""
+    spent = cost(mechanisms)
+    if not distance:
+        return converted(spent, delta)
+    rdp, exact = (_within(attrgetter(name), spent, delta, distance) for name in ("rdp", "gaussian"))
+    return Spent(rdp, exact, delta)
 
 
-def calibrate(encoding: Encoding, epsilon: float, delta: float) -> float:
-    """Return the least sigma at which one round of this encoding costs at most `epsilon` at `delta`.
+def _within(by: Callable[[Spent], float], spent: Cost, delta: float, distance: float) -> float:
+    """Return the epsilon of one accountant with the distance inside delta; it may take half of delta.
 
-    Sigma is the standard deviation of the total noise on each coordinate of the sum, in the vector's units.
-    Raises MisuseError when epsilon or delta is out of range, or too small for any noise to reach.
+    From above: an epsilon that is too large takes too much of delta, and what is left gives another that is
+    still large enough.
     """
-    return calibrate_steps([encoding], [1.0], epsilon, delta)[0]
+    found = by(converted(spent, delta / 2))
+    for _ in range(REFINED):
+        left = delta - (1 + math.exp(min(found, MOST_EPSILON))) * distance
+        if left < delta / 2:
+            return math.inf
+        found = by(converted(spent, left))
+    return found
 
 
-def calibrate_steps(
-    encodings: Sequence[Encoding], shares: Sequence[float], epsilon: float, delta: float
-) -> tuple[float, ...]:
-    """Return a sigma for each round, at which all of them together cost at most `epsilon` at `delta`.
-
-    Round i gets `shares[i]` of the budget: its sigma is that of the whole budget over sqrt(share), a norm of
-    1 taken for granted. Otherwise as `calibrate`.
-    """
-    if not (0 < epsilon < math.inf and 0 < delta < 1):
-        raise MisuseError(f"epsilon {epsilon}, delta {delta}: epsilon must be above 0, delta within (0, 1)")
-    if not encodings or len(encodings) != len(shares) or min(shares) <= 0:
-        raise MisuseError(f"{len(encodings)} rounds have {len(shares)} shares; each needs one above 0")
-
-    def sigmas(whole: float) -> tuple[float, ...]:
-        return tuple(whole / math.sqrt(share) for share in shares)
-
-    def holds(whole: float) -> bool:
-        each = map(SkellamMechanism.of, encodings, sigmas(whole))
-        return _converted(_composed(each), delta) <= epsilon
-
-    low, high = 0.0, 1 / max(encoding.scale for encoding in encodings)
-    while not holds(high):
-        low, high = high, 2 * high
-        if high > MOST_SIGMA:
-            raise MisuseError(f"no noise reaches epsilon {epsilon} at delta {delta}; ask for a larger one")
-    while high - low > TOLERANCE * high:
-        middle = (low + high) / 2
-        low, high = (low, middle) if holds(middle) else (middle, high)
-    return sigmas(high * (1 + TOLERANCE))
+@lru_cache(maxsize=256)
+def _cost(mechanism: SkellamMechanism) -> Cost:
+    if mechanism.sensitivity2 == 0:
+        return NOTHING
+    rdp, variance = mechanism.rdp(ORDERS), min(mechanism.variance, MOST_VARIANCE)
+    if mechanism.length is None or variance < LEAST_VARIANCE:
+        return Cost(rdp, math.inf, NOTHING.moments, 0.0)
+    entry, shift2 = nearness(variance), mechanism.sensitivity2**2 / (variance - 1 / 12)
+    return Cost(rdp, shift2, mechanism.length * entry.moments, mechanism.length * entry.tail)
 
 
-def noise_share(sigma: float, scale: float, honest: int) -> float:
-    """Return the variance, in integer steps, that each device adds when at least `honest` of them do."""
-    if honest < 1:
-        raise MisuseError(f"the noise is shared among {honest} honest devices; at least 1 is needed")
-    return (sigma * scale) ** 2 / honest
-
-
-def _composed(mechanisms: Iterable[SkellamMechanism]) -> NDArray[np.float64]:
-    """Return the RDP curve over ORDERS of all the mechanisms together."""
-    return sum((mechanism.rdp(ORDERS) for mechanism in mechanisms), np.zeros(len(ORDERS)))
-
-
-def _converted(rdp: NDArray[np.float64], delta: float) -> float:
-    """Return the epsilon of an RDP curve over ORDERS (Canonne, Kamath, Steinke 2020, proposition 12)."""
+def _by_renyi(rdp: Vector, delta: float) -> float:
+    """Return the epsilon of an RDP curve over ORDERS."""
     candidates = rdp + np.log1p(-1 / ORDERS) - np.log(delta * ORDERS) / (ORDERS - 1)
     return max(0.0, float(candidates.min()))
+
+
+def _by_gaussian(spent: Cost, delta: float, most: float) -> float:
+    """Return the least epsilon, up to `most`, at which the Gaussian and the way to it and back keep to delta.
+
+    From Skellam noise with the person to Gaussian noise with, to Gaussian without, to Skellam without: the
+    first and last step cost `apart` in epsilon and, either of them, NEAR of delta.
+    """
+    if not math.isfinite(spent.shift2) or most > MOST_EPSILON:
+        return math.inf
+    shift = math.sqrt(spent.shift2)
+
+    def holds(epsilon: float) -> bool:
+        twice = 1 + math.exp(epsilon)
+        way = apart(spent.moments, NEAR * delta / twice)
+        left = delta * (1 - NEAR) - twice * spent.tail
+        return epsilon >= 2 * way and math.exp(way) * gaussian.delta(shift, epsilon - 2 * way) <= left
+
+    return least(holds, 0.0, most / 2, most)
+
+
+def least(
+    holds: Callable[[float], bool], low: float, high: float, most: float, tolerance: float = 1e-9
+) -> float:
+    """Return where `holds` begins, above `low`, within `tolerance` and from above; infinity beyond `most`."""
+    while not holds(high):
+        low, high = high, 2 * high
+        if high > most:
+            return math.inf
+    while high - low > tolerance * high:
+        middle = (low + high) / 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from covey_privacy.dp.accounting import SkellamMechanism, epsilon
+from covey_privacy.dp.accounting import Spent, account
+from covey_privacy.dp.mechanism import SkellamMechanism
 from covey_privacy.errors import BudgetError
 
 
@@ -34,17 +35,17 @@ class Caps:
     delta: float
 
 
-def spent(charges: Iterable[Charge], purpose: str | None = None, *, delta: float) -> float:
-    """Return the epsilon at `delta` of the charges for `purpose`, or of all of them."""
-    return epsilon((charge.mechanism for charge in charges if purpose in (None, charge.purpose)), delta)
+def spent(charges: Iterable[Charge], purpose: str | None = None, *, delta: float) -> Spent:
+    """Return what the charges for `purpose`, or all of them, come to at `delta`."""
+    return account((charge.mechanism for charge in charges if purpose in (None, charge.purpose)), delta)
 
 
 def require_room(charges: Sequence[Charge], new: Charge, caps: Caps) -> None:
     """Raise BudgetError when `new` on top of `charges` would pass its purpose's cap or the total one."""
     after = [*charges, new]
     cap = caps.per_purpose.get(new.purpose, 0.0)
-    _require(spent(after, new.purpose, delta=caps.delta), cap, f"purpose {new.purpose!r}", new)
-    _require(spent(after, delta=caps.delta), caps.total, "all purposes together", new)
+    _require(spent(after, new.purpose, delta=caps.delta).epsilon, cap, f"purpose {new.purpose!r}", new)
+    _require(spent(after, delta=caps.delta).epsilon, caps.total, "all purposes together", new)
 
 
 def _require(cost: float, cap: float, whose: str, new: Charge) -> None:

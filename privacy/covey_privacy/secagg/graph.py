@@ -44,6 +44,14 @@ def parameters(n: int, gamma: float, delta: float, semi_malicious: bool = True) 
     )
 
 
+def failure(n: int) -> float:
+    """Return the chance that the corrupt, as many as planned for, can open a secret of a round of n devices.
+
+    It stands beside delta, not in it. Where everyone is everyone's neighbour, it is none.
+    """
+    return 0.0 if n < COMPLETE_BELOW else 2.0**-SECURITY_BITS
+
+
 @functools.lru_cache(maxsize=8)
 def ring(beacon: bytes, n: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return the devices in ring order, by SHA-256(beacon, index), twice around; and each device's place."""
