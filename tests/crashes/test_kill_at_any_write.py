@@ -1,0 +1,220 @@
+"""Whatever is killed, and at whichever write: nothing is released, and nothing leaves, without its charge."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from corner import COORDINATOR, PHONES, Corner, Town, open_town, play
+from mortal import ASKED, REFUSED, SAID, Fuse, fork
+
+from covey_privacy import wire
+from covey_privacy.evidence import Evidence
+from covey_privacy.secagg import messages, ring
+from covey_privacy.secagg.roster import Advert
+from covey_sdk import ledger
+from covey_server.store import Store
+
+RESTARTS = pytest.mark.parametrize("reboots", [False, True], ids=["the app restarts", "the phone restarts"])
+CHUNKS = 8
+
+SAMPLE = {
+    "the phone's charge is written, not kept": ("after INSERT INTO ledger",),
+    "the phone's charge is kept, nothing has left": ("INTO ledger", "after COMMIT"),
+    "the vector has left": ("INTO ledger", "COMMIT", "COMMIT", "after BEGIN"),
+    "the budget's charge is kept, no share is asked for": ("INTO charges", "after COMMIT"),
+    "the shares are kept, they have not left": (
+        "INTO charges",
+        "COMMIT",
+        "COMMIT",
+        "before BEGIN",
+        "after COMMIT",
+    ),
+    "the result is kept, its evidence not logged": ("INTO charges", "SET state", "after COMMIT"),
+    "the evidence is logged, nothing published": ("before INSERT OR REPLACE INTO releases",),
+}
+"""Points by what was written before: each text is in a point after that of the text before."""
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory) -> Iterator[Town]:
+    with open_town(tmp_path_factory.mktemp("town")) as town:
+        yield town
+
+
+@dataclass
+class Crash:
+    """A shop that plays a round, with a fuse."""
+
+    corner: Corner
+    fuse: Fuse
+
+    def light(self) -> bool:
+        """Play a round until something dies; return whether the coordinator lived."""
+        return play(self.corner, self.fuse, self.corner.count)
+
+    def go_on(self) -> None:
+        """Start everything again, ask the same again, then play another round."""
+        self.corner.boot += self.corner.reboots
+
+        def again() -> None:
+            self.corner.replay()
+            self.corner.count()
+
+        assert fork(again)[0]
+
+
+def crashing(town, tmp_path_factory) -> Callable[..., Crash]:
+    def crash(at: int, *, reboots: bool = False) -> Crash:
+        folder = tmp_path_factory.mktemp("shop")
+        corner = Corner(folder, town, reboots=reboots)
+        fork(lambda: [corner.enrol(phone) for phone in range(PHONES)] and None)
+        return Crash(corner, Fuse(folder / "fuse", at))
+
+    return crash
+
+
+@pytest.fixture
+def crash(town, tmp_path_factory) -> Callable[..., Crash]:
+    return crashing(town, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def points(town, tmp_path_factory) -> list[str]:
+    """Every point at which the coordinator or the first phone may die in a round."""
+    whole = crashing(town, tmp_path_factory)(0)
+    assert whole.light()
+    check(whole.corner, files := seen(whole.corner))
+    check_sum(files, files.results[-1])
+    return whole.fuse.burnt
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What stands in the files of a shop, and what its journal says was heard."""
+
+    charged: dict[int, list[str]]
+    told: dict[int, list[str]]
+    sent: dict[str, list[bytes]]
+    budget: list[str]
+    results: list[dict]
+
+
+def seen(corner: Corner) -> Seen:
+    charged, told, sent = {}, {}, {}
+    for phone in range(PHONES):
+        with corner.open(phone) as device:
+            charged[phone] = [charge.round_id for charge in device.odometer.charges(device.clock.now())]
+            entries = [entry for entry in device.ledger() if entry.kind == ledger.CONTRIBUTION]
+        told[phone] = [entry.round_id for entry in entries]
+        for entry in entries:
+            sent.setdefault(entry.round_id, []).append(entry.vector)
+    with closing(Store(corner.folder / COORDINATOR)) as store:
+        budget, results = [charge.round_id for charge in store.charges()], store.results()
+    return Seen(charged, told, sent, budget, results)
+
+
+def check(corner: Corner, files: Seen) -> None:
+    """Hold all that left against what is charged."""
+    said = list(corner.journal.lines(SAID))
+    for line in said:
+        if line.phase == "mask":
+            assert files.charged[line.phone].count(line.round_id) == 1
+            assert files.told[line.phone].count(line.round_id) == 1
+    assert files.charged == files.told
+    for line in corner.journal.lines(ASKED):
+        assert line.phase != "open" or line.round_id in files.budget
+    for evidence in told(corner):
+        assert evidence.outcome != "released" or evidence.round_id in files.budget
+    for result in files.results:
+        assert "sum" not in result or result["round_id"] in files.budget
+    check_once(said)
+    for line in corner.journal.lines(REFUSED):
+        assert not line.reply.startswith("StoreError")
+
+
+def told(corner: Corner) -> list[Evidence]:
+    """The evidence of the shop's rounds."""
+    return [
+        evidence for evidence in corner.town.evidence()
+        if evidence.round_id.endswith(f"-{corner.folder.name}")
+    ]  # fmt: skip
+
+
+def check_once(said: list) -> None:
+    """No step says two things, no phone goes on after it was started again, no ticket is shown twice."""
+    replies = {}
+    for line in said:
+        step = (line.phone, line.round_id, line.phase)
+        assert replies.setdefault(step, line.reply) == line.reply, f"{step} said two things"
+    boots = {(line.phone, line.round_id, line.boot) for line in said}
+    assert max(Counter((phone, round_id) for phone, round_id, _ in boots).values(), default=1) == 1
+    tickets = {
+        (wire.decode(Advert, line.reply).round_key, line.round_id)
+        for line in said
+        if line.phase == "advertise"
+    }
+    assert len({ticket for ticket, _ in tickets}) == len(tickets)
+    for line in said:
+        if line.phase == "open":
+            owners = [opening.owner for opening in wire.decode(messages.Openings, line.reply).openings]
+            assert len(owners) == len(set(owners))
+
+
+def check_sum(files: Seen, result: dict) -> None:
+    length, bits, round_id = result["length"], result["bits"], result["round_id"]
+    vectors = [ring.unpack(vector, length, bits) for vector in files.sent[round_id]]
+    if len(vectors) == result["survivors"]:
+        assert ring.pack(np.sum(vectors, axis=0, dtype=np.uint32), bits).hex() == result["sum"]
+
+
+def survives(crash: Crash) -> None:
+    """Kill, look, go on, look again."""
+    crash.light()
+    before = seen(crash.corner)
+    check(crash.corner, before)
+    crash.go_on()
+    after = seen(crash.corner)
+    check(crash.corner, after)
+    assert before.budget == after.budget[: len(before.budget)]
+    assert all(set(before.charged[phone]) <= set(after.charged[phone]) for phone in range(PHONES))
+    shown = {evidence.round_id for evidence in told(crash.corner)}
+    assert set(after.budget) <= shown
+    assert set(after.budget) == {result["round_id"] for result in after.results}
+    last = after.results[-1]
+    assert last["survivors"] == PHONES
+    assert "sum" in last
+    check_sum(after, last)
+
+
+def point(points: list[str], path: tuple[str, ...]) -> int:
+    """Return the number of the point that the path leads to, counted from 1."""
+    at = -1
+    for text in path:
+        at = next(i for i in range(at + 1, len(points)) if text in points[i])
+    return at + 1
+
+
+def test_a_round_writes_what_it_is_to_write(points):
+    for table in ("items", "ledger", "rounds VALUES", "rounds (id", "charges", "untold", "releases"):
+        for side in ("before", "after"):
+            assert any(point.startswith(side) and f"INTO {table}" in point for point in points)
+    assert len(points) > 90
+
+
+@RESTARTS
+@pytest.mark.parametrize("path", SAMPLE.values(), ids=SAMPLE)
+def test_killed_at_some_writes(crash, points, path, reboots):
+    survives(crash(point(points, path), reboots=reboots))
+
+
+@pytest.mark.slow
+@RESTARTS
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_killed_at_any_write(crash, points, chunk, reboots):
+    for at in range(chunk + 1, len(points) + 1, CHUNKS):
+        survives(crash(at, reboots=reboots))
