@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from corner import COORDINATOR, PHONES, Corner, Town, open_town, play
+from corner import COORDINATOR, PHONES, Corner, play
 from mortal import ASKED, REFUSED, SAID, Fuse, fork
 
 from covey_privacy import wire
@@ -22,28 +22,25 @@ from covey_server.store import Store
 RESTARTS = pytest.mark.parametrize("reboots", [False, True], ids=["the app restarts", "the phone restarts"])
 CHUNKS = 8
 
-SAMPLE = {
-    "the phone's charge is written, not kept": ("after INSERT INTO ledger",),
-    "the phone's charge is kept, nothing has left": ("INTO ledger", "after COMMIT"),
-    "the vector has left": ("INTO ledger", "COMMIT", "COMMIT", "after BEGIN"),
-    "the budget's charge is kept, no share is asked for": ("INTO charges", "after COMMIT"),
-    "the shares are kept, they have not left": (
-        "INTO charges",
-        "COMMIT",
-        "COMMIT",
-        "before BEGIN",
-        "after COMMIT",
+SAMPLE = [
+    pytest.param(("after INSERT INTO ledger",), False, id="the phone's charge is written, not kept"),
+    pytest.param(("INTO ledger", "after COMMIT"), False, id="the phone's charge is kept, nothing has left"),
+    pytest.param(("INTO ledger", "after COMMIT"), True, id="as before, and the phone restarts"),
+    pytest.param(("INTO ledger", "COMMIT", "COMMIT", "after BEGIN"), True, id="the vector has left"),
+    pytest.param(
+        ("INTO charges", "after COMMIT"), False, id="the budget's charge is kept, no share asked for"
     ),
-    "the result is kept, its evidence not logged": ("INTO charges", "SET state", "after COMMIT"),
-    "the evidence is logged, nothing published": ("before INSERT OR REPLACE INTO releases",),
-}
-"""Points by what was written before: each text is in a point after that of the text before."""
-
-
-@pytest.fixture(scope="module")
-def town(tmp_path_factory) -> Iterator[Town]:
-    with open_town(tmp_path_factory.mktemp("town")) as town:
-        yield town
+    pytest.param(
+        ("INTO charges", "before BEGIN", "after COMMIT"), False, id="the shares are kept, none has left"
+    ),
+    pytest.param(
+        ("INTO charges", "SET state", "after COMMIT"), True, id="the result is kept, no evidence logged"
+    ),
+    pytest.param(
+        ("before INSERT OR REPLACE INTO releases",), False, id="evidence is logged, nothing published"
+    ),
+]
+"""Points, by texts: each is in a point after that of the text before. And whether the phone restarts."""
 
 
 @dataclass
@@ -206,8 +203,7 @@ def test_a_round_writes_what_it_is_to_write(points):
     assert len(points) > 90
 
 
-@RESTARTS
-@pytest.mark.parametrize("path", SAMPLE.values(), ids=SAMPLE)
+@pytest.mark.parametrize(("path", "reboots"), SAMPLE)
 def test_killed_at_some_writes(crash, points, path, reboots):
     survives(crash(point(points, path), reboots=reboots))
 
