@@ -6,6 +6,7 @@ started again and asked the same; a coordinator that was killed is started again
 
 from __future__ import annotations
 
+import json
 import os
 import ssl
 from collections.abc import Callable, Iterator, Mapping
@@ -30,7 +31,7 @@ from covey_privacy.signatures import Signed, SigningKey
 from covey_sdk import Device, Registry, Trust
 from covey_sdk.door import Door
 from covey_sdk.errors import CoveyError
-from covey_server import analytics, registry
+from covey_server import analytics, registry, training
 from covey_server.conductor import Conductor
 from covey_server.config import Asked, Config
 from covey_server.fleet import PHASES
@@ -46,6 +47,10 @@ LABORATORY = Profile("laboratory", PHONES, {}, least_cell=1, least_gamma=0.0)
 POLICY = Policy(LABORATORY, 1e-6, 0.0, 0.15, 1.0)
 CAPS = {"analytics": 4.0, "train": 4.0}
 EPSILON = 0.5
+CATALOGUE = {
+    "items": ["tea", "bread", "soap", "rope"],
+    "levels": {"department": ["eat", "eat", "use", "use"]},
+}
 KEY = bytes(range(32))
 TLS = ssl.create_default_context()
 OPERATOR = SigningKey(b"\x0b" * 32)
@@ -90,6 +95,7 @@ def open_town(folder: Path) -> Iterator[Town]:
         key_file=folder / "registry.key",
         origin=ORIGIN,
         operator=OPERATOR.public.hex(),
+        batch=8,
         epsilon=CAPS,
         epsilon_total=sum(CAPS.values()),
     )
@@ -159,10 +165,10 @@ class Corner:
         )
 
     def enrol(self, phone: int) -> None:
-        """Make a phone known, and allow counting."""
+        """Make a phone known, and allow counting and training."""
         with self.open(phone) as device:
             device.enrol()
-            for purpose in ("personalize", "analytics"):
+            for purpose in ("personalize", "analytics", "train"):
                 device.grant(purpose)
 
     def each(self, act: Callable[[int], object], phones: tuple[int, ...]) -> list[object]:
@@ -183,7 +189,9 @@ class Corner:
     @contextmanager
     def conductor(self) -> Iterator[Conductor]:
         """Start the coordinator."""
-        config = Config((), CAPS, POLICY, self.folder, None, "", "", "", 60.0, 1, shared_operator=True)
+        catalogue = self.folder / "catalogue.json"
+        catalogue.write_text(json.dumps(CATALOGUE), "utf-8")
+        config = Config((), CAPS, POLICY, self.folder, catalogue, "", "", "", 60.0, 1, shared_operator=True)
         with closing(Store(self.folder / COORDINATOR)) as store, self.town.client() as client:
             known = CornerRegistry(client, OPERATOR)
             conductor = CornerConductor(config, known, store, OPERATOR, self.town.key)
@@ -194,6 +202,14 @@ class Corner:
         """Start the coordinator and play one round."""
         with self.conductor() as conductor, suppress(PrivacyError):
             analytics.answer(Asked("q20", EPSILON), conductor, self.ask)
+
+    def train(self) -> None:
+        """Start the coordinator and play the steps of one training, the open one if there is any."""
+        training.p1_release.three_sums = lambda *_: True
+        with self.conductor() as conductor, suppress(PrivacyError):
+            training.play_step(Asked("p1", EPSILON), conductor, self.ask)
+            while conductor.store.training():
+                training.play_step(Asked("p1", EPSILON), conductor, self.ask)
 
     def replay(self) -> None:
         """Ask the mortal phone again all that it was asked."""
@@ -261,7 +277,7 @@ class CornerFleet(Fleet):
         yield self._others[phone]
 
 
-def play(corner: Corner, fuse: Fuse, act: Callable[[], object]) -> bool:
+def play(fuse: Fuse, act: Callable[[], object]) -> bool:
     """Do something in a process of its own, under the fuse; return whether it lived."""
 
     def mortal() -> None:

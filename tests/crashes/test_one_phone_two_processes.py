@@ -14,6 +14,7 @@ from mortal import ASKED, fork
 
 from covey_privacy import wire
 from covey_privacy.errors import AbortError, ServerError
+from covey_privacy.rules import Rule
 from covey_privacy.secagg import messages
 from covey_sdk import Device, ledger
 from covey_sdk.door import Door
@@ -50,7 +51,7 @@ def until(corner: Corner, phase: str) -> bytes:
                 place = corner.door(MORTAL, device).participant(round_id).index
             letters = wire.decode(Collection, bodies[1]).letters
             seen.extend([round_id, next(letter.body for letter in letters if letter.device == place)])
-        raise AbortError("the test ends the round here")
+        raise AbortError("the test ends the round here", rule=Rule.LEAST_COHORT)
 
     corner.ask = ask
     corner.count()
