@@ -24,24 +24,17 @@ RESTARTS = pytest.mark.parametrize("reboots", [False, True], ids=["the app resta
 CHUNKS = 8
 STEPS = ["p1-base", "p1-gram", "p1-half-step"]
 
-SAMPLE = [
-    pytest.param(("after INSERT INTO ledger",), False, id="the phone's charge is written, not kept"),
-    pytest.param(("INTO ledger", "after COMMIT"), False, id="the phone's charge is kept, nothing has left"),
-    pytest.param(("INTO ledger", "after COMMIT"), True, id="as before, and the phone restarts"),
-    pytest.param(("INTO ledger", "COMMIT", "COMMIT", "after BEGIN"), True, id="the vector has left"),
-    pytest.param(
-        ("INTO charges", "after COMMIT"), False, id="the budget's charge is kept, no share asked for"
-    ),
-    pytest.param(
-        ("INTO charges", "before BEGIN", "after COMMIT"), False, id="the shares are kept, none has left"
-    ),
-    pytest.param(
-        ("INTO charges", "SET state", "after COMMIT"), True, id="the result is kept, no evidence logged"
-    ),
-    pytest.param(
-        ("before INSERT OR REPLACE INTO releases",), False, id="evidence is logged, nothing published"
-    ),
-]
+SAMPLE = {
+    "the phone's charge is written, not kept": (("after INSERT INTO ledger",), False),
+    "the phone's charge is kept, nothing has left": (("INTO ledger", "after COMMIT"), False),
+    "as before, and the phone restarts": (("INTO ledger", "after COMMIT"), True),
+    "the vector has left": (("INTO ledger", "COMMIT", "COMMIT", "after BEGIN"), True),
+    "nothing is charged yet, no share asked for": (("before INSERT INTO charges",), False),
+    "the budget's charge is kept, no share asked for": (("INTO charges", "after COMMIT"), False),
+    "the shares are kept, none has left": (("INTO charges", "before BEGIN", "after COMMIT"), False),
+    "the result is kept, no evidence logged": (("INTO charges", "SET state", "after COMMIT"), True),
+    "evidence is logged, nothing published": (("before INSERT OR REPLACE INTO releases",), False),
+}
 """Points, by texts: each is in a point after that of the text before. And whether the phone restarts."""
 
 
@@ -207,7 +200,7 @@ def test_a_round_writes_what_it_is_to_write(points):
     assert len(points) > 90
 
 
-@pytest.mark.parametrize(("path", "reboots"), SAMPLE)
+@pytest.mark.parametrize(("path", "reboots"), SAMPLE.values(), ids=SAMPLE)
 def test_killed_at_some_writes(crash, points, path, reboots):
     survives(crash(point(points, path), reboots=reboots))
 
@@ -238,14 +231,14 @@ def survives_training(crash: Crash) -> None:
     assert played[:-3] == STEPS[: len(played) - 3]
 
 
-TRAINING_SAMPLE = [
-    pytest.param(("INTO charges",) * 4 + ("after COMMIT",), id="the second step is charged"),
-    pytest.param(("INTO releases",) * 4 + ("before UPDATE trainings",), id="the second step is published"),
-    pytest.param(("INTO ledger",) * 5 + ("after COMMIT",), id="a phone is charged for the third step"),
-]
+TRAINING_SAMPLE = {
+    "the second step is charged": ("INTO charges",) * 4 + ("after COMMIT",),
+    "the second step is published": ("INTO releases",) * 4 + ("before UPDATE trainings",),
+    "a phone is charged for the third step": ("INTO ledger",) * 5 + ("after COMMIT",),
+}
 
 
-@pytest.mark.parametrize("path", TRAINING_SAMPLE)
+@pytest.mark.parametrize("path", TRAINING_SAMPLE.values(), ids=TRAINING_SAMPLE)
 def test_a_training_killed_at_some_writes(crash, training, path):
     survives_training(crash(point(training, path), Corner.train))
 
