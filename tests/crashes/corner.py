@@ -75,15 +75,19 @@ class Town:
 
     def evidence(self) -> list[Evidence]:
         """All the evidence in the log."""
+        leaves = (entry for entry in self._entries() if entry[:1] == LEAF_EVIDENCE)
+        return [wire.decode(Evidence, wire.decode(Signed, leaf[1:]).body) for leaf in leaves]
+
+    def _entries(self) -> list[bytes]:
+        """All entries of the log, of which an answer brings so many."""
+        found: list[bytes] = []
         with self.client() as client:
             size = int(client.get("/v1/log/checkpoint").text.splitlines()[1])
-            answers = [client.get("/v1/log/entries", params={"start": 0, "end": size}).raise_for_status()]
-        logged = (entry for answer in answers for entry in wire.decode(Entries, answer.content).entries)
-        return [
-            wire.decode(Evidence, wire.decode(Signed, entry[1:]).body)
-            for entry in logged
-            if entry[:1] == LEAF_EVIDENCE
-        ]
+            while len(found) < size:
+                asked = {"start": len(found), "end": size}
+                answer = client.get("/v1/log/entries", params=asked).raise_for_status()
+                found += wire.decode(Entries, answer.content).entries
+        return found
 
 
 @contextmanager
