@@ -5,7 +5,8 @@ integers, given this phone's share of the noise, masked, and admitted by a conse
 manifest against the floors and the person's choices, charges the odometer before anything leaves, and writes
 what it sent into the ledger.
 
-A step answers the same request with the same bytes, and no other request for that step at all.
+A step answers the same request with the same bytes, and no other request for that step at all. A phone that
+was started again answers nothing of the rounds that it was in.
 """
 
 from __future__ import annotations
@@ -73,9 +74,13 @@ class Door:
         round_id, request = invited.manifest.round_id, model_digest(manifest, *documents)
         answered = self._rounds.answered(round_id, _ADVERTISE, request)
         if answered:
+            self._in(round_id)
             return answered
         issuer = self._admitted(manifest, invited, documents)
         with self._store.transaction():
+            answered = self._rounds.answered(round_id, _ADVERTISE, request)
+            if answered:
+                return answered
             self._rounds.leave(invited.manifest.purposes, round_id)
             key = self._wallet.take(issuer)
             participant = Participant(self._terms(invited, issuer), key, verify=self._verify)
@@ -174,18 +179,25 @@ class Door:
         self, round_id: str, name: str, body: bytes, act: Callable[[Participant, Invited], bytes]
     ) -> bytes:
         request = hashlib.sha256(body).digest()
-        answered = self._rounds.answered(round_id, name, request)
-        if answered:
-            return answered
-        joined = self._rounds.joined(round_id)
-        if joined is None:
-            raise ConsentError(f"this phone is not in round {round_id!r}, or has restarted since it joined")
+        self._in(round_id)
+        # Where the phone stands is read where it is moved: another process may have the store open too.
         with self._store.transaction():
+            answered = self._rounds.answered(round_id, name, request)
+            if answered:
+                return answered
+            joined = self._in(round_id)
             invited = self._opened(joined.manifest)
             participant = self._resumed(joined, invited)
             reply = act(participant, invited)
             self._rounds.move(round_id, joined.at(participant.dump()))
             return self._rounds.answer(round_id, name, request, reply)
+
+    def _in(self, round_id: str) -> Joined:
+        """Return the round as this start of the phone joined it."""
+        joined = self._rounds.joined(round_id)
+        if joined is None:
+            raise ConsentError(f"this phone is not in round {round_id!r}, or has restarted since it joined")
+        return joined
 
     def _resumed(self, joined: Joined, invited: Invited) -> Participant:
         terms = self._terms(invited, joined.issuer)

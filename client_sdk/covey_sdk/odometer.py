@@ -1,7 +1,7 @@
 """The odometer: what the person's rounds have cost over the last 365 days. It is the guarantee.
 
 A charge is durable before anything leaves and is never taken back; the round that would pass a cap of the
-signed notices is refused.
+signed notices is refused. Old charges stay in the book, uncounted: the clock may be set back.
 """
 
 from __future__ import annotations
@@ -96,26 +96,29 @@ class Odometer:
         """
         new = Charge(round_id, purpose, mechanism)
         with self._store.transaction():
-            recent = self._recent(now)
-            charged = [booked.charge() for booked in recent if booked.round_id == round_id]
+            booked = self._booked()
+            charged = [known.charge() for known in booked if known.round_id == round_id]
             if charged == [new]:
                 return
             if charged:
                 raise MisuseError(f"round {round_id!r} is charged already, on other terms; it is joined once")
             self.require_room([new], now)
-            booked = _Booked(
+            entry = _Booked(
                 milliseconds(now), round_id, purpose,
                 mechanism.sensitivity2, mechanism.sensitivity1, mechanism.variance, mechanism.length,
             )  # fmt: skip
-            self._store.put(_NAME, wire.encode(_Book((*recent, booked))))
+            self._store.put(_NAME, wire.encode(_Book((*booked, entry))))
 
     def _recent(self, now: datetime) -> tuple[_Booked, ...]:
-        data, oldest = self._store.get(_NAME), milliseconds(now - WINDOW)
+        oldest = milliseconds(now - WINDOW)
+        return tuple(booked for booked in self._booked() if booked.at > oldest)
+
+    def _booked(self) -> tuple[_Booked, ...]:
+        data = self._store.get(_NAME)
         try:
-            book = _read(data) if data else _Book()
+            return _read(data).booked if data else ()
         except PrivacyError as error:
             raise StoreError(f"the odometer cannot be read, so no round is joined: {error}") from None
-        return tuple(booked for booked in book.booked if booked.at > oldest)
 
 
 def _read(data: bytes) -> _Book:

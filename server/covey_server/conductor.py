@@ -5,31 +5,28 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from covey_models import ModelError, Question
-from covey_privacy import wire
 from covey_privacy.consent import Issuer
-from covey_privacy.dp import Caps, Encoding, account, require_room, spent
+from covey_privacy.dp import Caps, Charge, Encoding, require_room
 from covey_privacy.errors import PrivacyError
-from covey_privacy.evidence import Annex, Evidence, few, tens
+from covey_privacy.evidence import Evidence
 from covey_privacy.manifest import Manifest, sign_manifest
-from covey_privacy.merkle import Tree
 from covey_privacy.release import Array, Figure, Release, sign_release
-from covey_privacy.secagg import Terms, graph
-from covey_privacy.secagg.blame import Who
+from covey_privacy.secagg import Terms
 from covey_privacy.secagg.ring import pack
 from covey_privacy.signatures import SigningKey, digest_of
 from covey_privacy.tickets import purpose_set
 from covey_server.config import Config
-from covey_server.errors import RoundError
+from covey_server.ending import Ending, ending
+from covey_server.errors import RegistryError, RoundError
 from covey_server.fleet import Ask, Invitation
 from covey_server.registry import Registry
 from covey_server.rounds import Tally, run_round
@@ -38,7 +35,9 @@ from covey_server.store import Store
 log = logging.getLogger("flwr.covey")
 """Under Flower's logger, so that `flwr run --stream` shows it."""
 
-RELEASED, ABORTED, WITHHELD = "released", "aborted", "withheld"
+RELEASED, ABORTED, WITHHELD, BURNT = "released", "aborted", "withheld", "burnt"
+
+CUT_SHORT = {"why": "the coordinator was killed once the budget was charged; nothing is released"}
 
 Vector = NDArray[np.float64]
 Publish = Callable[[Vector, float], dict[str, Any]]
@@ -75,6 +74,16 @@ class Conductor:
         self._registry, self._registry_key = registry, registry_key
         self._caps = Caps(config.caps, sum(config.caps.values()), config.policy.delta)
 
+    def start(self) -> None:
+        """Burn the rounds that were cut short, and log what evidence the last run may not have logged."""
+        for round_id in self.store.burn_open_rounds():
+            log.warning("round %s was cut short; it is burnt", round_id)
+        for round_id, evidence in self.store.untold().items():
+            try:
+                self._tell(evidence)
+            except RegistryError as error:
+                log.warning("the evidence of round %s is not in the log yet: %s", round_id, error)
+
     def issuer(self, question: Question) -> tuple[Issuer, int]:
         """Return the issuer key of a question's tickets in this epoch, and how many people allow it."""
         purposes, epoch = purpose_set(question.purposes), self._registry.epoch()
@@ -106,7 +115,7 @@ class Conductor:
         self._registry.log_manifest(planned.signed)
         tally = Tally()
         try:
-            outcome = self._outcome(planned, ask, publish, tally)
+            outcome = self._outcome(planned, ask, publish, tally, started)
         except (PrivacyError, RoundError) as error:
             state = WITHHELD if isinstance(error, RoundError) else ABORTED
             self._finish(planned, tally, state, {"why": str(error)}, started)
@@ -131,9 +140,11 @@ class Conductor:
         self.store.put_release(name, release.version, signed)
         return signed
 
-    def _outcome(self, planned: Planned, ask: Ask, publish: Publish, tally: Tally) -> dict[str, Any]:
+    def _outcome(
+        self, planned: Planned, ask: Ask, publish: Publish, tally: Tally, started: float
+    ) -> dict[str, Any]:
         manifest = planned.manifest
-        charge = partial(self.store.charge, manifest.charge, self._caps)
+        charge = partial(self._charge, planned, tally, started)
         invitation = Invitation(planned.signed, planned.documents)
         total = run_round(planned.terms, invitation, ask, self._registry, charge, tally)
         vector, sd = planned.encoding.decode(total.vector), manifest.noise(tally.survivors)
@@ -145,74 +156,42 @@ class Conductor:
         figures = {name: value for name, value in published.items() if not isinstance(value, np.ndarray)}
         return {"published": published, "released": figures, "sd": sd, "sum": _packed(planned, total.vector)}
 
+    def _charge(self, planned: Planned, tally: Tally, started: float) -> None:
+        """Charge the budget, and write down how the round ended should this process be killed."""
+        charge = planned.manifest.charge
+        charges = (*self.store.charges(), charge)
+        self.store.charge(
+            charge, self._caps, self._ending(planned, tally, BURNT, CUT_SHORT, started, charges)
+        )
+
     def _finish(
         self, planned: Planned, tally: Tally, state: str, outcome: dict[str, Any], started: float
     ) -> None:
-        """Log the evidence and keep the result."""
-        manifest, seconds = planned.manifest, time.monotonic() - started
-        degree, threshold = planned.terms.graph(tally.cohort) if tally.cohort else (0, 0)
-        annex = Annex(
-            manifest.round_id, tally.cohort, tally.survivors, tally.bad, tally.spent, 0, degree, seconds
-        )
-        index = self._registry.log_evidence(self._evidence(planned, tally, state, annex, threshold))
-        result = {
-            "query": manifest.query,
-            "purpose": manifest.purpose,
-            "epsilon": manifest.epsilon,
-            "accountants": account([manifest.charge.mechanism], manifest.delta).figures(),
-            "delta": manifest.delta,
-            "graph_failure": graph.failure(tally.cohort),
-            "sigma": manifest.sigma,
-            "scale": manifest.scale,
-            "length": manifest.length,
-            "bits": manifest.bits,
-            "honest": manifest.honest,
-            "least_cell": manifest.least_cell,
-            "threshold": threshold,
-            "evidence_index": index,
-            "blamed": [[_named(blame.who), blame.rule] for blame in tally.blames.all],
-            **asdict(annex),
-            **outcome,
-        }
-        self.store.close_round(manifest.round_id, state, result)
-        log.info("round %s: %s, %d of %d devices", annex.round_id, state, annex.survivors, annex.roster)
+        """Keep the result and log the evidence; a run that is killed in between leaves that to the next."""
+        round_id = planned.manifest.round_id
+        ended = self._ending(planned, tally, state, outcome, started, self.store.charges())
+        self.store.close_round(round_id, state, ended)
+        self._tell(ended.evidence)
+        log.info("round %s: %s, %d of %d devices", round_id, state, tally.survivors, tally.cohort)
 
-    def _evidence(self, planned: Planned, tally: Tally, state: str, annex: Annex, threshold: int) -> Evidence:
-        manifest = planned.manifest
-        tickets = Tree([advert.leaf for advert in tally.roster.adverts] if tally.roster else [])
-        charges = self.store.charges()
-        return Evidence(
-            round_id=manifest.round_id,
-            query=manifest.query,
-            purposes=manifest.purposes,
-            profile=manifest.profile,
-            manifest=planned.terms.digest,
-            model=manifest.model,
-            ticket_root=tickets.root(),
-            cohort=tens(tally.cohort),
-            dropouts=tens(tally.cohort - tally.survivors),
-            denials=f"bad {few(tally.bad)}, spent {few(tally.spent)}",
-            norm=manifest.norm,
-            sigma=manifest.sigma,
-            epsilon=manifest.epsilon,
-            epsilon_so_far=spent(charges, manifest.purpose, delta=manifest.delta).epsilon,
-            delta=manifest.delta,
-            honest=manifest.honest,
-            threshold=threshold,
-            least_issued=manifest.least_issued,
-            outcome=state,
-            code_version=version("covey"),
-            shared_operator=self.config.shared_operator,
-            annex=hashlib.sha256(wire.encode(annex)).digest(),
-        )
+    def _ending(
+        self,
+        planned: Planned,
+        tally: Tally,
+        state: str,
+        outcome: Mapping[str, Any],
+        started: float,
+        charges: Sequence[Charge],
+    ) -> Ending:
+        seconds, shared = time.monotonic() - started, self.config.shared_operator
+        return ending(planned.terms, tally, state, outcome, seconds, charges, shared_operator=shared)
+
+    def _tell(self, evidence: Evidence) -> None:
+        self.store.told(evidence.round_id, self._registry.log_evidence(evidence))
 
 
 def _packed(planned: Planned, total: NDArray[np.uint32]) -> str:
     return pack(total, planned.manifest.bits).hex()
-
-
-def _named(who: Who) -> int | str | None:
-    return who.hex() if isinstance(who, bytes) else who
 
 
 def _is_figure(value: Any) -> bool:

@@ -42,10 +42,9 @@ def main(grid: Grid, context: Context) -> None:
             closing(Store(config.state / STORE)) as store,
             httpx.Client(base_url=url, timeout=config.phase_timeout) as client,
         ):
-            for round_id in store.burn_open_rounds():
-                log.warning("round %s was cut short; it is burnt", round_id)
-            flower.wait_for_nodes(grid, config.least_nodes, config.phase_timeout)
             conductor = Conductor(config, Registry(client, operator), store, operator, registry_key)
+            conductor.start()
+            flower.wait_for_nodes(grid, config.least_nodes, config.phase_timeout)
             for asked in config.questions:
                 play = training.play_step if asked.name == p1_steps.MODEL else analytics.answer
                 play(asked, conductor, _asking(grid, config))
@@ -56,8 +55,11 @@ def operator_key(state: Path) -> SigningKey:
     path = state / OPERATOR_KEY
     if not path.exists():
         state.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        draft = path.with_suffix(".new")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(os.urandom(32))
+            os.fsync(file.fileno())
+        draft.replace(path)
     secret = path.read_bytes()
     if len(secret) != 32:
         raise ConfigError(f"{path} is to hold the operator's key, 32 bytes; it holds {len(secret)}")

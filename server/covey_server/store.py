@@ -1,21 +1,25 @@
 """The coordinator's durable memory: the budget it has charged and the rounds it has opened.
 
-A charge is written before any share that could open a sum is asked for, and is never taken back. A round
-found open at start was cut short; it is burnt, never resumed.
+A charge is written before any share that could open a sum is asked for, and is never taken back. With it
+stands what is told should the round be cut short. A round found open at start was; it is burnt, never
+resumed.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from covey_privacy import wire
 from covey_privacy.dp import Caps, Charge, SkellamMechanism, require_room
+from covey_privacy.evidence import Evidence
 from covey_privacy.manifest import FIRST, Plan
+from covey_server.ending import Ending
 from covey_server.errors import ConfigError
 
 _SCHEMA = """
@@ -27,6 +31,7 @@ CREATE TABLE IF NOT EXISTS releases
 CREATE TABLE IF NOT EXISTS trainings
     (id INTEGER PRIMARY KEY, plan BLOB NOT NULL, step INTEGER NOT NULL, previous BLOB NOT NULL,
      state TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS untold (round_id TEXT PRIMARY KEY, evidence BLOB NOT NULL);
 """
 
 OPEN, PLAYING, DONE, BURNT = "open", "playing", "done", "burnt"
@@ -60,20 +65,36 @@ class Store:
 
     def burn_open_rounds(self) -> tuple[str, ...]:
         """Mark every round that was left open as burnt, and the training it was of; return their ids."""
-        burnt = tuple(row[0] for row in self._db.execute("SELECT id FROM rounds WHERE state = 'open'"))
-        self._db.execute("UPDATE rounds SET state = 'burnt' WHERE state = 'open'")
-        self.end_step(BURNT)
+        with self._together():
+            burnt = tuple(row[0] for row in self._db.execute("SELECT id FROM rounds WHERE state = 'open'"))
+            self._db.execute("UPDATE rounds SET state = 'burnt' WHERE state = 'open'")
+            self.end_step(BURNT)
         return burnt
 
     def open_round(self, round_id: str) -> None:
         """Write down that a round is about to begin."""
         self._db.execute("INSERT INTO rounds (id, state) VALUES (?, 'open')", (round_id,))
 
-    def close_round(self, round_id: str, state: str, result: object) -> None:
-        """Write down how a round ended."""
-        self._db.execute(
-            "UPDATE rounds SET state = ?, result = ? WHERE id = ?", (state, json.dumps(result), round_id)
+    def close_round(self, round_id: str, state: str, ending: Ending) -> None:
+        """Write down how a round ended; its evidence is untold until `told`."""
+        with self._together():
+            self._db.execute("UPDATE rounds SET state = ? WHERE id = ?", (state, round_id))
+            self._end(round_id, ending)
+
+    def untold(self) -> dict[str, Evidence]:
+        """Return the evidence that the log may not hold, by the id of its round, which is over."""
+        rows = self._db.execute(
+            "SELECT round_id, evidence FROM untold JOIN rounds ON id = round_id WHERE state != 'open'"
         )
+        return {round_id: wire.decode(Evidence, evidence) for round_id, evidence in rows}
+
+    def told(self, round_id: str, index: int) -> None:
+        """Write down that a round's evidence is entry number `index` of the log."""
+        row = self._row("SELECT result FROM rounds WHERE id = ?", round_id)
+        result = json.loads(row[0]) | {"evidence_index": index}
+        with self._together():
+            self._db.execute("UPDATE rounds SET result = ? WHERE id = ?", (json.dumps(result), round_id))
+            self._db.execute("DELETE FROM untold WHERE round_id = ?", (round_id,))
 
     def count(self, query: str) -> int:
         """Return how many rounds of a query were ever opened."""
@@ -85,11 +106,16 @@ class Store:
         rows = self._db.execute("SELECT round_id, purpose, mechanism FROM charges ORDER BY rowid")
         return tuple(Charge(i, purpose, SkellamMechanism(**json.loads(m))) for i, purpose, m in rows)
 
-    def charge(self, charge: Charge, caps: Caps) -> None:
-        """Charge the budget. Raises BudgetError, charging nothing, when that would pass a cap."""
+    def charge(self, charge: Charge, caps: Caps, cut_short: Ending) -> None:
+        """Charge the budget. Raises BudgetError, charging nothing, when that would pass a cap.
+
+        `cut_short` is how the round ends should nothing else be written down of it.
+        """
         require_room(self.charges(), charge, caps)
         row = (charge.round_id, charge.purpose, json.dumps(asdict(charge.mechanism)))
-        self._db.execute("INSERT INTO charges VALUES (?, ?, ?)", row)
+        with self._together():
+            self._db.execute("INSERT INTO charges VALUES (?, ?, ?)", row)
+            self._end(charge.round_id, cut_short)
 
     def releases(self, names: Iterable[str]) -> tuple[bytes, ...]:
         """Return the latest signed release of each name, as far as there is one."""
@@ -126,9 +152,28 @@ class Store:
         )
 
     def results(self) -> list[dict[str, Any]]:
-        """Return the results of all finished rounds, oldest first."""
-        rows = self._db.execute("SELECT result FROM rounds WHERE result IS NOT NULL ORDER BY rowid")
+        """Return the results of all rounds that are over, oldest first, but for those burnt uncharged."""
+        rows = self._db.execute(
+            "SELECT result FROM rounds WHERE result IS NOT NULL AND state != 'open' ORDER BY rowid"
+        )
         return [json.loads(row[0]) for row in rows]
+
+    def _end(self, round_id: str, ending: Ending) -> None:
+        result, evidence = json.dumps(ending.result), wire.encode(ending.evidence)
+        self._db.execute("UPDATE rounds SET result = ? WHERE id = ?", (result, round_id))
+        self._db.execute("INSERT OR REPLACE INTO untold VALUES (?, ?)", (round_id, evidence))
+
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        """Make the writes inside happen all or none."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.rollback()
+            raise
 
     def _row(self, statement: str, value: str) -> Any:
         return self._db.execute(statement, (value,)).fetchone()

@@ -126,3 +126,49 @@ def test_a_book_of_no_layout_stops_every_round(store, odometer, clock, book):
 def test_a_charge_dated_in_the_future_counts(odometer, clock):
     odometer.charge("r1", "analytics", ROUND, clock.now)
     assert len(odometer.charges(clock.now - timedelta(days=30))) == 1
+
+
+def test_a_clock_that_ran_ahead_refunds_nothing(odometer, clock):
+    odometer.charge("r0", "analytics", ROUND, clock.now)
+    odometer.charge("r1", "analytics", ROUND, clock.now + timedelta(days=366))
+    assert [charge.round_id for charge in odometer.charges(clock.now)] == ["r0", "r1"]
+    with pytest.raises(BudgetError):
+        odometer.charge("r2", "analytics", ROUND, clock.now)
+
+
+def test_a_round_is_charged_once_in_all_years(odometer, clock):
+    odometer.charge("r1", "analytics", ROUND, clock.now)
+    odometer.charge("r1", "analytics", ROUND, clock.now + timedelta(days=366))
+    assert len(odometer.charges(clock.now)) == 1
+
+
+@pytest.fixture
+def other(path, store, odometer, notice):
+    """The odometer as another process of the phone has it open."""
+    store = Store(path, bytes(32))
+    yield Odometer(store, {"analytics": notice("analytics", epsilon=0.7)})
+    store.close()
+
+
+def test_of_two_processes_one_finds_room(odometer, other, clock, monkeypatch):
+    """The other one charges just before this one has the store to itself."""
+    begin = other._store.transaction
+
+    def late():
+        odometer.charge("r1", "analytics", ROUND, clock.now)
+        return begin()
+
+    other.require_room([Charge("r2", "analytics", ROUND)], clock.now)
+    monkeypatch.setattr(other._store, "transaction", late)
+    with pytest.raises(BudgetError):
+        other.charge("r2", "analytics", ROUND, clock.now)
+    assert [charge.round_id for charge in odometer.charges(clock.now)] == ["r1"]
+
+
+def test_while_another_process_charges_nothing_is_charged(odometer, store, other, clock):
+    other._store._rows("PRAGMA busy_timeout = 20")
+    with store.transaction():
+        odometer.charge("r1", "analytics", ROUND, clock.now)
+        with pytest.raises(StoreError, match="cannot be used now"):
+            other.charge("r2", "analytics", ROUND, clock.now)
+    assert [charge.round_id for charge in other.charges(clock.now)] == ["r1"]

@@ -5,9 +5,16 @@ import pytest
 
 from covey_privacy.dp import Caps, Charge, SkellamMechanism
 from covey_privacy.errors import BudgetError
+from covey_privacy.evidence import Evidence
+from covey_server.ending import Ending
 from covey_server.errors import ConfigError
 from covey_server.store import Store
 
+EVIDENCE = Evidence(
+    "q1-1", "q1", ("analytics",), "test", *[bytes(32)] * 3, 20, 0, "none",
+    1.0, 4.0, 1.0, 1.0, 1e-6, 10, 14, 20, "burnt", "1", True, bytes(32),
+)  # fmt: skip
+ENDING = Ending({"query": "q1"}, EVIDENCE)
 CAPS = Caps({"analytics": 1.5}, 1.5, 1e-6)
 
 
@@ -18,11 +25,11 @@ def charge(number: int) -> Charge:
 def test_charges_outlive_the_process_and_are_never_taken_back(tmp_path):
     path = tmp_path / "coordinator.db"
     with closing(Store(path)) as store:
-        store.charge(charge(1), CAPS)
+        store.charge(charge(1), CAPS, ENDING)
     with closing(Store(path)) as store:
         assert store.charges() == (charge(1),)
         with pytest.raises(BudgetError):
-            store.charge(charge(2), CAPS)
+            store.charge(charge(2), CAPS, ENDING)
         assert store.charges() == (charge(1),)
 
 
@@ -39,20 +46,32 @@ def test_a_charge_without_a_length_is_one_of_an_earlier_store(tmp_path):
 
 def test_a_round_is_charged_once(tmp_path):
     with closing(Store(tmp_path / "coordinator.db")) as store:
-        store.charge(charge(1), Caps({"analytics": 9.0}, 9.0, 1e-6))
+        store.charge(charge(1), Caps({"analytics": 9.0}, 9.0, 1e-6), ENDING)
         with pytest.raises((sqlite3.IntegrityError, BudgetError, ValueError)):
-            store.charge(charge(1), Caps({"analytics": 9.0}, 9.0, 1e-6))
+            store.charge(charge(1), Caps({"analytics": 9.0}, 9.0, 1e-6), ENDING)
 
 
 def test_rounds_left_open_are_burnt_once(tmp_path):
     with closing(Store(tmp_path / "coordinator.db")) as store:
         store.open_round("q1-1-a")
         store.open_round("q1-2-a")
-        store.close_round("q1-2-a", "released", {"query": "q1"})
+        store.close_round("q1-2-a", "released", ENDING)
         assert store.burn_open_rounds() == ("q1-1-a",)
         assert store.burn_open_rounds() == ()
         assert store.results() == [{"query": "q1"}]
         assert store.count("q1") == 2
+
+
+def test_a_round_cut_short_after_its_charge_is_told_when_it_is_burnt(tmp_path):
+    with closing(Store(tmp_path / "coordinator.db")) as store:
+        store.open_round("q1-1")
+        store.charge(charge(1), CAPS, ENDING)
+        assert (store.results(), store.untold()) == ([], {})
+        store.burn_open_rounds()
+        assert store.untold() == {"q1-1": EVIDENCE}
+        store.told("q1-1", 7)
+        assert store.untold() == {}
+        assert store.results() == [{"query": "q1", "evidence_index": 7}]
 
 
 def test_a_damaged_store_is_one_line(tmp_path):

@@ -1,0 +1,94 @@
+"""How a round ends: its result, which the operator keeps, and the evidence, which anyone may read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any
+
+from covey_privacy import wire
+from covey_privacy.dp import Charge, account, spent
+from covey_privacy.evidence import Annex, Evidence, few, tens
+from covey_privacy.merkle import Tree
+from covey_privacy.secagg import Terms, graph
+from covey_privacy.secagg.blame import Who
+from covey_server.rounds import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A result, as plain JSON values, and the evidence for the log."""
+
+    result: dict[str, Any]
+    evidence: Evidence
+
+
+def ending(
+    terms: Terms,
+    tally: Tally,
+    state: str,
+    outcome: Mapping[str, Any],
+    seconds: float,
+    charges: Sequence[Charge],
+    *,
+    shared_operator: bool,
+) -> Ending:
+    """Return how a round ended that took so many seconds; `charges` are all of the budget, its own included.
+
+    `outcome` is what the result says beside the round's terms and figures.
+    """
+    manifest = terms.manifest
+    degree, threshold = terms.graph(tally.cohort) if tally.cohort else (0, 0)
+    annex = Annex(
+        manifest.round_id, tally.cohort, tally.survivors, tally.bad, tally.spent, 0, degree, seconds
+    )
+    result = {
+        "query": manifest.query,
+        "purpose": manifest.purpose,
+        "epsilon": manifest.epsilon,
+        "accountants": account([manifest.charge.mechanism], manifest.delta).figures(),
+        "delta": manifest.delta,
+        "graph_failure": graph.failure(tally.cohort),
+        "sigma": manifest.sigma,
+        "scale": manifest.scale,
+        "length": manifest.length,
+        "bits": manifest.bits,
+        "honest": manifest.honest,
+        "least_cell": manifest.least_cell,
+        "threshold": threshold,
+        "blamed": [[_named(blame.who), blame.rule] for blame in tally.blames.all],
+        **asdict(annex),
+        **outcome,
+    }
+    tickets = Tree([advert.leaf for advert in tally.roster.adverts] if tally.roster else [])
+    evidence = Evidence(
+        round_id=manifest.round_id,
+        query=manifest.query,
+        purposes=manifest.purposes,
+        profile=manifest.profile,
+        manifest=terms.digest,
+        model=manifest.model,
+        ticket_root=tickets.root(),
+        cohort=tens(tally.cohort),
+        dropouts=tens(tally.cohort - tally.survivors),
+        denials=f"bad {few(tally.bad)}, spent {few(tally.spent)}",
+        norm=manifest.norm,
+        sigma=manifest.sigma,
+        epsilon=manifest.epsilon,
+        epsilon_so_far=spent(charges, manifest.purpose, delta=manifest.delta).epsilon,
+        delta=manifest.delta,
+        honest=manifest.honest,
+        threshold=threshold,
+        least_issued=manifest.least_issued,
+        outcome=state,
+        code_version=version("covey"),
+        shared_operator=shared_operator,
+        annex=hashlib.sha256(wire.encode(annex)).digest(),
+    )
+    return Ending(result, evidence)
+
+
+def _named(who: Who) -> int | str | None:
+    return who.hex() if isinstance(who, bytes) else who
