@@ -108,17 +108,11 @@ class Encoding:
         return np.int64((1 << self.bits) - 1)
 
     def _clipped(self, vector: ArrayLike) -> NDArray[np.float64]:
-        """Return the vector, shortened to the norm; its peak is divided out lest squares overflow."""
+        """Return the vector, shortened to the norm."""
         entries = np.asarray(vector, dtype=np.float64)
         if entries.shape != (self.length,):
             raise MisuseError(f"a vector of shape {entries.shape} came; this encoding takes ({self.length},)")
-        if not np.isfinite(entries).all():
-            raise MisuseError("the vector holds NaN or infinity; nothing is sent, mend what computes it")
-        peak = float(np.abs(entries).max())
-        if peak == 0:
-            return entries
-        unit = entries / peak
-        return unit * min(peak, self.norm * CLIP_MARGIN / float(np.linalg.norm(unit)))
+        return clipped(entries, self.norm)
 
     def _rounded(self, scaled: NDArray[np.float64], random: Random) -> NDArray[np.int64]:
         """Round each entry up or down at random, unbiased, until the whole is within the sensitivity."""
@@ -131,6 +125,21 @@ class Encoding:
             if int(np.dot(integers, integers)) <= most:
                 return integers
         return np.trunc(scaled).astype(np.int64)
+
+
+def clipped(entries: NDArray[np.float64], norm: float) -> NDArray[np.float64]:
+    """Return the entries, shortened to a hair less than the norm where they are longer.
+
+    Raises MisuseError when one is not finite: such a vector must never leave.
+    """
+    if not np.isfinite(entries).all():
+        raise MisuseError("the vector holds NaN or infinity; nothing is sent, mend what computes it")
+    peak = float(np.abs(entries).max(initial=0.0))
+    if peak == 0:
+        return entries
+    unit = entries / peak  # lest squares overflow
+    length, most = float(np.linalg.norm(unit)), norm * CLIP_MARGIN
+    return entries if peak * length <= most else unit * (most / length)
 
 
 def fit_scale(norm: float, most_devices: int, sigma: float, bits: int) -> float:
