@@ -23,7 +23,7 @@ def test_version():
     assert set(json.loads(covey("version", "--json").stdout)) == {"covey"}
 
 
-@pytest.mark.parametrize("command", [["demo"], ["version"], ["registry", "serve"]])
+@pytest.mark.parametrize("command", [["demo"], ["version"], ["registry", "serve"], ["audit"]])
 def test_help_shows_an_example(command):
     shown = covey(*command, "--help")
     assert shown.returncode == 0

@@ -95,13 +95,16 @@ class Encoding:
 
         float64 [length], right as long as no entry of the true integer sum leaves [-2^(bits-1), 2^(bits-1)).
         """
+        rotated = self.from_ring(ring_sum) / self.scale
+        _hadamard(rotated)
+        return (rotated * _signs(self.seed, self.padded))[: self.length]
+
+    def from_ring(self, ring_sum: NDArray[np.uint32]) -> NDArray[np.int64]:
+        """Return the signed integers, int64 [padded], that ring elements, uint32 [padded], stand for."""
         if ring_sum.shape != (self.padded,):
             raise MisuseError(f"a ring sum of shape {ring_sum.shape} came; expected ({self.padded},)")
         half = 1 << (self.bits - 1)
-        integers = ((ring_sum.astype(np.int64) + half) & self._mask) - half
-        rotated = integers / self.scale
-        _hadamard(rotated)
-        return (rotated * _signs(self.seed, self.padded))[: self.length]
+        return ((ring_sum.astype(np.int64) + half) & self._mask) - half
 
     @property
     def _mask(self) -> np.int64:
