@@ -110,6 +110,11 @@ def test_a_table_for_people(capsys):
     assert "2.75" in said
 
 
+def test_no_runs_are_refused_in_one_line(capsys):
+    assert covey.main(["audit", "--runs", "0"]) == 2
+    assert "at least 1" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_twenty_runs_of_everything(capsys):
     assert covey.main(["audit", "--runs", "20", "--json"]) == 0
