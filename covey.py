@@ -37,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_log(commands)
     _add_witness(commands)
     _add_bench(commands)
+    _add_audit(commands)
     show = _command(commands, "version", "say which Covey this is", "covey version --json")
     show.add_argument("--json", action="store_true", help="for a program to read")
     show.set_defaults(run=_version)
@@ -193,6 +194,22 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     noise.set_defaults(run=_bench_dp)
 
 
+def _add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    audit = _command(
+        commands,
+        "audit",
+        "play counts and trainings with canaries, as shipped and broken on purpose, "
+        "and bound from below what each gives away",
+        "covey audit --runs 20 --of p1 --json",
+    )
+    audit.add_argument("--runs", type=int, default=20, metavar="N", help="runs of each build, default 20")
+    audit.add_argument(
+        "--of", action="append", choices=["q1", "q20", "p1"], help="audit this alone; may be repeated"
+    )
+    audit.add_argument("--json", action="store_true", help="for a program to read")
+    audit.set_defaults(run=_audit)
+
+
 def _command(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, what: str, example: str
 ) -> argparse.ArgumentParser:
@@ -244,6 +261,23 @@ def _bench(module: str, chosen: argparse.Namespace, names: Sequence[str]) -> int
     else:
         bench.show(found)
     return 0
+
+
+def _audit(chosen: argparse.Namespace) -> int:
+    audit = _load("covey_simulations.audit.command", "demo")
+    if audit is None:
+        return 1
+    try:
+        found = audit.measure(audit.Asked(chosen.runs, tuple(chosen.of or ())))
+    except audit.SetupError as error:
+        return _fail(error, 2)
+    except audit.SimulationError as error:
+        return _fail(error, 1)
+    if chosen.json:
+        print(json.dumps(found, indent=2))
+    else:
+        audit.show(found)
+    return 0 if found["as_expected"] else 1
 
 
 def _serve(chosen: argparse.Namespace) -> int:

@@ -28,7 +28,9 @@ def test_version():
     assert set(json.loads(covey("version", "--json").stdout)) == {"covey"}
 
 
-COMMANDS = "demo, version, registry serve, registry key, log judge, witness serve, witness key"
+COMMANDS = (
+    "demo, version, registry serve, registry key, log judge, witness serve, witness key, audit, bench dp"
+)
 
 
 @pytest.mark.parametrize("command", [*map(str.split, COMMANDS.split(", "))])

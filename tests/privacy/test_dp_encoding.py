@@ -117,6 +117,7 @@ def test_the_ring_keeps_every_sum_that_fits_however_often_it_wraps(bits, data):
     parts = np.array(data.draw(st.lists(st.integers(-(2**40), 2**40), min_size=4, max_size=4)))
     ring_sum = code.to_ring(parts) + code.to_ring(sums - parts)
     assert code.to_ring(parts).max() < 2**bits
+    assert code.from_ring(ring_sum).tolist() == sums.tolist()
     assert code.decode(ring_sum) == pytest.approx(code.decode(code.to_ring(sums)))
     assert np.linalg.norm(code.decode(ring_sum)) == pytest.approx(np.linalg.norm(sums))
 

@@ -40,7 +40,7 @@ def test_a_charge_without_a_length_is_one_of_an_earlier_store(tmp_path):
         db.execute("INSERT INTO charges VALUES ('q1-1', 'analytics', ?)", (known,))
     with closing(Store(path)) as store:
         assert store.charges()[0].mechanism == SkellamMechanism(64, 180, 1e6, None)
-        store.charge(charge(2), Caps({"analytics": 9.0}, 9.0, 1e-6))
+        store.charge(charge(2), Caps({"analytics": 9.0}, 9.0, 1e-6), ENDING)
         assert store.charges()[1] == charge(2)
 
 

@@ -13,12 +13,14 @@ that secure aggregation sums in; accounting composes the rounds a person took pa
 
 from covey_privacy.dp.accounting import Spent, account, epsilon
 from covey_privacy.dp.calibration import calibrate, calibrate_steps, noise_share
+from covey_privacy.dp.clipping import AdaptiveClip
 from covey_privacy.dp.encoding import Encoding, fit_scale
 from covey_privacy.dp.mechanism import SkellamMechanism
 from covey_privacy.dp.odometer import Caps, Charge, require_room, spent
 from covey_privacy.dp.skellam import Skellam
 
 __all__ = [
+    "AdaptiveClip",
     "Caps",
     "Charge",
     "Encoding",

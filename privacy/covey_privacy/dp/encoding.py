@@ -97,33 +97,27 @@ class Encoding:
 
         float64 [length], right as long as no entry of the true integer sum leaves [-2^(bits-1), 2^(bits-1)).
         """
+        rotated = self.from_ring(ring_sum) / self.scale
+        hadamard(rotated)
+        return (rotated * signs(self.seed, self.padded))[: self.length]
+
+    def from_ring(self, ring_sum: NDArray[np.uint32]) -> NDArray[np.int64]:
+        """Return the signed integers, int64 [padded], that ring elements, uint32 [padded], stand for."""
         if ring_sum.shape != (self.padded,):
             raise MisuseError(f"a ring sum of shape {ring_sum.shape} came; expected ({self.padded},)")
         half = 1 << (self.bits - 1)
-        integers = ((ring_sum.astype(np.int64) + half) & self._mask) - half
-        rotated = integers / self.scale
-        hadamard(rotated)
-        return (rotated * signs(self.seed, self.padded))[: self.length]
+        return ((ring_sum.astype(np.int64) + half) & self._mask) - half
 
     @property
     def _mask(self) -> np.int64:
         return np.int64((1 << self.bits) - 1)
 
     def _clipped(self, vector: ArrayLike) -> NDArray[np.float64]:
-        """Return the vector, shortened to the norm; its peak is divided out lest squares overflow."""
+        """Return the vector, shortened to the norm."""
         entries = _numbers(vector)
         if entries.shape != (self.length,):
             raise MisuseError(f"a vector of shape {entries.shape} came; this encoding takes ({self.length},)")
-        peak = float(np.abs(entries).max())
-        if not math.isfinite(peak):
-            raise MisuseError("the vector holds NaN or infinity; nothing is sent, mend what computes it")
-        if peak == 0:
-            return entries
-        unit = entries / peak
-        # Not np.linalg.norm: it wakes as many threads as there are cores.
-        length = math.sqrt(np.einsum("i,i", unit, unit))
-        unit *= min(peak, self.norm * CLIP_MARGIN / length)
-        return unit
+        return clipped(entries, self.norm)
 
     def _rounded(self, scaled: NDArray[np.float64], random: Random) -> NDArray[np.int64]:
         """Round each entry up or down at random until the whole is within the sensitivity, or towards zero.
@@ -138,6 +132,22 @@ class Encoding:
             if int(np.vecdot(integers, integers)) <= most:
                 return integers
         return np.trunc(scaled).astype(np.int64)
+
+
+def clipped(entries: NDArray[np.float64], norm: float) -> NDArray[np.float64]:
+    """Return the entries, shortened to a hair less than the norm where they are longer.
+
+    Raises MisuseError when one is not finite: such a vector must never leave.
+    """
+    peak = float(np.abs(entries).max(initial=0.0))
+    if not math.isfinite(peak):
+        raise MisuseError("the vector holds NaN or infinity; nothing is sent, mend what computes it")
+    if peak == 0:
+        return entries
+    unit = entries / peak  # lest squares overflow
+    # Not np.linalg.norm: it wakes as many threads as there are cores.
+    length, most = math.sqrt(np.einsum("i,i", unit, unit)), norm * CLIP_MARGIN
+    return entries if peak * length <= most else unit * (most / length)
 
 
 def fit_scale(norm: float, most_devices: int, sigma: float, bits: int) -> float:
