@@ -62,6 +62,7 @@ def ring(beacon: bytes, n: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return tuple(order * 2), tuple(places)
 
 
+@functools.lru_cache(maxsize=2**12)
 def neighbours(beacon: bytes, n: int, degree: int, index: int) -> tuple[int, ...]:
     """Return the neighbours of device `index`, ascending."""
     if degree >= n - 1:

@@ -44,7 +44,7 @@ def check(bundle: Bundle, near: Mapping[int, tuple[int, ...]]) -> Bundle:
             f"parcels came from device {bundle.device}; the roster has {len(near)}", rule=Rule.ROSTER_PLACE
         )
     recipients = np.frombuffer(bundle.parcels, _RECORD)["peer"]
-    if not np.array_equal(recipients, near[bundle.device]):
+    if tuple(recipients.tolist()) != near[bundle.device]:
         raise PeerError(f"device {bundle.device} did not share with just its neighbours", rule=Rule.PARCELS)
     return bundle
 

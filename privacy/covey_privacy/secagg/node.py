@@ -35,7 +35,7 @@ class Directory:
     def __init__(self, roster: Roster, countersignature: bytes, degree: int) -> None:
         self._roster, self._countersignature, self.degree = roster, countersignature, degree
         self._beacon = hashlib.sha256(countersignature).digest()
-        self._tree = roster.tree
+        self._tree, self._root = roster.tree, roster.tree.root()
         self._indices = {advert.round_key: index for index, advert in enumerate(roster.adverts)}
         self._shown = functools.cache(self._show)
 
@@ -48,11 +48,9 @@ class Directory:
         size = len(self._roster.adverts)
         near = graph.neighbours(self._beacon, size, self.degree, index)
         neighbours, inclusions = zip(*map(self._shown, near), strict=True)
-        root, (_, inclusion) = self._tree.root(), self._shown(index)
+        shown, (_, inclusion) = b"".join(neighbours), self._shown(index)
         return wire.encode(
-            _View(
-                size, root, self._countersignature, index, inclusion, b"".join(neighbours), tuple(inclusions)
-            )
+            _View(size, self._root, self._countersignature, index, inclusion, shown, tuple(inclusions))
         )
 
     def _show(self, index: int) -> tuple[bytes, bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -44,9 +44,9 @@ class Opened:
         return {int(at) + 1: self.shares[row, at].tobytes() for at in np.flatnonzero(self.came[row])}
 
 
-def check(bundle: Bundle, delivered: Sequence[int]) -> Bundle:
+def check(bundle: Bundle, delivered: list[int]) -> Bundle:
     """Return the bundle. Raises PeerError unless it opens the shares of just these owners, in their order."""
-    if not np.array_equal(np.frombuffer(bundle.openings, _RECORD)["owner"], delivered):
+    if np.frombuffer(bundle.openings, _RECORD)["owner"].tolist() != delivered:
         raise PeerError(
             f"device {bundle.device} opens other shares than those delivered to it", rule=Rule.OPENINGS
         )
