@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from covey_privacy import wire
-from covey_privacy.errors import AbortError, MisuseError, PeerError, ServerError
+from covey_privacy.errors import AbortError, PeerError, ServerError
 from covey_privacy.rules import Rule
 from covey_privacy.secagg import Directory, Participant, Roster, graph
 from covey_privacy.secagg.low_order import LOW_ORDER
@@ -167,7 +167,7 @@ def test_a_cohort_above_what_was_promised(makers, many_keys, refuses):
 def test_a_size_for_which_no_graph_is_safe(makers, many_keys, refuses):
     forged = Forged(makers, many_keys[:6], list)
     forged.device._terms = makers.terms_of(makers.manifest_of(3, gamma=0.3, dropout=0.3))
-    with refuses(MisuseError, Rule.GRAPH):
+    with refuses(ServerError, Rule.GRAPH):
         forged.share()
 
 

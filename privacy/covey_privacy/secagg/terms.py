@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from covey_privacy.errors import ServerError
+from covey_privacy.errors import MisuseError, ServerError
 from covey_privacy.manifest import Manifest
 from covey_privacy.rules import Rule
 from covey_privacy.secagg.graph import parameters
@@ -35,13 +35,19 @@ class Terms:
         return RosterHead(self.manifest.round_id, self.digest, size, root)
 
     def graph(self, size: int) -> tuple[int, int]:
-        """Return (degree, threshold) for a roster of `size`. Raises ServerError outside the manifest."""
+        """Return (degree, threshold) for a roster of `size`.
+
+        Raises ServerError outside the manifest, or where no graph bears the shares that it plans for.
+        """
         if not self.manifest.least_cohort <= size <= self.manifest.most_cohort:
             allowed = f"{self.manifest.least_cohort}..{self.manifest.most_cohort}"
             raise ServerError(
                 f"the roster has {size} devices; the manifest allows {allowed}", rule=Rule.ROSTER_SIZE
             )
-        return parameters(size, self.manifest.gamma, self.manifest.dropout)
+        try:
+            return parameters(size, self.manifest.gamma, self.manifest.dropout)
+        except MisuseError as error:
+            raise ServerError(str(error), rule=Rule.GRAPH) from None
 
     def context(self, head: RosterHead, beacon: bytes) -> bytes:
         """Return 32 bytes that differ as soon as two devices see different rounds."""
