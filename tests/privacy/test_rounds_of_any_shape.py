@@ -12,7 +12,7 @@ import pytest
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
-from covey_privacy.errors import AbortError, MisuseError
+from covey_privacy.errors import AbortError, ServerError
 from covey_privacy.secagg import ring
 from covey_privacy.secagg.aggregator import Sharing, Total
 from covey_privacy.signatures import verify
@@ -113,7 +113,7 @@ def check(makers, shape: Shape) -> None:
     round_ = round_of(makers, shape, vectors)
     try:
         total = round_.run()
-    except (AbortError, MisuseError):
+    except (AbortError, ServerError):
         total = None
     if round_.graph is None:
         event("no graph")
