@@ -246,6 +246,6 @@ def test_a_training_killed_at_some_writes(crash, training, path):
 @pytest.mark.slow
 @RESTARTS
 def test_a_training_killed_at_every_fifteenth_write(crash, training, reboots):
-    """Its rounds write what any round writes, which is killed at every write; an odd stride meets both sides."""
+    """Its rounds write what a round does that is killed at every write; an odd stride meets both sides."""
     for at in range(1, len(training) + 1, 15):
         survives_training(crash(at, Corner.train, reboots=reboots))
