@@ -245,7 +245,7 @@ def test_a_training_killed_at_some_writes(crash, training, path):
 
 @pytest.mark.slow
 @RESTARTS
-def test_a_training_killed_at_every_fifteenth_write(crash, training, reboots):
+def test_a_training_killed_at_every_31st_write(crash, training, reboots):
     """Its rounds write what a round does that is killed at every write; an odd stride meets both sides."""
-    for at in range(1, len(training) + 1, 15):
+    for at in range(1, len(training) + 1, 31):
         survives_training(crash(at, Corner.train, reboots=reboots))
