@@ -204,7 +204,11 @@ def _add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     audit.add_argument("--runs", type=int, default=20, metavar="N", help="runs of each build, default 20")
     audit.add_argument(
-        "--of", action="append", choices=["q1", "q20", "p1"], help="audit this alone; may be repeated"
+        "--of",
+        action="append",
+        choices=["q1", "q20", "p1"],
+        default=[],
+        help="audit this alone; may be repeated",
     )
     audit.add_argument("--json", action="store_true", help="for a program to read")
     audit.set_defaults(run=_audit)
@@ -237,47 +241,34 @@ def _demo(chosen: argparse.Namespace) -> int:
 
 def _bench_secagg(chosen: argparse.Namespace) -> int:
     names = ("clients", "length", "dropout", "gamma", "full", "against", "measured", "profile")
-    return _bench("covey_simulations.benchmarks.command", chosen, names)
+    return _measure("covey_simulations.benchmarks.secagg", chosen, names)
 
 
 def _bench_dp(chosen: argparse.Namespace) -> int:
-    return _bench("covey_simulations.benchmarks.dp", chosen, ("length", "repeats"))
-
-
-def _bench(module: str, chosen: argparse.Namespace, names: Sequence[str]) -> int:
-    """Run the benchmark that a module holds with the options of these names."""
-    bench = _load(module, "demo")
-    if bench is None:
-        return 1
-    asked = bench.Asked(**{name: getattr(chosen, name) for name in names})
-    try:
-        found = bench.measure(asked)
-    except bench.SetupError as error:
-        return _fail(error, 2)
-    except bench.SimulationError as error:
-        return _fail(error, 1)
-    if chosen.json:
-        print(json.dumps(found, indent=2))
-    else:
-        bench.show(found)
-    return 0
+    return _measure("covey_simulations.benchmarks.dp", chosen, ("length", "repeats"))
 
 
 def _audit(chosen: argparse.Namespace) -> int:
-    audit = _load("covey_simulations.audit.command", "demo")
-    if audit is None:
+    return _measure("covey_simulations.audit.command", chosen, ("runs", "of"))
+
+
+def _measure(module: str, chosen: argparse.Namespace, names: Sequence[str]) -> int:
+    """Measure what a module measures with the options of these names; fail where that is not as expected."""
+    subject = _load(module, "demo")
+    if subject is None:
         return 1
+    asked = subject.Asked(**{name: getattr(chosen, name) for name in names})
     try:
-        found = audit.measure(audit.Asked(chosen.runs, tuple(chosen.of or ())))
-    except audit.SetupError as error:
+        found = subject.measure(asked)
+    except subject.SetupError as error:
         return _fail(error, 2)
-    except audit.SimulationError as error:
+    except subject.SimulationError as error:
         return _fail(error, 1)
     if chosen.json:
         print(json.dumps(found, indent=2))
     else:
-        audit.show(found)
-    return 0 if found["as_expected"] else 1
+        subject.show(found)
+    return 0 if found.get("as_expected", True) else 1
 
 
 def _serve(chosen: argparse.Namespace) -> int:

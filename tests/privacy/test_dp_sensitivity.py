@@ -30,6 +30,12 @@ def luck(size, raised):
     return lambda _: np.where(np.arange(size) < raised, UP, 0).astype("<u4").tobytes()
 
 
+def lucks(size, raised):
+    """Randomness that has as much luck in each try as the next of `raised` says."""
+    tries = iter(raised)
+    return lambda wanted: luck(size, next(tries))(wanted)
+
+
 def norms(integers):
     return math.sqrt(sum(int(each) ** 2 for each in integers)), sum(abs(int(each)) for each in integers)
 
@@ -71,9 +77,7 @@ def test_a_rounding_over_the_norm_is_drawn_again_a_bounded_number_of_times():
     code = encoding(1024, norm=1.0, scale=16.0)
     vector = unrotated(code, np.full(1024, 0.4))
     for bad, kept in ((ROUNDING_TRIES - 1, 100), (ROUNDING_TRIES, 0)):
-        tries = iter([1024] * bad + [100])
-        chance = lambda size, tries=tries: luck(1024, next(tries))(size)  # noqa: E731
-        assert norms(code.encode(vector, chance))[1] == kept
+        assert norms(code.encode(vector, lucks(1024, [1024] * bad + [100])))[1] == kept
 
 
 @pytest.mark.parametrize("steps", [0.25, -0.25, 1.75, -1.75])

@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Any
@@ -16,12 +15,14 @@ from typing import Any
 import numpy as np
 from cryptography.fernet import InvalidToken
 from cryptography.hazmat.primitives.asymmetric import ec
-from flwr.app import ConfigRecord, Context, Message, Metadata, RecordDict
+from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.common import Code, FitRes, Status, ndarrays_to_parameters
 from flwr.common.secure_aggregation.crypto.shamir import combine_shares, create_shares
 from flwr.common.secure_aggregation.secaggplus_constants import RECORD_KEY_CONFIGS, Key, Stage
 from flwr.common.secure_aggregation.secaggplus_utils import pseudo_rand_gen
 from flwr.compat.common import recorddict_compat
+
+from covey_server.flower import InProcessGrid
 
 mod: Any = importlib.import_module("flwr.client.mod.secure_aggregation.secaggplus_mod")
 VERSION = version("flwr")
@@ -52,8 +53,7 @@ class Client:
     def ask(self, stage: str, configs: Configs) -> dict[str, Any]:
         """Return what the mod answers at a stage. It raises where it refuses."""
         content = RecordDict({RECORD_KEY_CONFIGS: ConfigRecord({Key.STAGE: stage, **configs})})
-        metadata = Metadata(1, os.urandom(8).hex(), 0, self.node, "", "", time.time(), 3600.0, "train")
-        message: Message = Message(content, metadata=metadata)  # type: ignore[call-overload]  # an internal keyword
+        message = InProcessGrid.message(content, self.node, "train", ttl=3600.0, group_id="")
         answer = mod.secaggplus_mod(message, self._context, _fit)
         return dict(answer.content.config_records[RECORD_KEY_CONFIGS])
 

@@ -26,7 +26,7 @@ class Asked:
     """What `covey audit` was asked for: how many runs of each of `builds`, and of what (all when empty)."""
 
     runs: int = 20
-    of: tuple[str, ...] = ()
+    of: Sequence[str] = ()
     builds: Sequence[Build] = BUILDS
 
 

@@ -1,151 +1,124 @@
-"""Secure aggregation measured: one round of many devices, the seconds and bytes of each phase.
-
-Devices play one after the other in this process. Some are measured: they check every signature themselves.
-The others remember what was found good, which shortens the run and is in no figure of a client; where all are
-measured, the run is what a round costs in full.
-"""
+"""What `covey bench secagg` does: play, measure, print."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
-from dataclasses import dataclass, field
-from statistics import median
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
+from rich.console import Console
+from rich.table import Table
 
-from covey_privacy.secagg import Aggregator, Participant, Sum
-from covey_privacy.signatures import verify
-from covey_simulations.benchmarks.cohort import Cohort
-from covey_simulations.benchmarks.primitives import Primitives
-from covey_simulations.benchmarks.stopwatch import Stopwatch
-from covey_simulations.errors import RunError
-from covey_simulations.phone import Remembering
+from covey_privacy.errors import PrivacyError
+from covey_simulations.benchmarks.cohort import enrol
+from covey_simulations.benchmarks.hotspots import hotspots
+from covey_simulations.benchmarks.round import MEASURED, Round, figures
+from covey_simulations.errors import SetupError, SimulationError
+from covey_simulations.progress import Progress
 
-MEASURED = 20
-"""Devices that are measured unless more are asked for; the figures are their medians."""
+__all__ = ["Asked", "SetupError", "SimulationError", "measure", "show"]
 
-Act = Callable[[Participant, bytes], bytes]
-Messages = dict[int, bytes]
+DELTA = 0.1
+"""The share of devices that the graph bears dropping out."""
+PHASES = 5
 
 
-@dataclass
-class Round:
-    """A round under measurement, of its first `measuring` devices.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What `covey bench secagg` was asked for; `gamma` and DELTA size the graph, `dropout` happens.
 
-    `sampling` times the primitives between them; `tell(n)` hears of every n devices that finished a phase.
+    `measured` devices check everything themselves and are timed; `profile` asks for hot spots instead of
+    primitives.
     """
 
-    cohort: Cohort
-    dropout: float
-    tell: Callable[[int], None] = lambda _: None
-    measuring: int = MEASURED
-    sampling: bool = True
-    client: Stopwatch = field(default_factory=Stopwatch)
-    server: Stopwatch = field(default_factory=Stopwatch)
-    up: dict[str, float] = field(default_factory=dict)
-    down: dict[str, float] = field(default_factory=dict)
-    degree: int = 0
-    devices: dict[int, Participant] = field(default_factory=dict)
-    measured: set[int] = field(default_factory=set)
-    sampled: set[int] = field(default_factory=set)
-
-    def play(self) -> None:
-        """Play all phases. Raises RunError when the sum opened is not that of the vectors."""
-        aggregator, manifest = Aggregator(self.cohort.terms), self.cohort.terms.manifest
-        adverts = self._advertise()
-        with self.server("freeze"):
-            roster = aggregator.freeze(adverts.values())
-        with self.server("graph"):
-            directory = aggregator.countersigned(roster.head().countersign(self.cohort.registry))
-        self.degree = directory.degree
-        self.primitives = Primitives(self.cohort, self.degree)
-        self._seat(directory.index)
-        with self.server("views"):
-            views = {place: directory.view(place) for place in self.devices}
-        parcels = self._phase("share", Participant.share, views)
-        with self.server("deliver"):
-            inboxes = aggregator.deliver(parcels.values())
-        vector = np.arange(manifest.length, dtype=np.uint32)
-        self._drop_out()
-        masked = self._phase("mask", lambda device, inbox: device.mask(inbox, vector), inboxes)
-        total = Sum(len(self.cohort.keys), manifest.length, manifest.bits)
-        with self.server("add"):
-            for message in masked.values():
-                total.add(message)
-            survivors = aggregator.survive([total.message()])
-        agreed = self._phase("agree", Participant.agree, dict.fromkeys(self.devices, survivors))
-        with self.server("gather"):
-            agreements = aggregator.gather(agreed.values())
-        opened = self._phase("open", Participant.open, agreements)
-        with self.server("unmask"):
-            result = aggregator.total(opened.values())
-        ring = np.uint32(2**manifest.bits - 1)
-        if not np.array_equal(result.vector, vector * np.uint32(len(self.devices)) & ring):
-            raise RunError("the sum that was opened is not that of the vectors; no figure of it counts")
-
-    def _advertise(self) -> Messages:
-        remember = Remembering()
-        adverts = {}
-        for number, key in enumerate(self.cohort.keys):
-            with self.client("advertise") if number < self.measuring else nullcontext():
-                check = verify if number < self.measuring else remember
-                self.devices[number] = Participant(self.cohort.terms, key, verify=check)
-                adverts[number] = self.devices[number].advertise()
-            self.tell(1)
-        self.up["advertise"] = median(map(len, adverts.values()))
-        return adverts
-
-    def _seat(self, place: Callable[[bytes], int | None]) -> None:
-        """Name the devices by their places in the roster from now on."""
-        seated = {place(device.round_key) or 0: number for number, device in self.devices.items()}
-        self.measured = {seat for seat, number in seated.items() if number < self.measuring}
-        self.sampled = {seat for seat, number in seated.items() if self.sampling and number < MEASURED}
-        self.devices = {seat: self.devices[number] for seat, number in seated.items()}
-
-    def _drop_out(self) -> None:
-        """Let a share of the devices fall silent, the measured ones last."""
-        falling = sorted(self.devices, key=self.measured.__contains__)
-        for seat in falling[: round(self.dropout * len(self.devices))]:
-            del self.devices[seat]
-
-    def _phase(self, name: str, act: Act, told: Mapping[int, bytes]) -> Messages:
-        said = {}
-        for seat, device in self.devices.items():
-            with self.client(name) if seat in self.measured else nullcontext():
-                said[seat] = act(device, told[seat])
-            if seat in self.sampled:
-                self.primitives.sample()
-            self.tell(1)
-        self.up[name] = self._size(said)
-        self.down[name] = self._size(told)
-        return said
-
-    def _size(self, messages: Mapping[int, bytes]) -> float:
-        return median(len(messages[seat]) for seat in self.measured & messages.keys())
+    clients: int = 1000
+    length: int = 100_000
+    dropout: float = 0.05
+    gamma: float = 0.1
+    full: bool = False
+    against: str | None = None
+    measured: int = MEASURED
+    profile: bool = False
 
 
-def figures(played: Round) -> dict[str, Any]:
-    """Return what a round cost: seconds by phase, bytes by phase, and the primitives' own cost if sampled."""
-    client, server = played.client.medians(), played.server.totals()
-    total = sum(client.values())
-    found = {
-        "degree": played.degree,
-        "threshold": played.cohort.terms.graph(len(played.cohort.keys))[1],
-        "client_seconds": {**client, "total": total},
-        "server_seconds": {**server, "total": sum(server.values())},
-        "bytes_up": {**played.up, "total": sum(played.up.values())},
-        "bytes_down": {**played.down, "total": sum(played.down.values())},
+def measure(asked: Asked) -> dict[str, Any]:
+    """Return the figures. Raises SetupError for a round that cannot be, RunError for a wrong sum."""
+    if not (asked.clients >= 2 and 1 <= asked.length <= 2**24 and 0 <= asked.dropout <= DELTA):
+        raise SetupError(
+            f"at least 2 clients, 1 to {2**24} entries and a dropout of 0 to {DELTA} are possible"
+        )
+    if not asked.measured >= 1:
+        raise SetupError(f"{asked.measured} devices cannot be measured; at least 1 is")
+    progress = Progress(Console(stderr=True))
+    try:
+        with progress.showing():
+            with progress.step("Devices get their tickets", 1):
+                cohort = enrol(asked.clients, asked.length, asked.gamma, DELTA, asked.full)
+            with progress.step("A round, five phases", PHASES * asked.clients) as done:
+                played = Round(cohort, asked.dropout, done, asked.measured, not asked.profile)
+                began = time.monotonic()
+                with hotspots(asked.profile) as hot:
+                    played.play()
+                seconds = time.monotonic() - began
+            found = {"round_seconds": seconds, **figures(played)}
+            if hot:
+                found["hotspots"] = hot
+            if asked.against:
+                with progress.step("Flower's functions", 1):
+                    found.update(_flower(asked, found))
+    except PrivacyError as error:
+        raise SetupError(str(error)) from None
+    measured = min(asked.measured, asked.clients)
+    setting = {
+        "clients": asked.clients,
+        "length": asked.length,
+        "dropout": asked.dropout,
+        "measured": measured,
     }
-    return {**found, **_primitives(played.primitives, total)} if played.sampling else found
+    return {**setting, "gamma": asked.gamma, "delta": DELTA, **found}
 
 
-def _primitives(primitives: Primitives, client: float) -> dict[str, Any]:
-    own = primitives.client()
-    total = sum(own.values())
+def _flower(asked: Asked, ours: Mapping[str, Any]) -> dict[str, Any]:
+    # Not at the top: Flower takes longer to import than most rounds to play.
+    from covey_simulations.benchmarks.flower import SERVED, Flower
+
+    theirs = Flower(ours["degree"], ours["threshold"], asked.length)
+    dropped = round(asked.dropout * asked.clients)
+    client, server = theirs.client(), theirs.server(asked.clients - dropped, dropped)
+    total = {"client": sum(client.values()), "server": sum(server.values())}
     return {
-        "primitives_seconds": {**own, "total": total},
-        "client_over_primitives": client / total,
-        **primitives.masking(),
+        "flower_client_seconds": {**client, "total": total["client"]},
+        "flower_server_seconds": {**server, "total": total["server"]},
+        "flower_server_from": SERVED,
+        "flower_over_client": total["client"] / ours["client_seconds"]["total"],
+        "flower_over_server": total["server"] / ours["server_seconds"]["total"],
     }
+
+
+def show(found: Mapping[str, Any]) -> None:
+    """Print the figures as tables, the ratios last."""
+    console = Console()
+    console.print(
+        f"{found['clients']} devices, {found['length']} entries, degree {found['degree']}, "
+        f"threshold {found['threshold']}, {found['dropout']:.0%} drop out; "
+        f"{found['measured']} are measured, the round took {found['round_seconds']:.1f} s"
+    )
+    for name, values in found.items():
+        if isinstance(values, dict):
+            console.print(_table(name.replace("_", " "), values))
+    if "hotspots" in found:
+        own = {each["function"]: each["seconds"] for each in found["hotspots"]}
+        console.print(_table("hot spots, own seconds", own))
+    ratios = {name: value for name, value in found.items() if "_over_" in name}
+    if ratios:
+        console.print(_table("ratios", ratios))
+
+
+def _table(title: str, values: Mapping[str, float]) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("", min_width=16)
+    table.add_column("", justify="right")
+    for name, value in values.items():
+        table.add_row(name.replace("_", " "), f"{value:,.0f}" if "bytes" in title else f"{value:.4g}")
+    return table
