@@ -19,6 +19,12 @@ class RequestError(ConsentRegistryError):
     status = 422
 
 
+class UnauthenticatedError(ConsentRegistryError):
+    """Nobody has said who is asking, or not in a way that can be believed."""
+
+    status = 401
+
+
 class DeniedError(ConsentRegistryError):
     """The sender is not who may ask this, or the person has not allowed it."""
 

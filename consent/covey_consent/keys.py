@@ -7,6 +7,9 @@ import secrets
 import stat
 from pathlib import Path
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
 from covey_consent.errors import DamageError
 from covey_privacy.signatures import SigningKey
 
@@ -24,6 +27,11 @@ def load_or_create(path: Path) -> SigningKey:
         return SigningKey(bytes.fromhex(path.read_text("ascii")))
     except ValueError:
         raise DamageError(f"{path} does not hold 64 hex digits; restore the key from its backup") from None
+
+
+def derive(key: SigningKey, use: str) -> bytes:
+    """Return 32 secret bytes for one use (HKDF-SHA256), so that no two uses share a key."""
+    return HKDF(hashes.SHA256(), 32, salt=None, info=b"covey registry " + use.encode()).derive(key.secret)
 
 
 def _create(path: Path) -> None:

@@ -6,8 +6,10 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from covey_consent import keys, notices
+from covey_consent import controller, keys, notices
+from covey_consent.access.tokens import Tokens
 from covey_consent.choices import Choices
+from covey_consent.controller import Controller
 from covey_consent.cosigners import Cosigners
 from covey_consent.epochs import Calendar
 from covey_consent.issuers import Issuers
@@ -37,6 +39,8 @@ class Registry:
     download: bytes
     download_digest: bytes
     issuers: Issuers
+    controller: Controller
+    tokens: Tokens
 
     @classmethod
     async def open(cls, settings: Settings, clock: Callable[[], float], *, durable: bool = True) -> Registry:
@@ -69,7 +73,7 @@ class Registry:
         )
         return cls(
             settings.operator_key, key, calendar, store, choices, log, cosigners, current, download, digest,
-            issuers,
+            issuers, controller.load(settings.controller), Tokens(key, settings.origin),
         )  # fmt: skip
 
     async def close(self) -> None:

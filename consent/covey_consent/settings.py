@@ -40,7 +40,8 @@ class WitnessAt(BaseModel):
 class Settings(BaseSettings):
     """The registry's settings.
 
-    `operator` is the hex public key that signs manifests; without it rounds are refused. `epsilon` caps each
+    `operator` is the hex public key that signs manifests; without it rounds are refused. `controller` is the
+    TOML file with the shop's own facts; without it, an example's are used. `epsilon` caps each
     purpose and `epsilon_total` all together, a person and year at `delta`; the signed notices promise them.
     Each of `witnesses` has `witness_seconds` to cosign a new head, and cosigns an unchanged one anew every
     `witness_every_seconds`. Dictionaries and lists are JSON: COVEY_REGISTRY_EPSILON='{"analytics": 1}'.
@@ -50,6 +51,7 @@ class Settings(BaseSettings):
 
     database_url: str = "sqlite:///registry.db"
     key_file: Path = Path("registry.key")
+    controller: Path | None = None
     origin: Annotated[str, StringConstraints(pattern=r"^[^\s+]{1,200}$")] = "covey.example/log"
     operator: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
     epoch_seconds: Annotated[int, Field(ge=60, le=7 * 86400)] = 86400

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from covey_consent.access.roles import Caller, Role
 from covey_consent.app import create_app
 from covey_consent.settings import Settings
 from covey_privacy import checkpoint, evidence, manifest, merkle, tickets, wire
@@ -118,6 +119,12 @@ class Shop:
         self.phones.append(phone)
         assert self.post("/v1/enrolments", phone.batch(phone.enrolment())).status_code == 204
         return phone
+
+    def as_(self, role: Role, name: str = "someone", subject: str | None = None) -> dict[str, str]:
+        """Return the headers by which the role is known."""
+        caller = Caller(role, name, subject)
+        token = self.http.app.state.registry.tokens.mint(caller, int(self.clock.now), 3600)
+        return {"authorization": f"Bearer {token}"}
 
     def notices(self) -> dict[str, Notice]:
         signed = wire.decode(Notices, self.http.get("/v1/notices").content).notices

@@ -1,0 +1,26 @@
+"""Roles: who may ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a caller is to the registry. An auditor only reads, and what they read is logged."""
+
+    SUBJECT = "subject"
+    OFFICER = "officer"
+    AUDITOR = "auditor"
+    OPERATOR = "operator"
+    SERVICE = "service"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: a role, a name for the access log, and, for a subject, whose records are theirs."""
+
+    role: Role
+    name: str
+    subject: str | None = None
