@@ -53,7 +53,8 @@ class Event(Base):
     """What a person said, or was said for them, once: never changed.
 
     `sealed` holds the commitment's salt and what a device signed. `digest` is of those signed bytes, so that
-    the same is taken once. Times are Unix milliseconds; `expires_at` is 0 for what holds until another event.
+    the same is taken once. `version` is the major of the semantic version `notice`. Times are Unix
+    milliseconds; `expires_at` is 0 for what holds until another event.
     """
 
     __tablename__ = "events"
@@ -68,6 +69,7 @@ class Event(Base):
     actor: Mapped[str]
     method: Mapped[str]
     notice: Mapped[str]
+    version: Mapped[int]
     language: Mapped[str]
     text_digest: Mapped[bytes]
     at: Mapped[int]

@@ -36,9 +36,17 @@ class Subjects:
         if strangers := sorted(keys - known(session, keys)):
             self._admit(session, strangers)
 
-    def create(self, session: Session, country: str = "", birth_year: int | None = None) -> str:
-        """Make a person known who has no device yet; return their pseudonym."""
-        (subject,) = self._create(session, 1, country, birth_year)
+    def create(
+        self,
+        session: Session,
+        country: str = "",
+        birth_year: int | None = None,
+        guardian: str | None = None,
+    ) -> str:
+        """Make a person known who has no device yet; return their pseudonym. Raises UnknownError."""
+        if guardian is not None:
+            find(session, guardian)
+        (subject,) = self._create(session, 1, country, birth_year, guardian)
         return subject
 
     def attach(self, session: Session, subject: str, key: bytes) -> None:
@@ -72,10 +80,16 @@ class Subjects:
         session.execute(insert(Device), rows)
 
     def _create(
-        self, session: Session, count: int, country: str = "", birth_year: int | None = None
+        self,
+        session: Session,
+        count: int,
+        country: str = "",
+        birth_year: int | None = None,
+        guardian: str | None = None,
     ) -> list[str]:
         subjects = [secrets.token_hex(PSEUDONYM_LENGTH) for _ in range(count)]
-        facts = {"enrolled_hour": self._hour, "country": country, "birth_year": birth_year}
+        facts = {"country": country, "birth_year": birth_year, "guardian": guardian}
+        facts |= {"enrolled_hour": self._hour}
         session.execute(insert(Subject), [{"subject": subject, **facts} for subject in subjects])
         wrapped = [{"subject": subject, "wrapped": self._vault.make(subject)} for subject in subjects]
         session.execute(insert(SubjectKey), wrapped)

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from covey_consent import tickets as booking
+from covey_consent.epochs import Calendar
 from covey_consent.errors import DeniedError
 from covey_consent.store import Store
 from covey_privacy import tickets, wire
@@ -154,7 +155,7 @@ def test_a_batch_is_booked_only_while_the_consent_stands(shop, phone, issuer, tm
     async def book():
         store = Store.open(f"sqlite:///{tmp_path}/registry.db")
         try:
-            await store.write(booking.book, request, notices, shop.clock.now)
+            await store.write(booking.book, request, notices, Calendar(shop.clock, DAY, 300), 366)
         finally:
             await store.close()
 
