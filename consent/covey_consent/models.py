@@ -120,6 +120,16 @@ class IssuerSecret(Base):
     secret: Mapped[bytes | None]
 
 
+class EndedEpoch(Base):
+    """An epoch that was ended before its time, and where the log says so."""
+
+    __tablename__ = "ended_epochs"
+
+    epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    reason: Mapped[str]
+    index: Mapped[int]
+
+
 class Issuance(Base):
     """A person's one batch for a purpose set and epoch. Nothing here leads to the tickets."""
 

@@ -149,6 +149,23 @@ class Restriction(BaseModel):
     restricted: bool
 
 
+class Ending(BaseModel):
+    """Why an epoch is ended before its time; it stands in the log."""
+
+    model_config = config({"reason": "a phone's ticket store leaked"})
+
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
+
+
+class Ended(BaseModel):
+    """An epoch that was ended, and where the log says so."""
+
+    model_config = config({"epoch": 20833, "index": 41})
+
+    epoch: int
+    index: int
+
+
 def moment(milliseconds: int) -> datetime:
     """Return Unix milliseconds as a date."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
