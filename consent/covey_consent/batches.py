@@ -9,7 +9,7 @@ from sqlalchemy import and_, select
 from sqlalchemy.orm import Session, aliased
 
 from covey_consent import states
-from covey_consent.events import EVERYTHING
+from covey_consent.acts import EVERYTHING
 from covey_consent.models import StandingChoice, Subject
 from covey_consent.store import listed
 from covey_consent.verdicts import Standing, Standings, Verdict, judge

@@ -14,7 +14,9 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from covey_consent import subjects
-from covey_consent.events import Act, Events
+from covey_consent.acts import Act
+from covey_consent.errors import ConsentRegistryError
+from covey_consent.events import Events
 from covey_consent.models import Device, StandingChoice, Subject
 from covey_consent.recent import Recent
 from covey_consent.records import Record
@@ -64,6 +66,14 @@ class Choices:
         records = self.events.record(session, acts)
         self.forget(session, {act.subject for act in acts})
         return records
+
+    def record_each(
+        self, session: Session, groups: Sequence[Sequence[Act]]
+    ) -> list[list[Record] | ConsentRegistryError]:
+        """Record groups of events as `Events.record_each` does."""
+        outcomes = self.events.record_each(session, groups)
+        self.forget(session, {act.subject for group in groups for act in group})
+        return outcomes
 
     def forget(self, session: Session, changed: Iterable[str]) -> None:
         """Look these people up anew once the session's work is committed."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from covey_consent import controller, keys, notices
 from covey_consent.access.tokens import Tokens
+from covey_consent.acts import Act
 from covey_consent.choices import Choices
 from covey_consent.controller import Controller
 from covey_consent.cosigners import Cosigners
@@ -15,6 +16,8 @@ from covey_consent.epochs import Calendar
 from covey_consent.events import Events
 from covey_consent.issuers import Issuers
 from covey_consent.log import Log
+from covey_consent.pool import Pool
+from covey_consent.records import Record
 from covey_consent.settings import Settings
 from covey_consent.store import Store
 from covey_consent.subjects import Subjects
@@ -37,6 +40,7 @@ class Registry:
     store: Store
     subjects: Subjects
     choices: Choices
+    recorder: Pool[Sequence[Act], list[Record]]
     log: Log
     cosigners: Cosigners
     notices: Mapping[str, Notice]
@@ -79,7 +83,8 @@ class Registry:
             log, settings.witnesses, settings.witness_seconds, settings.witness_every_seconds
         )
         return cls(
-            settings.operator_key, key, calendar, store, subjects, choices, log, cosigners, current, download,
+            settings.operator_key, key, calendar, store, subjects, choices,
+            Pool(store, choices.record_each), log, cosigners, current, download,
             digest, issuers, controller.load(settings.controller), Tokens(key, settings.origin),
             settings.yearly_batches,
         )  # fmt: skip

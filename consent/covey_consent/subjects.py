@@ -61,7 +61,11 @@ class Subjects:
     def sealers(self, session: Session, subjects: Iterable[str]) -> Mapping[str, Sealer]:
         """Return what seals for each of these people."""
         rows = all_in(session, select(SubjectKey), SubjectKey.subject, subjects)
-        return {row.subject: self._vault.open(row.subject, row.wrapped) for row in rows}
+        return {row.subject: self.sealer(row.subject, row.wrapped) for row in rows}
+
+    def sealer(self, subject: str, wrapped: bytes) -> Sealer:
+        """Return what seals for this person, under the key that is wrapped here."""
+        return self._vault.open(subject, wrapped)
 
     @property
     def _hour(self) -> int:
