@@ -193,6 +193,29 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     noise.add_argument("--json", action="store_true", help="for a program to read")
     noise.set_defaults(run=_bench_dp)
 
+    registry = _command(
+        subjects,
+        "registry",
+        "the consent registry under load by wrk, beside an empty route and one commit each",
+        "covey bench registry --rows 1000000 --db postgresql://localhost/bench --json",
+    )
+    registry.add_argument("--rows", type=int, default=1_000_000, metavar="N", help="people, default 1000000")
+    registry.add_argument("--db", default="", metavar="URL", help="an empty database, default a fresh SQLite")
+    registry.add_argument(
+        "--seconds", type=int, default=10, metavar="S", help="how long each load lasts, default 10"
+    )
+    registry.add_argument("--json", action="store_true", help="for a program to read")
+    registry.set_defaults(run=_bench_registry)
+    tickets = _command(
+        subjects,
+        "tickets",
+        "blind signatures on one core, beside OpenSSL's own",
+        "covey bench tickets --json",
+    )
+    tickets.add_argument("--tickets", type=int, default=2000, metavar="N", help="tickets, default 2000")
+    tickets.add_argument("--json", action="store_true", help="for a program to read")
+    tickets.set_defaults(run=_bench_tickets)
+
 
 def _add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     audit = _command(
@@ -246,6 +269,14 @@ def _bench_secagg(chosen: argparse.Namespace) -> int:
 
 def _bench_dp(chosen: argparse.Namespace) -> int:
     return _measure("covey_simulations.benchmarks.dp", chosen, ("length", "repeats"))
+
+
+def _bench_registry(chosen: argparse.Namespace) -> int:
+    return _measure("covey_simulations.benchmarks.registry", chosen, ("rows", "db", "seconds"))
+
+
+def _bench_tickets(chosen: argparse.Namespace) -> int:
+    return _measure("covey_simulations.benchmarks.tickets", chosen, ("tickets",))
 
 
 def _audit(chosen: argparse.Namespace) -> int:

@@ -49,6 +49,10 @@ class Subjects:
         (subject,) = self._create(session, 1, country, birth_year, guardian)
         return subject
 
+    def create_many(self, session: Session, count: int) -> list[str]:
+        """Make this many people known of whom nothing is; return their pseudonyms."""
+        return self._create(session, count)
+
     def attach(self, session: Session, subject: str, key: bytes) -> None:
         """Let the device speak for this person. Raises ConflictError where it speaks for another."""
         find(session, subject)
