@@ -77,9 +77,8 @@ async def verdict(subject: Pseudonym, purpose: str, here: Here, caller: Reader) 
 async def verdicts(asked: Asked, here: Here, _caller: Annotated[Caller, needs(Role.SERVICE)]) -> Response:
     """Return the verdict on one purpose for each of up to 10,000 people, in their order."""
     purposes.find(asked.purpose)
-    found = await here.store.read(
-        batches.verdicts, asked.purpose, asked.subjects, here.notices, here.calendar.milliseconds
-    )
+    choices, now = await here.choices.of_each(asked.subjects), here.calendar.milliseconds
+    found = batches.verdicts(asked.subjects, choices, asked.purpose, here.notices, now)
     body = '","'.join(found)
     return Response(f'{{"purpose":"{asked.purpose}","verdicts":["{body}"]}}', media_type="application/json")
 
