@@ -20,7 +20,8 @@ REFUSED = "refused"
 class Purpose:
     """A purpose: its words, lawful bases (`gdpr`: Article 6, `pipl`: Article 13), data, and what it gates.
 
-    `basis` is "consent", "contract", "law", or "refused" for what is never offered.
+    `basis` is "consent", "contract", "law", or "refused" for what is never offered; `storage` is "phone",
+    "sum", "shop" or "none". `dpv`, `personal_data` and `legal_basis` are terms as receipts write them.
     """
 
     id: str
@@ -30,7 +31,13 @@ class Purpose:
     gdpr: str
     pipl: str
     data: tuple[str, ...]
+    data_zh: tuple[str, ...]
     retention: str
+    retention_zh: str
+    storage: str
+    dpv: tuple[str, ...]
+    personal_data: tuple[str, ...]
+    legal_basis: tuple[str, ...]
     gates: tuple[str, ...]
 
     @property
@@ -57,5 +64,7 @@ def find(name: str) -> Purpose:
 
 
 def _purpose(name: str, row: Mapping[str, Any]) -> Purpose:
-    lists = {"data": tuple(row["data"]), "gates": tuple(row["gates"])}
-    return Purpose(**{"id": name, **row, **lists})
+    fields: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in row.items()
+    }
+    return Purpose(id=name, **fields)

@@ -14,6 +14,8 @@ from covey_consent.cosigners import Cosigners
 from covey_consent.epochs import Calendar
 from covey_consent.issuers import Issuers
 from covey_consent.log import Log
+from covey_consent.receipts import issue
+from covey_consent.receipts.issue import Receipts
 from covey_consent.settings import Settings
 from covey_consent.store import Store
 from covey_privacy import wire
@@ -41,6 +43,7 @@ class Registry:
     issuers: Issuers
     controller: Controller
     tokens: Tokens
+    receipts: Receipts
 
     @classmethod
     async def open(cls, settings: Settings, clock: Callable[[], float], *, durable: bool = True) -> Registry:
@@ -71,9 +74,10 @@ class Registry:
         cosigners = Cosigners(
             log, settings.witnesses, settings.witness_seconds, settings.witness_every_seconds
         )
+        facts = controller.load(settings.controller)
         return cls(
             settings.operator_key, key, calendar, store, choices, log, cosigners, current, download, digest,
-            issuers, controller.load(settings.controller), Tokens(key, settings.origin),
+            issuers, facts, Tokens(key, settings.origin), Receipts(store, log, key, facts, issue.none),
         )  # fmt: skip
 
     async def close(self) -> None:
