@@ -10,6 +10,7 @@ import rfc8785
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
+from joserfc.jws import JWSRegistry
 from joserfc.util import urlsafe_b64encode
 from pydantic import ValidationError
 
@@ -23,6 +24,13 @@ LIMIT = 2**22
 """A signed receipt's bytes at most: 64 records with their texts and proofs."""
 
 
+class _Registry(JWSRegistry):
+    max_payload_length = LIMIT
+
+
+_REGISTRY = _Registry(algorithms=[ALGORITHM])
+
+
 def canonical(receipt: Receipt) -> bytes:
     """Return the receipt as canonical JSON-LD."""
     return rfc8785.dumps(receipt.model_dump(mode="json", by_alias=True, exclude_none=True))
@@ -32,7 +40,7 @@ def sign(receipt: Receipt, key: SigningKey) -> bytes:
     """Return the receipt signed; `kid` is the key's thumbprint (RFC 7638)."""
     pair = _jwk(key.public, key.secret)
     header = {"alg": ALGORITHM, "kid": pair.thumbprint(), "typ": TYPE}
-    return jws.serialize_compact(header, canonical(receipt), pair, [ALGORITHM]).encode()
+    return jws.serialize_compact(header, canonical(receipt), pair, registry=_REGISTRY).encode()
 
 
 def open_(signed: bytes, key: bytes) -> Receipt:
@@ -41,7 +49,7 @@ def open_(signed: bytes, key: bytes) -> Receipt:
         raise RequestError(f"a signed receipt has at most {LIMIT} bytes; {len(signed)} arrived")
     pair = _jwk(key)
     try:
-        opened = jws.deserialize_compact(signed, pair, [ALGORITHM])
+        opened = jws.deserialize_compact(signed, pair, registry=_REGISTRY)
     except (JoseError, ValueError) as error:
         raise RequestError(f"the receipt is not signed by the registry's key: {error}") from None
     if opened.headers() != {"alg": ALGORITHM, "kid": pair.thumbprint(), "typ": TYPE}:
