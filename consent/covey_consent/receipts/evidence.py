@@ -23,8 +23,9 @@ Hash = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """The registry's word that a commitment will stand in its log by a time (Unix milliseconds)."""
+    """The registry's word that a commitment will stand in its log by a time; both are Unix milliseconds."""
 
+    log: Annotated[str, wire.Size(1, 200)]
     commitment: wire.Bytes32
     at: wire.U64
     publish_by: wire.U64
@@ -86,6 +87,6 @@ class Promised(_Evidence):
             promise = open_signed(Promise, PROMISE, bytes.fromhex(self.promise), key, signer="registry")
         except PrivacyError as error:
             raise RequestError(f"event {self.record.event}: {error}") from None
-        if promise.commitment != self.commitment:
-            raise RequestError(f"the promise is of another record than event {self.record.event}")
+        if (promise.log, promise.commitment) != (self.record.registry, self.commitment):
+            raise RequestError(f"the promise is of another log or record than event {self.record.event}")
         return f"promised to the log {self.record.registry} by {promise.publish_by} (Unix milliseconds)"

@@ -57,7 +57,7 @@ class Registrar:
         return Published(**{**plain, **changes})
 
     def promised(self, record: Record) -> Promised:
-        promise = sign(PROMISE, Promise(commit(self.salt, record), AT, AT + 3_600_000), self.key)
+        promise = sign(PROMISE, Promise(ORIGIN, commit(self.salt, record), AT, AT + 3_600_000), self.key)
         return Promised(record=record, salt=self.salt.hex(), promise=promise.hex())
 
     def case(self, record: Record, evidence: Published | Promised | None = None) -> Case:

@@ -21,7 +21,11 @@ def kept(shop, registrar):
     notice = registry.notices["train"]
     record = registrar.record(text=notice.text("en").digest.hex(), subject=SUBJECT)
     commitment = commit(registrar.salt, record)
-    promise = sign(PROMISE, Promise(commitment, shop.clock.ms, shop.clock.ms + 3_600_000), shop.registry)
+    promise = sign(
+        PROMISE,
+        Promise("covey.test/log", commitment, shop.clock.ms, shop.clock.ms + 3_600_000),
+        shop.registry,
+    )
 
     def find(_session, event):
         if event != record.event:

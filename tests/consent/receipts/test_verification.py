@@ -222,7 +222,7 @@ def test_a_checkpoint_or_promise_of_another_key_or_record_is_refused(registrar):
     for evidence, found in (
         (stranger.published(record), "not signed by its key"),
         (stranger.promised(record), "not signed by the registry"),
-        (foreign, "of another record"),
+        (foreign, "of another log or record"),
         (elsewhere, "the checkpoint is of 'other.test/log'"),
     ):
         untrue = entry.model_copy(update={"evidence": evidence})
