@@ -68,6 +68,11 @@ def test_only_a_standing_yes_tells_how_to_withdraw(registrar, shown, state):
     assert "How to withdraw" in shown(registrar.record(state="renewed")).text
 
 
+def test_words_are_called_shown_only_where_the_record_names_them(registrar, shown):
+    assert "The words you were shown" in shown(registrar.record(state="refused")).text
+    assert "The words you were shown" not in shown(registrar.record(state="refused", text="00" * 32)).text
+
+
 def test_nothing_is_run_or_fetched(registrar, shown):
     read = shown(registrar.record(), registrar.record("personalize", "zh"))
     assert not FETCHING & {tag for tag, _ in read.tags}
