@@ -51,7 +51,8 @@ def open_(signed: bytes, key: bytes) -> Receipt:
     try:
         opened = jws.deserialize_compact(signed, pair, registry=_REGISTRY)
     except (JoseError, ValueError) as error:
-        raise RequestError(f"the receipt is not signed by the registry's key: {error}") from None
+        why = str(error).rstrip(": ")
+        raise RequestError(f"the receipt is not signed by the registry's key: {why}") from None
     if opened.headers() != {"alg": ALGORITHM, "kid": pair.thumbprint(), "typ": TYPE}:
         raise RequestError(
             f"the signature's header is not a receipt's: alg {ALGORITHM}, typ {TYPE} and the kid"
