@@ -82,6 +82,23 @@ def _add_registry(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         actions, "key", "print the key of the registry's log, as witnesses want it", "covey registry key"
     )
     key.set_defaults(run=_registry_key)
+    _add_registry_receipt(actions)
+
+
+def _add_registry_receipt(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    example = "covey registry receipt verify receipt.jwt --key <hex public key>"
+    receipt = _command(actions, "receipt", "receipts of consent", example)
+    verify = _command(
+        receipt.add_subparsers(required=True, metavar="ACTION"),
+        "verify",
+        "say what a signed receipt shows, without the network; exits with 1 where it does not hold",
+        example,
+    )
+    verify.add_argument("file", type=Path, metavar="FILE", help="the signed receipt")
+    verify.add_argument(
+        "--key", required=True, metavar="HEX", help="the registry's public key, 64 hex digits"
+    )
+    verify.set_defaults(run=_registry_receipt)
 
 
 def _add_witness(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -308,6 +325,11 @@ def _serve(chosen: argparse.Namespace) -> int:
 
 def _registry_key(_chosen: argparse.Namespace) -> int:
     return _serving("covey_consent.serve", lambda registry: print(registry.verifier_key().vkey))
+
+
+def _registry_receipt(chosen: argparse.Namespace) -> int:
+    receipt = _load("covey_consent.commands.receipt", "server")
+    return 1 if receipt is None else receipt.check(chosen.file, chosen.key)
 
 
 def _witness(chosen: argparse.Namespace) -> int:

@@ -9,9 +9,22 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from covey_consent.api import consents, log, notices, people, problems, rounds, subjects, tickets, tiles
+from covey_consent.api import (
+    consents,
+    log,
+    notices,
+    people,
+    problems,
+    receipts,
+    rounds,
+    subjects,
+    tickets,
+    tiles,
+)
 from covey_consent.registry import Registry
 from covey_consent.settings import Settings
+
+ROUTES = (people, subjects, consents, receipts, notices, tickets, rounds, log, tiles)
 
 
 def create_app(
@@ -33,7 +46,7 @@ def create_app(
         await registry.close()
 
     app = FastAPI(title="Covey consent registry", version="1", lifespan=lifespan)
-    for module in (people, subjects, consents, notices, tickets, rounds, log, tiles):
+    for module in ROUTES:
         app.include_router(module.router)
     problems.install(app)
 

@@ -17,6 +17,8 @@ from covey_consent.events import Events
 from covey_consent.issuers import Issuers
 from covey_consent.log import Log
 from covey_consent.pool import Pool
+from covey_consent.receipts import issue
+from covey_consent.receipts.issue import Receipts
 from covey_consent.records import Record
 from covey_consent.settings import Settings
 from covey_consent.store import Store
@@ -50,6 +52,7 @@ class Registry:
     controller: Controller
     tokens: Tokens
     yearly_batches: int
+    receipts: Receipts
 
     @classmethod
     async def open(cls, settings: Settings, clock: Callable[[], float], *, durable: bool = True) -> Registry:
@@ -82,12 +85,26 @@ class Registry:
         cosigners = Cosigners(
             log, settings.witnesses, settings.witness_seconds, settings.witness_every_seconds
         )
+        facts = controller.load(settings.controller)
         return cls(
-            settings.operator_key, key, calendar, store, subjects, choices,
-            Pool(store, choices.record_each), log, cosigners, current, download,
-            digest, issuers, controller.load(settings.controller), Tokens(key, settings.origin),
-            settings.yearly_batches,
-        )  # fmt: skip
+            operator=settings.operator_key,
+            key=key,
+            calendar=calendar,
+            store=store,
+            subjects=subjects,
+            choices=choices,
+            recorder=Pool(store, choices.record_each),
+            log=log,
+            cosigners=cosigners,
+            notices=current,
+            download=download,
+            download_digest=digest,
+            issuers=issuers,
+            controller=facts,
+            tokens=Tokens(key, settings.origin),
+            yearly_batches=settings.yearly_batches,
+            receipts=Receipts(store, log, key, facts, issue.none),
+        )
 
     async def close(self) -> None:
         """Close the database, once what was handed over is committed."""

@@ -1,0 +1,1 @@
+"""What `covey registry` does, one module for each noun."""
