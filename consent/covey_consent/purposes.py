@@ -21,7 +21,7 @@ class Purpose:
     """A purpose: its words, lawful bases (`gdpr`: Article 6, `pipl`: Article 13), data, and what it gates.
 
     `basis` is "consent", "contract", "law", or "refused" for what is never offered; `storage` is "phone",
-    "sum", "shop" or "none". `dpv`, `personal_data` and `legal_basis` are terms as receipts write them. What is
+    "sum", "shop" or "none". `dpv`, `personal_data` and `legal_basis` are terms in receipts. What is
     `explicit` needs a consent of its own, said in a dialogue (GDPR Art. 9(2)(a), PIPL Art. 29). A grant holds
     for `valid_days` where it does not hold until withdrawn. `sale` is what the Global Privacy Control signal
     objects to.
