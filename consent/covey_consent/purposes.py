@@ -14,6 +14,7 @@ from covey_consent.errors import RequestError, UnknownError
 
 CONSENT = "consent"
 REFUSED = "refused"
+HIGH = "high"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,8 @@ class Purpose:
 
     `basis` is "consent", "contract", "law", or "refused" for what is never offered. What is `explicit` needs
     a consent of its own, said in a dialogue (GDPR Art. 9(2)(a), PIPL Art. 29). A grant holds for `valid_days`
-    where it does not hold until withdrawn. `sale` is what the Global Privacy Control signal objects to.
+    where it does not hold until withdrawn. `sale` is what the Global Privacy Control signal objects to. What
+    has a "high" `risk` needs an assessment, what is `sensitive` a reason, a `named_recipient` a name.
     """
 
     id: str
@@ -32,11 +34,16 @@ class Purpose:
     gdpr: str
     pipl: str
     data: tuple[str, ...]
+    data_zh: tuple[str, ...]
     retention: str
+    retention_zh: str
     gates: tuple[str, ...]
     explicit: bool = False
     valid_days: int | None = None
     sale: bool = False
+    risk: str = "normal"
+    sensitive: bool = False
+    named_recipient: bool = False
 
     @property
     def needs_consent(self) -> bool:
@@ -62,5 +69,5 @@ def find(name: str) -> Purpose:
 
 
 def _purpose(name: str, row: Mapping[str, Any]) -> Purpose:
-    lists = {"data": tuple(row["data"]), "gates": tuple(row["gates"])}
+    lists = {field: tuple(row[field]) for field in ("data", "data_zh", "gates")}
     return Purpose(**{"id": name, **row, **lists})
