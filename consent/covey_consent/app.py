@@ -9,9 +9,24 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from covey_consent.api import assessments, log, notices, people, problems, rounds, served, tickets, tiles
+from covey_consent.api import (
+    assessments,
+    consents,
+    log,
+    notices,
+    people,
+    problems,
+    receipts,
+    rounds,
+    served,
+    subjects,
+    tickets,
+    tiles,
+)
 from covey_consent.registry import Registry
 from covey_consent.settings import Settings
+
+ROUTES = (people, subjects, consents, receipts, notices, served, assessments, tickets, rounds, log, tiles)
 
 
 def create_app(
@@ -33,7 +48,7 @@ def create_app(
         await registry.close()
 
     app = FastAPI(title="Covey consent registry", version="1", lifespan=lifespan)
-    for module in (people, notices, served, assessments, tickets, rounds, log, tiles):
+    for module in ROUTES:
         app.include_router(module.router)
     problems.install(app)
 

@@ -21,10 +21,12 @@ HIGH = "high"
 class Purpose:
     """A purpose: its words, lawful bases (`gdpr`: Article 6, `pipl`: Article 13), data, and what it gates.
 
-    `basis` is "consent", "contract", "law", or "refused" for what is never offered. What is `explicit` needs
-    a consent of its own, said in a dialogue (GDPR Art. 9(2)(a), PIPL Art. 29). A grant holds for `valid_days`
-    where it does not hold until withdrawn. `sale` is what the Global Privacy Control signal objects to. What
-    has a "high" `risk` needs an assessment, what is `sensitive` a reason, a `named_recipient` a name.
+    `basis` is "consent", "contract", "law", or "refused" for what is never offered; `storage` is "phone",
+    "sum", "shop" or "none". `dpv`, `personal_data` and `legal_basis` are terms as receipts write them. What
+    is `explicit` needs a consent of its own, said in a dialogue (GDPR Art. 9(2)(a), PIPL Art. 29). A grant
+    holds for `valid_days` where it does not hold until withdrawn. `sale` is what the Global Privacy Control
+    signal objects to. What has a "high" `risk` needs an assessment, what is `sensitive` a reason, and what
+    has a `named_recipient` their name.
     """
 
     id: str
@@ -37,6 +39,10 @@ class Purpose:
     data_zh: tuple[str, ...]
     retention: str
     retention_zh: str
+    storage: str
+    dpv: tuple[str, ...]
+    personal_data: tuple[str, ...]
+    legal_basis: tuple[str, ...]
     gates: tuple[str, ...]
     explicit: bool = False
     valid_days: int | None = None
@@ -69,5 +75,7 @@ def find(name: str) -> Purpose:
 
 
 def _purpose(name: str, row: Mapping[str, Any]) -> Purpose:
-    lists = {field: tuple(row[field]) for field in ("data", "data_zh", "gates")}
-    return Purpose(**{"id": name, **row, **lists})
+    fields: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in row.items()
+    }
+    return Purpose(id=name, **fields)

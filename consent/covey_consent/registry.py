@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from covey_consent import controller, keys
 from covey_consent.access.tokens import Tokens
+from covey_consent.acts import Act
 from covey_consent.choices import Choices
 from covey_consent.controller import Controller
 from covey_consent.cosigners import Cosigners
@@ -17,6 +18,10 @@ from covey_consent.log import Log
 from covey_consent.notices import InForce, files
 from covey_consent.notices.facts import Facts
 from covey_consent.notices.publisher import Publisher
+from covey_consent.pool import Pool
+from covey_consent.receipts import issue
+from covey_consent.receipts.issue import Receipts
+from covey_consent.records import Record
 from covey_consent.settings import Settings
 from covey_consent.store import Store
 from covey_consent.subjects import Subjects
@@ -34,6 +39,7 @@ class Registry:
     store: Store
     subjects: Subjects
     choices: Choices
+    recorder: Pool[Sequence[Act], list[Record]]
     log: Log
     cosigners: Cosigners
     notices: InForce
@@ -42,6 +48,7 @@ class Registry:
     controller: Controller
     tokens: Tokens
     yearly_batches: int
+    receipts: Receipts
 
     @classmethod
     async def open(cls, settings: Settings, clock: Callable[[], float], *, durable: bool = True) -> Registry:
@@ -74,9 +81,23 @@ class Registry:
             log, settings.witnesses, settings.witness_seconds, settings.witness_every_seconds
         )
         return cls(
-            settings.operator_key, key, calendar, store, subjects, choices, log, cosigners, notices,
-            publisher, issuers, facts.controller, Tokens(key, settings.origin), settings.yearly_batches,
-        )  # fmt: skip
+            operator=settings.operator_key,
+            key=key,
+            calendar=calendar,
+            store=store,
+            subjects=subjects,
+            choices=choices,
+            recorder=Pool(store, choices.record_each),
+            log=log,
+            cosigners=cosigners,
+            notices=notices,
+            publisher=publisher,
+            issuers=issuers,
+            controller=facts.controller,
+            tokens=Tokens(key, settings.origin),
+            yearly_batches=settings.yearly_batches,
+            receipts=Receipts(store, log, key, facts.controller, issue.none),
+        )
 
     async def close(self) -> None:
         """Close the database, once what was handed over is committed."""

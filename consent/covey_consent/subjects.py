@@ -36,10 +36,22 @@ class Subjects:
         if strangers := sorted(keys - known(session, keys)):
             self._admit(session, strangers)
 
-    def create(self, session: Session, country: str = "", birth_year: int | None = None) -> str:
-        """Make a person known who has no device yet; return their pseudonym."""
-        (subject,) = self._create(session, 1, country, birth_year)
+    def create(
+        self,
+        session: Session,
+        country: str = "",
+        birth_year: int | None = None,
+        guardian: str | None = None,
+    ) -> str:
+        """Make a person known who has no device yet; return their pseudonym. Raises UnknownError."""
+        if guardian is not None:
+            find(session, guardian)
+        (subject,) = self._create(session, 1, country, birth_year, guardian)
         return subject
+
+    def create_many(self, session: Session, count: int) -> list[str]:
+        """Make this many people known of whom nothing is; return their pseudonyms."""
+        return self._create(session, count)
 
     def attach(self, session: Session, subject: str, key: bytes) -> None:
         """Let the device speak for this person. Raises ConflictError where it speaks for another."""
@@ -53,7 +65,11 @@ class Subjects:
     def sealers(self, session: Session, subjects: Iterable[str]) -> Mapping[str, Sealer]:
         """Return what seals for each of these people."""
         rows = all_in(session, select(SubjectKey), SubjectKey.subject, subjects)
-        return {row.subject: self._vault.open(row.subject, row.wrapped) for row in rows}
+        return {row.subject: self.sealer(row.subject, row.wrapped) for row in rows}
+
+    def sealer(self, subject: str, wrapped: bytes) -> Sealer:
+        """Return what seals for this person, under the key that is wrapped here."""
+        return self._vault.open(subject, wrapped)
 
     @property
     def _hour(self) -> int:
@@ -72,10 +88,16 @@ class Subjects:
         session.execute(insert(Device), rows)
 
     def _create(
-        self, session: Session, count: int, country: str = "", birth_year: int | None = None
+        self,
+        session: Session,
+        count: int,
+        country: str = "",
+        birth_year: int | None = None,
+        guardian: str | None = None,
     ) -> list[str]:
         subjects = [secrets.token_hex(PSEUDONYM_LENGTH) for _ in range(count)]
-        facts = {"enrolled_hour": self._hour, "country": country, "birth_year": birth_year}
+        facts = {"country": country, "birth_year": birth_year, "guardian": guardian}
+        facts |= {"enrolled_hour": self._hour}
         session.execute(insert(Subject), [{"subject": subject, **facts} for subject in subjects])
         wrapped = [{"subject": subject, "wrapped": self._vault.make(subject)} for subject in subjects]
         session.execute(insert(SubjectKey), wrapped)

@@ -1,1 +1,1 @@
-"""What `covey registry` does beside serving: plain functions that print, and return an exit status."""
+"""What `covey registry` does, one module for each noun."""

@@ -1,0 +1,173 @@
+"""People's choices as JSON: what was decided, what stood when, what follows from it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Response
+from pydantic import Field
+
+from covey_consent import batches, decisions, history, purposes, states, subjects
+from covey_consent.access.guard import needs
+from covey_consent.access.roles import Caller, Role
+from covey_consent.acts import EVERYTHING, GUARDIAN, SUBJECT, Act
+from covey_consent.api.http import Here
+from covey_consent.api.schemas import (
+    Asked,
+    Happened,
+    No,
+    Pseudonym,
+    Restriction,
+    Stands,
+    View,
+    Yes,
+    end,
+    moment,
+)
+from covey_consent.errors import DeniedError, RequestError
+from covey_consent.records import Record
+from covey_consent.registry import Registry
+from covey_consent.verdicts import Standing, Standings, Verdict, judge
+
+router = APIRouter(prefix="/v1", tags=["consents"])
+
+Said = Annotated[Yes | No, Field(discriminator="state")]
+Speaker = Annotated[Caller, needs(Role.SUBJECT, Role.SERVICE, Role.OFFICER)]
+Reader = Annotated[Caller, needs(Role.SUBJECT, Role.SERVICE, Role.OFFICER, Role.AUDITOR)]
+
+GPC = "gpc"
+
+
+@router.post("/subjects/{subject}/consents", status_code=201)
+async def decide(subject: Pseudonym, said: Said, here: Here, caller: Speaker) -> Happened:
+    """Record what a person says to one purpose: a yes names the text it was said to, a no the purpose."""
+    if isinstance(said, No):
+        _require_possible(said)
+        return happened(await _say(here, caller, subject, said.purpose, said.state))
+    if caller.role is Role.OFFICER:
+        raise DeniedError("nobody says yes for a person but they themselves, or a child's guardian")
+    act = _yes(here, subject, await _speaking(here, caller, subject), said)
+    (record,) = await here.recorder.submit([act])
+    return happened(record)
+
+
+@router.get("/subjects/{subject}/consents")
+async def view(subject: Pseudonym, here: Here, caller: Reader, at: datetime | None = None) -> View:
+    """Return what stands for the person now, or what stood at a time."""
+    await _speaking(here, caller, subject)
+    now = here.calendar.milliseconds
+    if at is None:
+        return _view(subject, now, await here.choices.of(subject), here)
+    asked = int(at.timestamp() * 1000)
+    return _view(subject, asked, await here.store.read(history.as_of, subject, asked), here)
+
+
+@router.get("/subjects/{subject}/decisions/{purpose}")
+async def verdict(subject: Pseudonym, purpose: str, here: Here, caller: Reader) -> Response:
+    """Say whether a purpose may be served for the person now, and if not, why."""
+    await _speaking(here, caller, subject)
+    purposes.find(purpose)
+    found = judge(await here.choices.of(subject), purpose, here.notices, here.calendar.milliseconds)
+    allowed = "true" if found is Verdict.ALLOWED else "false"
+    return Response(f'{{"allowed":{allowed},"verdict":"{found}"}}', media_type="application/json")
+
+
+@router.post("/decisions:batch")
+async def verdicts(asked: Asked, here: Here, _caller: Annotated[Caller, needs(Role.SERVICE)]) -> Response:
+    """Return the verdict on one purpose for each of up to 10,000 people, in their order."""
+    purposes.find(asked.purpose)
+    choices, now = await here.choices.of_each(asked.subjects), here.calendar.milliseconds
+    found = batches.verdicts(asked.subjects, choices, asked.purpose, here.notices, now)
+    body = '","'.join(found)
+    return Response(f'{{"purpose":"{asked.purpose}","verdicts":["{body}"]}}', media_type="application/json")
+
+
+@router.put("/subjects/{subject}/restriction")
+async def restrict(
+    subject: Pseudonym,
+    asked: Restriction,
+    here: Here,
+    caller: Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER)],
+) -> Happened:
+    """Restrict all processing of the person's data, or lift that (GDPR Art. 18)."""
+    state = states.RESTRICTED if asked.restricted else states.LIFTED
+    return happened(await _say(here, caller, subject, EVERYTHING, state))
+
+
+@router.post("/subjects/{subject}/signals", status_code=204)
+async def signal(
+    subject: Pseudonym,
+    here: Here,
+    caller: Annotated[Caller, needs(Role.SUBJECT, Role.SERVICE)],
+    _gpc: Annotated[str, Header(alias="Sec-GPC", pattern="^1$")],
+) -> Response:
+    """Take the Global Privacy Control signal: an objection to every purpose that shares data with others."""
+    for purpose in purposes.load().values():
+        if purpose.sale:
+            await _say(here, caller, subject, purpose.id, states.OBJECTED, GPC)
+    return Response(status_code=204)
+
+
+def happened(record: Record) -> Happened:
+    """Return a record as JSON."""
+    return Happened(
+        event=record.event, purpose=record.purpose, state=record.state, actor=record.actor,
+        method=record.method, notice=record.notice, language=record.language, text_sha256=record.text,
+        at=moment(record.at), expires_at=end(record.expires),
+    )  # fmt: skip
+
+
+async def _speaking(here: Registry, caller: Caller, subject: str) -> str:
+    """Return who speaks for the person. Raises DeniedError where the caller may not."""
+    if caller.role is not Role.SUBJECT:
+        return caller.role.value
+    if caller.subject == subject:
+        return SUBJECT
+    person = await here.store.read(subjects.find, subject) if caller.subject else None
+    if person is None or person.guardian != caller.subject:
+        raise DeniedError("a person's choices are theirs, and a child's guardian's; not yours")
+    return GUARDIAN
+
+
+async def _say(
+    here: Registry, caller: Caller, subject: str, purpose: str, state: str, method: str = "request"
+) -> Record:
+    """Record what is always taken."""
+    actor = await _speaking(here, caller, subject)
+    act = Act(subject, purpose, state, actor, method, here.calendar.milliseconds)
+    (record,) = await here.recorder.submit([act])
+    return record
+
+
+def _yes(here: Registry, subject: str, actor: str, said: Yes) -> Act:
+    now, text = here.calendar.milliseconds, bytes.fromhex(said.text_sha256)
+    grant = decisions.Grant(said.purpose, said.notice_version, said.language, text, said.method, now)
+    decisions.check_grant(grant, here.notices, here.calendar)
+    return Act(
+        subject, said.purpose, said.state, actor, said.method, now, notice=str(said.notice_version),
+        version=said.notice_version, language=said.language, text=text,
+        expires_at=decisions.expiry(said.purpose, now),
+    )  # fmt: skip
+
+
+def _require_possible(said: No) -> None:
+    basis = purposes.find(said.purpose).basis
+    if said.state == states.OBJECTED and basis in ("contract", "law"):
+        raise RequestError(
+            f"purpose {said.purpose!r} rests on {basis}: no objection ends that (GDPR Art. 21); ask for "
+            "erasure or restriction instead"
+        )
+
+
+def _view(subject: str, at: int, standings: Standings, here: Registry) -> View:
+    choices = [_stands(purpose, one, at, standings, here) for purpose, one in sorted(standings.items())]
+    return View(subject=subject, at=moment(at), choices=choices)
+
+
+def _stands(purpose: str, one: Standing, at: int, standings: Standings, here: Registry) -> Stands:
+    found = Verdict.RESTRICTED if purpose == EVERYTHING else judge(standings, purpose, here.notices, at)
+    return Stands(
+        purpose=purpose, state=one.at(at), notice_version=one.notice_version,
+        expires_at=end(one.expires_at), verdict=found,
+    )  # fmt: skip
