@@ -41,10 +41,11 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         registry = app.state.registry = await Registry.open(settings, clock, durable=durable)
-        asking = asyncio.create_task(registry.cosigners.gather())
+        tasks = [asyncio.create_task(work()) for work in (registry.cosigners.gather, registry.upkeep.run)]
         yield
-        asking.cancel()
-        await asyncio.wait([asking])
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
         await registry.close()
 
     app = FastAPI(title="Covey consent registry", version="1", lifespan=lifespan)

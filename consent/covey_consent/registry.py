@@ -25,6 +25,7 @@ from covey_consent.records import Record
 from covey_consent.settings import Settings
 from covey_consent.store import Store
 from covey_consent.subjects import Subjects
+from covey_consent.upkeep import Upkeep
 from covey_consent.vault import Vault
 from covey_privacy.signatures import SigningKey
 
@@ -49,6 +50,7 @@ class Registry:
     tokens: Tokens
     yearly_batches: int
     receipts: Receipts
+    upkeep: Upkeep
 
     @classmethod
     async def open(cls, settings: Settings, clock: Callable[[], float], *, durable: bool = True) -> Registry:
@@ -97,6 +99,7 @@ class Registry:
             tokens=Tokens(key, settings.origin),
             yearly_batches=settings.yearly_batches,
             receipts=Receipts(store, log, key, facts.controller, issue.none),
+            upkeep=Upkeep(store, choices, calendar),
         )
 
     async def close(self) -> None:
