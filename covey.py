@@ -83,6 +83,31 @@ def _add_registry(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     )
     key.set_defaults(run=_registry_key)
     _add_registry_receipt(actions)
+    _add_registry_notice(actions)
+
+
+def _add_registry_notice(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    notice = _command(
+        actions, "notice", "the notices that people are shown", "covey registry notice lint notices/"
+    )
+    deeds = notice.add_subparsers(required=True, metavar="DEED")
+    lint = _command(
+        deeds,
+        "lint",
+        "list what notices lack under GDPR and PIPL; exits with 1 when something is missing",
+        "COVEY_REGISTRY_CONTROLLER=controller.toml covey registry notice lint notices/",
+    )
+    publish = _command(
+        deeds,
+        "publish",
+        "put a notice in force at a running registry; COVEY_REGISTRY_TOKEN is an admin's access token",
+        "covey registry notice publish notices/celebrate.toml --url http://127.0.0.1:8700",
+    )
+    for deed in (lint, publish):
+        deed.add_argument("path", metavar="NOTICE", help="a notice file, or a packaged notice's purpose")
+    publish.add_argument("--url", default="http://127.0.0.1:8700", help="where the registry serves")
+    lint.set_defaults(run=lambda chosen: _registry_command("notice", "lint", chosen.path))
+    publish.set_defaults(run=lambda chosen: _registry_command("notice", "publish", chosen.path, chosen.url))
 
 
 def _add_registry_receipt(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -317,6 +342,12 @@ def _measure(module: str, chosen: argparse.Namespace, names: Sequence[str]) -> i
     else:
         subject.show(found)
     return 0 if found.get("as_expected", True) else 1
+
+
+def _registry_command(noun: str, deed: str, *arguments: object) -> int:
+    """Run a deed of `covey_consent.commands.<noun>` and return its exit status."""
+    module = _load(f"covey_consent.commands.{noun}", "server")
+    return 1 if module is None else int(getattr(module, deed)(*arguments))
 
 
 def _serve(chosen: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from covey_consent.api import (
+    assessments,
     consents,
     log,
     notices,
@@ -17,6 +18,7 @@ from covey_consent.api import (
     problems,
     receipts,
     rounds,
+    served,
     subjects,
     tickets,
     tiles,
@@ -24,7 +26,7 @@ from covey_consent.api import (
 from covey_consent.registry import Registry
 from covey_consent.settings import Settings
 
-ROUTES = (people, subjects, consents, receipts, notices, tickets, rounds, log, tiles)
+ROUTES = (people, subjects, consents, receipts, notices, served, assessments, tickets, rounds, log, tiles)
 
 
 def create_app(

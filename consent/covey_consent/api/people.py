@@ -47,4 +47,4 @@ async def sync(request: Request, here: Here) -> Response:
     now = here.calendar.milliseconds
     standing = effective(await here.choices.of_device(asked.device), now)
     note, proof = here.log.since(asked.log_size)
-    return cbor(Synced(now, standing, note, proof, here.download_digest))
+    return cbor(Synced(now, standing, note, proof, here.notices.digest))
