@@ -98,7 +98,7 @@ class Registry:
             controller=facts.controller,
             tokens=Tokens(key, settings.origin),
             yearly_batches=settings.yearly_batches,
-            receipts=Receipts(store, log, key, facts.controller, issue.none),
+            receipts=Receipts(store, log, key, facts.controller, issue.Finder(choices.events)),
             upkeep=Upkeep(store, choices, calendar),
         )
 

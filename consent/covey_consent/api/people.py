@@ -34,7 +34,7 @@ async def decide(request: Request, here: Here) -> Response:
     for decision in opened:
         decisions.check(decision, here.notices, here.calendar)
     people = await here.store.read(subjects.of_devices, {decision.device for decision in opened})
-    await here.recorder.submit(decisions.of_devices(people, batch.signed, opened))
+    await here.recorder.submit(decisions.of_devices(people, batch.signed, opened, here.notices))
     return Response(status_code=204)
 
 

@@ -35,6 +35,11 @@ def latest(session: Session) -> dict[str, PublishedNotice]:
     return {row.purpose: row for row in session.scalars(select(PublishedNotice).order_by(*_ORDER))}
 
 
+def everything(session: Session) -> Sequence[Notice]:
+    """Return every notice that was ever in force, older ones first."""
+    return [notice(row) for row in session.scalars(select(PublishedNotice).order_by(*_ORDER))]
+
+
 def newest(session: Session, purpose: str) -> Edition | None:
     """Return the version in force, None where there is none."""
     rows = versions(session, purpose)

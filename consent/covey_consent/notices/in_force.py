@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,10 +16,14 @@ from covey_privacy import wire
 from covey_privacy.consent import NOTICE, Notice, Notices
 from covey_privacy.signatures import SigningKey, sign
 
+Text = tuple[str, str, bytes]
+"""A purpose, a language, and the digest of what was shown."""
+
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    notices: Mapping[str, Notice]
+    notices: dict[str, Notice]
+    editions: dict[Text, Notice]
     download: bytes
     digest: bytes
 
@@ -32,7 +36,7 @@ class InForce(Mapping[str, Notice]):
 
     def __init__(self, key: SigningKey) -> None:
         self._key = key
-        self._view = self._of({})
+        self._view = self._of({}, {})
 
     @property
     def download(self) -> bytes:
@@ -44,17 +48,29 @@ class InForce(Mapping[str, Notice]):
         """SHA-256 of the download, by which phones know that they have it."""
         return self._view.digest
 
+    def edition(self, purpose: str, language: str, text: bytes) -> Notice | None:
+        """Return the notice that a text is from, None unless what is in force asks for the same."""
+        found = self._view.editions.get((purpose, language, text))
+        current = self._view.notices.get(purpose)
+        return found if found and current and found.version == current.version else None
+
     def replace(self, session: Session, notices: Iterable[Notice]) -> None:
-        """Show these notices in the place of their purposes' former ones, once the session is committed."""
+        """Show these notices, older ones first, once the session is committed."""
         after_commit(session, partial(self._take, tuple(notices)))
 
-    def _take(self, notices: Iterable[Notice]) -> None:
-        self._view = self._of({**self._view.notices, **{notice.purpose: notice for notice in notices}})
+    def _take(self, notices: Sequence[Notice]) -> None:
+        editions = {
+            (notice.purpose, text.language, text.digest): notice
+            for notice in notices
+            for text in notice.texts
+        }
+        newest = {notice.purpose: notice for notice in notices}
+        self._view = self._of(self._view.notices | newest, self._view.editions | editions)
 
-    def _of(self, notices: Mapping[str, Notice]) -> _View:
+    def _of(self, notices: dict[str, Notice], editions: dict[Text, Notice]) -> _View:
         ordered = dict(sorted(notices.items()))
         download = wire.encode(Notices(tuple(sign(NOTICE, notice, self._key) for notice in ordered.values())))
-        return _View(ordered, download, hashlib.sha256(download).digest())
+        return _View(ordered, editions, download, hashlib.sha256(download).digest())
 
     def __getitem__(self, purpose: str) -> Notice:
         return self._view.notices[purpose]

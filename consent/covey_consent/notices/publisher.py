@@ -47,7 +47,7 @@ class Publisher:
 
     def _open(self, session: Session, files: Mapping[str, NoticeFile]) -> None:
         latest = history.latest(session)
-        self._shown.replace(session, map(history.notice, latest.values()))
+        self._shown.replace(session, history.everything(session))
         for name in sorted({*files, *latest}):
             if purposes.find(name).risk != HIGH:
                 self._publish(session, self._at_start(session, name, files, latest))
