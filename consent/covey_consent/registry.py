@@ -41,6 +41,7 @@ class Registry:
     issuers: Issuers
     controller: Controller
     tokens: Tokens
+    settings: Settings
 
     @classmethod
     async def open(cls, settings: Settings, clock: Callable[[], float], *, durable: bool = True) -> Registry:
@@ -74,6 +75,7 @@ class Registry:
         return cls(
             settings.operator_key, key, calendar, store, choices, log, cosigners, current, download, digest,
             issuers, controller.load(settings.controller), Tokens(key, settings.origin),
+            settings,
         )  # fmt: skip
 
     async def close(self) -> None:
