@@ -9,7 +9,18 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from covey_consent.api import documents, log, notices, people, problems, rounds, tickets, tiles
+from covey_consent.api import (
+    consents,
+    documents,
+    log,
+    notices,
+    people,
+    problems,
+    rounds,
+    subjects,
+    tickets,
+    tiles,
+)
 from covey_consent.registry import Registry
 from covey_consent.settings import Settings
 
@@ -33,7 +44,7 @@ def create_app(
         await registry.close()
 
     app = FastAPI(title="Covey consent registry", version="1", lifespan=lifespan)
-    for module in (people, notices, tickets, rounds, log, tiles, documents):
+    for module in (people, subjects, consents, notices, tickets, rounds, log, tiles, documents):
         app.include_router(module.router)
     problems.install(app)
 

@@ -22,7 +22,7 @@ class Blank(NamedTuple):
     asks: str
 
 
-Value: TypeAlias = str | int | float | bool | tuple[str, ...] | Blank
+Value: TypeAlias = str | int | float | bool | tuple[str, ...] | Words | Blank
 
 
 class Fact(NamedTuple):
@@ -50,7 +50,10 @@ class Table(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of a document. Its text is in `language`; a `record` is a row of the document as CSV."""
+    """A part of a document. Its text is in `language`.
+
+    As CSV, the document has a line for each `record`, and what is `common` stands in every line.
+    """
 
     heading: Words
     text: tuple[str, ...] = ()
@@ -58,6 +61,7 @@ class Section:
     table: Table | None = None
     language: str = "en"
     record: bool = False
+    common: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +75,10 @@ class Document:
     sections: tuple[Section, ...]
 
     @property
-    def records(self) -> tuple[Section, ...]:
-        """The sections that are rows of one table."""
-        return tuple(section for section in self.sections if section.record)
+    def records(self) -> tuple[tuple[Fact, ...], ...]:
+        """The lines of the document as one table."""
+        common = tuple(fact for section in self.sections if section.common for fact in section.facts)
+        return tuple((*common, *section.facts) for section in self.sections if section.record)
 
     @property
     def blanks(self) -> int:
@@ -122,4 +127,6 @@ def _plain_row(table: Table, row: tuple[Value, ...]) -> Mapping[str, object]:
 def _plain(value: Value) -> object:
     if isinstance(value, Blank):
         return {"blank": value.asks}
+    if isinstance(value, Words):
+        return value._asdict()
     return list(value) if isinstance(value, tuple) else value

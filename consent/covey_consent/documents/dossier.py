@@ -139,7 +139,7 @@ def _collusion(facts: Facts, terms: Manifest, evidence: Evidence) -> Section:
             WORDS.fact(
                 "collusion_meaningful",
                 figure.is_meaningful,
-                "someone who may be right 999 times in 1,000 is called not held back",
+                "called so while nobody can be right 999 times in 1,000",
             ),
         ),
     )

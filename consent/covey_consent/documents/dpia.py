@@ -138,7 +138,7 @@ def _figures(each: Round) -> tuple[Value, ...]:
 def _risks(purpose: Purpose) -> Section:
     judged = Blank("low, medium or high"), Blank("low, medium or high")
     rows = tuple(
-        (f"{each.risk} ({each.zh})", each.against, each.remains, *judged)
+        (Words(each.risk, each.zh), each.against, each.remains, *judged)
         for each in risks.load()
         if each.is_of(purpose.id)
     )

@@ -11,7 +11,10 @@ from typing import Any
 
 from covey_consent.documents.document import Document, Section, Words
 from covey_consent.documents.facts import Facts
+from covey_consent.documents.labels import Labels
 from covey_models.again import HALF_LIFE
+
+WORDS = Labels("dsa")
 
 
 @functools.cache
@@ -41,4 +44,5 @@ def _text(facts: Facts, language: str) -> Section:
     said = load()[language]
     heading = Template(said["heading"]).substitute(words)
     text = tuple(Template(each).substitute(words) for each in said["text"])
-    return Section(Words(heading, "") if language == "en" else Words("", heading), text, language=language)
+    called = Words(heading, "") if language == "en" else Words("", heading)
+    return Section(called, text, (WORDS.blank("order"),), language=language)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, or_, select
 from sqlalchemy.orm import Session
 
 from covey_consent import purposes
@@ -16,6 +16,7 @@ from covey_consent.errors import ConflictError, UnknownError
 from covey_consent.models import LoggedRound, PublishedCheckpoint, PublishedNotice, StandingChoice
 from covey_consent.purposes import Purpose
 from covey_consent.settings import Settings
+from covey_consent.states import EXPIRED
 from covey_privacy import wire
 from covey_privacy.consent import Notice
 from covey_privacy.evidence import Evidence
@@ -100,7 +101,7 @@ def gather(session: Session, settings: Settings, controller: Controller, at: int
         settings,
         controller,
         notices,
-        _counts(session),
+        _counts(session, at),
         tuple(map(_round, session.scalars(select(LoggedRound).order_by(LoggedRound.manifest_index)))),
         size,
         root,
@@ -113,10 +114,12 @@ def _notices(session: Session) -> Mapping[str, Notice]:
     return {notice.purpose: notice for notice in (wire.decode(Notice, row) for row in rows)}
 
 
-def _counts(session: Session) -> Mapping[str, Mapping[str, int]]:
-    """Return how many people's choice for a purpose stands at each state."""
+def _counts(session: Session, at: int) -> Mapping[str, Mapping[str, int]]:
+    """Return how many people's choice for a purpose stands at each state; what is over is expired."""
     choice = StandingChoice
-    query = select(choice.purpose, choice.state, func.count()).group_by(choice.purpose, choice.state)
+    holds = or_(choice.expires_at == 0, choice.expires_at > 1000 * at)
+    stands = case((holds, choice.state), else_=EXPIRED).label("stands")
+    query = select(choice.purpose, stands, func.count()).group_by(choice.purpose, "stands")
     counts: dict[str, dict[str, int]] = {}
     for purpose, state, count in session.execute(query):
         counts.setdefault(purpose, {})[state] = count

@@ -15,7 +15,7 @@ from covey_consent.law import marks
 
 WORDS = Labels("pipl_audit")
 
-COLUMNS = WORDS.columns("article", "question", "question_zh", "evidence", "tests", "finding")
+COLUMNS = WORDS.columns("article", "question", "evidence", "tests", "finding")
 OUTSIDE = "outside software: the officer answers"
 
 
@@ -46,4 +46,4 @@ def _row(row: Mapping[str, Any]) -> tuple[Value, ...]:
     evidence = tuple(each for each in row["evidence"] if each not in load()["awaiting"])
     tests = tuple(mark.test for mark in marks.shipped() if mark.article == row["article"])
     finding = Blank("in order, or what is to be mended" if evidence or tests else OUTSIDE)
-    return row["article"], row["question"], row["zh"], evidence or "none", tests or "none", finding
+    return row["article"], Words(row["question"], row["zh"]), evidence or "none", tests or "none", finding

@@ -83,9 +83,9 @@ def _csv(document: Document) -> str:
         raise RequestError(f"document {document.name} is no table; ask for json, md or html")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(fact.key for fact in records[0].facts)
+    writer.writerow(fact.key for fact in records[0])
     for record in records:
-        writer.writerow(_inert(_shown(fact.value)) for fact in record.facts)
+        writer.writerow(_inert(_shown(fact.value)) for fact in record)
     return text.getvalue()
 
 
@@ -99,6 +99,8 @@ def _shown(value: Value) -> str:
         return f"[the officer fills in: {value.asks}]"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, Words):
+        return _both(value)
     if isinstance(value, tuple):
         return "; ".join(value)
     return f"{value:g}" if isinstance(value, float) and abs(value) < 1e5 else str(value)
@@ -129,7 +131,8 @@ def _environment() -> Environment:
     )
     environment.filters["shown"] = _shown
     environment.tests["blank"] = lambda value: isinstance(value, Blank)
-    environment.tests["list"] = lambda value: isinstance(value, tuple) and not isinstance(value, Blank)
+    environment.tests["words"] = lambda value: isinstance(value, Words)
+    environment.tests["many"] = lambda value: type(value) is tuple and len(value) > 1
     return environment
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from covey_consent.controller import Contact, Controller, Recipient
 from covey_consent.documents.document import Document, Fact, Section, Words
@@ -16,9 +16,11 @@ from covey_privacy.evidence import few
 WORDS = Labels("ropa")
 
 MEASURES = (
-    "data stay on people's phones; sums are masked and noised; people are random keys; an append-only log",
+    "data stay on phones; sums are masked and noised; people are random pseudonyms; an append-only log",
     "in full: covey registry document toms",
 )
+
+NO_REPRESENTATIVE = "none named; a controller outside the Union needs one (Art. 27)"
 
 
 def ropa(facts: Facts) -> Document:
@@ -30,6 +32,7 @@ def ropa(facts: Facts) -> Document:
         "GDPR Art. 30 and 5(2); PIPL Art. 55 and 56",
         facts,
         (
+            Section(Words("Who answers for it", "责任主体"), facts=_parties(facts.controller), common=True),
             *(_activity(facts, purpose) for purpose in facts.purposes),
             *(_processor(facts, each) for each in facts.controller.recipients if each.role == "processor"),
         ),
@@ -69,7 +72,6 @@ def _activity(facts: Facts, purpose: Purpose) -> Section:
         Words(purpose.en, purpose.zh),
         facts=(
             WORDS.fact("purpose_id", purpose.id),
-            *_parties(controller),
             WORDS.fact("purpose", purpose.en),
             WORDS.fact("basis", f"GDPR Art. {purpose.gdpr}; PIPL Art. {purpose.pipl}"),
             WORDS.fact("subjects", processing.people),
@@ -87,16 +89,16 @@ def _activity(facts: Facts, purpose: Purpose) -> Section:
     )
 
 
-def _parties(controller: Controller) -> Iterable[Fact]:
-    yield WORDS.fact(
-        "controller",
-        f"{controller.name}, {controller.address}, {controller.country}, {controller.email}",
+def _parties(controller: Controller) -> tuple[Fact, ...]:
+    acting, dpo = controller.representative, controller.dpo
+    return (
+        WORDS.fact(
+            "controller", f"{controller.name}, {controller.address}, {controller.country}, {controller.email}"
+        ),
+        WORDS.fact("joint_controllers", tuple(map(_contact, controller.joint)) or "none"),
+        WORDS.fact("representative", _contact(acting) if acting else NO_REPRESENTATIVE),
+        WORDS.fact("dpo", _contact(dpo) if dpo else "none"),
     )
-    yield WORDS.fact("joint_controllers", tuple(map(_contact, controller.joint)) or "none")
-    acting, absent = controller.representative, "none named (Art. 27 asks for one in the Union of who is not)"
-    yield WORDS.fact("representative", _contact(acting) if acting else absent)
-    if controller.dpo is not None:
-        yield WORDS.fact("dpo", _contact(controller.dpo))
 
 
 def _officer(controller: Controller) -> tuple[str, ...]:
