@@ -219,7 +219,7 @@ class TestImpactAssessment:
         headings = " ".join(each["heading"] for each in document["sections"])
         assert all(f"GDPR Art. 35(7)({letter})" in headings for letter in "abcd")
         figures = lines(document, "3.")
-        assert (figures["epsilon_cap"], figures["delta"]) == (notice.epsilon, notice.delta)
+        assert (figures["epsilon_cap"], figures["delta_cap"]) == (notice.epsilon, notice.delta)
         assert figures["cohort_floor"] == 200
         (row,) = next(each["rows"] for each in document["sections"] if each["heading"].startswith("3."))
         assert (row["clip"], row["sigma"], row["delta"], row["epsilon"]) == (

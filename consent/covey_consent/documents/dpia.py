@@ -108,7 +108,7 @@ def _parameters(facts: Facts, purpose: Purpose) -> tuple[Section, ...]:
     caps = (
         WORDS.fact("epsilon_cap", notice.epsilon, "signed notice"),
         WORDS.fact("epsilon_total", notice.epsilon_total, "signed notice"),
-        WORDS.fact("delta", notice.delta, "signed notice"),
+        WORDS.fact("delta_cap", notice.delta, "signed notice"),
         WORDS.fact("cohort_floor", PRODUCTION.least_cohort(purpose.id), "enforced by the phone"),
         WORDS.fact("cell_floor", PRODUCTION.least_cell, "enforced by the phone"),
         WORDS.fact("rounds", len(rounds), "transparency log"),
