@@ -16,6 +16,7 @@ from covey_consent.api import (
     notices,
     people,
     problems,
+    receipts,
     rounds,
     subjects,
     tickets,
@@ -23,6 +24,8 @@ from covey_consent.api import (
 )
 from covey_consent.registry import Registry
 from covey_consent.settings import Settings
+
+ROUTES = (people, subjects, consents, receipts, notices, tickets, rounds, log, tiles, documents)
 
 
 def create_app(
@@ -37,14 +40,15 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         registry = app.state.registry = await Registry.open(settings, clock, durable=durable)
-        asking = asyncio.create_task(registry.cosigners.gather())
+        tasks = [asyncio.create_task(work()) for work in (registry.cosigners.gather, registry.upkeep.run)]
         yield
-        asking.cancel()
-        await asyncio.wait([asking])
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
         await registry.close()
 
     app = FastAPI(title="Covey consent registry", version="1", lifespan=lifespan)
-    for module in (people, subjects, consents, notices, tickets, rounds, log, tiles, documents):
+    for module in ROUTES:
         app.include_router(module.router)
     problems.install(app)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from covey_consent import controller, keys, notices
 from covey_consent.access.tokens import Tokens
+from covey_consent.acts import Act
 from covey_consent.choices import Choices
 from covey_consent.controller import Controller
 from covey_consent.cosigners import Cosigners
@@ -15,9 +16,14 @@ from covey_consent.epochs import Calendar
 from covey_consent.events import Events
 from covey_consent.issuers import Issuers
 from covey_consent.log import Log
+from covey_consent.pool import Pool
+from covey_consent.receipts import issue
+from covey_consent.receipts.issue import Receipts
+from covey_consent.records import Record
 from covey_consent.settings import Settings
 from covey_consent.store import Store
 from covey_consent.subjects import Subjects
+from covey_consent.upkeep import Upkeep
 from covey_consent.vault import Vault
 from covey_privacy import wire
 from covey_privacy.consent import NOTICE, Notice, Notices
@@ -37,6 +43,7 @@ class Registry:
     store: Store
     subjects: Subjects
     choices: Choices
+    recorder: Pool[Sequence[Act], list[Record]]
     log: Log
     cosigners: Cosigners
     notices: Mapping[str, Notice]
@@ -46,6 +53,8 @@ class Registry:
     controller: Controller
     tokens: Tokens
     yearly_batches: int
+    receipts: Receipts
+    upkeep: Upkeep
     settings: Settings
 
     @classmethod
@@ -79,11 +88,28 @@ class Registry:
         cosigners = Cosigners(
             log, settings.witnesses, settings.witness_seconds, settings.witness_every_seconds
         )
+        facts = controller.load(settings.controller)
         return cls(
-            settings.operator_key, key, calendar, store, subjects, choices, log, cosigners, current, download,
-            digest, issuers, controller.load(settings.controller), Tokens(key, settings.origin),
-            settings.yearly_batches, settings,
-        )  # fmt: skip
+            operator=settings.operator_key,
+            key=key,
+            calendar=calendar,
+            store=store,
+            subjects=subjects,
+            choices=choices,
+            recorder=Pool(store, choices.record_each),
+            log=log,
+            cosigners=cosigners,
+            notices=current,
+            download=download,
+            download_digest=digest,
+            issuers=issuers,
+            controller=facts,
+            tokens=Tokens(key, settings.origin),
+            yearly_batches=settings.yearly_batches,
+            receipts=Receipts(store, log, key, facts, issue.none),
+            upkeep=Upkeep(store, choices, calendar),
+            settings=settings,
+        )
 
     async def close(self) -> None:
         """Close the database, once what was handed over is committed."""

@@ -1,1 +1,1 @@
-"""What `covey registry` does besides serving: one module for each command, of plain functions."""
+"""What `covey registry` does, one module for each noun."""
