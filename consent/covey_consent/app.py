@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from covey_consent.api import (
     assessments,
     consents,
+    documents,
     log,
     notices,
     people,
@@ -26,7 +27,20 @@ from covey_consent.api import (
 from covey_consent.registry import Registry
 from covey_consent.settings import Settings
 
-ROUTES = (people, subjects, consents, receipts, notices, served, assessments, tickets, rounds, log, tiles)
+ROUTES = (
+    people,
+    subjects,
+    consents,
+    receipts,
+    notices,
+    served,
+    assessments,
+    tickets,
+    rounds,
+    log,
+    tiles,
+    documents,
+)
 
 
 def create_app(

@@ -38,6 +38,7 @@ class Recipient(_Facts):
     role: Literal["processor", "controller", "joint controller"]
     country: Country
     purposes: tuple[str, ...]
+    email: Words | None = None
     safeguard: Words | None = None
 
 

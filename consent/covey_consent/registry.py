@@ -51,6 +51,7 @@ class Registry:
     yearly_batches: int
     receipts: Receipts
     upkeep: Upkeep
+    settings: Settings
 
     @classmethod
     async def open(cls, settings: Settings, clock: Callable[[], float], *, durable: bool = True) -> Registry:
@@ -100,6 +101,7 @@ class Registry:
             yearly_batches=settings.yearly_batches,
             receipts=Receipts(store, log, key, facts.controller, issue.Finder(choices.events)),
             upkeep=Upkeep(store, choices, calendar),
+            settings=settings,
         )
 
     async def close(self) -> None:
