@@ -9,9 +9,29 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from covey_consent.api import log, notices, people, problems, rounds, tickets, tiles
+from covey_consent.api import (
+    access_log,
+    catalogue,
+    device_tokens,
+    health,
+    log,
+    notices,
+    people,
+    problems,
+    rounds,
+    tickets,
+    tiles,
+    well_known,
+)
+from covey_consent.api.hardening import Hardening
+from covey_consent.api.rates import Rates
+from covey_consent.api.traffic import Traffic
 from covey_consent.registry import Registry
 from covey_consent.settings import Settings
+
+ROUTERS = (
+    access_log, catalogue, device_tokens, health, log, notices, people, rounds, tickets, tiles, well_known,
+)  # fmt: skip
 
 
 def create_app(
@@ -32,14 +52,13 @@ def create_app(
         await asyncio.wait([asking])
         await registry.close()
 
-    app = FastAPI(title="Covey consent registry", version="1", lifespan=lifespan)
-    for module in (people, notices, tickets, rounds, log, tiles):
+    app = FastAPI(
+        title="Covey consent registry", version="1", lifespan=lifespan, docs_url=None, redoc_url=None
+    )
+    for module in ROUTERS:
         app.include_router(module.router)
     problems.install(app)
-
-    @app.get("/healthz")
-    async def health() -> dict[str, str]:
-        """Say that the registry is up."""
-        return {"status": "ok"}
-
+    app.add_middleware(Rates, caller=settings.rate_caller, address=settings.rate_address)
+    app.add_middleware(Hardening, https=(settings.public_url or "").startswith("https://"))
+    app.add_middleware(Traffic)
     return app

@@ -7,13 +7,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from covey_consent import controller, keys, notices
+from covey_consent.access.dpop import Proofs
+from covey_consent.access.gate import Gate
+from covey_consent.access.identity_provider import IdentityProvider
+from covey_consent.access.jwks import KeySet
 from covey_consent.access.tokens import Tokens
 from covey_consent.choices import Choices
 from covey_consent.controller import Controller
 from covey_consent.cosigners import Cosigners
+from covey_consent.cursors import Cursors
 from covey_consent.epochs import Calendar
+from covey_consent.idempotency import Answers
 from covey_consent.issuers import Issuers
 from covey_consent.log import Log
+from covey_consent.metrics import Metrics
 from covey_consent.settings import Settings
 from covey_consent.store import Store
 from covey_privacy import wire
@@ -40,7 +47,15 @@ class Registry:
     download_digest: bytes
     issuers: Issuers
     controller: Controller
-    tokens: Tokens
+    gate: Gate
+    answers: Answers
+    cursors: Cursors
+    metrics: Metrics
+
+    @property
+    def tokens(self) -> Tokens:
+        """The registry's own access tokens."""
+        return self.gate.tokens
 
     @classmethod
     async def open(cls, settings: Settings, clock: Callable[[], float], *, durable: bool = True) -> Registry:
@@ -73,9 +88,28 @@ class Registry:
         )
         return cls(
             settings.operator_key, key, calendar, store, choices, log, cosigners, current, download, digest,
-            issuers, controller.load(settings.controller), Tokens(key, settings.origin),
+            issuers, controller.load(settings.controller), _gate(settings, key, calendar),
+            Answers(store), Cursors(key), Metrics(log),
         )  # fmt: skip
 
     async def close(self) -> None:
         """Close the database, once what was handed over is committed."""
         await self.store.close()
+
+
+def _gate(settings: Settings, key: SigningKey, calendar: Calendar) -> Gate:
+    proofs = Proofs(settings.tolerance_seconds, calendar.now)
+    return Gate(Tokens(key, settings.origin), proofs, _provider(settings), settings.public_url)
+
+
+def _provider(settings: Settings) -> IdentityProvider | None:
+    if not (settings.idp_issuer and settings.idp_audience and settings.idp_jwks):
+        return None
+    return IdentityProvider(
+        settings.idp_issuer,
+        settings.idp_audience,
+        KeySet(settings.idp_jwks, settings.idp_jwks_seconds),
+        settings.tolerance_seconds,
+        settings.idp_role_claim,
+        settings.idp_roles,
+    )

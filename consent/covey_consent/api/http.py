@@ -15,6 +15,8 @@ CBOR = "application/cbor"
 MESSAGE = ENTRY_LIMIT - 1
 """A message's bytes at most: it fits into the log with its kind byte."""
 BATCH = 16 * 2**20
+JSON = 2**20
+"""A JSON body's bytes at most, and those of any body that is not CBOR."""
 ROSTER = wire.MESSAGE_LIMIT
 
 

@@ -33,6 +33,8 @@ async def decide(request: Request, here: Here) -> Response:
     for decision in opened:
         decisions.check(decision, here.notices, here.calendar)
     await here.store.write(here.choices.record, batch.signed, opened, here.calendar)
+    for decision in opened:
+        here.metrics.decided(decision.purpose, decision.state)
     return Response(status_code=204)
 
 
