@@ -22,6 +22,7 @@ class Metrics:
             buckets=SECONDS,
             registry=self._all,
         )
+        self._answers: dict[tuple[str, str, int], Histogram] = {}
         self._decisions = Counter(
             "covey_registry_decisions", "Decisions taken", ("purpose", "state"), registry=self._all
         )
@@ -31,7 +32,11 @@ class Metrics:
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answer."""
-        self._seconds.labels(method, route, status).observe(seconds)
+        labels = method, route, status
+        found = self._answers.get(labels)
+        if found is None:
+            found = self._answers[labels] = self._seconds.labels(*labels)
+        found.observe(seconds)
 
     def decided(self, purpose: str, state: str) -> None:
         """Count a decision that was taken. Both are the registry's own words, never a sender's."""

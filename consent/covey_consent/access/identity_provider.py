@@ -6,14 +6,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from joserfc import jwt
-from joserfc.errors import JoseError
 from joserfc.jwt import ClaimsOption
 
-from covey_consent.access.jose import PROVIDERS, Allowed
+from covey_consent.access.jose import PROVIDERS, Allowed, read_claims
 from covey_consent.access.jwks import KeySet
 from covey_consent.access.roles import Caller, Role
 from covey_consent.access.tokens import Token, confirmation, key_id
 from covey_consent.errors import TokenError
+
+_RULES = Allowed(PROVIDERS)
+
+_RULES = Allowed(PROVIDERS)
 
 SubjectOf = Callable[[str], Awaitable[str | None]]
 """Finds the pseudonym of the person whom the provider calls `sub`."""
@@ -43,21 +46,19 @@ class IdentityProvider:
         self._path = role_claim.split(".")
         self._roles = roles or {role.value: role for role in Role}
         self._subject_of = subject_of
-        self._rules = Allowed(PROVIDERS)
 
     async def open(self, text: str, now: int) -> Token:
         """Return what a token of the provider says. Raises TokenError, UnavailableError without its keys."""
         key = await self._keys.find(key_id(text), now)
         try:
-            claims = jwt.decode(text, key, registry=self._rules).claims
-            self._claims_rules(now).validate(claims)
-        except (JoseError, ValueError) as error:
+            claims = read_claims(text, key, _RULES, self._expected(now))
+        except ValueError as error:
             raise TokenError(f"the access token is refused: {error}") from None
         role, sub = self._role(claims), str(claims["sub"])
         subject = await self._subject_of(sub) if role is Role.SUBJECT else None
         return Token(Caller(role, sub, subject), int(claims["exp"]) + self._leeway, confirmation(claims))
 
-    def _claims_rules(self, now: int) -> jwt.JWTClaimsRegistry:
+    def _expected(self, now: int) -> jwt.JWTClaimsRegistry:
         issuer: ClaimsOption = {"essential": True, "value": self._issuer}
         audience: ClaimsOption = {"essential": True, "value": self._audience}
         there: ClaimsOption = {"essential": True}

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from joserfc import jwk
 from joserfc.errors import JoseError
 from joserfc.jwk import Key
@@ -20,7 +19,8 @@ SET_BYTES = 2**18
 FETCH_SECONDS = 5.0
 KEEP_SECONDS = 3600
 """After how long the set is fetched anew, so that a key that was withdrawn is forgotten."""
-RSA_BITS = 2048
+RSA_CHARACTERS = 342
+"""Of a modulus of 2,048 bits, in base64: shorter ones are taken for no keys."""
 
 
 class KeySet:
@@ -56,7 +56,7 @@ class KeySet:
         self._tried_at = now
         try:
             self._keys = parse(await self._fetch())
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, RecursionError):
             return
         self._fetched_at = now
 
@@ -78,28 +78,28 @@ class KeySet:
 
 def parse(data: bytes) -> dict[str | None, Key]:
     """Return a JWK set's public signing keys by id; a lone one is also found without. Raises ValueError."""
-    listed = json.loads(data).get("keys")
+    whole = json.loads(data)
+    listed = whole.get("keys") if isinstance(whole, dict) else None
     if not isinstance(listed, list):
         raise ValueError("no JWK set: it has no list of keys")  # noqa: TRY004
-    keys: dict[str | None, Key] = {
-        entry.get("kid"): key for entry in listed if (key := _public(entry)) is not None
-    }
+    keys = {entry["kid"]: key for entry in listed if (key := _public(entry)) is not None}
     return {None: next(iter(keys.values())), **keys} if len(keys) == 1 else keys
 
 
 def _public(entry: Any) -> Key | None:
     """Return a key that can verify; another kind is none of ours, and no reason to refuse the rest."""
-    if not isinstance(entry, dict) or entry.get("kty") not in ("OKP", "EC", "RSA"):
+    if not isinstance(entry, dict) or not isinstance(entry.setdefault("kid", ""), str):
         return None
-    if entry.get("use", "sig") != "sig":
+    if entry.get("kty") not in ("OKP", "EC", "RSA") or entry.get("use", "sig") != "sig" or "d" in entry:
+        return None
+    if entry["kty"] == "RSA" and len(str(entry.get("n"))) < RSA_CHARACTERS:
         return None
     try:
         key = jwk.import_key(entry)
-        public = key.public_key
+        _ = key.public_key  # It is made, and checked, when it is asked for.
     except (JoseError, ValueError, TypeError, KeyError):
         return None
-    weak = isinstance(public, RSAPublicKey) and public.key_size < RSA_BITS
-    return None if weak else key
+    return key
 
 
 def _read(path: Path) -> bytes:

@@ -7,18 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from joserfc import jwt
-from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 from joserfc.jwt import ClaimsOption
 from joserfc.util import urlsafe_b64encode
 
 from covey_consent import keys
-from covey_consent.access.jose import extract
+from covey_consent.access.jose import Allowed, extract, read_claims
 from covey_consent.access.roles import Caller, Role
 from covey_consent.errors import TokenError
 from covey_privacy.signatures import SigningKey
 
 ALGORITHM = "Ed25519"
+
+_RULES = Allowed([ALGORITHM])
 
 LONGEST = 8192
 """Characters of a token that is looked at."""
@@ -69,11 +70,10 @@ class Tokens:
         """Return what a token of this registry says. Raises TokenError."""
         here: ClaimsOption = {"essential": True, "value": self._origin}
         roles: ClaimsOption = {"essential": True, "values": [role.value for role in Role]}
-        rules = jwt.JWTClaimsRegistry(now, iss=here, aud=here, exp={"essential": True}, role=roles)
+        expected = jwt.JWTClaimsRegistry(now, iss=here, aud=here, exp={"essential": True}, role=roles)
         try:
-            claims = jwt.decode(text, self._key, [ALGORITHM]).claims
-            rules.validate(claims)
-        except (JoseError, ValueError) as error:
+            claims = read_claims(text, self._key, _RULES, expected)
+        except ValueError as error:
             raise TokenError(f"the access token is refused: {error}") from None
         caller = Caller(Role(claims["role"]), str(claims.get("sub", "")), claims.get("subject"))
         return Token(caller, claims["exp"], confirmation(claims))

@@ -39,7 +39,7 @@ class Hardening:
         async def careful(message: Message) -> None:
             if message["type"] == "http.response.start":
                 own = message["headers"] = list(message.get("headers", ()))
-                named = {name.lower() for name, _ in own}
+                named = {name for name, _ in own}
                 own += [header for header in self._headers if header[0] not in named]
             await send(message)
 

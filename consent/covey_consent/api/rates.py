@@ -4,17 +4,42 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
+from collections.abc import Callable
 from typing import cast
 
 from limits import RateLimitItem, parse
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from covey_consent.api.problems import problem, slug
 from covey_consent.errors import LimitError
 from covey_consent.registry import Registry
+
+
+class Window:
+    """Counts requests in fixed windows of time, in memory; `clock` gives seconds.
+
+    The memory storage of `limits` walks through every key in a thread of its own, a hundred times a second:
+    with the addresses of a shop's phones, that would be what the registry does most.
+    """
+
+    def __init__(self, rate: RateLimitItem, clock: Callable[[], float] = time.monotonic) -> None:
+        self.rate, self.seconds = rate, rate.get_expiry()
+        self._clock, self._number = clock, 0
+        self._counts: Counter[str] = Counter()
+
+    def hit(self, who: str) -> bool:
+        """Count a request; say whether it is within the rate."""
+        number = int(self._clock() / self.seconds)
+        if number != self._number:
+            self._number, self._counts = number, Counter()
+        self._counts[who] += 1
+        return self._counts[who] <= self.rate.amount
+
+    @property
+    def wait(self) -> int:
+        """Seconds until the next window."""
+        return math.ceil(self.seconds * (self._number + 1) - self._clock())
 
 
 class Rates:
@@ -25,40 +50,39 @@ class Rates:
 
     def __init__(self, app: ASGIApp, caller: str | None, address: str | None) -> None:
         self._app = app
-        self._caller, self._address = _parsed(caller), _parsed(address)
-        self._windows = FixedWindowRateLimiter(MemoryStorage())
+        self._caller, self._address = _window(caller), _window(address)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or answer 429."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        who, name, rate = self._who(scope)
-        if rate is None or self._windows.hit(rate, who, name):
+        window, who = self._who(scope)
+        if window is None or window.hit(who):
             await self._app(scope, receive, send)
         else:
-            await self._refuse(rate, who, name)(scope, receive, send)
+            await _too_many(window)(scope, receive, send)
 
-    def _who(self, scope: Scope) -> tuple[str, str, RateLimitItem | None]:
-        authorization = Headers(scope=scope).get("authorization")
-        if authorization:
+    def _who(self, scope: Scope) -> tuple[Window | None, str]:
+        authorization = next((value for name, value in scope["headers"] if name == b"authorization"), None)
+        if authorization is not None:
             here = cast(Registry, scope["app"].state.registry)
-            caller = here.gate.known(authorization, here.calendar.now)
+            caller = here.gate.known(authorization.decode("latin-1"), here.calendar.now)
             if caller is not None:
-                return caller.role.value, caller.subject or caller.name, self._caller
+                return self._caller, f"{caller.role} {caller.subject or caller.name}"
         client = scope.get("client")
-        return "address", client[0] if client else "", self._address
-
-    def _refuse(self, rate: RateLimitItem, who: str, name: str) -> ASGIApp:
-        reset = self._windows.get_window_stats(rate, who, name).reset_time
-        wait = max(1, math.ceil(reset - time.time()))
-        headers = {
-            "Retry-After": str(wait),
-            "RateLimit-Policy": f'"{who}";q={rate.amount};w={rate.get_expiry()}',
-            "RateLimit": f'"{who}";r=0;t={wait}',
-        }
-        return problem(429, f"{rate} may be asked; try again in {wait} s", slug(LimitError), headers)
+        return self._address, client[0] if client else ""
 
 
-def _parsed(rate: str | None) -> RateLimitItem | None:
-    return None if rate is None else parse(rate)
+def _too_many(window: Window) -> ASGIApp:
+    wait = max(1, window.wait)
+    headers = {
+        "Retry-After": str(wait),
+        "RateLimit-Policy": f'"default";q={window.rate.amount};w={window.seconds}',
+        "RateLimit": f'"default";r=0;t={wait}',
+    }
+    return problem(429, f"{window.rate} may be asked; try again in {wait} s", slug(LimitError), headers)
+
+
+def _window(rate: str | None) -> Window | None:
+    return None if rate is None else Window(parse(rate))
