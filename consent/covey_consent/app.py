@@ -23,7 +23,9 @@ from covey_consent.api import (
     tiles,
     well_known,
 )
-from covey_consent.api.hardening import Hardening
+from covey_consent.api.bounds import Bounds
+from covey_consent.api.headers import CarefulHeaders
+from covey_consent.api.http import add_routes
 from covey_consent.api.rates import Rates
 from covey_consent.api.traffic import Traffic
 from covey_consent.registry import Registry
@@ -57,10 +59,10 @@ def create_app(
         title="Covey consent registry", version="1", lifespan=lifespan, docs_url=None, redoc_url=None
     )
     for module in ROUTERS:
-        # Not `include_router`, which puts such a route together anew for every request.
-        app.router.routes.extend(module.router.routes)
+        add_routes(app, module.router)
     problems.install(app)
     app.add_middleware(Rates, caller=settings.rate_caller, address=settings.rate_address)
-    app.add_middleware(Hardening, https=(settings.public_url or "").startswith("https://"))
+    app.add_middleware(Bounds)
     app.add_middleware(Traffic)
+    app.add_middleware(CarefulHeaders, https=(settings.public_url or "").startswith("https://"))
     return app
