@@ -82,6 +82,22 @@ def _add_registry(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         actions, "key", "print the key of the registry's log, as witnesses want it", "covey registry key"
     )
     key.set_defaults(run=_registry_key)
+    _add_registry_token(actions)
+
+
+def _add_registry_token(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    token = _command(
+        actions,
+        "token",
+        "print an access token under the registry's own key",
+        "covey registry token --role officer --name alice --hours 8",
+    )
+    roles = ("admin", "auditor", "officer", "operator", "service", "subject")
+    token.add_argument("--role", required=True, choices=roles, help="what its bearer is to the registry")
+    token.add_argument("--name", required=True, help="by which the access log knows them")
+    token.add_argument("--hours", type=float, default=8, metavar="H", help="how long it holds, default 8")
+    token.add_argument("--subject", metavar="ID", help="for the role subject: whose records are theirs")
+    token.set_defaults(run=_registry_token)
 
 
 def _add_witness(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -277,6 +293,13 @@ def _serve(chosen: argparse.Namespace) -> int:
 
 def _registry_key(_chosen: argparse.Namespace) -> int:
     return _serving("covey_consent.serve", lambda registry: print(registry.verifier_key().vkey))
+
+
+def _registry_token(chosen: argparse.Namespace) -> int:
+    token = _load("covey_consent.commands.token", "server")
+    if token is None:
+        return 1
+    return int(token.mint(chosen.role, chosen.name, chosen.hours, chosen.subject))
 
 
 def _witness(chosen: argparse.Namespace) -> int:

@@ -69,7 +69,9 @@ class Settings(BaseSettings):
     Dictionaries and lists are JSON: COVEY_REGISTRY_EPSILON='{"analytics": 1}'.
     """
 
-    model_config = SettingsConfigDict(env_prefix="COVEY_REGISTRY_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="COVEY_REGISTRY_", env_parse_none_str="null", frozen=True, extra="forbid"
+    )
 
     database_url: str = "sqlite:///registry.db"
     key_file: Path = Path("registry.key")

@@ -51,3 +51,10 @@ def test_no_rate_is_no_bound(opened):
 def test_a_rate_that_cannot_be_read_is_no_setting():
     with pytest.raises(ValueError, match="rate_address"):
         Settings(rate_address="often")
+
+
+def test_null_in_the_environment_lifts_a_bound(monkeypatch):
+    monkeypatch.setenv("COVEY_REGISTRY_RATE_ADDRESS", "null")
+    monkeypatch.setenv("COVEY_REGISTRY_IDP_ROLES", '{"dpo": "officer"}')
+    assert Settings().rate_address is None
+    assert Settings().idp_roles == {"dpo": Role.OFFICER}

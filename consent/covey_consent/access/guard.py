@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, cast
 from urllib.parse import unquote
 
-from fastapi import Depends, Request
+from fastapi import Request, Security
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 
@@ -27,8 +27,11 @@ class Guard(SecurityBase):
     def __init__(self, roles: tuple[Role, ...], logged: bool) -> None:
         self._roles = frozenset(roles)
         self._logged = LOGGED & self._roles if logged else frozenset[Role]()
-        self.scheme_name = "access token"
-        self.model = HTTPBearer(bearerFormat="JWT", description=f"Roles: {', '.join(sorted(roles))}")
+        self.scheme_name = "access-token"
+        self.model = HTTPBearer(
+            bearerFormat="JWT",
+            description="A JWT that names a role; bound to a key (`cnf.jkt`), it comes as DPoP with a proof",
+        )
 
     async def __call__(self, request: Request) -> Caller:
         """Return who asks. Raises UnauthenticatedError, DeniedError, and RequestError without a reason."""
@@ -50,7 +53,7 @@ def needs(*roles: Role, logged: bool = True) -> Any:
 
     A route's parameter named `subject` is the person it is about. Not `logged`: it shows nothing of people.
     """
-    return Depends(Guard(roles, logged))
+    return Security(Guard(roles, logged), scopes=sorted(roles))
 
 
 def reason(request: Request) -> str | None:

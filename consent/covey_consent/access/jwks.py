@@ -36,7 +36,7 @@ class KeySet:
     async def find(self, kid: str | None, now: int) -> Key:
         """Return the key; `now` in Unix seconds. Raises TokenError, and UnavailableError without a set."""
         async with self._one_at_a_time:
-            if self._stale(now) or (kid not in self._keys and self._may_try(now)):
+            if self._stale(now) or kid not in self._keys:
                 await self._renew(now)
         if self._stale(now):
             raise UnavailableError("the identity provider's keys could not be fetched; try again")
