@@ -41,3 +41,9 @@ class ConflictError(ConsentRegistryError):
     """The registry's state stands against it: out of date, too early, or done already and differently."""
 
     status = 409
+
+
+class UnavailableError(ConsentRegistryError):
+    """The database does not answer, has no room or is another process's: the same again may do, later."""
+
+    status = 503
