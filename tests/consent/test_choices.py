@@ -95,14 +95,14 @@ def test_a_batch_that_fails_leaves_what_stands(shop, problem):
 
 
 @pytest.mark.parametrize(("limit", "reads"), [(2, 4), (3, 3)])
-def test_the_devices_at_hand_are_bounded(tmp_path, limit, reads):
+def test_the_devices_at_hand_are_bounded(database_url, limit, reads):
     statements = []
 
     def enrol(session):
         session.add_all(Device(key=key, enrolled_hour=0) for key in (b"a", b"b", b"c"))
 
     async def run():
-        store = Store.open(f"sqlite:///{tmp_path}/registry.db")
+        store = Store.open(database_url)
         choices = Choices(store, limit)
         await store.write(enrol)
         with listening(statements.append):
