@@ -43,6 +43,9 @@ LOCK = int.from_bytes(b"covey")
 FAILURES = (OperationalError, InterfaceError, InternalError)
 """Of the database, not of what was asked: a whole transaction may be gone with it."""
 
+READ_ONLY = "25006"
+"""PostgreSQL's code for a write where none is taken."""
+
 PASSING = frozenset(
     {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY}
     | {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PROTOCOL}
@@ -99,7 +102,9 @@ def answering() -> Iterator[None]:
 def _may_pass(error: DBAPIError) -> bool:
     if isinstance(error.orig, sqlite3.Error):
         return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in PASSING
-    return isinstance(error, FAILURES)
+    # A server that has become a standby refuses every write until it is promoted, or the URL is changed.
+    standby = getattr(error.orig, "sqlstate", None) == READ_ONLY
+    return standby or isinstance(error, OperationalError | InterfaceError)
 
 
 def _sqlite(url: URL, path: Path, durable: bool) -> Database:

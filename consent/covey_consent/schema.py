@@ -66,6 +66,12 @@ def upgrade(database: Database) -> None:
         command.upgrade(configuration, "head")
 
 
+def downgrade(database: Database) -> None:
+    """Drop every table of the registry's, and all that is in them."""
+    with migrating(database) as configuration:
+        command.downgrade(configuration, "base")
+
+
 @contextmanager
 def migrating(database: Database) -> Iterator[Config]:
     """Yield Alembic's configuration for its commands on this database, while nobody else writes to it."""

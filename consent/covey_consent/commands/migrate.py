@@ -26,7 +26,7 @@ def _check(opened: Database) -> int:
     if found == schema.newest():
         print(f"the database is at revision {found}, the newest")
         return 0
-    print(f"the database is {_at(found)}, this Covey at {schema.newest()}: run `covey registry migrate`")
+    print(f"the database is {_at(found)}, the newest is {schema.newest()}: run `covey registry migrate`")
     return 1
 
 
