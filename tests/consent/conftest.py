@@ -1,6 +1,7 @@
 import asyncio
 import dataclasses
 import hashlib
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -224,10 +225,10 @@ def clock() -> Clock:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[str | None]:
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str | None]:
     """The URL of a server on which databases can be made, None where there is none to be had."""
     folder = tmp_path_factory.getbasetemp()
-    with postgresql.server(folder if worker_id == "master" else folder.parent) as url:
+    with postgresql.server(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) as url:
         yield url
 
 

@@ -73,6 +73,7 @@ def test_a_connection_lost_in_mid_request_leaves_nothing_and_the_next_request_is
     assert count(shop, SignedDecision) == 1
 
 
+@pytest.mark.compliance("GDPR 32(1)(c)", "served again once its database is back")
 @on_postgresql
 def test_while_the_database_is_away_requests_are_refused_and_then_served(
     shop, database_url, postgres, problem

@@ -15,7 +15,7 @@ from covey_consent.drills.crash import PHONES, Crash, Drill
 from covey_consent.errors import RequestError
 
 EARLIEST_SECONDS, LATEST_SECONDS = 0.3, 1.5
-"""When a registry is killed, counted from the first decision."""
+"""When a registry is killed, counted from the first answer."""
 
 COLUMNS = ("crash", "after s", "acknowledged", "unanswered", "lost", "half-written", "log", "back after s")
 
@@ -90,6 +90,6 @@ def _row(number: int, each: Crash) -> str:
 def _verdict(crashes: list[Crash]) -> str:
     lost, halves = sum(each.lost for each in crashes), sum(each.halves for each in crashes)
     if lost or halves:
-        return f"LOST: {lost} acknowledged decisions; {halves} by half. The database is left as it is."
+        return f"LOST: {lost} acknowledged decisions; {halves} by half."
     told = sum(each.acknowledged for each in crashes)
     return f"All {told} acknowledged decisions are there, none by half; the log opened and went on each time."

@@ -80,7 +80,7 @@ class Drill:
         seconds = self._process.wait()
         size = asyncio.run(self._follow())
         batches = [said for phone in phones for said in phone.said]
-        told = sum(len(said.events) for said in batches if said.acknowledged)
+        told = sum(phone.acknowledged for phone in phones)
         unanswered = sum(not said.acknowledged for said in batches)
         return Crash(after_seconds, told, unanswered, *asyncio.run(self._search()), size, seconds)
 
@@ -93,6 +93,7 @@ class Drill:
             notices = await fetch_notices(http, self._key)
             deciding = [asyncio.create_task(phone.decide(http, notices)) for phone in phones]
             watching = asyncio.create_task(self._watch(http))
+            await _answered(phones, deciding)
             await asyncio.sleep(seconds)
             await asyncio.to_thread(self._process.kill)
             await asyncio.gather(*deciding, watching)
@@ -129,6 +130,12 @@ class Drill:
             await store.close()
         said = [each for phone in self._phones for each in phone.said]
         return _lost(said, events), _halves(said, events, standing)
+
+
+async def _answered(phones: list[Phone], deciding: list[asyncio.Task[None]]) -> None:
+    """Return once a decision is acknowledged, or none will be."""
+    while not any(phone.acknowledged for phone in phones) and not all(task.done() for task in deciding):
+        await asyncio.sleep(0.01)
 
 
 def _kept(session: Session) -> tuple[set[Event], set[Event]]:

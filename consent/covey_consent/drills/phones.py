@@ -50,6 +50,11 @@ class Phone:
     clock: Callable[[], float]
     said: list[Said] = field(default_factory=list)
 
+    @property
+    def acknowledged(self) -> int:
+        """How many of its decisions were acknowledged."""
+        return sum(len(said.events) for said in self.said if said.acknowledged)
+
     async def decide(self, http: httpx.AsyncClient, notices: Mapping[str, Notice]) -> None:
         """Enrol, then grant and withdraw in turn until the registry answers no more."""
         try:
