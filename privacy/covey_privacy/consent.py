@@ -27,6 +27,7 @@ LEAF_MANIFEST = b"M"
 LEAF_ROSTER = b"R"
 LEAF_EVIDENCE = b"E"
 LEAF_NOTICE = b"N"
+LEAF_CONSENT = b"C"
 
 Epsilon = Annotated[float, wire.Range(0, 100)]
 Blinded = Annotated[bytes, wire.Size(SIGNATURE_LENGTH)]
