@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from covey_consent.cosigners import Cosigners
 from covey_consent.epochs import Calendar
 from covey_consent.issuers import Issuers
 from covey_consent.log import Log
+from covey_consent.promises import Publisher
 from covey_consent.settings import Settings
 from covey_consent.store import Store
 from covey_privacy import wire
@@ -35,6 +37,7 @@ class Registry:
     choices: Choices
     log: Log
     cosigners: Cosigners
+    publisher: Publisher
     notices: Mapping[str, Notice]
     download: bytes
     download_digest: bytes
@@ -71,9 +74,10 @@ class Registry:
         cosigners = Cosigners(
             log, settings.witnesses, settings.witness_seconds, settings.witness_every_seconds
         )
+        publisher = Publisher(log, calendar, secrets.SystemRandom())
         return cls(
-            settings.operator_key, key, calendar, store, choices, log, cosigners, current, download, digest,
-            issuers, controller.load(settings.controller), Tokens(key, settings.origin),
+            settings.operator_key, key, calendar, store, choices, log, cosigners, publisher, current,
+            download, digest, issuers, controller.load(settings.controller), Tokens(key, settings.origin),
         )  # fmt: skip
 
     async def close(self) -> None:
