@@ -82,6 +82,36 @@ def _add_registry(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         actions, "key", "print the key of the registry's log, as witnesses want it", "covey registry key"
     )
     key.set_defaults(run=_registry_key)
+    _add_registry_pack(actions)
+    _add_registry_drill(actions)
+
+
+def _add_registry_pack(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    pack = _command(
+        actions,
+        "pack",
+        "write what the registry can show into one file, which verify.py inside it checks offline",
+        "covey registry pack --out pack.zip --subject <pseudonym>",
+    )
+    pack.add_argument("--out", type=Path, required=True, metavar="FILE", help="where the pack is to go")
+    pack.add_argument(
+        "--since", type=int, default=0, metavar="ENTRY", help="first log entry wanted, default 0: all"
+    )
+    pack.add_argument("--subject", metavar="ID", help="add this person's records, with what opens them")
+    pack.set_defaults(run=_registry_pack)
+
+
+def _add_registry_drill(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    drill = _command(actions, "drill", "play what must not happen", "covey registry drill tamper --json")
+    plays = drill.add_subparsers(required=True, metavar="DRILL")
+    tamper = _command(
+        plays,
+        "tamper",
+        "change a log behind everyone's back and show who finds out; 0 when all did who should",
+        "covey registry drill tamper --json",
+    )
+    tamper.add_argument("--json", action="store_true", help="for a program to read")
+    tamper.set_defaults(run=_drill_tamper)
 
 
 def _add_witness(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -277,6 +307,16 @@ def _serve(chosen: argparse.Namespace) -> int:
 
 def _registry_key(_chosen: argparse.Namespace) -> int:
     return _serving("covey_consent.serve", lambda registry: print(registry.verifier_key().vkey))
+
+
+def _registry_pack(chosen: argparse.Namespace) -> int:
+    asked = chosen.out, chosen.since, chosen.subject
+    return _serving("covey_consent.commands.pack", lambda command: command.pack(*asked))
+
+
+def _drill_tamper(chosen: argparse.Namespace) -> int:
+    drill = _load("covey_consent.commands.drill", "server")
+    return 1 if drill is None else int(drill.drill_tamper(chosen.json))
 
 
 def _witness(chosen: argparse.Namespace) -> int:

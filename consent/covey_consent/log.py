@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar, TypeVarTuple
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
+from covey_consent import cosignatures
 from covey_consent.errors import DamageError, RequestError, UnknownError
 from covey_consent.leaf_index import LeafIndex
 from covey_consent.models import LogEntry, PublishedCheckpoint
@@ -93,8 +94,9 @@ class Log:
         """Have the writer's thread make this call after each new checkpoint."""
         self._listeners = (*self._listeners, call)
 
-    def cosign(self, head: Head, witness: VerifierKey, signature: bytes) -> None:
-        """Show a witness's signature beside the head, while that is the newest; its last one is dropped."""
+    async def cosign(self, head: Head, witness: VerifierKey, signature: bytes) -> None:
+        """Keep a witness's signature, and show it beside the head while that is the newest."""
+        await self._store.write(cosignatures.keep, head.size, witness, signature)
         if head == self._head:
             lines = self._cosigned.lines if self._cosigned.head == head else {}
             self._cosigned = _Cosigned(head, {**lines, witness: witness.line(signature)})

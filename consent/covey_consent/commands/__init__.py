@@ -1,0 +1,1 @@
+"""What `covey registry ...` does: plain functions that print and return an exit status."""
