@@ -62,9 +62,11 @@ class Standing:
     publish_by: int | None
 
 
-def promise(key: SigningKey, origin: str, commitment: bytes, calendar: Calendar) -> bytes:
-    """Return the signed `Promise` that the log `origin` will hold the commitment."""
-    at = calendar.milliseconds
+def promise(
+    key: SigningKey, origin: str, commitment: bytes, calendar: Calendar, at: int | None = None
+) -> bytes:
+    """Return the signed `Promise`, of now or of `at` (Unix ms), that the log `origin` will hold it."""
+    at = calendar.milliseconds if at is None else at
     return sign(CONTEXT, Promise(origin, commitment, at, publish_by(at, calendar)), key)
 
 

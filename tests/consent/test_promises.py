@@ -20,7 +20,6 @@ from covey_consent.models import LogEntry
 from covey_consent.promises import LEAST, MOST, Promised, Publisher, promise, promise_all
 from covey_consent.records import Record, commit
 from covey_consent.store import Store
-from covey_privacy import wire
 from covey_privacy.checkpoint import Checkpoint, sign
 from covey_privacy.consent import LEAF_CONSENT, LEAF_NOTICE, Inclusion
 from covey_privacy.errors import PeerError, ServerError
@@ -312,7 +311,9 @@ def test_a_promise_is_signed_for_this_event_alone(clock):
         open_signed(Promise, CONTEXT, signed, OTHER.public)
     with pytest.raises(PeerError):
         open_signed(Promise, "notice", signed, KEY.public)
-    assert wire.decode(Promise, wire.encode(said)) == said
+    clock.now += 60
+    assert promise(KEY, ORIGIN, bytes(32), calendar, said.at) == signed
+    assert promise(KEY, ORIGIN, bytes(32), calendar) != signed
 
 
 @pytest.mark.compliance(
