@@ -88,6 +88,8 @@ def _add_registry(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     _add_registry_evidence(actions)
     _add_registry_token(actions)
     _add_registry_database(actions)
+    _add_registry_pack(actions)
+    _add_registry_drills(actions)
 
 
 def _add_registry_notice(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -188,25 +190,58 @@ def _add_registry_database(actions: argparse._SubParsersAction[argparse.Argument
     )
     instead.add_argument("--sql", action="store_true", help="only print the statements")
     migrate.set_defaults(run=_registry_migrate)
-    drill = _command(
+
+
+def _add_registry_pack(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    pack = _command(
         actions,
-        "drill",
-        "play an emergency with a registry that is started for it",
-        "covey registry drill crash --db postgresql://host/empty --json",
+        "pack",
+        "write what the registry can show into one file, which verify.py inside it checks offline",
+        "covey registry pack --out pack.zip --subject <pseudonym>",
     )
-    emergencies = drill.add_subparsers(required=True, metavar="EMERGENCY")
+    pack.add_argument("--out", type=Path, required=True, metavar="FILE", help="where the pack is to go")
+    pack.add_argument(
+        "--since", type=int, default=0, metavar="ENTRY", help="first log entry wanted, default 0: all"
+    )
+    pack.add_argument("--subject", metavar="ID", help="add this person's records, with what opens them")
+    pack.set_defaults(run=_registry_pack)
+
+
+def _add_registry_drills(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    drill = _command(
+        actions, "drill", "play what must hold, on a registry of its own", "covey registry drill withdraw"
+    )
+    drills = drill.add_subparsers(required=True, metavar="DRILL")
     crash = _command(
-        emergencies,
+        drills,
         "crash",
         "kill the registry while phones decide, start it again, and look for what was acknowledged",
-        "covey registry drill crash --rounds 5",
+        "covey registry drill crash --rounds 5 --db postgresql://host/empty --json",
     )
     crash.add_argument(
         "--db", metavar="URL", help="an empty database, emptied in the end; default a file that goes"
     )
     crash.add_argument("--rounds", type=int, default=5, metavar="N", help="crashes, default 5")
-    crash.add_argument("--json", action="store_true", help="for a program to read")
     crash.set_defaults(run=_registry_crash)
+    tamper = _command(
+        drills,
+        "tamper",
+        "change a log behind everyone's back and show who finds out; 0 when all did who should",
+        "covey registry drill tamper --json",
+    )
+    tamper.set_defaults(run=_drill_tamper)
+    withdraw = _command(
+        drills,
+        "withdraw",
+        "how long a withdrawal takes to have effect; exits with 1 where anything still got through",
+        "covey registry drill withdraw --subjects 200 --json",
+    )
+    withdraw.add_argument(
+        "--subjects", type=int, default=200, metavar="N", help="people who withdraw, default 200"
+    )
+    withdraw.set_defaults(run=_drill_withdraw)
+    for each in (crash, tamper, withdraw):
+        each.add_argument("--json", action="store_true", help="for a program to read")
 
 
 def _add_witness(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -486,6 +521,20 @@ def _operating(module: str, act: Callable[[ModuleType], int]) -> int:
         return act(loaded)
     except (errors.ConsentRegistryError, ValueError, OSError) as error:
         return _fail(error, 1)
+
+
+def _registry_pack(chosen: argparse.Namespace) -> int:
+    asked = chosen.out, chosen.since, chosen.subject
+    return _serving("covey_consent.commands.pack", lambda command: command.pack(*asked))
+
+
+def _drill_tamper(chosen: argparse.Namespace) -> int:
+    drill = _load("covey_consent.commands.drill", "server")
+    return 1 if drill is None else int(drill.drill_tamper(chosen.json))
+
+
+def _drill_withdraw(chosen: argparse.Namespace) -> int:
+    return _measure("covey_simulations.drills.withdraw", chosen, ("subjects",))
 
 
 def _witness(chosen: argparse.Namespace) -> int:

@@ -21,6 +21,7 @@ from covey_consent.api import (
     notices,
     people,
     problems,
+    promises,
     receipts,
     rounds,
     served,
@@ -38,7 +39,7 @@ from covey_consent.registry import Registry
 from covey_consent.settings import Settings
 
 ROUTERS = (
-    consents, people, tickets, tiles, log, notices, rounds, subjects, receipts, served, assessments,
+    consents, people, tickets, tiles, log, promises, notices, rounds, subjects, receipts, served, assessments,
     documents, access_log, device_tokens, health, well_known, catalogue,
 )  # fmt: skip
 """A request is held against one route after another: the routes that are asked most come first."""
@@ -56,7 +57,8 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         registry = app.state.registry = await Registry.open(settings, clock, durable=durable)
-        tasks = [asyncio.create_task(work()) for work in (registry.cosigners.gather, registry.upkeep.run)]
+        works = registry.cosigners.gather, registry.promises.run, registry.upkeep.run
+        tasks = [asyncio.create_task(work()) for work in works]
         yield
         for task in tasks:
             task.cancel()

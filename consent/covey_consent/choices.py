@@ -18,10 +18,9 @@ from sqlalchemy.orm import Session
 from covey_consent import subjects
 from covey_consent.acts import Act
 from covey_consent.errors import ConsentRegistryError
-from covey_consent.events import Events
+from covey_consent.events import Events, Recorded
 from covey_consent.models import Device, StandingChoice, Subject
 from covey_consent.recent import Recent
-from covey_consent.records import Record
 from covey_consent.store import Store, listed
 from covey_consent.verdicts import Standing, Standings
 from covey_consent.writer import after_commit
@@ -73,7 +72,7 @@ class Choices:
         read = await self._store.read(self._fetch_each, missing) if missing else {}
         return {subject: choices for subject, choices in (held | read).items() if choices is not None}
 
-    def record(self, session: Session, acts: Sequence[Act]) -> list[Record]:
+    def record(self, session: Session, acts: Sequence[Act]) -> list[Recorded]:
         """Record events as `Events.record` does."""
         records = self.events.record(session, acts)
         self.forget(session, {act.subject for act in acts})
@@ -81,7 +80,7 @@ class Choices:
 
     def record_each(
         self, session: Session, groups: Sequence[Sequence[Act]]
-    ) -> list[list[Record] | ConsentRegistryError]:
+    ) -> list[list[Recorded] | ConsentRegistryError]:
         """Record groups of events as `Events.record_each` does."""
         outcomes = self.events.record_each(session, groups)
         self.forget(session, {act.subject for group in groups for act in group})

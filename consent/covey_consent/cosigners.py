@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 import httpx
+from sqlalchemy.exc import SQLAlchemyError
 
 from covey_consent.log import Head, Log
 from covey_consent.settings import WitnessAt
@@ -94,7 +95,7 @@ class Cosigner:
         try:
             async with asyncio.timeout(deadline):
                 await self.cosign()
-        except (ServerError, httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+        except (ServerError, httpx.HTTPError, httpx.InvalidURL, TimeoutError, SQLAlchemyError) as error:
             log.warning("no cosignature of %s: %s", self._key.name, str(error) or type(error).__name__)
             return False
         return True
@@ -113,7 +114,7 @@ class Cosigner:
             raise ServerError(
                 "its answer holds no signature of the key that is configured for it", rule=Rule.COSIGNATURE
             )
-        self._log.cosign(head, self._key, max(note.signatures(self._key)))
+        await self._log.cosign(head, self._key, max(note.signatures(self._key)))
         self._size = head.size
 
     async def _ask(self, head: Head) -> tuple[int, str]:

@@ -9,7 +9,7 @@ import secrets
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -17,11 +17,19 @@ from covey_consent.acts import Act
 from covey_consent.epochs import Calendar
 from covey_consent.errors import ConsentRegistryError
 from covey_consent.models import Event
+from covey_consent.promises import promise_all
 from covey_consent.records import SALT_LENGTH, Record, commit
 from covey_consent.sheet import Sheet
 from covey_consent.subjects import Subjects
 from covey_consent.vault import Sealer
 from covey_privacy import wire
+
+
+class Recorded(NamedTuple):
+    """A new record and what stands for it in the log."""
+
+    record: Record
+    commitment: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,7 @@ class Events:
     def __init__(self, origin: str, subjects: Subjects, calendar: Calendar) -> None:
         self._origin, self._subjects, self._calendar = origin, subjects, calendar
 
-    def record(self, session: Session, acts: Sequence[Act]) -> list[Record]:
+    def record(self, session: Session, acts: Sequence[Act]) -> list[Recorded]:
         """Append what was not recorded before and let the latest stand; return the new records.
 
         Raises ConsentRegistryError where an act cannot follow what stands: then nothing is recorded.
@@ -50,11 +58,13 @@ class Events:
 
     def record_each(
         self, session: Session, groups: Sequence[Sequence[Act]]
-    ) -> list[list[Record] | ConsentRegistryError]:
+    ) -> list[list[Recorded] | ConsentRegistryError]:
         """Record groups of acts, all or none of each; many cost the database hardly more than one."""
+        now = self._calendar.milliseconds
         sheet = Sheet.read(session, [act for group in groups for act in group], self._calendar)
-        outcomes = [self._enter(sheet, group) for group in groups]
+        outcomes = [self._enter(sheet, group, now) for group in groups]
         sheet.write(session)
+        promise_all(session, [row["commitment"] for row in sheet.events], self._calendar, now)
         return outcomes
 
     def open(self, session: Session, event: Event) -> tuple[Record, Opening]:
@@ -67,29 +77,31 @@ class Events:
         )  # fmt: skip
         return record, opening
 
-    def _enter(self, sheet: Sheet, group: Sequence[Act]) -> list[Record] | ConsentRegistryError:
+    def _enter(self, sheet: Sheet, group: Sequence[Act], now: int) -> list[Recorded] | ConsentRegistryError:
         try:
             fresh = sheet.stand(group)
         except ConsentRegistryError as error:
             return error
-        return [self._append(sheet, digest, act) for digest, act in fresh.items()]
+        return [self._append(sheet, digest, act, now) for digest, act in fresh.items()]
 
-    def _append(self, sheet: Sheet, digest: bytes, act: Act) -> Record:
+    def _append(self, sheet: Sheet, digest: bytes, act: Act, now: int) -> Recorded:
         record = Record(
             self._origin, str(uuid.uuid4()), act.subject, act.purpose, act.state, act.actor, act.method,
             act.notice, act.language, act.text.hex(), act.at, act.expires_at,
         )  # fmt: skip
         sealer = self._subjects.sealer(act.subject, sheet.people[act.subject].wrapped)
-        sheet.events.append(self._row(digest, act, record, sealer))
-        return record
-
-    def _row(self, digest: bytes, act: Act, record: Record, sealer: Sealer) -> dict[str, Any]:
         salt = secrets.token_bytes(SALT_LENGTH)
-        return {
-            "event": record.event, "subject": act.subject, "purpose": act.purpose, "state": act.state,
-            "actor": act.actor, "method": act.method, "notice": act.notice, "version": act.version,
-            "language": act.language, "text_digest": act.text, "digest": digest,
-            "at": act.at, "expires_at": act.expires_at,
-            "received_at": self._calendar.milliseconds, "commitment": commit(salt, record),
-            "sealed": sealer.seal(wire.encode(Opening(salt, act.signed)), record.event.encode()),
-        }  # fmt: skip
+        row = _row(act, record, salt, sealer) | {"digest": digest, "received_at": now}
+        sheet.events.append(row)
+        return Recorded(record, row["commitment"])
+
+
+def _row(act: Act, record: Record, salt: bytes, sealer: Sealer) -> dict[str, Any]:
+    return {
+        "event": record.event, "subject": act.subject, "purpose": act.purpose, "state": act.state,
+        "actor": act.actor, "method": act.method, "notice": act.notice, "version": act.version,
+        "language": act.language, "text_digest": act.text,
+        "at": act.at, "expires_at": act.expires_at,
+        "commitment": commit(salt, record),
+        "sealed": sealer.seal(wire.encode(Opening(salt, act.signed)), record.event.encode()),
+    }  # fmt: skip

@@ -12,10 +12,12 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar, TypeVarTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
+from covey_consent import cosignatures
 from covey_consent.errors import DamageError, RequestError, UnknownError
+from covey_consent.leaf_index import LeafIndex
 from covey_consent.models import LogEntry, PublishedCheckpoint
 from covey_consent.store import Store
 from covey_consent.writer import after_commit
@@ -59,7 +61,7 @@ class Log:
     def __init__(self, store: Store, origin: str, key: SigningKey) -> None:
         self._store, self._origin, self._key = store, origin, key
         self._tree = Tree()
-        self._index: dict[bytes, int] = {}
+        self._leaves = LeafIndex(self._tree)
         self._head = self._sign()
         self._cosigned = _Cosigned(self._head, {})
         self._listeners: tuple[Callable[[], object], ...] = ()
@@ -92,8 +94,9 @@ class Log:
         """Have the writer's thread make this call after each new checkpoint."""
         self._listeners = (*self._listeners, call)
 
-    def cosign(self, head: Head, witness: VerifierKey, signature: bytes) -> None:
-        """Show a witness's signature beside the head, while that is the newest; its last one is dropped."""
+    async def cosign(self, head: Head, witness: VerifierKey, signature: bytes) -> None:
+        """Keep a witness's signature, and show it beside the head while that is the newest."""
+        await self._store.write(cosignatures.keep, head.size, witness, signature)
         if head == self._head:
             lines = self._cosigned.lines if self._cosigned.head == head else {}
             self._cosigned = _Cosigned(head, {**lines, witness: witness.line(signature)})
@@ -104,13 +107,20 @@ class Log:
 
     def append(self, session: Session, kind: bytes, body: bytes) -> int:
         """Add an entry in the caller's `write` and return its index."""
-        if len(kind + body) > ENTRY_LIMIT:
-            raise RequestError(f"a log entry of {len(kind + body)} bytes; at most {ENTRY_LIMIT} are taken")
+        return self.append_all(session, kind, [body])[0]
+
+    def append_all(self, session: Session, kind: bytes, bodies: Sequence[bytes]) -> range:
+        """Add entries of one kind in the caller's `write`, all at once, and return their indices."""
+        longest = max(map(len, bodies), default=0) + len(kind)
+        if longest > ENTRY_LIMIT:
+            raise RequestError(f"a log entry of {longest} bytes; at most {ENTRY_LIMIT} are taken")
         last = session.scalar(select(func.max(LogEntry.index)))
-        index = 0 if last is None else last + 1
-        session.add(LogEntry(index=index, entry=kind + body))
-        session.flush()
-        return index
+        first = 0 if last is None else last + 1
+        indices = range(first, first + len(bodies))
+        rows = [{"index": i, "entry": kind + body} for i, body in zip(indices, bodies, strict=True)]
+        if rows:
+            session.execute(insert(LogEntry), rows)
+        return indices
 
     def since(self, old: int) -> tuple[str, Proof]:
         """Return the newest note and the proof from a phone's last size, empty with nothing to prove."""
@@ -131,10 +141,15 @@ class Log:
     def inclusion(self, leaf: bytes, size: int | None) -> Inclusion:
         """Return the place of the leaf hash in the first `size` leaves. Raises UnknownError."""
         size = len(self) if size is None else size
-        index = self._index.get(leaf)
+        index = self.find(leaf)
         if index is None or not index < size <= len(self):
             raise UnknownError(f"this leaf is not among the first {size} of the log's {len(self)} entries")
         return Inclusion(index, size, self._tree.inclusion(index, size))
+
+    def find(self, leaf: bytes) -> int | None:
+        """Return where the leaf hash stands below the newest checkpoint, None where it does not."""
+        index = self._leaves.find(leaf)
+        return index if index is not None and index < len(self) else None
 
     async def entries(self, start: int, end: int) -> Entries:
         """Return entries `start` to `end` (exclusive): fewer where they are too many for one answer."""
@@ -169,13 +184,14 @@ class Log:
 
     def _read(self, session: Session) -> None:
         """Let the tree follow the table."""
-        for row in _rows(session, len(self._tree), None):
-            index = len(self._tree)
-            if row.index != index:
-                raise DamageError(f"log entry {index} is missing; restore the database from its backup")
-            leaf = leaf_hash(row.entry)
-            self._index.setdefault(leaf, index)
+        query = select(LogEntry.index, LogEntry.entry).where(LogEntry.index >= len(self._tree))
+        rows = session.execute(query.order_by(LogEntry.index).execution_options(yield_per=PAGE_ENTRIES))
+        for expected, (index, entry) in enumerate(rows, len(self._tree)):
+            if index != expected:
+                raise DamageError(f"log entry {expected} is missing; restore the database from its backup")
+            leaf = leaf_hash(entry)
             self._tree.append(leaf)
+            self._leaves.add(leaf, index)
 
     def _publish(self) -> None:
         """Sign, keep and show a checkpoint over what has been committed since the last one.
@@ -206,8 +222,6 @@ class Log:
             )
 
 
-def _rows(session: Session, start: int, end: int | None) -> Sequence[LogEntry]:
-    query = select(LogEntry).where(LogEntry.index >= start).order_by(LogEntry.index)
-    if end is not None:
-        query = query.where(LogEntry.index < end)
+def _rows(session: Session, start: int, end: int) -> Sequence[LogEntry]:
+    query = select(LogEntry).where(LogEntry.index >= start, LogEntry.index < end).order_by(LogEntry.index)
     return session.scalars(query).all()

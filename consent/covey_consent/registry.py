@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from covey_consent import controller, keys
+from covey_consent import controller, keys, promises
 from covey_consent.access.dpop import Proofs
 from covey_consent.access.gate import Gate
 from covey_consent.access.identity_provider import IdentityProvider
@@ -17,7 +18,7 @@ from covey_consent.controller import Controller
 from covey_consent.cosigners import Cosigners
 from covey_consent.cursors import Cursors
 from covey_consent.epochs import Calendar
-from covey_consent.events import Events
+from covey_consent.events import Events, Recorded
 from covey_consent.idempotency import Answers
 from covey_consent.issuers import Issuers
 from covey_consent.log import Log
@@ -28,7 +29,6 @@ from covey_consent.notices.publisher import Publisher
 from covey_consent.pool import Pool
 from covey_consent.receipts import issue
 from covey_consent.receipts.issue import Receipts
-from covey_consent.records import Record
 from covey_consent.settings import Settings
 from covey_consent.store import Store
 from covey_consent.subjects import Subjects
@@ -47,9 +47,10 @@ class Registry:
     store: Store
     subjects: Subjects
     choices: Choices
-    recorder: Pool[Sequence[Act], list[Record]]
+    recorder: Pool[Sequence[Act], list[Recorded]]
     log: Log
     cosigners: Cosigners
+    promises: promises.Publisher
     notices: InForce
     publisher: Publisher
     issuers: Issuers
@@ -108,12 +109,13 @@ class Registry:
             recorder=Pool(store, choices.record_each),
             log=log,
             cosigners=cosigners,
+            promises=promises.Publisher(log, calendar, secrets.SystemRandom()),
             notices=notices,
             publisher=publisher,
             issuers=issuers,
             controller=facts.controller,
             yearly_batches=settings.yearly_batches,
-            receipts=Receipts(store, log, key, facts.controller, issue.Finder(choices.events)),
+            receipts=Receipts(store, log, key, facts.controller, issue.Finder(choices.events, key, calendar)),
             upkeep=Upkeep(store, choices, calendar),
             settings=settings,
             gate=_gate(settings, key, calendar),

@@ -57,7 +57,7 @@ class Store:
 
     async def close(self) -> None:
         """Commit what was handed over, end every thread and close every connection."""
-        await asyncio.to_thread(self._close)
+        await asyncio.to_thread(self.dispose)
 
     async def read(self, work: Callable[[Session, *Args], T], *args: *Args) -> T:
         """Return what the work reads, all of it at one moment. Raises UnavailableError."""
@@ -76,7 +76,8 @@ class Store:
         with answering(), self._reading() as session:
             return work(session)
 
-    def _close(self) -> None:
+    def dispose(self) -> None:
+        """Do as `close`, where no event loop runs."""
         self._writer.close()
         self._readers.shutdown()
         self._database.close()

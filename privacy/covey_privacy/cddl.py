@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from covey_privacy import consent, evidence, fork, listing, manifest, release, signatures, tickets
+from covey_privacy import consent, evidence, fork, listing, manifest, promise, release, signatures, tickets
 from covey_privacy.bounds import U32, U64, Bytes32, Name, Names, Range, Records, Signature, Size, Text
 from covey_privacy.records import is_message, layout
 from covey_privacy.secagg import messages, roster
@@ -29,6 +29,7 @@ REGISTRY = (
     consent.NoticeText, consent.Notice, consent.Notices, consent.Enrolment, consent.Decision, consent.Batch,
     consent.Sync, consent.Synced, tickets.IssuerKey, consent.Issuer, consent.TicketRequest,
     consent.BlindSignatures, consent.Inclusion, consent.ConsistencyProof, consent.Entries, fork.Fork,
+    promise.Promise,
 )  # fmt: skip
 
 SIGNED: dict[type, tuple[str, str]] = {
@@ -37,6 +38,7 @@ SIGNED: dict[type, tuple[str, str]] = {
     release.Release: (release.CONTEXT, "operator"),
     listing.Listing: (listing.CONTEXT, "operator"),
     consent.Notice: (consent.NOTICE, "registry"),
+    promise.Promise: (promise.CONTEXT, "registry"),
     consent.Enrolment: (consent.ENROLMENT, "device"),
     consent.Decision: (consent.DECISION, "device"),
     consent.Sync: (consent.SYNC, "device"),

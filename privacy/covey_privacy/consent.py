@@ -30,6 +30,7 @@ LEAF_ROSTER = b"R"
 LEAF_EVIDENCE = b"E"
 LEAF_NOTICE = b"N"
 LEAF_EPOCH_END = b"X"
+LEAF_CONSENT = b"C"
 
 Epsilon = Annotated[float, wire.Range(0, 100)]
 Blinded = Annotated[bytes, wire.Size(SIGNATURE_LENGTH)]

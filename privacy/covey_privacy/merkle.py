@@ -13,6 +13,9 @@ from covey_privacy.rules import Rule
 
 EMPTY = hashlib.sha256().digest()
 
+_HASH = len(EMPTY)
+_PAIR = 2 * _HASH
+
 Proof = tuple[bytes, ...]
 
 Node = Callable[[int, int], bytes]
@@ -30,30 +33,33 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 class Tree:
-    """A tree that keeps the hash of every complete subtree: a proof costs log n look-ups."""
+    """A tree that keeps the hash of every complete subtree, 64 bytes a leaf: a proof costs log n look-ups."""
 
     def __init__(self, leaves: Sequence[bytes] = ()) -> None:
-        self._levels: list[list[bytes]] = [[]]
+        self._levels = [bytearray()]
         for leaf in leaves:
             self.append(leaf)
 
     def __len__(self) -> int:
-        return len(self._levels[0])
+        return len(self._levels[0]) // _HASH
 
     def append(self, leaf: bytes) -> None:
         """Add a leaf hash at the end."""
+        if len(leaf) != _HASH:
+            raise MisuseError(f"a leaf hash has {_HASH} bytes; {len(leaf)} were given")
         for level in self._levels:
-            level.append(leaf)
-            if len(level) % 2:
+            level += leaf
+            if len(level) % _PAIR:
                 return
-            leaf = node_hash(level[-2], level[-1])
-        self._levels.append([leaf])
+            leaf = hashlib.sha256(b"\x01" + level[-_PAIR:]).digest()
+        self._levels.append(bytearray(leaf))
 
     def node(self, height: int, index: int) -> bytes:
         """Return the head of the complete subtree over leaves [index, index + 1) * 2^height."""
-        if not (0 <= height < len(self._levels) and 0 <= index < len(self._levels[height])):
+        level = self._levels[height] if 0 <= height < len(self._levels) else b""
+        if not 0 <= index < len(level) // _HASH:
             raise MisuseError(f"a tree of {len(self)} leaves has no complete node {index} at height {height}")
-        return self._levels[height][index]
+        return bytes(level[index * _HASH : (index + 1) * _HASH])
 
     def root(self, size: int | None = None) -> bytes:
         """Return the head of the first `size` leaves (all of them by default)."""

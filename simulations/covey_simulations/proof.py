@@ -10,6 +10,7 @@ import httpx
 from covey_privacy import wire
 from covey_privacy.checkpoint import Checkpoint, open_note
 from covey_privacy.consent import (
+    LEAF_CONSENT,
     LEAF_EPOCH_END,
     LEAF_EVIDENCE,
     LEAF_ISSUER,
@@ -32,6 +33,7 @@ KINDS = {
     LEAF_ROSTER: "roster",
     LEAF_EVIDENCE: "evidence",
     LEAF_EPOCH_END: "end of an epoch",
+    LEAF_CONSENT: "consent event",
 }
 PAGE = 1024
 

@@ -117,9 +117,9 @@ def test_a_signature_on_a_head_that_is_no_longer_the_newest_is_dropped(play):
     async def scene(log, cosigner):
         head = log.head
         await grow(log)
-        log.cosign(log.head, VKEY, bytes(72))
+        await log.cosign(log.head, VKEY, bytes(72))
         shown = log.note
-        log.cosign(head, VKEY, bytes(72))
+        await log.cosign(head, VKEY, bytes(72))
         assert log.note == shown
 
     play(Asked(), scene)

@@ -30,8 +30,9 @@ def test_version():
 
 COMMANDS = (
     "demo, version, registry serve, registry key, registry token, registry notice lint, "
-    "registry notice publish, registry migrate, registry drill crash, log judge, witness serve, "
-    "witness key, audit, bench dp"
+    "registry notice publish, registry migrate, registry pack, registry drill crash, "
+    "registry drill tamper, registry drill withdraw, log judge, witness serve, witness key, audit, "
+    "bench secagg, bench dp, bench registry, bench tickets"
 )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Response
 from pydantic import Field
 
-from covey_consent import batches, decisions, history, purposes, states
+from covey_consent import batches, decisions, history, promises, purposes, states
 from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.acts import EVERYTHING, GUARDIAN, SUBJECT, Act
@@ -26,7 +26,7 @@ from covey_consent.api.schemas import (
     moment,
 )
 from covey_consent.errors import DeniedError, RequestError
-from covey_consent.records import Record
+from covey_consent.events import Recorded
 from covey_consent.registry import Registry
 from covey_consent.verdicts import Standing, Standings, Verdict, judge
 
@@ -44,12 +44,12 @@ async def decide(subject: Pseudonym, said: Said, here: Here, caller: Speaker) ->
     """Record what a person says to one purpose: a yes names the text it was said to, a no the purpose."""
     if isinstance(said, No):
         _require_possible(said)
-        return happened(await _say(here, caller, subject, said.purpose, said.state))
+        return happened(here, await _say(here, caller, subject, said.purpose, said.state))
     if caller.role is Role.OFFICER:
         raise DeniedError("nobody says yes for a person but they themselves, or a child's guardian")
     act = _yes(here, subject, _actor(caller, subject), said)
-    (record,) = await here.recorder.submit([act])
-    return happened(record)
+    (done,) = await here.recorder.submit([act])
+    return happened(here, done)
 
 
 @router.get("/subjects/{subject}/consents")
@@ -90,7 +90,7 @@ async def restrict(
 ) -> Happened:
     """Restrict all processing of the person's data, or lift that (GDPR Art. 18)."""
     state = states.RESTRICTED if asked.restricted else states.LIFTED
-    return happened(await _say(here, caller, subject, EVERYTHING, state))
+    return happened(here, await _say(here, caller, subject, EVERYTHING, state))
 
 
 @router.post("/subjects/{subject}/signals", status_code=204)
@@ -107,9 +107,11 @@ async def signal(
     return Response(status_code=204)
 
 
-def happened(record: Record) -> Happened:
-    """Return a record as JSON."""
+def happened(here: Registry, done: Recorded) -> Happened:
+    """Return what was recorded as JSON, with the promise that the log will show it."""
+    record = done.record
     return Happened(
+        promise=promises.promise(here.key, record.registry, done.commitment, here.calendar).hex(),
         event=record.event, purpose=record.purpose, state=record.state, actor=record.actor,
         method=record.method, notice=record.notice, language=record.language, text_sha256=record.text,
         at=moment(record.at), expires_at=end(record.expires),
@@ -125,11 +127,11 @@ def _actor(caller: Caller, subject: str) -> str:
 
 async def _say(
     here: Registry, caller: Caller, subject: str, purpose: str, state: str, method: str = "request"
-) -> Record:
+) -> Recorded:
     """Record what is always taken."""
     act = Act(subject, purpose, state, _actor(caller, subject), method, here.calendar.milliseconds)
-    (record,) = await here.recorder.submit([act])
-    return record
+    (done,) = await here.recorder.submit([act])
+    return done
 
 
 def _yes(here: Registry, subject: str, actor: str, said: Yes) -> Act:

@@ -73,7 +73,7 @@ class No(BaseModel):
 
 
 class Happened(BaseModel):
-    """An event as it was recorded."""
+    """An event as it was recorded; `promise` is signed and says by when the log holds its commitment."""
 
     model_config = config(
         {
@@ -87,6 +87,7 @@ class Happened(BaseModel):
             "text_sha256": TEXT,
             "at": "2027-01-15T08:00:00Z",
             "expires_at": None,
+            "promise": "8258...",
         }
     )
 
@@ -100,6 +101,7 @@ class Happened(BaseModel):
     text_sha256: str
     at: datetime
     expires_at: datetime | None
+    promise: str
 
 
 class Stands(BaseModel):

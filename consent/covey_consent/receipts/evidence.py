@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from covey_consent.errors import RequestError
 from covey_consent.records import Record, commit
-from covey_privacy import checkpoint, wire
+from covey_privacy import checkpoint
 from covey_privacy.errors import PrivacyError
-from covey_privacy.merkle import leaf_hash, verify_inclusion
+from covey_privacy.merkle import verify_inclusion
 from covey_privacy.note import LIMIT
+from covey_privacy.promise import CONTEXT, Promise, consent_leaf
 from covey_privacy.signatures import open_signed
 
-LEAF_CONSENT = b"C"
-PROMISE = "promise"
-
 Hash = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
-
-
-@dataclass(frozen=True, slots=True)
-class Promise:
-    """The registry's word that a commitment will stand in its log by a time; both are Unix milliseconds."""
-
-    log: Annotated[str, wire.Size(1, 200)]
-    commitment: wire.Bytes32
-    at: wire.U64
-    publish_by: wire.U64
 
 
 class _Evidence(BaseModel):
@@ -62,7 +50,7 @@ class Published(_Evidence):
         try:
             head = checkpoint.open_note(self.checkpoint, key)
             leaf, proof = (
-                leaf_hash(LEAF_CONSENT + self.commitment),
+                consent_leaf(self.commitment),
                 [bytes.fromhex(one) for one in self.proof],
             )
             verify_inclusion(leaf, self.index, head.size, proof, head.root)
@@ -84,7 +72,7 @@ class Promised(_Evidence):
     def check(self, key: bytes) -> str:
         """Return what this shows, in words. Raises RequestError when `key` did not promise the record."""
         try:
-            promise = open_signed(Promise, PROMISE, bytes.fromhex(self.promise), key, signer="registry")
+            promise = open_signed(Promise, CONTEXT, bytes.fromhex(self.promise), key, signer="registry")
         except PrivacyError as error:
             raise RequestError(f"event {self.record.event}: {error}") from None
         if (promise.log, promise.commitment) != (self.record.registry, self.commitment):

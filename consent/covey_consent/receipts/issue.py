@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from covey_consent import promises
 from covey_consent.access.roles import Caller, Role
 from covey_consent.acts import EVERYTHING
 from covey_consent.controller import Controller
+from covey_consent.epochs import Calendar
 from covey_consent.errors import UnknownError
 from covey_consent.events import Events
 from covey_consent.log import Log
@@ -18,13 +20,13 @@ from covey_consent.models import Event
 from covey_consent.notices import history
 from covey_consent.receipts import content, signing
 from covey_consent.receipts.content import Case
-from covey_consent.receipts.evidence import LEAF_CONSENT, Promised, Published
+from covey_consent.receipts.evidence import Promised, Published
 from covey_consent.receipts.shape import Receipt
 from covey_consent.records import Record, commit
 from covey_consent.store import Store
 from covey_privacy import checkpoint, note
 from covey_privacy.consent import Notice
-from covey_privacy.merkle import leaf_hash
+from covey_privacy.promise import consent_leaf
 from covey_privacy.signatures import SigningKey
 
 
@@ -51,8 +53,8 @@ def unknown(event: str) -> UnknownError:
 class Finder:
     """Finds events as the registry keeps them."""
 
-    def __init__(self, events: Events) -> None:
-        self._events = events
+    def __init__(self, events: Events, key: SigningKey, calendar: Calendar) -> None:
+        self._events, self._key, self._calendar = events, key, calendar
 
     def __call__(self, session: Session, event: str) -> Found:
         """Return the event of this UUID. Raises UnknownError, also for a restriction, which has no notice."""
@@ -61,7 +63,10 @@ class Finder:
             raise unknown(event)
         record, opening = self._events.open(session, row)
         notice = _notice(session, row)
-        return Found(record, opening.salt, notice, notice.semver, b"")
+        promise = promises.promise(
+            self._key, record.registry, row.commitment, self._calendar, row.received_at
+        )
+        return Found(record, opening.salt, notice, notice.semver, promise)
 
 
 def _notice(session: Session, event: Event) -> Notice:
@@ -102,7 +107,7 @@ class Receipts:
         return signing.sign(receipt, self._key)
 
     def _evidence(self, found: Found) -> Published | Promised:
-        leaf = leaf_hash(LEAF_CONSENT + commit(found.salt, found.record))
+        leaf = consent_leaf(commit(found.salt, found.record))
         shown = self._log.note
         size = checkpoint.head(note.parse(shown)).size
         try:

@@ -5,10 +5,12 @@ import pytest
 
 from covey_consent.access.roles import Role
 from covey_consent.receipts import issue
-from covey_consent.receipts.evidence import LEAF_CONSENT, PROMISE, Promise
 from covey_consent.receipts.issue import Found, Receipts
 from covey_consent.receipts.verification import verify
 from covey_consent.records import commit
+from covey_privacy.consent import LEAF_CONSENT
+from covey_privacy.promise import CONTEXT as PROMISE
+from covey_privacy.promise import Promise
 from covey_privacy.signatures import sign
 
 SUBJECT = "5e" * 16

@@ -51,6 +51,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("size", name=op.f("pk_checkpoints")),
     )
     op.create_table(
+        "cosignatures",
+        sa.Column("size", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("witness", TEXT, nullable=False),
+        sa.Column("line", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("size", "witness", name=op.f("pk_cosignatures")),
+    )
+    op.create_table(
         "ended_epochs",
         sa.Column("epoch", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("reason", TEXT, nullable=False),
@@ -97,6 +104,15 @@ def upgrade() -> None:
         sa.Column("published_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("purpose", "version", "minor", "patch", name=op.f("pk_notices")),
     )
+    op.create_table(
+        "promised",
+        sa.Column("commitment", sa.LargeBinary(), nullable=False),
+        sa.Column("promised_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("commitment", name=op.f("pk_promised")),
+    )
+    with op.batch_alter_table("promised", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_promised_promised_at"), ["promised_at"], unique=False)
+
     op.create_table(
         "rounds",
         sa.Column("round_id", TEXT, nullable=False),
@@ -253,6 +269,10 @@ def downgrade() -> None:
     op.drop_table("choices")
     op.drop_table("subjects")
     op.drop_table("rounds")
+    with op.batch_alter_table("promised", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_promised_promised_at"))
+
+    op.drop_table("promised")
     op.drop_table("notices")
     op.drop_table("log")
     op.drop_table("issuer_keys")
@@ -262,6 +282,7 @@ def downgrade() -> None:
 
     op.drop_table("idempotent_answers")
     op.drop_table("ended_epochs")
+    op.drop_table("cosignatures")
     op.drop_table("checkpoints")
     with op.batch_alter_table("assessments", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_assessments_purpose"))

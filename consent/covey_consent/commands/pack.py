@@ -1,0 +1,56 @@
+"""`covey registry pack`: everything that the registry can show, in one file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from covey_consent import keys
+from covey_consent.errors import ConsentRegistryError, RequestError
+from covey_consent.last_seen import replace
+from covey_consent.pack import people
+from covey_consent.pack.archive import archive
+from covey_consent.pack.contents import Held, log_files, subject_file
+from covey_consent.settings import Settings
+from covey_consent.store import Store
+from covey_privacy.note import ED25519, VerifierKey
+from covey_privacy.signatures import SigningKey
+
+__all__ = ["ConsentRegistryError", "pack"]
+
+Records = Callable[[Session, Settings, SigningKey, str], Sequence[Held]]
+"""`records(session, settings, key, subject)`: a person's records, opened."""
+
+
+def pack(out: Path, since: int = 0, subject: str | None = None, settings: Settings | None = None) -> int:
+    """Write the pack to `out`; `since` is the first entry wanted, `subject` whose records are added."""
+    settings = Settings() if settings is None else settings
+    if out.exists():
+        raise RequestError(f"{out} exists; evidence is not overwritten: name another file")
+    if subject is not None and since:
+        raise RequestError("a person's records are checked against the whole log: leave --since out")
+    # A pack holds a person's salts: nobody but its maker can read it until they hand it on.
+    os.umask(0o077)
+    replace(out, make(settings, since, subject))
+    key = keys.load_or_create(settings.key_file).public
+    print(f"{out}: check it offline with")
+    print(f"python -I verify.py {out.name} --key {VerifierKey(settings.origin, ED25519, key).vkey}")
+    return 0
+
+
+def make(settings: Settings, since: int, subject: str | None, opened: Records = people.records) -> bytes:
+    """Return the pack's bytes, all of it as the database was at one moment."""
+    key = keys.load_or_create(settings.key_file)
+    store = Store.open(settings.database_url)
+    try:
+        with store.session() as session:
+            files = log_files(session, since)
+            if subject is not None:
+                files |= subject_file(subject, opened(session, settings, key, subject))
+    finally:
+        store.dispose()
+    log = VerifierKey(settings.origin, ED25519, key.public)
+    return archive(files, since, log, settings.operator_key, key)

@@ -1,0 +1,129 @@
+"""What goes into a pack, as the database has it: whether it holds is for `verify.py` to find."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import struct
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from covey_consent import cosignatures
+from covey_consent.errors import DamageError, RequestError
+from covey_consent.models import LogEntry, PublishedCheckpoint
+from covey_consent.records import Record, commit
+from covey_privacy import checkpoint, wire
+from covey_privacy.consent import (
+    LEAF_EPOCH_END,
+    LEAF_EVIDENCE,
+    LEAF_ISSUER,
+    LEAF_MANIFEST,
+    LEAF_NOTICE,
+    LEAF_ROSTER,
+    EpochEnd,
+    Notice,
+)
+from covey_privacy.errors import PrivacyError
+from covey_privacy.evidence import Evidence
+from covey_privacy.manifest import Manifest
+from covey_privacy.merkle import Tree, leaf_hash
+from covey_privacy.note import parse
+from covey_privacy.secagg.roster import RosterHead
+from covey_privacy.signatures import Signed
+from covey_privacy.tickets import IssuerKey
+
+KINDS: dict[bytes, tuple[str, type]] = {
+    LEAF_NOTICE: ("notice", Notice),
+    LEAF_ISSUER: ("issuer key", IssuerKey),
+    LEAF_MANIFEST: ("manifest", Manifest),
+    LEAF_ROSTER: ("roster", RosterHead),
+    LEAF_EVIDENCE: ("evidence", Evidence),
+    LEAF_EPOCH_END: ("epoch end", EpochEnd),
+}
+SIGNED = (Manifest, Evidence)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Held:
+    """A person's record with its salt, and the signed `Promise` of one that is not in the log yet."""
+
+    record: Record
+    salt: bytes
+    promise: bytes = b""
+
+    @property
+    def commitment(self) -> bytes:
+        """What stands for the record in the log."""
+        return commit(self.salt, self.record)
+
+
+def log_files(session: Session, start: int) -> dict[str, bytes]:
+    """Return the newest checkpoint, its entries from `start` on, and the documents among them, to read."""
+    last = session.scalar(select(PublishedCheckpoint).order_by(PublishedCheckpoint.size.desc()).limit(1))
+    if last is None:
+        raise DamageError("the database has no checkpoint: no registry was ever started on it")
+    size = _size(last)
+    if not 0 <= start <= size:
+        raise RequestError(f"the log has {size} entries; a pack cannot begin at {start}")
+    entries = _entries(session, start, size)
+    documents = [told for index, entry in enumerate(entries, start) if (told := _told(index, entry))]
+    return {
+        "checkpoint": (last.note + cosignatures.lines(session, last.size)).encode(),
+        "before": _before(_entries(session, 0, start)),
+        "entries": b"".join(struct.pack(">H", len(entry)) + entry for entry in entries),
+        "documents.json": json.dumps(documents, indent=1, ensure_ascii=False).encode(),
+    }
+
+
+def subject_file(subject: str, held: Iterable[Held]) -> dict[str, bytes]:
+    """Return one person's records, with what opens their commitments."""
+    records = [
+        {"record": dataclasses.asdict(one.record), "salt": one.salt.hex(), "promise": one.promise.hex()}
+        for one in held
+    ]
+    told = {"subject": subject, "records": records}
+    return {f"subjects/{subject}.json": json.dumps(told, indent=1, ensure_ascii=False).encode()}
+
+
+def _size(last: PublishedCheckpoint) -> int:
+    try:
+        return checkpoint.head(parse(last.note)).size
+    except PrivacyError:
+        return last.size  # The note is no checkpoint: verify.py will say so.
+
+
+def _entries(session: Session, start: int, end: int) -> Sequence[bytes]:
+    query = select(LogEntry.entry).where(LogEntry.index >= start, LogEntry.index < end)
+    return session.scalars(query.order_by(LogEntry.index)).all()
+
+
+def _before(entries: Iterable[bytes]) -> bytes:
+    """Return the heads of the greatest complete subtrees that the entries make, greatest first."""
+    tree = Tree([leaf_hash(entry) for entry in entries])
+    size = len(tree)
+    heights = [height for height in reversed(range(size.bit_length())) if size >> height & 1]
+    return b"".join(tree.node(height, (size >> height) - 1) for height in heights)
+
+
+def _told(index: int, entry: bytes) -> dict[str, Any] | None:
+    """Return what a document says, to read; None where it is none, or nothing that can be read."""
+    if entry[:1] not in KINDS:
+        return None
+    kind, cls = KINDS[entry[:1]]
+    try:
+        body = wire.decode(Signed, entry[1:]).body if cls in SIGNED else entry[1:]
+        says = dataclasses.asdict(wire.decode(cls, body))
+    except PrivacyError:
+        return None
+    return {"index": index, "kind": kind, "says": _hexed(says)}
+
+
+def _hexed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _hexed(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_hexed(each) for each in value]
+    return value.hex() if isinstance(value, bytes) else value

@@ -1,0 +1,40 @@
+"""A person's records, opened for the pack that they ask for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from covey_consent import promises, subjects
+from covey_consent.epochs import Calendar
+from covey_consent.events import Events
+from covey_consent.models import Event
+from covey_consent.pack.contents import Held
+from covey_consent.promises import Promised
+from covey_consent.settings import Settings
+from covey_consent.subjects import Subjects
+from covey_consent.vault import Vault
+from covey_privacy.signatures import SigningKey
+
+
+def records(session: Session, settings: Settings, key: SigningKey, subject: str) -> Sequence[Held]:
+    """Return every record of the person, with the promise of those not logged yet. Raises UnknownError."""
+    subjects.find(session, subject)
+    calendar = Calendar(time.time, settings.epoch_seconds, settings.tolerance_seconds)
+    events = Events(settings.origin, Subjects(Vault(key), calendar, open_to_all=False), calendar)
+    rows = session.scalars(select(Event).filter_by(subject=subject).order_by(Event.id))
+    return [_held(session, events, row, settings.origin, key, calendar) for row in rows]
+
+
+def _held(
+    session: Session, events: Events, row: Event, origin: str, key: SigningKey, calendar: Calendar
+) -> Held:
+    record, opening = events.open(session, row)
+    waiting = session.get(Promised, row.commitment)
+    if waiting is None:
+        return Held(record, opening.salt)
+    promise = promises.promise(key, origin, row.commitment, calendar, waiting.promised_at)
+    return Held(record, opening.salt, promise)

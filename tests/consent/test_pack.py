@@ -1,0 +1,378 @@
+"""An evidence pack is checked by one file, without Covey or a network; nothing false in it passes."""
+
+import ast
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from covey_consent.commands.pack import make, pack
+from covey_consent.errors import RequestError
+from covey_consent.pack import verify
+from covey_consent.pack.archive import CONTEXT
+from covey_consent.pack.contents import KINDS, Held
+from covey_consent.promises import promise, promise_all
+from covey_consent.records import Record
+from covey_consent.settings import Settings
+from covey_privacy import checkpoint
+from covey_privacy.checkpoint import Checkpoint
+from covey_privacy.merkle import Tree, leaf_hash
+from covey_privacy.note import COSIGNATURE, ED25519, VerifierKey, parse
+from covey_privacy.promise import Promise
+from covey_privacy.signatures import SigningKey, to_sign
+from covey_privacy.witness import cosign
+
+ORIGIN = "covey.test/log"
+ALICE = "a11ce" * 6 + "00"
+WITNESS_KEY = SigningKey(b"\7" * 32)
+WITNESS = VerifierKey("witness.test/1", COSIGNATURE, WITNESS_KEY.public)
+STRANGER = SigningKey(b"\3" * 32)
+NO_NETWORK = "import socket; socket.socket = socket.create_connection = socket.getaddrinfo = None\n"
+
+
+def record(number, subject=ALICE):
+    return Record(
+        ORIGIN, f"event-{number}", subject, "analytics", "granted", "subject", "对话框", "1.0.0", "zh",
+        "7e" * 32, 1_800_000_000_000 + number, 0,
+    )  # fmt: skip
+
+
+def held(count, first=0):
+    return [Held(record(number), bytes([number]) * 32) for number in range(first, first + count)]
+
+
+@dataclasses.dataclass
+class World:
+    """A registry's leavings: its settings, key, and the checkpoints that were seen on the way."""
+
+    settings: Settings
+    key: SigningKey
+    operator: SigningKey
+    records: list[Held]
+    seen: list[str]
+
+    @functools.cached_property
+    def log(self):
+        return VerifierKey(ORIGIN, ED25519, self.key.public)
+
+    def pack(self, since=0, subject=ALICE):
+        return make(self.settings, since, subject, lambda *_: self.records)
+
+    def forged(self, **changed):
+        """Return the pack with other files, as a registry that lies would sign it."""
+        files = {name.replace(".", "_"): name for name in verify.unpack(self.pack())}
+        packed = verify.unpack(self.pack())
+        packed |= {files.get(name, name): data for name, data in changed.items()}
+        facts = json.loads(packed["manifest.json"])
+        listed = {n: d for n, d in packed.items() if n not in ("manifest.json", "manifest.sig")}
+        facts["files"] = {name: hashlib.sha256(data).hexdigest() for name, data in listed.items()}
+        packed["manifest.json"] = json.dumps(facts).encode()
+        packed["manifest.sig"] = self.key.sign(to_sign(CONTEXT, packed["manifest.json"]))
+        return verify.repack(packed)
+
+    def relogged(self, entries, **changed):
+        """Return the pack of a log with these entries, under a checkpoint that the registry's key signed."""
+        root = Tree([leaf_hash(entry) for entry in entries]).root()
+        note = checkpoint.sign(Checkpoint(ORIGIN, len(entries), root), self.key)
+        raw = b"".join(struct.pack(">H", len(entry)) + entry for entry in entries)
+        return self.forged(checkpoint=note.encode(), entries=raw, **changed)
+
+
+_MADE: list[World] = []
+
+
+@pytest.fixture
+def database_url(tmp_path):
+    """What is packed is the same from either database, and is made once."""
+    return f"sqlite:///{tmp_path}/registry.db"
+
+
+@pytest.fixture
+def world(opened, tmp_path):
+    """What a registry left: made for the first test that asks, and a copy of it for each."""
+    if not _MADE:
+        _MADE.append(played(opened, tmp_path))
+    return dataclasses.replace(_MADE[0])
+
+
+def played(opened, tmp_path):
+    """Play a finished round, an open one, fifty events that are logged and one that is promised."""
+    with opened() as shop:
+        registry = shop.http.app.state.registry
+        call = shop.http.portal.call
+        seen = [registry.log.head.note]
+        issuer = shop.issuer("analytics")
+        phones = [shop.phone() for _ in range(2)]
+        for phone in phones:
+            shop.grant(phone, "analytics")
+        keys = [shop.tickets(phone, issuer)[0] for phone in phones]
+        terms = shop.manifest(issuer)
+        digest = shop.announce(terms)
+        assert shop.countersign(shop.roster(terms.round_id, digest, keys)).status_code == 200
+        path = f"/v1/rounds/{terms.round_id}/evidence"
+        assert shop.post(path, shop.evidence(terms, digest, "released")).status_code == 200
+        shop.announce(dataclasses.replace(terms, round_id="round-2"))
+        logged = held(50)
+        call(registry.store.write, promise_all, [each.commitment for each in logged], registry.calendar)
+        call(registry.promises.publish)
+        seen.append(registry.log.head.note)
+        (waiting,) = held(1, first=50)
+        word = promise(registry.key, ORIGIN, waiting.commitment, registry.calendar)
+        head = registry.log.head
+        line = cosign(head.note, WITNESS.name, WITNESS_KEY, 1_800_000_007)
+        call(registry.log.cosign, head, WITNESS, max(parse(head.note + line).signatures(WITNESS)))
+        settings = Settings(
+            database_url=f"sqlite:///{tmp_path}/registry.db", key_file=tmp_path / "registry.key",
+            origin=ORIGIN, operator=shop.operator.public.hex(),
+        )  # fmt: skip
+        records = [*logged, dataclasses.replace(waiting, promise=word)]
+        return World(settings, registry.key, shop.operator, records, seen)
+
+
+def check(data, key=None, seen=None, witnesses=()):
+    return verify.check(data, key, seen, witnesses)
+
+
+def refused(data, says, **given):
+    with pytest.raises(verify.RefusedError, match=says):
+        check(data, **given)
+
+
+def alone(tmp_path, data, *arguments):
+    """Run the verifier out of the pack as an auditor would: by itself, in a process without a network."""
+    (tmp_path / "pack.zip").write_bytes(data)
+    (tmp_path / "verify.py").write_bytes(Path(verify.__file__).read_bytes())
+    command = [sys.executable, "-I", "verify.py", "pack.zip", *arguments]
+    if subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False).returncode == 0:
+        command = ["unshare", "-rn", *command]
+    else:
+        script = NO_NETWORK + (tmp_path / "verify.py").read_text("utf-8")
+        command = [sys.executable, "-I", "-c", script, "pack.zip", *arguments]
+    return subprocess.run(command, cwd=tmp_path, env={}, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.compliance("GDPR 5(2)", "a pack of all that was logged is checked offline, by one file")
+def test_a_pack_is_checked_by_one_file_without_covey_and_without_a_network(world, tmp_path):
+    (tmp_path / "kept").write_text(world.seen[0], "utf-8")
+    given = ["--key", world.log.vkey, "--witness", WITNESS.vkey, "--seen", "kept"]
+    done = alone(tmp_path, world.pack(), *given)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for words in (
+        "signed by covey.test/log under the key that you named",
+        "entries 0 to 63 give the root",
+        "witness.test/1 saw this checkpoint at 2027-01-15T08:00:07+00:00",
+        "begins with the 6 entries of the checkpoint that you kept",
+        "6 of notice, 1 of issuer key, 2 of manifest, 1 of roster, 1 of evidence",
+        "1 rounds ended, 1 are open",
+        "52 commitments",
+        f"subject {ALICE}: 50 records are in the log",
+        "promised there by 2027-01-15T09:06:00+00:00",
+    ):
+        assert words in done.stdout, done.stdout
+
+
+def test_the_verifier_needs_the_standard_library_and_cryptography_alone(world):
+    source = verify.unpack(world.pack())["verify.py"]
+    assert source == Path(verify.__file__).read_bytes()
+    named = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            named |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            named.add(node.module.partition(".")[0])
+    assert named - set(sys.stdlib_module_names) == {"cryptography"}
+
+
+def test_a_flipped_byte_is_refused_wherever_it_is(world, tmp_path, capsys):
+    data = world.pack()
+    places = {*range(0, len(data), 151), *range(60), *range(len(data) - 1200, len(data), 7), len(data) - 1}
+    path = tmp_path / "flipped.zip"
+    for place in sorted(places):
+        path.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        assert verify.main([str(path)]) == 1, place
+        assert capsys.readouterr().out.startswith("REFUSED: "), place
+    for cut in (data[:-1], data + b"\0", b"\0" + data, b""):
+        path.write_bytes(cut)
+        assert verify.main([str(path)]) == 1
+    flipped = alone(tmp_path, data[:-2000] + bytes([data[-2000] ^ 128]) + data[-1999:])
+    assert (flipped.returncode, flipped.stdout[:7], flipped.stderr) == (1, "REFUSED", "")
+
+
+def test_the_manifest_lists_every_file_and_no_other(world):
+    files = verify.unpack(world.pack())
+    refused(verify.repack({**files, "more": b"x"}), "not as listed: more")
+    refused(verify.repack({name: data for name, data in files.items() if name != "README.txt"}), "README.txt")
+
+
+def test_a_pack_of_another_log_is_refused_under_a_pinned_key(world):
+    other = VerifierKey(ORIGIN, ED25519, STRANGER.public).vkey
+    assert check(world.pack())
+    refused(world.pack(), "not of the one that you named", key=other)
+
+
+def test_a_witness_that_is_named_has_to_have_cosigned(world):
+    stranger = VerifierKey("witness.test/1", COSIGNATURE, STRANGER.public)
+    refused(world.pack(), "not cosigned", witnesses=[stranger.vkey])
+    note = verify.unpack(world.pack())["checkpoint"].decode()
+    bad = note.rpartition("— ")[0] + WITNESS.line(bytes(8) + STRANGER.sign(b"other"))
+    refused(world.forged(checkpoint=bad.encode()), "not cosigned", witnesses=[WITNESS.vkey])
+
+
+def entries_of(world):
+    return verify.split(verify.unpack(world.pack())["entries"])
+
+
+def swapped(items, one, other):
+    items = list(items)
+    items[one], items[other] = items[other], items[one]
+    return items
+
+
+def test_the_unforged_pack_is_good(world):
+    assert check(world.forged()) == check(world.pack())
+    assert check(world.relogged(entries_of(world)))[2:] == check(world.pack())[2:]
+
+
+@pytest.mark.parametrize(
+    "change", [lambda it: it[:-1], lambda it: swapped(it, 20, 21), lambda it: [*it, it[-1]]]
+)
+def test_entries_that_do_not_give_the_checkpoint_are_refused(world, change):
+    entries = change(entries_of(world))
+    raw = b"".join(struct.pack(">H", len(entry)) + entry for entry in entries)
+    refused(world.forged(entries=raw), "do not give the checkpoint's root")
+
+
+def test_a_checkpoint_that_another_key_signed_is_refused(world):
+    note = checkpoint.sign(Checkpoint(ORIGIN, 1, bytes(32)), STRANGER)
+    refused(world.forged(checkpoint=note.encode()), "not signed by the log's key")
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_a_log_that_was_cut_or_forked_does_not_continue_what_was_seen(world, size):
+    seen = world.seen[1]
+    assert check(world.pack(), seen=seen)
+    entries = entries_of(world)
+    refused(world.relogged(entries[:20], documents_json=told(world, 20)), "cut or rewritten", seen=seen)
+    refused(world.relogged(swapped(entries, 30, 31)), "cut or rewritten", seen=seen)
+
+
+def told(world, size):
+    documents = json.loads(verify.unpack(world.pack())["documents.json"])
+    return json.dumps([one for one in documents if one["index"] < size]).encode()
+
+
+def changed(world, kind, **fields):
+    documents = json.loads(verify.unpack(world.pack())["documents.json"])
+    one = next(one for one in documents if one["kind"] == kind)
+    one["says"] |= fields
+    return json.dumps(documents).encode()
+
+
+def test_documents_are_told_as_they_were_logged(world):
+    refused(world.forged(documents_json=changed(world, "evidence", epsilon=0.1)), "told otherwise")
+    refused(world.forged(documents_json=changed(world, "notice", basis="law")), "told otherwise")
+    refused(world.forged(documents_json=changed(world, "manifest", extra=1)), "with other fields")
+    refused(world.forged(documents_json=told(world, 9)), "or not at all")
+
+
+def replaced(world, change):
+    """Return the pack of a log whose entries, and what is told of them, were changed alike."""
+    documents = {one["index"]: one for one in json.loads(verify.unpack(world.pack())["documents.json"])}
+    order = change(list(range(len(entries_of(world)))))
+    moved = [{**documents[old], "index": new} for new, old in enumerate(order) if old in documents]
+    entries = [entries_of(world)[old] for old in order]
+    return world.relogged(entries, documents_json=json.dumps(moved).encode())
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [  # Entries 0 to 5 are notices; 6 is the issuer key, 7 the manifest, 8 the roster, 9 the evidence.
+        (lambda order: swapped(order, 7, 8), "roster at 7 rests on something"),
+        (lambda order: swapped(order, 7, 9), "rests on something that was not logged before"),
+        (lambda order: swapped(order, 6, 7), "manifest at 6 rests on something"),
+        (lambda order: [each for each in order if each != 8], "evidence at 8 has no roster before it"),
+        (lambda order: [each for each in order if each != 7], "rests on something"),
+        (lambda order: [*order, 9], "the second one of its name"),
+        (lambda order: [*order, 8], "the second one of its name"),
+    ],
+)
+def test_every_round_was_announced_before_it_and_ended_once(world, change, says):
+    refused(replaced(world, change), says)
+
+
+def test_what_the_operator_is_said_to_have_signed_is_held_against_its_key(world):
+    world.settings = world.settings.model_copy(update={"operator": STRANGER.public.hex()})
+    refused(world.pack(), "is not signed by the operator")
+
+
+def people(world, change):
+    files = verify.unpack(world.pack())
+    name = f"subjects/{ALICE}.json"
+    person = json.loads(files[name])
+    change(person)
+    return world.forged(**{name: json.dumps(person).encode()})
+
+
+@pytest.mark.compliance("GDPR 7(1)", "a record that is not the one committed to in the log is refused")
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            lambda person: person["records"][0]["record"].update(state="withdrawn"),
+            "not what the log commits to",
+        ),
+        (lambda person: person["records"][0]["record"].update(more=1), "not what the log commits to"),
+        (lambda person: person["records"][1].update(salt="00" * 32), "not what the log commits to"),
+        (lambda person: person["records"][0]["record"].update(subject="b0b"), "another's"),
+        (lambda person: person.update(subject="b0b"), "another's"),
+        (lambda person: person["records"][50].update(promise=""), "not what the log commits to"),
+        (lambda person: person["records"][50]["record"].update(at=1), "neither in the log nor promised"),
+    ],
+)
+def test_a_persons_records_are_those_that_the_log_commits_to(world, change, says):
+    assert check(people(world, lambda person: None))
+    refused(people(world, change), says)
+
+
+def test_a_later_part_of_the_log_gives_the_same_root(world):
+    whole = check(world.pack(0, None))
+    for since in (1, 6, 9, 32, 60, 61):
+        part = check(world.pack(since, None), seen=world.seen[1])
+        assert f"entries {since} to 63 give the root" in part[1]
+        assert part[0].replace("8 files", "") == whole[0].replace("8 files", "")
+    assert "not shown: 3 documents rest on some from before" in "\n".join(check(world.pack(8, None)))
+    refused(world.pack(7, None), "begins at entry 7", seen=world.seen[0])
+    with pytest.raises(RequestError, match="cannot begin at 62"):
+        world.pack(62, None)
+
+
+def test_the_fields_are_those_of_the_messages():
+    classes = dict(KINDS.values()) | {"promise": Promise}
+    assert {kind: tuple(names.split()) for kind, names in verify.FIELDS.items()} == {
+        kind: tuple(field.name for field in dataclasses.fields(cls)) for kind, cls in classes.items()
+    }
+    assert {leaf: kind for leaf, (kind, _) in KINDS.items()} == verify.KINDS
+
+
+def test_the_command_says_how_to_check_and_overwrites_nothing(world, tmp_path, capsys):
+    out = tmp_path / "out.zip"
+    before = os.umask(0o022)
+    try:
+        assert pack(out, settings=world.settings) == 0
+        assert out.stat().st_mode & 0o777 == 0o600
+        assert f"verify.py out.zip --key {world.log.vkey}" in capsys.readouterr().out
+        assert check(out.read_bytes(), key=world.log.vkey)
+        with pytest.raises(RequestError, match="not overwritten"):
+            pack(out, settings=world.settings)
+        with pytest.raises(RequestError, match="leave --since out"):
+            pack(tmp_path / "other.zip", 5, ALICE, settings=world.settings)
+    finally:
+        os.umask(before)
