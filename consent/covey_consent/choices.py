@@ -1,7 +1,7 @@
-"""The choices at hand: what devices' people chose, in memory in front of the table.
+"""The choices at hand: what people chose, in memory in front of the table.
 
-Never older than what has been acknowledged: one process serves one database, every decision goes through
-`Choices.record`, and its device is forgotten here after the COMMIT and before the answer.
+Never older than what has been acknowledged: one process serves one database, every event goes through
+`Choices.record`, and its person is forgotten here after the COMMIT and before the answer.
 """
 
 from __future__ import annotations
@@ -11,58 +11,106 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from threading import Lock
 
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
-from covey_consent import decisions
-from covey_consent.epochs import Calendar
+from covey_consent import subjects
+from covey_consent.events import Act, Events
+from covey_consent.models import Device, StandingChoice, Subject
+from covey_consent.records import Record
 from covey_consent.store import Store
+from covey_consent.verdicts import Standing, Standings
 from covey_consent.writer import after_commit
-from covey_privacy.consent import Choice, Decision
 
 LIMIT = 100_000
-"""Devices kept at hand; with six purposes each they take about 100 MB."""
+"""People kept at hand; with six purposes each they take about 100 MB."""
+
+_COLUMNS = (
+    StandingChoice.purpose, StandingChoice.state, StandingChoice.notice_version, StandingChoice.expires_at,
+)  # fmt: skip
+_OF_SUBJECT = (
+    select(Subject.subject, *_COLUMNS)
+    .outerjoin(StandingChoice, StandingChoice.subject == Subject.subject)
+    .where(Subject.subject == bindparam("subject"))
+)
+_OF_DEVICE = select(Device.subject).where(Device.key == bindparam("key"))
 
 
 class Choices:
-    """The standing choices, of the devices that asked last without the table."""
+    """The standing choices, of the people asked for last without the table."""
 
-    def __init__(self, store: Store, limit: int = LIMIT) -> None:
-        self._store, self._limit = store, limit
+    def __init__(self, store: Store, events: Events, limit: int = LIMIT) -> None:
+        self._store, self._events, self._limit = store, events, limit
         self._lock = Lock()
-        self._held: OrderedDict[bytes, tuple[Choice, ...]] = OrderedDict()
+        self._held: OrderedDict[str, Standings] = OrderedDict()
+        self._devices: OrderedDict[bytes, str] = OrderedDict()
         self._forgotten = 0
 
-    async def of(self, device: bytes) -> tuple[Choice, ...]:
-        """Return the device's standing choices. Raises UnknownError when it is not enrolled."""
-        held = self._look_up(device)
-        return await self._store.read(self._fetch, device) if held is None else held
+    async def of(self, subject: str) -> Standings:
+        """Return the person's standing choices. Raises UnknownError where there is no such person."""
+        held = self._look_up(subject)
+        return await self._store.read(self._fetch, subject) if held is None else held
 
-    def record(
-        self, session: Session, signed: Sequence[bytes], opened: Sequence[Decision], calendar: Calendar
-    ) -> None:
-        """Keep decisions as `decisions.record` does."""
-        decisions.record(session, signed, opened, calendar)
-        after_commit(session, partial(self._forget, {decision.device for decision in opened}))
+    async def of_device(self, key: bytes) -> Standings:
+        """Return the choices of the person for whom a device speaks. Raises UnknownError."""
+        subject = self._devices.get(key)
+        held = None if subject is None else self._look_up(subject)
+        return await self._store.read(self._fetch_device, key) if held is None else held
 
-    def _look_up(self, device: bytes) -> tuple[Choice, ...] | None:
+    def record(self, session: Session, acts: Sequence[Act]) -> list[Record]:
+        """Record events as `Events.record` does."""
+        records = self._events.record(session, acts)
+        self.forget(session, {act.subject for act in acts})
+        return records
+
+    def forget(self, session: Session, changed: Iterable[str]) -> None:
+        """Look these people up anew once the session's work is committed."""
+        after_commit(session, partial(self._forget, frozenset(changed)))
+
+    def _look_up(self, subject: str) -> Standings | None:
         with self._lock:
-            if device in self._held:
-                self._held.move_to_end(device)
-            return self._held.get(device)
+            if subject in self._held:
+                self._held.move_to_end(subject)
+            return self._held.get(subject)
 
-    def _fetch(self, session: Session, device: bytes) -> tuple[Choice, ...]:
+    def _fetch_device(self, session: Session, key: bytes) -> Standings:
         forgotten = self._forgotten
-        choices = decisions.choices(session, device)
+        subject = session.scalar(_OF_DEVICE, {"key": key})
+        if subject is None:
+            raise subjects.not_enrolled(key)
         with self._lock:
-            # A decision that was committed meanwhile may be this device's, and missing from what was read.
+            self._devices[key] = subject
+            if len(self._devices) > self._limit:
+                self._devices.popitem(last=False)
+        return self._keep(subject, fetch(session, subject), forgotten)
+
+    def _fetch(self, session: Session, subject: str) -> Standings:
+        forgotten = self._forgotten
+        return self._keep(subject, fetch(session, subject), forgotten)
+
+    def _keep(self, subject: str, choices: Standings, forgotten: int) -> Standings:
+        with self._lock:
+            # An event that was committed meanwhile may be this person's, and missing from what was read.
             if forgotten == self._forgotten:
-                self._held[device] = choices
+                self._held[subject] = choices
                 if len(self._held) > self._limit:
                     self._held.popitem(last=False)
         return choices
 
-    def _forget(self, devices: Iterable[bytes]) -> None:
+    def _forget(self, changed: frozenset[str]) -> None:
         with self._lock:
             self._forgotten += 1
-            for device in devices:
-                self._held.pop(device, None)
+            for subject in changed:
+                self._held.pop(subject, None)
+
+
+def fetch(session: Session, subject: str) -> Standings:
+    """Return the person's standing choices from the table. Raises UnknownError where nobody is."""
+    rows = session.execute(_OF_SUBJECT, {"subject": subject}).all()
+    if not rows:
+        raise subjects.unknown()
+    return {
+        row.purpose: Standing(row.state, row.notice_version, row.expires_at)
+        for row in rows
+        if row.purpose is not None
+    }

@@ -18,38 +18,78 @@ class Base(DeclarativeBase):
     type_annotation_map = {bytes: LargeBinary, int: BigInteger, str: String}  # noqa: RUF012  SQLAlchemy's name
 
 
+class Subject(Base):
+    """A person, known by a random pseudonym of 32 hex digits. `country` is "" where nobody has said."""
+
+    __tablename__ = "subjects"
+
+    subject: Mapped[str] = mapped_column(primary_key=True)
+    enrolled_hour: Mapped[int]
+    country: Mapped[str]
+    birth_year: Mapped[int | None]
+    guardian: Mapped[str | None] = mapped_column(ForeignKey("subjects.subject"))
+
+
+class SubjectKey(Base):
+    """The key that seals what is kept of a person, itself sealed. Erasure deletes it."""
+
+    __tablename__ = "subject_keys"
+
+    subject: Mapped[str] = mapped_column(ForeignKey(Subject.subject), primary_key=True)
+    wrapped: Mapped[bytes]
+
+
 class Device(Base):
     """A device, known by the public key that signs what it says."""
 
     __tablename__ = "devices"
 
     key: Mapped[bytes] = mapped_column(primary_key=True)
+    subject: Mapped[str] = mapped_column(ForeignKey(Subject.subject), index=True)
     enrolled_hour: Mapped[int]
 
 
-class SignedDecision(Base):
-    """A decision as it was signed: evidence, never changed."""
+class Event(Base):
+    """What a person said, or was said for them, once: never changed.
 
-    __tablename__ = "decisions"
+    `sealed` holds the commitment's salt and what a device signed. `digest` is of those signed bytes, so that
+    the same is taken once. Times are Unix milliseconds; `expires_at` is 0 for what holds until another event.
+    """
 
-    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
-    digest: Mapped[bytes] = mapped_column(unique=True)
-    device: Mapped[bytes] = mapped_column(ForeignKey(Device.key), index=True)
+    __tablename__ = "events"
+
+    id: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
+    )
+    event: Mapped[str] = mapped_column(unique=True)
+    subject: Mapped[str] = mapped_column(ForeignKey(Subject.subject), index=True)
+    purpose: Mapped[str]
+    state: Mapped[str]
+    actor: Mapped[str]
+    method: Mapped[str]
+    notice: Mapped[str]
+    language: Mapped[str]
+    text_digest: Mapped[bytes]
+    at: Mapped[int]
     received_at: Mapped[int]
-    signed: Mapped[bytes]
+    expires_at: Mapped[int]
+    digest: Mapped[bytes] = mapped_column(unique=True)
+    sealed: Mapped[bytes]
+    commitment: Mapped[bytes] = mapped_column(unique=True)
 
 
 class StandingChoice(Base):
-    """The choice that stands for one device and purpose; `at` is its decision's time in milliseconds."""
+    """The choice that stands for one person and purpose; `at` and `expires_at` as its event's."""
 
     __tablename__ = "choices"
     __table_args__ = (Index("choices_by_purpose", "purpose", "state", "notice_version"),)
 
-    device: Mapped[bytes] = mapped_column(ForeignKey(Device.key), primary_key=True)
+    subject: Mapped[str] = mapped_column(ForeignKey(Subject.subject), primary_key=True)
     purpose: Mapped[str] = mapped_column(primary_key=True)
     state: Mapped[str]
     notice_version: Mapped[int]
     at: Mapped[int]
+    expires_at: Mapped[int]
 
 
 class PublishedNotice(Base):
@@ -79,13 +119,13 @@ class IssuerSecret(Base):
 
 
 class Issuance(Base):
-    """A device's one batch for a purpose set and epoch. Nothing here leads to the tickets."""
+    """A person's one batch for a purpose set and epoch. Nothing here leads to the tickets."""
 
     __tablename__ = "issuances"
 
     epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     purposes: Mapped[str] = mapped_column(primary_key=True)
-    device: Mapped[bytes] = mapped_column(ForeignKey(Device.key), primary_key=True)
+    subject: Mapped[str] = mapped_column(ForeignKey(Subject.subject), primary_key=True, index=True)
     hour: Mapped[int]
     request: Mapped[bytes]
 

@@ -20,7 +20,9 @@ REFUSED = "refused"
 class Purpose:
     """A purpose: its words, lawful bases (`gdpr`: Article 6, `pipl`: Article 13), data, and what it gates.
 
-    `basis` is "consent", "contract", "law", or "refused" for what is never offered.
+    `basis` is "consent", "contract", "law", or "refused" for what is never offered. What is `explicit` needs
+    a consent of its own, said in a dialogue (GDPR Art. 9(2)(a), PIPL Art. 29). A grant holds for `valid_days`
+    where it does not hold until withdrawn. `sale` is what the Global Privacy Control signal objects to.
     """
 
     id: str
@@ -32,6 +34,9 @@ class Purpose:
     data: tuple[str, ...]
     retention: str
     gates: tuple[str, ...]
+    explicit: bool = False
+    valid_days: int | None = None
+    sale: bool = False
 
     @property
     def needs_consent(self) -> bool:

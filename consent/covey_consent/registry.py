@@ -12,10 +12,13 @@ from covey_consent.choices import Choices
 from covey_consent.controller import Controller
 from covey_consent.cosigners import Cosigners
 from covey_consent.epochs import Calendar
+from covey_consent.events import Events
 from covey_consent.issuers import Issuers
 from covey_consent.log import Log
 from covey_consent.settings import Settings
 from covey_consent.store import Store
+from covey_consent.subjects import Subjects
+from covey_consent.vault import Vault
 from covey_privacy import wire
 from covey_privacy.consent import NOTICE, Notice, Notices
 from covey_privacy.signatures import SigningKey, sign
@@ -32,6 +35,7 @@ class Registry:
     key: SigningKey
     calendar: Calendar
     store: Store
+    subjects: Subjects
     choices: Choices
     log: Log
     cosigners: Cosigners
@@ -41,6 +45,7 @@ class Registry:
     issuers: Issuers
     controller: Controller
     tokens: Tokens
+    yearly_batches: int
 
     @classmethod
     async def open(cls, settings: Settings, clock: Callable[[], float], *, durable: bool = True) -> Registry:
@@ -66,14 +71,17 @@ class Registry:
         published = await log.write(notices.publish, log, notices.draft(settings.caps))
         current = {notice.purpose: notice for notice in published}
         download = wire.encode(Notices(tuple(sign(NOTICE, notice, key) for notice in published)))
-        issuers, choices = Issuers(store, log, calendar, settings.batch, current), Choices(store)
+        issuers = Issuers(store, log, calendar, settings.batch, current)
+        subjects = Subjects(Vault(key), calendar, open_to_all=settings.open_enrolment)
+        choices = Choices(store, Events(settings.origin, subjects, calendar))
         digest = hashlib.sha256(download).digest()
         cosigners = Cosigners(
             log, settings.witnesses, settings.witness_seconds, settings.witness_every_seconds
         )
         return cls(
-            settings.operator_key, key, calendar, store, choices, log, cosigners, current, download, digest,
-            issuers, controller.load(settings.controller), Tokens(key, settings.origin),
+            settings.operator_key, key, calendar, store, subjects, choices, log, cosigners, current, download,
+            digest, issuers, controller.load(settings.controller), Tokens(key, settings.origin),
+            settings.yearly_batches,
         )  # fmt: skip
 
     async def close(self) -> None:

@@ -43,7 +43,9 @@ class Settings(BaseSettings):
     `operator` is the hex public key that signs manifests; without it rounds are refused. `controller` is the
     TOML file with the shop's own facts; without it, an example's are used. `epsilon` caps each
     purpose and `epsilon_total` all together, a person and year at `delta`; the signed notices promise them.
-    Each of `witnesses` has `witness_seconds` to cosign a new head, and cosigns an unchanged one anew every
+    A person has one `batch` of tickets for a purpose set in an epoch, and `yearly_batches` of them in a year.
+    Without `open_enrolment` a device is taken only after the shop's server attached it to a person. Each of
+    `witnesses` has `witness_seconds` to cosign a new head, and cosigns an unchanged one anew every
     `witness_every_seconds`. Dictionaries and lists are JSON: COVEY_REGISTRY_EPSILON='{"analytics": 1}'.
     """
 
@@ -56,6 +58,8 @@ class Settings(BaseSettings):
     operator: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
     epoch_seconds: Annotated[int, Field(ge=60, le=7 * 86400)] = 86400
     batch: Annotated[int, Field(ge=1, le=64)] = 4
+    yearly_batches: Annotated[int, Field(ge=1)] = 366
+    open_enrolment: bool = True
     tolerance_seconds: Annotated[int, Field(ge=0, le=3600)] = 300
     epsilon: dict[str, Epsilon] = {"analytics": 2.0, "train": 2.0}
     epsilon_total: Epsilon = 4.0

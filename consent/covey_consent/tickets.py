@@ -1,4 +1,4 @@
-"""Tickets: one batch of blind signatures a device, purpose set and epoch, to whoever allows every purpose.
+"""Tickets: one batch of blind signatures a person, purpose set and epoch, to whoever allows every purpose.
 
 A batch is signed, then booked, then given out: a failed signature books nothing, and none leaves unbooked.
 The same request again gets the same answer.
@@ -7,32 +7,37 @@ The same request again gets the same answer.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.orm import Session
 
-from covey_consent import decisions
+from covey_consent import choices, decisions, states, subjects
+from covey_consent.epochs import Calendar
 from covey_consent.errors import ConflictError, RequestError
+from covey_consent.events import EVERYTHING
 from covey_consent.issuers import Held, Purposes, name_of
-from covey_consent.models import HOUR, Device, Issuance, StandingChoice
+from covey_consent.models import HOUR, Issuance, StandingChoice, Subject
 from covey_consent.purposes import find
-from covey_privacy.consent import GRANTED, BlindSignatures, Choice, Notice, TicketRequest
+from covey_consent.verdicts import Standings, effective
+from covey_privacy.consent import GRANTED, BlindSignatures, Notice, TicketRequest
+
+YEAR_SECONDS = 365 * 86400
 
 _BOOKED = select(Issuance.request).where(
     Issuance.epoch == bindparam("epoch"),
     Issuance.purposes == bindparam("purposes"),
-    Issuance.device == bindparam("device"),
+    Issuance.subject == bindparam("subject"),
 )
 
 
 def check(
-    held: Held, request: TicketRequest, standing: Iterable[Choice], current: Mapping[str, Notice]
+    held: Held, request: TicketRequest, standing: Standings, current: Mapping[str, Notice], now: int
 ) -> None:
-    """Raise unless the request is for a whole batch, and the device's standing choices allow it."""
+    """Raise unless the request is for a whole batch, and the person's choices at `now` (ms) allow it."""
     if len(request.blinded) != held.issuer.batch:
         raise RequestError(f"a batch is {held.issuer.batch} tickets; {len(request.blinded)} were asked for")
-    decisions.require_granted(standing, request.purposes, current)
+    decisions.require_granted(effective(standing, now), request.purposes, current)
 
 
 def sign(held: Held, request: TicketRequest) -> BlindSignatures:
@@ -40,29 +45,37 @@ def sign(held: Held, request: TicketRequest) -> BlindSignatures:
     return BlindSignatures(tuple(held.signer.blind_sign(blinded) for blinded in request.blinded))
 
 
-def book(session: Session, request: TicketRequest, current: Mapping[str, Notice], now: int) -> None:
-    """Book the device's batch, to which it may have withdrawn its consent since; `now` in Unix seconds.
+def book(
+    session: Session, request: TicketRequest, current: Mapping[str, Notice], calendar: Calendar, yearly: int
+) -> None:
+    """Book the batch of the device's person, who may have withdrawn their consent since.
 
-    Raises ConflictError where it has another one already.
+    A second phone of theirs has no batch of its own. Raises ConflictError where the person has another one
+    already, or had `yearly` batches within a year.
     """
-    decisions.require_granted(decisions.choices(session, request.device), request.purposes, current)
-    row = {"epoch": request.epoch, "purposes": name_of(request.purposes), "device": request.device}
+    subject = subjects.of_devices(session, {request.device})[request.device]
+    standing = effective(choices.fetch(session, subject), calendar.milliseconds)
+    decisions.require_granted(standing, request.purposes, current)
+    row = {"epoch": request.epoch, "purposes": name_of(request.purposes), "subject": subject}
     digest = hashlib.sha256(b"".join(request.blinded)).digest()
     booked = session.scalar(_BOOKED, row)
     if booked is None:
-        session.execute(insert(Issuance), row | {"hour": now // HOUR, "request": digest})
+        _require_allowance(session, subject, request, calendar, yearly)
+        session.execute(insert(Issuance), row | {"hour": calendar.now // HOUR, "request": digest})
     elif booked != digest:
         raise ConflictError(
-            f"this device has its batch for {name_of(request.purposes)} in epoch {request.epoch}; "
+            f"this person has their batch for {name_of(request.purposes)} in epoch {request.epoch}; "
             "only the same request is answered again"
         )
 
 
-def counts(session: Session, purposes: Purposes, epoch: int, current: Mapping[str, Notice]) -> dict[str, int]:
-    """Return the batches issued for the set and epoch, and the devices that allow the set, at one moment."""
+def counts(
+    session: Session, purposes: Purposes, epoch: int, current: Mapping[str, Notice], now: int
+) -> dict[str, int]:
+    """Return the batches issued for set and epoch, and the people who allow the set now, at one moment."""
     return {
         "batches": issued(session, purposes, epoch),
-        "granted": granted(session, purposes, current),
+        "granted": granted(session, purposes, current, now),
     }
 
 
@@ -72,13 +85,32 @@ def issued(session: Session, purposes: Purposes, epoch: int) -> int:
     return session.scalar(query) or 0
 
 
-def granted(session: Session, purposes: Purposes, current: Mapping[str, Notice]) -> int:
-    """Return how many devices allow every purpose of the set under the notices in force."""
-    query = select(Device.key)
+def granted(session: Session, purposes: Purposes, current: Mapping[str, Notice], now: int) -> int:
+    """Return how many people allow every purpose of the set under the notices in force at `now` (ms)."""
+    restricted = select(StandingChoice.subject).filter_by(purpose=EVERYTHING, state=states.RESTRICTED)
+    query = select(Subject.subject).where(Subject.subject.not_in(restricted))
     for name in purposes:
         if find(name).needs_consent:
-            allowing = select(StandingChoice.device).filter_by(
-                purpose=name, state=GRANTED, notice_version=current[name].version
+            allowing = (
+                select(StandingChoice.subject)
+                .filter_by(purpose=name, state=GRANTED, notice_version=current[name].version)
+                .where((StandingChoice.expires_at == 0) | (StandingChoice.expires_at > now))
             )
-            query = query.where(Device.key.in_(allowing))
+            query = query.where(Subject.subject.in_(allowing))
     return session.scalar(select(func.count()).select_from(query.subquery())) or 0
+
+
+def _require_allowance(
+    session: Session, subject: str, request: TicketRequest, calendar: Calendar, yearly: int
+) -> None:
+    query = (
+        select(func.count())
+        .select_from(Issuance)
+        .filter_by(subject=subject, purposes=name_of(request.purposes))
+        .where(Issuance.hour > (calendar.now - YEAR_SECONDS) // HOUR)
+    )
+    if (session.scalar(query) or 0) >= yearly:
+        raise ConflictError(
+            f"this person had {yearly} batches for {name_of(request.purposes)} within a year, which is all; "
+            "there are more when the oldest is a year old"
+        )

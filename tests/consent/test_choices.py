@@ -9,7 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from covey_consent.choices import Choices
-from covey_consent.models import Device
+from covey_consent.models import Device, Subject
 from covey_consent.store import Store
 from covey_privacy import wire
 from covey_privacy.consent import GRANTED, REFUSED, WITHDRAWN, Batch
@@ -95,19 +95,22 @@ def test_a_batch_that_fails_leaves_what_stands(shop, problem):
 
 
 @pytest.mark.parametrize(("limit", "reads"), [(2, 4), (3, 3)])
-def test_the_devices_at_hand_are_bounded(tmp_path, limit, reads):
+def test_the_people_at_hand_are_bounded(tmp_path, limit, reads):
     statements = []
 
     def enrol(session):
-        session.add_all(Device(key=key, enrolled_hour=0) for key in (b"a", b"b", b"c"))
+        for name in "abc":
+            session.add(Subject(subject=name, enrolled_hour=0, country=""))
+            session.flush()
+            session.add(Device(key=name.encode(), subject=name, enrolled_hour=0))
 
     async def run():
         store = Store.open(f"sqlite:///{tmp_path}/registry.db")
-        choices = Choices(store, limit)
+        choices = Choices(store, None, limit)
         await store.write(enrol)
         with listening(statements.append):
-            for key in (b"a", b"b", b"a", b"c", b"a", b"b"):
-                assert await choices.of(key) == ()
+            for name in "abacab":
+                assert await choices.of_device(name.encode()) == await choices.of(name) == {}
         await store.close()
 
     asyncio.run(run())

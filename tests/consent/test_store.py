@@ -11,7 +11,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from covey_consent.log import Log
-from covey_consent.models import Device, Issuance, PublishedCheckpoint
+from covey_consent.models import Device, Issuance, PublishedCheckpoint, Subject
 from covey_consent.store import Store
 from covey_consent.writer import GROUP, after_commit
 from covey_privacy.consent import LEAF_NOTICE
@@ -81,7 +81,9 @@ def counting(name):
 
 
 def enrol(name, session):
-    session.add(Device(key=name, enrolled_hour=0))
+    session.add(Subject(subject=name.hex(), enrolled_hour=0, country=""))
+    session.flush()
+    session.add(Device(key=name, subject=name.hex(), enrolled_hour=0))
     session.flush()
     return name
 
@@ -94,7 +96,7 @@ def enrol_and_fail(name, session):
 def book_for_nobody(session):
     """Break a constraint that is checked at COMMIT."""
     session.execute(text("PRAGMA defer_foreign_keys=ON"))
-    session.add(Issuance(epoch=0, purposes="core", device=b"nobody", hour=0, request=b""))
+    session.add(Issuance(epoch=0, purposes="core", subject="nobody", hour=0, request=b""))
 
 
 def lose_the_transaction(session):

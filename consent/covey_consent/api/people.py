@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from fastapi import APIRouter, Request, Response
+from sqlalchemy.orm import Session
 
-from covey_consent import decisions, enrolments
+from covey_consent import decisions
 from covey_consent.api.http import BATCH, Here, body, cbor
 from covey_consent.errors import RequestError
 from covey_consent.messages import open_batch, open_from_device
+from covey_consent.registry import Registry
+from covey_consent.verdicts import effective
 from covey_privacy import wire
 from covey_privacy.consent import DECISION, ENROLMENT, SYNC, Batch, Decision, Enrolment, Sync, Synced
 
@@ -21,7 +25,7 @@ async def enrol(request: Request, here: Here) -> Response:
     """Take a `Batch` of signed `Enrolment`s, all or none."""
     batch = wire.decode(Batch, await body(request, BATCH))
     opened = await asyncio.to_thread(open_batch, Enrolment, ENROLMENT, batch)
-    await here.store.write(enrolments.enrol, opened, here.calendar)
+    await here.store.write(here.subjects.enrol, opened)
     return Response(status_code=204)
 
 
@@ -32,7 +36,7 @@ async def decide(request: Request, here: Here) -> Response:
     opened = await asyncio.to_thread(open_batch, Decision, DECISION, batch)
     for decision in opened:
         decisions.check(decision, here.notices, here.calendar)
-    await here.store.write(here.choices.record, batch.signed, opened, here.calendar)
+    await here.store.write(_record, here, batch.signed, opened)
     return Response(status_code=204)
 
 
@@ -42,6 +46,13 @@ async def sync(request: Request, here: Here) -> Response:
     asked = open_from_device(Sync, SYNC, await body(request))
     if not here.calendar.agrees(asked.at):
         raise RequestError(f"the request is dated {here.calendar.says(asked.at)}; set the clock")
-    standing = await here.choices.of(asked.device)
+    now = here.calendar.milliseconds
+    standing = effective(await here.choices.of_device(asked.device), now)
     note, proof = here.log.since(asked.log_size)
-    return cbor(Synced(here.calendar.milliseconds, standing, note, proof, here.download_digest))
+    return cbor(Synced(now, standing, note, proof, here.download_digest))
+
+
+def _record(session: Session, here: Registry, signed: Sequence[bytes], opened: Sequence[Decision]) -> None:
+    acts = decisions.of_devices(session, signed, opened)
+    decisions.require_of_age(session, acts, here.calendar)
+    here.choices.record(session, acts)

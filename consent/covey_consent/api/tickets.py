@@ -40,15 +40,16 @@ async def issue(request: Request, here: Here) -> Response:
     if not here.calendar.agrees(asked.at):
         raise RequestError(f"the request is dated {here.calendar.says(asked.at)}; set the clock")
     held = await here.issuers.demand(asked.purposes, asked.epoch)
-    tickets.check(held, asked, await here.choices.of(asked.device), here.notices)
+    standing = await here.choices.of_device(asked.device)
+    tickets.check(held, asked, standing, here.notices, here.calendar.milliseconds)
     signatures = await asyncio.to_thread(tickets.sign, held, asked)
-    await here.store.write(tickets.book, asked, here.notices, here.calendar.now)
+    await here.store.write(tickets.book, asked, here.notices, here.calendar, here.yearly_batches)
     return cbor(signatures)
 
 
 @router.get("/v1/epochs/{epoch}/issued")
 async def issued(epoch: Epoch, purposes: str, here: Here) -> dict[str, int]:
-    """Count the batches issued for a set and epoch, and the devices that allow the set now."""
+    """Count the batches issued for a set and epoch, and the people who allow the set now."""
     wanted = parse_set(purposes)
     require_set(wanted, here.notices)
-    return await here.store.read(tickets.counts, wanted, epoch, here.notices)
+    return await here.store.read(tickets.counts, wanted, epoch, here.notices, here.calendar.milliseconds)

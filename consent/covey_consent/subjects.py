@@ -1,0 +1,113 @@
+"""Subjects: the people whose consent is kept, each with the devices that speak for them.
+
+A device that nobody attached to a person before is a person of its own: the registry need not know who.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from covey_consent.epochs import Calendar
+from covey_consent.errors import ConflictError, DeniedError, RequestError, UnknownError
+from covey_consent.models import HOUR, Device, Subject, SubjectKey
+from covey_consent.store import all_in
+from covey_consent.vault import Sealer, Vault
+from covey_privacy.consent import Enrolment
+
+PSEUDONYM_LENGTH = 16
+
+
+class Subjects:
+    """Makes people and devices known. Not `open`, it takes no device that nobody attached to a person."""
+
+    def __init__(self, vault: Vault, calendar: Calendar, *, open_to_all: bool) -> None:
+        self._vault, self._calendar, self._open = vault, calendar, open_to_all
+
+    def enrol(self, session: Session, enrolments: Sequence[Enrolment]) -> None:
+        """Make the devices known: all, or none where one cannot be taken. Again is no error."""
+        for enrolment in enrolments:
+            if not self._calendar.accepts(enrolment.at):
+                raise RequestError(f"an enrolment is dated {self._calendar.says(enrolment.at)}; send it anew")
+        keys = {enrolment.device for enrolment in enrolments}
+        if strangers := sorted(keys - known(session, keys)):
+            self._admit(session, strangers)
+
+    def create(self, session: Session, country: str = "", birth_year: int | None = None) -> str:
+        """Make a person known who has no device yet; return their pseudonym."""
+        (subject,) = self._create(session, 1, country, birth_year)
+        return subject
+
+    def attach(self, session: Session, subject: str, key: bytes) -> None:
+        """Let the device speak for this person. Raises ConflictError where it speaks for another."""
+        find(session, subject)
+        device = session.get(Device, key)
+        if device is None:
+            session.add(Device(key=key, subject=subject, enrolled_hour=self._hour))
+        elif device.subject != subject:
+            raise ConflictError("this device speaks for another person; reset it, and attach its new key")
+
+    def sealers(self, session: Session, subjects: Iterable[str]) -> Mapping[str, Sealer]:
+        """Return what seals for each of these people."""
+        rows = all_in(session, select(SubjectKey), SubjectKey.subject, subjects)
+        return {row.subject: self._vault.open(row.subject, row.wrapped) for row in rows}
+
+    @property
+    def _hour(self) -> int:
+        return self._calendar.now // HOUR
+
+    def _admit(self, session: Session, keys: Sequence[bytes]) -> None:
+        if not self._open:
+            raise DeniedError(
+                f"device {keys[0].hex()[:16]}... belongs to nobody yet; the shop's server attaches it first"
+            )
+        subjects = self._create(session, len(keys))
+        rows = [
+            {"key": key, "subject": subject, "enrolled_hour": self._hour}
+            for key, subject in zip(keys, subjects, strict=True)
+        ]
+        session.execute(insert(Device), rows)
+
+    def _create(
+        self, session: Session, count: int, country: str = "", birth_year: int | None = None
+    ) -> list[str]:
+        subjects = [secrets.token_hex(PSEUDONYM_LENGTH) for _ in range(count)]
+        facts = {"enrolled_hour": self._hour, "country": country, "birth_year": birth_year}
+        session.execute(insert(Subject), [{"subject": subject, **facts} for subject in subjects])
+        wrapped = [{"subject": subject, "wrapped": self._vault.make(subject)} for subject in subjects]
+        session.execute(insert(SubjectKey), wrapped)
+        return subjects
+
+
+def find(session: Session, subject: str) -> Subject:
+    """Return the person. Raises UnknownError."""
+    found = session.get(Subject, subject)
+    if found is None:
+        raise unknown()
+    return found
+
+
+def known(session: Session, keys: Iterable[bytes]) -> set[bytes]:
+    """Return those of the keys that are enrolled."""
+    return set(all_in(session, select(Device.key), Device.key, keys))
+
+
+def of_devices(session: Session, keys: set[bytes]) -> Mapping[bytes, str]:
+    """Return for whom each device speaks. Raises UnknownError unless all are enrolled."""
+    found = {row.key: row.subject for row in all_in(session, select(Device), Device.key, keys)}
+    if missing := keys - found.keys():
+        raise not_enrolled(min(missing))
+    return found
+
+
+def unknown() -> UnknownError:
+    """Return the error for a person whom nobody enrolled."""
+    return UnknownError("there is no such subject here, or they were erased")
+
+
+def not_enrolled(device: bytes) -> UnknownError:
+    """Return the error for a device that nobody enrolled."""
+    return UnknownError(f"device {device.hex()[:16]}... is not enrolled; enrol it first")
