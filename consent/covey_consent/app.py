@@ -9,7 +9,18 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from covey_consent.api import log, notices, people, problems, rounds, tickets, tiles
+from covey_consent.api import (
+    breaches,
+    log,
+    notices,
+    people,
+    problems,
+    recipients,
+    rights,
+    rounds,
+    tickets,
+    tiles,
+)
 from covey_consent.registry import Registry
 from covey_consent.settings import Settings
 
@@ -26,14 +37,16 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         registry = app.state.registry = await Registry.open(settings, clock, durable=durable)
-        asking = asyncio.create_task(registry.cosigners.gather())
+        always = (registry.cosigners.gather, registry.courier.run, registry.rights.sweeper.run)
+        tasks = [asyncio.create_task(run()) for run in always]
         yield
-        asking.cancel()
-        await asyncio.wait([asking])
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
         await registry.close()
 
     app = FastAPI(title="Covey consent registry", version="1", lifespan=lifespan)
-    for module in (people, notices, tickets, rounds, log, tiles):
+    for module in (people, notices, tickets, rounds, log, tiles, rights, recipients, breaches):
         app.include_router(module.router)
     problems.install(app)
 

@@ -7,7 +7,7 @@ Never older than what has been acknowledged: one process serves one database, ev
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from threading import Lock
 
@@ -36,11 +36,21 @@ _OF_SUBJECT = (
 _OF_DEVICE = select(Device.subject).where(Device.key == bindparam("key"))
 
 
+Follow = Callable[[Session, Sequence[Record]], None]
+"""What is written together with new events."""
+
+
+def _nobody_follows(_session: Session, _records: Sequence[Record]) -> None:
+    pass
+
+
 class Choices:
     """The standing choices, of the people asked for last without the table."""
 
-    def __init__(self, store: Store, events: Events, limit: int = LIMIT) -> None:
-        self._store, self._events, self._limit = store, events, limit
+    def __init__(
+        self, store: Store, events: Events, limit: int = LIMIT, *, follow: Follow = _nobody_follows
+    ) -> None:
+        self._store, self._events, self._limit, self._follow = store, events, limit, follow
         self._lock = Lock()
         self._held: OrderedDict[str, Standings] = OrderedDict()
         self._devices: OrderedDict[bytes, str] = OrderedDict()
@@ -60,6 +70,7 @@ class Choices:
     def record(self, session: Session, acts: Sequence[Act]) -> list[Record]:
         """Record events as `Events.record` does."""
         records = self._events.record(session, acts)
+        self._follow(session, records)
         self.forget(session, {act.subject for act in acts})
         return records
 

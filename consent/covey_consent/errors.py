@@ -41,3 +41,15 @@ class ConflictError(ConsentRegistryError):
     """The registry's state stands against it: out of date, too early, or done already and differently."""
 
     status = 409
+
+
+class StaleError(ConsentRegistryError):
+    """What the sender wants to change has changed since they read it: read it again, then decide."""
+
+    status = 412
+
+
+class UnconditionalError(ConsentRegistryError):
+    """A change names no version of what it changes: send the ETag that was read as If-Match."""
+
+    status = 428

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from covey_consent import controller, keys, notices
 from covey_consent.access.tokens import Tokens
+from covey_consent.breaches.register import Register as Breaches
 from covey_consent.choices import Choices
 from covey_consent.controller import Controller
 from covey_consent.cosigners import Cosigners
@@ -15,6 +16,10 @@ from covey_consent.epochs import Calendar
 from covey_consent.events import Events
 from covey_consent.issuers import Issuers
 from covey_consent.log import Log
+from covey_consent.recipients.courier import Courier
+from covey_consent.recipients.outbox import Outbox
+from covey_consent.recipients.webhook import Signer
+from covey_consent.rights.rights import Rights
 from covey_consent.settings import Settings
 from covey_consent.store import Store
 from covey_consent.subjects import Subjects
@@ -46,6 +51,10 @@ class Registry:
     controller: Controller
     tokens: Tokens
     yearly_batches: int
+    outbox: Outbox
+    courier: Courier
+    rights: Rights
+    breaches: Breaches
 
     @classmethod
     async def open(cls, settings: Settings, clock: Callable[[], float], *, durable: bool = True) -> Registry:
@@ -73,15 +82,20 @@ class Registry:
         download = wire.encode(Notices(tuple(sign(NOTICE, notice, key) for notice in published)))
         issuers = Issuers(store, log, calendar, settings.batch, current)
         subjects = Subjects(Vault(key), calendar, open_to_all=settings.open_enrolment)
-        choices = Choices(store, Events(settings.origin, subjects, calendar))
+        outbox = Outbox(Signer(key), calendar, settings.recipient_tries)
+        events = Events(settings.origin, subjects, calendar)
+        choices = Choices(store, events, follow=outbox.follow)
+        facts = controller.load(settings.controller)
         digest = hashlib.sha256(download).digest()
         cosigners = Cosigners(
             log, settings.witnesses, settings.witness_seconds, settings.witness_every_seconds
         )
         return cls(
             settings.operator_key, key, calendar, store, subjects, choices, log, cosigners, current, download,
-            digest, issuers, controller.load(settings.controller), Tokens(key, settings.origin),
-            settings.yearly_batches,
+            digest, issuers, facts, Tokens(key, settings.origin),
+            settings.yearly_batches, outbox, Courier.of(store, outbox, settings),
+            Rights.of(settings, key, calendar, store, choices, events, outbox, facts),
+            Breaches(calendar, settings.breach_seconds),
         )  # fmt: skip
 
     async def close(self) -> None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from covey_consent.rights import periods
 from covey_privacy.dp.odometer import Caps
 from covey_privacy.note import COSIGNATURE, VerifierKey
 
 MOST_WITNESSES = 8
 """So that a note with all their cosignatures is as short as phones expect."""
+
+Duration = Annotated[str, StringConstraints(pattern=periods.PATTERN)]
+"""An ISO 8601 duration of months or days."""
 
 Epsilon = Annotated[float, Field(ge=0, le=100)]
 
@@ -46,7 +50,15 @@ class Settings(BaseSettings):
     A person has one `batch` of tickets for a purpose set in an epoch, and `yearly_batches` of them in a year.
     Without `open_enrolment` a device is taken only after the shop's server attached it to a person. Each of
     `witnesses` has `witness_seconds` to cosign a new head, and cosigns an unchanged one anew every
-    `witness_every_seconds`. Dictionaries and lists are JSON: COVEY_REGISTRY_EPSILON='{"analytics": 1}'.
+    `witness_every_seconds`.
+
+    Requests for rights are answered within `rights_periods`, by country and kind (see `rights.periods`), and
+    once `rights_extension` later; the law in force is the default. Backups are kept for `backup_days`.
+    Recipients are told things within `recipient_seconds` an attempt, `recipient_tries` times; only with
+    `private_recipients`, which tests need, at addresses that are not public or without TLS. A breach is
+    notified within `breach_seconds` (GDPR Art. 33(1)).
+
+    Dictionaries and lists are JSON: COVEY_REGISTRY_EPSILON='{"analytics": 1}'.
     """
 
     model_config = SettingsConfigDict(env_prefix="COVEY_REGISTRY_", frozen=True, extra="forbid")
@@ -67,6 +79,21 @@ class Settings(BaseSettings):
     witnesses: Annotated[tuple[WitnessAt, ...], Field(max_length=MOST_WITNESSES)] = ()
     witness_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
     witness_every_seconds: Annotated[float, Field(ge=1, le=86400)] = 3600.0
+    rights_periods: dict[str, Duration] = {"default": "P1M", "CN": "P15D"}
+    rights_extension: Annotated[str, StringConstraints(pattern=periods.EXTENSION)] = "P2M"
+    backup_days: Annotated[int, Field(ge=0, le=3650)] = 30
+    recipient_tries: Annotated[int, Field(ge=1, le=100)] = 16
+    recipient_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
+    recipient_every_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
+    private_recipients: bool = False
+    breach_seconds: Annotated[int, Field(ge=3600, le=30 * 86400)] = 72 * 3600
+
+    @field_validator("rights_periods")
+    @classmethod
+    def _with_default(cls, value: dict[str, str]) -> dict[str, str]:
+        if periods.DEFAULT not in value:
+            raise ValueError(f"the period {periods.DEFAULT!r} is needed: it holds where no other does")
+        return value
 
     @property
     def caps(self) -> Caps:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, Select, create_engine, event
 from sqlalchemy.orm import InstrumentedAttribute, Session, sessionmaker
 
 from covey_consent.models import Base
+from covey_consent.purge import purge
 from covey_consent.writer import Writer
 
 T = TypeVar("T")
@@ -68,6 +69,10 @@ class Store:
         """
         return await asyncio.wrap_future(self._writer.submit(partial(_call, work, args)))
 
+    async def purge(self) -> None:
+        """Have what was deleted leave the database's files too; see `purge.purge`. Writes wait meanwhile."""
+        await asyncio.wrap_future(self._writer.alone(purge))
+
     def _read(self, work: Callable[[Session], T]) -> T:
         with self.session() as session:
             return work(session)
@@ -98,7 +103,13 @@ def _prepare_sqlite(durable: bool, connection: SQLite, _record: Any) -> None:
     # Python's driver begins no transaction for a read or a savepoint: `_begin` does.
     connection.isolation_level = None
     synchronous = f"synchronous={'FULL' if durable else 'OFF'}"
-    for pragma in ("journal_mode=WAL", synchronous, "foreign_keys=ON", "busy_timeout=5000"):
+    for pragma in (
+        "journal_mode=WAL",
+        synchronous,
+        "foreign_keys=ON",
+        "busy_timeout=5000",
+        "secure_delete=ON",
+    ):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -41,6 +41,10 @@ class Subjects:
         (subject,) = self._create(session, 1, country, birth_year)
         return subject
 
+    def adopt(self, session: Session, subject: str, country: str, birth_year: int | None) -> None:
+        """Make a person known under the pseudonym that they have elsewhere."""
+        self._insert(session, [subject], country, birth_year)
+
     def attach(self, session: Session, subject: str, key: bytes) -> None:
         """Let the device speak for this person. Raises ConflictError where it speaks for another."""
         find(session, subject)
@@ -75,11 +79,16 @@ class Subjects:
         self, session: Session, count: int, country: str = "", birth_year: int | None = None
     ) -> list[str]:
         subjects = [secrets.token_hex(PSEUDONYM_LENGTH) for _ in range(count)]
+        self._insert(session, subjects, country, birth_year)
+        return subjects
+
+    def _insert(
+        self, session: Session, subjects: Sequence[str], country: str, birth_year: int | None
+    ) -> None:
         facts = {"enrolled_hour": self._hour, "country": country, "birth_year": birth_year}
         session.execute(insert(Subject), [{"subject": subject, **facts} for subject in subjects])
         wrapped = [{"subject": subject, "wrapped": self._vault.make(subject)} for subject in subjects]
         session.execute(insert(SubjectKey), wrapped)
-        return subjects
 
 
 def find(session: Session, subject: str) -> Subject:

@@ -1,4 +1,4 @@
-"""Addresses that the registry may call: public ones over TLS, so that nobody uses it to reach into a network."""
+"""Addresses that the registry may call: public, over TLS, so that nobody reaches a network through it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 def check(text: str, *, private: bool) -> str:
-    """Return the URL where a recipient may be told things. `private`: http is taken too. Raises RequestError."""
+    """Return the URL of a recipient; `private` ones may be http. Raises RequestError."""
     try:
         url = URL(text)
     except InvalidURL:
@@ -46,7 +46,7 @@ async def resolve(url: URL, *, private: bool) -> str:
 
 
 def public(address: str) -> bool:
-    """Say whether the IP address is reachable by everyone; an IPv6 one that carries an IPv4 is judged by it."""
+    """Say whether everyone can reach the IP address; an IPv6 one that carries an IPv4 is judged by that."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     inner = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None) or ip
     return inner.is_global and not inner.is_multicast and inner not in _NAT64

@@ -11,5 +11,5 @@ MOST = 12 * 3600
 
 def seconds(tries: int, drawn: float) -> int:
     """Return the wait after `tries` failures: doubled each time, its second half by lot (0 <= drawn < 1)."""
-    whole = min(FIRST * 2 ** min(tries - 1, 32), MOST)
+    whole = min(FIRST << min(tries - 1, 32), MOST)
     return max(1, round(whole * (1 + drawn) / 2))

@@ -20,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from covey_consent.errors import RequestError
 from covey_consent.recipients import addresses
 from covey_consent.recipients.outbox import Letter, Outbox, Outcome
+from covey_consent.settings import Settings
 from covey_consent.store import Store
 
 BATCH = 32
@@ -43,6 +44,12 @@ class Courier:
     every: float
     private: bool
     trust: SSLContext | bool = True
+
+    @classmethod
+    def of(cls, store: Store, outbox: Outbox, settings: Settings) -> Courier:
+        """Return the courier that the settings ask for."""
+        seconds, every = settings.recipient_seconds, settings.recipient_every_seconds
+        return cls(store, outbox, seconds, every, settings.private_recipients)
 
     async def run(self) -> None:
         """Send until cancelled, to each recipient in its own time: a silent one delays nobody else."""

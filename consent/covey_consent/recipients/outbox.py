@@ -9,14 +9,20 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-import rfc8785
+import orjson
 from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
+from covey_consent import states
 from covey_consent.epochs import Calendar
+from covey_consent.events import EVERYTHING
+from covey_consent.models import Event as RecordedEvent
+from covey_consent.models import StandingChoice
 from covey_consent.recipients import backoff
 from covey_consent.recipients.tables import Notification, Recipient
 from covey_consent.recipients.webhook import Signer
+from covey_consent.records import Record
+from covey_privacy.consent import GRANTED, REFUSED, WITHDRAWN
 
 
 class Event(StrEnum):
@@ -74,13 +80,23 @@ class Outbox:
     calendar: Calendar
     tries: int
 
-    def tell(self, session: Session, subject: str, event: Event, purposes: Iterable[str] | None = None) -> int:
-        """Have the recipients of these purposes told, or of all; return how many. Part of the caller's write."""
+    def tell(
+        self, session: Session, subject: str, event: Event, purposes: Iterable[str] | None = None
+    ) -> int:
+        """Have recipients of these purposes, or all, told; return how many. Part of the caller's write."""
         wanted = None if purposes is None else set(purposes)
         told = [one for one in active(session) if wanted is None or wanted & set(one.purposes.split("+"))]
         session.add_all(self._notification(one, subject, event, wanted) for one in told)
         session.flush()
         return len(told)
+
+    def follow(self, session: Session, records: Iterable[Record]) -> None:
+        """Have told what events of consent mean for recipients. Part of the write that records them."""
+        session.flush()
+        for record in records:
+            event = _MEANS.get(record.state)
+            if event is not None and _matters(session, record):
+                self.tell(session, record.subject, event, _concerned(record))
 
     def awaited(self, session: Session) -> Sequence[str]:
         """Return the recipients for whom a letter is due."""
@@ -109,7 +125,7 @@ class Outbox:
         else:
             row.due_at = self.calendar.now + backoff.seconds(row.tries, lot)
 
-    def _due(self, query: Select[Any]) -> Select[Any]:
+    def _due(self, query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
         """Narrow a query to letters that active recipients have to get now."""
         return (
             query.join(Recipient, Recipient.id == Notification.recipient)
@@ -138,9 +154,33 @@ class Outbox:
         said = {"type": event, "timestamp": datetime.fromtimestamp(now, UTC).isoformat(), "data": data}
         return Notification(
             id=f"msg_{uuid.uuid4().hex}", recipient=recipient.id,
-            subject=None if event is Event.ERASED else subject, event=event, body=rfc8785.dumps(said),
+            subject=None if event is Event.ERASED else subject, event=event, body=orjson.dumps(said),
             state=State.WAITING, tries=0, created_at=now, due_at=now, told_at=None, answer="",
         )  # fmt: skip
+
+
+_MEANS = {
+    WITHDRAWN: Event.WITHDRAWN,
+    REFUSED: Event.WITHDRAWN,
+    states.EXPIRED: Event.WITHDRAWN,
+    states.OBJECTED: Event.OBJECTED,
+    states.RESTRICTED: Event.RESTRICTED,
+    states.LIFTED: Event.LIFTED,
+}
+
+
+def _matters(session: Session, record: Record) -> bool:
+    """Say whether recipients have to hear: an end tells them nothing where nothing began, or it goes on."""
+    if _MEANS[record.state] is not Event.WITHDRAWN:
+        return True
+    choice = session.get(StandingChoice, (record.subject, record.purpose))
+    began = select(RecordedEvent.id).filter_by(subject=record.subject, purpose=record.purpose, state=GRANTED)
+    stands = choice is not None and choice.state == GRANTED
+    return not stands and session.scalar(began.limit(1)) is not None
+
+
+def _concerned(record: Record) -> set[str] | None:
+    return None if record.purpose == EVERYTHING else {record.purpose}
 
 
 def active(session: Session) -> Sequence[Recipient]:

@@ -26,16 +26,24 @@ ABSOLUTE = ("marketing",)
 REASONED = (Step.EXTEND, Step.REFUSE)
 """Steps that nobody may take without saying why: GDPR Art. 12(3) and (4), PIPL Art. 50."""
 
+EFFECTIVE = (Step.FULFIL, Step.LIFT)
+"""Steps that do something to what is kept of the person."""
+
+OWN = (Step.CANCEL, Step.LIFT)
+"""Steps that a person takes themselves."""
+
 Place = tuple[int, str]
 """Where a page of requests begins: after the request of this time and id."""
 
-Effect = Callable[[Session, RightsRequest, Caller, str], str]
-"""Does what was asked for, in the caller's write; given the officer's answer, returns what is noted."""
+Effect = Callable[[Session, RightsRequest, Caller, str], str | None]
+"""Does what was asked for, in the caller's write; given the officer's answer, returns what is noted.
+
+None where nothing can be: the request is gone, with all of the person."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request as it comes in. `purpose` is what is objected to; `changes`, canonical JSON, what is rectified."""
+    """A request as it comes in: `purpose` for an objection, `changes` (canonical JSON) to rectify."""
 
     subject: str
     kind: Kind
@@ -55,12 +63,12 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The desk's clock, the law's periods (see `period`), and what fulfils each kind of request."""
+    """The desk's clock, the law's periods (see `period`), and what each kind of request does."""
 
     calendar: Calendar
     periods: Mapping[str, str]
     longer: Period
-    effects: Mapping[Kind, Effect]
+    effects: Mapping[tuple[Kind, Step], Effect]
 
     def receive(self, session: Session, asked: Asked, caller: Caller, country: str | None) -> RightsRequest:
         """Keep a new request. A person's own counts as identified; what needs no officer is done at once."""
@@ -109,11 +117,13 @@ class Desk:
 
     def _step(self, session: Session, request: RightsRequest, taken: Taken, caller: Caller) -> None:
         reached = states.advance(standing(request), taken.step, self.calendar.now, self.longer)
-        note = taken.reason
-        if taken.step is Step.FULFIL:
-            note = self.effects[Kind(request.kind)](session, request, caller, taken.reason)
+        note: str | None = taken.reason
+        if taken.step in EFFECTIVE:
+            note = self._effect(request, taken.step)(session, request, caller, taken.reason)
         request.state, request.due_at, request.extended = reached.state, reached.due_at, reached.extended
         request.version += 1
+        if note is None:
+            return
         session.add(
             RightsStep(
                 request=request.id, number=request.version, subject=request.subject, step=taken.step,
@@ -122,6 +132,12 @@ class Desk:
             )
         )  # fmt: skip
         session.flush()
+
+    def _effect(self, request: RightsRequest, step: Step) -> Effect:
+        effect = self.effects.get((Kind(request.kind), step))
+        if effect is None:
+            raise ConflictError(f"there is nothing to {step} in a request of the kind {request.kind}")
+        return effect
 
 
 def standing(request: RightsRequest) -> Standing:
@@ -133,7 +149,9 @@ def find(session: Session, id_: str, caller: Caller) -> RightsRequest:
     """Return the request. Raises UnknownError; to a person, also where it is somebody else's."""
     request = session.get(RightsRequest, id_)
     if request is None or (caller.role is Role.SUBJECT and caller.subject != request.subject):
-        raise UnknownError("there is no such request, or it was erased; /v1/erasures/<its id> has a certificate")
+        raise UnknownError(
+            "there is no such request, or it was erased; /v1/erasures/<its id> has a certificate"
+        )
     return request
 
 
@@ -145,10 +163,14 @@ def steps(session: Session, id_: str) -> Sequence[RightsStep]:
 
 
 def _check(request: RightsRequest, taken: Taken, caller: Caller) -> None:
-    if caller.role is Role.SUBJECT and taken.step is not Step.CANCEL:
-        raise DeniedError(f"a person may cancel a request of theirs; to {taken.step} it is an officer's step")
+    if caller.role is Role.SUBJECT and taken.step not in OWN:
+        raise DeniedError(f"a person may {' or '.join(OWN)}; to {taken.step} is an officer's step")
     if taken.step is Step.VERIFY and not taken.method:
         raise RequestError("to verify an identity, say by which method it was checked")
+    if taken.step is Step.LIFT and caller.role is not Role.SUBJECT and not taken.reason:
+        raise RequestError(
+            "say in the reason how the person was told that the restriction ends: GDPR Art. 18(3)"
+        )
     if taken.step in REASONED and not taken.reason:
         raise RequestError(f"to {taken.step} a request, give the reason: the person is told it")
     if taken.step is Step.CANCEL and caller.role is not Role.SUBJECT and not taken.reason:

@@ -10,6 +10,9 @@ from datetime import UTC, datetime, timedelta
 from covey_consent.errors import RequestError
 
 PATTERN = r"^P(?:[1-9]\d?M|[1-9]\d{0,2}D)$"
+EXTENSION = r"^P(?:[12]M|[1-9]D|[1-5]\dD|60D)$"
+"""By two months at most: GDPR Art. 12(3)."""
+
 DEFAULT = "default"
 
 

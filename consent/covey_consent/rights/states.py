@@ -34,7 +34,10 @@ class State(StrEnum):
 
 
 class Step(StrEnum):
-    """What is done to a request. `DOUBT`: whoever asks could not be identified (GDPR Art. 12(6))."""
+    """What is done to a request.
+
+    `DOUBT`: whoever asks could not be identified (GDPR Art. 12(6)). `LIFT`: a restriction ends (Art. 18(3)).
+    """
 
     VERIFY = "verify"
     DOUBT = "doubt"
@@ -43,6 +46,7 @@ class Step(StrEnum):
     FULFIL = "fulfil"
     REFUSE = "refuse"
     CANCEL = "cancel"
+    LIFT = "lift"
 
 
 OPEN = (State.RECEIVED, State.UNVERIFIED, State.VERIFIED, State.IN_PROGRESS)
@@ -53,6 +57,7 @@ NEXT = {
     (State.UNVERIFIED, Step.VERIFY): State.VERIFIED,
     (State.VERIFIED, Step.START): State.IN_PROGRESS,
     (State.IN_PROGRESS, Step.FULFIL): State.FULFILLED,
+    (State.FULFILLED, Step.LIFT): State.FULFILLED,
     **{(state, Step.EXTEND): state for state in OPEN},
     **{(state, Step.REFUSE): State.REFUSED for state in OPEN},
     **{(state, Step.CANCEL): State.CANCELLED for state in OPEN},

@@ -1,0 +1,1 @@
+"""Drills: what a registry promises, played on a registry that is made for it."""
