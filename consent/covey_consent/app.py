@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from covey_consent.api import (
     breaches,
+    consents,
     log,
     notices,
     people,
@@ -18,6 +19,7 @@ from covey_consent.api import (
     recipients,
     rights,
     rounds,
+    subjects,
     tickets,
     tiles,
 )
@@ -46,7 +48,8 @@ def create_app(
         await registry.close()
 
     app = FastAPI(title="Covey consent registry", version="1", lifespan=lifespan)
-    for module in (people, notices, tickets, rounds, log, tiles, rights, recipients, breaches):
+    routes = people, subjects, consents, notices, tickets, rounds, log, tiles, rights, recipients, breaches
+    for module in routes:
         app.include_router(module.router)
     problems.install(app)
 

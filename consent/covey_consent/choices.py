@@ -6,7 +6,6 @@ Never older than what has been acknowledged: one process serves one database, ev
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from threading import Lock
@@ -17,6 +16,7 @@ from sqlalchemy.orm import Session
 from covey_consent import subjects
 from covey_consent.events import Act, Events
 from covey_consent.models import Device, StandingChoice, Subject
+from covey_consent.recent import Recent
 from covey_consent.records import Record
 from covey_consent.store import Store
 from covey_consent.verdicts import Standing, Standings
@@ -50,26 +50,28 @@ class Choices:
     def __init__(
         self, store: Store, events: Events, limit: int = LIMIT, *, follow: Follow = _nobody_follows
     ) -> None:
-        self._store, self._events, self._limit, self._follow = store, events, limit, follow
+        self._store, self.events, self._follow = store, events, follow
         self._lock = Lock()
-        self._held: OrderedDict[str, Standings] = OrderedDict()
-        self._devices: OrderedDict[bytes, str] = OrderedDict()
+        self._held: Recent[str, Standings] = Recent(limit)
+        self._devices: Recent[bytes, str] = Recent(limit)
         self._forgotten = 0
 
     async def of(self, subject: str) -> Standings:
         """Return the person's standing choices. Raises UnknownError where there is no such person."""
-        held = self._look_up(subject)
+        with self._lock:
+            held = self._held.find(subject)
         return await self._store.read(self._fetch, subject) if held is None else held
 
     async def of_device(self, key: bytes) -> Standings:
         """Return the choices of the person for whom a device speaks. Raises UnknownError."""
-        subject = self._devices.get(key)
-        held = None if subject is None else self._look_up(subject)
+        with self._lock:
+            subject = self._devices.find(key)
+            held = None if subject is None else self._held.find(subject)
         return await self._store.read(self._fetch_device, key) if held is None else held
 
     def record(self, session: Session, acts: Sequence[Act]) -> list[Record]:
         """Record events as `Events.record` does."""
-        records = self._events.record(session, acts)
+        records = self.events.record(session, acts)
         self._follow(session, records)
         self.forget(session, {act.subject for act in acts})
         return records
@@ -78,21 +80,13 @@ class Choices:
         """Look these people up anew once the session's work is committed."""
         after_commit(session, partial(self._forget, frozenset(changed)))
 
-    def _look_up(self, subject: str) -> Standings | None:
-        with self._lock:
-            if subject in self._held:
-                self._held.move_to_end(subject)
-            return self._held.get(subject)
-
     def _fetch_device(self, session: Session, key: bytes) -> Standings:
         forgotten = self._forgotten
         subject = session.scalar(_OF_DEVICE, {"key": key})
         if subject is None:
             raise subjects.not_enrolled(key)
         with self._lock:
-            self._devices[key] = subject
-            if len(self._devices) > self._limit:
-                self._devices.popitem(last=False)
+            self._devices.keep(key, subject)
         return self._keep(subject, fetch(session, subject), forgotten)
 
     def _fetch(self, session: Session, subject: str) -> Standings:
@@ -103,16 +97,14 @@ class Choices:
         with self._lock:
             # An event that was committed meanwhile may be this person's, and missing from what was read.
             if forgotten == self._forgotten:
-                self._held[subject] = choices
-                if len(self._held) > self._limit:
-                    self._held.popitem(last=False)
+                self._held.keep(subject, choices)
         return choices
 
     def _forget(self, changed: frozenset[str]) -> None:
         with self._lock:
             self._forgotten += 1
             for subject in changed:
-                self._held.pop(subject, None)
+                self._held.forget(subject)
 
 
 def fetch(session: Session, subject: str) -> Standings:

@@ -131,8 +131,9 @@ class Events:
         salt = secrets.token_bytes(SALT_LENGTH)
         return {
             "event": record.event, "subject": act.subject, "purpose": act.purpose, "state": act.state,
-            "actor": act.actor, "method": act.method, "notice": act.notice, "language": act.language,
-            "text_digest": act.text, "at": act.at, "expires_at": act.expires_at, "digest": digest,
+            "actor": act.actor, "method": act.method, "notice": act.notice, "version": act.version,
+            "language": act.language, "text_digest": act.text, "digest": digest,
+            "at": act.at, "expires_at": act.expires_at,
             "received_at": self._calendar.milliseconds, "commitment": commit(salt, record),
             "sealed": sealer.seal(wire.encode(Opening(salt, act.signed)), record.event.encode()),
         }  # fmt: skip

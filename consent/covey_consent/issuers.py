@@ -20,11 +20,11 @@ from covey_consent import notices
 from covey_consent.epochs import LAST_EPOCH, Calendar
 from covey_consent.errors import ConflictError, DamageError, RequestError
 from covey_consent.log import Log
-from covey_consent.models import IssuerSecret
+from covey_consent.models import EndedEpoch, IssuerSecret
 from covey_consent.store import Store
 from covey_privacy import blind_rsa, wire
 from covey_privacy.blind_rsa import Signer
-from covey_privacy.consent import LEAF_ISSUER, Issuer, Notice
+from covey_privacy.consent import LEAF_EPOCH_END, LEAF_ISSUER, EpochEnd, Issuer, Notice
 from covey_privacy.tickets import IssuerKey, purpose_set
 
 Purposes = tuple[str, ...]
@@ -60,6 +60,13 @@ class Issuers:
             async with self._loading:
                 held = self._held.get((epoch, purposes)) or await self._load(purposes, epoch)
         return held
+
+    async def end(self, epoch: int, reason: str) -> int:
+        """End an epoch before its time, as `end` does; nothing of it is at hand afterwards."""
+        async with self._loading:
+            index = await self._log.write(end, self._log, epoch, reason, self._calendar.milliseconds)
+            self._held = {key: value for key, value in self._held.items() if key[0] != epoch}
+        return index
 
     async def _load(self, purposes: Purposes, epoch: int) -> Held:
         row = await self._store.read(_find, purposes, epoch)
@@ -110,8 +117,31 @@ def _make(purposes: Purposes, epoch: int) -> IssuerSecret:
     return IssuerSecret(epoch=epoch, purposes=name_of(purposes), key=public, secret=secret)
 
 
+def end(session: Session, log: Log, epoch: int, reason: str, now: int) -> int:
+    """End an epoch now (Unix milliseconds): destroy its keys and log that; once is as good as twice.
+
+    Whatever tickets of it are about, no roster that names them is countersigned any more. Returns the place
+    in the log.
+    """
+    known = session.get(EndedEpoch, epoch)
+    if known is not None:
+        return known.index
+    index = log.append(session, LEAF_EPOCH_END, wire.encode(EpochEnd(epoch, now, reason)))
+    session.add(EndedEpoch(epoch=epoch, reason=reason, index=index))
+    session.execute(update(IssuerSecret).where(IssuerSecret.epoch == epoch).values(secret=None))
+    return index
+
+
+def require_running(session: Session, epoch: int) -> None:
+    """Raise ConflictError where the epoch was ended before its time."""
+    ended = session.get(EndedEpoch, epoch)
+    if ended is not None:
+        raise ConflictError(f"epoch {epoch} was ended before its time: {ended.reason}; wait for the next")
+
+
 def _keep(session: Session, log: Log, made: IssuerSecret) -> IssuerSecret:
     """Log and keep the key unless there is one, and destroy those of past epochs."""
+    require_running(session, made.epoch)
     kept = session.get(IssuerSecret, (made.epoch, made.purposes))
     if kept is not None:
         return kept

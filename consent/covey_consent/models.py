@@ -53,7 +53,8 @@ class Event(Base):
     """What a person said, or was said for them, once: never changed.
 
     `sealed` holds the commitment's salt and what a device signed. `digest` is of those signed bytes, so that
-    the same is taken once. Times are Unix milliseconds; `expires_at` is 0 for what holds until another event.
+    the same is taken once. `version` is the major of the semantic version `notice`. Times are Unix
+    milliseconds; `expires_at` is 0 for what holds until another event.
     """
 
     __tablename__ = "events"
@@ -68,6 +69,7 @@ class Event(Base):
     actor: Mapped[str]
     method: Mapped[str]
     notice: Mapped[str]
+    version: Mapped[int]
     language: Mapped[str]
     text_digest: Mapped[bytes]
     at: Mapped[int]
@@ -116,6 +118,16 @@ class IssuerSecret(Base):
     key: Mapped[bytes]
     index: Mapped[int]
     secret: Mapped[bytes | None]
+
+
+class EndedEpoch(Base):
+    """An epoch that was ended before its time, and where the log says so."""
+
+    __tablename__ = "ended_epochs"
+
+    epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    reason: Mapped[str]
+    index: Mapped[int]
 
 
 class Issuance(Base):

@@ -57,6 +57,7 @@ def announce(
             f"the manifest names an issuer key that is not the one for {issuers.name_of(manifest.purposes)} "
             f"in epoch {manifest.epoch}; ask /v1/issuers for it"
         )
+    issuers.require_running(session, manifest.epoch)
     _require_place(session, manifest)
     index = log.append(session, LEAF_MANIFEST, signed)
     session.add(
@@ -104,6 +105,7 @@ def countersign(
         return _again(known, head)
     manifest = _manifest(known)
     _require_fit(manifest, known, head, calendar)
+    issuers.require_running(session, manifest.epoch)
     issued = tickets.issued(session, manifest.purposes, manifest.epoch)
     if issued < manifest.least_issued:
         raise ConflictError(f"{issued} batches were issued; the manifest asks for {manifest.least_issued}")

@@ -7,13 +7,15 @@ Unique keys hold beyond it, so that a second process fails instead of doing anyt
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from sqlite3 import Connection as SQLite
 from typing import Any, TypeVar, TypeVarTuple
 
-from sqlalchemy import Connection, Engine, Select, create_engine, event
+from sqlalchemy import Connection, Engine, Select, TableValuedAlias, cast, create_engine, event, func
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import InstrumentedAttribute, Session, sessionmaker
 
 from covey_consent.models import Base
@@ -92,6 +94,14 @@ def all_in(
     for start in range(0, len(keys), QUERY_KEYS):
         found += session.scalars(query.where(column.in_(keys[start : start + QUERY_KEYS])))
     return found
+
+
+def listed(session: Session, keys: Iterable[str]) -> TableValuedAlias:
+    """Return the keys, however many, as a table with the one column `value`: one parameter holds them all."""
+    data = json.dumps([*keys])
+    if session.get_bind().dialect.name == "sqlite":
+        return func.json_each(data).table_valued("value", name="listed")
+    return func.jsonb_array_elements_text(cast(data, JSONB)).table_valued("value", name="listed")
 
 
 def _call(work: Callable[[Session, *Args], T], args: tuple[*Args], session: Session) -> T:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.orm import Session
 
-from covey_consent import choices, decisions, states, subjects
+from covey_consent import choices, decisions, issuers, states, subjects
 from covey_consent.epochs import Calendar
 from covey_consent.errors import ConflictError, RequestError
 from covey_consent.events import EVERYTHING
@@ -53,6 +53,7 @@ def book(
     A second phone of theirs has no batch of its own. Raises ConflictError where the person has another one
     already, or had `yearly` batches within a year.
     """
+    issuers.require_running(session, request.epoch)
     subject = subjects.of_devices(session, {request.device})[request.device]
     standing = effective(choices.fetch(session, subject), calendar.milliseconds)
     decisions.require_granted(standing, request.purposes, current)

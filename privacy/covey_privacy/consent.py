@@ -27,6 +27,7 @@ LEAF_MANIFEST = b"M"
 LEAF_ROSTER = b"R"
 LEAF_EVIDENCE = b"E"
 LEAF_NOTICE = b"N"
+LEAF_EPOCH_END = b"X"
 
 Epsilon = Annotated[float, wire.Range(0, 100)]
 Blinded = Annotated[bytes, wire.Size(SIGNATURE_LENGTH)]
@@ -163,6 +164,15 @@ class Issuer:
     key: IssuerKey
     batch: Annotated[int, wire.Range(1, 64)]
     index: wire.U64
+
+
+@dataclass(frozen=True, slots=True)
+class EpochEnd:
+    """An epoch was ended before its time: its tickets count no more, and it gets no others."""
+
+    epoch: wire.U64
+    at: Milliseconds
+    reason: wire.Text
 
 
 @dataclass(frozen=True, slots=True)

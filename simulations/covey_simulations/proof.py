@@ -10,6 +10,7 @@ import httpx
 from covey_privacy import wire
 from covey_privacy.checkpoint import Checkpoint, open_note
 from covey_privacy.consent import (
+    LEAF_EPOCH_END,
     LEAF_EVIDENCE,
     LEAF_ISSUER,
     LEAF_MANIFEST,
@@ -30,6 +31,7 @@ KINDS = {
     LEAF_MANIFEST: "manifest",
     LEAF_ROSTER: "roster",
     LEAF_EVIDENCE: "evidence",
+    LEAF_EPOCH_END: "end of an epoch",
 }
 PAGE = 1024
 

@@ -114,9 +114,14 @@ class Shop:
     def post(self, path: str, body: bytes, **headers: str) -> httpx.Response:
         return self.http.post(path, content=body, headers={**CBOR, **headers})
 
-    def phone(self) -> Phone:
+    def stranger(self) -> Phone:
+        """A phone that is not enrolled."""
         phone = Phone(self.clock, SigningKey(hashlib.sha256(b"%d" % len(self.phones)).digest()))
         self.phones.append(phone)
+        return phone
+
+    def phone(self) -> Phone:
+        phone = self.stranger()
         assert self.post("/v1/enrolments", phone.batch(phone.enrolment())).status_code == 204
         return phone
 

@@ -5,10 +5,20 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from covey_consent import tickets as booking
+from covey_consent.access.roles import Role
+from covey_consent.epochs import Calendar
 from covey_consent.errors import DeniedError
 from covey_consent.store import Store
 from covey_privacy import tickets, wire
-from covey_privacy.consent import LEAF_ISSUER, TICKETS, BlindSignatures, Inclusion, TicketRequest
+from covey_privacy.consent import (
+    LEAF_EPOCH_END,
+    LEAF_ISSUER,
+    TICKETS,
+    BlindSignatures,
+    EpochEnd,
+    Inclusion,
+    TicketRequest,
+)
 from covey_privacy.errors import PeerError
 from covey_privacy.merkle import leaf_hash, verify_inclusion
 from covey_privacy.signatures import open_signed
@@ -154,7 +164,7 @@ def test_a_batch_is_booked_only_while_the_consent_stands(shop, phone, issuer, tm
     async def book():
         store = Store.open(f"sqlite:///{tmp_path}/registry.db")
         try:
-            await store.write(booking.book, request, notices, shop.clock.now)
+            await store.write(booking.book, request, notices, Calendar(shop.clock, DAY, 300), 366)
         finally:
             await store.close()
 
@@ -240,3 +250,25 @@ def test_answers_are_as_long_as_the_batch(opened):
         issuer = shop.issuer("core")
         answer = shop.post("/v1/tickets", phone.request(issuer, tickets.request(issuer.key, 2)))
         assert issuer.batch == len(wire.decode(BlindSignatures, answer.content).signatures) == 2
+
+
+def test_an_epoch_can_be_ended_in_an_emergency(shop, phone, issuer, problem):
+    path, why = f"/v1/epochs/{shop.clock.epoch}/end", {"reason": "a phone's tickets leaked"}
+    keys = shop.tickets(phone, issuer)
+    terms = shop.manifest(issuer, least_issued=1)
+    digest = shop.announce(terms)
+    problem(shop.http.post(path, json=why, headers=shop.as_(Role.SERVICE)), 403)
+    officer = shop.as_(Role.OFFICER)
+    ended = shop.http.post(path, json=why, headers=officer).json()
+    assert shop.http.post(path, json={"reason": "again"}, headers=officer).json() == ended
+    entry = shop.entries()[ended["index"]]
+    assert entry[:1] == LEAF_EPOCH_END
+    assert wire.decode(EpochEnd, entry[1:]).reason == why["reason"]
+    late = shop.countersign(shop.roster(terms.round_id, digest, keys[:2]))
+    assert "leaked" in problem(late, 409)
+    assert "leaked" in problem(shop.http.get(f"/v1/issuers/{shop.clock.epoch}/analytics"), 409)
+    other = tickets.request(issuer.key, issuer.batch)
+    assert "leaked" in problem(shop.post("/v1/tickets", phone.request(issuer, other)), 409)
+    problem(shop.http.post(f"/v1/epochs/{shop.clock.epoch + 1}/end", json=why, headers=officer), 409)
+    shop.clock.now += DAY
+    assert shop.issuer("analytics").key.epoch == shop.clock.epoch

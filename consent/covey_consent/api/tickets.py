@@ -8,9 +8,12 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 
 from covey_consent import tickets
+from covey_consent.access.guard import needs
+from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here, body, cbor
+from covey_consent.api.schemas import Ended, Ending
 from covey_consent.epochs import LAST_EPOCH
-from covey_consent.errors import RequestError
+from covey_consent.errors import ConflictError, RequestError
 from covey_consent.issuers import parse_set, require_set
 from covey_consent.messages import open_from_device
 from covey_privacy.consent import TICKETS, TicketRequest
@@ -45,6 +48,16 @@ async def issue(request: Request, here: Here) -> Response:
     signatures = await asyncio.to_thread(tickets.sign, held, asked)
     await here.store.write(tickets.book, asked, here.notices, here.calendar, here.yearly_batches)
     return cbor(signatures)
+
+
+@router.post("/v1/epochs/{epoch}/end")
+async def end(
+    epoch: Epoch, why: Ending, here: Here, _caller: Annotated[Caller, needs(Role.OFFICER, Role.ADMIN)]
+) -> Ended:
+    """End the epoch now, in an emergency: its tickets admit to no roster any more, and none is issued."""
+    if epoch != here.calendar.epoch:
+        raise ConflictError(f"the epoch is {here.calendar.epoch}; no other can be ended")
+    return Ended(epoch=epoch, index=await here.issuers.end(epoch, why.reason))
 
 
 @router.get("/v1/epochs/{epoch}/issued")

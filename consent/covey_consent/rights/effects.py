@@ -20,6 +20,9 @@ from covey_consent.rights.rectification import Rectification
 from covey_consent.rights.states import Kind, Step
 from covey_consent.rights.tables import RightsRequest
 
+NEEDED = ("contract", "law")
+"""Bases to which there is no objection."""
+
 METHOD = "rights desk"
 
 
@@ -71,6 +74,11 @@ class Limits:
     def object(self, session: Session, request: RightsRequest, caller: Caller, _answer: str) -> str:
         """Allow the purpose no longer, until the person grants it anew."""
         purpose = purposes.find(request.purpose or "")
+        if purpose.basis in NEEDED:
+            raise RequestError(
+                f"purpose {purpose.id!r} rests on {purpose.basis}: no objection ends it (GDPR Art. 21(1)); "
+                "ask for erasure or restriction"
+            )
         self._record(session, request.subject, purpose.id, states.OBJECTED, caller)
         return f"{purpose.id} is not allowed unless the person grants it anew"
 
