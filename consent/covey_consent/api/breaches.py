@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
 from covey_consent.api.rights import Cursor, Limit, Officer, Words, place
+from covey_consent.api.schemas import config
 from covey_consent.breaches import affected, register
 from covey_consent.breaches.account import Account, Scope, Seconds, missing
 from covey_consent.breaches.states import State, Step
@@ -26,12 +27,7 @@ Watcher = Annotated[Caller, needs(Role.OFFICER, Role.AUDITOR)]
 class NewBreach(BaseModel):
     """A breach as it was detected (Unix seconds; now where it is not said)."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [{"detected_at": 1800000000, "scope": {"purposes": ["train"]}, "account": {}}]
-        },
-    )
+    model_config = config({"detected_at": 1800000000, "scope": {"purposes": ["train"]}, "account": {}})
 
     detected_at: Seconds | None = None
     scope: Scope = Scope()
@@ -41,9 +37,7 @@ class NewBreach(BaseModel):
 class BreachStep(BaseModel):
     """A step about a breach, with the account as it is known now, and the reason where one is owed."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"step": "notify authority", "reason": "in phases"}]}
-    )
+    model_config = config({"step": "notify authority", "reason": "in phases"})
 
     step: Step
     account: Account | None = None

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 from sqlalchemy.orm import Session
 
-from covey_consent import subjects
 from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
+from covey_consent.api.consents import require_own
 from covey_consent.api.http import Here
-from covey_consent.api.rights import Limit, Name, Pseudonym, Reader, require_own
+from covey_consent.api.rights import Limit, Reader
+from covey_consent.api.schemas import Name, Pseudonym, config
 from covey_consent.recipients import addresses, register
 from covey_consent.recipients.tables import Recipient
 from covey_consent.registry import Registry
@@ -27,13 +28,8 @@ Called = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_wh
 class NewRecipient(BaseModel):
     """A recipient to be told what people decide on these purposes."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {"name": "Example Mail", "url": "https://mail.example/covey", "purposes": ["marketing"]}
-            ]
-        },
+    model_config = config(
+        {"name": "Example Mail", "url": "https://mail.example/covey", "purposes": ["marketing"]}
     )
 
     name: Called
@@ -44,7 +40,7 @@ class NewRecipient(BaseModel):
 class Standing(BaseModel):
     """Whether a recipient is told things."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"active": False}]})
+    model_config = config({"active": False})
 
     active: bool
 
@@ -114,8 +110,7 @@ async def retry_recipient(id_: str, here: Here, _caller: Admin) -> Response:
 @router.get("/v1/subjects/{subject}/recipients")
 async def read_told(subject: Pseudonym, here: Here, caller: Reader) -> Told:
     """Say who receives the person's data, and what each was told of them: GDPR Art. 19."""
-    require_own(caller, subject)
-    return await here.store.read(_told, here, subject)
+    return await here.store.read(_told, here, caller, subject)
 
 
 def _page(session: Session, after: str, limit: int) -> Recipients:
@@ -135,8 +130,8 @@ def _retry(session: Session, here: Registry, id_: str) -> None:
     here.outbox.retry(session, register.find(session, id_).id)
 
 
-def _told(session: Session, here: Registry, subject: str) -> Told:
-    subjects.find(session, subject)
+def _told(session: Session, here: Registry, caller: Caller, subject: str) -> Told:
+    require_own(session, caller, subject)
     stated = [one.model_dump(mode="json") for one in here.controller.recipients]
     return Told(stated=stated, told=register.told(session, here.outbox.signer, subject))
 

@@ -6,15 +6,16 @@ from typing import Annotated, Any, Literal
 
 import rfc8785
 from fastapi import APIRouter, Header, Query, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 from sqlalchemy.orm import Session
 
 from covey_consent import subjects
 from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
+from covey_consent.api.consents import require_own
 from covey_consent.api.http import Here
-from covey_consent.controller import Country
-from covey_consent.errors import ConflictError, DeniedError, RequestError, UnconditionalError, UnknownError
+from covey_consent.api.schemas import Country, Name, Pseudonym, config
+from covey_consent.errors import ConflictError, RequestError, UnconditionalError, UnknownError
 from covey_consent.models import Subject
 from covey_consent.registry import Registry
 from covey_consent.rights import desk
@@ -25,9 +26,7 @@ from covey_consent.rights.tables import RightsRequest, RightsStep, Tombstone
 
 router = APIRouter(tags=["rights"])
 
-Pseudonym = Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
 Words = Annotated[str, StringConstraints(max_length=4000, strip_whitespace=True)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Year = Annotated[int, Field(ge=1900, le=2200)]
 Cursor = Annotated[str | None, Query(pattern=r"^\d{1,12}-[0-9a-f]{32}$")]
 Limit = Annotated[int, Query(ge=1, le=200)]
@@ -37,14 +36,10 @@ Reader = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR)]
 Officer = Annotated[Caller, needs(Role.OFFICER)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Attributes(_Body):
+class Attributes(BaseModel):
     """What is to be put right about a person; what is not named stays."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"country": "CN", "birth_year": 1999}]})
+    model_config = config({"country": "CN", "birth_year": 1999})
 
     country: Country | Literal[""] = ""
     birth_year: Year | None = None
@@ -56,14 +51,10 @@ class Attributes(_Body):
         return self.model_dump(include=self.model_fields_set)
 
 
-class NewRequest(_Body):
+class NewRequest(BaseModel):
     """A request. `subject` is needed from an officer; `purpose` for an objection, `changes` to rectify."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"kind": "objection", "purpose": "marketing", "words": "No more offers."}]
-        }
-    )
+    model_config = config({"kind": "objection", "purpose": "marketing", "words": "No more offers."})
 
     kind: Kind
     subject: Pseudonym | None = None
@@ -72,10 +63,10 @@ class NewRequest(_Body):
     changes: Attributes | None = None
 
 
-class NewStep(_Body):
+class NewStep(BaseModel):
     """A step. `method` is how an identity was checked; `reason` also a review's answer."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"step": "verify", "method": "video call"}]})
+    model_config = config({"step": "verify", "method": "video call"})
 
     step: Step
     method: Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)] = ""
@@ -135,8 +126,7 @@ class PersonsAttributes(BaseModel):
 @router.post("/v1/rights", status_code=201)
 async def ask(said: NewRequest, here: Here, caller: Person) -> Request:
     """Take a request: a person's own, or one that an officer enters for them."""
-    asked = _asked(said, caller)
-    return await here.store.write(_receive, here, asked, caller)
+    return await here.store.write(_receive, here, _asked(said, caller), caller)
 
 
 @router.get("/v1/rights")
@@ -181,7 +171,7 @@ async def read_attributes(
     subject: Pseudonym, here: Here, caller: Reader, response: Response
 ) -> PersonsAttributes:
     """Return what is kept about a person beside their choices; the ETag is needed to put it right."""
-    require_own(caller, subject)
+    await here.store.read(require_own, caller, subject)
     person = await here.store.read(subjects.find, subject)
     response.headers["ETag"] = etag(person)
     return _attributes(person)
@@ -207,7 +197,6 @@ def _asked(said: NewRequest, caller: Caller) -> Asked:
     subject = caller.subject if said.subject is None else said.subject
     if subject is None:
         raise RequestError("whose request is it? name the subject")
-    require_own(caller, subject)
     if (said.kind is Kind.OBJECTION) != (said.purpose is not None):
         raise RequestError("an objection names the purpose that it is to; no other request does")
     if (said.kind is Kind.RECTIFICATION) != (said.changes is not None and bool(said.changes.named)):
@@ -217,6 +206,7 @@ def _asked(said: NewRequest, caller: Caller) -> Asked:
 
 
 def _receive(session: Session, here: Registry, asked: Asked, caller: Caller) -> Request:
+    require_own(session, caller, asked.subject)
     person = subjects.find(session, asked.subject)
     return _request(session, here, here.rights.desk.receive(session, asked, caller, person.country or None))
 
@@ -260,12 +250,6 @@ def _certificate(session: Session, id_: str) -> Erased:
     if kept is None:
         raise UnknownError("no request of this id was fulfilled by an erasure")
     return Erased(id=kept.id, certificate=kept.certificate)
-
-
-def require_own(caller: Caller, subject: str) -> None:
-    """Raise DeniedError where a person asks about another."""
-    if caller.role is Role.SUBJECT and caller.subject != subject:
-        raise DeniedError("a person asks for themselves; the token is somebody else's")
 
 
 def _attributes(person: Subject) -> PersonsAttributes:

@@ -105,7 +105,8 @@ class Register:
         session.add(
             BreachStep(
                 breach=breach.id, number=breach.version, step=step, state=breach.state,
-                account=breach.account, role=caller.role, name=caller.name, reason=reason, at=self.calendar.now,
+                account=breach.account, role=caller.role, name=caller.name, reason=reason,
+                at=self.calendar.now,
             )
         )  # fmt: skip
         session.flush()

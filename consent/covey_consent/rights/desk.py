@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from covey_consent.access.roles import Caller, Role
 from covey_consent.epochs import Calendar
 from covey_consent.errors import ConflictError, DeniedError, RequestError, UnknownError
+from covey_consent.models import Subject
 from covey_consent.rights import states
 from covey_consent.rights.periods import Period, period
 from covey_consent.rights.states import OPEN, Kind, Standing, State, Step
@@ -103,7 +104,7 @@ class Desk:
         if after is not None:
             query = query.where(tuple_(RightsRequest.received_at, RightsRequest.id) > after)
         if caller.role is Role.SUBJECT:
-            query = query.where(RightsRequest.subject == caller.subject)
+            query = query.where(_theirs(caller))
         return session.scalars(query.where(*self._late()) if late else query).all()
 
     def _late(self) -> tuple[ColumnElement[bool], ...]:
@@ -146,12 +147,11 @@ def standing(request: RightsRequest) -> Standing:
 
 
 def find(session: Session, id_: str, caller: Caller) -> RightsRequest:
-    """Return the request. Raises UnknownError; to a person, also where it is somebody else's."""
-    request = session.get(RightsRequest, id_)
-    if request is None or (caller.role is Role.SUBJECT and caller.subject != request.subject):
-        raise UnknownError(
-            "there is no such request, or it was erased; /v1/erasures/<its id> has a certificate"
-        )
+    """Return the request. Raises UnknownError; to a person, also where it is neither theirs nor a ward's."""
+    query = select(RightsRequest).where(RightsRequest.id == id_)
+    request = session.scalar(query.where(_theirs(caller)) if caller.role is Role.SUBJECT else query)
+    if request is None:
+        raise UnknownError("there is no such request; if it asked for erasure, see /v1/erasures/<its id>")
     return request
 
 
@@ -160,6 +160,13 @@ def steps(session: Session, id_: str) -> Sequence[RightsStep]:
     return session.scalars(
         select(RightsStep).where(RightsStep.request == id_).order_by(RightsStep.number)
     ).all()
+
+
+def _theirs(caller: Caller) -> ColumnElement[bool]:
+    # A token that names nobody must not match those who have no guardian.
+    own = caller.subject or ""
+    wards = select(Subject.subject).where(Subject.guardian == own)
+    return (RightsRequest.subject == own) | RightsRequest.subject.in_(wards)
 
 
 def _check(request: RightsRequest, taken: Taken, caller: Caller) -> None:
