@@ -18,7 +18,7 @@ from covey_consent.api.schemas import Country, Name, Pseudonym, config
 from covey_consent.errors import ConflictError, RequestError, UnconditionalError, UnknownError
 from covey_consent.models import Subject
 from covey_consent.registry import Registry
-from covey_consent.rights import desk
+from covey_consent.rights import certificate, desk
 from covey_consent.rights.desk import Asked, Taken
 from covey_consent.rights.rectification import etag
 from covey_consent.rights.states import Kind, State, Step
@@ -109,10 +109,11 @@ class Requests(BaseModel):
 
 
 class Erased(BaseModel):
-    """An erasure's certificate: a JWS under the registry's key."""
+    """An erasure's certificate: a JWS under the registry's key, and the claims in it to read."""
 
     id: str
     certificate: str
+    claims: dict[str, Any]
 
 
 class PersonsAttributes(BaseModel):
@@ -249,7 +250,7 @@ def _certificate(session: Session, id_: str) -> Erased:
     kept = session.get(Tombstone, id_)
     if kept is None:
         raise UnknownError("no request of this id was fulfilled by an erasure")
-    return Erased(id=kept.id, certificate=kept.certificate)
+    return Erased(id=kept.id, certificate=kept.certificate, claims=certificate.claims(kept.certificate))
 
 
 def _attributes(person: Subject) -> PersonsAttributes:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
+import orjson
 import rfc8785
 from joserfc import jws
+from joserfc.jwk import OKPKey
 
 from covey_consent.access.tokens import ALGORITHM, jwk
 from covey_consent.epochs import Calendar
@@ -30,6 +32,11 @@ class Certifier:
     caps: Caps
     backup_days: int
 
+    @property
+    def public(self) -> OKPKey:
+        """The key that checks certificates."""
+        return OKPKey.import_key(jwk(self.key).as_dict(private=False))
+
     def certify(self, request: str, destroyed: Mapping[str, int], recipients: int) -> str:
         """Return the certificate for the request of this id, which is all that leads to the person."""
         hour = self.calendar.now // HOUR * HOUR
@@ -46,3 +53,8 @@ class Certifier:
         }  # fmt: skip
         header = {"alg": ALGORITHM, "typ": TYPE, "kid": self.key.public.hex()}
         return jws.serialize_compact(header, rfc8785.dumps(claims), jwk(self.key), [ALGORITHM])
+
+
+def claims(certificate: str) -> dict[str, Any]:
+    """Return what a certificate of the registry's own says; others check its signature first."""
+    return cast(dict[str, Any], orjson.loads(jws.extract_compact(certificate.encode()).payload))

@@ -32,6 +32,7 @@ class Rights:
     desk: Desk
     exporter: Exporter
     rectification: Rectification
+    certifier: Certifier
     sweeper: Sweeper
 
     @classmethod
@@ -47,5 +48,6 @@ class Rights:
             Desk(calendar, settings.rights_periods, Period.parse(settings.rights_extension), done),
             Exporter(key, settings.origin, calendar, controller, events, outbox.signer),
             rectification,
+            certifier,
             Sweeper(store, LOOK_SECONDS, SWEEP_SECONDS),
         )
