@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, func, select, union
+from sqlalchemy import Select, func, select, union_all
 from sqlalchemy.orm import Session
 
 from covey_consent import rounds
@@ -25,7 +25,8 @@ def count(session: Session, scope: Scope) -> int:
         hit.append(_decided(scope))
     if not scope.purposes and not scope.rounds:
         hit.append(_enrolled(scope))
-    return session.scalar(select(func.count()).select_from(union(*hit).subquery())) or 0
+    people = union_all(*hit).subquery().c.subject
+    return session.scalar(select(func.count(people.distinct()))) or 0
 
 
 def _decided(scope: Scope) -> Select[Any]:
