@@ -82,6 +82,23 @@ def _add_registry(commands: argparse._SubParsersAction[argparse.ArgumentParser])
         actions, "key", "print the key of the registry's log, as witnesses want it", "covey registry key"
     )
     key.set_defaults(run=_registry_key)
+    _add_registry_receipt(actions)
+
+
+def _add_registry_receipt(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    example = "covey registry receipt verify receipt.jwt --key <hex public key>"
+    receipt = _command(actions, "receipt", "receipts of consent", example)
+    verify = _command(
+        receipt.add_subparsers(required=True, metavar="ACTION"),
+        "verify",
+        "say what a signed receipt shows, without the network; exits with 1 where it does not hold",
+        example,
+    )
+    verify.add_argument("file", type=Path, metavar="FILE", help="the signed receipt")
+    verify.add_argument(
+        "--key", required=True, metavar="HEX", help="the registry's public key, 64 hex digits"
+    )
+    verify.set_defaults(run=_registry_receipt)
 
 
 def _add_witness(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -193,6 +210,29 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     noise.add_argument("--json", action="store_true", help="for a program to read")
     noise.set_defaults(run=_bench_dp)
 
+    registry = _command(
+        subjects,
+        "registry",
+        "the consent registry under load by wrk, beside an empty route and one commit each",
+        "covey bench registry --rows 1000000 --db postgresql://localhost/bench --json",
+    )
+    registry.add_argument("--rows", type=int, default=1_000_000, metavar="N", help="people, default 1000000")
+    registry.add_argument("--db", default="", metavar="URL", help="an empty database, default a fresh SQLite")
+    registry.add_argument(
+        "--seconds", type=int, default=10, metavar="S", help="how long each load lasts, default 10"
+    )
+    registry.add_argument("--json", action="store_true", help="for a program to read")
+    registry.set_defaults(run=_bench_registry)
+    tickets = _command(
+        subjects,
+        "tickets",
+        "blind signatures on one core, beside OpenSSL's own",
+        "covey bench tickets --json",
+    )
+    tickets.add_argument("--tickets", type=int, default=2000, metavar="N", help="tickets, default 2000")
+    tickets.add_argument("--json", action="store_true", help="for a program to read")
+    tickets.set_defaults(run=_bench_tickets)
+
 
 def _add_audit(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     audit = _command(
@@ -248,6 +288,14 @@ def _bench_dp(chosen: argparse.Namespace) -> int:
     return _measure("covey_simulations.benchmarks.dp", chosen, ("length", "repeats"))
 
 
+def _bench_registry(chosen: argparse.Namespace) -> int:
+    return _measure("covey_simulations.benchmarks.registry", chosen, ("rows", "db", "seconds"))
+
+
+def _bench_tickets(chosen: argparse.Namespace) -> int:
+    return _measure("covey_simulations.benchmarks.tickets", chosen, ("tickets",))
+
+
 def _audit(chosen: argparse.Namespace) -> int:
     return _measure("covey_simulations.audit.command", chosen, ("runs", "of"))
 
@@ -277,6 +325,11 @@ def _serve(chosen: argparse.Namespace) -> int:
 
 def _registry_key(_chosen: argparse.Namespace) -> int:
     return _serving("covey_consent.serve", lambda registry: print(registry.verifier_key().vkey))
+
+
+def _registry_receipt(chosen: argparse.Namespace) -> int:
+    receipt = _load("covey_consent.commands.receipt", "server")
+    return 1 if receipt is None else receipt.check(chosen.file, chosen.key)
 
 
 def _witness(chosen: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from covey_consent.api import (
     notices,
     people,
     problems,
+    receipts,
     recipients,
     rights,
     rounds,
@@ -25,6 +26,10 @@ from covey_consent.api import (
 )
 from covey_consent.registry import Registry
 from covey_consent.settings import Settings
+
+ROUTES = (
+    people, subjects, consents, receipts, notices, tickets, rounds, log, tiles, rights, recipients, breaches,
+)  # fmt: skip
 
 
 def create_app(
@@ -48,8 +53,7 @@ def create_app(
         await registry.close()
 
     app = FastAPI(title="Covey consent registry", version="1", lifespan=lifespan)
-    routes = people, subjects, consents, notices, tickets, rounds, log, tiles, rights, recipients, breaches
-    for module in routes:
+    for module in ROUTES:
         app.include_router(module.router)
     problems.install(app)
 

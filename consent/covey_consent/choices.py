@@ -6,33 +6,39 @@ Never older than what has been acknowledged: one process serves one database, ev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from threading import Lock
+from typing import Any
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from covey_consent import subjects
-from covey_consent.events import Act, Events
+from covey_consent.acts import Act
+from covey_consent.errors import ConsentRegistryError
+from covey_consent.events import Events
 from covey_consent.models import Device, StandingChoice, Subject
 from covey_consent.recent import Recent
 from covey_consent.records import Record
-from covey_consent.store import Store
+from covey_consent.store import Store, listed
 from covey_consent.verdicts import Standing, Standings
 from covey_consent.writer import after_commit
 
-LIMIT = 100_000
-"""People kept at hand; with six purposes each they take about 100 MB."""
+LIMIT = 1_000_000
+"""People kept at hand; each takes about 300 bytes, for many chose the same and share what stands."""
+
+SHARED = 10_000
+"""Different ways of having chosen that are shared."""
 
 _COLUMNS = (
     StandingChoice.purpose, StandingChoice.state, StandingChoice.notice_version, StandingChoice.expires_at,
 )  # fmt: skip
-_OF_SUBJECT = (
-    select(Subject.subject, *_COLUMNS)
-    .outerjoin(StandingChoice, StandingChoice.subject == Subject.subject)
-    .where(Subject.subject == bindparam("subject"))
+_OF_ALL = select(Subject.subject, *_COLUMNS).outerjoin(
+    StandingChoice, StandingChoice.subject == Subject.subject
 )
+_OF_SUBJECT = _OF_ALL.where(Subject.subject == bindparam("subject"))
 _OF_DEVICE = select(Device.subject).where(Device.key == bindparam("key"))
 
 
@@ -69,12 +75,29 @@ class Choices:
             held = None if subject is None else self._held.find(subject)
         return await self._store.read(self._fetch_device, key) if held is None else held
 
+    async def of_each(self, people: Iterable[str]) -> Mapping[str, Standings]:
+        """Return the choices of those of these people who are known."""
+        with self._lock:
+            held = {subject: self._held.find(subject) for subject in people}
+        missing = [subject for subject, choices in held.items() if choices is None]
+        read = await self._store.read(self._fetch_each, missing) if missing else {}
+        return {subject: choices for subject, choices in (held | read).items() if choices is not None}
+
     def record(self, session: Session, acts: Sequence[Act]) -> list[Record]:
         """Record events as `Events.record` does."""
         records = self.events.record(session, acts)
         self._follow(session, records)
         self.forget(session, {act.subject for act in acts})
         return records
+
+    def record_each(
+        self, session: Session, groups: Sequence[Sequence[Act]]
+    ) -> list[list[Record] | ConsentRegistryError]:
+        """Record groups of events as `Events.record_each` does."""
+        outcomes = self.events.record_each(session, groups)
+        self._follow(session, [one for records in outcomes if isinstance(records, list) for one in records])
+        self.forget(session, {act.subject for group in groups for act in group})
+        return outcomes
 
     def forget(self, session: Session, changed: Iterable[str]) -> None:
         """Look these people up anew once the session's work is committed."""
@@ -88,6 +111,15 @@ class Choices:
         with self._lock:
             self._devices.keep(key, subject)
         return self._keep(subject, fetch(session, subject), forgotten)
+
+    def _fetch_each(self, session: Session, missing: Sequence[str]) -> dict[str, Standings]:
+        forgotten = self._forgotten
+        found = fetch_each(session, missing)
+        with self._lock:
+            if forgotten == self._forgotten:
+                for subject, choices in found.items():
+                    self._held.keep(subject, choices)
+        return found
 
     def _fetch(self, session: Session, subject: str) -> Standings:
         forgotten = self._forgotten
@@ -112,8 +144,22 @@ def fetch(session: Session, subject: str) -> Standings:
     rows = session.execute(_OF_SUBJECT, {"subject": subject}).all()
     if not rows:
         raise subjects.unknown()
-    return {
-        row.purpose: Standing(row.state, row.notice_version, row.expires_at)
-        for row in rows
-        if row.purpose is not None
-    }
+    return _standings(tuple(row) for _, *row in map(tuple, rows))
+
+
+def fetch_each(session: Session, people: Iterable[str]) -> dict[str, Standings]:
+    """Return the standing choices of those of these people whom the table knows."""
+    asked = listed(session, people)
+    rows: dict[str, list[tuple[Any, ...]]] = {}
+    for subject, *row in map(tuple, session.execute(_OF_ALL.join(asked, asked.c.value == Subject.subject))):
+        rows.setdefault(str(subject), []).append(tuple(row))
+    return {subject: _standings(some) for subject, some in rows.items()}
+
+
+def _standings(rows: Iterable[tuple[Any, ...]]) -> Standings:
+    return _share(tuple(sorted(row for row in rows if row[0] is not None)))
+
+
+@functools.lru_cache(SHARED)
+def _share(rows: tuple[tuple[Any, ...], ...]) -> Standings:
+    return {purpose: Standing(*row) for purpose, *row in rows}

@@ -8,17 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
-
-from covey_consent import ages, notices, purposes, subjects
+from covey_consent import notices, purposes
+from covey_consent.acts import SUBJECT, Act
 from covey_consent.epochs import Calendar
 from covey_consent.errors import ConflictError, DeniedError, RequestError
-from covey_consent.events import GUARDIAN, SUBJECT, Act
-from covey_consent.models import Subject
-from covey_consent.store import all_in
 from covey_privacy.consent import GRANTED, REFUSED, WITHDRAWN, Choice, Decision, Notice
 
 METHODS = ("toggle", "dialog", "settings")
@@ -78,9 +72,10 @@ def check_grant(grant: Grant, current: Mapping[str, Notice], calendar: Calendar)
         )
 
 
-def of_devices(session: Session, signed: Sequence[bytes], decisions: Sequence[Decision]) -> list[Act]:
-    """Return the acts of checked decisions with their signed bytes. Raises UnknownError."""
-    people = subjects.of_devices(session, {decision.device for decision in decisions})
+def of_devices(
+    people: Mapping[bytes, str], signed: Sequence[bytes], decisions: Sequence[Decision]
+) -> list[Act]:
+    """Return the acts of checked decisions with their signed bytes; `people` says whose each device is."""
     return [
         Act(
             people[decision.device], decision.purpose, decision.state, SUBJECT, decision.method, decision.at,
@@ -98,26 +93,9 @@ def expiry(purpose: str, at: int) -> int:
     return 0 if days is None else at + days * DAY_MS
 
 
-def require_of_age(session: Session, acts: Iterable[Act], calendar: Calendar) -> None:
-    """Raise DeniedError where a child consents without their guardian."""
-    alone = {act.subject for act in acts if act.state == GRANTED and act.actor != GUARDIAN and _asks(act)}
-    year = datetime.fromtimestamp(calendar.now, UTC).year
-    young = select(Subject).where(Subject.birth_year.is_not(None))
-    for person in all_in(session, young, Subject.subject, alone):
-        if ages.is_child(person.birth_year, person.country, year):
-            raise DeniedError(
-                f"below {ages.of_consent(person.country)} years a guardian consents for a child; link the "
-                "guardian, and let them say yes"
-            )
-
-
 def require_granted(choices: Iterable[Choice], wanted: Iterable[str], current: Mapping[str, Notice]) -> None:
     """Raise DeniedError unless the choices allow every wanted purpose under the notice in force."""
     granted = {(choice.purpose, choice.notice_version) for choice in choices if choice.state == GRANTED}
     for name in wanted:
         if purposes.find(name).needs_consent and (name, current[name].version) not in granted:
             raise DeniedError(f"purpose {name!r} is not granted under notice version {current[name].version}")
-
-
-def _asks(act: Act) -> bool:
-    return purposes.find(act.purpose).needs_consent

@@ -84,7 +84,10 @@ class StandingChoice(Base):
     """The choice that stands for one person and purpose; `at` and `expires_at` as its event's."""
 
     __tablename__ = "choices"
-    __table_args__ = (Index("choices_by_purpose", "purpose", "state", "notice_version"),)
+    __table_args__ = (
+        Index("choices_by_purpose", "purpose", "state", "notice_version"),
+        {"sqlite_with_rowid": False},
+    )
 
     subject: Mapped[str] = mapped_column(ForeignKey(Subject.subject), primary_key=True)
     purpose: Mapped[str] = mapped_column(primary_key=True)

@@ -20,9 +20,11 @@ REFUSED = "refused"
 class Purpose:
     """A purpose: its words, lawful bases (`gdpr`: Article 6, `pipl`: Article 13), data, and what it gates.
 
-    `basis` is "consent", "contract", "law", or "refused" for what is never offered. What is `explicit` needs
-    a consent of its own, said in a dialogue (GDPR Art. 9(2)(a), PIPL Art. 29). A grant holds for `valid_days`
-    where it does not hold until withdrawn. `sale` is what the Global Privacy Control signal objects to.
+    `basis` is "consent", "contract", "law", or "refused" for what is never offered; `storage` is "phone",
+    "sum", "shop" or "none". `dpv`, `personal_data` and `legal_basis` are terms in receipts. What is
+    `explicit` needs a consent of its own, said in a dialogue (GDPR Art. 9(2)(a), PIPL Art. 29). A grant holds
+    for `valid_days` where it does not hold until withdrawn. `sale` is what the Global Privacy Control signal
+    objects to.
     """
 
     id: str
@@ -32,7 +34,13 @@ class Purpose:
     gdpr: str
     pipl: str
     data: tuple[str, ...]
+    data_zh: tuple[str, ...]
     retention: str
+    retention_zh: str
+    storage: str
+    dpv: tuple[str, ...]
+    personal_data: tuple[str, ...]
+    legal_basis: tuple[str, ...]
     gates: tuple[str, ...]
     explicit: bool = False
     valid_days: int | None = None
@@ -62,5 +70,7 @@ def find(name: str) -> Purpose:
 
 
 def _purpose(name: str, row: Mapping[str, Any]) -> Purpose:
-    lists = {"data": tuple(row["data"]), "gates": tuple(row["gates"])}
-    return Purpose(**{"id": name, **row, **lists})
+    fields: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in row.items()
+    }
+    return Purpose(id=name, **fields)

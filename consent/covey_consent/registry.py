@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from covey_consent import controller, keys, notices
 from covey_consent.access.tokens import Tokens
+from covey_consent.acts import Act
 from covey_consent.breaches.register import Register as Breaches
 from covey_consent.choices import Choices
 from covey_consent.controller import Controller
@@ -16,9 +17,13 @@ from covey_consent.epochs import Calendar
 from covey_consent.events import Events
 from covey_consent.issuers import Issuers
 from covey_consent.log import Log
+from covey_consent.pool import Pool
+from covey_consent.receipts import issue
+from covey_consent.receipts.issue import Receipts
 from covey_consent.recipients.courier import Courier
 from covey_consent.recipients.outbox import Outbox
 from covey_consent.recipients.webhook import Signer
+from covey_consent.records import Record
 from covey_consent.rights.rights import Rights
 from covey_consent.settings import Settings
 from covey_consent.store import Store
@@ -42,6 +47,7 @@ class Registry:
     store: Store
     subjects: Subjects
     choices: Choices
+    recorder: Pool[Sequence[Act], list[Record]]
     log: Log
     cosigners: Cosigners
     notices: Mapping[str, Notice]
@@ -51,6 +57,7 @@ class Registry:
     controller: Controller
     tokens: Tokens
     yearly_batches: int
+    receipts: Receipts
     outbox: Outbox
     courier: Courier
     rights: Rights
@@ -83,20 +90,35 @@ class Registry:
         issuers = Issuers(store, log, calendar, settings.batch, current)
         subjects = Subjects(Vault(key), calendar, open_to_all=settings.open_enrolment)
         outbox = Outbox(Signer(key), calendar, settings.recipient_tries)
-        events = Events(settings.origin, subjects, calendar)
-        choices = Choices(store, events, follow=outbox.follow)
-        facts = controller.load(settings.controller)
+        choices = Choices(store, Events(settings.origin, subjects, calendar), follow=outbox.follow)
         digest = hashlib.sha256(download).digest()
         cosigners = Cosigners(
             log, settings.witnesses, settings.witness_seconds, settings.witness_every_seconds
         )
+        facts = controller.load(settings.controller)
         return cls(
-            settings.operator_key, key, calendar, store, subjects, choices, log, cosigners, current, download,
-            digest, issuers, facts, Tokens(key, settings.origin),
-            settings.yearly_batches, outbox, Courier.of(store, outbox, settings),
-            Rights.of(settings, key, calendar, store, choices, events, outbox, facts),
-            Breaches(calendar, settings.breach_seconds),
-        )  # fmt: skip
+            operator=settings.operator_key,
+            key=key,
+            calendar=calendar,
+            store=store,
+            subjects=subjects,
+            choices=choices,
+            recorder=Pool(store, choices.record_each),
+            log=log,
+            cosigners=cosigners,
+            notices=current,
+            download=download,
+            download_digest=digest,
+            issuers=issuers,
+            controller=facts,
+            tokens=Tokens(key, settings.origin),
+            yearly_batches=settings.yearly_batches,
+            receipts=Receipts(store, log, key, facts, issue.none),
+            outbox=outbox,
+            courier=Courier.of(store, outbox, settings),
+            rights=Rights.of(settings, key, calendar, store, choices, outbox, facts),
+            breaches=Breaches(calendar, settings.breach_seconds),
+        )
 
     async def close(self) -> None:
         """Close the database, once what was handed over is committed."""

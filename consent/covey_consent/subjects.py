@@ -49,6 +49,10 @@ class Subjects:
         (subject,) = self._create(session, 1, country, birth_year, guardian)
         return subject
 
+    def create_many(self, session: Session, count: int) -> list[str]:
+        """Make this many people known of whom nothing is; return their pseudonyms."""
+        return self._create(session, count)
+
     def adopt(self, session: Session, subject: str, country: str, birth_year: int | None) -> None:
         """Make a person known under the pseudonym that they have elsewhere."""
         self._insert(session, [subject], country, birth_year, None)
@@ -65,7 +69,11 @@ class Subjects:
     def sealers(self, session: Session, subjects: Iterable[str]) -> Mapping[str, Sealer]:
         """Return what seals for each of these people."""
         rows = all_in(session, select(SubjectKey), SubjectKey.subject, subjects)
-        return {row.subject: self._vault.open(row.subject, row.wrapped) for row in rows}
+        return {row.subject: self.sealer(row.subject, row.wrapped) for row in rows}
+
+    def sealer(self, subject: str, wrapped: bytes) -> Sealer:
+        """Return what seals for this person, under the key that is wrapped here."""
+        return self._vault.open(subject, wrapped)
 
     @property
     def _hour(self) -> int:

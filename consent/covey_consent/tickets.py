@@ -13,9 +13,9 @@ from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.orm import Session
 
 from covey_consent import choices, decisions, issuers, states, subjects
+from covey_consent.acts import EVERYTHING
 from covey_consent.epochs import Calendar
 from covey_consent.errors import ConflictError, RequestError
-from covey_consent.events import EVERYTHING
 from covey_consent.issuers import Held, Purposes, name_of
 from covey_consent.models import HOUR, Issuance, StandingChoice, Subject
 from covey_consent.purposes import find

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from covey_consent import states
-from covey_consent.events import EVERYTHING
+from covey_consent.acts import EVERYTHING
 from covey_consent.purposes import find
 from covey_privacy.consent import GRANTED, REFUSED, WITHDRAWN, Choice, Notice
 

@@ -7,11 +7,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
 from pydantic import Field
-from sqlalchemy.orm import Session
 
 from covey_consent import batches, decisions, history, purposes, states, subjects
 from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
+from covey_consent.acts import EVERYTHING, GUARDIAN, SUBJECT, Act
 from covey_consent.api.http import Here
 from covey_consent.api.schemas import (
     Asked,
@@ -26,8 +26,6 @@ from covey_consent.api.schemas import (
     moment,
 )
 from covey_consent.errors import DeniedError, RequestError
-from covey_consent.events import EVERYTHING, GUARDIAN, SUBJECT, Act
-from covey_consent.models import Subject
 from covey_consent.records import Record
 from covey_consent.registry import Registry
 from covey_consent.verdicts import Standing, Standings, Verdict, judge
@@ -44,13 +42,20 @@ GPC = "gpc"
 @router.post("/subjects/{subject}/consents", status_code=201)
 async def decide(subject: Pseudonym, said: Said, here: Here, caller: Speaker) -> Happened:
     """Record what a person says to one purpose: a yes names the text it was said to, a no the purpose."""
-    return happened(await here.store.write(_decide, here, caller, subject, said))
+    if isinstance(said, No):
+        _require_possible(said)
+        return happened(await _say(here, caller, subject, said.purpose, said.state))
+    if caller.role is Role.OFFICER:
+        raise DeniedError("nobody says yes for a person but they themselves, or a child's guardian")
+    act = _yes(here, subject, await _speaking(here, caller, subject), said)
+    (record,) = await here.recorder.submit([act])
+    return happened(record)
 
 
 @router.get("/subjects/{subject}/consents")
 async def view(subject: Pseudonym, here: Here, caller: Reader, at: datetime | None = None) -> View:
     """Return what stands for the person now, or what stood at a time."""
-    await here.store.read(require_own, caller, subject)
+    await _speaking(here, caller, subject)
     now = here.calendar.milliseconds
     if at is None:
         return _view(subject, now, await here.choices.of(subject), here)
@@ -61,8 +66,7 @@ async def view(subject: Pseudonym, here: Here, caller: Reader, at: datetime | No
 @router.get("/subjects/{subject}/decisions/{purpose}")
 async def verdict(subject: Pseudonym, purpose: str, here: Here, caller: Reader) -> Response:
     """Say whether a purpose may be served for the person now, and if not, why."""
-    if caller.role is Role.SUBJECT:
-        await here.store.read(require_own, caller, subject)
+    await _speaking(here, caller, subject)
     purposes.find(purpose)
     found = judge(await here.choices.of(subject), purpose, here.notices, here.calendar.milliseconds)
     allowed = "true" if found is Verdict.ALLOWED else "false"
@@ -73,9 +77,8 @@ async def verdict(subject: Pseudonym, purpose: str, here: Here, caller: Reader) 
 async def verdicts(asked: Asked, here: Here, _caller: Annotated[Caller, needs(Role.SERVICE)]) -> Response:
     """Return the verdict on one purpose for each of up to 10,000 people, in their order."""
     purposes.find(asked.purpose)
-    found = await here.store.read(
-        batches.verdicts, asked.purpose, asked.subjects, here.notices, here.calendar.milliseconds
-    )
+    choices, now = await here.choices.of_each(asked.subjects), here.calendar.milliseconds
+    found = batches.verdicts(asked.subjects, choices, asked.purpose, here.notices, now)
     body = '","'.join(found)
     return Response(f'{{"purpose":"{asked.purpose}","verdicts":["{body}"]}}', media_type="application/json")
 
@@ -89,7 +92,7 @@ async def restrict(
 ) -> Happened:
     """Restrict all processing of the person's data, or lift that (GDPR Art. 18)."""
     state = states.RESTRICTED if asked.restricted else states.LIFTED
-    return happened(await here.store.write(_say, here, caller, subject, EVERYTHING, state, "request"))
+    return happened(await _say(here, caller, subject, EVERYTHING, state))
 
 
 @router.post("/subjects/{subject}/signals", status_code=204)
@@ -100,7 +103,9 @@ async def signal(
     _gpc: Annotated[str, Header(alias="Sec-GPC", pattern="^1$")],
 ) -> Response:
     """Take the Global Privacy Control signal: an objection to every purpose that shares data with others."""
-    await here.store.write(_object_to_sale, here, caller, subject)
+    for purpose in purposes.load().values():
+        if purpose.sale:
+            await _say(here, caller, subject, purpose.id, states.OBJECTED, GPC)
     return Response(status_code=204)
 
 
@@ -113,67 +118,45 @@ def happened(record: Record) -> Happened:
     )  # fmt: skip
 
 
-def _decide(session: Session, here: Registry, caller: Caller, subject: str, said: Yes | No) -> Record:
-    if isinstance(said, No):
-        _require_objectable(said)
-        return _say(session, here, caller, subject, said.purpose, said.state, "request")
-    actor = _actor(session, caller, subject)
-    if caller.role is Role.OFFICER:
-        raise DeniedError("nobody says yes for a person but they themselves, or a child's guardian")
-    now = here.calendar.milliseconds
-    text = bytes.fromhex(said.text_sha256)
+async def _speaking(here: Registry, caller: Caller, subject: str) -> str:
+    """Return who speaks for the person. Raises DeniedError where the caller may not."""
+    if caller.role is not Role.SUBJECT:
+        return caller.role.value
+    if caller.subject == subject:
+        return SUBJECT
+    person = await here.store.read(subjects.find, subject) if caller.subject else None
+    if person is None or person.guardian != caller.subject:
+        raise DeniedError("a person's choices are theirs, and a child's guardian's; not yours")
+    return GUARDIAN
+
+
+async def _say(
+    here: Registry, caller: Caller, subject: str, purpose: str, state: str, method: str = "request"
+) -> Record:
+    """Record what is always taken."""
+    actor = await _speaking(here, caller, subject)
+    act = Act(subject, purpose, state, actor, method, here.calendar.milliseconds)
+    (record,) = await here.recorder.submit([act])
+    return record
+
+
+def _yes(here: Registry, subject: str, actor: str, said: Yes) -> Act:
+    now, text = here.calendar.milliseconds, bytes.fromhex(said.text_sha256)
     grant = decisions.Grant(said.purpose, said.notice_version, said.language, text, said.method, now)
     decisions.check_grant(grant, here.notices, here.calendar)
-    act = Act(
+    return Act(
         subject, said.purpose, said.state, actor, said.method, now, notice=str(said.notice_version),
         version=said.notice_version, language=said.language, text=text,
         expires_at=decisions.expiry(said.purpose, now),
     )  # fmt: skip
-    decisions.require_of_age(session, [act], here.calendar)
-    (record,) = here.choices.record(session, [act])
-    return record
 
 
-def _say(
-    session: Session, here: Registry, caller: Caller, subject: str, purpose: str, state: str, method: str
-) -> Record:
-    """Record what is always taken, on the terms that stand."""
-    actor = _actor(session, caller, subject)
-    if purpose != EVERYTHING:
-        purposes.find(purpose)
-    act = Act(subject, purpose, state, actor, method, here.calendar.milliseconds)
-    (record,) = here.choices.record(session, [act])
-    return record
-
-
-def _object_to_sale(session: Session, here: Registry, caller: Caller, subject: str) -> None:
-    for purpose in purposes.load().values():
-        if purpose.sale:
-            _say(session, here, caller, subject, purpose.id, states.OBJECTED, GPC)
-
-
-def _actor(session: Session, caller: Caller, subject: str) -> str:
-    """Return who speaks for the person. Raises DeniedError where the caller may not."""
-    require_own(session, caller, subject)
-    if caller.role is Role.SUBJECT:
-        return SUBJECT if caller.subject == subject else GUARDIAN
-    return caller.role.value
-
-
-def require_own(session: Session, caller: Caller, subject: str) -> None:
-    """Raise DeniedError where a person asks about another than themselves or their ward."""
-    if caller.role is Role.SUBJECT and caller.subject != subject:
-        person = session.get(Subject, subject)
-        if person is None or person.guardian is None or person.guardian != caller.subject:
-            raise DeniedError("a person's choices are theirs, and a child's guardian's; not yours")
-    subjects.find(session, subject)
-
-
-def _require_objectable(said: No) -> None:
-    if said.state == states.OBJECTED and purposes.find(said.purpose).basis in ("contract", "law"):
+def _require_possible(said: No) -> None:
+    basis = purposes.find(said.purpose).basis
+    if said.state == states.OBJECTED and basis in ("contract", "law"):
         raise RequestError(
-            f"purpose {said.purpose!r} rests on {purposes.find(said.purpose).basis}: it ends with it, and no "
-            "objection ends it (GDPR Art. 21); ask for erasure or restriction instead"
+            f"purpose {said.purpose!r} rests on {basis}: no objection ends that (GDPR Art. 21); ask for "
+            "erasure or restriction instead"
         )
 
 

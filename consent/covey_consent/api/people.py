@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 
 from fastapi import APIRouter, Request, Response
-from sqlalchemy.orm import Session
 
-from covey_consent import decisions
+from covey_consent import decisions, subjects
 from covey_consent.api.http import BATCH, Here, body, cbor
 from covey_consent.errors import RequestError
 from covey_consent.messages import open_batch, open_from_device
-from covey_consent.registry import Registry
 from covey_consent.verdicts import effective
 from covey_privacy import wire
 from covey_privacy.consent import DECISION, ENROLMENT, SYNC, Batch, Decision, Enrolment, Sync, Synced
@@ -36,7 +33,8 @@ async def decide(request: Request, here: Here) -> Response:
     opened = await asyncio.to_thread(open_batch, Decision, DECISION, batch)
     for decision in opened:
         decisions.check(decision, here.notices, here.calendar)
-    await here.store.write(_record, here, batch.signed, opened)
+    people = await here.store.read(subjects.of_devices, {decision.device for decision in opened})
+    await here.recorder.submit(decisions.of_devices(people, batch.signed, opened))
     return Response(status_code=204)
 
 
@@ -50,9 +48,3 @@ async def sync(request: Request, here: Here) -> Response:
     standing = effective(await here.choices.of_device(asked.device), now)
     note, proof = here.log.since(asked.log_size)
     return cbor(Synced(now, standing, note, proof, here.download_digest))
-
-
-def _record(session: Session, here: Registry, signed: Sequence[bytes], opened: Sequence[Decision]) -> None:
-    acts = decisions.of_devices(session, signed, opened)
-    decisions.require_of_age(session, acts, here.calendar)
-    here.choices.record(session, acts)

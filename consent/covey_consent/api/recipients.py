@@ -10,9 +10,8 @@ from sqlalchemy.orm import Session
 
 from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
-from covey_consent.api.consents import require_own
 from covey_consent.api.http import Here
-from covey_consent.api.rights import Limit, Reader
+from covey_consent.api.rights import Limit, Reader, require_own
 from covey_consent.api.schemas import Name, Pseudonym, config
 from covey_consent.recipients import addresses, register
 from covey_consent.recipients.tables import Recipient

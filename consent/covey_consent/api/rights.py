@@ -12,10 +12,9 @@ from sqlalchemy.orm import Session
 from covey_consent import subjects
 from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
-from covey_consent.api.consents import require_own
 from covey_consent.api.http import Here
 from covey_consent.api.schemas import Country, Name, Pseudonym, config
-from covey_consent.errors import ConflictError, RequestError, UnconditionalError, UnknownError
+from covey_consent.errors import ConflictError, DeniedError, RequestError, UnconditionalError, UnknownError
 from covey_consent.models import Subject
 from covey_consent.registry import Registry
 from covey_consent.rights import certificate, desk
@@ -251,6 +250,14 @@ def _certificate(session: Session, id_: str) -> Erased:
     if kept is None:
         raise UnknownError("no request of this id was fulfilled by an erasure")
     return Erased(id=kept.id, certificate=kept.certificate, claims=certificate.claims(kept.certificate))
+
+
+def require_own(session: Session, caller: Caller, subject: str) -> None:
+    """Raise DeniedError where a person asks about another than themselves or their ward."""
+    own = caller.role is not Role.SUBJECT or caller.subject == subject
+    person = subjects.find(session, subject) if own or caller.subject else None
+    if person is None or not (own or person.guardian == caller.subject):
+        raise DeniedError("a person asks for themselves, or for a child whose guardian they are")
 
 
 def _attributes(person: Subject) -> PersonsAttributes:

@@ -1,1 +1,1 @@
-"""What the command line does to a registry, one module for each noun."""
+"""What `covey registry` does, one module for each noun."""

@@ -89,7 +89,7 @@ def _tell(
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, DamageError) as error:
         return _fail(f"{url}: {error}", 1)
     lines = [json.dumps(one) if as_json else show(one, time.time()) for one in breaches]
-    print("\n".join(lines) if lines else "no breach was opened")  # noqa: T201
+    print("\n".join(lines) if lines else "no breach was opened")
     return 0
 
 
@@ -114,5 +114,5 @@ def _seconds(text: str) -> int:
 
 
 def _fail(text: str, status: int) -> int:
-    print(text, file=sys.stderr)  # noqa: T201
+    print(text, file=sys.stderr)
     return status

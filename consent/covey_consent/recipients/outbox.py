@@ -14,8 +14,8 @@ from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from covey_consent import states
+from covey_consent.acts import EVERYTHING
 from covey_consent.epochs import Calendar
-from covey_consent.events import EVERYTHING
 from covey_consent.models import Event as RecordedEvent
 from covey_consent.models import StandingChoice
 from covey_consent.recipients import backoff
@@ -173,10 +173,10 @@ def _matters(session: Session, record: Record) -> bool:
     """Say whether recipients have to hear: an end tells them nothing where nothing began, or it goes on."""
     if _MEANS[record.state] is not Event.WITHDRAWN:
         return True
-    choice = session.get(StandingChoice, (record.subject, record.purpose))
-    began = select(RecordedEvent.id).filter_by(subject=record.subject, purpose=record.purpose, state=GRANTED)
-    stands = choice is not None and choice.state == GRANTED
-    return not stands and session.scalar(began.limit(1)) is not None
+    of = {"subject": record.subject, "purpose": record.purpose}
+    stands = session.scalar(select(StandingChoice.state).filter_by(**of)) == GRANTED
+    began = select(RecordedEvent.id).filter_by(**of, state=GRANTED).limit(1)
+    return not stands and session.scalar(began) is not None
 
 
 def _concerned(record: Record) -> set[str] | None:

@@ -9,10 +9,10 @@ from sqlalchemy.orm import Session
 
 from covey_consent import purposes, states
 from covey_consent.access.roles import Caller, Role
+from covey_consent.acts import EVERYTHING, OFFICER, SUBJECT, Act
 from covey_consent.choices import Choices
 from covey_consent.epochs import Calendar
 from covey_consent.errors import DeniedError, RequestError
-from covey_consent.events import EVERYTHING, OFFICER, SUBJECT, Act
 from covey_consent.models import StandingChoice
 from covey_consent.rights.desk import Effect
 from covey_consent.rights.erasure import Erasure

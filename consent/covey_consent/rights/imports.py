@@ -17,9 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 from sqlalchemy.orm import Session
 
 from covey_consent.access.tokens import ALGORITHM
+from covey_consent.acts import Act
 from covey_consent.choices import Choices
 from covey_consent.errors import ConflictError, DeniedError, RequestError
-from covey_consent.events import Act
 from covey_consent.models import Subject
 from covey_consent.rights.export import FORMAT, MANIFEST, SIGNATURE
 from covey_consent.subjects import Subjects

@@ -12,12 +12,12 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from covey_consent import ages, events, purposes, subjects
+from covey_consent import acts, ages, purposes, subjects
 from covey_consent.access.roles import Caller
+from covey_consent.acts import Act
 from covey_consent.choices import Choices
 from covey_consent.epochs import Calendar
 from covey_consent.errors import RequestError, StaleError
-from covey_consent.events import Act
 from covey_consent.models import Event as RecordedEvent
 from covey_consent.models import StandingChoice, Subject
 from covey_consent.recipients.outbox import Event, Outbox
@@ -77,13 +77,13 @@ class Rectification:
         """Withdraw what a person consented to alone who turns out to be a child."""
         year = datetime.fromtimestamp(self.calendar.now, UTC).year
         if ages.is_child(person.birth_year, person.country, year):
-            acts = [self._withdrawal(choice) for choice in _alone(session, person.subject)]
-            self.choices.record(session, acts)
+            alone = _alone(session, person.subject)
+            self.choices.record(session, [self._withdrawal(choice) for choice in alone])
 
     def _withdrawal(self, choice: StandingChoice) -> Act:
         at = max(self.calendar.milliseconds, choice.at)
         return Act(
-            choice.subject, choice.purpose, WITHDRAWN, events.SYSTEM, "rectified to a child", at,
+            choice.subject, choice.purpose, WITHDRAWN, acts.SYSTEM, "rectified to a child", at,
             version=choice.notice_version,
         )  # fmt: skip
 
@@ -118,7 +118,7 @@ def _by_guardian(session: Session, choice: StandingChoice) -> bool:
     said = select(RecordedEvent.actor).filter_by(
         subject=choice.subject, purpose=choice.purpose, state=GRANTED, at=choice.at
     )
-    return events.GUARDIAN in session.scalars(said).all()
+    return acts.GUARDIAN in session.scalars(said).all()
 
 
 def _text(value: Any) -> str:

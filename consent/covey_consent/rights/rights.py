@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from covey_consent.choices import Choices
 from covey_consent.controller import Controller
 from covey_consent.epochs import Calendar
-from covey_consent.events import Events
 from covey_consent.recipients.outbox import Outbox
 from covey_consent.rights.certificate import Certifier
 from covey_consent.rights.desk import Desk
@@ -38,7 +37,7 @@ class Rights:
     @classmethod
     def of(
         cls, settings: Settings, key: SigningKey, calendar: Calendar, store: Store, choices: Choices,
-        events: Events, outbox: Outbox, controller: Controller,
+        outbox: Outbox, controller: Controller,
     ) -> Rights:  # fmt: skip
         """Return the desk of the registry with these parts."""
         certifier = Certifier(key, settings.origin, calendar, settings.caps, settings.backup_days)
@@ -46,7 +45,7 @@ class Rights:
         done = effects(calendar, choices, rectification, Erasure(certifier, outbox, choices))
         return cls(
             Desk(calendar, settings.rights_periods, Period.parse(settings.rights_extension), done),
-            Exporter(key, settings.origin, calendar, controller, events, outbox.signer),
+            Exporter(key, settings.origin, calendar, controller, choices.events, outbox.signer),
             rectification,
             certifier,
             Sweeper(store, LOOK_SECONDS, SWEEP_SECONDS),

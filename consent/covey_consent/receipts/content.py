@@ -1,0 +1,159 @@
+"""What a receipt says, from what happened: the record, the notice shown, its purpose, the controller."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from string import Template
+
+from covey_consent import purposes
+from covey_consent.controller import Controller
+from covey_consent.errors import DamageError
+from covey_consent.purposes import Purpose
+from covey_consent.receipts import parties, words
+from covey_consent.receipts.event import VALID, event, time
+from covey_consent.receipts.evidence import Promised, Published
+from covey_consent.receipts.shape import (
+    ConsentRecord,
+    Duration,
+    Notice,
+    Office,
+    PersonalData,
+    PrivacyBudget,
+    Process,
+    Receipt,
+    StorageDuration,
+    StorageLocation,
+    Subject,
+)
+from covey_consent.records import Record
+from covey_privacy import consent
+from covey_privacy.consent import NoticeText
+
+_MEASURES = ("dpv:DifferentialPrivacy", "dpv:SecureMultiPartyComputation")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An event with the notice that was shown, in its semantic version, and the evidence in the log."""
+
+    notice: consent.Notice
+    version: str
+    evidence: Published | Promised
+
+    @property
+    def record(self) -> Record:
+        """What happened."""
+        return self.evidence.record
+
+
+def receipt(identifier: str, created: int, cases: Sequence[Case], controller: Controller) -> Receipt:
+    """Return the receipt over these cases; `identifier` is a UUID, `created` Unix milliseconds.
+
+    Raises DamageError when a yes was not said to the notice's text, UnknownError for an unknown purpose.
+    """
+    return Receipt(
+        id=f"urn:uuid:{identifier}",
+        identifier=identifier,
+        created=time(created),
+        publisher=controller.name,
+        has_record_of_activity=tuple(consent_record(case, controller) for case in cases),
+    )
+
+
+def consent_record(case: Case, controller: Controller) -> ConsentRecord:
+    """Return one case as a consent record."""
+    record, purpose = case.record, purposes.find(case.record.purpose)
+    officer = controller.dpo
+    return ConsentRecord(
+        id=f"urn:uuid:{record.event}",
+        identifier=record.event,
+        has_data_subject=Subject(identifier=record.subject),
+        has_notice=(_notice(case),),
+        has_process=(_process(case, purpose, controller),),
+        has_data_controller=tuple(parties.controllers(controller)),
+        has_data_protection_officer=None if officer is None else parties.officer(officer),
+        has_jurisdiction=(f"loc:{controller.country}",),
+        has_consent_control=(parties.withdrawal(record, controller),),
+        has_right=tuple(parties.rights(record, purpose, controller)),
+        has_authority=(Office(type="dpv:DataProtectionAuthority", has_name=controller.authority),),
+        has_consent_status=(event(record, purpose.legal_basis, _until(record)),),
+        evidence=case.evidence,
+    )
+
+
+def shown(record: Record, notice: consent.Notice) -> NoticeText:
+    """Return the text that the record names, for a no also another of the notice's. Raises DamageError."""
+    for text in notice.texts:
+        if text.digest.hex() == record.text:
+            return text
+    if record.state in VALID:
+        raise DamageError(f"event {record.event} agrees to a text that is not in the notice kept for it")
+    return notice.text(record.language)
+
+
+def _notice(case: Case) -> Notice:
+    text = shown(case.record, case.notice)
+    return Notice(
+        identifier=case.notice.purpose,
+        version=case.version,
+        language=text.language,
+        title=text.title,
+        description=text.text,
+        sha256=text.digest.hex(),
+    )
+
+
+def _until(record: Record) -> str:
+    said: str = words.of(record.language)["until" if record.state in VALID else "until_anew"]
+    return said
+
+
+def _process(case: Case, purpose: Purpose, controller: Controller) -> Process:
+    notice, chinese = case.notice, words.language(case.record.language) == "zh"
+    necessity = "dpv:Optional" if purpose.needs_consent else "dpv:Required"
+    return Process(
+        identifier=purpose.id,
+        title=purpose.zh if chinese else purpose.en,
+        has_purpose=purpose.dpv,
+        has_legal_basis=purpose.legal_basis,
+        has_personal_data=tuple(
+            PersonalData(type=("dpv:PersonalData", data), has_necessity=necessity)  # type: ignore[arg-type]
+            for data in purpose.personal_data
+        ),
+        data_in_words=purpose.data_zh if chinese else purpose.data,
+        has_storage_condition=_storage(purpose, controller, chinese),
+        has_recipient=tuple(parties.recipients(purpose, controller, case.record.language)),
+        has_technical_measure=_MEASURES if notice.epsilon else None,
+        privacy_budget=_budget(notice, controller, case.record.language) if notice.epsilon else None,
+    )
+
+
+def _storage(
+    purpose: Purpose, controller: Controller, chinese: bool
+) -> tuple[StorageLocation, StorageDuration]:
+    phone = ("dpv:WithinDevice",) if purpose.storage in ("phone", "sum") else ()
+    servers = () if purpose.storage == "phone" else controller.storage_countries
+    retention = purpose.retention_zh if chinese else purpose.retention
+    return (
+        StorageLocation(has_location=(*phone, *(f"loc:{country}" for country in servers))),
+        StorageDuration(has_duration=Duration(type="dpv:UntilEventDuration", value=retention)),
+    )
+
+
+def _budget(notice: consent.Notice, controller: Controller, language: str) -> PrivacyBudget:
+    said = words.of(language)
+    caps = {
+        "epsilon": f"{notice.epsilon:g}",
+        "total": f"{notice.epsilon_total:g}",
+        "delta": f"{notice.delta:g}",
+    }
+    sentences = [Template(said["budget"]).substitute(caps)]
+    if controller.same_operator:
+        sentences.append(said["same_operator"])
+    return PrivacyBudget(
+        epsilon=notice.epsilon,
+        epsilon_total=notice.epsilon_total,
+        delta=notice.delta,
+        description=" ".join(sentences),
+    )

@@ -1,0 +1,92 @@
+"""What shows that the log holds a record: its salt, and its place in the log or the promise of one."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from covey_consent.errors import RequestError
+from covey_consent.records import Record, commit
+from covey_privacy import checkpoint, wire
+from covey_privacy.errors import PrivacyError
+from covey_privacy.merkle import leaf_hash, verify_inclusion
+from covey_privacy.note import LIMIT
+from covey_privacy.signatures import open_signed
+
+LEAF_CONSENT = b"C"
+PROMISE = "promise"
+
+Hash = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """The registry's word that a commitment will stand in its log by a time; both are Unix milliseconds."""
+
+    log: Annotated[str, wire.Size(1, 200)]
+    commitment: wire.Bytes32
+    at: wire.U64
+    publish_by: wire.U64
+
+
+class _Evidence(BaseModel):
+    """The record as it was committed, and the salt (hex) without which nobody can tell that it was."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    record: Record
+    salt: Hash
+
+    @property
+    def commitment(self) -> bytes:
+        """What stands for the record in the log."""
+        return commit(bytes.fromhex(self.salt), self.record)
+
+    def plain(self) -> dict[str, Any]:
+        """Return the evidence as JSON takes it."""
+        return {**self.model_dump(mode="json"), "record": asdict(self.record)}
+
+
+class Published(_Evidence):
+    """Evidence of a record in the log: leaf `index` of `size`, its proof (hex), the signed checkpoint."""
+
+    index: Annotated[int, Field(ge=0, lt=2**63)]
+    size: Annotated[int, Field(gt=0, lt=2**63)]
+    proof: Annotated[tuple[Hash, ...], Field(max_length=64)]
+    checkpoint: Annotated[str, StringConstraints(max_length=LIMIT)]
+
+    def check(self, key: bytes) -> str:
+        """Return what this shows, in words. Raises RequestError when `key`'s log does not hold the record."""
+        try:
+            head = checkpoint.open_note(self.checkpoint, key)
+            leaf, proof = (
+                leaf_hash(LEAF_CONSENT + self.commitment),
+                [bytes.fromhex(one) for one in self.proof],
+            )
+            verify_inclusion(leaf, self.index, head.size, proof, head.root)
+        except PrivacyError as error:
+            raise RequestError(f"event {self.record.event}: {error}") from None
+        if (head.origin, head.size) != (self.record.registry, self.size):
+            raise RequestError(
+                f"event {self.record.event} is of log {self.record.registry!r} at size {self.size}; "
+                f"the checkpoint is of {head.origin!r} at {head.size}"
+            )
+        return f"entry {self.index} of {self.size} in the log {head.origin}"
+
+
+class Promised(_Evidence):
+    """Evidence of a record that is still to be published: the registry's signed promise (hex)."""
+
+    promise: Annotated[str, StringConstraints(pattern="^([0-9a-f]{2}){1,2048}$")]
+
+    def check(self, key: bytes) -> str:
+        """Return what this shows, in words. Raises RequestError when `key` did not promise the record."""
+        try:
+            promise = open_signed(Promise, PROMISE, bytes.fromhex(self.promise), key, signer="registry")
+        except PrivacyError as error:
+            raise RequestError(f"event {self.record.event}: {error}") from None
+        if (promise.log, promise.commitment) != (self.record.registry, self.commitment):
+            raise RequestError(f"the promise is of another log or record than event {self.record.event}")
+        return f"promised to the log {self.record.registry} by {promise.publish_by} (Unix milliseconds)"

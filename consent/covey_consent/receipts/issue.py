@@ -1,0 +1,94 @@
+"""Giving out receipts: an event is found, its evidence is taken from the log, and the whole is signed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from covey_consent.access.roles import Caller, Role
+from covey_consent.controller import Controller
+from covey_consent.errors import UnknownError
+from covey_consent.log import Log
+from covey_consent.receipts import content, signing
+from covey_consent.receipts.content import Case
+from covey_consent.receipts.evidence import LEAF_CONSENT, Promised, Published
+from covey_consent.receipts.shape import Receipt
+from covey_consent.records import Record, commit
+from covey_consent.store import Store
+from covey_privacy import checkpoint, note
+from covey_privacy.consent import Notice
+from covey_privacy.merkle import leaf_hash
+from covey_privacy.signatures import SigningKey
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An event as the registry keeps it: `version` is the semantic one of `notice`, `promise` a `Signed`."""
+
+    record: Record
+    salt: bytes
+    notice: Notice
+    version: str
+    promise: bytes
+
+
+Find = Callable[[Session, str], Found]
+"""`find(session, event)`: the event of this UUID. Raises UnknownError."""
+
+
+def unknown(event: str) -> UnknownError:
+    """Return the error for an event that is not there, or not the caller's to see."""
+    return UnknownError(f"there is no event {event} that this token may see")
+
+
+def none(_session: Session, event: str) -> Found:
+    """Find nothing: for a registry that keeps no events."""
+    raise unknown(event)
+
+
+class Receipts:
+    """Receipts of one registry's events."""
+
+    def __init__(self, store: Store, log: Log, key: SigningKey, controller: Controller, find: Find) -> None:
+        self._store, self._log, self._key = store, log, key
+        self._find = find
+        self.controller = controller
+
+    @property
+    def public(self) -> bytes:
+        """The key that receipts are signed with."""
+        return self._key.public
+
+    async def case(self, event: str, caller: Caller) -> Case:
+        """Return the event with its evidence. Raises UnknownError, also for another person's event."""
+        found = await self._store.read(self._find, event)
+        if caller.role is Role.SUBJECT and caller.subject != found.record.subject:
+            raise unknown(event)
+        return Case(found.notice, found.version, self._evidence(found))
+
+    def receipt(self, identifier: str, created: int, case: Case) -> Receipt:
+        """Return the receipt over the case; `identifier` is a UUID, `created` Unix milliseconds."""
+        return content.receipt(identifier, created, (case,), self.controller)
+
+    def sign(self, receipt: Receipt) -> bytes:
+        """Return the receipt signed."""
+        return signing.sign(receipt, self._key)
+
+    def _evidence(self, found: Found) -> Published | Promised:
+        leaf = leaf_hash(LEAF_CONSENT + commit(found.salt, found.record))
+        shown = self._log.note
+        size = checkpoint.head(note.parse(shown)).size
+        try:
+            place = self._log.inclusion(leaf, size)
+        except UnknownError:
+            return Promised(record=found.record, salt=found.salt.hex(), promise=found.promise.hex())
+        return Published(
+            record=found.record,
+            salt=found.salt.hex(),
+            index=place.index,
+            size=size,
+            proof=tuple(one.hex() for one in place.proof),
+            checkpoint=shown,
+        )

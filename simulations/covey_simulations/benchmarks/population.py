@@ -1,0 +1,54 @@
+"""A registry with many people, each of whom decided once: recorded by the registry's own code."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from sqlalchemy.orm import Session
+
+from covey_consent.acts import Act
+from covey_consent.registry import Registry
+from covey_consent.settings import Settings
+from covey_privacy.consent import GRANTED, REFUSED
+
+PURPOSE = "train"
+AT_ONCE = 5000
+
+
+def settle(settings: Settings, count: int, tell: Callable[[int], None]) -> list[str]:
+    """Return the pseudonyms of `count` new people in a registry's database, half of whom said yes."""
+    return asyncio.run(_settle(settings, count, tell))
+
+
+async def _settle(settings: Settings, count: int, tell: Callable[[int], None]) -> list[str]:
+    registry = await Registry.open(settings, time.time, durable=False)
+    try:
+        people: list[str] = []
+        for size in _pages(count):
+            people += await registry.store.write(_page, registry, size)
+            tell(size)
+        return people
+    finally:
+        await registry.close()
+
+
+def _pages(count: int) -> Iterator[int]:
+    whole, rest = divmod(count, AT_ONCE)
+    yield from [AT_ONCE] * whole + [rest] * bool(rest)
+
+
+def _page(session: Session, registry: Registry, size: int) -> Sequence[str]:
+    people = registry.subjects.create_many(session, size)
+    notice, now = registry.notices[PURPOSE], registry.calendar.milliseconds
+    text = notice.text("en")
+    acts = [
+        Act(
+            person, PURPOSE, REFUSED if place % 2 else GRANTED, "service", "toggle", now,
+            notice=str(notice.version), version=notice.version, language=text.language, text=text.digest,
+        )
+        for place, person in enumerate(people)
+    ]  # fmt: skip
+    registry.choices.record(session, acts)
+    return people
