@@ -44,8 +44,13 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         registry = app.state.registry = await Registry.open(settings, clock, durable=durable)
-        always = (registry.cosigners.gather, registry.courier.run, registry.rights.sweeper.run)
-        tasks = [asyncio.create_task(run()) for run in always]
+        always = (
+            registry.cosigners.gather,
+            registry.upkeep.run,
+            registry.courier.run,
+            registry.rights.sweeper.run,
+        )
+        tasks = [asyncio.create_task(work()) for work in always]
         yield
         for task in tasks:
             task.cancel()

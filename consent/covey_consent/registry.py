@@ -28,6 +28,7 @@ from covey_consent.rights.rights import Rights
 from covey_consent.settings import Settings
 from covey_consent.store import Store
 from covey_consent.subjects import Subjects
+from covey_consent.upkeep import Upkeep
 from covey_consent.vault import Vault
 from covey_privacy import wire
 from covey_privacy.consent import NOTICE, Notice, Notices
@@ -58,6 +59,7 @@ class Registry:
     tokens: Tokens
     yearly_batches: int
     receipts: Receipts
+    upkeep: Upkeep
     outbox: Outbox
     courier: Courier
     rights: Rights
@@ -114,6 +116,7 @@ class Registry:
             tokens=Tokens(key, settings.origin),
             yearly_batches=settings.yearly_batches,
             receipts=Receipts(store, log, key, facts, issue.none),
+            upkeep=Upkeep(store, choices, calendar),
             outbox=outbox,
             courier=Courier.of(store, outbox, settings),
             rights=Rights.of(settings, key, calendar, store, choices, outbox, facts),

@@ -14,7 +14,7 @@ from functools import partial
 from sqlite3 import Connection as SQLite
 from typing import Any, TypeVar, TypeVarTuple
 
-from sqlalchemy import Connection, Engine, Select, TableValuedAlias, cast, create_engine, event, func
+from sqlalchemy import Connection, Engine, Select, TableValuedAlias, create_engine, event, func, literal
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import InstrumentedAttribute, Session, sessionmaker
 
@@ -98,10 +98,9 @@ def all_in(
 
 def listed(session: Session, keys: Iterable[str]) -> TableValuedAlias:
     """Return the keys, however many, as a table with the one column `value`: one parameter holds them all."""
-    data = json.dumps([*keys])
     if session.get_bind().dialect.name == "sqlite":
-        return func.json_each(data).table_valued("value", name="listed")
-    return func.jsonb_array_elements_text(cast(data, JSONB)).table_valued("value", name="listed")
+        return func.json_each(json.dumps([*keys])).table_valued("value", name="listed")
+    return func.jsonb_array_elements_text(literal([*keys], JSONB)).table_valued("value", name="listed")
 
 
 def _call(work: Callable[[Session, *Args], T], args: tuple[*Args], session: Session) -> T:
