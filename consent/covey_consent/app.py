@@ -10,8 +10,10 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from covey_consent.api import (
+    assessments,
     breaches,
     consents,
+    documents,
     log,
     notices,
     people,
@@ -20,6 +22,7 @@ from covey_consent.api import (
     recipients,
     rights,
     rounds,
+    served,
     subjects,
     tickets,
     tiles,
@@ -28,8 +31,22 @@ from covey_consent.registry import Registry
 from covey_consent.settings import Settings
 
 ROUTES = (
-    people, subjects, consents, receipts, notices, tickets, rounds, log, tiles, rights, recipients, breaches,
-)  # fmt: skip
+    people,
+    subjects,
+    consents,
+    receipts,
+    notices,
+    served,
+    assessments,
+    tickets,
+    rounds,
+    log,
+    tiles,
+    documents,
+    rights,
+    recipients,
+    breaches,
+)
 
 
 def create_app(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from covey_consent import controller, keys, notices
+from covey_consent import controller, keys
 from covey_consent.access.tokens import Tokens
 from covey_consent.acts import Act
 from covey_consent.breaches.register import Register as Breaches
@@ -17,6 +16,9 @@ from covey_consent.epochs import Calendar
 from covey_consent.events import Events
 from covey_consent.issuers import Issuers
 from covey_consent.log import Log
+from covey_consent.notices import InForce, files
+from covey_consent.notices.facts import Facts
+from covey_consent.notices.publisher import Publisher
 from covey_consent.pool import Pool
 from covey_consent.receipts import issue
 from covey_consent.receipts.issue import Receipts
@@ -30,17 +32,12 @@ from covey_consent.store import Store
 from covey_consent.subjects import Subjects
 from covey_consent.upkeep import Upkeep
 from covey_consent.vault import Vault
-from covey_privacy import wire
-from covey_privacy.consent import NOTICE, Notice, Notices
-from covey_privacy.signatures import SigningKey, sign
+from covey_privacy.signatures import SigningKey
 
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """What the HTTP routes act on.
-
-    `download` is the encoded `Notices` that everyone receives; by its digest phones know that they have it.
-    """
+    """What the HTTP routes act on."""
 
     operator: bytes | None
     key: SigningKey
@@ -51,15 +48,15 @@ class Registry:
     recorder: Pool[Sequence[Act], list[Record]]
     log: Log
     cosigners: Cosigners
-    notices: Mapping[str, Notice]
-    download: bytes
-    download_digest: bytes
+    notices: InForce
+    publisher: Publisher
     issuers: Issuers
     controller: Controller
     tokens: Tokens
     yearly_batches: int
     receipts: Receipts
     upkeep: Upkeep
+    settings: Settings
     outbox: Outbox
     courier: Courier
     rights: Rights
@@ -86,18 +83,16 @@ class Registry:
         calendar = Calendar(clock, settings.epoch_seconds, settings.tolerance_seconds)
         log = Log(store, settings.origin, key)
         log.open()
-        published = await log.write(notices.publish, log, notices.draft(settings.caps))
-        current = {notice.purpose: notice for notice in published}
-        download = wire.encode(Notices(tuple(sign(NOTICE, notice, key) for notice in published)))
-        issuers = Issuers(store, log, calendar, settings.batch, current)
+        facts, notices = Facts(controller.load(settings.controller), settings.caps), InForce(key)
+        publisher = Publisher(log, notices, facts, calendar)
+        await publisher.open(files.load(settings.notices))
+        issuers = Issuers(store, log, calendar, settings.batch, notices)
         subjects = Subjects(Vault(key), calendar, open_to_all=settings.open_enrolment)
         outbox = Outbox(Signer(key), calendar, settings.recipient_tries)
         choices = Choices(store, Events(settings.origin, subjects, calendar), follow=outbox.follow)
-        digest = hashlib.sha256(download).digest()
         cosigners = Cosigners(
             log, settings.witnesses, settings.witness_seconds, settings.witness_every_seconds
         )
-        facts = controller.load(settings.controller)
         return cls(
             operator=settings.operator_key,
             key=key,
@@ -108,18 +103,18 @@ class Registry:
             recorder=Pool(store, choices.record_each),
             log=log,
             cosigners=cosigners,
-            notices=current,
-            download=download,
-            download_digest=digest,
+            notices=notices,
+            publisher=publisher,
             issuers=issuers,
-            controller=facts,
+            controller=facts.controller,
             tokens=Tokens(key, settings.origin),
             yearly_batches=settings.yearly_batches,
-            receipts=Receipts(store, log, key, facts, issue.none),
+            receipts=Receipts(store, log, key, facts.controller, issue.Finder(choices.events)),
             upkeep=Upkeep(store, choices, calendar),
+            settings=settings,
             outbox=outbox,
             courier=Courier.of(store, outbox, settings),
-            rights=Rights.of(settings, key, calendar, store, choices, outbox, facts),
+            rights=Rights.of(settings, key, calendar, store, choices, outbox, facts.controller),
             breaches=Breaches(calendar, settings.breach_seconds),
         )
 

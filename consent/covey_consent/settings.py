@@ -45,7 +45,8 @@ class Settings(BaseSettings):
     """The registry's settings.
 
     `operator` is the hex public key that signs manifests; without it rounds are refused. `controller` is the
-    TOML file with the shop's own facts; without it, an example's are used. `epsilon` caps each
+    TOML file with the shop's own facts; without it, an example's are used. `notices` is a folder of notices
+    that add to the packaged ones or stand in their place, each named for its purpose. `epsilon` caps each
     purpose and `epsilon_total` all together, a person and year at `delta`; the signed notices promise them.
     A person has one `batch` of tickets for a purpose set in an epoch, and `yearly_batches` of them in a year.
     Without `open_enrolment` a device is taken only after the shop's server attached it to a person. Each of
@@ -66,6 +67,7 @@ class Settings(BaseSettings):
     database_url: str = "sqlite:///registry.db"
     key_file: Path = Path("registry.key")
     controller: Path | None = None
+    notices: Path | None = None
     origin: Annotated[str, StringConstraints(pattern=r"^[^\s+]{1,200}$")] = "covey.example/log"
     operator: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
     epoch_seconds: Annotated[int, Field(ge=60, le=7 * 86400)] = 86400

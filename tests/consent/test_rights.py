@@ -319,6 +319,7 @@ def test_an_objection_to_marketing_is_absolute(shop):
     assert verdict(shop, subject, "marketing") == "objected"
 
 
+@pytest.mark.compliance("PIPL 44", "a person's no holds at once, whatever a phone's clock says")
 def test_an_objection_holds_against_a_grant_from_a_clock_that_runs_ahead(shop):
     phone = shop.stranger()
     subject = person(shop, phone)
@@ -375,6 +376,17 @@ def test_an_export_has_all_that_is_held(shop):
     assert "cannot know" in about["words"]["en"]["rounds"]
 
 
+@pytest.mark.compliance("PIPL 48", "the rules of every purpose and automated decision are explained in words")
+def test_an_export_explains_the_rules(shop):
+    _, files = export(shop, person(shop))
+    about = json.loads(files["about.json"])
+    assert all(one["en"] and one["zh"] and one["pipl"] and one["data"] for one in about["purposes"])
+    assert "yes where you granted" in about["words"]["en"]["decisions"]
+    assert "自动判断" in about["words"]["zh"]["decisions"]
+    assert about["controller"]["rights_url"].startswith("https://")
+
+
+@pytest.mark.compliance("PIPL 45", "a person takes along the records, the salts and their own signed words")
 def test_an_exports_consents_open_their_commitments(shop):
     phone = shop.stranger()
     subject = person(shop, phone)
@@ -480,6 +492,7 @@ def test_attributes_are_put_right_and_their_history_is_kept(shop):
         assert (row.attribute, row.before, row.after, row.name) == ("country", "DE", "AT", "olga")
 
 
+@pytest.mark.compliance("PIPL 46", "what a person asks to be put right is put right")
 def test_a_rectification_does_what_was_asked_for(shop):
     subject = person(shop, birth_year=1990)
     ask(shop, me(shop, subject), 422, kind="rectification")

@@ -143,9 +143,9 @@ async def _say(
 def _yes(here: Registry, subject: str, actor: str, said: Yes) -> Act:
     now, text = here.calendar.milliseconds, bytes.fromhex(said.text_sha256)
     grant = decisions.Grant(said.purpose, said.notice_version, said.language, text, said.method, now)
-    decisions.check_grant(grant, here.notices, here.calendar)
+    shown = decisions.check_grant(grant, here.notices, here.calendar)
     return Act(
-        subject, said.purpose, said.state, actor, said.method, now, notice=str(said.notice_version),
+        subject, said.purpose, said.state, actor, said.method, now, notice=shown.semver,
         version=said.notice_version, language=said.language, text=text,
         expires_at=decisions.expiry(said.purpose, now),
     )  # fmt: skip
