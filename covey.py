@@ -86,6 +86,7 @@ def _add_registry(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     _add_registry_notice(actions)
     _add_registry_document(actions)
     _add_registry_evidence(actions)
+    _add_registry_token(actions)
 
 
 def _add_registry_notice(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -176,6 +177,21 @@ def _add_registry_breach(actions: argparse._SubParsersAction[argparse.ArgumentPa
         one.add_argument("--json", action="store_true", help="print JSON, for a program to read")
     opened.set_defaults(run=_registry_breach_open)
     listed.set_defaults(run=_registry_breach_list)
+
+
+def _add_registry_token(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    token = _command(
+        actions,
+        "token",
+        "print an access token under the registry's own key",
+        "covey registry token --role officer --name alice --hours 8",
+    )
+    roles = ("admin", "auditor", "officer", "operator", "service", "subject")
+    token.add_argument("--role", required=True, choices=roles, help="what its bearer is to the registry")
+    token.add_argument("--name", required=True, help="by which the access log knows them")
+    token.add_argument("--hours", type=float, default=8, metavar="H", help="how long it holds, default 8")
+    token.add_argument("--subject", metavar="ID", help="for the role subject: whose records are theirs")
+    token.set_defaults(run=_registry_token)
 
 
 def _add_witness(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -437,6 +453,13 @@ def _registry_breach_open(chosen: argparse.Namespace) -> int:
 def _registry_breach_list(chosen: argparse.Namespace) -> int:
     breach = _load("covey_consent.commands.breach", "server")
     return 1 if breach is None else breach.list_(chosen.url, chosen.officer, as_json=chosen.json)
+
+
+def _registry_token(chosen: argparse.Namespace) -> int:
+    token = _load("covey_consent.commands.token", "server")
+    if token is None:
+        return 1
+    return int(token.mint(chosen.role, chosen.name, chosen.hours, chosen.subject))
 
 
 def _witness(chosen: argparse.Namespace) -> int:

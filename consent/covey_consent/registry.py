@@ -6,16 +6,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from covey_consent import controller, keys
+from covey_consent.access.dpop import Proofs
+from covey_consent.access.gate import Gate
+from covey_consent.access.identity_provider import IdentityProvider
+from covey_consent.access.jwks import KeySet
 from covey_consent.access.tokens import Tokens
 from covey_consent.acts import Act
 from covey_consent.breaches.register import Register as Breaches
 from covey_consent.choices import Choices
 from covey_consent.controller import Controller
 from covey_consent.cosigners import Cosigners
+from covey_consent.cursors import Cursors
 from covey_consent.epochs import Calendar
 from covey_consent.events import Events
+from covey_consent.idempotency import Answers
 from covey_consent.issuers import Issuers
 from covey_consent.log import Log
+from covey_consent.metrics import Metrics
 from covey_consent.notices import InForce, files
 from covey_consent.notices.facts import Facts
 from covey_consent.notices.publisher import Publisher
@@ -52,7 +59,6 @@ class Registry:
     publisher: Publisher
     issuers: Issuers
     controller: Controller
-    tokens: Tokens
     yearly_batches: int
     receipts: Receipts
     upkeep: Upkeep
@@ -61,6 +67,15 @@ class Registry:
     courier: Courier
     rights: Rights
     breaches: Breaches
+    gate: Gate
+    answers: Answers
+    cursors: Cursors
+    metrics: Metrics
+
+    @property
+    def tokens(self) -> Tokens:
+        """The registry's own access tokens."""
+        return self.gate.tokens
 
     @classmethod
     async def open(cls, settings: Settings, clock: Callable[[], float], *, durable: bool = True) -> Registry:
@@ -107,11 +122,14 @@ class Registry:
             publisher=publisher,
             issuers=issuers,
             controller=facts.controller,
-            tokens=Tokens(key, settings.origin),
             yearly_batches=settings.yearly_batches,
             receipts=Receipts(store, log, key, facts.controller, issue.Finder(choices.events)),
             upkeep=Upkeep(store, choices, calendar),
             settings=settings,
+            gate=_gate(settings, key, calendar),
+            answers=Answers(store),
+            cursors=Cursors(key),
+            metrics=Metrics(log),
             outbox=outbox,
             courier=Courier.of(store, outbox, settings),
             rights=Rights.of(settings, key, calendar, store, choices, outbox, facts.controller),
@@ -121,3 +139,21 @@ class Registry:
     async def close(self) -> None:
         """Close the database, once what was handed over is committed."""
         await self.store.close()
+
+
+def _gate(settings: Settings, key: SigningKey, calendar: Calendar) -> Gate:
+    proofs = Proofs(settings.tolerance_seconds, calendar.now)
+    return Gate(Tokens(key, settings.origin), proofs, _provider(settings), settings.public_url)
+
+
+def _provider(settings: Settings) -> IdentityProvider | None:
+    if not (settings.idp_issuer and settings.idp_audience and settings.idp_jwks):
+        return None
+    return IdentityProvider(
+        settings.idp_issuer,
+        settings.idp_audience,
+        KeySet(settings.idp_jwks, settings.idp_jwks_seconds),
+        settings.tolerance_seconds,
+        settings.idp_role_claim,
+        settings.idp_roles,
+    )

@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal
 
 import rfc8785
 from fastapi import APIRouter, Header, Query, Response
+from fastapi import Request as HttpRequest
 from pydantic import BaseModel, Field, StringConstraints
 from sqlalchemy.orm import Session
 
 from covey_consent import subjects
-from covey_consent.access.guard import needs
+from covey_consent.access.guard import needs, reason
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
 from covey_consent.api.schemas import Country, Name, Pseudonym, config
@@ -168,10 +169,9 @@ async def read_certificate(id_: str, here: Here) -> Erased:
 
 @router.get("/v1/subjects/{subject}/attributes")
 async def read_attributes(
-    subject: Pseudonym, here: Here, caller: Reader, response: Response
+    subject: Pseudonym, here: Here, _caller: Reader, response: Response
 ) -> PersonsAttributes:
     """Return what is kept about a person beside their choices; the ETag is needed to put it right."""
-    await here.store.read(require_own, caller, subject)
     person = await here.store.read(subjects.find, subject)
     response.headers["ETag"] = etag(person)
     return _attributes(person)
@@ -179,15 +179,14 @@ async def read_attributes(
 
 @router.patch("/v1/subjects/{subject}/attributes")
 async def rectify(
-    subject: Pseudonym, said: Attributes, here: Here, caller: Officer, response: Response,
-    if_match: Annotated[str | None, Header(max_length=100)] = None,
-    covey_reason: Annotated[str, Header(max_length=1000)] = "",
+    subject: Pseudonym, said: Attributes, here: Here, caller: Officer, request: HttpRequest,
+    response: Response, if_match: Annotated[str | None, Header(max_length=100)] = None,
 ) -> PersonsAttributes:  # fmt: skip
     """Put right what is kept about a person; what it was before is kept."""
     if if_match is None:
         raise UnconditionalError("send the ETag of the attributes as you read them in If-Match")
     person = await here.store.write(
-        here.rights.rectification.rectify, subject, said.named, caller, covey_reason, if_match
+        here.rights.rectification.rectify, subject, said.named, caller, reason(request) or "", if_match
     )
     response.headers["ETag"] = etag(person)
     return _attributes(person)
