@@ -200,7 +200,7 @@ def served(settings):
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
-    config = uvicorn.Config(create_app(settings), port=port, log_level="error", ws="none")
+    config = uvicorn.Config(create_app(settings), port=port, log_config=None, access_log=False, ws="none")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
