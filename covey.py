@@ -87,6 +87,7 @@ def _add_registry(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     _add_registry_document(actions)
     _add_registry_evidence(actions)
     _add_registry_token(actions)
+    _add_registry_database(actions)
 
 
 def _add_registry_notice(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -192,6 +193,40 @@ def _add_registry_token(actions: argparse._SubParsersAction[argparse.ArgumentPar
     token.add_argument("--hours", type=float, default=8, metavar="H", help="how long it holds, default 8")
     token.add_argument("--subject", metavar="ID", help="for the role subject: whose records are theirs")
     token.set_defaults(run=_registry_token)
+
+
+def _add_registry_database(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    migrate = _command(
+        actions,
+        "migrate",
+        "bring the database to this Covey's revision; stop the registry and back it up before",
+        "COVEY_REGISTRY_DATABASE_URL=postgresql://host/covey covey registry migrate --check",
+    )
+    instead = migrate.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--check", action="store_true", help="only say whether it is there; else exits with 1"
+    )
+    instead.add_argument("--sql", action="store_true", help="only print the statements")
+    migrate.set_defaults(run=_registry_migrate)
+    drill = _command(
+        actions,
+        "drill",
+        "play an emergency with a registry that is started for it",
+        "covey registry drill crash --db postgresql://host/empty --json",
+    )
+    emergencies = drill.add_subparsers(required=True, metavar="EMERGENCY")
+    crash = _command(
+        emergencies,
+        "crash",
+        "kill the registry while phones decide, start it again, and look for what was acknowledged",
+        "covey registry drill crash --rounds 5",
+    )
+    crash.add_argument(
+        "--db", metavar="URL", help="an empty database, emptied in the end; default a file that goes"
+    )
+    crash.add_argument("--rounds", type=int, default=5, metavar="N", help="crashes, default 5")
+    crash.add_argument("--json", action="store_true", help="for a program to read")
+    crash.set_defaults(run=_registry_crash)
 
 
 def _add_witness(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -460,6 +495,29 @@ def _registry_token(chosen: argparse.Namespace) -> int:
     if token is None:
         return 1
     return int(token.mint(chosen.role, chosen.name, chosen.hours, chosen.subject))
+
+
+def _registry_migrate(chosen: argparse.Namespace) -> int:
+    return _operating(
+        "covey_consent.commands.migrate", lambda it: it.migrate(check=chosen.check, sql=chosen.sql)
+    )
+
+
+def _registry_crash(chosen: argparse.Namespace) -> int:
+    return _operating(
+        "covey_consent.commands.crash", lambda it: it.crash(chosen.db, chosen.rounds, as_json=chosen.json)
+    )
+
+
+def _operating(module: str, act: Callable[[ModuleType], int]) -> int:
+    """Act with a module of the registry's commands, whose errors are one line each."""
+    loaded, errors = _load(module, "server"), _load("covey_consent.errors", "server")
+    if loaded is None or errors is None:
+        return 1
+    try:
+        return act(loaded)
+    except (errors.ConsentRegistryError, ValueError, OSError) as error:
+        return _fail(error, 1)
 
 
 def _witness(chosen: argparse.Namespace) -> int:

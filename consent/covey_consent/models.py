@@ -6,16 +6,29 @@ cannot be lined up with what happens in a round.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, MetaData, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 HOUR = 3600
+
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+"""Names of constraints: a migration can change only what has one, and the same one on every database."""
+
+TEXT = String().with_variant(String(collation="C"), "postgresql")
+"""Text in the order of its bytes, which is SQLite's, wherever the database was made."""
 
 
 class Base(DeclarativeBase):
     """The tables' common base."""
 
-    type_annotation_map = {bytes: LargeBinary, int: BigInteger, str: String}  # noqa: RUF012  SQLAlchemy's name
+    metadata = MetaData(naming_convention=NAMES)
+    type_annotation_map = {bytes: LargeBinary, int: BigInteger, str: TEXT}  # noqa: RUF012  SQLAlchemy's name
 
 
 class Subject(Base):

@@ -1,7 +1,7 @@
-"""The database: threads that read, and one that writes.
+"""The store: threads that read the database, and one that writes it.
 
 One process serves one database: the thread that orders writes lives in it, and so do the choices at hand.
-Unique keys hold beyond it, so that a second process fails instead of doing anything twice.
+The database's lock keeps a second one from writing; see `database`.
 """
 
 from __future__ import annotations
@@ -11,23 +11,20 @@ import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from sqlite3 import Connection as SQLite
-from typing import Any, TypeVar, TypeVarTuple
+from typing import TypeVar, TypeVarTuple
 
-from sqlalchemy import Connection, Engine, Select, TableValuedAlias, create_engine, event, func, literal
+from sqlalchemy import Select, String, TableValuedAlias, cast, func, literal
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import InstrumentedAttribute, Session, sessionmaker
 
-from covey_consent.models import Base
+from covey_consent import database, schema
+from covey_consent.database import READERS, Database, answering
 from covey_consent.purge import purge
 from covey_consent.writer import Writer
 
 T = TypeVar("T")
 K = TypeVar("K")
 Args = TypeVarTuple("Args")
-
-READERS = 4
-"""Threads that read; with the writer they take the connections that SQLAlchemy keeps open."""
 
 QUERY_KEYS = 500
 """Keys that one query asks for: below every database's bound on variables."""
@@ -36,38 +33,43 @@ QUERY_KEYS = 500
 class Store:
     """Sessions over one database, awaited from the event loop."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self.session = sessionmaker(engine, expire_on_commit=False)
-        self._writer = Writer(engine)
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.session = sessionmaker(database.writer, expire_on_commit=False)
+        """Sessions that write: for the writer's thread, and for who opens the registry before it has one."""
+        self._reading = sessionmaker(database.readers, expire_on_commit=False)
+        self._writer = Writer(database.writer)
         self._readers = ThreadPoolExecutor(READERS, "registry-reader")
 
     @classmethod
     def open(cls, url: str, *, durable: bool = True) -> Store:
-        """Connect to the database and create the tables that are missing.
+        """Connect to the database; where it is empty, create its tables. See `connect` on `durable`.
 
-        Not `durable`, SQLite does not wait for the disk: for a database that no one misses.
+        Raises DamageError where its tables are another revision's, UnavailableError where it does not answer.
         """
-        engine = create_engine(url, hide_parameters=True)  # An error's text names no one.
-        if engine.dialect.name == "sqlite":
-            event.listen(engine, "connect", partial(_prepare_sqlite, durable))
-            event.listen(engine, "begin", _begin)
-        Base.metadata.create_all(engine)
-        return cls(engine)
+        opened = database.connect(url, durable=durable)
+        try:
+            with answering():
+                schema.require(opened)
+        except BaseException:
+            opened.close()
+            raise
+        return cls(opened)
 
     async def close(self) -> None:
         """Commit what was handed over, end every thread and close every connection."""
         await asyncio.to_thread(self._close)
 
     async def read(self, work: Callable[[Session, *Args], T], *args: *Args) -> T:
-        """Return what the work reads, all of it at one moment."""
+        """Return what the work reads, all of it at one moment. Raises UnavailableError."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, self._read, partial(_call, work, args))
 
     async def write(self, work: Callable[[Session, *Args], T], *args: *Args) -> T:
         """Return the work's result once it is committed; undo it where it raises.
 
-        Other work may share the transaction. Where the COMMIT fails, its error is everyone's.
+        Other work may share the transaction. Where the COMMIT fails, its error is everyone's:
+        UnavailableError where the database does, of which a lost answer is one kind. Do the same again then.
         """
         return await asyncio.wrap_future(self._writer.submit(partial(_call, work, args)))
 
@@ -76,13 +78,13 @@ class Store:
         await asyncio.wrap_future(self._writer.alone(purge))
 
     def _read(self, work: Callable[[Session], T]) -> T:
-        with self.session() as session:
+        with answering(), self._reading() as session:
             return work(session)
 
     def _close(self) -> None:
         self._writer.close()
         self._readers.shutdown()
-        self._engine.dispose()
+        self._database.close()
 
 
 def all_in(
@@ -98,29 +100,13 @@ def all_in(
 
 def listed(session: Session, keys: Iterable[str]) -> TableValuedAlias:
     """Return the keys, however many, as a table with the one column `value`: one parameter holds them all."""
+    data = json.dumps([*keys])
     if session.get_bind().dialect.name == "sqlite":
-        return func.json_each(json.dumps([*keys])).table_valued("value", name="listed")
-    return func.jsonb_array_elements_text(literal([*keys], JSONB)).table_valued("value", name="listed")
+        return func.json_each(data).table_valued("value", name="listed")
+    return func.jsonb_array_elements_text(cast(literal(data, String), JSONB)).table_valued(
+        "value", name="listed"
+    )
 
 
 def _call(work: Callable[[Session, *Args], T], args: tuple[*Args], session: Session) -> T:
     return work(session, *args)
-
-
-def _prepare_sqlite(durable: bool, connection: SQLite, _record: Any) -> None:
-    """Let readers read beside the writer; a durable commit is on disk before anything is answered."""
-    # Python's driver begins no transaction for a read or a savepoint: `_begin` does.
-    connection.isolation_level = None
-    synchronous = f"synchronous={'FULL' if durable else 'OFF'}"
-    for pragma in (
-        "journal_mode=WAL",
-        synchronous,
-        "foreign_keys=ON",
-        "busy_timeout=5000",
-        "secure_delete=ON",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN")

@@ -14,8 +14,9 @@ from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
+
+from covey_consent.database import FAILURES, answering
 
 T = TypeVar("T")
 
@@ -86,7 +87,7 @@ def _attempt(connection: Connection, work: Callable[[Session], T]) -> Callable[[
     try:
         with session, session.begin():
             result = work(session)
-    except OperationalError:
+    except FAILURES:
         # The database failed, not the work: it may have undone the others' too, so nobody's can stand.
         raise
     except BaseException as error:  # noqa: BLE001  whoever waits has to hear of it
@@ -106,6 +107,8 @@ def _raise(error: BaseException) -> NoReturn:
 
 def _settle(answer: Future[T], outcome: Callable[[], T]) -> None:
     try:
-        answer.set_result(outcome())
+        with answering():
+            result = outcome()
+        answer.set_result(result)
     except BaseException as error:  # noqa: BLE001  whoever waits has to hear of it
         answer.set_exception(error)

@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 
 import httpx
@@ -250,10 +251,14 @@ def test_a_text_older_than_one_seen_is_refused_within_a_major_too(device, older)
     device.consents.shelve(shelf(1, 1, 2))
 
 
-def test_a_new_notice_version_turns_the_purpose_off_until_asked_again(shop, running, opened, device, order):
+def test_a_new_notice_version_turns_the_purpose_off_until_asked_again(
+    shop, running, opened, device, order, tmp_path
+):
     device.record(order(1))
     device.grant("analytics")
-    with running(epsilon={"analytics": 1.5, "train": 2.0}) as changed:
+    shutil.copytree(tmp_path, tmp_path / "later")  # One registry at a time writes to a database.
+    later = f"sqlite:///{tmp_path}/later/registry.db"
+    with running(epsilon={"analytics": 1.5, "train": 2.0}, database_url=later) as changed:
         assert changed.way().notices()["analytics"].version == 2
         device._registry = changed.way()
         device.sync()

@@ -1,5 +1,7 @@
+import asyncio
 import dataclasses
 import hashlib
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -7,11 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import postgresql
 import pytest
 
 from covey_consent.access.roles import Caller, Role
 from covey_consent.app import create_app
+from covey_consent.models import Base
 from covey_consent.settings import Settings
+from covey_consent.store import Store
 from covey_privacy import checkpoint, evidence, manifest, merkle, tickets, wire
 from covey_privacy.checkpoint import Checkpoint
 from covey_privacy.consent import (
@@ -227,15 +232,68 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str | None]:
+    """The URL of a server on which databases can be made, None where there is none to be had."""
+    folder = tmp_path_factory.getbasetemp()
+    with postgresql.server(folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def worked_on(postgres: str | None) -> Iterator[str]:
+    """The URL of a database on that server that has the registry's tables; one test after another uses it."""
+    if postgres is None:
+        pytest.skip(postgresql.INSTALL)  # And `test_postgresql_was_tested` fails.
+    with postgresql.database(postgres) as url:
+        asyncio.run(Store.open(url).close())
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database without a row; the test runs once on each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/registry.db"
+    url = request.getfixturevalue("worked_on")
+    postgresql.empty(url, Base.metadata.tables)
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database without a table; the test runs once on each kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/new.db"
+        return
+    server = request.getfixturevalue("postgres")
+    if server is None:
+        pytest.skip(postgresql.INSTALL)
+    with postgresql.database(server) as url:
+        yield url
+
+
 @pytest.fixture
-def opened(tmp_path: Path, clock: Clock) -> Opened:
+def stored(database_url: str, tmp_path: Path) -> Callable[[], bytes]:
+    """Return every byte that the database holds now: SQLite's whole files, PostgreSQL's rows."""
+
+    def stored() -> bytes:
+        files = tmp_path.glob("registry.db*")
+        rows = [] if database_url.startswith("sqlite") else postgresql.cells(database_url)
+        return b"".join([*(file.read_bytes() for file in files), *rows])
+
+    return stored
+
+
+@pytest.fixture
+def opened(database_url: str, tmp_path: Path, clock: Clock) -> Opened:
     """Open a registry on the same files as often as asked, each time with other settings."""
     operator = SigningKey(bytes(32))
 
     @contextmanager
     def opened(**settings) -> Iterator[Shop]:
         plain = {
-            "database_url": f"sqlite:///{tmp_path}/registry.db",
+            "database_url": database_url,
             "key_file": tmp_path / "registry.key",
             "origin": ORIGIN,
             "operator": operator.public.hex(),

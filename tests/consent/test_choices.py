@@ -95,7 +95,7 @@ def test_a_batch_that_fails_leaves_what_stands(shop, problem):
 
 
 @pytest.mark.parametrize(("limit", "reads"), [(2, 4), (3, 3)])
-def test_the_people_at_hand_are_bounded(tmp_path, limit, reads):
+def test_the_people_at_hand_are_bounded(database_url, limit, reads):
     statements = []
 
     def enrol(session):
@@ -105,7 +105,7 @@ def test_the_people_at_hand_are_bounded(tmp_path, limit, reads):
             session.add(Device(key=name.encode(), subject=name, enrolled_hour=0))
 
     async def run():
-        store = Store.open(f"sqlite:///{tmp_path}/registry.db")
+        store = Store.open(database_url)
         choices = Choices(store, None, limit)
         await store.write(enrol)
         with listening(statements.append):

@@ -235,8 +235,16 @@ def test_the_drill_notices_what_a_database_left_in_its_files(monkeypatch, capsys
     assert "THE DRILL FAILED" in capsys.readouterr().out
 
 
-def test_the_drill_refuses_a_database_that_is_in_use(opened, tmp_path, capsys):
-    with opened():
-        pass
-    assert erase.run(2, f"sqlite:///{tmp_path}/registry.db") == 2
+def test_the_drill_refuses_a_database_that_is_in_use(opened, capsys):
+    with opened() as shop:
+        url = shop.http.app.state.registry.settings.database_url
+    assert erase.run(2, url) == 2
     assert "an empty database" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_the_drill_searches_a_dump_of_postgresql(database_url, capsys):
+    assert erase.run(6, database_url, as_json=True) == 0
+    outcome = json.loads(capsys.readouterr().out)
+    assert outcome["before"] > 0
+    assert outcome["after"] == 0

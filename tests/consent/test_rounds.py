@@ -153,8 +153,8 @@ def test_only_the_operator_announces(shop, terms, problem):
     problem(shop.post("/v1/rounds", manifest.sign_manifest(terms, SigningKey(b"x" * 32))), 403)
 
 
-def test_without_an_operator_every_round_is_refused(opened, terms, problem):
-    with opened(operator=None) as shop:
+def test_without_an_operator_every_round_is_refused(opened, terms, tmp_path, problem):
+    with opened(operator=None, database_url=f"sqlite:///{tmp_path}/other.db") as shop:
         signed = manifest.sign_manifest(terms, shop.operator)
         assert "COVEY_REGISTRY_OPERATOR" in problem(shop.post("/v1/rounds", signed), 403)
 

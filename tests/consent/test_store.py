@@ -1,8 +1,7 @@
 import asyncio
 import shutil
-import sqlite3
 import threading
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 
 import pytest
@@ -10,6 +9,8 @@ from sqlalchemy import event, select, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from covey_consent.database import connect
+from covey_consent.errors import UnavailableError
 from covey_consent.log import Log
 from covey_consent.models import Device, Issuance, PublishedCheckpoint, Subject
 from covey_consent.store import Store
@@ -17,15 +18,13 @@ from covey_consent.writer import GROUP, after_commit
 from covey_privacy.consent import LEAF_NOTICE
 from covey_privacy.signatures import SigningKey
 
-
-@pytest.fixture
-def file(tmp_path):
-    return tmp_path / "registry.db"
+DATABASE_FAILURE = (OperationalError, UnavailableError)
+"""What SQLite and PostgreSQL, each, answer who shared a transaction that is lost."""
 
 
 @asynccontextmanager
-async def opened(file, **options):
-    store = Store.open(f"sqlite:///{file}", **options)
+async def opened(url, **options):
+    store = Store.open(url, **options)
     try:
         yield store
     finally:
@@ -93,87 +92,102 @@ def enrol_and_fail(name, session):
     raise ValueError(name)
 
 
-def book_for_nobody(session):
+def fail_at_commit(session):
     """Break a constraint that is checked at COMMIT."""
-    session.execute(text("PRAGMA defer_foreign_keys=ON"))
-    session.add(Issuance(epoch=0, purposes="core", subject="nobody", hour=0, request=b""))
+    if session.connection().dialect.name == "sqlite":
+        session.execute(text("PRAGMA defer_foreign_keys=ON"))
+        session.add(Issuance(epoch=0, purposes="core", subject="nobody", hour=0, request=b""))
+    else:
+        session.execute(text("CREATE TEMPORARY TABLE once (it int UNIQUE DEFERRABLE INITIALLY DEFERRED)"))
+        session.execute(text("INSERT INTO once VALUES (1), (1)"))
 
 
 def lose_the_transaction(session):
-    """Do what SQLite may do when the disk is full."""
-    session.execute(text("ROLLBACK"))
+    """Do what SQLite may do when the disk is full, and PostgreSQL when it stops."""
+    if session.connection().dialect.name == "sqlite":
+        session.execute(text("ROLLBACK"))
+    else:
+        session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
 
 
 def append(log, body, session):
     return log.append(session, LEAF_NOTICE, body)
 
 
-def enrolled(file):
-    """Return whom another connection to the file sees."""
-    with closing(sqlite3.connect(file)) as database:
-        return {key for (key,) in database.execute("select key from devices")}
+def enrolled(url):
+    """Return whom another connection to the database sees."""
+    other = connect(url)
+    try:
+        with other.readers.connect() as connection:
+            return set(connection.scalars(select(Device.key)))
+    finally:
+        other.close()
 
 
-@pytest.mark.parametrize(("options", "level"), [({}, 2), ({"durable": False}, 0)])
-def test_a_commit_waits_for_the_disk_unless_told_otherwise(file, options, level):
-    async def synchronous():
-        async with opened(file, **options) as store:
-            return await store.read(lambda session: session.scalar(text("PRAGMA synchronous")))
+@pytest.mark.parametrize(("options", "says"), [({}, (2, "on")), ({"durable": False}, (0, "off"))])
+def test_a_commit_waits_for_the_disk_unless_told_otherwise(database_url, options, says):
+    def ask(session):
+        on_sqlite = session.connection().dialect.name == "sqlite"
+        return session.scalar(text("PRAGMA synchronous" if on_sqlite else "SHOW synchronous_commit"))
 
-    assert asyncio.run(synchronous()) == level
+    async def run():
+        async with opened(database_url, **options) as store:
+            return await store.write(ask)
+
+    assert asyncio.run(run()) in says
 
 
-def test_what_fails_is_undone_alone(file):
+def test_what_fails_is_undone_alone(database_url):
     works = partial(enrol, b"a"), partial(enrol_and_fail, b"b"), partial(enrol, b"a"), partial(enrol, b"c")
 
     async def run():
-        async with opened(file) as store:
+        async with opened(database_url) as store:
             return await together(store, *works)
 
     first, failed, twice, last = asyncio.run(run())
     assert (first, last) == (b"a", b"c")
     assert isinstance(failed, ValueError)
     assert isinstance(twice, IntegrityError)
-    assert enrolled(file) == {b"a", b"c"}
+    assert enrolled(database_url) == {b"a", b"c"}
 
 
 @pytest.mark.parametrize(
-    ("broken", "error"), [(book_for_nobody, IntegrityError), (lose_the_transaction, OperationalError)]
+    ("broken", "error"), [(fail_at_commit, IntegrityError), (lose_the_transaction, DATABASE_FAILURE)]
 )
-def test_a_failed_commit_is_everyones(file, broken, error):
+def test_a_failed_commit_is_everyones(database_url, broken, error):
     works = partial(enrol, b"a"), partial(enrol_and_fail, b"b"), broken, partial(enrol, b"c")
 
     async def run():
-        async with opened(file) as store:
+        async with opened(database_url) as store:
             answers = await together(store, *works)
-            kept = enrolled(file)
+            kept = enrolled(database_url)
             await store.write(partial(enrol, b"d"))
             return answers, kept
 
     answers, kept = asyncio.run(run())
-    assert [type(answer) for answer in answers] == [error] * 4
+    assert [isinstance(answer, error) for answer in answers] == [True] * 4
     assert kept == set()
-    assert enrolled(file) == {b"d"}
+    assert enrolled(database_url) == {b"d"}
 
 
-def test_a_group_is_one_transaction(file):
+def test_a_group_is_one_transaction(database_url):
     names = [b"%d" % i for i in range(GROUP + 1)]
 
     async def run():
-        async with opened(file) as store:
+        async with opened(database_url) as store:
             with counting("commit") as commits:
                 answers = await together(store, *(partial(enrol, name) for name in names))
             return answers, len(commits)
 
     answers, commits = asyncio.run(run())
     assert answers == names
-    assert enrolled(file) == set(names)
+    assert enrolled(database_url) == set(names)
     assert commits == len(["the one that held the writer", "a full group", "the one work more"])
 
 
-def test_a_group_that_appended_to_the_log_publishes_once(file):
+def test_a_group_that_appended_to_the_log_publishes_once(database_url):
     async def run():
-        async with opened(file) as store:
+        async with opened(database_url) as store:
             log = Log(store, "covey.test/log", SigningKey(bytes(32)))
             appends = [partial(append, log, b"%d" % i) for i in range(5)]
             async with held(store):
@@ -185,35 +199,34 @@ def test_a_group_that_appended_to_the_log_publishes_once(file):
     assert asyncio.run(run()) == ([0, 1, 2, 3, 4], 5, [5])
 
 
-def test_what_was_acknowledged_outlives_a_crash(file, tmp_path):
-    crashed = tmp_path / "crashed"
+def test_what_was_acknowledged_outlives_a_crash(tmp_path):
+    file, crashed = tmp_path / "registry.db", tmp_path / "crashed"
 
     async def run():
-        async with opened(file) as store:
+        async with opened(f"sqlite:///{file}") as store:
             await store.write(partial(enrol, b"a"))
             shutil.copytree(tmp_path, crashed)
-        async with opened(crashed / file.name) as store:
-            return await store.read(lambda session: list(session.scalars(select(Device.key))))
+        return enrolled(f"sqlite:///{crashed / file.name}")
 
-    assert asyncio.run(run()) == [b"a"]
+    assert asyncio.run(run()) == {b"a"}
 
 
-def test_calls_come_after_the_commit_and_before_the_answer(file):
+def test_calls_come_after_the_commit_and_before_the_answer(database_url):
     seen = []
 
     def work(session):
-        after_commit(session, lambda: seen.append(enrolled(file)))
+        after_commit(session, lambda: seen.append(enrolled(database_url)))
         return enrol(b"a", session)
 
     async def run():
-        async with opened(file) as store:
+        async with opened(database_url) as store:
             answers = await together(store, work, partial(enrol, b"b"))
             return answers, list(seen)
 
     assert asyncio.run(run()) == ([b"a", b"b"], [{b"a", b"b"}])
 
 
-def test_a_failed_call_is_its_own_works_failure(file):
+def test_a_failed_call_is_its_own_works_failure(database_url):
     def fail():
         raise ValueError
 
@@ -221,7 +234,7 @@ def test_a_failed_call_is_its_own_works_failure(file):
         after_commit(session, fail)
 
     async def run():
-        async with opened(file) as store:
+        async with opened(database_url) as store:
             return await together(store, partial(enrol, b"a"), work, partial(enrol, b"b"))
 
     first, failed, last = asyncio.run(run())
@@ -229,9 +242,9 @@ def test_a_failed_call_is_its_own_works_failure(file):
     assert isinstance(failed, ValueError)
 
 
-def test_what_nobody_waits_for_any_more_is_not_begun(file):
+def test_what_nobody_waits_for_any_more_is_not_begun(database_url):
     async def run():
-        async with opened(file) as store:
+        async with opened(database_url) as store:
             async with held(store):
                 left, kept = await hand_over(store, partial(enrol, b"a"), partial(enrol, b"b"))
                 left.cancel()
@@ -239,12 +252,12 @@ def test_what_nobody_waits_for_any_more_is_not_begun(file):
             return await kept
 
     assert asyncio.run(run()) == b"b"
-    assert enrolled(file) == {b"b"}
+    assert enrolled(database_url) == {b"b"}
 
 
-def test_close_commits_what_was_handed_over_and_ends_the_threads(file):
+def test_close_commits_what_was_handed_over_and_ends_the_threads(database_url):
     async def run():
-        store = Store.open(f"sqlite:///{file}")
+        store = Store.open(database_url)
         async with held(store):
             awaiting = await hand_over(store, partial(enrol, b"a"), partial(enrol, b"b"))
             closed = asyncio.create_task(store.close())
@@ -257,4 +270,4 @@ def test_close_commits_what_was_handed_over_and_ends_the_threads(file):
         return await asyncio.gather(*awaiting), left
 
     assert asyncio.run(run()) == ([b"a", b"b"], [])
-    assert enrolled(file) == {b"a", b"b"}
+    assert enrolled(database_url) == {b"a", b"b"}

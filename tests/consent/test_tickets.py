@@ -8,7 +8,6 @@ from covey_consent import tickets as booking
 from covey_consent.access.roles import Role
 from covey_consent.epochs import Calendar
 from covey_consent.errors import DeniedError
-from covey_consent.store import Store
 from covey_privacy import tickets, wire
 from covey_privacy.consent import (
     LEAF_EPOCH_END,
@@ -154,22 +153,15 @@ def test_a_request_that_cannot_be_signed_books_nothing(shop, phone, issuer, prob
     assert shop.tickets(phone, issuer)
 
 
-def test_a_batch_is_booked_only_while_the_consent_stands(shop, phone, issuer, tmp_path):
+def test_a_batch_is_booked_only_while_the_consent_stands(shop, phone, issuer):
     """Who withdraws while the batch is being signed gets none."""
     pending = tickets.request(issuer.key, issuer.batch)
     request = open_signed(TicketRequest, TICKETS, phone.request(issuer, pending), phone.device)
     notices = shop.notices()
     shop.withdraw(phone, "analytics")
-
-    async def book():
-        store = Store.open(f"sqlite:///{tmp_path}/registry.db")
-        try:
-            await store.write(booking.book, request, notices, Calendar(shop.clock, DAY, 300), 366)
-        finally:
-            await store.close()
-
+    store, calendar = shop.http.app.state.registry.store, Calendar(shop.clock, DAY, 300)
     with pytest.raises(DeniedError, match="analytics"):
-        asyncio.run(book())
+        asyncio.run(store.write(booking.book, request, notices, calendar, 366))
 
 
 def test_a_crowd_gets_one_key_and_each_their_batch(shop):
@@ -224,14 +216,14 @@ def test_counts_are_asked_for_a_real_set_and_epoch(shop, problem):
     problem(shop.http.get("/v1/epochs/1/issued"), 422)
 
 
-def test_what_is_stored_of_an_issuance_leads_to_no_ticket(shop, phone, issuer, tmp_path):
+def test_what_is_stored_of_an_issuance_leads_to_no_ticket(shop, phone, issuer, stored):
     keys = shop.tickets(phone, issuer)
-    files = b"".join(path.read_bytes() for path in tmp_path.glob("registry.db*"))
-    assert phone.device in files
+    found = stored()
+    assert phone.device in found
     for key in keys:
         for secret in (key.ticket.round_key, key.ticket.signature, key.secret):
-            assert secret not in files
-            assert hashlib.sha256(secret).digest() not in files
+            assert secret not in found
+            assert hashlib.sha256(secret).digest() not in found
 
 
 def test_the_private_key_of_a_past_epoch_is_destroyed(opened, clock, problem):

@@ -30,7 +30,8 @@ def test_version():
 
 COMMANDS = (
     "demo, version, registry serve, registry key, registry token, registry notice lint, "
-    "registry notice publish, log judge, witness serve, witness key, audit, bench dp"
+    "registry notice publish, registry migrate, registry drill crash, log judge, witness serve, "
+    "witness key, audit, bench dp"
 )
 
 
@@ -39,6 +40,17 @@ def test_help_shows_an_example(command):
     shown = covey(*command, "--help")
     assert shown.returncode == 0
     assert "example: " in shown.stdout
+
+
+@pytest.mark.parametrize(
+    "command", ["registry migrate --check", "registry drill crash --rounds 1 --db mysql://x"]
+)
+def test_a_database_that_cannot_be_had_is_one_line(monkeypatch, command):
+    monkeypatch.setenv("COVEY_REGISTRY_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    refused = covey(*command.split())
+    assert refused.returncode == 1
+    assert refused.stderr.strip().splitlines()[-1].startswith("covey: ")
+    assert "Traceback" not in refused.stderr
 
 
 @pytest.mark.parametrize(

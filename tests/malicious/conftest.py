@@ -30,6 +30,11 @@ small_shop, lasting_shop = _e2e.small_shop, _e2e.lasting_shop
 
 
 @pytest.fixture
+def database_url(tmp_path):
+    return f"sqlite:///{tmp_path}/registry.db"
+
+
+@pytest.fixture
 def vectors():
     return lambda count=6: [np.full(3, 7, np.uint32) for _ in range(count)]
 

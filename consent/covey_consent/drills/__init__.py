@@ -1,1 +1,1 @@
-"""Drills: what a registry promises, played on a registry that is made for it."""
+"""Emergencies that are played with a registry of their own, to see what comes of it."""

@@ -64,6 +64,7 @@ def run(people: int = 50, database_url: str | None = None, *, as_json: bool = Fa
     `database_url` is an empty PostgreSQL database; without it SQLite is used.
     """
     try:
+        _require_postgresql(database_url)
         with tempfile.TemporaryDirectory(prefix="covey-erase-") as folder:
             outcome = asyncio.run(play(Path(folder), people, database_url))
     except (DamageError, FileNotFoundError) as error:
@@ -72,6 +73,11 @@ def run(people: int = 50, database_url: str | None = None, *, as_json: bool = Fa
     said = json.dumps(asdict(outcome) | {"passed": outcome.passed}) if as_json else tell(outcome)
     print(said)  # noqa: T201
     return 0 if outcome.passed else 1
+
+
+def _require_postgresql(url: str | None) -> None:
+    if url is not None and not url.startswith("postgresql"):
+        raise DamageError("--db takes postgresql://...; without it the drill makes its own SQLite file")
 
 
 def tell(outcome: Outcome) -> str:

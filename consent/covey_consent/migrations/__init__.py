@@ -1,0 +1,1 @@
+"""The schema's migrations, run by Alembic; `schema` says when."""
