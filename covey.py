@@ -162,6 +162,26 @@ def _add_registry_receipt(actions: argparse._SubParsersAction[argparse.ArgumentP
     verify.set_defaults(run=_registry_receipt)
 
 
+def _add_registry_breach(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    example = "covey registry breach open --officer olga --nature 'a backup was copied'"
+    breach = _command(actions, "breach", "the breach desk of a registry that is being served", example)
+    named = breach.add_subparsers(required=True, metavar="ACTION")
+    opened = _command(named, "open", "open a breach: its clock runs from its detection", example)
+    opened.add_argument("--nature", required=True, metavar="WORDS", help="what happened, as far as is known")
+    opened.add_argument("--at", metavar="TIME", help="when it was detected (ISO 8601, UTC), default now")
+    opened.add_argument("--purpose", action="append", default=[], help="a purpose that was hit; repeatable")
+    opened.add_argument("--round", action="append", default=[], help="a round that was hit; repeatable")
+    listed = _command(
+        named, "list", "list breaches with their clocks", "covey registry breach list --officer olga"
+    )
+    for one in (opened, listed):
+        one.add_argument("--officer", required=True, metavar="NAME", help="in whose name, for the records")
+        one.add_argument("--url", default="http://127.0.0.1:8700", help="where the registry is served")
+        one.add_argument("--json", action="store_true", help="print JSON, for a program to read")
+    opened.set_defaults(run=_registry_breach_open)
+    listed.set_defaults(run=_registry_breach_list)
+
+
 def _add_registry_token(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     token = _command(
         actions,
@@ -491,6 +511,18 @@ def _registry_evidence(chosen: argparse.Namespace) -> int:
 def _registry_receipt(chosen: argparse.Namespace) -> int:
     receipt = _load("covey_consent.commands.receipt", "server")
     return 1 if receipt is None else receipt.check(chosen.file, chosen.key)
+
+
+def _registry_breach_open(chosen: argparse.Namespace) -> int:
+    breach = _load("covey_consent.commands.breach", "server")
+    hit = chosen.at, chosen.purpose, chosen.round
+    where = chosen.url, chosen.officer, chosen.nature
+    return 1 if breach is None else breach.open_(*where, *hit, as_json=chosen.json)
+
+
+def _registry_breach_list(chosen: argparse.Namespace) -> int:
+    breach = _load("covey_consent.commands.breach", "server")
+    return 1 if breach is None else breach.list_(chosen.url, chosen.officer, as_json=chosen.json)
 
 
 def _registry_token(chosen: argparse.Namespace) -> int:

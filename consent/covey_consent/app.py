@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from covey_consent.api import (
     access_log,
     assessments,
+    breaches,
     catalogue,
     consents,
     device_tokens,
@@ -23,6 +24,8 @@ from covey_consent.api import (
     problems,
     promises,
     receipts,
+    recipients,
+    rights,
     rounds,
     served,
     subjects,
@@ -40,7 +43,7 @@ from covey_consent.settings import Settings
 
 ROUTERS = (
     consents, people, tickets, tiles, log, promises, notices, rounds, subjects, receipts, served, assessments,
-    documents, access_log, device_tokens, health, well_known, catalogue,
+    documents, rights, recipients, breaches, access_log, device_tokens, health, well_known, catalogue,
 )  # fmt: skip
 """A request is held against one route after another: the routes that are asked most come first."""
 
@@ -57,8 +60,14 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         registry = app.state.registry = await Registry.open(settings, clock, durable=durable)
-        works = registry.cosigners.gather, registry.promises.run, registry.upkeep.run
-        tasks = [asyncio.create_task(work()) for work in works]
+        always = (
+            registry.cosigners.gather,
+            registry.promises.run,
+            registry.upkeep.run,
+            registry.courier.run,
+            registry.rights.sweeper.run,
+        )
+        tasks = [asyncio.create_task(work()) for work in always]
         yield
         for task in tasks:
             task.cancel()

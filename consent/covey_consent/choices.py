@@ -7,7 +7,7 @@ Never older than what has been acknowledged: one process serves one database, ev
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from threading import Lock
 from typing import Any
@@ -21,6 +21,7 @@ from covey_consent.errors import ConsentRegistryError
 from covey_consent.events import Events, Recorded
 from covey_consent.models import Device, StandingChoice, Subject
 from covey_consent.recent import Recent
+from covey_consent.records import Record
 from covey_consent.store import Store, listed
 from covey_consent.verdicts import Standing, Standings
 from covey_consent.writer import after_commit
@@ -41,11 +42,21 @@ _OF_SUBJECT = _OF_ALL.where(Subject.subject == bindparam("subject"))
 _OF_DEVICE = select(Device.subject).where(Device.key == bindparam("key"))
 
 
+Follow = Callable[[Session, Sequence[Record]], None]
+"""What is written together with new events."""
+
+
+def _nobody_follows(_session: Session, _records: Sequence[Record]) -> None:
+    pass
+
+
 class Choices:
     """The standing choices, of the people asked for last without the table."""
 
-    def __init__(self, store: Store, events: Events, limit: int = LIMIT) -> None:
-        self._store, self.events = store, events
+    def __init__(
+        self, store: Store, events: Events, limit: int = LIMIT, *, follow: Follow = _nobody_follows
+    ) -> None:
+        self._store, self.events, self._follow = store, events, follow
         self._lock = Lock()
         self._held: Recent[str, Standings] = Recent(limit)
         self._devices: Recent[bytes, str] = Recent(limit)
@@ -75,6 +86,7 @@ class Choices:
     def record(self, session: Session, acts: Sequence[Act]) -> list[Recorded]:
         """Record events as `Events.record` does."""
         records = self.events.record(session, acts)
+        self._follow(session, [one.record for one in records])
         self.forget(session, {act.subject for act in acts})
         return records
 
@@ -83,6 +95,8 @@ class Choices:
     ) -> list[list[Recorded] | ConsentRegistryError]:
         """Record groups of events as `Events.record_each` does."""
         outcomes = self.events.record_each(session, groups)
+        done = (records for records in outcomes if isinstance(records, list))
+        self._follow(session, [one.record for records in done for one in records])
         self.forget(session, {act.subject for group in groups for act in group})
         return outcomes
 

@@ -126,7 +126,7 @@ def _prepare_sqlite(durable: bool, connection: sqlite3.Connection, _record: Any)
     connection.isolation_level = None
     synchronous = f"synchronous={'FULL' if durable else 'OFF'}"
     patience = f"busy_timeout={PATIENCE_SECONDS * 1000}"
-    for pragma in (patience, "journal_mode=WAL", synchronous, "foreign_keys=ON"):
+    for pragma in (patience, "journal_mode=WAL", synchronous, "foreign_keys=ON", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 

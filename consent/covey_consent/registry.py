@@ -13,6 +13,7 @@ from covey_consent.access.identity_provider import IdentityProvider
 from covey_consent.access.jwks import KeySet
 from covey_consent.access.tokens import Tokens
 from covey_consent.acts import Act
+from covey_consent.breaches.register import Register as Breaches
 from covey_consent.choices import Choices
 from covey_consent.controller import Controller
 from covey_consent.cosigners import Cosigners
@@ -29,6 +30,10 @@ from covey_consent.notices.publisher import Publisher
 from covey_consent.pool import Pool
 from covey_consent.receipts import issue
 from covey_consent.receipts.issue import Receipts
+from covey_consent.recipients.courier import Courier
+from covey_consent.recipients.outbox import Outbox
+from covey_consent.recipients.webhook import Signer
+from covey_consent.rights.rights import Rights
 from covey_consent.settings import Settings
 from covey_consent.store import Store
 from covey_consent.subjects import Subjects
@@ -59,6 +64,10 @@ class Registry:
     receipts: Receipts
     upkeep: Upkeep
     settings: Settings
+    outbox: Outbox
+    courier: Courier
+    rights: Rights
+    breaches: Breaches
     gate: Gate
     answers: Answers
     cursors: Cursors
@@ -95,7 +104,8 @@ class Registry:
         await publisher.open(files.load(settings.notices))
         issuers = Issuers(store, log, calendar, settings.batch, notices)
         subjects = Subjects(Vault(key), calendar, open_to_all=settings.open_enrolment)
-        choices = Choices(store, Events(settings.origin, subjects, calendar))
+        outbox = Outbox(Signer(key), calendar, settings.recipient_tries)
+        choices = Choices(store, Events(settings.origin, subjects, calendar), follow=outbox.follow)
         cosigners = Cosigners(
             log, settings.witnesses, settings.witness_seconds, settings.witness_every_seconds
         )
@@ -122,6 +132,10 @@ class Registry:
             answers=Answers(store),
             cursors=Cursors(key),
             metrics=Metrics(log),
+            outbox=outbox,
+            courier=Courier.of(store, outbox, settings),
+            rights=Rights.of(settings, key, calendar, store, choices, outbox, facts.controller),
+            breaches=Breaches(calendar, settings.breach_seconds),
         )
 
     async def close(self) -> None:

@@ -7,15 +7,27 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from limits import parse
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from covey_consent.access.roles import Role
+from covey_consent.rights import periods
 from covey_privacy.dp.odometer import Caps
 from covey_privacy.note import COSIGNATURE, VerifierKey
 
 MOST_WITNESSES = 8
 """So that a note with all their cosignatures is as short as phones expect."""
+
+Duration = Annotated[str, StringConstraints(pattern=periods.PATTERN)]
+"""An ISO 8601 duration of months or days."""
 
 Epsilon = Annotated[float, Field(ge=0, le=100)]
 
@@ -69,6 +81,13 @@ class Settings(BaseSettings):
     of an identity provider are opened where `idp_issuer`, `idp_audience` and `idp_jwks` (an address or a
     file) are given: `idp_role_claim` is where the role stands, `idp_roles` what the provider's names mean
     here. One caller with a token may ask at `rate_caller`, everyone else at `rate_address` from one address.
+
+    Requests for rights are answered within `rights_periods`, by country and kind (see `rights.periods`), and
+    once `rights_extension` later; the law in force is the default. Backups are kept for `backup_days`.
+    Recipients are told things within `recipient_seconds` an attempt, `recipient_tries` times; only with
+    `private_recipients`, which tests need, at addresses that are not public or without TLS. A breach is
+    notified within `breach_seconds` (GDPR Art. 33(1)).
+
     Dictionaries and lists are JSON: COVEY_REGISTRY_EPSILON='{"analytics": 1}'.
     """
 
@@ -93,6 +112,14 @@ class Settings(BaseSettings):
     witnesses: Annotated[tuple[WitnessAt, ...], Field(max_length=MOST_WITNESSES)] = ()
     witness_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
     witness_every_seconds: Annotated[float, Field(ge=1, le=86400)] = 3600.0
+    rights_periods: dict[str, Duration] = {"default": "P1M", "CN": "P15D"}
+    rights_extension: Annotated[str, StringConstraints(pattern=periods.EXTENSION)] = "P2M"
+    backup_days: Annotated[int, Field(ge=0, le=3650)] = 30
+    recipient_tries: Annotated[int, Field(ge=1, le=100)] = 16
+    recipient_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
+    recipient_every_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
+    private_recipients: bool = False
+    breach_seconds: Annotated[int, Field(ge=3600, le=30 * 86400)] = 72 * 3600
 
     public_url: Url | None = None
     idp_issuer: Annotated[str, Field(max_length=1024)] | None = None
@@ -104,6 +131,13 @@ class Settings(BaseSettings):
     rate_caller: Rate | None = "600000/minute"
     rate_address: Rate | None = "60000/minute"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("rights_periods")
+    @classmethod
+    def _with_default(cls, value: dict[str, str]) -> dict[str, str]:
+        if periods.DEFAULT not in value:
+            raise ValueError(f"the period {periods.DEFAULT!r} is needed: it holds where no other does")
+        return value
 
     @model_validator(mode="after")
     def _whole_provider(self) -> Self:

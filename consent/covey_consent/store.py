@@ -19,6 +19,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, sessionmaker
 
 from covey_consent import database, schema
 from covey_consent.database import READERS, Database, answering
+from covey_consent.purge import purge
 from covey_consent.writer import Writer
 
 T = TypeVar("T")
@@ -71,6 +72,10 @@ class Store:
         UnavailableError where the database does, of which a lost answer is one kind. Do the same again then.
         """
         return await asyncio.wrap_future(self._writer.submit(partial(_call, work, args)))
+
+    async def purge(self) -> None:
+        """Have what was deleted leave the database's files too; see `purge.purge`. Writes wait meanwhile."""
+        await asyncio.wrap_future(self._writer.alone(purge))
 
     def _read(self, work: Callable[[Session], T]) -> T:
         with answering(), self._reading() as session:

@@ -53,6 +53,10 @@ class Subjects:
         """Make this many people known of whom nothing is; return their pseudonyms."""
         return self._create(session, count)
 
+    def adopt(self, session: Session, subject: str, country: str, birth_year: int | None) -> None:
+        """Make a person known under the pseudonym that they have elsewhere."""
+        self._insert(session, [subject], country, birth_year, None)
+
     def attach(self, session: Session, subject: str, key: bytes) -> None:
         """Let the device speak for this person. Raises ConflictError where it speaks for another."""
         find(session, subject)
@@ -96,12 +100,22 @@ class Subjects:
         guardian: str | None = None,
     ) -> list[str]:
         subjects = [secrets.token_hex(PSEUDONYM_LENGTH) for _ in range(count)]
+        self._insert(session, subjects, country, birth_year, guardian)
+        return subjects
+
+    def _insert(
+        self,
+        session: Session,
+        subjects: Sequence[str],
+        country: str,
+        birth_year: int | None,
+        guardian: str | None,
+    ) -> None:
         facts = {"country": country, "birth_year": birth_year, "guardian": guardian}
         facts |= {"enrolled_hour": self._hour}
         session.execute(insert(Subject), [{"subject": subject, **facts} for subject in subjects])
         wrapped = [{"subject": subject, "wrapped": self._vault.make(subject)} for subject in subjects]
         session.execute(insert(SubjectKey), wrapped)
-        return subjects
 
 
 def find(session: Session, subject: str) -> Subject:

@@ -48,6 +48,10 @@ class Writer:
         self._thread.submit(self._commit)
         return answer
 
+    def alone(self, work: Callable[[Engine], T]) -> Future[T]:
+        """Queue what no transaction may hold: it runs between two of them."""
+        return self._thread.submit(work, self._engine)
+
     def close(self) -> None:
         """Commit what is queued and end the thread."""
         self._thread.shutdown()

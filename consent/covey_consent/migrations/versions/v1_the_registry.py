@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("subject", TEXT, nullable=True),
         sa.Column("reason", TEXT, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_access_log")),
+        info={"erasure": "blank"},
     )
     with op.batch_alter_table("access_log", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_access_log_name"), ["name"], unique=False)
@@ -44,6 +45,19 @@ def upgrade() -> None:
     with op.batch_alter_table("assessments", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_assessments_purpose"), ["purpose"], unique=False)
 
+    op.create_table(
+        "breaches",
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("detected_at", sa.BigInteger(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("scope", sa.LargeBinary(), nullable=False),
+        sa.Column("account", sa.LargeBinary(), nullable=False),
+        sa.Column("authority_at", sa.BigInteger(), nullable=True),
+        sa.Column("people_at", sa.BigInteger(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_breaches")),
+    )
     op.create_table(
         "checkpoints",
         sa.Column("size", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -114,6 +128,17 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_promised_promised_at"), ["promised_at"], unique=False)
 
     op.create_table(
+        "recipients",
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("url", TEXT, nullable=False),
+        sa.Column("purposes", TEXT, nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("added_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_recipients")),
+        sa.UniqueConstraint("name", name=op.f("uq_recipients_name")),
+    )
+    op.create_table(
         "rounds",
         sa.Column("round_id", TEXT, nullable=False),
         sa.Column("manifest", sa.LargeBinary(), nullable=False),
@@ -136,6 +161,47 @@ def upgrade() -> None:
         sa.Column("guardian", TEXT, nullable=True),
         sa.ForeignKeyConstraint(["guardian"], ["subjects.subject"], name=op.f("fk_subjects_guardian")),
         sa.PrimaryKeyConstraint("subject", name=op.f("pk_subjects")),
+    )
+    op.create_table(
+        "tombstones",
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("hour", sa.BigInteger(), nullable=False),
+        sa.Column("certificate", TEXT, nullable=False),
+        sa.Column("purged", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tombstones")),
+    )
+    op.create_table(
+        "attribute_changes",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("subject", TEXT, nullable=False),
+        sa.Column("attribute", TEXT, nullable=False),
+        sa.Column("before", TEXT, nullable=False),
+        sa.Column("after", TEXT, nullable=False),
+        sa.Column("role", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["subject"], ["subjects.subject"], name=op.f("fk_attribute_changes_subject")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_attribute_changes")),
+    )
+    with op.batch_alter_table("attribute_changes", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_attribute_changes_subject"), ["subject"], unique=False)
+
+    op.create_table(
+        "breach_steps",
+        sa.Column("breach", TEXT, nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("step", TEXT, nullable=False),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("account", sa.LargeBinary(), nullable=False),
+        sa.Column("role", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["breach"], ["breaches.id"], name=op.f("fk_breach_steps_breach")),
+        sa.PrimaryKeyConstraint("breach", "number", name=op.f("pk_breach_steps")),
     )
     op.create_table(
         "choices",
@@ -207,6 +273,48 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_issuances_subject"), ["subject"], unique=False)
 
     op.create_table(
+        "notifications",
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("recipient", TEXT, nullable=False),
+        sa.Column("subject", TEXT, nullable=True),
+        sa.Column("event", TEXT, nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("told_at", sa.BigInteger(), nullable=True),
+        sa.Column("answer", TEXT, nullable=False),
+        sa.ForeignKeyConstraint(["recipient"], ["recipients.id"], name=op.f("fk_notifications_recipient")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notifications")),
+    )
+    with op.batch_alter_table("notifications", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_notifications_recipient"), ["recipient"], unique=False)
+        batch_op.create_index(batch_op.f("ix_notifications_subject"), ["subject"], unique=False)
+        batch_op.create_index("notifications_by_due", ["state", "due_at"], unique=False)
+
+    op.create_table(
+        "rights_requests",
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("subject", TEXT, nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("purpose", TEXT, nullable=True),
+        sa.Column("words", TEXT, nullable=False),
+        sa.Column("changes", TEXT, nullable=True),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("received_at", sa.BigInteger(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("extended", sa.Boolean(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["subject"], ["subjects.subject"], name=op.f("fk_rights_requests_subject")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_rights_requests")),
+    )
+    with op.batch_alter_table("rights_requests", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_rights_requests_received_at"), ["received_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_rights_requests_subject"), ["subject"], unique=False)
+        batch_op.create_index("rights_requests_by_due", ["state", "due_at"], unique=False)
+
+    op.create_table(
         "served",
         sa.Column(
             "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
@@ -241,16 +349,50 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["subject"], ["subjects.subject"], name=op.f("fk_subject_keys_subject")),
         sa.PrimaryKeyConstraint("subject", name=op.f("pk_subject_keys")),
     )
+    op.create_table(
+        "rights_steps",
+        sa.Column("request", TEXT, nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("subject", TEXT, nullable=False),
+        sa.Column("step", TEXT, nullable=False),
+        sa.Column("state", TEXT, nullable=False),
+        sa.Column("role", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("method", TEXT, nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["request"], ["rights_requests.id"], name=op.f("fk_rights_steps_request")),
+        sa.ForeignKeyConstraint(["subject"], ["subjects.subject"], name=op.f("fk_rights_steps_subject")),
+        sa.PrimaryKeyConstraint("request", "number", name=op.f("pk_rights_steps")),
+    )
+    with op.batch_alter_table("rights_steps", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_rights_steps_subject"), ["subject"], unique=False)
 
 
 def downgrade() -> None:
     """Go back."""
+    with op.batch_alter_table("rights_steps", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_rights_steps_subject"))
+
+    op.drop_table("rights_steps")
     op.drop_table("subject_keys")
     with op.batch_alter_table("spent", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_spent_round_id"))
 
     op.drop_table("spent")
     op.drop_table("served")
+    with op.batch_alter_table("rights_requests", schema=None) as batch_op:
+        batch_op.drop_index("rights_requests_by_due")
+        batch_op.drop_index(batch_op.f("ix_rights_requests_subject"))
+        batch_op.drop_index(batch_op.f("ix_rights_requests_received_at"))
+
+    op.drop_table("rights_requests")
+    with op.batch_alter_table("notifications", schema=None) as batch_op:
+        batch_op.drop_index("notifications_by_due")
+        batch_op.drop_index(batch_op.f("ix_notifications_subject"))
+        batch_op.drop_index(batch_op.f("ix_notifications_recipient"))
+
+    op.drop_table("notifications")
     with op.batch_alter_table("issuances", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_issuances_subject"))
 
@@ -267,8 +409,15 @@ def downgrade() -> None:
         batch_op.drop_index("choices_by_purpose")
 
     op.drop_table("choices")
+    op.drop_table("breach_steps")
+    with op.batch_alter_table("attribute_changes", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_attribute_changes_subject"))
+
+    op.drop_table("attribute_changes")
+    op.drop_table("tombstones")
     op.drop_table("subjects")
     op.drop_table("rounds")
+    op.drop_table("recipients")
     with op.batch_alter_table("promised", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_promised_promised_at"))
 
@@ -284,6 +433,7 @@ def downgrade() -> None:
     op.drop_table("ended_epochs")
     op.drop_table("cosignatures")
     op.drop_table("checkpoints")
+    op.drop_table("breaches")
     with op.batch_alter_table("assessments", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_assessments_purpose"))
 

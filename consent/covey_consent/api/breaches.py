@@ -1,0 +1,144 @@
+"""The breach desk's routes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+from sqlalchemy.orm import Session
+
+from covey_consent.access.guard import needs
+from covey_consent.access.roles import Caller, Role
+from covey_consent.api.http import Here
+from covey_consent.api.rights import Cursor, Limit, Officer, Words, place
+from covey_consent.api.schemas import config
+from covey_consent.breaches import affected, register
+from covey_consent.breaches.account import Account, Scope, Seconds, missing
+from covey_consent.breaches.states import State, Step
+from covey_consent.breaches.tables import Breach
+from covey_consent.registry import Registry
+
+router = APIRouter(tags=["breaches"])
+
+Watcher = Annotated[Caller, needs(Role.OFFICER, Role.AUDITOR)]
+
+
+class NewBreach(BaseModel):
+    """A breach as it was detected (Unix seconds; now where it is not said)."""
+
+    model_config = config({"detected_at": 1800000000, "scope": {"purposes": ["train"]}, "account": {}})
+
+    detected_at: Seconds | None = None
+    scope: Scope = Scope()
+    account: Account = Account()
+
+
+class BreachStep(BaseModel):
+    """A step about a breach, with the account as it is known now, and the reason where one is owed."""
+
+    model_config = config({"step": "notify authority", "reason": "in phases"})
+
+    step: Step
+    account: Account | None = None
+    reason: Words = ""
+
+
+class StepTaken(BaseModel):
+    """A step that was taken; `at` in Unix seconds."""
+
+    step: str
+    state: State
+    role: Role
+    name: str
+    reason: str
+    at: int
+
+
+class KnownBreach(BaseModel):
+    """A breach as it stands, times in Unix seconds; `affected` is how many people the scope touches now."""
+
+    id: str
+    state: State
+    detected_at: int
+    due_at: int
+    overdue: bool
+    authority_at: int | None
+    people_at: int | None
+    scope: Scope
+    account: Account
+    missing: list[str]
+    affected: int
+    steps: list[StepTaken] = []
+
+
+class Breaches(BaseModel):
+    """A page of breaches; `next` is the cursor of the following one, null at the end."""
+
+    items: list[KnownBreach]
+    next: str | None
+
+
+@router.post("/v1/breaches", status_code=201)
+async def open_breach(said: NewBreach, here: Here, caller: Officer) -> KnownBreach:
+    """Open a breach: the clock for the authority runs from its detection."""
+    return await here.store.write(_open, here, said, caller)
+
+
+@router.get("/v1/breaches")
+async def list_breaches(here: Here, _caller: Watcher, after: Cursor = None, limit: Limit = 50) -> Breaches:
+    """List breaches by time of detection."""
+    return await here.store.read(_page, here, after, limit)
+
+
+@router.get("/v1/breaches/{id_}")
+async def read_breach(id_: str, here: Here, _caller: Watcher) -> KnownBreach:
+    """Return a breach with its steps."""
+    return await here.store.read(_read, here, id_)
+
+
+@router.post("/v1/breaches/{id_}/steps")
+async def take_breach_step(id_: str, said: BreachStep, here: Here, caller: Officer) -> KnownBreach:
+    """Record that the account grew, the authority or people were told, or the breach is closed."""
+    return await here.store.write(_take, here, id_, said, caller)
+
+
+def _open(session: Session, here: Registry, said: NewBreach, caller: Caller) -> KnownBreach:
+    affected.count(session, said.scope)
+    detected_at = here.calendar.now if said.detected_at is None else said.detected_at
+    return _full(session, here, here.breaches.open(session, detected_at, said.scope, said.account, caller))
+
+
+def _take(session: Session, here: Registry, id_: str, said: BreachStep, caller: Caller) -> KnownBreach:
+    breach = here.breaches.take(session, id_, said.step, said.account, caller, said.reason)
+    return _full(session, here, breach)
+
+
+def _read(session: Session, here: Registry, id_: str) -> KnownBreach:
+    return _full(session, here, register.find(session, id_))
+
+
+def _page(session: Session, here: Registry, after: str | None, limit: int) -> Breaches:
+    rows = here.breaches.page(session, place(after), limit)
+    last = rows[-1] if len(rows) == limit else None
+    return Breaches(
+        items=[KnownBreach(**_plain(session, here, row)) for row in rows],
+        next=None if last is None else f"{last.detected_at}-{last.id}",
+    )
+
+
+def _full(session: Session, here: Registry, breach: Breach) -> KnownBreach:
+    steps = [
+        StepTaken.model_validate(step, from_attributes=True) for step in register.steps(session, breach.id)
+    ]
+    return KnownBreach(**_plain(session, here, breach), steps=steps)
+
+
+def _plain(session: Session, here: Registry, breach: Breach) -> dict[str, Any]:
+    account, scope = register.account_of(breach), register.scope_of(breach)
+    return {
+        "id": breach.id, "state": breach.state, "detected_at": breach.detected_at, "due_at": breach.due_at,
+        "overdue": here.breaches.late(breach), "authority_at": breach.authority_at,
+        "people_at": breach.people_at, "scope": scope, "account": account,
+        "missing": list(missing(account)), "affected": affected.count(session, scope),
+    }  # fmt: skip

@@ -1,0 +1,143 @@
+"""The recipients' routes: who is told, what each was told, and how they check who told them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, Field, StringConstraints
+from sqlalchemy.orm import Session
+
+from covey_consent import subjects
+from covey_consent.access.guard import needs
+from covey_consent.access.roles import Caller, Role
+from covey_consent.api.http import Here
+from covey_consent.api.rights import Limit, Reader
+from covey_consent.api.schemas import Name, Pseudonym, config
+from covey_consent.recipients import addresses, register
+from covey_consent.recipients.tables import Recipient
+from covey_consent.registry import Registry
+
+router = APIRouter(tags=["recipients"])
+
+Admin = Annotated[Caller, needs(Role.ADMIN)]
+Watcher = Annotated[Caller, needs(Role.ADMIN, Role.OFFICER, Role.AUDITOR)]
+Called = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+
+
+class NewRecipient(BaseModel):
+    """A recipient to be told what people decide on these purposes."""
+
+    model_config = config(
+        {"name": "Example Mail", "url": "https://mail.example/covey", "purposes": ["marketing"]}
+    )
+
+    name: Called
+    url: Annotated[str, StringConstraints(max_length=addresses.LIMIT)]
+    purposes: Annotated[list[Name], Field(min_length=1, max_length=100)]
+
+
+class Standing(BaseModel):
+    """Whether a recipient is told things."""
+
+    model_config = config({"active": False})
+
+    active: bool
+
+
+class KnownRecipient(BaseModel):
+    """A recipient; `letters` counts what it was told, waits for, or never took (dead)."""
+
+    id: str
+    name: str
+    url: str
+    purposes: list[str]
+    active: bool
+    letters: dict[str, int]
+
+
+class AddedRecipient(KnownRecipient):
+    """A recipient, with the keys that check what it is told: the secret is shown this once."""
+
+    public_key: str
+    secret: str
+
+
+class Recipients(BaseModel):
+    """A page of recipients; `next` is the cursor of the following one, null at the end."""
+
+    items: list[KnownRecipient]
+    next: str | None
+
+
+class Told(BaseModel):
+    """Who received a person's data, as the controller states, and whom the registry told of what."""
+
+    stated: list[dict[str, Any]]
+    told: list[dict[str, Any]]
+
+
+@router.post("/v1/recipients", status_code=201)
+async def add_recipient(said: NewRecipient, here: Here, _caller: Admin) -> AddedRecipient:
+    """Add a recipient; the answer has the keys by which it checks what it is told."""
+    url = addresses.check(said.url, private=here.courier.private)
+    added = await here.store.write(register.add, said.name, url, said.purposes, here.calendar)
+    signer = here.outbox.signer
+    return AddedRecipient(**_plain(added, {}), public_key=signer.public, secret=signer.secret(added.id))
+
+
+@router.get("/v1/recipients")
+async def list_recipients(
+    here: Here, _caller: Watcher, after: Annotated[str, Query(max_length=200)] = "", limit: Limit = 50
+) -> Recipients:
+    """List recipients by name, from the one after `after`."""
+    return await here.store.read(_page, after, limit)
+
+
+@router.patch("/v1/recipients/{id_}")
+async def set_recipient(id_: str, said: Standing, here: Here, _caller: Admin) -> KnownRecipient:
+    """Tell a recipient things, or no longer; what it was to be told waits."""
+    return await here.store.write(_set, id_, said.active)
+
+
+@router.post("/v1/recipients/{id_}/retries", status_code=204)
+async def retry_recipient(id_: str, here: Here, _caller: Admin) -> Response:
+    """Send again what the recipient did not take in all the attempts that there were."""
+    await here.store.write(_retry, here, id_)
+    return Response(status_code=204)
+
+
+@router.get("/v1/subjects/{subject}/recipients")
+async def read_told(subject: Pseudonym, here: Here, _caller: Reader) -> Told:
+    """Say who receives the person's data, and what each was told of them: GDPR Art. 19."""
+    return await here.store.read(_told, here, subject)
+
+
+def _page(session: Session, after: str, limit: int) -> Recipients:
+    rows = register.page(session, after, limit)
+    letters = register.letters(session, [row.id for row in rows])
+    items = [KnownRecipient(**_plain(row, letters.get(row.id, {}))) for row in rows]
+    return Recipients(items=items, next=rows[-1].name if len(rows) == limit else None)
+
+
+def _set(session: Session, id_: str, active: bool) -> KnownRecipient:
+    recipient = register.find(session, id_)
+    recipient.active = active
+    return KnownRecipient(**_plain(recipient, register.letters(session, [id_]).get(id_, {})))
+
+
+def _retry(session: Session, here: Registry, id_: str) -> None:
+    here.outbox.retry(session, register.find(session, id_).id)
+
+
+def _told(session: Session, here: Registry, subject: str) -> Told:
+    subjects.find(session, subject)
+    stated = [one.model_dump(mode="json") for one in here.controller.recipients]
+    return Told(stated=stated, told=register.told(session, here.outbox.signer, subject))
+
+
+def _plain(row: Recipient, letters: dict[str, int]) -> dict[str, Any]:
+    return {
+        "id": row.id, "name": row.name, "url": row.url, "purposes": row.purposes.split("+"),
+        "active": row.active, "letters": letters,
+    }  # fmt: skip

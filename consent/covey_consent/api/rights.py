@@ -1,0 +1,279 @@
+"""The rights desk's routes: requests, their steps, the export, and what is kept of an erasure."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import rfc8785
+from fastapi import APIRouter, Header, Query, Response
+from fastapi import Request as HttpRequest
+from pydantic import BaseModel, Field, StringConstraints
+from sqlalchemy.orm import Session
+
+from covey_consent import subjects
+from covey_consent.access.guard import needs, reason
+from covey_consent.access.roles import Caller, Role
+from covey_consent.api.http import Here
+from covey_consent.api.schemas import Country, Name, Pseudonym, config
+from covey_consent.errors import ConflictError, DeniedError, RequestError, UnconditionalError, UnknownError
+from covey_consent.models import Subject
+from covey_consent.registry import Registry
+from covey_consent.rights import certificate, desk
+from covey_consent.rights.desk import Asked, Taken
+from covey_consent.rights.rectification import etag
+from covey_consent.rights.states import Kind, State, Step
+from covey_consent.rights.tables import RightsRequest, RightsStep, Tombstone
+
+router = APIRouter(tags=["rights"])
+
+Words = Annotated[str, StringConstraints(max_length=4000, strip_whitespace=True)]
+Year = Annotated[int, Field(ge=1900, le=2200)]
+Cursor = Annotated[str | None, Query(pattern=r"^\d{1,12}-[0-9a-f]{32}$")]
+Limit = Annotated[int, Query(ge=1, le=200)]
+
+Person = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER)]
+Reader = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR)]
+Officer = Annotated[Caller, needs(Role.OFFICER)]
+
+
+class Attributes(BaseModel):
+    """What is to be put right about a person; what is not named stays."""
+
+    model_config = config({"country": "CN", "birth_year": 1999})
+
+    country: Country | Literal[""] = ""
+    birth_year: Year | None = None
+    guardian: Pseudonym | None = None
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """The attributes that were sent, null ones too."""
+        return self.model_dump(include=self.model_fields_set)
+
+
+class NewRequest(BaseModel):
+    """A request. `subject` is needed from an officer; `purpose` for an objection, `changes` to rectify."""
+
+    model_config = config({"kind": "objection", "purpose": "marketing", "words": "No more offers."})
+
+    kind: Kind
+    subject: Pseudonym | None = None
+    words: Words = ""
+    purpose: Name | None = None
+    changes: Attributes | None = None
+
+
+class NewStep(BaseModel):
+    """A step. `method` is how an identity was checked; `reason` also a review's answer."""
+
+    model_config = config({"step": "verify", "method": "video call"})
+
+    step: Step
+    method: Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)] = ""
+    reason: Words = ""
+
+
+class StepTaken(BaseModel):
+    """A step that was taken; `at` in Unix seconds."""
+
+    step: Step
+    state: State
+    role: Role
+    name: str
+    method: str
+    reason: str
+    at: int
+
+
+class Request(BaseModel):
+    """A request as it stands, times in Unix seconds."""
+
+    id: str
+    subject: str
+    kind: Kind
+    purpose: str | None
+    words: str
+    state: State
+    received_at: int
+    due_at: int
+    extended: bool
+    overdue: bool
+    steps: list[StepTaken] = []
+
+
+class Requests(BaseModel):
+    """A page of requests; `next` is the cursor of the following one, null at the end."""
+
+    items: list[Request]
+    next: str | None
+
+
+class Erased(BaseModel):
+    """An erasure's certificate: a JWS under the registry's key, and the claims in it to read."""
+
+    id: str
+    certificate: str
+    claims: dict[str, Any]
+
+
+class PersonsAttributes(BaseModel):
+    """What a registry keeps about a person beside their choices."""
+
+    country: str
+    birth_year: int | None
+    guardian: str | None
+
+
+@router.post("/v1/rights", status_code=201)
+async def ask(said: NewRequest, here: Here, caller: Person) -> Request:
+    """Take a request: a person's own, or one that an officer enters for them."""
+    return await here.store.write(_receive, here, _asked(said, caller), caller)
+
+
+@router.get("/v1/rights")
+async def list_requests(
+    here: Here, caller: Reader, after: Cursor = None, limit: Limit = 50, overdue: bool = False
+) -> Requests:
+    """List requests by time of receipt: one's own, or everyone's; only late ones where asked."""
+    return await here.store.read(_page, here, caller, after, limit, overdue)
+
+
+@router.get("/v1/rights/{id_}")
+async def read_request(id_: str, here: Here, caller: Reader) -> Request:
+    """Return a request with its steps."""
+    return await here.store.read(_read, here, id_, caller)
+
+
+@router.post("/v1/rights/{id_}/steps")
+async def take_step(id_: str, said: NewStep, here: Here, caller: Person) -> Request:
+    """Take a step: an officer's, or a person's, who may cancel. To fulfil does what was asked for."""
+    return await here.store.write(_take, here, id_, Taken(said.step, said.method, said.reason), caller)
+
+
+@router.get("/v1/rights/{id_}/export")
+async def export(id_: str, here: Here, caller: Person) -> Response:
+    """Return what is held of the person as a zip, where they asked for access or to take it elsewhere."""
+    data = await here.store.read(_export, here, id_, caller)
+    disposition = {
+        "Content-Disposition": f'attachment; filename="covey-{id_}.zip"',
+        "Cache-Control": "no-store",
+    }
+    return Response(data, media_type="application/zip", headers=disposition)
+
+
+@router.get("/v1/erasures/{id_}")
+async def read_certificate(id_: str, here: Here) -> Erased:
+    """Return the certificate of the erasure that a request of this id asked for: whoever knows it may ask."""
+    return await here.store.read(_certificate, id_)
+
+
+@router.get("/v1/subjects/{subject}/attributes")
+async def read_attributes(
+    subject: Pseudonym, here: Here, _caller: Reader, response: Response
+) -> PersonsAttributes:
+    """Return what is kept about a person beside their choices; the ETag is needed to put it right."""
+    person = await here.store.read(subjects.find, subject)
+    response.headers["ETag"] = etag(person)
+    return _attributes(person)
+
+
+@router.patch("/v1/subjects/{subject}/attributes")
+async def rectify(
+    subject: Pseudonym, said: Attributes, here: Here, caller: Officer, request: HttpRequest,
+    response: Response, if_match: Annotated[str | None, Header(max_length=100)] = None,
+) -> PersonsAttributes:  # fmt: skip
+    """Put right what is kept about a person; what it was before is kept."""
+    if if_match is None:
+        raise UnconditionalError("send the ETag of the attributes as you read them in If-Match")
+    person = await here.store.write(
+        here.rights.rectification.rectify, subject, said.named, caller, reason(request) or "", if_match
+    )
+    response.headers["ETag"] = etag(person)
+    return _attributes(person)
+
+
+def _asked(said: NewRequest, caller: Caller) -> Asked:
+    subject = caller.subject if said.subject is None else said.subject
+    if subject is None:
+        raise RequestError("whose request is it? name the subject")
+    if (said.kind is Kind.OBJECTION) != (said.purpose is not None):
+        raise RequestError("an objection names the purpose that it is to; no other request does")
+    if (said.kind is Kind.RECTIFICATION) != (said.changes is not None and bool(said.changes.named)):
+        raise RequestError("a rectification names the changes that it asks for; no other request does")
+    changes = None if said.changes is None else rfc8785.dumps(said.changes.named).decode()
+    return Asked(subject, said.kind, said.words, said.purpose, changes)
+
+
+def _receive(session: Session, here: Registry, asked: Asked, caller: Caller) -> Request:
+    require_own(session, caller, asked.subject)
+    person = subjects.find(session, asked.subject)
+    return _request(session, here, here.rights.desk.receive(session, asked, caller, person.country or None))
+
+
+def _take(session: Session, here: Registry, id_: str, taken: Taken, caller: Caller) -> Request:
+    return _request(session, here, here.rights.desk.take(session, id_, taken, caller))
+
+
+def _page(
+    session: Session, here: Registry, caller: Caller, after: str | None, limit: int, late: bool
+) -> Requests:
+    rows = here.rights.desk.page(session, caller, place(after), limit, late=late)
+    last = rows[-1] if len(rows) == limit else None
+    return Requests(
+        items=[_plain(here, row, []) for row in rows],
+        next=None if last is None else f"{last.received_at}-{last.id}",
+    )
+
+
+def place(cursor: str | None) -> tuple[int, str] | None:
+    """Return where a page begins."""
+    if cursor is None:
+        return None
+    at, _, id_ = cursor.partition("-")
+    return int(at), id_
+
+
+def _read(session: Session, here: Registry, id_: str, caller: Caller) -> Request:
+    return _request(session, here, desk.find(session, id_, caller))
+
+
+def _export(session: Session, here: Registry, id_: str, caller: Caller) -> bytes:
+    request = desk.find(session, id_, caller)
+    if request.kind not in (Kind.ACCESS, Kind.PORTABILITY) or request.state != State.FULFILLED:
+        raise ConflictError("there is an export once a request for access or portability is fulfilled")
+    return here.rights.exporter.export(session, request.subject)
+
+
+def _certificate(session: Session, id_: str) -> Erased:
+    kept = session.get(Tombstone, id_)
+    if kept is None:
+        raise UnknownError("no request of this id was fulfilled by an erasure")
+    return Erased(id=kept.id, certificate=kept.certificate, claims=certificate.claims(kept.certificate))
+
+
+def require_own(session: Session, caller: Caller, subject: str) -> None:
+    """Raise DeniedError where a person asks about another than themselves or their ward."""
+    own = caller.role is not Role.SUBJECT or caller.subject == subject
+    person = subjects.find(session, subject) if own or caller.subject else None
+    if person is None or not (own or person.guardian == caller.subject):
+        raise DeniedError("a person asks for themselves, or for a child whose guardian they are")
+
+
+def _attributes(person: Subject) -> PersonsAttributes:
+    return PersonsAttributes.model_validate(person, from_attributes=True)
+
+
+def _request(session: Session, here: Registry, row: RightsRequest) -> Request:
+    return _plain(here, row, [_step(step) for step in desk.steps(session, row.id)])
+
+
+def _plain(here: Registry, row: RightsRequest, steps: list[StepTaken]) -> Request:
+    overdue = desk.standing(row).overdue(here.calendar.now)
+    return Request.model_validate(
+        {name: getattr(row, name) for name in Request.model_fields if name not in ("overdue", "steps")}
+        | {"overdue": overdue, "steps": steps}
+    )
+
+
+def _step(row: RightsStep) -> StepTaken:
+    return StepTaken.model_validate(row, from_attributes=True)

@@ -1,0 +1,224 @@
+"""`covey registry drill erase`: a person is erased, and the database's own bytes are searched for them.
+
+The registry is made for it, with traffic on it. Searched are the database's files, or with PostgreSQL a dump
+(`pg_dump`): for the person's pseudonym, device keys, event ids, digests, salts, and what they signed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import httpx
+from sqlalchemy import make_url, select
+from sqlalchemy.orm import Session
+
+from covey_consent.access.roles import Caller, Role
+from covey_consent.app import create_app
+from covey_consent.errors import DamageError, UnknownError
+from covey_consent.models import Device, Event
+from covey_consent.registry import Registry
+from covey_consent.settings import Settings
+from covey_consent.verdicts import Standings
+from covey_privacy import wire
+from covey_privacy.consent import DECISION, ENROLMENT, GRANTED, WITHDRAWN, Batch, Decision, Enrolment
+from covey_privacy.signatures import SigningKey, sign
+
+PURPOSES = ("personalize", "analytics", "train", "marketing")
+STATES = (GRANTED, WITHDRAWN, GRANTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the drill found: how often each trace was there before and after, and whether the log verifies."""
+
+    people: int
+    events: int
+    traces: int
+    before: int
+    after: int
+    rows: Mapping[str, int]
+    others_decide_alike: bool
+    log_verifies: bool
+    certificate: str
+    searched: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing of the person was left, and nothing else was lost."""
+        return self.before > 0 and self.after == 0 and self.others_decide_alike and self.log_verifies
+
+
+def run(people: int = 50, database_url: str | None = None, *, as_json: bool = False) -> int:
+    """Play the drill and print what happened; return 0 where nothing of the person was left, 1 where it was.
+
+    `database_url` is an empty PostgreSQL database; without it SQLite is used.
+    """
+    try:
+        _require_postgresql(database_url)
+        with tempfile.TemporaryDirectory(prefix="covey-erase-") as folder:
+            outcome = asyncio.run(play(Path(folder), people, database_url))
+    except (DamageError, FileNotFoundError) as error:
+        print(f"the drill needs an empty database and its tools: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    said = json.dumps(asdict(outcome) | {"passed": outcome.passed}) if as_json else tell(outcome)
+    print(said)  # noqa: T201
+    return 0 if outcome.passed else 1
+
+
+def _require_postgresql(url: str | None) -> None:
+    if url is not None and not url.startswith("postgresql"):
+        raise DamageError("--db takes postgresql://...; without it the drill makes its own SQLite file")
+
+
+def tell(outcome: Outcome) -> str:
+    """Return in plain words what happened."""
+    rows = ", ".join(f"{count} in {table}" for table, count in sorted(outcome.rows.items()) if count)
+    alike = "decides as before" if outcome.others_decide_alike else "DECIDES DIFFERENTLY"
+    verifies = "opens and is the one that was signed" if outcome.log_verifies else "DOES NOT VERIFY"
+    return "\n".join(
+        (
+            f"{outcome.people} people made {outcome.events} decisions; one of them was erased.",
+            f"Deleted: {rows}.",
+            f"Searched in {outcome.searched}: {outcome.traces} traces of them (pseudonym, device key, event",
+            "  ids, digests, salts, signed bytes; raw, in hex and as text).",
+            f"  Before: {outcome.before} hits. After: {outcome.after} hits.",
+            f"Everyone else {alike}. The log {verifies}.",
+            "Not searched: backups, replicas, a PostgreSQL server's own files, the person's phone.",
+            "Nothing of the erased person was left." if outcome.passed else "THE DRILL FAILED.",
+        )
+    )
+
+
+async def play(folder: Path, people: int, database_url: str | None) -> Outcome:
+    """Play the drill with files in `folder`."""
+    url = database_url or f"sqlite:///{folder}/registry.db"
+    settings = Settings(database_url=url, key_file=folder / "registry.key", origin="drill.test/log")
+    app = create_app(settings)
+    async with app.router.lifespan_context(app):
+        registry: Registry = app.state.registry
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://drill") as http:
+            phones = [SigningKey(hashlib.sha256(b"%d" % n).digest()) for n in range(people)]
+            await _live(http, registry, phones)
+            subjects = await registry.store.read(_subjects, phones)
+            erased, *others = subjects
+            traces = await registry.store.read(_traces, registry, erased)
+            decided = await _decisions(registry, others)
+            before = _hits(_searched(folder, url), traces)
+            certificate, rows = await _erase(http, registry, erased)
+            after = _hits(_searched(folder, url), traces)
+    verifies, alike = await _reopened(settings, erased, others, decided)
+    return Outcome(
+        people, people * len(PURPOSES) * len(STATES), len(traces), before, after, rows, alike, verifies,
+        certificate, "the database's files" if database_url is None else "a dump of the database",
+    )  # fmt: skip
+
+
+async def _live(http: httpx.AsyncClient, registry: Registry, phones: list[SigningKey]) -> None:
+    """Have everyone enrol and change their mind."""
+    now = registry.calendar.milliseconds
+    enrolments = [sign(ENROLMENT, Enrolment(phone.public, now), phone) for phone in phones]
+    await _post(http, "/v1/enrolments", enrolments, phones)
+    for number, state in enumerate(STATES):
+        for purpose in PURPOSES:
+            said = [_decision(registry, phone, purpose, state, now + number) for phone in phones]
+            await _post(http, "/v1/decisions", said, phones)
+
+
+def _decision(registry: Registry, phone: SigningKey, purpose: str, state: str, at: int) -> bytes:
+    notice = registry.notices[purpose]
+    text = notice.text("en")
+    said = Decision(phone.public, purpose, state, notice.version, "en", text.digest, "toggle", at)
+    return sign(DECISION, said, phone)
+
+
+async def _post(http: httpx.AsyncClient, path: str, signed: list[bytes], phones: list[SigningKey]) -> None:
+    body = wire.encode(Batch(tuple(signed), tuple(phone.public for phone in phones)))
+    answer = await http.post(path, content=body)
+    answer.raise_for_status()
+
+
+async def _erase(http: httpx.AsyncClient, registry: Registry, subject: str) -> tuple[str, Mapping[str, int]]:
+    """Have the person ask for erasure and an officer fulfil it; wait until the files are rebuilt."""
+    own = _token(registry, Caller(Role.SUBJECT, "app", subject))
+    officer = _token(registry, Caller(Role.OFFICER, "drill"))
+    asked = await http.post("/v1/rights", json={"kind": "erasure"}, headers=own)
+    path = f"/v1/rights/{asked.json()['id']}/steps"
+    for step in ("start", "fulfil"):
+        (await http.post(path, json={"step": step}, headers=officer)).raise_for_status()
+    await registry.rights.sweeper.sweep()
+    kept = (await http.get(f"/v1/erasures/{asked.json()['id']}")).json()
+    return kept["certificate"], kept["claims"]["rows"]
+
+
+def _token(registry: Registry, caller: Caller) -> dict[str, str]:
+    return {"Authorization": f"Bearer {registry.tokens.mint(caller, registry.calendar.now, 600)}"}
+
+
+async def _decisions(registry: Registry, subjects: Iterable[str]) -> list[Standings]:
+    return [await registry.choices.of(subject) for subject in subjects]
+
+
+async def _reopened(
+    settings: Settings, erased: str, others: list[str], decided: list[Standings]
+) -> tuple[bool, bool]:
+    """Say whether the log on what is left is the one that was signed, and whether the others decide alike."""
+    app = create_app(settings)
+    try:
+        async with app.router.lifespan_context(app):
+            alike = decided == await _decisions(app.state.registry, others)
+            with suppress(UnknownError):
+                await app.state.registry.choices.of(erased)
+                alike = False
+            return True, alike
+    except DamageError:
+        return False, False
+
+
+def _subjects(session: Session, phones: list[SigningKey]) -> list[str]:
+    found = {row.key: row.subject for row in session.scalars(select(Device))}
+    return [found[phone.public] for phone in phones]
+
+
+def _traces(session: Session, registry: Registry, subject: str) -> list[bytes]:
+    """Return what would lead to the person, in the forms in which a database keeps it.
+
+    Their events' commitments are left out: those stay in the log, where nobody can open them any more.
+    """
+    raw = [row.key for row in session.scalars(select(Device).filter_by(subject=subject))]
+    texts = [subject]
+    for event in session.scalars(select(Event).filter_by(subject=subject)):
+        _, opening = registry.choices.events.open(session, event)
+        raw += [event.digest, event.sealed, opening.salt, opening.signed]
+        texts.append(event.event)
+    raw.append(bytes.fromhex(subject))
+    return [*raw, *(one.hex().encode() for one in raw), *(text.encode() for text in texts)]
+
+
+def _searched(folder: Path, url: str) -> bytes:
+    if url.startswith("sqlite"):
+        return b"".join(path.read_bytes() for path in sorted(folder.glob("registry.db*")))
+    return _dump(url)
+
+
+def _dump(url: str) -> bytes:
+    """Return a PostgreSQL database as `pg_dump` writes it."""
+    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    program = shutil.which("pg_dump")
+    if program is None:
+        raise FileNotFoundError("pg_dump is needed to search a PostgreSQL database; install its client")
+    return subprocess.run([program, plain], check=True, capture_output=True).stdout  # noqa: S603
+
+
+def _hits(data: bytes, traces: Iterable[bytes]) -> int:
+    return sum(data.count(trace) for trace in traces)

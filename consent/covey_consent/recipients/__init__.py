@@ -1,0 +1,1 @@
+"""Recipients: to whom data go, and that each of them is told what a person decided (GDPR Art. 19)."""

@@ -1,0 +1,125 @@
+"""Rectification (GDPR Art. 16, PIPL Art. 46): what is kept of a person is put right, what it was is noted."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from covey_consent import acts, ages, purposes, subjects
+from covey_consent.access.roles import Caller
+from covey_consent.acts import Act
+from covey_consent.choices import Choices
+from covey_consent.epochs import Calendar
+from covey_consent.errors import RequestError, StaleError
+from covey_consent.models import Event as RecordedEvent
+from covey_consent.models import StandingChoice, Subject
+from covey_consent.recipients.outbox import Event, Outbox
+from covey_consent.rights.tables import AttributeChange, RightsRequest
+from covey_privacy.consent import GRANTED, WITHDRAWN
+
+ATTRIBUTES = ("country", "birth_year", "guardian")
+
+
+@dataclass(frozen=True, slots=True)
+class Rectification:
+    """Puts people's attributes right."""
+
+    calendar: Calendar
+    outbox: Outbox
+    choices: Choices
+
+    def fulfil(self, session: Session, request: RightsRequest, caller: Caller, _answer: str) -> str:
+        """Make the changes that the person asked for; return what is noted."""
+        changes = orjson.loads(request.changes or "{}")
+        self.rectify(session, request.subject, changes, caller, f"request {request.id}", None)
+        return f"changed: {', '.join(sorted(changes))}"
+
+    def rectify(
+        self, session: Session, subject: str, changes: Mapping[str, Any], caller: Caller, reason: str,
+        expected: str | None,
+    ) -> Subject:  # fmt: skip
+        """Make the changes, keep what was there, tell recipients.
+
+        `expected` is the ETag that whoever asks has read. Raises StaleError where it is another by now.
+        """
+        person = subjects.find(session, subject)
+        if expected not in (None, "*", etag(person)):
+            raise StaleError("the person's attributes changed since they were read; read them again")
+        _check(session, person, changes)
+        for attribute, after in changes.items():
+            self._change(session, person, attribute, after, caller, reason)
+        session.flush()
+        self._protect(session, person)
+        self.outbox.tell(session, subject, Event.RECTIFIED)
+        self.choices.forget(session, {subject})
+        return person
+
+    def _change(
+        self, session: Session, person: Subject, attribute: str, after: Any, caller: Caller, reason: str
+    ) -> None:
+        before = getattr(person, attribute)
+        setattr(person, attribute, after)
+        session.add(
+            AttributeChange(
+                subject=person.subject, attribute=attribute, before=_text(before), after=_text(after),
+                role=caller.role, name=caller.name, reason=reason, at=self.calendar.now,
+            )
+        )  # fmt: skip
+
+    def _protect(self, session: Session, person: Subject) -> None:
+        """Withdraw what a person consented to alone who turns out to be a child."""
+        year = datetime.fromtimestamp(self.calendar.now, UTC).year
+        if ages.is_child(person.birth_year, person.country, year):
+            alone = _alone(session, person.subject)
+            self.choices.record(session, [self._withdrawal(choice) for choice in alone])
+
+    def _withdrawal(self, choice: StandingChoice) -> Act:
+        at = max(self.calendar.milliseconds, choice.at)
+        return Act(
+            choice.subject, choice.purpose, WITHDRAWN, acts.SYSTEM, "rectified to a child", at,
+            version=choice.notice_version,
+        )  # fmt: skip
+
+
+def etag(person: Subject) -> str:
+    """Return what tells one state of a person's attributes from another."""
+    values = orjson.dumps([person.subject, *(getattr(person, name) for name in ATTRIBUTES)])
+    return f'"{hashlib.sha256(values).hexdigest()[:32]}"'
+
+
+def _check(session: Session, person: Subject, changes: Mapping[str, Any]) -> None:
+    if not changes:
+        raise RequestError(f"nothing is to be changed; name at least one of {', '.join(ATTRIBUTES)}")
+    guardian = changes.get("guardian")
+    if guardian == person.subject:
+        raise RequestError("nobody is their own guardian")
+    if guardian is not None:
+        subjects.find(session, guardian)
+
+
+def _alone(session: Session, subject: str) -> list[StandingChoice]:
+    """Return the standing grants that no guardian gave."""
+    granted = session.scalars(select(StandingChoice).filter_by(subject=subject, state=GRANTED)).all()
+    return [choice for choice in granted if _asks(choice) and not _by_guardian(session, choice)]
+
+
+def _asks(choice: StandingChoice) -> bool:
+    return purposes.find(choice.purpose).needs_consent
+
+
+def _by_guardian(session: Session, choice: StandingChoice) -> bool:
+    said = select(RecordedEvent.actor).filter_by(
+        subject=choice.subject, purpose=choice.purpose, state=GRANTED, at=choice.at
+    )
+    return acts.GUARDIAN in session.scalars(said).all()
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,55 @@
+"""The sweeper: after erasures it has the database's files rebuilt, so that nothing stays there."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from covey_consent.errors import ConsentRegistryError
+from covey_consent.rights.tables import Tombstone
+from covey_consent.store import Store
+
+log = logging.getLogger("covey.registry")
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeper:
+    """Looks for erasures every `look` seconds, and rebuilds at most once in `every` seconds."""
+
+    store: Store
+    look: float
+    every: float
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        while True:
+            await asyncio.sleep(self.every if await self._swept() else self.look)
+
+    async def sweep(self) -> bool:
+        """Rebuild the files where people were erased since the last time; say whether."""
+        erased = await self.store.read(_unswept)
+        if erased:
+            await self.store.purge()
+            await self.store.write(_mark, erased)
+        return bool(erased)
+
+    async def _swept(self) -> bool:
+        try:
+            return await self.sweep()
+        except (SQLAlchemyError, ConsentRegistryError) as error:
+            log.warning("the database's files were not rebuilt after an erasure: %s", type(error).__name__)
+            return False
+
+
+def _unswept(session: Session) -> list[str]:
+    return list(session.scalars(select(Tombstone.id).where(Tombstone.purged.is_(False))))
+
+
+def _mark(session: Session, erased: list[str]) -> None:
+    for id_ in erased:
+        session.execute(update(Tombstone).where(Tombstone.id == id_).values(purged=True))

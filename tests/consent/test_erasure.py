@@ -1,0 +1,250 @@
+"""Erasure: all of a person goes in one write, and the log and everyone else stay."""
+
+import json
+
+import pytest
+from joserfc import jws
+from joserfc.errors import BadSignatureError
+from sqlalchemy import insert, select
+
+from covey_consent.access.roles import Role
+from covey_consent.drills import erase
+from covey_consent.models import Subject
+from covey_consent.recipients.tables import Notification
+from covey_consent.rights import footprint
+from covey_consent.rights.certificate import TYPE
+from covey_consent.rights.tables import Tombstone
+
+
+def person(shop, **facts):
+    answer = shop.http.post("/v1/subjects", json=facts, headers=shop.as_(Role.SERVICE))
+    return answer.json()["subject"]
+
+
+def with_phone(shop):
+    """Return a person, and the phone that speaks for them."""
+    subject, phone = person(shop), shop.stranger()
+    path = f"/v1/subjects/{subject}/devices/{phone.device.hex()}"
+    assert shop.http.put(path, headers=shop.as_(Role.SERVICE)).status_code == 204
+    return subject, phone
+
+
+def erased(shop, subject):
+    """Have the person erased at their own request; return its id and the officer's answer."""
+    own = shop.as_(Role.SUBJECT, "app", subject)
+    id_ = shop.http.post("/v1/rights", json={"kind": "erasure"}, headers=own).json()["id"]
+    officer = shop.as_(Role.OFFICER, "olga")
+    for step in ("start", "fulfil"):
+        answer = shop.http.post(f"/v1/rights/{id_}/steps", json={"step": step}, headers=officer)
+        assert answer.status_code == 200, answer.text
+    return id_, answer.json()
+
+
+def rows(shop, subject):
+    with shop.http.app.state.registry.store.session() as session:
+        return {table.name: len(footprint.rows(session, table, subject)) for table in footprint.tables()}
+
+
+def filled(shop, subject):
+    """Put a row of the person's into every table that says whose its rows are and has none of them yet."""
+    registry = shop.http.app.state.registry
+    with registry.store.session.begin() as session:
+        for table in footprint.tables():
+            if not footprint.rows(session, table, subject):
+                session.execute(insert(table).values(_row(table, subject, session)))
+
+
+def _row(table, subject, session):
+    """Return a row with something of the right kind in every column that needs it."""
+    row = {}
+    for column in table.columns:
+        key = next(iter(column.foreign_keys), None)
+        if column.name == footprint.COLUMN:
+            row[column.name] = subject
+        elif key is not None and not column.nullable:
+            row[column.name] = session.scalar(select(key.column).limit(1))
+        elif not column.nullable and column.name != "id":
+            row[column.name] = {int: 1, str: "x", bytes: b"x" * 32, bool: False}[column.type.python_type]
+        elif column.name == "id" and column.type.python_type is str:
+            row[column.name] = "x"
+    return row
+
+
+@pytest.mark.compliance("GDPR 17", "no table keeps a row of who was erased; the others' rows stay")
+def test_no_table_keeps_a_row_of_who_was_erased(shop):
+    (anna, phone), (ben, other) = with_phone(shop), with_phone(shop)
+    for one in (phone, other):
+        shop.grant(one, "train", "analytics")
+        shop.tickets(one, shop.issuer("train"))
+    for subject in (anna, ben):
+        own = shop.as_(Role.SUBJECT, "app", subject)
+        changes = {"kind": "rectification", "changes": {"country": "DE"}}
+        id_ = shop.http.post("/v1/rights", json=changes, headers=own).json()["id"]
+        for step in ("start", "fulfil"):
+            headers = shop.as_(Role.OFFICER)
+            assert shop.http.post(f"/v1/rights/{id_}/steps", json={"step": step}, headers=headers).is_success
+    said = {"name": "Mail", "url": "https://mail.invalid/", "purposes": ["train"]}
+    assert shop.http.post("/v1/recipients", json=said, headers=shop.as_(Role.ADMIN)).status_code == 201
+    shop.clock.now += 1
+    for one in (phone, other):
+        shop.withdraw(one, "train")
+    filled(shop, anna)
+    assert all(rows(shop, anna).values()), "the test has to reach every table"
+    before = rows(shop, ben)
+    head = shop.checkpoint()
+    id_, answer = erased(shop, anna)
+    assert answer["state"] == "fulfilled"
+    assert not any(rows(shop, anna).values())
+    assert rows(shop, ben) == before
+    assert shop.checkpoint().size >= head.size
+    assert shop.root_of_entries() == shop.checkpoint().root
+    assert shop.choices(other) == {"analytics": "granted", "train": "withdrawn"}
+    assert shop.post("/v1/sync", phone.sync()).status_code == 404
+    for path in (f"/v1/subjects/{anna}/consents", f"/v1/rights/{id_}"):
+        assert shop.http.get(path, headers=shop.as_(Role.OFFICER)).status_code == 404
+
+
+def test_an_erased_registry_opens_again(opened):
+    with opened() as shop:
+        subject, phone = with_phone(shop)
+        shop.grant(phone, "train")
+        erased(shop, subject)
+    with opened() as shop:
+        assert shop.root_of_entries() == shop.checkpoint().root
+        assert shop.post("/v1/sync", phone.sync()).status_code == 404
+
+
+def test_a_phone_that_was_erased_enrols_as_somebody_new(shop):
+    subject, phone = with_phone(shop)
+    shop.grant(phone, "train")
+    assert shop.choices(phone) == {"train": "granted"}
+    erased(shop, subject)
+    assert shop.post("/v1/enrolments", phone.batch(phone.enrolment())).status_code == 204
+    assert shop.choices(phone) == {}
+
+
+def test_half_an_erasure_is_none(shop, monkeypatch):
+    subject, phone = with_phone(shop)
+    shop.grant(phone, "train")
+    before = rows(shop, subject)
+    own, officer = shop.as_(Role.SUBJECT, "app", subject), shop.as_(Role.OFFICER)
+    id_ = shop.http.post("/v1/rights", json={"kind": "erasure"}, headers=own).json()["id"]
+    path = f"/v1/rights/{id_}/steps"
+    assert shop.http.post(path, json={"step": "start"}, headers=officer).status_code == 200
+    certify = type(shop.http.app.state.registry.rights.certifier).certify
+
+    def fail(*_):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(type(shop.http.app.state.registry.rights.certifier), "certify", fail)
+    assert shop.http.post(path, json={"step": "fulfil"}, headers=officer).status_code == 500
+    kept = rows(shop, subject)
+    assert {name: kept[name] for name in ("events", "choices", "devices", "subject_keys")} == {
+        name: before[name] for name in ("events", "choices", "devices", "subject_keys")
+    }
+    assert shop.choices(phone) == {"train": "granted"}
+    monkeypatch.setattr(type(shop.http.app.state.registry.rights.certifier), "certify", certify)
+    assert shop.http.post(path, json={"step": "fulfil"}, headers=officer).status_code == 200
+
+
+def test_a_wards_row_forgets_its_guardian(shop):
+    guardian = person(shop)
+    child = person(shop, birth_year=2020, guardian=guardian)
+    erased(shop, guardian)
+    with shop.http.app.state.registry.store.session() as session:
+        assert session.get(Subject, child).guardian is None
+
+
+def test_a_certificate_says_what_was_destroyed_and_claims_no_more(shop):
+    subject, phone = with_phone(shop)
+    shop.grant(phone, "train")
+    kept = rows(shop, subject)
+    id_, _ = erased(shop, subject)
+    answer = shop.http.get(f"/v1/erasures/{id_}").json()
+    key = shop.http.app.state.registry.rights.certifier.public
+    opened = jws.deserialize_compact(answer["certificate"].encode(), key, ["Ed25519"])
+    assert opened.headers()["typ"] == TYPE
+    claims = json.loads(opened.payload)
+    assert claims == answer["claims"]
+    assert claims["jti"] == id_
+    assert claims["key_destroyed"] is True
+    assert claims["rows"]["events"] == kept["events"] == 1
+    assert claims["iat"] % 3600 == 0
+    assert claims["backups_until"] - claims["iat"] == 30 * 86400 + 3600
+    for language in ("en", "zh"):
+        words = claims["words"][language]
+        assert len(words["stays"]) == 6
+        assert len(words["not_claimed"]) == 2
+        assert "$" not in json.dumps(words)
+        assert f"{claims['epsilon']:g}" in words["not_claimed"][0]
+    assert subject not in json.dumps(claims)
+    assert phone.device.hex() not in json.dumps(claims)
+    head, body, signature = answer["certificate"].split(".")
+    with pytest.raises(BadSignatureError):
+        jws.deserialize_compact(f"{head}.{body[:-2]}AA.{signature}".encode(), key, ["Ed25519"])
+
+
+def test_who_was_not_erased_has_no_certificate(shop):
+    subject, _ = with_phone(shop)
+    own = shop.as_(Role.SUBJECT, "app", subject)
+    id_ = shop.http.post("/v1/rights", json={"kind": "erasure"}, headers=own).json()["id"]
+    assert shop.http.get(f"/v1/erasures/{id_}").status_code == 404
+
+
+def test_a_recipients_letter_outlives_the_person_without_their_name(shop):
+    said = {"name": "Mail", "url": "https://mail.invalid/", "purposes": ["train"]}
+    assert shop.http.post("/v1/recipients", json=said, headers=shop.as_(Role.ADMIN)).status_code == 201
+    subject, phone = with_phone(shop)
+    shop.grant(phone, "train")
+    shop.withdraw(phone, "train")
+    erased(shop, subject)
+    with shop.http.app.state.registry.store.session() as session:
+        (letter,) = session.scalars(select(Notification))
+    assert letter.event == "subject.erased"
+    assert letter.subject is None
+    assert subject.encode() not in letter.body
+
+
+def test_the_files_are_rebuilt_once_after_an_erasure(shop):
+    registry = shop.http.app.state.registry
+    sweep = registry.rights.sweeper.sweep
+    portal = shop.http.portal
+    assert portal.call(sweep) is False
+    subject, _ = with_phone(shop)
+    erased(shop, subject)
+    portal.call(sweep)
+    with registry.store.session() as session:
+        assert [one.purged for one in session.scalars(select(Tombstone))] == [True]
+    assert portal.call(sweep) is False
+
+
+@pytest.mark.compliance("PIPL 47", "of an erased person 0 traces are left in the database's bytes")
+def test_the_drill_finds_nothing_of_an_erased_person(capsys):
+    assert erase.run(12, as_json=True) == 0
+    outcome = json.loads(capsys.readouterr().out)
+    assert outcome["passed"] is True
+    assert outcome["before"] > 0
+    assert outcome["after"] == 0
+    assert outcome["log_verifies"]
+    assert outcome["others_decide_alike"]
+
+
+def test_the_drill_notices_what_a_database_left_in_its_files(monkeypatch, capsys):
+    monkeypatch.setattr("covey_consent.store.purge", lambda engine: None)
+    assert erase.run(12) == 1
+    assert "THE DRILL FAILED" in capsys.readouterr().out
+
+
+def test_the_drill_refuses_a_database_that_is_in_use(opened, capsys):
+    with opened() as shop:
+        url = shop.http.app.state.registry.settings.database_url
+    assert erase.run(2, url) == 2
+    assert "an empty database" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_the_drill_searches_a_dump_of_postgresql(database_url, capsys):
+    assert erase.run(6, database_url, as_json=True) == 0
+    outcome = json.loads(capsys.readouterr().out)
+    assert outcome["before"] > 0
+    assert outcome["after"] == 0
