@@ -83,6 +83,25 @@ def _add_registry(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     )
     key.set_defaults(run=_registry_key)
     _add_registry_receipt(actions)
+    _add_registry_drills(actions)
+
+
+def _add_registry_drills(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    drill = _command(
+        actions, "drill", "play what must hold, on a registry of its own", "covey registry drill withdraw"
+    )
+    drills = drill.add_subparsers(required=True, metavar="DRILL")
+    withdraw = _command(
+        drills,
+        "withdraw",
+        "how long a withdrawal takes to have effect; exits with 1 where anything still got through",
+        "covey registry drill withdraw --subjects 200 --json",
+    )
+    withdraw.add_argument(
+        "--subjects", type=int, default=200, metavar="N", help="people who withdraw, default 200"
+    )
+    withdraw.add_argument("--json", action="store_true", help="for a program to read")
+    withdraw.set_defaults(run=_drill_withdraw)
 
 
 def _add_registry_receipt(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -330,6 +349,10 @@ def _registry_key(_chosen: argparse.Namespace) -> int:
 def _registry_receipt(chosen: argparse.Namespace) -> int:
     receipt = _load("covey_consent.commands.receipt", "server")
     return 1 if receipt is None else receipt.check(chosen.file, chosen.key)
+
+
+def _drill_withdraw(chosen: argparse.Namespace) -> int:
+    return _measure("covey_simulations.drills.withdraw", chosen, ("subjects",))
 
 
 def _witness(chosen: argparse.Namespace) -> int:
