@@ -83,7 +83,65 @@ def _add_registry(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     )
     key.set_defaults(run=_registry_key)
     _add_registry_receipt(actions)
+    _add_registry_notice(actions)
+    _add_registry_document(actions)
+    _add_registry_evidence(actions)
+    _add_registry_token(actions)
     _add_registry_drills(actions)
+
+
+def _add_registry_notice(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    notice = _command(
+        actions, "notice", "the notices that people are shown", "covey registry notice lint notices/"
+    )
+    deeds = notice.add_subparsers(required=True, metavar="DEED")
+    lint = _command(
+        deeds,
+        "lint",
+        "list what notices lack under GDPR and PIPL; exits with 1 when something is missing",
+        "COVEY_REGISTRY_CONTROLLER=controller.toml covey registry notice lint notices/",
+    )
+    publish = _command(
+        deeds,
+        "publish",
+        "put a notice in force at a running registry; COVEY_REGISTRY_TOKEN is an admin's access token",
+        "covey registry notice publish notices/celebrate.toml --url http://127.0.0.1:8700",
+    )
+    for deed in (lint, publish):
+        deed.add_argument("path", metavar="NOTICE", help="a notice file, or a packaged notice's purpose")
+    publish.add_argument("--url", default="http://127.0.0.1:8700", help="where the registry serves")
+    lint.set_defaults(run=lambda chosen: _registry_command("notice", "lint", chosen.path))
+    publish.set_defaults(run=lambda chosen: _registry_command("notice", "publish", chosen.path, chosen.url))
+
+
+def _add_registry_document(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    document = _command(
+        actions,
+        "document",
+        "make a document that the law asks for, from the registry's database",
+        "covey registry document dpia --purpose train --format html --out dpia.html",
+    )
+    names = ["ropa", "dpia", "dossier", "pipl-audit", "dsa", "toms"]
+    document.add_argument("name", choices=names, help="which document")
+    document.add_argument("--purpose", metavar="P", help="the purpose that a dpia is about")
+    document.add_argument("--round", metavar="R", help="the round that a dossier is about")
+    document.add_argument("--format", choices=["json", "md", "html", "csv"], default="md", help="default md")
+    document.add_argument("--out", type=Path, metavar="FILE", help="write it there instead of printing it")
+    document.set_defaults(run=_registry_document)
+
+
+def _add_registry_evidence(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    evidence = _command(
+        actions,
+        "evidence",
+        "print which articles of law are shown by which tests; exits with 1 when one did not pass",
+        "covey registry evidence --run --json",
+    )
+    evidence.add_argument(
+        "--run", action="store_true", dest="run_tests", help="run the tests first; takes a checkout"
+    )
+    evidence.add_argument("--json", action="store_true", help="for a program to read")
+    evidence.set_defaults(run=_registry_evidence)
 
 
 def _add_registry_drills(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -118,6 +176,21 @@ def _add_registry_receipt(actions: argparse._SubParsersAction[argparse.ArgumentP
         "--key", required=True, metavar="HEX", help="the registry's public key, 64 hex digits"
     )
     verify.set_defaults(run=_registry_receipt)
+
+
+def _add_registry_token(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    token = _command(
+        actions,
+        "token",
+        "print an access token under the registry's own key",
+        "covey registry token --role officer --name alice --hours 8",
+    )
+    roles = ("admin", "auditor", "officer", "operator", "service", "subject")
+    token.add_argument("--role", required=True, choices=roles, help="what its bearer is to the registry")
+    token.add_argument("--name", required=True, help="by which the access log knows them")
+    token.add_argument("--hours", type=float, default=8, metavar="H", help="how long it holds, default 8")
+    token.add_argument("--subject", metavar="ID", help="for the role subject: whose records are theirs")
+    token.set_defaults(run=_registry_token)
 
 
 def _add_witness(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -338,6 +411,12 @@ def _measure(module: str, chosen: argparse.Namespace, names: Sequence[str]) -> i
     return 0 if found.get("as_expected", True) else 1
 
 
+def _registry_command(noun: str, deed: str, *arguments: object) -> int:
+    """Run a deed of `covey_consent.commands.<noun>` and return its exit status."""
+    module = _load(f"covey_consent.commands.{noun}", "server")
+    return 1 if module is None else int(getattr(module, deed)(*arguments))
+
+
 def _serve(chosen: argparse.Namespace) -> int:
     return _serving("covey_consent.serve", lambda registry: registry.serve(chosen.host, chosen.port))
 
@@ -346,9 +425,28 @@ def _registry_key(_chosen: argparse.Namespace) -> int:
     return _serving("covey_consent.serve", lambda registry: print(registry.verifier_key().vkey))
 
 
+def _registry_document(chosen: argparse.Namespace) -> int:
+    asked = chosen.name, chosen.purpose, chosen.round, chosen.format, chosen.out
+    return _asking("covey_consent.commands.document", lambda command: command.document(*asked))
+
+
+def _registry_evidence(chosen: argparse.Namespace) -> int:
+    return _asking(
+        "covey_consent.commands.evidence",
+        lambda command: command.evidence(run=chosen.run_tests, as_json=chosen.json),
+    )
+
+
 def _registry_receipt(chosen: argparse.Namespace) -> int:
     receipt = _load("covey_consent.commands.receipt", "server")
     return 1 if receipt is None else receipt.check(chosen.file, chosen.key)
+
+
+def _registry_token(chosen: argparse.Namespace) -> int:
+    token = _load("covey_consent.commands.token", "server")
+    if token is None:
+        return 1
+    return int(token.mint(chosen.role, chosen.name, chosen.hours, chosen.subject))
 
 
 def _drill_withdraw(chosen: argparse.Namespace) -> int:
@@ -375,6 +473,19 @@ def _serving(module: str, act: Callable[[ModuleType], object]) -> int:
     except (serving.ConsentRegistryError, ValueError, OSError) as error:
         return _fail(error, 1)
     return 0
+
+
+def _asking(module: str, act: Callable[[ModuleType], int]) -> int:
+    """Act with a command's module: 2 for what cannot be done as asked, 1 for what failed."""
+    command = _load(module, "server")
+    if command is None:
+        return 1
+    try:
+        return act(command)
+    except command.ConsentRegistryError as error:
+        return _fail(error, 2 if error.status < 500 else 1)
+    except (ValueError, OSError) as error:
+        return _fail(error, 1)
 
 
 def _judge(chosen: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""A round played in one process, phase by phase, with whoever is to drop out."""
+"""A round played in one process, phase by phase, with whoever is to drop out; and the marks of the law."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from covey_consent.law import articles
 from covey_privacy import blind_rsa, tickets, wire
 from covey_privacy.errors import PrivacyError
 from covey_privacy.manifest import Manifest
@@ -17,6 +18,18 @@ from covey_privacy.secagg.aggregator import Sharing, Total
 from covey_privacy.secagg.messages import Survivors, sender
 from covey_privacy.signatures import SigningKey, verify
 from covey_privacy.tickets import IssuerKey, RoundKey
+
+
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Let reports say which article a test shows; an article that is not in the table stops the run."""
+    for item in items:
+        for mark in item.iter_markers("compliance"):
+            if mark.args[0] not in articles.load().shows:
+                raise pytest.UsageError(
+                    f"{item.nodeid}: law.toml has no article {mark.args[0]!r}; add its row"
+                )
+            item.user_properties += [("compliance", mark.args[0]), ("test", item.nodeid.partition("[")[0])]
+
 
 PURPOSES = ("analytics", "personalize")
 ISSUER = blind_rsa.Signer(blind_rsa.generate())

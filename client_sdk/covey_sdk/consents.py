@@ -190,10 +190,10 @@ class Consents:
         if notices == self.notices:
             return
         for purpose, seen in self.notices.items():
-            if purpose in notices and notices[purpose].version < seen.version:
+            if purpose in notices and notices[purpose].number < seen.number:
                 raise RegistryError(
-                    f"the registry shows notice {notices[purpose].version} for {purpose!r}; older than "
-                    f"{seen.version}, seen before"
+                    f"the registry shows notice {notices[purpose].semver} for {purpose!r}; older than "
+                    f"{seen.semver}, seen before"
                 )
         self._store.put(_NOTICES, wire.encode(_Shelf(tuple(notices.values()))))
         self._shelf = dict(notices)

@@ -10,21 +10,38 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from covey_consent.api import (
+    access_log,
+    assessments,
+    catalogue,
     consents,
+    device_tokens,
+    documents,
+    health,
     log,
     notices,
     people,
     problems,
     receipts,
     rounds,
+    served,
     subjects,
     tickets,
     tiles,
+    well_known,
 )
+from covey_consent.api.bounds import Bounds
+from covey_consent.api.headers import CarefulHeaders
+from covey_consent.api.http import add_routes
+from covey_consent.api.rates import Rates
+from covey_consent.api.traffic import Traffic
 from covey_consent.registry import Registry
 from covey_consent.settings import Settings
 
-ROUTES = (people, subjects, consents, receipts, notices, tickets, rounds, log, tiles)
+ROUTERS = (
+    consents, people, tickets, tiles, log, notices, rounds, subjects, receipts, served, assessments,
+    documents, access_log, device_tokens, health, well_known, catalogue,
+)  # fmt: skip
+"""A request is held against one route after another: the routes that are asked most come first."""
 
 
 def create_app(
@@ -39,20 +56,21 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         registry = app.state.registry = await Registry.open(settings, clock, durable=durable)
-        asking = asyncio.create_task(registry.cosigners.gather())
+        tasks = [asyncio.create_task(work()) for work in (registry.cosigners.gather, registry.upkeep.run)]
         yield
-        asking.cancel()
-        await asyncio.wait([asking])
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
         await registry.close()
 
-    app = FastAPI(title="Covey consent registry", version="1", lifespan=lifespan)
-    for module in ROUTES:
-        app.include_router(module.router)
+    app = FastAPI(
+        title="Covey consent registry", version="1", lifespan=lifespan, docs_url=None, redoc_url=None
+    )
+    for module in ROUTERS:
+        add_routes(app, module.router)
     problems.install(app)
-
-    @app.get("/healthz")
-    async def health() -> dict[str, str]:
-        """Say that the registry is up."""
-        return {"status": "ok"}
-
+    app.add_middleware(Rates, caller=settings.rate_caller, address=settings.rate_address)
+    app.add_middleware(Bounds)
+    app.add_middleware(Traffic)
+    app.add_middleware(CarefulHeaders, https=(settings.public_url or "").startswith("https://"))
     return app

@@ -28,12 +28,17 @@ class Contact(_Facts):
 
 
 class Recipient(_Facts):
-    """Who receives personal data, for which purposes; `safeguard` names what covers a transfer abroad."""
+    """Who receives personal data, for which purposes; `safeguard` names what covers a transfer abroad.
+
+    A notice names the `contact` of one that decides itself what the data are for (PIPL Art. 23).
+    """
 
     name: Words
+    contact: Words | None = None
     role: Literal["processor", "controller", "joint controller"]
     country: Country
     purposes: tuple[str, ...]
+    email: Words | None = None
     safeguard: Words | None = None
 
 

@@ -13,6 +13,7 @@ from covey_consent import notices, purposes
 from covey_consent.acts import SUBJECT, Act
 from covey_consent.epochs import Calendar
 from covey_consent.errors import ConflictError, DeniedError, RequestError
+from covey_consent.notices.in_force import InForce
 from covey_privacy.consent import GRANTED, REFUSED, WITHDRAWN, Choice, Decision, Notice
 
 METHODS = ("toggle", "dialog", "settings")
@@ -36,7 +37,7 @@ class Grant:
     at: int
 
 
-def check(decision: Decision, current: Mapping[str, Notice], calendar: Calendar) -> None:
+def check(decision: Decision, current: InForce, calendar: Calendar) -> None:
     """Raise unless a device's decision can be taken under the notices in force."""
     if decision.state not in (GRANTED, REFUSED, WITHDRAWN):
         raise RequestError(f"a decision is granted, refused or withdrawn; {decision.state!r} arrived")
@@ -49,8 +50,11 @@ def check(decision: Decision, current: Mapping[str, Notice], calendar: Calendar)
         check_grant(grant, current, calendar)
 
 
-def check_grant(grant: Grant, current: Mapping[str, Notice], calendar: Calendar) -> None:
-    """Raise unless the grant proves that the person agreed to the notice in force."""
+def check_grant(grant: Grant, current: InForce, calendar: Calendar) -> Notice:
+    """Return the notice that the person agreed to, raise unless it asks for what is asked now.
+
+    An earlier minor or patch of the major in force will do: it asked for the same.
+    """
     notice = notices.find(current, grant.purpose)
     allowed = (EXPLICIT,) if purposes.find(grant.purpose).explicit else METHODS
     if grant.method not in allowed:
@@ -64,27 +68,34 @@ def check_grant(grant: Grant, current: Mapping[str, Notice], calendar: Calendar)
             f"the notice for {notice.purpose!r} is version {notice.version}; the grant is for version "
             f"{grant.notice_version}: show the new one and ask again"
         )
-    shown = {text.language: text.digest for text in notice.texts}
-    if shown.get(grant.language) != grant.text_digest:
+    shown = current.edition(grant.purpose, grant.language, grant.text_digest)
+    if shown is None:
         raise RequestError(
             f"the grant names a text that is not the notice for {notice.purpose!r} in {grant.language!r}; "
-            f"it is written in {', '.join(shown)}"
+            f"it is written in {', '.join(text.language for text in notice.texts)}"
         )
+    return shown
 
 
 def of_devices(
-    people: Mapping[bytes, str], signed: Sequence[bytes], decisions: Sequence[Decision]
+    people: Mapping[bytes, str], signed: Sequence[bytes], decisions: Sequence[Decision], current: InForce
 ) -> list[Act]:
     """Return the acts of checked decisions with their signed bytes; `people` says whose each device is."""
     return [
-        Act(
-            people[decision.device], decision.purpose, decision.state, SUBJECT, decision.method, decision.at,
-            notice=str(decision.notice_version), version=decision.notice_version, language=decision.language,
-            text=decision.text_digest, signed=data,
-            expires_at=expiry(decision.purpose, decision.at) if decision.state == GRANTED else 0,
-        )
+        _of_device(people[decision.device], data, decision, current)
         for data, decision in zip(signed, decisions, strict=True)
-    ]  # fmt: skip
+    ]
+
+
+def _of_device(subject: str, signed: bytes, decision: Decision, current: InForce) -> Act:
+    shown = current.edition(decision.purpose, decision.language, decision.text_digest)
+    return Act(
+        subject, decision.purpose, decision.state, SUBJECT, decision.method, decision.at,
+        # A no may be about a text that is long replaced: its major is all that is known of it.
+        notice=shown.semver if shown else str(decision.notice_version), version=decision.notice_version,
+        language=decision.language, text=decision.text_digest, signed=signed,
+        expires_at=expiry(decision.purpose, decision.at) if decision.state == GRANTED else 0,
+    )  # fmt: skip
 
 
 def expiry(purpose: str, at: int) -> int:

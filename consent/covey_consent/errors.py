@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
+_PROOFS = 'algs="Ed25519 ES256"'
+
 
 class ConsentRegistryError(Exception):
-    """Root of every error that the registry raises."""
+    """Root of every error that the registry raises: an HTTP status, and what headers go with it."""
 
     status = 500
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 class DamageError(ConsentRegistryError):
@@ -23,6 +29,21 @@ class UnauthenticatedError(ConsentRegistryError):
     """Nobody has said who is asking, or not in a way that can be believed."""
 
     status = 401
+    headers = MappingProxyType({"WWW-Authenticate": f"Bearer, DPoP {_PROOFS}"})
+
+
+class TokenError(UnauthenticatedError):
+    """The access token is forged, expired, or meant for another service: get a new one."""
+
+    headers = MappingProxyType(
+        {"WWW-Authenticate": f'Bearer error="invalid_token", DPoP error="invalid_token", {_PROOFS}'}
+    )
+
+
+class ProofError(UnauthenticatedError):
+    """The DPoP proof does not show, for this very request, the key that the access token is bound to."""
+
+    headers = MappingProxyType({"WWW-Authenticate": f'DPoP error="invalid_dpop_proof", {_PROOFS}'})
 
 
 class DeniedError(ConsentRegistryError):
@@ -41,3 +62,28 @@ class ConflictError(ConsentRegistryError):
     """The registry's state stands against it: out of date, too early, or done already and differently."""
 
     status = 409
+
+
+class StaleError(ConsentRegistryError):
+    """What the sender wants to change has changed since they read it: read it again, then decide."""
+
+    status = 412
+
+
+class UnconditionalError(ConsentRegistryError):
+    """A change names no version of what it changes: send the ETag that was read as If-Match."""
+
+    status = 428
+
+
+class LimitError(ConsentRegistryError):
+    """More requests than one caller or address may make: wait as long as Retry-After says."""
+
+    status = 429
+
+
+class UnavailableError(ConsentRegistryError):
+    """Something that the registry needs does not answer: nothing was changed; try again."""
+
+    status = 503
+    headers = MappingProxyType({"Retry-After": "5"})

@@ -6,7 +6,7 @@ cannot be lined up with what happens in a round.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, String
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 HOUR = 3600
@@ -98,13 +98,55 @@ class StandingChoice(Base):
 
 
 class PublishedNotice(Base):
-    """Every notice that was ever in force (encoded `Notice`)."""
+    """Every notice that was ever in force (encoded `Notice`), never changed.
+
+    `source` is the file that it was made of, `terms` the purpose's data, gates and retention, both JSON.
+    """
 
     __tablename__ = "notices"
 
     purpose: Mapped[str] = mapped_column(primary_key=True)
-    version: Mapped[int] = mapped_column(Integer, primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    minor: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    patch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     notice: Mapped[bytes]
+    source: Mapped[str]
+    terms: Mapped[str]
+    published_at: Mapped[int]
+
+
+class ServedNotice(Base):
+    """A person was shown a text of a notice; `at` in milliseconds, `version` with minor and patch."""
+
+    __tablename__ = "served"
+    __table_args__ = (UniqueConstraint("subject", "text_digest", "place", "at"),)
+
+    id: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
+    )
+    subject: Mapped[str] = mapped_column(ForeignKey(Subject.subject))
+    purpose: Mapped[str]
+    version: Mapped[str]
+    language: Mapped[str]
+    text_digest: Mapped[bytes]
+    place: Mapped[str]
+    at: Mapped[int]
+
+
+class Assessment(Base):
+    """An impact assessment of a purpose: the hash of its document, who wrote it, and who approved it."""
+
+    __tablename__ = "assessments"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    purpose: Mapped[str] = mapped_column(index=True)
+    kind: Mapped[str]
+    document: Mapped[bytes]
+    author: Mapped[str]
+    written_at: Mapped[int]
+    valid_until: Mapped[int]
+    approved_by: Mapped[str | None]
+    approved_at: Mapped[int | None]
 
 
 class IssuerSecret(Base):

@@ -14,6 +14,7 @@ from covey_consent.errors import RequestError, UnknownError
 
 CONSENT = "consent"
 REFUSED = "refused"
+HIGH = "high"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +22,11 @@ class Purpose:
     """A purpose: its words, lawful bases (`gdpr`: Article 6, `pipl`: Article 13), data, and what it gates.
 
     `basis` is "consent", "contract", "law", or "refused" for what is never offered; `storage` is "phone",
-    "sum", "shop" or "none". `dpv`, `personal_data` and `legal_basis` are terms in receipts. What is
-    `explicit` needs a consent of its own, said in a dialogue (GDPR Art. 9(2)(a), PIPL Art. 29). A grant holds
-    for `valid_days` where it does not hold until withdrawn. `sale` is what the Global Privacy Control signal
-    objects to.
+    "sum", "shop" or "none". `dpv`, `personal_data` and `legal_basis` are terms as receipts write them. What
+    is `explicit` needs a consent of its own, said in a dialogue (GDPR Art. 9(2)(a), PIPL Art. 29). A grant
+    holds for `valid_days` where it does not hold until withdrawn. `sale` is what the Global Privacy Control
+    signal objects to. What has a "high" `risk` needs an assessment, what is `sensitive` a reason, and what
+    has a `named_recipient` their name.
     """
 
     id: str
@@ -45,6 +47,9 @@ class Purpose:
     explicit: bool = False
     valid_days: int | None = None
     sale: bool = False
+    risk: str = "normal"
+    sensitive: bool = False
+    named_recipient: bool = False
 
     @property
     def needs_consent(self) -> bool:

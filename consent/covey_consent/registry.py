@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from covey_consent import controller, keys, notices
+from covey_consent import controller, keys
+from covey_consent.access.dpop import Proofs
+from covey_consent.access.gate import Gate
+from covey_consent.access.identity_provider import IdentityProvider
+from covey_consent.access.jwks import KeySet
 from covey_consent.access.tokens import Tokens
 from covey_consent.acts import Act
 from covey_consent.choices import Choices
 from covey_consent.controller import Controller
 from covey_consent.cosigners import Cosigners
+from covey_consent.cursors import Cursors
 from covey_consent.epochs import Calendar
 from covey_consent.events import Events
+from covey_consent.idempotency import Answers
 from covey_consent.issuers import Issuers
 from covey_consent.log import Log
+from covey_consent.metrics import Metrics
+from covey_consent.notices import InForce, files
+from covey_consent.notices.facts import Facts
+from covey_consent.notices.publisher import Publisher
 from covey_consent.pool import Pool
 from covey_consent.receipts import issue
 from covey_consent.receipts.issue import Receipts
@@ -23,18 +32,14 @@ from covey_consent.records import Record
 from covey_consent.settings import Settings
 from covey_consent.store import Store
 from covey_consent.subjects import Subjects
+from covey_consent.upkeep import Upkeep
 from covey_consent.vault import Vault
-from covey_privacy import wire
-from covey_privacy.consent import NOTICE, Notice, Notices
-from covey_privacy.signatures import SigningKey, sign
+from covey_privacy.signatures import SigningKey
 
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """What the HTTP routes act on.
-
-    `download` is the encoded `Notices` that everyone receives; by its digest phones know that they have it.
-    """
+    """What the HTTP routes act on."""
 
     operator: bytes | None
     key: SigningKey
@@ -45,14 +50,23 @@ class Registry:
     recorder: Pool[Sequence[Act], list[Record]]
     log: Log
     cosigners: Cosigners
-    notices: Mapping[str, Notice]
-    download: bytes
-    download_digest: bytes
+    notices: InForce
+    publisher: Publisher
     issuers: Issuers
     controller: Controller
-    tokens: Tokens
     yearly_batches: int
     receipts: Receipts
+    upkeep: Upkeep
+    settings: Settings
+    gate: Gate
+    answers: Answers
+    cursors: Cursors
+    metrics: Metrics
+
+    @property
+    def tokens(self) -> Tokens:
+        """The registry's own access tokens."""
+        return self.gate.tokens
 
     @classmethod
     async def open(cls, settings: Settings, clock: Callable[[], float], *, durable: bool = True) -> Registry:
@@ -75,17 +89,15 @@ class Registry:
         calendar = Calendar(clock, settings.epoch_seconds, settings.tolerance_seconds)
         log = Log(store, settings.origin, key)
         log.open()
-        published = await log.write(notices.publish, log, notices.draft(settings.caps))
-        current = {notice.purpose: notice for notice in published}
-        download = wire.encode(Notices(tuple(sign(NOTICE, notice, key) for notice in published)))
-        issuers = Issuers(store, log, calendar, settings.batch, current)
+        facts, notices = Facts(controller.load(settings.controller), settings.caps), InForce(key)
+        publisher = Publisher(log, notices, facts, calendar)
+        await publisher.open(files.load(settings.notices))
+        issuers = Issuers(store, log, calendar, settings.batch, notices)
         subjects = Subjects(Vault(key), calendar, open_to_all=settings.open_enrolment)
         choices = Choices(store, Events(settings.origin, subjects, calendar))
-        digest = hashlib.sha256(download).digest()
         cosigners = Cosigners(
             log, settings.witnesses, settings.witness_seconds, settings.witness_every_seconds
         )
-        facts = controller.load(settings.controller)
         return cls(
             operator=settings.operator_key,
             key=key,
@@ -96,16 +108,38 @@ class Registry:
             recorder=Pool(store, choices.record_each),
             log=log,
             cosigners=cosigners,
-            notices=current,
-            download=download,
-            download_digest=digest,
+            notices=notices,
+            publisher=publisher,
             issuers=issuers,
-            controller=facts,
-            tokens=Tokens(key, settings.origin),
+            controller=facts.controller,
             yearly_batches=settings.yearly_batches,
-            receipts=Receipts(store, log, key, facts, issue.none),
+            receipts=Receipts(store, log, key, facts.controller, issue.Finder(choices.events)),
+            upkeep=Upkeep(store, choices, calendar),
+            settings=settings,
+            gate=_gate(settings, key, calendar),
+            answers=Answers(store),
+            cursors=Cursors(key),
+            metrics=Metrics(log),
         )
 
     async def close(self) -> None:
         """Close the database, once what was handed over is committed."""
         await self.store.close()
+
+
+def _gate(settings: Settings, key: SigningKey, calendar: Calendar) -> Gate:
+    proofs = Proofs(settings.tolerance_seconds, calendar.now)
+    return Gate(Tokens(key, settings.origin), proofs, _provider(settings), settings.public_url)
+
+
+def _provider(settings: Settings) -> IdentityProvider | None:
+    if not (settings.idp_issuer and settings.idp_audience and settings.idp_jwks):
+        return None
+    return IdentityProvider(
+        settings.idp_issuer,
+        settings.idp_audience,
+        KeySet(settings.idp_jwks, settings.idp_jwks_seconds),
+        settings.tolerance_seconds,
+        settings.idp_role_claim,
+        settings.idp_roles,
+    )

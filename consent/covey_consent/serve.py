@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uvicorn
 
-from covey_consent import keys
+from covey_consent import journal, keys
 from covey_consent.app import create_app
 from covey_consent.errors import ConsentRegistryError
 from covey_consent.settings import Settings
@@ -25,4 +25,9 @@ def serve(host: str, port: int, settings: Settings | None = None) -> None:
     One process: the thread that writes and the choices at hand live in it. Requests are not logged, because
     who asked when is what a registry should not know.
     """
-    uvicorn.run(create_app(settings), host=host, port=port, access_log=False, server_header=False, ws="none")
+    settings = Settings() if settings is None else settings
+    journal.configure(settings.log_level)
+    uvicorn.run(
+        create_app(settings), host=host, port=port, log_config=None, access_log=False, server_header=False,
+        ws="none",
+    )  # fmt: skip

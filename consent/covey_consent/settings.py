@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from limits import parse
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from covey_consent.access.roles import Role
 from covey_privacy.dp.odometer import Caps
 from covey_privacy.note import COSIGNATURE, VerifierKey
 
@@ -21,6 +24,21 @@ def _of_a_witness(vkey: str) -> str:
     if VerifierKey.parse(vkey).algorithm != COSIGNATURE:
         raise ValueError("a witness's key is of the type for cosignatures, 0x04")
     return vkey
+
+
+def _is_loopback(url: str) -> bool:
+    return urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
+
+
+def _rate(text: str) -> str:
+    parse(text)
+    return text
+
+
+Rate = Annotated[str, Field(max_length=64), AfterValidator(_rate)]
+"""So many requests in a time, as the `limits` library writes it: "100/second", "5000 per 10 minute"."""
+
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s?#]+[^\s?#/]$", max_length=1024)]
 
 
 class WitnessAt(BaseModel):
@@ -41,19 +59,27 @@ class Settings(BaseSettings):
     """The registry's settings.
 
     `operator` is the hex public key that signs manifests; without it rounds are refused. `controller` is the
-    TOML file with the shop's own facts; without it, an example's are used. `epsilon` caps each
+    TOML file with the shop's own facts; without it, an example's are used. `notices` is a folder of notices
+    that add to the packaged ones or stand in their place, each named for its purpose. `epsilon` caps each
     purpose and `epsilon_total` all together, a person and year at `delta`; the signed notices promise them.
     A person has one `batch` of tickets for a purpose set in an epoch, and `yearly_batches` of them in a year.
-    Without `open_enrolment` a device is taken only after the shop's server attached it to a person. Each of
-    `witnesses` has `witness_seconds` to cosign a new head, and cosigns an unchanged one anew every
-    `witness_every_seconds`. Dictionaries and lists are JSON: COVEY_REGISTRY_EPSILON='{"analytics": 1}'.
+    Without `open_enrolment` a device is taken only after the shop's server attached it to a person.
+    Each of `witnesses` has `witness_seconds` to cosign a new head, and cosigns an unchanged one anew every
+    `witness_every_seconds`. `public_url` is the address that callers use, where a proxy stands before. Tokens
+    of an identity provider are opened where `idp_issuer`, `idp_audience` and `idp_jwks` (an address or a
+    file) are given: `idp_role_claim` is where the role stands, `idp_roles` what the provider's names mean
+    here. One caller with a token may ask at `rate_caller`, everyone else at `rate_address` from one address.
+    Dictionaries and lists are JSON: COVEY_REGISTRY_EPSILON='{"analytics": 1}'.
     """
 
-    model_config = SettingsConfigDict(env_prefix="COVEY_REGISTRY_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="COVEY_REGISTRY_", env_parse_none_str="null", frozen=True, extra="forbid"
+    )
 
     database_url: str = "sqlite:///registry.db"
     key_file: Path = Path("registry.key")
     controller: Path | None = None
+    notices: Path | None = None
     origin: Annotated[str, StringConstraints(pattern=r"^[^\s+]{1,200}$")] = "covey.example/log"
     operator: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
     epoch_seconds: Annotated[int, Field(ge=60, le=7 * 86400)] = 86400
@@ -67,6 +93,26 @@ class Settings(BaseSettings):
     witnesses: Annotated[tuple[WitnessAt, ...], Field(max_length=MOST_WITNESSES)] = ()
     witness_seconds: Annotated[float, Field(gt=0, le=60)] = 5.0
     witness_every_seconds: Annotated[float, Field(ge=1, le=86400)] = 3600.0
+
+    public_url: Url | None = None
+    idp_issuer: Annotated[str, Field(max_length=1024)] | None = None
+    idp_audience: Annotated[str, Field(max_length=1024)] | None = None
+    idp_jwks: Annotated[str, Field(max_length=1024)] | None = None
+    idp_jwks_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
+    idp_role_claim: Annotated[str, Field(max_length=200)] = "role"
+    idp_roles: dict[str, Role] = {}
+    rate_caller: Rate | None = "600000/minute"
+    rate_address: Rate | None = "60000/minute"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @model_validator(mode="after")
+    def _whole_provider(self) -> Self:
+        given = [self.idp_issuer, self.idp_audience, self.idp_jwks]
+        if any(given) and not all(given):
+            raise ValueError("an identity provider takes idp_issuer, idp_audience and idp_jwks, all three")
+        if self.idp_jwks and self.idp_jwks.startswith("http://") and not _is_loopback(self.idp_jwks):
+            raise ValueError("idp_jwks is fetched over https; who changes it on the way is every role")
+        return self
 
     @property
     def caps(self) -> Caps:

@@ -47,7 +47,7 @@ class Store:
 
         Not `durable`, SQLite does not wait for the disk: for a database that no one misses.
         """
-        engine = create_engine(url)
+        engine = create_engine(url, hide_parameters=True)  # An error's text names no one.
         if engine.dialect.name == "sqlite":
             event.listen(engine, "connect", partial(_prepare_sqlite, durable))
             event.listen(engine, "begin", _begin)

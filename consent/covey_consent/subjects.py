@@ -112,6 +112,12 @@ def find(session: Session, subject: str) -> Subject:
     return found
 
 
+def is_guardian(session: Session, guardian: str, subject: str) -> bool:
+    """Say whether one person is another's guardian."""
+    person = session.get(Subject, subject)
+    return person is not None and person.guardian == guardian
+
+
 def known(session: Session, keys: Iterable[bytes]) -> set[bytes]:
     """Return those of the keys that are enrolled."""
     return set(all_in(session, select(Device.key), Device.key, keys))

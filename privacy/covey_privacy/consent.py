@@ -6,10 +6,12 @@ A phone signs what it sends with the device key that it enrolled; the registry s
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
 from covey_privacy import wire
+from covey_privacy.semver import Semver
 from covey_privacy.tickets import SIGNATURE_LENGTH, IssuerKey
 
 GRANTED = "granted"
@@ -37,11 +39,11 @@ Milliseconds = wire.U64
 
 @dataclass(frozen=True, slots=True)
 class NoticeText:
-    """A notice in one language."""
+    """A notice in one language, or in that of one region: `language` is a BCP 47 tag, "en" or "zh-CN"."""
 
     language: wire.Name
     title: wire.Text
-    text: wire.Text
+    text: Annotated[str, wire.Size(0, 2**14)]
 
     @property
     def digest(self) -> bytes:
@@ -53,21 +55,35 @@ class NoticeText:
 class Notice:
     """What is asked for one purpose, and the most privacy that it may cost a person in a year.
 
+    A grant holds for every text of one `version`: another `minor` or `patch` informs, and asks nothing anew.
     `basis` is "consent" or "contract": a contract's purpose needs no consent, every other defaults to off.
     `epsilon` caps this purpose, `epsilon_total` all purposes together, both a year at `delta`.
     """
 
     purpose: wire.Name
     version: wire.U32
+    minor: wire.U32
+    patch: wire.U32
     basis: wire.Name
     epsilon: Epsilon
     epsilon_total: Epsilon
     delta: Annotated[float, wire.Range(1e-12, 1e-2)]
     texts: Annotated[tuple[NoticeText, ...], wire.Size(1, 16)]
 
+    @property
+    def number(self) -> Semver:
+        """The version with minor and patch, which say what is newer."""
+        return Semver(self.version, self.minor, self.patch)
+
+    @property
+    def semver(self) -> str:
+        """The number in writing: "2.1.0"."""
+        return str(self.number)
+
     def text(self, language: str) -> NoticeText:
-        """Return the notice in `language`, or in its first language where that is missing."""
-        return next((text for text in self.texts if text.language == language), self.texts[0])
+        """Return the notice in `language` ("zh-CN", else "zh": RFC 4647, 3.4), else in its first language."""
+        written = {text.language.lower(): text for text in self.texts}
+        return next((written[tag] for tag in _ever_wider(language) if tag in written), self.texts[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,3 +214,14 @@ class ConsistencyProof:
     old: wire.U64
     size: wire.U64
     proof: Proof
+
+
+def _ever_wider(tag: str) -> Iterator[str]:
+    """Yield a language tag in lower case, then without its last subtag, and so on."""
+    subtags = tag.lower().split("-")
+    while subtags:
+        yield "-".join(subtags)
+        subtags.pop()
+        # A single letter only introduces the subtag behind it.
+        if subtags and len(subtags[-1]) == 1:
+            subtags.pop()

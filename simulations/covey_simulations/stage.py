@@ -48,6 +48,8 @@ def set_up(
         epsilon=dict(epsilon),
         epsilon_total=sum(epsilon.values()),
         delta=delta,
+        rate_caller=None,
+        rate_address=None,
     )
     key = load_or_create(settings.key_file)
     with registry.serve(settings, clock.seconds) as url:

@@ -140,7 +140,8 @@ def allow() -> Callable[..., None]:
     def allow(device: Device, *purposes: str) -> None:
         now = milliseconds(device.clock.now())
         texts = (NoticeText("en", "title", "text"),)
-        device.consents.shelve({name: Notice(name, 1, "consent", 1.0, 1.0, 1e-6, texts) for name in purposes})
+        caps = (1.0, 1.0, 1e-6)
+        device.consents.shelve({name: Notice(name, 1, 0, 0, "consent", *caps, texts) for name in purposes})
         for name in purposes:
             device.decision(name, GRANTED)
         confirmed = tuple(Choice(name, GRANTED, 1) for name in purposes)
@@ -195,7 +196,7 @@ def notice() -> Callable[..., Notice]:
     def notice(purpose: str, version: int = 1, epsilon: float = 1.0, total: float = 2.0) -> Notice:
         basis = "contract" if purpose in ("core", "membership") else "consent"
         texts = (NoticeText("en", purpose.title(), "why"), NoticeText("zh", f"{purpose} 用途", "说明"))
-        return Notice(purpose, version, basis, epsilon, total, 1e-6, texts)
+        return Notice(purpose, version, 0, 0, basis, epsilon, total, 1e-6, texts)
 
     return notice
 

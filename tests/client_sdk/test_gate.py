@@ -11,6 +11,7 @@ def test_a_confirmed_grant_is_allowed(gate):
     gate("personalize", "analytics").require("core", "personalize", "analytics")
 
 
+@pytest.mark.compliance("GDPR 25", "on the phone everything but the service is off until granted")
 def test_everything_is_off_by_default_but_core(gate):
     assert not gate().allows("personalize")
     assert gate().allows("core")

@@ -289,6 +289,8 @@ class TestDevice:
         device.record_many([*buys(tea=3), *buys(tea=3), *buys(tea=8)])
         assert device.portrait.bought(device.gate()) == {"tea": (8, 3)}
 
+    @pytest.mark.compliance("DSA 38", "two people get the same list where nothing is personal")
+    @pytest.mark.compliance("PIPL 24", "the list without personal features is the same for everyone")
     def test_two_devices_say_the_same_where_nothing_is_personal(self, device, opened, taught, buys, tmp_path):
         other = opened(tmp_path / "other.db")
         taught(device, model_of())

@@ -1,8 +1,11 @@
+import json
 from dataclasses import replace
 
 import httpx
 import pytest
 
+from covey_consent.access.roles import Caller, Role
+from covey_consent.notices import files
 from covey_privacy import wire
 from covey_privacy.checkpoint import EMPTY_LOG, Checkpoint
 from covey_privacy.consent import LEAF_ISSUER, SYNC, TICKETS, Batch, Issuer, Sync, Synced, TicketRequest
@@ -183,7 +186,7 @@ def test_a_notice_older_than_one_seen_is_refused(shop, device, notice):
     newer = dict(device.consents.notices)
     newer["analytics"] = notice("analytics", version=9)
     device.consents.shelve(newer)
-    with pytest.raises(RegistryError, match="shows notice 1 for 'analytics'; older than 9"):
+    with pytest.raises(RegistryError, match=r"shows notice 1\.0\.0 for 'analytics'; older than 9\.0\.0"):
         device.sync()
 
 
@@ -200,6 +203,51 @@ def test_a_refused_sync_changes_nothing(shop, device, clock):
         device.sync()
     assert (device.consents.checkpoint, device.consents.synced_at) == before
     assert device.gate().allows("personalize")
+
+
+def republished(shop, clock, version):
+    """Publish the notice for analytics under another version, with the version in its words."""
+    file = json.loads(files.packaged()["analytics"].model_dump_json()) | {"version": version}
+    file["texts"]["en"]["text"] += f"\n\nThis is {version}."
+    tokens = shop.http.app.state.registry.tokens
+    token = tokens.mint(Caller(Role.ADMIN, "ada"), int(clock.now.timestamp()), 60)
+    answer = shop.http.post("/v1/notices", json=file, headers={"authorization": f"Bearer {token}"})
+    assert answer.json()["version"] == version
+
+
+def test_a_minor_keeps_the_grant_and_shows_the_new_text(shop, device, clock):
+    device.grant("analytics")
+    republished(shop, clock, "1.1.0")
+    device.sync()
+    assert device.gate().allows("analytics")
+    assert "This is 1.1.0." in device.notices["analytics"].text("en").text
+    republished(shop, clock, "1.1.1")
+    device.sync()
+    assert device.notices["analytics"].semver == "1.1.1"
+    assert device.gate().allows("analytics")
+
+
+def test_a_major_closes_the_gate_until_the_person_is_asked_again(shop, device, clock):
+    device.grant("analytics")
+    republished(shop, clock, "2.0.0")
+    device.sync()
+    assert not device.gate().allows("analytics")
+    assert device.gate().allows("personalize")
+    device.grant("analytics")
+    assert device.gate().allows("analytics")
+
+
+@pytest.mark.parametrize("older", [(1, 0, 9), (1, 1, 0), (0, 9, 9)])
+def test_a_text_older_than_one_seen_is_refused_within_a_major_too(device, older):
+    def shelf(version, minor, patch):
+        notices = dict(device.consents.notices)
+        changes = {"version": version, "minor": minor, "patch": patch}
+        return notices | {"analytics": replace(notices["analytics"], **changes)}
+
+    device.consents.shelve(shelf(1, 1, 1))
+    with pytest.raises(RegistryError, match=r"older than 1\.1\.1"):
+        device.consents.shelve(shelf(*older))
+    device.consents.shelve(shelf(1, 1, 2))
 
 
 def test_a_new_notice_version_turns_the_purpose_off_until_asked_again(shop, running, opened, device, order):

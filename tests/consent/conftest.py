@@ -125,11 +125,14 @@ class Shop:
         assert self.post("/v1/enrolments", phone.batch(phone.enrolment())).status_code == 204
         return phone
 
-    def as_(self, role: Role, name: str = "someone", subject: str | None = None) -> dict[str, str]:
-        """Return the headers by which the role is known."""
+    def as_(
+        self, role: Role, name: str = "someone", subject: str | None = None, reason: str | None = "a test"
+    ) -> dict[str, str]:
+        """Return the headers by which the role is known, with an officer's reason."""
         caller = Caller(role, name, subject)
         token = self.http.app.state.registry.tokens.mint(caller, int(self.clock.now), 3600)
-        return {"authorization": f"Bearer {token}"}
+        why = {"covey-reason": reason} if role is Role.OFFICER and reason is not None else {}
+        return {"authorization": f"Bearer {token}", **why}
 
     def notices(self) -> dict[str, Notice]:
         signed = wire.decode(Notices, self.http.get("/v1/notices").content).notices

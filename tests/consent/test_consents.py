@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from covey_consent import ages, states
 from covey_consent.access.roles import Role
+from covey_consent.acts import Act
 from covey_consent.errors import ConflictError
 from covey_consent.models import Event
 from covey_consent.records import Record, commit
@@ -114,6 +115,21 @@ def test_what_stood_at_a_time_is_told(shop, service, person):
     for at, told in expected:
         answer = shop.http.get(f"/v1/subjects/{person}/consents", params={"at": at}, headers=service)
         assert [choice["state"] for choice in answer.json()["choices"]] == told
+
+
+def test_a_grant_that_holds_for_a_time_ends_with_it(shop, service, person):
+    registry, ends = shop.http.app.state.registry, shop.clock.ms + 1000
+    act = Act(person, "train", GRANTED, "subject", "toggle", shop.clock.ms, "1", 1, expires_at=ends)
+    shop.http.portal.call(registry.recorder.submit, [act])
+    assert verdict(shop, service, person) == "allowed"
+    shop.clock.now += 1
+    assert verdict(shop, service, person) == "expired"
+    assert shop.http.portal.call(registry.upkeep.once) == 1
+    assert shop.http.portal.call(registry.upkeep.once) == 0
+    answer = shop.http.get(f"/v1/subjects/{person}/consents", headers=service).json()
+    assert [choice["state"] for choice in answer["choices"]] == ["expired"]
+    assert say(shop, service, person, yes(shop)).status_code == 201
+    assert verdict(shop, service, person) == "allowed"
 
 
 def test_only_what_stands_can_be_renewed(shop, service, person, problem):

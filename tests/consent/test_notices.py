@@ -5,8 +5,11 @@ import stat
 import pytest
 from pydantic import ValidationError
 
-from covey_consent import notices, purposes
+from covey_consent import controller, purposes
 from covey_consent.errors import DamageError, RequestError, UnknownError
+from covey_consent.notices import files
+from covey_consent.notices.drafts import draft
+from covey_consent.notices.facts import Facts
 from covey_consent.settings import Settings
 from covey_privacy import checkpoint, wire
 from covey_privacy.consent import LEAF_NOTICE
@@ -14,6 +17,10 @@ from covey_privacy.dp.odometer import Caps
 from covey_privacy.merkle import leaf_hash
 
 CAPS = Caps({"analytics": 1.5, "train": 3.0}, 4.0, 1e-6)
+FACTS = Facts(controller.load(None), CAPS)
+PACKAGED = [draft(file.completed, FACTS) for file in files.packaged().values()]
+OPENED = ("analytics", "core", "marketing", "personalize", "replenish", "train")
+"""The purposes in use from the first start: none of high risk."""
 
 
 def test_every_purpose_has_words_and_bases_under_both_laws():
@@ -43,7 +50,7 @@ def test_an_unknown_purpose_is_not_found():
         purposes.find("resale")
 
 
-@pytest.mark.parametrize("notice", notices.draft(CAPS), ids=lambda notice: notice.purpose)
+@pytest.mark.parametrize("notice", PACKAGED, ids=lambda notice: notice.purpose)
 def test_every_notice_is_in_english_and_chinese_and_says_its_caps(notice):
     assert [text.language for text in notice.texts] == ["en", "zh"]
     english, chinese = notice.texts
@@ -61,13 +68,21 @@ def test_every_notice_is_in_english_and_chinese_and_says_its_caps(notice):
         assert "默认关闭" in chinese.text
 
 
+@pytest.mark.compliance("GDPR 12(1)", "notices in plain words: no sentence longer than 50 of them")
+@pytest.mark.parametrize("file", files.packaged().values(), ids=lambda file: file.purpose)
+def test_every_notice_is_in_short_sentences(file):
+    sentences = re.split(r"[.;:]\s", file.texts["en"].text)
+    assert len(sentences) > 5
+    assert max(len(sentence.split()) for sentence in sentences) <= 50
+
+
 def test_a_purpose_without_a_cap_may_spend_nothing():
-    epsilons = {notice.purpose: notice.epsilon for notice in notices.draft(CAPS)}
-    assert epsilons == dict.fromkeys(notices.OFFERED, 0) | {"analytics": 1.5, "train": 3}
+    epsilons = {notice.purpose: notice.epsilon for notice in PACKAGED}
+    assert epsilons == dict.fromkeys(epsilons, 0) | {"analytics": 1.5, "train": 3}
 
 
 def test_the_download_is_signed_and_logged(shop):
-    assert set(shop.notices()) == set(notices.OFFERED)
+    assert tuple(shop.notices()) == OPENED
     for notice in shop.notices().values():
         assert LEAF_NOTICE + wire.encode(notice) in shop.entries()
 
@@ -78,6 +93,7 @@ def test_a_notice_can_be_read_in_either_language(shop, problem):
     assert chinese["digest"] == notice.text("zh").digest.hex()
     assert chinese["title"] == "参与改进模型"
     assert shop.http.get("/v1/notices/train", params={"language": "xx"}).json()["language"] == "en"
+    assert shop.http.get("/v1/notices/train", params={"language": "zh-CN"}).json() == chinese
     problem(shop.http.get("/v1/notices/partner"), 404)
     problem(shop.http.get("/v1/notices/biometric"), 422)
 
@@ -86,6 +102,7 @@ def test_purposes_are_listed_with_what_they_gate(shop):
     listed = {purpose["id"]: purpose for purpose in shop.http.get("/v1/purposes").json()}
     assert listed["train"]["gdpr"] == "6(1)(a)"
     assert "churn" in listed["train"]["gates"]
+    assert {name for name, purpose in listed.items() if purpose["offered"]} == set(OPENED)
     assert listed["biometric"]["basis"] == "refused"
 
 
@@ -96,7 +113,7 @@ def test_a_changed_cap_is_a_new_version_and_asks_again(opened, problem):
         shop.tickets(phone, shop.issuer("analytics"))
     with opened(epsilon={"analytics": 3.0, "train": 2.0}) as shop:
         versions = {notice.purpose: notice.version for notice in shop.notices().values()}
-        assert versions == dict.fromkeys(notices.OFFERED, 1) | {"analytics": 2}
+        assert versions == dict.fromkeys(OPENED, 1) | {"analytics": 2}
         shop.clock.now += 86400
         issuer = shop.issuer("analytics")
         refused = shop.post("/v1/tickets", phone.request(issuer, (), blinded=(bytes(256),) * 4))

@@ -29,7 +29,8 @@ def test_version():
 
 
 COMMANDS = (
-    "demo, version, registry serve, registry key, log judge, witness serve, witness key, audit, bench dp"
+    "demo, version, registry serve, registry key, registry token, registry notice lint, "
+    "registry notice publish, log judge, witness serve, witness key, audit, bench dp"
 )
 
 

@@ -24,3 +24,7 @@ class Caller:
     role: Role
     name: str
     subject: str | None = None
+
+
+LOGGED = frozenset({Role.OFFICER, Role.AUDITOR, Role.ADMIN})
+"""Whoever may look at other people's records, or decide who may: each request of theirs is logged."""

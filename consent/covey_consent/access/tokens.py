@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 from joserfc import jwt
-from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 from joserfc.jwt import ClaimsOption
 from joserfc.util import urlsafe_b64encode
 
 from covey_consent import keys
+from covey_consent.access.jose import Allowed, extract, read_claims
 from covey_consent.access.roles import Caller, Role
-from covey_consent.errors import UnauthenticatedError
+from covey_consent.errors import TokenError
 from covey_privacy.signatures import SigningKey
 
 ALGORITHM = "Ed25519"
+
+_RULES = Allowed([ALGORITHM])
+
+LONGEST = 8192
+"""Characters of a token that is looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What a verified token says: who asks, until when (Unix seconds), and by which key they prove it.
+
+    `thumbprint` is `cnf.jkt` (RFC 9449): None for a bearer token.
+    """
+
+    caller: Caller
+    expires_at: int
+    thumbprint: str | None = None
 
 
 def jwk(key: SigningKey) -> OKPKey:
@@ -28,25 +49,51 @@ class Tokens:
     def __init__(self, key: SigningKey, origin: str) -> None:
         self._key = jwk(SigningKey(keys.derive(key, "access tokens")))
         self._origin = origin
+        self.kid = self._key.thumbprint()
 
-    def mint(self, caller: Caller, now: int, seconds: int) -> str:
+    @property
+    def public(self) -> Mapping[str, Any]:
+        """The JWK by which others verify these tokens."""
+        return {**self._key.as_dict(private=False), "kid": self.kid, "alg": ALGORITHM, "use": "sig"}
+
+    def mint(self, caller: Caller, now: int, seconds: int, thumbprint: str | None = None) -> str:
         """Return a token that says who the caller is, for `seconds` from `now` (Unix seconds)."""
-        claims: dict[str, str | int] = {"iss": self._origin, "aud": self._origin, "sub": caller.name}
+        claims: dict[str, Any] = {"iss": self._origin, "aud": self._origin, "sub": caller.name}
         claims |= {"role": caller.role.value, "iat": now, "exp": now + seconds}
         if caller.subject is not None:
             claims["subject"] = caller.subject
-        return jwt.encode(
-            {"alg": ALGORITHM}, {**claims, "iat": now, "exp": now + seconds}, self._key, [ALGORITHM]
-        )
+        if thumbprint is not None:
+            claims["cnf"] = {"jkt": thumbprint}
+        return jwt.encode({"alg": ALGORITHM, "kid": self.kid}, claims, self._key, [ALGORITHM])
 
-    def open(self, token: str, now: int) -> Caller:
-        """Return who a token says its bearer is. Raises UnauthenticatedError."""
+    def open(self, text: str, now: int) -> Token:
+        """Return what a token of this registry says. Raises TokenError."""
         here: ClaimsOption = {"essential": True, "value": self._origin}
         roles: ClaimsOption = {"essential": True, "values": [role.value for role in Role]}
-        registry = jwt.JWTClaimsRegistry(now, iss=here, aud=here, exp={"essential": True}, role=roles)
+        expected = jwt.JWTClaimsRegistry(now, iss=here, aud=here, exp={"essential": True}, role=roles)
         try:
-            claims = jwt.decode(token, self._key, [ALGORITHM]).claims
-            registry.validate(claims)
-        except (JoseError, ValueError) as error:
-            raise UnauthenticatedError(f"the access token is refused: {error}") from None
-        return Caller(Role(claims["role"]), str(claims.get("sub", "")), claims.get("subject"))
+            claims = read_claims(text, self._key, _RULES, expected)
+        except ValueError as error:
+            raise TokenError(f"the access token is refused: {error}") from None
+        caller = Caller(Role(claims["role"]), str(claims.get("sub", "")), claims.get("subject"))
+        return Token(caller, claims["exp"], confirmation(claims))
+
+
+def key_id(text: str) -> str | None:
+    """Return the key that a token says it is signed by, unverified. Raises TokenError."""
+    try:
+        _, header = extract(text)
+    except ValueError as error:
+        raise TokenError(f"the access token is {error}") from None
+    kid = header.get("kid")
+    return kid if isinstance(kid, str) else None
+
+
+def confirmation(claims: Mapping[str, Any]) -> str | None:
+    """Return the thumbprint of the key that a token is bound to (RFC 7800, RFC 9449). Raises TokenError."""
+    if "cnf" not in claims:
+        return None
+    confirmed = claims["cnf"]
+    if not isinstance(confirmed, dict) or not isinstance(confirmed.get("jkt"), str):
+        raise TokenError("the access token is bound to a key in a way other than cnf.jkt (RFC 9449)")
+    return str(confirmed["jkt"])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, cast
 
-from fastapi import Depends, HTTPException, Request, Response
+import orjson
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.routing import APIRoute, APIRouter, request_response
 
 from covey_consent.registry import Registry
 from covey_privacy import wire
@@ -15,6 +18,8 @@ CBOR = "application/cbor"
 MESSAGE = ENTRY_LIMIT - 1
 """A message's bytes at most: it fits into the log with its kind byte."""
 BATCH = 16 * 2**20
+JSON = 2**20
+"""A JSON body's bytes at most, and those of any body that is not CBOR."""
 ROSTER = wire.MESSAGE_LIMIT
 
 
@@ -39,3 +44,29 @@ async def body(request: Request, limit: int = MESSAGE) -> bytes:
 def cbor(message: Any) -> Response:
     """Return the wire message as an answer."""
     return Response(wire.encode(message), media_type=CBOR)
+
+
+class StrictRequest(Request):
+    """A request whose JSON is RFC 8259's: UTF-8 without halves of characters, no NaN, and not too deep."""
+
+    async def json(self) -> Any:
+        """Return the body. Raises json.JSONDecodeError."""
+        return orjson.loads(await self.body())
+
+
+def add_routes(app: FastAPI, router: APIRouter) -> None:
+    """Add the routes as they are: `include_router` puts each together anew for every request."""
+    for route in router.routes:
+        if isinstance(route, APIRoute) and route.body_field is not None:
+            route.app = request_response(_strictly(route.get_route_handler()))
+        app.router.routes.append(route)
+
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+def _strictly(handle: Handler) -> Handler:
+    async def strictly(request: Request) -> Response:
+        return await handle(StrictRequest(request.scope, request.receive))
+
+    return strictly

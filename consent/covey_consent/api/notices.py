@@ -1,38 +1,142 @@
-"""What anyone may read before deciding: purposes and notices."""
+"""What anyone may read before deciding: purposes and notices; and what puts a notice in force."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy.orm import Session
 
 from covey_consent import notices, purposes
+from covey_consent.access.guard import needs
+from covey_consent.access.roles import Role
 from covey_consent.api.http import CBOR, Here
+from covey_consent.models import PublishedNotice
+from covey_consent.notices import history, reconsent
+from covey_consent.notices.files import NoticeFile
+from covey_privacy.consent import Notice
+from covey_privacy.semver import PATTERN, Semver
 
 router = APIRouter(tags=["notices"])
 
+Name = Annotated[str, Path(pattern="^[a-z_]{1,64}$")]
+Version = Annotated[str, Query(pattern=PATTERN)]
+Language = Annotated[str, Query(max_length=64)]
+
+
+class Text(BaseModel):
+    """A notice's text in one language, by its hash."""
+
+    language: str
+    title: str
+    digest: str
+
+
+class Published(BaseModel):
+    """A version of a notice; `at` is when it was published, in Unix seconds."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "purpose": "analytics", "version": "1.1.0", "basis": "consent", "epsilon": 2.0,
+                    "epsilon_total": 4.0, "delta": 1e-6, "at": 1800000000,
+                    "texts": [{"language": "en", "title": "Be counted", "digest": "ab" * 32}],
+                }
+            ]
+        }
+    )  # fmt: skip
+
+    purpose: str
+    version: str
+    basis: str
+    epsilon: float
+    epsilon_total: float
+    delta: float
+    texts: list[Text]
+    at: int | None = None
+
+    @classmethod
+    def of(cls, notice: Notice, at: int | None = None) -> Published:
+        """Describe a notice."""
+        texts = [Text(language=t.language, title=t.title, digest=t.digest.hex()) for t in notice.texts]
+        return cls(
+            purpose=notice.purpose, version=notice.semver, basis=notice.basis, epsilon=notice.epsilon,
+            epsilon_total=notice.epsilon_total, delta=notice.delta, texts=texts, at=at,
+        )  # fmt: skip
+
+
+class Changes(BaseModel):
+    """What changed from one version to another: by language, the lines of a unified diff."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"old": "1.0.0", "new": "1.1.0", "changes": {"en": ["--- 1.0.0", "+++ 1.1.0", "-a", "+b"]}}
+            ]
+        }
+    )
+
+    old: str
+    new: str
+    changes: dict[str, list[str]]
+
+
+class Asked(BaseModel):
+    """Whom a new major asks again: people, or "<10"; `projected` is the cohort if all agreed again."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"purpose": "train", "version": "2.0.0", "standing": 120, "outdated": 900, "projected": 1020}
+            ]
+        }
+    )
+
+    purpose: str
+    version: str
+    standing: int | str
+    outdated: int | str
+    projected: int | None
+
 
 @router.get("/v1/purposes")
-async def list_purposes() -> list[dict[str, Any]]:
-    """List every purpose with its words, lawful bases and what it gates; refused ones are named as such."""
-    return [asdict(purpose) for purpose in purposes.load().values()]
+async def list_purposes(here: Here) -> list[dict[str, Any]]:
+    """List every purpose with its words, lawful bases and what it gates; `offered` are those in use."""
+    return [{**asdict(each), "offered": each.id in here.notices} for each in purposes.load().values()]
 
 
 @router.get("/v1/notices")
 async def download(here: Here) -> Response:
     """Return `Notices`: every notice in force, signed by the registry; the same for everyone."""
-    return Response(here.download, media_type=CBOR)
+    return Response(here.notices.download, media_type=CBOR)
+
+
+@router.post(
+    "/v1/notices",
+    status_code=201,
+    responses={200: {"model": Published}},
+    dependencies=[needs(Role.ADMIN)],
+)
+async def publish(file: NoticeFile, here: Here, response: Response) -> Published:
+    """Put a notice in force, numbered and logged; 200 for the one that is in force already."""
+    before = here.notices.get(file.purpose)
+    notice = await here.publisher.publish(file)
+    response.status_code = 200 if notice == before else 201
+    return Published.of(notice)
 
 
 @router.get("/v1/notices/{purpose}")
-async def read(purpose: str, here: Here, language: str = "en") -> dict[str, Any]:
+async def read(purpose: str, here: Here, language: Language = "en") -> dict[str, Any]:
     """Return one notice to read, in its first language where the asked one is missing."""
     notice = notices.find(here.notices, purpose)
     text = notice.text(language)
     return {
         "purpose": notice.purpose,
-        "version": notice.version,
+        "version": notice.semver,
         "basis": notice.basis,
         "epsilon": notice.epsilon,
         "epsilon_total": notice.epsilon_total,
@@ -42,3 +146,34 @@ async def read(purpose: str, here: Here, language: str = "en") -> dict[str, Any]
         "text": text.text,
         "digest": text.digest.hex(),
     }
+
+
+@router.get("/v1/notices/{purpose}/versions")
+async def versions(purpose: Name, here: Here) -> list[Published]:
+    """List every version of a purpose's notice that was ever in force, oldest first."""
+    rows = await here.store.read(_published, purpose)
+    return [Published.of(history.notice(row), row.published_at) for row in rows]
+
+
+@router.get("/v1/notices/{purpose}/changes")
+async def changes(purpose: Name, here: Here, old: Version, new: Version) -> Changes:
+    """Return what changed in the texts from version `old` to version `new`."""
+    one, other = await here.store.read(_two, purpose, Semver.parse(old), Semver.parse(new))
+    return Changes(old=old, new=new, changes=history.changes(one, other))
+
+
+@router.get("/v1/notices/{purpose}/reconsent", dependencies=[needs(Role.OFFICER)])
+async def ask_again(purpose: Name, here: Here) -> Asked:
+    """Count whom the notice in force asks again, because they agreed to an older major."""
+    notice = notices.find(here.notices, purpose)
+    counts = await here.store.read(reconsent.count, notice, here.calendar.milliseconds)
+    return Asked(purpose=purpose, version=notice.semver, **asdict(counts))
+
+
+def _published(session: Session, purpose: str) -> Sequence[PublishedNotice]:
+    purposes.find(purpose)
+    return history.versions(session, purpose)
+
+
+def _two(session: Session, purpose: str, old: Semver, new: Semver) -> tuple[Notice, Notice]:
+    return history.find(session, purpose, old), history.find(session, purpose, new)

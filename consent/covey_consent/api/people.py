@@ -34,7 +34,9 @@ async def decide(request: Request, here: Here) -> Response:
     for decision in opened:
         decisions.check(decision, here.notices, here.calendar)
     people = await here.store.read(subjects.of_devices, {decision.device for decision in opened})
-    await here.recorder.submit(decisions.of_devices(people, batch.signed, opened))
+    await here.recorder.submit(decisions.of_devices(people, batch.signed, opened, here.notices))
+    for decision in opened:
+        here.metrics.decided(decision.purpose, decision.state)
     return Response(status_code=204)
 
 
@@ -47,4 +49,4 @@ async def sync(request: Request, here: Here) -> Response:
     now = here.calendar.milliseconds
     standing = effective(await here.choices.of_device(asked.device), now)
     note, proof = here.log.since(asked.log_size)
-    return cbor(Synced(now, standing, note, proof, here.download_digest))
+    return cbor(Synced(now, standing, note, proof, here.notices.digest))

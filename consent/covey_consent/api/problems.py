@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -9,8 +11,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from covey_consent.errors import ConsentRegistryError
+from covey_consent.errors import ConsentRegistryError, RequestError
 from covey_privacy.errors import PeerError
+
+PLAIN = "about:blank"
+"""The type of a problem of which the HTTP status says all."""
+
+MALFORMED = "malformed"
 
 
 def install(app: FastAPI) -> None:
@@ -22,29 +29,51 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unforeseen)
 
 
-def problem(status: int, detail: str) -> JSONResponse:
-    """Return the problem as an answer."""
-    content = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
-    return JSONResponse(content, status, media_type="application/problem+json")
+def slug(error: type[ConsentRegistryError]) -> str:
+    """Return an error's name in addresses: UnauthenticatedError is `unauthenticated`."""
+    words = re.findall("[A-Z][a-z]*", error.__name__.removesuffix("Error"))
+    return "-".join(words).lower()
+
+
+def problem(
+    status: int, detail: str, type_: str | None = None, headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """Return the problem as an answer; `type_` names a page of the catalogue."""
+    line = " ".join(detail.encode("utf-8", "replace").decode().split())
+    content = {
+        "type": PLAIN if type_ is None else f"/problems/{type_}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": line,
+    }
+    return JSONResponse(content, status, headers, media_type="application/problem+json")
 
 
 async def _registry(_request: Request, error: Exception) -> JSONResponse:
-    status = error.status if isinstance(error, ConsentRegistryError) else 500
-    return problem(status, str(error))
+    if not isinstance(error, ConsentRegistryError):
+        return unforeseen()
+    return problem(error.status, str(error), slug(type(error)), error.headers)
 
 
 async def _peer(_request: Request, error: Exception) -> JSONResponse:
-    return problem(400, str(error))
+    return problem(400, str(error), MALFORMED)
 
 
 async def _http(_request: Request, error: Exception) -> JSONResponse:
-    return problem(error.status_code, error.detail) if isinstance(error, HTTPException) else problem(500, "")
+    if not isinstance(error, HTTPException):
+        return unforeseen()
+    return problem(error.status_code, error.detail, headers=error.headers)
 
 
 async def _validation(_request: Request, error: Exception) -> JSONResponse:
     first = error.errors()[0] if isinstance(error, RequestValidationError) else {"loc": (), "msg": ""}
-    return problem(422, f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+    return problem(422, f"{'.'.join(map(str, first['loc']))}: {first['msg']}", slug(RequestError))
 
 
 async def _unforeseen(_request: Request, _error: Exception) -> JSONResponse:
+    return unforeseen()
+
+
+def unforeseen() -> JSONResponse:
+    """Return the answer to a request that failed in a way that nobody foresaw."""
     return problem(500, "this server failed; its own log says why")

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from covey_consent.access.roles import Caller, Role
+from covey_consent.acts import EVERYTHING
 from covey_consent.controller import Controller
 from covey_consent.errors import UnknownError
+from covey_consent.events import Events
 from covey_consent.log import Log
+from covey_consent.models import Event
+from covey_consent.notices import history
 from covey_consent.receipts import content, signing
 from covey_consent.receipts.content import Case
 from covey_consent.receipts.evidence import LEAF_CONSENT, Promised, Published
@@ -43,9 +48,29 @@ def unknown(event: str) -> UnknownError:
     return UnknownError(f"there is no event {event} that this token may see")
 
 
-def none(_session: Session, event: str) -> Found:
-    """Find nothing: for a registry that keeps no events."""
-    raise unknown(event)
+class Finder:
+    """Finds events as the registry keeps them."""
+
+    def __init__(self, events: Events) -> None:
+        self._events = events
+
+    def __call__(self, session: Session, event: str) -> Found:
+        """Return the event of this UUID. Raises UnknownError, also for a restriction, which has no notice."""
+        row = session.scalar(select(Event).filter_by(event=event))
+        if row is None or row.purpose == EVERYTHING:
+            raise unknown(event)
+        record, opening = self._events.open(session, row)
+        notice = _notice(session, row)
+        return Found(record, opening.salt, notice, notice.semver, b"")
+
+
+def _notice(session: Session, event: Event) -> Notice:
+    """Return the notice that an event is about; the newest where it names none."""
+    editions = [history.notice(row) for row in history.versions(session, event.purpose)]
+    named = [edition for edition in editions if event.notice in (edition.semver, str(edition.version))]
+    if not editions:
+        raise unknown(event.event)
+    return (named or editions)[-1]
 
 
 class Receipts:

@@ -46,7 +46,7 @@ def _page(session: Session, registry: Registry, size: int) -> Sequence[str]:
     acts = [
         Act(
             person, PURPOSE, REFUSED if place % 2 else GRANTED, "service", "toggle", now,
-            notice=str(notice.version), version=notice.version, language=text.language, text=text.digest,
+            notice=notice.semver, version=notice.version, language=text.language, text=text.digest,
         )
         for place, person in enumerate(people)
     ]  # fmt: skip

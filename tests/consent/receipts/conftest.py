@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
-from covey_consent import controller, notices
+from covey_consent import controller
+from covey_consent.notices import files
+from covey_consent.notices.drafts import draft
+from covey_consent.notices.facts import Facts
 from covey_consent.receipts import content, signing
 from covey_consent.receipts.content import Case
 from covey_consent.receipts.evidence import LEAF_CONSENT, PROMISE, Promise, Promised, Published
@@ -21,7 +24,7 @@ EVENT = "0b3f8c1e-6a2d-4c58-9d0e-2f7a51c4e9b1"
 RECEIPT = "7d1f3a52-90c4-4e6b-8a37-5c2be0d91f64"
 AT = 1_800_000_000_123
 HEALTH = Notice(
-    "health", 1, "consent", 0.0, 0.0, 1e-6, (NoticeText("en", "Reminders", "Kept on this phone only."),)
+    "health", 1, 0, 0, "consent", 0.0, 0.0, 1e-6, (NoticeText("en", "Reminders", "Kept on this phone only."),)
 )
 
 
@@ -73,6 +76,7 @@ class Registrar:
 
 @pytest.fixture
 def registrar() -> Registrar:
-    drafts = notices.draft(Caps({"analytics": 1.5, "train": 3.0}, 4.0, 1e-6))
+    facts = Facts(controller.load(None), Caps({"analytics": 1.5, "train": 3.0}, 4.0, 1e-6))
+    drafts = [draft(file.completed, facts) for file in files.packaged().values()]
     known = {notice.purpose: notice for notice in (*drafts, HEALTH)}
-    return Registrar(SigningKey(bytes(range(32))), controller.load(None), known)
+    return Registrar(SigningKey(bytes(range(32))), facts.controller, known)

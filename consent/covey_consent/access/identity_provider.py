@@ -1,0 +1,80 @@
+"""Tokens of an identity provider (OpenID Connect): its keys, its issuer, its names of roles."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from joserfc import jwt
+from joserfc.jwt import ClaimsOption
+
+from covey_consent.access.jose import PROVIDERS, Allowed, read_claims
+from covey_consent.access.jwks import KeySet
+from covey_consent.access.roles import Caller, Role
+from covey_consent.access.tokens import Token, confirmation, key_id
+from covey_consent.errors import TokenError
+
+_RULES = Allowed(PROVIDERS)
+
+_RULES = Allowed(PROVIDERS)
+
+SubjectOf = Callable[[str], Awaitable[str | None]]
+"""Finds the pseudonym of the person whom the provider calls `sub`."""
+
+
+async def nobody(_sub: str) -> None:
+    """Know no one: the provider's people are not the registry's."""
+
+
+class IdentityProvider:
+    """Opens the tokens of one issuer for one audience; its clock may differ by `leeway` seconds.
+
+    `role_claim` is where the role stands, a path with dots; `roles` gives ours for the provider's names.
+    """
+
+    def __init__(
+        self,
+        issuer: str,
+        audience: str,
+        keys: KeySet,
+        leeway: int,
+        role_claim: str = "role",
+        roles: Mapping[str, Role] | None = None,
+        subject_of: SubjectOf = nobody,
+    ) -> None:
+        self._issuer, self._audience, self._keys, self._leeway = issuer, audience, keys, leeway
+        self._path = role_claim.split(".")
+        self._roles = roles or {role.value: role for role in Role}
+        self._subject_of = subject_of
+
+    async def open(self, text: str, now: int) -> Token:
+        """Return what a token of the provider says. Raises TokenError, UnavailableError without its keys."""
+        key = await self._keys.find(key_id(text), now)
+        try:
+            claims = read_claims(text, key, _RULES, self._expected(now))
+        except ValueError as error:
+            raise TokenError(f"the access token is refused: {error}") from None
+        role, sub = self._role(claims), str(claims["sub"])
+        subject = await self._subject_of(sub) if role is Role.SUBJECT else None
+        return Token(Caller(role, sub, subject), int(claims["exp"]) + self._leeway, confirmation(claims))
+
+    def _expected(self, now: int) -> jwt.JWTClaimsRegistry:
+        issuer: ClaimsOption = {"essential": True, "value": self._issuer}
+        audience: ClaimsOption = {"essential": True, "value": self._audience}
+        there: ClaimsOption = {"essential": True}
+        return jwt.JWTClaimsRegistry(
+            now, self._leeway, iss=issuer, aud=audience, sub=there, iat=there, exp=there
+        )
+
+    def _role(self, claims: Any) -> Role:
+        """Return the one role of the registry's that is claimed: two would be no separation of duties."""
+        for name in self._path:
+            claims = claims.get(name) if isinstance(claims, dict) else None
+        named = claims if isinstance(claims, list) else [claims]
+        roles = {self._roles[name] for name in named if isinstance(name, str) and name in self._roles}
+        if len(roles) != 1:
+            raise TokenError(
+                f"the access token names {len(roles)} of the registry's roles in {'.'.join(self._path)!r}; "
+                "its issuer has to name one"
+            )
+        return roles.pop()

@@ -1,0 +1,114 @@
+"""The keys of an identity provider: a JWK set (RFC 7517) at an address or in a file, fetched and kept."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+from joserfc import jwk
+from joserfc.errors import JoseError
+from joserfc.jwk import Key
+
+from covey_consent.errors import TokenError, UnavailableError
+
+SET_BYTES = 2**18
+FETCH_SECONDS = 5.0
+KEEP_SECONDS = 3600
+"""After how long the set is fetched anew, so that a key that was withdrawn is forgotten."""
+RSA_CHARACTERS = 342
+"""Of a modulus of 2,048 bits, in base64: shorter ones are taken for no keys."""
+
+
+class KeySet:
+    """A provider's keys; an unknown one has the set fetched again, at most every `every` seconds."""
+
+    def __init__(self, where: str, every: int) -> None:
+        self._where, self._every = where, every
+        self._keys: Mapping[str | None, Key] = {}
+        self._fetched_at: int | None = None
+        self._tried_at: int | None = None
+        self._one_at_a_time = asyncio.Lock()
+
+    async def find(self, kid: str | None, now: int) -> Key:
+        """Return the key; `now` in Unix seconds. Raises TokenError, and UnavailableError without a set."""
+        async with self._one_at_a_time:
+            if self._stale(now) or kid not in self._keys:
+                await self._renew(now)
+        if self._stale(now):
+            raise UnavailableError("the identity provider's keys could not be fetched; try again")
+        if kid not in self._keys:
+            raise TokenError("the access token is signed by a key that its issuer does not publish")
+        return self._keys[kid]
+
+    def _stale(self, now: int) -> bool:
+        return self._fetched_at is None or now - self._fetched_at > KEEP_SECONDS
+
+    def _may_try(self, now: int) -> bool:
+        return self._tried_at is None or now - self._tried_at >= self._every
+
+    async def _renew(self, now: int) -> None:
+        if not self._may_try(now):
+            return
+        self._tried_at = now
+        try:
+            self._keys = parse(await self._fetch())
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, RecursionError):
+            return
+        self._fetched_at = now
+
+    async def _fetch(self) -> bytes:
+        if not self._where.startswith(("https://", "http://")):
+            return await asyncio.to_thread(_read, Path(self._where))
+        async with (
+            asyncio.timeout(FETCH_SECONDS),
+            httpx.AsyncClient(timeout=FETCH_SECONDS, headers={"Accept-Encoding": "identity"}) as client,
+            client.stream("GET", self._where) as response,
+        ):
+            response.raise_for_status()
+            received = bytearray()
+            async for chunk in response.aiter_raw():
+                received += chunk
+                _require_short(len(received))
+            return bytes(received)
+
+
+def parse(data: bytes) -> dict[str | None, Key]:
+    """Return a JWK set's public signing keys by id; a lone one is also found without. Raises ValueError."""
+    whole = json.loads(data)
+    listed = whole.get("keys") if isinstance(whole, dict) else None
+    if not isinstance(listed, list):
+        raise ValueError("no JWK set: it has no list of keys")  # noqa: TRY004
+    keys = {entry["kid"]: key for entry in listed if (key := _public(entry)) is not None}
+    return {None: next(iter(keys.values())), **keys} if len(keys) == 1 else keys
+
+
+def _public(entry: Any) -> Key | None:
+    """Return a key that can verify; another kind is none of ours, and no reason to refuse the rest."""
+    if not isinstance(entry, dict) or not isinstance(entry.setdefault("kid", ""), str):
+        return None
+    if entry.get("kty") not in ("OKP", "EC", "RSA") or entry.get("use", "sig") != "sig" or "d" in entry:
+        return None
+    if entry["kty"] == "RSA" and len(str(entry.get("n"))) < RSA_CHARACTERS:
+        return None
+    try:
+        key = jwk.import_key(entry)
+        _ = key.public_key  # It is made, and checked, when it is asked for.
+    except (JoseError, ValueError, TypeError, KeyError):
+        return None
+    return key
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(SET_BYTES + 1)
+    _require_short(len(data))
+    return data
+
+
+def _require_short(size: int) -> None:
+    if size > SET_BYTES:
+        raise ValueError(f"the JWK set is longer than {SET_BYTES} bytes")

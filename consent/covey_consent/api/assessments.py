@@ -1,0 +1,102 @@
+"""Impact assessments: written by one officer, approved by another person."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.config import JsonDict
+
+from covey_consent import assessments
+from covey_consent.access.guard import needs
+from covey_consent.access.roles import Caller, Role
+from covey_consent.api.http import Here
+from covey_consent.models import Assessment
+
+router = APIRouter(prefix="/v1/assessments", tags=["assessments"])
+
+Name = Annotated[str, StringConstraints(pattern="^[a-z_]{1,64}$")]
+
+_EXAMPLE: JsonDict = {
+    "purpose": "health",
+    "kind": "dpia",
+    "document_sha256": "ab" * 32,
+    "valid_until": 1830000000,
+}
+
+
+class Written(BaseModel):
+    """An assessment as it is brought; `valid_until` in Unix seconds."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_EXAMPLE]})
+
+    purpose: Name
+    kind: Literal["dpia", "pipia"]
+    document_sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+    valid_until: Annotated[int, Field(ge=0, le=2**40)]
+
+
+class Kept(BaseModel):
+    """An assessment as it is kept; times in Unix seconds."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    **_EXAMPLE, "id": "0f" * 16, "author": "ada", "written_at": 1800000000,
+                    "approved_by": "grace", "approved_at": 1800003600,
+                }
+            ]
+        }
+    )  # fmt: skip
+
+    id: str
+    purpose: str
+    kind: str
+    document_sha256: str
+    author: str
+    written_at: int
+    valid_until: int
+    approved_by: str | None
+    approved_at: int | None
+
+    @classmethod
+    def of(cls, row: Assessment) -> Kept:
+        """Describe an assessment."""
+        return cls(
+            id=row.id, purpose=row.purpose, kind=row.kind, document_sha256=row.document.hex(),
+            author=row.author, written_at=row.written_at, valid_until=row.valid_until,
+            approved_by=row.approved_by, approved_at=row.approved_at,
+        )  # fmt: skip
+
+
+@router.post("", status_code=201)
+async def propose(written: Written, here: Here, caller: Annotated[Caller, needs(Role.OFFICER)]) -> Kept:
+    """Bring an assessment of a purpose, by the hash of its document. It counts once it is approved."""
+    row = Assessment(
+        id=uuid.uuid4().hex, purpose=written.purpose, kind=written.kind, author=caller.name,
+        document=bytes.fromhex(written.document_sha256), written_at=here.calendar.now,
+        valid_until=written.valid_until, approved_by=None, approved_at=None,
+    )  # fmt: skip
+    return Kept.of(await here.store.write(assessments.propose, row))
+
+
+@router.post("/{assessment}/approval")
+async def approve(
+    assessment: Annotated[str, Path(pattern="^[0-9a-f]{32}$")],
+    here: Here,
+    caller: Annotated[Caller, needs(Role.OFFICER, Role.ADMIN)],
+) -> Kept:
+    """Approve an assessment that another person wrote."""
+    row = await here.store.write(assessments.approve, assessment, caller.name, here.calendar.now)
+    return Kept.of(row)
+
+
+@router.get("", dependencies=[needs(Role.OFFICER, Role.AUDITOR, Role.ADMIN)])
+async def list_assessments(
+    here: Here, purpose: Annotated[str | None, Query(pattern="^[a-z_]{1,64}$")] = None
+) -> list[Kept]:
+    """List the assessments of one purpose, or of all, the oldest first."""
+    return [Kept.of(row) for row in await here.store.read(assessments.listed, purpose)]

@@ -1,0 +1,42 @@
+"""The documents that the law asks for, made from the facts of the moment."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from covey_consent.access.guard import needs
+from covey_consent.access.roles import Caller, Role
+from covey_consent.api.http import Here
+from covey_consent.documents.catalogue import Name, make
+from covey_consent.documents.facts import gather
+from covey_consent.documents.rendering import MEDIA, Format, render
+
+router = APIRouter(prefix="/v1/documents", tags=["documents"])
+
+Which = Annotated[str | None, Query(max_length=200)]
+
+ALONE = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+"""A page that fetches nothing, is framed by none and kept nowhere."""
+
+
+@router.get(
+    "/{name}", response_class=Response, responses={200: {"content": {each: {} for each in MEDIA.values()}}}
+)
+async def document(
+    name: Name,
+    here: Here,
+    _caller: Annotated[Caller, needs(Role.OFFICER, Role.AUDITOR)],
+    purpose: Which = None,
+    round_id: Annotated[str | None, Query(alias="round", max_length=200)] = None,
+    written_as: Annotated[Format, Query(alias="format")] = Format.JSON,
+) -> Response:
+    """Return a document; an assessment (dpia) is of one `purpose`, a dossier of one `round`."""
+    facts = await here.store.read(gather, here.settings, here.controller, here.calendar.now)
+    text = render(make(facts, name, purpose, round_id), written_as)
+    return Response(text, media_type=MEDIA[written_as], headers=ALONE)

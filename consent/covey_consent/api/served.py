@@ -1,0 +1,81 @@
+"""Which texts people were shown, told by whoever showed them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.config import JsonDict
+
+from covey_consent import served
+from covey_consent.access.guard import needs
+from covey_consent.access.roles import Caller, Role
+from covey_consent.api.http import Here
+from covey_consent.errors import DeniedError
+from covey_consent.models import ServedNotice
+from covey_privacy.semver import PATTERN
+
+router = APIRouter(prefix="/v1/served", tags=["notices"])
+
+Pseudonym = Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
+
+_EXAMPLE: JsonDict = {
+    "subject": "5e" * 16, "purpose": "analytics", "version": "1.1.0", "language": "en",
+    "text_digest": "ab" * 32, "place": "dialog", "at": 1800000000000,
+}  # fmt: skip
+
+
+class Shown(BaseModel):
+    """A person was shown a text; `at` in Unix milliseconds."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_EXAMPLE]})
+
+    subject: Pseudonym
+    purpose: Annotated[str, StringConstraints(pattern="^[a-z_]{1,64}$")]
+    version: Annotated[str, StringConstraints(pattern=PATTERN)]
+    language: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    text_digest: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
+    place: Literal["onboarding", "settings", "dialog"]
+    at: Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class Record(Shown):
+    """The same as it is kept; `id` is where the next page begins."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{**_EXAMPLE, "id": 7}]})
+
+    id: int
+
+    @classmethod
+    def of(cls, row: ServedNotice) -> Record:
+        """Describe a record."""
+        plain = {name: getattr(row, name) for name in cls.model_fields}
+        return cls.model_validate(plain | {"text_digest": row.text_digest.hex()})
+
+
+@router.post("", status_code=201)
+async def serve(
+    shown: Shown, here: Here, caller: Annotated[Caller, needs(Role.SUBJECT, Role.SERVICE)]
+) -> Record:
+    """Keep that a person was shown a text. A person tells of themselves alone."""
+    _require_own(caller, shown.subject)
+    told = shown.model_dump() | {"text_digest": bytes.fromhex(shown.text_digest)}
+    return Record.of(await here.store.write(served.record, ServedNotice(**told), here.calendar))
+
+
+@router.get("")
+async def list_served(
+    here: Here,
+    caller: Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR)],
+    subject: Annotated[str, Query(pattern="^[0-9a-f]{32}$")],
+    after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
+) -> list[Record]:
+    """List what a person was shown, a hundred at a time: `after` is the last id of the page before."""
+    _require_own(caller, subject)
+    return [Record.of(row) for row in await here.store.read(served.shown_to, subject, after)]
+
+
+def _require_own(caller: Caller, subject: str) -> None:
+    if caller.role is Role.SUBJECT and caller.subject != subject:
+        raise DeniedError("a person asks and tells of themselves alone; this token is another's")

@@ -1,0 +1,64 @@
+"""Impact assessments (GDPR Art. 35, PIPL Art. 55 and 56): what opens a purpose of high risk.
+
+Two people vouch for one: who wrote it and who approved it. The registry keeps the hash of the document; the
+document itself stays with the officer. One that ran out stops the next publication, and closes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from covey_consent import purposes
+from covey_consent.errors import ConflictError, DeniedError, RequestError, UnknownError
+from covey_consent.models import Assessment
+
+
+def propose(session: Session, written: Assessment) -> Assessment:
+    """Keep an assessment that nobody approved yet. Raises RequestError, or UnknownError for its purpose."""
+    purposes.find(written.purpose)
+    if written.valid_until <= written.written_at:
+        raise RequestError("valid_until has passed already; an assessment holds until a later time")
+    session.add(written)
+    return written
+
+
+def approve(session: Session, assessment: str, approver: str, now: int) -> Assessment:
+    """Approve an assessment at `now` (Unix seconds); by the same person again is no error.
+
+    Raises DeniedError for its own author, ConflictError where another approved it or its time is over.
+    """
+    found = session.get(Assessment, assessment)
+    if found is None:
+        raise UnknownError(f"there is no assessment {assessment!r}; /v1/assessments lists them")
+    if found.author == approver:
+        raise DeniedError(f"{approver!r} wrote this assessment; another person has to approve it")
+    if found.approved_by not in (None, approver):
+        raise ConflictError(f"this assessment is approved already, by {found.approved_by!r}")
+    if found.valid_until <= now:
+        raise ConflictError("this assessment's time is over; write a new one")
+    if found.approved_by is None:
+        found.approved_by, found.approved_at = approver, now
+    return found
+
+
+def require(session: Session, purpose: str, now: int) -> None:
+    """Raise ConflictError unless the purpose has an approved assessment that holds at `now`."""
+    approved = (
+        select(Assessment.id)
+        .filter_by(purpose=purpose)
+        .where(Assessment.approved_by.is_not(None), Assessment.valid_until > now)
+    )
+    if session.scalar(approved.limit(1)) is None:
+        raise ConflictError(
+            f"purpose {purpose!r} is of high risk and has no approved impact assessment that holds now; "
+            "bring one to /v1/assessments, and have another person approve it"
+        )
+
+
+def listed(session: Session, purpose: str | None) -> Sequence[Assessment]:
+    """Return the assessments of one purpose, or of all, the oldest first."""
+    query = select(Assessment).order_by(Assessment.written_at, Assessment.id)
+    return session.scalars(query if purpose is None else query.filter_by(purpose=purpose)).all()

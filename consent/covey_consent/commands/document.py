@@ -1,0 +1,58 @@
+"""`covey registry document`: a document made from a registry's database, printed or written to a file."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from sqlalchemy import create_engine, inspect, make_url
+from sqlalchemy.orm import Session
+
+from covey_consent import controller
+from covey_consent.controller import Controller
+from covey_consent.documents.catalogue import Name, make
+from covey_consent.documents.facts import Facts, gather
+from covey_consent.documents.rendering import Format, render
+from covey_consent.errors import ConflictError, ConsentRegistryError, DamageError
+from covey_consent.models import PublishedNotice
+from covey_consent.settings import Settings
+
+__all__ = ["ConsentRegistryError", "document"]
+
+
+def document(name: str, purpose: str | None, round_id: str | None, written_as: str, out: Path | None) -> int:
+    """Print the document called `name`, or write it to `out`. Raises ConsentRegistryError."""
+    made = make(read(Settings()), Name(name), purpose, round_id)
+    text = render(made, Format(written_as))
+    if out is None:
+        print(text, end="")
+        return 0
+    part = out.with_name(f"{out.name}.part")
+    part.write_text(text, "utf-8", newline="")
+    part.replace(out)
+    blanks = f"; {made.blanks} blanks in it are for the officer" if made.blanks else ""
+    print(f"The document is at {out}{blanks}")
+    return 0
+
+
+def read(settings: Settings) -> Facts:
+    """Return the facts of the registry that these settings name; it may be serving meanwhile."""
+    url = make_url(settings.database_url)
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        raise ConflictError(f"there is no database at {url.database}; COVEY_REGISTRY_DATABASE_URL names it")
+    engine = create_engine(url)
+    try:
+        if not inspect(engine).has_table(PublishedNotice.__tablename__):
+            raise ConflictError("the database is no registry's; COVEY_REGISTRY_DATABASE_URL names it")
+        with Session(engine) as session:
+            return gather(session, settings, _controller(settings), int(time.time()))
+    finally:
+        engine.dispose()
+
+
+def _controller(settings: Settings) -> Controller:
+    """Return who answers for the processing; facts that are missing are for whoever asks to add."""
+    try:
+        return controller.load(settings.controller)
+    except DamageError as error:
+        raise ConflictError(str(error)) from None

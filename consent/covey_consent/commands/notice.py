@@ -1,0 +1,85 @@
+"""`covey registry notice`: lint notice files, and publish one to a running registry."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+
+from covey_consent import controller
+from covey_consent.errors import ConsentRegistryError
+from covey_consent.notices import files
+from covey_consent.notices.facts import Facts
+from covey_consent.notices.files import NoticeFile
+from covey_consent.notices.lint import lint as findings
+from covey_consent.settings import Settings
+
+TOKEN = "COVEY_REGISTRY_TOKEN"  # noqa: S105  the variable's name
+SECONDS = 30.0
+
+
+def lint(path: str) -> int:
+    """Print what the notices in a file or folder, or the packaged one of that name, lack.
+
+    The facts are those that the settings name. Return 0 when nothing is missing, 1 when something is, 2 when
+    a file cannot be read.
+    """
+    settings = Settings()
+    try:
+        facts = Facts(controller.load(settings.controller), settings.caps)
+        found = [(file, findings(file.completed, facts)) for file in _read(path)]
+    except ConsentRegistryError as error:
+        print(error)
+        return 2
+    if not found:
+        print(f"there is no notice in {path}; a notice file's name ends with .toml")
+        return 2
+    for file, missing in found:
+        print(f"{file.purpose} {file.version}: {'complete' if not missing else ''}".rstrip())
+        for one in missing:
+            print(f"  {one}")
+    return 1 if any(missing for _, missing in found) else 0
+
+
+def publish(path: str, url: str) -> int:
+    """Publish a notice file, or the packaged one of that name, at the registry that serves `url`.
+
+    The admin's access token is in COVEY_REGISTRY_TOKEN. Return 0 when it is in force, 1 when the registry
+    refuses it or cannot be reached, 2 when the file cannot be read or there is no token.
+    """
+    token = os.environ.get(TOKEN, "")
+    if not token:
+        print(f"{TOKEN} is not set; give it an access token of the role admin")
+        return 2
+    try:
+        (file,) = _read(path, many=False)
+    except ConsentRegistryError as error:
+        print(error)
+        return 2
+    return _post(file, f"{url.rstrip('/')}/v1/notices", token)
+
+
+def _post(file: NoticeFile, url: str, token: str) -> int:
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    try:
+        answer = httpx.post(url, content=file.model_dump_json(), headers=headers, timeout=SECONDS)
+        said = dict(answer.json())
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, TypeError) as error:
+        print(f"no registry answers at {url}: {error}")
+        return 1
+    if answer.is_success:
+        print(f"{file.purpose} {said.get('version')} is in force")
+        return 0
+    print(f"the registry refuses the notice ({answer.status_code}): {said.get('detail', 'no reason given')}")
+    return 1
+
+
+def _read(path: str, *, many: bool = True) -> Iterator[NoticeFile]:
+    if path in files.packaged():
+        yield files.packaged()[path]
+    elif many and Path(path).is_dir():
+        yield from map(files.read, sorted(Path(path).glob("*.toml")))
+    else:
+        yield files.read(Path(path))

@@ -1,0 +1,147 @@
+"""The facts that documents are made of, read from the registry's database at one moment."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from sqlalchemy import case, func, or_, select
+from sqlalchemy.orm import Session
+
+from covey_consent import purposes
+from covey_consent.controller import Controller
+from covey_consent.errors import ConflictError, UnknownError
+from covey_consent.models import LoggedRound, PublishedCheckpoint, StandingChoice
+from covey_consent.notices import history
+from covey_consent.purposes import Purpose
+from covey_consent.settings import Settings
+from covey_consent.states import EXPIRED
+from covey_privacy import wire
+from covey_privacy.consent import Notice
+from covey_privacy.evidence import Evidence
+from covey_privacy.manifest import Manifest
+from covey_privacy.signatures import Signed, digest_of
+
+LAW = "law"
+"""The basis of purposes that need no notice to be pursued: a law asks for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A round as the log has it; `digest` is its signed manifest's, `evidence` None until it is over."""
+
+    manifest: Manifest
+    digest: bytes
+    manifest_index: int
+    countersigned: bool
+    issued: int | None
+    evidence: Evidence | None
+    evidence_index: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that a document may say. `at` is in Unix seconds, `counts` people by purpose and state."""
+
+    at: int
+    version: str
+    origin: str
+    settings: Settings
+    controller: Controller
+    notices: Mapping[str, Notice]
+    counts: Mapping[str, Mapping[str, int]]
+    rounds: tuple[Round, ...]
+    log_size: int
+    log_root: str
+
+    @property
+    def made_at(self) -> str:
+        """The moment of the facts, ISO 8601 in UTC."""
+        return datetime.datetime.fromtimestamp(self.at, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    @property
+    def purposes(self) -> tuple[Purpose, ...]:
+        """The purposes that are pursued: those with a notice in force, and those that a law asks for."""
+        known = purposes.load().values()
+        return tuple(each for each in known if each.id in self.notices or each.basis == LAW)
+
+    def purpose(self, name: str) -> Purpose:
+        """Return a purpose that is pursued. Raises UnknownError."""
+        found = next((each for each in self.purposes if each.id == name), None)
+        if found is None:
+            names = ", ".join(each.id for each in self.purposes)
+            raise UnknownError(f"purpose {name!r} is not pursued here, so nothing documents it; {names} are")
+        return found
+
+    def round(self, name: str) -> Round:
+        """Return a logged round. Raises UnknownError."""
+        found = next((each for each in self.rounds if each.manifest.round_id == name), None)
+        if found is None:
+            raise UnknownError(f"round {name!r} has no logged manifest; nothing documents it")
+        return found
+
+    def rounds_for(self, purpose: str) -> tuple[Round, ...]:
+        """Return the rounds whose purpose set has this purpose, in the log's order."""
+        return tuple(each for each in self.rounds if purpose in each.manifest.purposes)
+
+
+def gather(session: Session, settings: Settings, controller: Controller, at: int) -> Facts:
+    """Read the facts. Raises ConflictError where the database has no registry's notices in it."""
+    notices = _notices(session)
+    if not notices:
+        raise ConflictError(
+            "the database holds no notice, so there is nothing to document; serve the registry on it first"
+        )
+    size, root = _head(session)
+    return Facts(
+        at,
+        version("covey"),
+        settings.origin,
+        settings,
+        controller,
+        notices,
+        _counts(session, at),
+        tuple(map(_round, session.scalars(select(LoggedRound).order_by(LoggedRound.manifest_index)))),
+        size,
+        root,
+    )
+
+
+def _notices(session: Session) -> Mapping[str, Notice]:
+    """Return the newest notice of each purpose."""
+    return {notice.purpose: notice for notice in history.everything(session)}
+
+
+def _counts(session: Session, at: int) -> Mapping[str, Mapping[str, int]]:
+    """Return how many people's choice for a purpose stands at each state; what is over is expired."""
+    choice = StandingChoice
+    holds = or_(choice.expires_at == 0, choice.expires_at > 1000 * at)
+    stands = case((holds, choice.state), else_=EXPIRED).label("stands")
+    query = select(choice.purpose, stands, func.count()).group_by(choice.purpose, "stands")
+    counts: dict[str, dict[str, int]] = {}
+    for purpose, state, count in session.execute(query):
+        counts.setdefault(purpose, {})[state] = count
+    return counts
+
+
+def _head(session: Session) -> tuple[int, str]:
+    """Return the size and root (base64) of the newest checkpoint."""
+    newest = select(PublishedCheckpoint).order_by(PublishedCheckpoint.size.desc()).limit(1)
+    row = session.scalar(newest)
+    return (0, "") if row is None else (row.size, row.note.splitlines()[2])
+
+
+def _round(row: LoggedRound) -> Round:
+    return Round(
+        manifest=wire.decode(Manifest, wire.decode(Signed, row.manifest).body),
+        digest=digest_of(row.manifest),
+        manifest_index=row.manifest_index,
+        countersigned=row.countersignature is not None,
+        issued=row.issued,
+        evidence=None
+        if row.evidence is None
+        else wire.decode(Evidence, wire.decode(Signed, row.evidence).body),
+        evidence_index=row.evidence_index,
+    )

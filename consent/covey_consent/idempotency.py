@@ -1,0 +1,123 @@
+"""Idempotency: a request with a key has its effect once, and its answer as often as it is sent again.
+
+The answer is kept in the transaction of its effect: after a crash there are both or neither.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVarTuple
+
+from sqlalchemy import delete
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from covey_consent.access.roles import Caller
+from covey_consent.errors import ConflictError, RequestError
+from covey_consent.models import Base
+from covey_consent.store import Store
+
+KEEP_SECONDS = 86_400
+
+Args = TypeVarTuple("Args")
+
+
+class KeptAnswer(Base):
+    """The answer to a request with a key; `expires_at` in Unix seconds. `key` and `request` are digests."""
+
+    __tablename__ = "idempotent_answers"
+
+    key: Mapped[bytes] = mapped_column(primary_key=True)
+    request: Mapped[bytes]
+    subject: Mapped[str | None] = mapped_column(index=True)
+    body: Mapped[bytes]
+    expires_at: Mapped[int] = mapped_column(index=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request with a key: who asks, on which route, with which body, about which person."""
+
+    caller: Caller
+    route: str
+    key: str
+    body: bytes
+    subject: str | None = None
+
+    @property
+    def digest(self) -> bytes:
+        """The key as it is kept: two callers' keys, and two routes', are different ones."""
+        parts = (self.caller.role, self.caller.name, self.caller.subject or "", self.route, self.key)
+        return hashlib.sha256("\0".join(parts).encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The body of an answer, and whether it was given before."""
+
+    body: bytes
+    again: bool = False
+
+
+class Write(Protocol):
+    """`Store.write`, or `Log.write` where the work may append to the log."""
+
+    def __call__(self, work: Callable[..., Any], *args: Any) -> Awaitable[Any]:
+        """Return the work's result once it is committed."""
+        ...
+
+
+class Answers:
+    """Answers requests with a key once."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._in_flight: set[bytes] = set()
+
+    async def once(
+        self,
+        asked: Asked,
+        now: int,
+        work: Callable[[Session, *Args], bytes],
+        *args: *Args,
+        write: Write | None = None,
+    ) -> Answer:
+        """Return what the work answers, or answered first; `now` in Unix seconds.
+
+        Raises ConflictError while the first is being answered, RequestError where the body is another.
+        """
+        digest = asked.digest
+        if digest in self._in_flight:
+            raise ConflictError("a request with this Idempotency-Key is being answered; wait, and ask again")
+        self._in_flight.add(digest)
+        try:
+            answer: Answer = await (write or self._store.write)(_once, asked, now, work, args)
+        finally:
+            self._in_flight.discard(digest)
+        return answer
+
+
+def _once(
+    session: Session, asked: Asked, now: int, work: Callable[[Session, *Args], bytes], args: tuple[*Args]
+) -> Answer:
+    session.execute(delete(KeptAnswer).where(KeptAnswer.expires_at <= now))
+    request = hashlib.sha256(asked.body).digest()
+    kept = session.get(KeptAnswer, asked.digest)
+    if kept is None:
+        body = work(session, *args)
+        session.add(
+            KeptAnswer(
+                key=asked.digest,
+                request=request,
+                subject=asked.subject or asked.caller.subject,
+                body=body,
+                expires_at=now + KEEP_SECONDS,
+            )
+        )
+        return Answer(body)
+    if kept.request != request:
+        raise RequestError(
+            "this Idempotency-Key came with another body before; take a new one for each request"
+        )
+    return Answer(kept.body, again=True)

@@ -1,0 +1,47 @@
+"""Metrics for Prometheus: sums over everyone, never a person, device or address."""
+
+from __future__ import annotations
+
+from collections.abc import Sized
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """The metrics of one registry."""
+
+    def __init__(self, log: Sized) -> None:
+        self._all = CollectorRegistry()
+        labels = ("method", "route", "status")
+        self._seconds = Histogram(
+            "covey_registry_request_seconds",
+            "Time to answer, by the route's template and the answer's status",
+            labels,
+            buckets=SECONDS,
+            registry=self._all,
+        )
+        self._answers: dict[tuple[str, str, int], Histogram] = {}
+        self._decisions = Counter(
+            "covey_registry_decisions", "Decisions taken", ("purpose", "state"), registry=self._all
+        )
+        Gauge("covey_registry_log_entries", "Size of the newest checkpoint", registry=self._all).set_function(
+            lambda: len(log)
+        )
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count an answer."""
+        labels = method, route, status
+        found = self._answers.get(labels)
+        if found is None:
+            found = self._answers[labels] = self._seconds.labels(*labels)
+        found.observe(seconds)
+
+    def decided(self, purpose: str, state: str) -> None:
+        """Count a decision that was taken. Both are the registry's own words, never a sender's."""
+        self._decisions.labels(purpose, state).inc()
+
+    def text(self) -> bytes:
+        """Return everything in Prometheus's text format."""
+        return generate_latest(self._all)

@@ -1,0 +1,151 @@
+"""Notice files: what an author writes, as TOML in a file or as JSON in a request.
+
+Free text first, to be read; then the items that the law asks for, a line each. Words are templates
+(`string.Template`) for the facts in `facts`; a dollar sign is written "$$". Items that a file leaves out are
+those of `standing.toml`.
+"""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from covey_consent import purposes
+from covey_consent.errors import RequestError
+from covey_consent.notices.items import NAMES, asked_of
+from covey_privacy.semver import PATTERN, Semver
+
+MOST_TEXT = 8000
+MOST_ITEM = 1000
+
+_PACKAGED = resources.files("covey_consent") / "notices"
+
+
+def _known(item: str) -> str:
+    if item not in NAMES:
+        raise ValueError(f"there is no item {item!r}; there are {', '.join(sorted(NAMES))}")
+    return item
+
+
+Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}$")]
+"""A BCP 47 tag: a language, or that of one region."""
+
+Title = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+Prose = Annotated[str, StringConstraints(min_length=1, max_length=MOST_TEXT, strip_whitespace=True)]
+Line = Annotated[str, StringConstraints(max_length=MOST_ITEM, strip_whitespace=True, pattern=r"^[^\n]*$")]
+Items = Annotated[dict[Annotated[str, AfterValidator(_known)], Line], Field(max_length=len(NAMES))]
+
+
+class Words(BaseModel):
+    """A notice's words in one language."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: Title
+    text: Prose
+    items: Items = {}
+
+
+class NoticeFile(BaseModel):
+    """A notice as its author wrote it; `version` is the one that they declare, as "1.0.0"."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "purpose": "celebrate",
+                    "version": "1.0.0",
+                    "texts": {
+                        "en": {
+                            "title": "Greet you on your birthday",
+                            "text": "This is off until you switch it on.",
+                            "items": {"method": "How: on this phone only.", "automated": "None."},
+                        }
+                    },
+                }
+            ]
+        },
+    )
+
+    purpose: Annotated[str, StringConstraints(pattern="^[a-z_]{1,64}$")]
+    version: Annotated[str, StringConstraints(pattern=PATTERN)]
+    texts: Annotated[dict[Language, Words], Field(min_length=1, max_length=16)]
+
+    @property
+    def declared(self) -> Semver:
+        """The version that the author declares."""
+        return Semver.parse(self.version)
+
+    @property
+    def completed(self) -> NoticeFile:
+        """The file with the standing words for every item that its purpose asks for and it leaves out.
+
+        Raises UnknownError or RequestError for a purpose that is never offered.
+        """
+        asked = {item.name for item in asked_of(purposes.find(self.purpose))}
+        texts = {}
+        for language, words in self.texts.items():
+            standing = {name: line for name, line in _standing(language).items() if name in asked}
+            texts[language] = words.model_copy(update={"items": {**standing, **words.items}})
+        return self.model_copy(update={"texts": texts})
+
+    @property
+    def source(self) -> str:
+        """The file as JSON, the same for the same words."""
+        return self.model_dump_json()
+
+
+def parse(toml: str) -> NoticeFile:
+    """Return the notice in a TOML file's text. Raises RequestError naming what is wrong."""
+    try:
+        return NoticeFile.model_validate(tomllib.loads(toml))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise RequestError(f"{where}: {first['msg']}") from None
+    except ValueError as error:
+        raise RequestError(f"it is no TOML: {error}") from None
+
+
+def read(path: Path) -> NoticeFile:
+    """Return the notice in a file, named for its purpose. Raises RequestError."""
+    try:
+        file = parse(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, RequestError) as error:
+        raise RequestError(f"the notice {path} cannot be used: {error}") from None
+    if path.stem != file.purpose:
+        raise RequestError(f"{path} is the notice for {file.purpose!r}; name it {file.purpose}.toml")
+    return file
+
+
+def load(folder: Path | None) -> dict[str, NoticeFile]:
+    """Return the packaged notices by purpose, with those of `folder` added or in their place."""
+    if folder is None:
+        return dict(packaged())
+    if not folder.is_dir():
+        raise RequestError(f"there is no folder {folder} to read notices from")
+    own = map(read, sorted(folder.glob("*.toml")))
+    return {**packaged(), **{file.purpose: file for file in own}}
+
+
+@functools.cache
+def packaged() -> Mapping[str, NoticeFile]:
+    """Return the notices that come with Covey, by purpose."""
+    texts = (entry for entry in (_PACKAGED / "texts").iterdir() if entry.name.endswith(".toml"))
+    files = [parse(entry.read_text("utf-8")) for entry in texts]
+    return {file.purpose: file for file in sorted(files, key=lambda file: file.purpose)}
+
+
+@functools.cache
+def _standing(language: str) -> Mapping[str, str]:
+    table = tomllib.loads((_PACKAGED / "standing.toml").read_text("utf-8"))
+    words: Mapping[str, str] = table.get(language.partition("-")[0], {})
+    return words

@@ -1,0 +1,99 @@
+"""The publisher: puts notices in force, logged and numbered; nothing that was published is ever changed.
+
+At a start, files that are new are published, and the facts of today are filled into what is in force. A file
+that was published before and followed by another changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy.orm import Session
+
+from covey_consent import assessments, purposes
+from covey_consent.epochs import Calendar
+from covey_consent.errors import ConflictError
+from covey_consent.log import Log
+from covey_consent.models import PublishedNotice
+from covey_consent.notices import history
+from covey_consent.notices.drafts import draft, terms
+from covey_consent.notices.facts import Facts
+from covey_consent.notices.files import NoticeFile
+from covey_consent.notices.in_force import InForce
+from covey_consent.notices.lint import require_complete
+from covey_consent.notices.versions import Edition, number, numbered
+from covey_consent.purposes import HIGH
+from covey_privacy import wire
+from covey_privacy.consent import LEAF_NOTICE, Notice
+
+
+class Publisher:
+    """Publishes under the facts of a controller, and shows what is in force."""
+
+    def __init__(self, log: Log, shown: InForce, facts: Facts, calendar: Calendar) -> None:
+        self._log, self._shown, self._facts, self._calendar = log, shown, facts, calendar
+
+    async def open(self, files: Mapping[str, NoticeFile]) -> None:
+        """Show what is in force, after publishing what is new. What is of high risk is not opened here."""
+        await self._log.write(self._open, files)
+
+    async def publish(self, file: NoticeFile) -> Notice:
+        """Put a notice in force and return it numbered; the one in force again is no error.
+
+        Raises RequestError when it is incomplete or misnumbered, and ConflictError without the assessment
+        that it needs, or when it was replaced before.
+        """
+        return await self._log.write(self._publish_file, file)
+
+    def _open(self, session: Session, files: Mapping[str, NoticeFile]) -> None:
+        latest = history.latest(session)
+        self._shown.replace(session, history.everything(session))
+        for name in sorted({*files, *latest}):
+            if purposes.find(name).risk != HIGH:
+                self._publish(session, self._at_start(session, name, files, latest))
+
+    def _at_start(
+        self,
+        session: Session,
+        name: str,
+        files: Mapping[str, NoticeFile],
+        latest: Mapping[str, PublishedNotice],
+    ) -> NoticeFile:
+        """Return the file if it is new, else the one in force."""
+        file = files[name].completed if name in files else None
+        if file is None or file.source in history.sources(session, name):
+            return NoticeFile.model_validate_json(latest[name].source)
+        return file
+
+    def _publish_file(self, session: Session, file: NoticeFile) -> Notice:
+        file = file.completed
+        sources = history.sources(session, file.purpose)
+        if file.source in sources and file.source != sources[-1]:
+            raise ConflictError(
+                f"this notice for {file.purpose!r} was published before, and replaced since; to have its "
+                "words back, declare a greater version"
+            )
+        return self._publish(session, file)
+
+    def _publish(self, session: Session, file: NoticeFile) -> Notice:
+        """Publish a completed file, unless what is in force says the same."""
+        purpose = purposes.find(file.purpose)
+        require_complete(file, self._facts)
+        if purpose.risk == HIGH:
+            assessments.require(session, purpose.id, self._calendar.now)
+        new = Edition(draft(file, self._facts), terms(purpose))
+        before = history.newest(session, purpose.id)
+        if before is not None and before.says_the_same(new):
+            return before.notice
+        notice = numbered(new.notice, number(new, before))
+        self._keep(session, notice, file, new.terms)
+        return notice
+
+    def _keep(self, session: Session, notice: Notice, file: NoticeFile, agreed: str) -> None:
+        row = PublishedNotice(
+            purpose=notice.purpose, version=notice.version, minor=notice.minor, patch=notice.patch,
+            notice=wire.encode(notice), source=file.source, terms=agreed, published_at=self._calendar.now,
+        )  # fmt: skip
+        session.add(row)
+        self._log.append(session, LEAF_NOTICE, wire.encode(notice))
+        self._shown.replace(session, [notice])

@@ -1,0 +1,65 @@
+"""Upkeep: what time alone makes due. Grants that have lapsed get their event; what nobody needs is deleted.
+
+A lapsed grant allows nothing from that moment; its event, an hour later at most, only tells the history so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from covey_consent.acts import SYSTEM, Act
+from covey_consent.choices import Choices
+from covey_consent.epochs import Calendar
+from covey_consent.models import HOUR, Issuance, StandingChoice
+from covey_consent.states import EXPIRED
+from covey_consent.store import Store
+from covey_consent.tickets import YEAR_SECONDS
+from covey_privacy.consent import GRANTED
+
+PAGE = 1000
+"""Grants that one transaction ends at most."""
+
+EVERY_SECONDS = 3600
+
+
+class Upkeep:
+    """Does what is due, at once and then every hour."""
+
+    def __init__(self, store: Store, choices: Choices, calendar: Calendar) -> None:
+        self._store, self._choices, self._calendar = store, choices, calendar
+
+    async def run(self) -> None:
+        """Do what is due until cancelled."""
+        while True:
+            await self.once()
+            await asyncio.sleep(EVERY_SECONDS)
+
+    async def once(self) -> int:
+        """Do what is due now; return how many grants have lapsed."""
+        lapsed = 0
+        while ended := await self._store.write(self._expire):
+            lapsed += ended
+        await self._store.write(_forget_issuances, self._calendar.now)
+        return lapsed
+
+    def _expire(self, session: Session) -> int:
+        now = self._calendar.milliseconds
+        lapsed = (
+            select(StandingChoice)
+            .where(StandingChoice.state == GRANTED, StandingChoice.expires_at.between(1, now))
+            .limit(PAGE)
+        )
+        acts = [
+            Act(choice.subject, choice.purpose, EXPIRED, SYSTEM, "time", choice.expires_at)
+            for choice in session.scalars(lapsed)
+        ]
+        self._choices.record(session, acts)
+        return len(acts)
+
+
+def _forget_issuances(session: Session, now: int) -> None:
+    """Delete issuances that no yearly cap counts any more."""
+    session.execute(delete(Issuance).where(Issuance.hour < (now - YEAR_SECONDS) // HOUR))

@@ -1,0 +1,505 @@
+"""Documents: what an officer hands to an authority says what holds, and says so where it cannot know."""
+
+import csv
+import dataclasses
+import io
+import json
+import math
+import re
+
+import covey
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import update
+
+from covey_consent.access.roles import Role
+from covey_consent.controller import Contact, Controller, Recipient, load
+from covey_consent.documents import collusion, pipl_audit, processing, ropa
+from covey_consent.documents.catalogue import Name
+from covey_consent.documents.document import Document, Section, Words
+from covey_consent.documents.dossier import dossier
+from covey_consent.documents.facts import gather
+from covey_consent.documents.rendering import Format, render
+from covey_consent.models import StandingChoice
+from covey_consent.purposes import load as purposes
+from covey_models.again import HALF_LIFE
+from covey_privacy.consent import LEAF_MANIFEST
+from covey_privacy.dp import account
+from covey_privacy.manifest import Plan, Step
+from covey_privacy.signatures import digest_of
+from covey_sdk.phrases import _PHRASES
+from covey_simulations import costs
+
+HONEST = 341
+
+SAID = {
+    "popular": ("popular", "受欢迎"),
+    "adopted": ("take it up", "从未买过"),
+    "goes_with": ("goes with", "相配"),
+    "goes_with_others": ("each thing you bought", "每件商品"),
+    "average": ("average", "普通顾客"),
+    "frequent": ("how many days", "多少天"),
+    "recent": ("how long ago", "距今多久"),
+    "unknown": ("does not know yet", "尚不了解"),
+    "public_order": ("public order", "公开顺序"),
+}
+
+LETTERS = {
+    "a": ("controller", "joint_controllers", "representative", "dpo"),
+    "b": ("purpose",),
+    "c": ("subjects", "data"),
+    "d": ("recipients",),
+    "e": ("transfers",),
+    "f": ("retention",),
+    "g": ("measures",),
+}
+
+
+@pytest.fixture
+def ask(shop):
+    """Ask for a document as an officer does."""
+
+    def ask(name, status=200, role=Role.OFFICER, **params):
+        answer = shop.http.get(f"/v1/documents/{name}", params=params, headers=shop.as_(role))
+        assert answer.status_code == status, answer.text
+        return answer
+
+    return ask
+
+
+@pytest.fixture
+def facts(shop):
+    registry = shop.http.app.state.registry
+    with registry.store.session() as session:
+        return gather(session, registry.settings, registry.controller, registry.calendar.now)
+
+
+@pytest.fixture
+def concluded(shop):
+    """A round of analytics that came to its end, with the noise of 400 people's Q20."""
+
+    def concluded(**changes):
+        phones = [shop.phone() for _ in range(2)]
+        for phone in phones:
+            shop.grant(phone, "analytics")
+        issuer = shop.issuer("analytics")
+        tickets = [shop.tickets(phone, issuer)[0] for phone in phones]
+        step = q20()
+        noise = {"length": step.length, "norm": step.norm, "scale": step.scale, "sigma": step.sigma}
+        terms = shop.manifest(
+            issuer, **{"honest": HONEST, "epsilon": 0.6, "bits": step.bits, **noise, **changes}
+        )
+        digest = shop.announce(terms)
+        assert shop.countersign(shop.roster("round-1", digest, tickets)).status_code == 200
+        assert (
+            shop.post("/v1/rounds/round-1/evidence", shop.evidence(terms, digest, "done")).status_code == 200
+        )
+        return terms
+
+    return concluded
+
+
+def q20() -> Step:
+    (step,) = costs._query("q20", 0.6, 400)
+    return step
+
+
+def lines(document, heading=""):
+    """The facts of every section whose heading begins so, by key."""
+    sections = [each for each in document["sections"] if each["heading"].startswith(heading)]
+    return {key: value for section in sections for key, value in section.get("facts", {}).items()}
+
+
+class TestRecordOfProcessing:
+    @pytest.mark.compliance("GDPR 30", "every purpose's record has all of (a) to (g), from live facts")
+    def test_every_purpose_has_all_items_of_article_30(self, ask, shop):
+        common, *rest = (each["facts"] for each in ask("ropa").json()["sections"])
+        records = [common | record for record in rest]
+        by_purpose = {record["purpose_id"]: record for record in records if "purpose_id" in record}
+        assert set(by_purpose) == {*shop.notices(), "consent_record"}
+        for record in by_purpose.values():
+            assert all(record[key] for keys in LETTERS.values() for key in keys), record
+        assert "dpo@shop.example" in by_purpose["train"]["dpo"]
+        assert by_purpose["core"]["recipients"] == ["Covey Example Parcel (processor, DE)"]
+
+    def test_a_processor_has_its_own_record(self, ask):
+        (record,) = [
+            each for each in ask("ropa").json()["sections"] if each["heading"].startswith("Processor")
+        ]
+        assert record["facts"]["processor"] == "Covey Example Parcel, DE, privacy@parcel.example"
+        assert record["facts"]["categories"] == ["core"]
+
+    @pytest.mark.parametrize(
+        ("changes", "names"),
+        [
+            ({"dpo": None}, "dpo"),
+            ({"storage_countries": ()}, "storage_countries"),
+            ({"storage_countries": ("US",)}, "who stores in US"),
+            ({"recipients": (Recipient(name="A", role="controller", country="US", purposes=("core",)),)},
+             "recipients[0].safeguard"),
+            ({"recipients": (Recipient(name="A", role="processor", country="DE", purposes=("core",)),)},
+             "recipients[0].email"),
+        ],
+    )  # fmt: skip
+    def test_what_is_missing_is_named_and_not_left_blank(self, changes, names):
+        whole = load(None)
+        assert ropa.missing(whole) == ()
+        (gap,) = ropa.missing(whole.model_copy(update=changes))
+        assert names in gap
+
+    def test_missing_facts_stop_the_route(self, opened, tmp_path, problem):
+        text = load(None).model_dump_json(exclude={"dpo"}, exclude_none=True)
+        path = tmp_path / "controller.toml"
+        path.write_text(toml(json.loads(text)), "utf-8")
+        with opened(controller=path) as shop:
+            answer = shop.http.get("/v1/documents/ropa", headers=shop.as_(Role.OFFICER))
+            assert "dpo: Art. 30(1)(a)" in problem(answer, 409)
+
+    def test_a_transfer_abroad_shows_with_its_safeguard_and_asks_for_an_assessment(self, facts):
+        abroad = Recipient(
+            name="Lake", role="controller", country="US", purposes=("train",), safeguard="standard clauses"
+        )
+        controller = facts.controller.model_copy(update={"recipients": (abroad,)})
+        record = ropa.ropa(dataclasses.replace(facts, controller=controller)).plain()
+        train = next(
+            each["facts"] for each in record["sections"] if each["facts"].get("purpose_id") == "train"
+        )
+        assert train["transfers"][0] == "Lake, US: standard clauses"
+        assert any("abroad" in case for case in train["pipl_55"])
+
+    @pytest.mark.compliance("PIPL 55", "every purpose says which cases of the article it is")
+    def test_the_cases_of_pipl_55_are_known_for_every_purpose(self):
+        offered = {name for name, each in purposes().items() if each.basis != "refused"}
+        assert set(processing.load()) == offered
+        for name, each in purposes().items():
+            if name in offered:
+                assert ("sensitive" in processing.load()[name].cases) == ("29" in each.pipl), name
+        assert "automated" in processing.load()["personalize"].cases
+
+    def test_as_csv_it_has_a_line_for_each_purpose_and_the_same_words(self, ask):
+        rows = list(csv.DictReader(io.StringIO(ask("ropa", format="csv").text)))
+        sections = ask("ropa").json()["sections"]
+        records = [each["facts"] for each in sections if "purpose_id" in each["facts"]]
+        assert [row["purpose_id"] for row in rows] == [record["purpose_id"] for record in records]
+        assert rows[0]["data"] == "; ".join(records[0]["data"])
+
+    def test_a_cell_that_a_spreadsheet_would_run_is_inert(self, facts):
+        named = facts.controller.model_copy(update={"name": "=HYPERLINK(1)", "joint": ()})
+        text = render(ropa.ropa(dataclasses.replace(facts, controller=named)), Format.CSV)
+        assert next(csv.DictReader(io.StringIO(text)))["controller"].startswith("'=HYPERLINK(1)")
+
+    def test_few_people_are_not_counted_exactly(self, shop, ask):
+        for _ in range(3):
+            shop.grant(shop.phone(), "train")
+        train = next(
+            e["facts"] for e in ask("ropa").json()["sections"] if e["facts"].get("purpose_id") == "train"
+        )
+        assert train["standing"] == ["granted: <10"]
+
+    def test_a_choice_whose_time_is_over_counts_as_expired(self, shop):
+        shop.grant(shop.phone(), "train")
+        registry, now = shop.http.app.state.registry, int(shop.clock.now)
+
+        def counted(at):
+            with registry.store.session() as session:
+                return gather(session, registry.settings, registry.controller, at).counts["train"]
+
+        with registry.store.session.begin() as session:
+            session.execute(update(StandingChoice).values(expires_at=1000 * (now + 10)))
+        assert counted(now) == {"granted": 1}
+        assert counted(now + 10) == {"expired": 1}
+
+
+class TestImpactAssessment:
+    @pytest.mark.compliance("GDPR 35", "the assessment has the four parts, with the figures that hold")
+    def test_it_has_the_notices_caps_and_the_rounds_figures(self, concluded, shop, ask):
+        terms, notice = concluded(), shop.notices()["analytics"]
+        document = ask("dpia", purpose="analytics").json()
+        headings = " ".join(each["heading"] for each in document["sections"])
+        assert all(f"GDPR Art. 35(7)({letter})" in headings for letter in "abcd")
+        figures = lines(document, "3.")
+        assert (figures["epsilon_cap"], figures["delta_cap"]) == (notice.epsilon, notice.delta)
+        assert figures["cohort_floor"] == 200
+        (row,) = next(each["rows"] for each in document["sections"] if each["heading"].startswith("3."))
+        assert (row["clip"], row["sigma"], row["delta"], row["epsilon"]) == (
+            terms.norm, terms.sigma, terms.delta, terms.epsilon,
+        )  # fmt: skip
+        assert (row["least_cohort"], row["outcome"]) == (terms.least_cohort, "done")
+
+    @pytest.mark.compliance("PIPL 56", "lawfulness, influence and protection; kept for three years")
+    def test_it_has_the_three_contents_and_asks_what_only_a_person_can_judge(self, ask):
+        document = ask("dpia", purpose="personalize").json()
+        headings = " ".join(each["heading"] for each in document["sections"])
+        assert all(f"PIPL Art. 56({number})" in headings for number in (1, 2, 3))
+        assert "three years" in lines(document, "6.")["kept"]
+        assert "blank" in lines(document, "2.")["necessity"]
+        assert document["blanks"] == json.dumps(document).count('"blank":') > 10
+
+    def test_a_changed_cap_shows(self, opened):
+        with opened(epsilon={"analytics": 1.25}) as shop:
+            answer = shop.http.get("/v1/documents/dpia?purpose=analytics", headers=shop.as_(Role.OFFICER))
+            assert lines(answer.json(), "3.")["epsilon_cap"] == 1.25
+
+    @pytest.mark.parametrize("purpose", ["health", "biometric", "nonsense"])
+    def test_a_purpose_that_nobody_pursues_has_none(self, ask, purpose):
+        assert "not pursued" in ask("dpia", 404, purpose=purpose).json()["detail"]
+
+    def test_risks_of_sums_are_those_of_purposes_with_sums(self, ask):
+        def told(purpose):
+            return ask("dpia", purpose=purpose, format="md").text
+
+        assert "work together" in told("train")
+        assert "work together" not in told("core")
+
+
+class TestDossier:
+    @pytest.mark.compliance("GDPR 5(2)", "a round's dossier is made from its logged manifest and evidence")
+    def test_it_says_what_was_logged(self, concluded, ask, shop):
+        terms = concluded()
+        document = ask("dossier", round="round-1").json()
+        said = lines(document)
+        assert (said["epsilon"], said["clip"], said["honest"]) == (0.6, terms.norm, HONEST)
+        assert said["least_issued"] == terms.least_issued
+        assert said["holds"] is True
+        logged = [digest_of(entry[1:]).hex() for entry in shop.entries() if entry[:1] == LEAF_MANIFEST]
+        assert [said["manifest"]] == logged
+        assert document["log"]["size"] == shop.checkpoint().size
+
+    def test_it_shows_where_less_was_logged_than_was_spent(self, concluded, ask):
+        concluded(epsilon=0.5)
+        assert lines(ask("dossier", round="round-1").json())["holds"] is False
+
+    def test_it_shows_where_the_operator_said_otherwise(self, opened, ask, concluded, shop, facts):
+        concluded()
+        apart = facts.controller.model_copy(update={"same_operator": False})
+        registry = shop.http.app.state.registry
+        with registry.store.session() as session:
+            found = gather(session, registry.settings, apart, registry.calendar.now)
+        assert "otherwise" in render(dossier(found, "round-1"), Format.MD)
+
+    def test_what_stays_when_both_collude_is_printed_and_not_called_a_bound(self, concluded, ask):
+        concluded()
+        said = lines(ask("dossier", round="round-1").json(), "4.")
+        assert said["shared_operator"] is True
+        assert round(said["collusion_epsilon"]) == 16
+        assert said["collusion"].startswith("no meaningful bound: epsilon 16")
+        assert said["collusion_meaningful"] is False
+
+    def test_a_round_that_is_not_over_has_none(self, shop, ask):
+        phone = shop.phone()
+        shop.grant(phone, "analytics")
+        shop.announce(shop.manifest(shop.issuer("analytics")))
+        assert "no logged evidence" in ask("dossier", 409, round="round-1").json()["detail"]
+        assert "no logged manifest" in ask("dossier", 404, round="round-2").json()["detail"]
+
+
+class TestCollusion:
+    @pytest.mark.parametrize(("query", "epsilon", "alone"), [("q20", 0.6, 16), ("q1", 1.4, 48)])
+    def test_it_is_the_figure_of_the_privacy_page(self, query, epsilon, alone):
+        """docs/privacy.md, 400 people, the column "alone"."""
+        (step,) = costs._query(query, epsilon, 400)
+        assert round(collusion.collusion([step.mechanism], HONEST, 1e-6).epsilon) == alone
+
+    def test_a_training_counts_as_a_whole(self, shop):
+        step, issuer = q20(), shop.issuer("analytics")
+        noise = {"length": step.length, "norm": step.norm, "scale": step.scale, "sigma": step.sigma}
+        terms = shop.manifest(issuer, query="q20", plan=Plan(1.0, (step, step)), bits=step.bits, **noise)
+        whole = collusion.collusion(collusion.mechanisms(terms), HONEST, 1e-6)
+        assert whole.epsilon > collusion.collusion([step.mechanism], HONEST, 1e-6).epsilon
+
+    @given(st.integers(1, 10**6))
+    @settings(deadline=None, max_examples=20)
+    def test_it_is_never_less_than_what_holds_without_collusion(self, honest):
+        mechanism = q20().mechanism
+        alone = collusion.collusion([mechanism], honest, 1e-6)
+        assert alone.epsilon >= account([mechanism], 1e-6).epsilon * (1 - 1e-9)
+        assert alone.is_meaningful == (alone.epsilon <= math.log(999))
+        assert str(alone).startswith("no meaningful bound") == (not alone.is_meaningful)
+
+
+class TestAuditChecklist:
+    @pytest.mark.compliance(
+        "PIPL 54", "every row has evidence that is here, or says that the officer answers"
+    )
+    def test_every_row_is_shown_or_is_the_officers(self, ask):
+        rows = [row for section in ask("pipl-audit").json()["sections"] for row in section["rows"]]
+        assert len(rows) >= 25
+        for row in rows:
+            outside = row["evidence"] == "none" and row["tests"] == "none"
+            assert (row["finding"]["blank"] == pipl_audit.OUTSIDE) == outside, row
+
+    def test_the_evidence_it_names_is_here(self, shop):
+        """Empty `awaiting` of what is served by now."""
+        served = {
+            f"{method.upper()} {path}"
+            for path, methods in shop.http.app.openapi()["paths"].items()
+            for method in methods
+        }
+        table = pipl_audit.load()
+        named = {each for theme in table["theme"] for row in theme["row"] for each in row["evidence"]}
+        routes = {each for each in named if each.split()[0] in {"GET", "POST"}}
+        documents = {each.removeprefix("document ") for each in named if each.startswith("document ")}
+        assert routes - set(table["awaiting"]) <= served
+        assert not set(table["awaiting"]) & served
+        assert set(table["awaiting"]) <= routes
+        assert documents <= set(Name)
+
+    def test_every_theme_of_the_order_is_there_in_both_languages(self, ask):
+        sections = ask("pipl-audit").json()["sections"]
+        assert len(sections) == 11
+        assert all(re.search("[\u4e00-\u9fff]", each["heading_zh"]) for each in sections)
+
+
+class TestRecommenderText:
+    @pytest.mark.compliance("DSA 27", "every reason that a phone may give is among the parameters told")
+    def test_every_reason_of_the_recommender_is_told(self, ask):
+        others = {"granted", "refused", "withdrawn", "ended", "purged", "contributed", "rules", "forked"}
+        codes = {re.sub("_(for|against)$", "", code) for code in _PHRASES} - others
+        assert codes - {"not_continued"} == set(SAID)
+        en, zh = (" ".join(each["text"]) for each in ask("dsa").json()["sections"])
+        for english, chinese in SAID.values():
+            assert english in en
+            assert chinese in zh
+
+    def test_the_figures_are_the_codes_and_the_shop_is_named(self, ask):
+        en, zh = (" ".join(each["text"]) for each in ask("dsa").json()["sections"])
+        assert f"after every {HALF_LIFE:g} days" in en
+        assert f"每过 {HALF_LIFE:g} 天" in zh
+        assert "https://shop.example/privacy" in en
+        assert "$" not in en + zh
+
+
+class TestMeasures:
+    @pytest.mark.compliance("GDPR 32", "the measures are told with the values that hold")
+    def test_they_follow_the_configuration(self, opened):
+        def told(**changes):
+            with opened(**changes) as shop:
+                headers = shop.as_(Role.AUDITOR)
+                return shop.http.get("/v1/documents/toms?format=md", headers=headers).text
+
+        assert "an issuer key lives 3600 s" in told(epoch_seconds=3600)
+        plain = told(epsilon={"analytics": 1.5}, epsilon_total=3.0)
+        assert "analytics 1.5; all together 3" in plain
+        assert "only phones hold the registry to its log" in plain
+
+    def test_the_last_rounds_noise_is_among_them(self, concluded, ask):
+        terms = concluded()
+        assert f"sigma {terms.sigma:g}" in ask("toms", format="md").text
+
+    @pytest.mark.compliance("GDPR 25", "nobody has granted anything before they say so")
+    def test_a_fresh_registry_documents_no_grant(self, shop, ask):
+        shop.phone()
+        assert all(
+            each["facts"]["standing"] == "none yet"
+            for each in ask("ropa").json()["sections"]
+            if "standing" in each["facts"]
+        )
+
+
+class TestRendering:
+    @pytest.mark.parametrize("name", ["ropa", "pipl-audit", "dsa", "toms"])
+    def test_the_page_is_one_file_in_two_languages_that_runs_and_fetches_nothing(self, ask, name):
+        answer = ask(name, format="html")
+        page = answer.text
+        assert page.startswith("<!doctype html>")
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert not re.search(r"<(script|img|link|iframe)|url\(|@import|src=", page)
+        assert "@media print" in page
+        assert re.search('lang="zh">[^<]*[\u4e00-\u9fff]', page)
+
+    def test_nothing_that_a_controller_is_called_becomes_markup(self, facts):
+        controller = facts.controller.model_copy(update={"name": "<script>x</script>|*"})
+        made = ropa.ropa(dataclasses.replace(facts, controller=controller))
+        assert "<script>" not in render(made, Format.HTML)
+        assert "\\<script\\>x\\</script\\>\\|\\*, 1 Example Street" in render(made, Format.MD)
+
+    def test_blanks_are_marked_in_every_format(self, ask):
+        html, md = (ask("dpia", purpose="train", format=each).text for each in ("html", "md"))
+        count = ask("dpia", purpose="train").json()["blanks"]
+        assert html.count('<span class="blank">') == md.count("\\[the officer fills in: ") == count
+        assert f"{count} blanks are for the officer" in md
+
+    def test_what_is_no_table_is_not_written_as_one(self, ask):
+        assert "no table" in ask("toms", 422, format="csv").json()["detail"]
+
+    def test_a_document_without_sections_is_one(self, facts):
+        made = Document("x", Words("X", "甲"), "nothing", facts, (Section(Words("Y", "乙")),))
+        assert "X · 甲" in render(made, Format.MD)
+
+
+class TestWhoAsks:
+    @pytest.mark.parametrize("role", [Role.SUBJECT, Role.SERVICE, Role.OPERATOR, Role.ADMIN])
+    def test_officers_and_auditors_alone(self, ask, role):
+        assert "officer" in ask("toms", 403, role=role).json()["detail"]
+
+    def test_nobody_without_a_token(self, shop, problem):
+        problem(shop.http.get("/v1/documents/ropa"), 401)
+
+    @pytest.mark.parametrize(
+        ("name", "params"),
+        [("dpia", {}), ("dossier", {}), ("ropa", {"purpose": "train"}),
+         ("dpia", {"purpose": "train", "round": "r"}),
+         ("nothing", {}), ("ropa", {"format": "pdf"}), ("dpia", {"purpose": "x" * 201})],
+    )  # fmt: skip
+    def test_a_question_that_makes_no_sense_is_refused(self, ask, name, params):
+        ask(name, 422, **params)
+
+
+class TestCommand:
+    @pytest.fixture
+    def environment(self, shop, tmp_path, monkeypatch):
+        monkeypatch.setenv("COVEY_REGISTRY_DATABASE_URL", f"sqlite:///{tmp_path}/registry.db")
+        monkeypatch.chdir(tmp_path)
+
+    def test_it_prints_what_the_route_answers(self, environment, ask, capsys):
+        assert covey.main(["registry", "document", "ropa", "--format", "csv"]) == 0
+        printed = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+        assert printed == list(csv.DictReader(io.StringIO(ask("ropa", format="csv").text)))
+
+    def test_it_writes_a_whole_file_or_none(self, environment, tmp_path, capsys):
+        page = tmp_path / "dpia.html"
+        asked = ["registry", "document", "dpia", "--purpose", "train", "--format", "html", "--out", str(page)]
+        assert covey.main(asked) == 0
+        assert page.read_text("utf-8").rstrip().endswith("</html>")
+        assert "blanks in it are for the officer" in capsys.readouterr().out
+        assert covey.main([*asked[:-1], str(tmp_path / "no" / "x.html")]) == 1
+        assert not list(tmp_path.rglob("*.part"))
+
+    def test_a_missing_fact_is_named_and_exits_with_2(self, environment, tmp_path, monkeypatch, capsys):
+        path = tmp_path / "controller.toml"
+        monkeypatch.setenv("COVEY_REGISTRY_CONTROLLER", str(path))
+        whole = json.loads(load(None).model_dump_json(exclude_none=True))
+        for gone, named in (("dpo", "dpo: Art. 30(1)(a)"), ("authority", "authority: Field required")):
+            path.write_text(toml({key: value for key, value in whole.items() if key != gone}), "utf-8")
+            assert covey.main(["registry", "document", "ropa"]) == 2
+            said = capsys.readouterr()
+            assert named in said.err
+            assert said.out == ""
+
+    def test_no_database_is_made_by_asking(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.setenv("COVEY_REGISTRY_DATABASE_URL", f"sqlite:///{tmp_path}/none.db")
+        assert covey.main(["registry", "document", "ropa"]) == 2
+        assert "there is no database" in capsys.readouterr().err
+        assert not (tmp_path / "none.db").exists()
+
+
+def toml(facts: dict) -> str:
+    """The facts as TOML: tables last, as JSON's inline values are TOML's too but for objects."""
+    plain = [f"{key} = {json.dumps(value)}" for key, value in facts.items() if not nested(value)]
+    tables = []
+    for key, value in facts.items():
+        for each in [value] if isinstance(value, dict) else value if nested(value) else []:
+            head = f"[{key}]" if isinstance(value, dict) else f"[[{key}]]"
+            tables += [head, *(f"{name} = {json.dumps(one)}" for name, one in each.items())]
+    return "\n".join([*plain, *tables])
+
+
+def nested(value) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and value != [] and isinstance(value[0], dict))
+
+
+def test_an_outsider_can_be_named_as_representative():
+    named = load(None).model_copy(update={"representative": Contact(name="R", email="r@r.example")})
+    assert isinstance(named, Controller)
+    assert [fact.value for fact in ropa._parties(named) if fact.key == "representative"] == ["R, r@r.example"]

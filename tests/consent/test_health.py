@@ -1,0 +1,66 @@
+import re
+
+from sqlalchemy.exc import OperationalError
+
+from covey_consent.access.roles import Role
+from covey_privacy.consent import GRANTED, WITHDRAWN
+
+
+def test_it_lives_and_is_ready(shop):
+    assert shop.http.get("/livez").json() == {"status": "ok"}
+    assert shop.http.get("/readyz").json() == {"database": "ok", "log_entries": shop.checkpoint().size}
+
+
+def test_without_its_database_it_lives_and_is_not_ready(shop, problem, monkeypatch):
+    def gone(*_args):
+        raise OperationalError("SELECT 1", {}, Exception("gone"))
+
+    monkeypatch.setattr("covey_consent.api.health._answer", gone)
+    assert shop.http.get("/livez").status_code == 200
+    answer = shop.http.get("/readyz")
+    assert "database" in problem(answer, 503)
+    assert answer.headers["retry-after"]
+
+
+def metrics(shop) -> str:
+    answer = shop.http.get("/metrics", headers=shop.as_(Role.OPERATOR))
+    assert answer.headers["content-type"].startswith("text/plain")
+    return answer.text
+
+
+def test_metrics_count_answers_by_template_and_decisions_by_purpose(shop):
+    phone = shop.phone()
+    shop.decide(phone, "train", GRANTED)
+    shop.decide(phone, "train", WITHDRAWN)
+    shop.http.get("/v1/notices/train")
+    shop.http.get("/v1/notices/nothing-such")
+    shop.http.get(f"/no/route/{phone.device.hex()}")
+    shop.http.request("BREW", "/healthz")
+    text = metrics(shop)
+    count = "covey_registry_request_seconds_count"
+    assert f'{count}{{method="GET",route="/v1/notices/{{purpose}}",status="200"}} 1.0' in text
+    assert f'{count}{{method="GET",route="/v1/notices/{{purpose}}",status="404"}} 1.0' in text
+    assert f'{count}{{method="GET",route="none",status="404"}} 1.0' in text
+    assert 'method="other"' in text
+    assert 'covey_registry_decisions_total{purpose="train",state="granted"} 1.0' in text
+    assert 'covey_registry_decisions_total{purpose="train",state="withdrawn"} 1.0' in text
+    assert f"covey_registry_log_entries {float(shop.checkpoint().size)}" in text
+    assert not re.search("[0-9a-f]{32}", text), "no identifier"
+
+
+def test_the_access_token_s_key_is_published(shop):
+    from joserfc import jwk, jwt
+
+    published = shop.http.get("/.well-known/jwks.json").json()["keys"]
+    token = shop.as_(Role.AUDITOR, "bob")["authorization"].removeprefix("Bearer ")
+    (key,) = [key for key in published if key["kid"] == shop.http.app.state.registry.tokens.kid]
+    assert "d" not in key
+    assert jwt.decode(token, jwk.import_key(key), ["Ed25519"]).claims["sub"] == "bob"
+
+
+def test_security_txt_has_what_rfc_9116_asks_for(shop):
+    answer = shop.http.get("/.well-known/security.txt")
+    assert answer.headers["content-type"].startswith("text/plain")
+    fields = dict(line.split(": ", 1) for line in answer.text.splitlines())
+    assert fields["Contact"].startswith("mailto:")
+    assert fields["Expires"] == "2027-04-15T08:00:00Z"

@@ -1,0 +1,159 @@
+import threading
+from typing import Annotated
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import func, select
+
+from covey_consent.access.access_log import Access
+from covey_consent.access.guard import needs
+from covey_consent.access.roles import Caller, Role
+from covey_consent.api.idempotency import OnceOnly
+from covey_consent.errors import ConflictError
+from covey_consent.idempotency import KEEP_SECONDS, KeptAnswer
+
+
+class Wish(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, Field(max_length=50)]
+
+
+class Made(BaseModel):
+    number: int
+
+
+def count(session, table) -> int:
+    return session.scalar(select(func.count()).select_from(table)) or 0
+
+
+def rows(shop, table) -> int:
+    with shop.http.app.state.registry.store.session() as session:
+        return count(session, table)
+
+
+class Works:
+    """What making does: it adds a row, and can be told to wait or to fail after that."""
+
+    def __init__(self) -> None:
+        self.entered, self.go = threading.Event(), threading.Event()
+        self.go.set()
+        self.fails = False
+
+    def make(self, session, name: str) -> Made:
+        session.add(Access(at=0, role="", name=name, operation="make", subject=None, reason=None))
+        session.flush()
+        self.entered.set()
+        assert self.go.wait(10)
+        if self.fails:
+            raise ConflictError("it stands against it")
+        return Made(number=count(session, Access))
+
+
+@pytest.fixture
+def works() -> Works:
+    return Works()
+
+
+def with_route(shop, works):
+    @shop.http.app.post("/toys", status_code=201)
+    async def make(
+        wish: Wish, caller: Annotated[Caller, needs(Role.SERVICE, Role.SUBJECT)], once: OnceOnly
+    ) -> Made:
+        return await once.create(caller, works.make, wish.name)
+
+    return shop
+
+
+def post(shop, key: str | None, name: str = "a", who: str = "one", role=Role.SERVICE, subject=None):
+    headers = shop.as_(role, who, subject) | ({} if key is None else {"idempotency-key": key})
+    return shop.http.post("/toys", json={"name": name}, headers=headers)
+
+
+def test_the_same_key_creates_once_and_gets_the_same_answer(shop, works):
+    with_route(shop, works)
+    first, again = post(shop, "k"), post(shop, "k")
+    assert (first.status_code, again.status_code) == (201, 201)
+    assert first.json() == again.json() == {"number": 1}
+    assert "idempotent-replayed" not in first.headers
+    assert again.headers["idempotent-replayed"] == "true"
+    assert rows(shop, Access) == 1
+
+
+def test_without_a_key_each_request_creates(shop, works):
+    with_route(shop, works)
+    assert [post(shop, None).json()["number"] for _ in range(2)] == [1, 2]
+    assert rows(shop, KeptAnswer) == 0
+
+
+def test_a_key_is_its_caller_s_own(shop, works):
+    with_route(shop, works)
+    answers = [
+        post(shop, "k", who="one"),
+        post(shop, "k", who="two"),
+        post(shop, "k", role=Role.SUBJECT, who="one", subject="5f" * 16),
+        post(shop, "k", role=Role.SUBJECT, who="one", subject="a0" * 16),
+    ]
+    assert [answer.json()["number"] for answer in answers] == [1, 2, 3, 4]
+
+
+def test_another_body_under_the_same_key_is_refused(shop, works, problem):
+    with_route(shop, works)
+    post(shop, "k", "a")
+    assert "another body" in problem(post(shop, "k", "b"), 422)
+    assert rows(shop, Access) == 1
+
+
+def test_while_the_first_is_answered_the_second_is_told_to_wait(shop, works, problem):
+    with_route(shop, works)
+    works.go.clear()
+    answers = []
+    first = threading.Thread(target=lambda: answers.append(post(shop, "k")))
+    first.start()
+    assert works.entered.wait(10)
+    assert "being answered" in problem(post(shop, "k"), 409)
+    works.go.set()
+    first.join()
+    assert answers[0].status_code == 201
+    assert post(shop, "k").json() == answers[0].json()
+
+
+def test_what_fails_leaves_neither_effect_nor_answer(shop, works, problem):
+    with_route(shop, works)
+    works.fails = True
+    problem(post(shop, "k"), 409)
+    assert (rows(shop, Access), rows(shop, KeptAnswer)) == (0, 0)
+    works.fails = False
+    assert post(shop, "k").json() == {"number": 1}
+
+
+def test_an_answer_that_cannot_be_kept_undoes_its_effect(shop, works, monkeypatch):
+    with_route(shop, works)
+    monkeypatch.setattr("covey_consent.idempotency.Answer", lambda _body: 1 / 0)
+    assert post(shop, "k").status_code == 500
+    monkeypatch.undo()
+    assert (rows(shop, Access), rows(shop, KeptAnswer)) == (0, 0)
+
+
+def test_an_answer_outlives_a_restart_and_is_forgotten_after_a_day(opened, works):
+    with opened() as shop:
+        first = post(with_route(shop, works), "k")
+    with opened() as shop:
+        again = post(with_route(shop, works), "k")
+        assert again.json() == first.json()
+        shop.clock.now += KEEP_SECONDS
+        assert post(shop, "k").json() == {"number": 2}
+        assert rows(shop, KeptAnswer) == 1
+
+
+def test_a_key_has_a_bounded_length(shop, works, problem):
+    with_route(shop, works)
+    problem(post(shop, "k" * 256), 422)
+    problem(post(shop, ""), 422)
+
+
+def test_what_is_kept_about_a_person_carries_their_pseudonym(shop, works):
+    with_route(shop, works)
+    post(shop, "k", role=Role.SUBJECT, subject="5f" * 16)
+    with shop.http.app.state.registry.store.session() as session:
+        assert session.scalars(select(KeptAnswer.subject)).all() == ["5f" * 16]

@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import httpx
+import pytest
+
+from covey_consent.access.roles import Role
+from covey_consent.commands import notice
+from covey_consent.notices import files
+
+TEXTS = files._PACKAGED / "texts"
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    path = tmp_path / "celebrate.toml"
+    plain = (TEXTS / "replenish.toml").read_text("utf-8")
+    path.write_text(plain.replace('purpose = "replenish"', 'purpose = "celebrate"'), "utf-8")
+    return path
+
+
+@pytest.fixture
+def served(shop, monkeypatch):
+    """Let the command reach the running registry."""
+    monkeypatch.setattr(httpx, "post", lambda url, timeout, **sent: shop.http.post(url, **sent))
+    monkeypatch.setenv(notice.TOKEN, shop.as_(Role.ADMIN)["authorization"].removeprefix("Bearer "))
+    return shop
+
+
+def test_packaged_notices_are_complete(capsys):
+    assert notice.lint(str(TEXTS)) == 0
+    assert notice.lint("health") == 0
+    assert "health 1.0.0: complete" in capsys.readouterr().out
+
+
+def test_what_is_missing_is_listed(own, capsys):
+    words = own.read_text("utf-8")
+    own.write_text(
+        "".join(line for line in words.splitlines(True) if not line.startswith("automated")), "utf-8"
+    )
+    assert notice.lint(str(own.parent)) == 1
+    assert "en: automated (GDPR 13(2)(f), PIPL 24) is missing" in capsys.readouterr().out
+
+
+def test_the_facts_are_those_that_the_settings_name(tmp_path, monkeypatch, capsys):
+    plain = (TEXTS.parent.parent / "controller.toml").read_text("utf-8")
+    (tmp_path / "controller.toml").write_text(
+        plain.replace('contact = "privacy@partner.example"\n', ""), "utf-8"
+    )
+    monkeypatch.setenv("COVEY_REGISTRY_CONTROLLER", str(tmp_path / "controller.toml"))
+    assert notice.lint("partner") == 1
+    assert "lacks the contact of Covey Example Partner" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", ["missing.toml", "."])
+def test_a_path_without_notices_is_no_success(tmp_path, monkeypatch, path, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert notice.lint(path) == 2
+    assert capsys.readouterr().out
+
+
+def test_a_file_is_published(served, own, capsys):
+    assert notice.publish(str(own), "") == 0
+    assert "celebrate 1.0.0 is in force" in capsys.readouterr().out
+    assert served.notices()["celebrate"].semver == "1.0.0"
+
+
+def test_a_refusal_says_why(served, capsys):
+    assert notice.publish("health", "") == 1
+    assert "(409): purpose 'health' is of high risk" in capsys.readouterr().out
+
+
+def test_publishing_needs_a_token_a_file_and_a_registry(own, monkeypatch, capsys):
+    monkeypatch.delenv(notice.TOKEN, raising=False)
+    assert notice.publish(str(own), "http://127.0.0.1:1") == 2
+    monkeypatch.setenv(notice.TOKEN, "x")
+    assert notice.publish(str(own), "http://127.0.0.1:1") == 1
+    assert notice.publish(str(own.parent), "http://127.0.0.1:1") == 2
+    assert "no registry answers" in capsys.readouterr().out
