@@ -32,7 +32,7 @@ def found(capsys):
 
 @pytest.mark.slow
 @pytest.mark.compliance("GDPR 7(3)", "withdrawal takes effect at once, online and offline")
-@pytest.mark.compliance("PIPL 15", "who withdraws takes part in nothing after, whoever says it for them")
+@pytest.mark.compliance("PIPL 15", "who withdraws joins nothing after, whoever says it for them")
 def test_who_withdrew_takes_part_in_nothing_and_who_did_not_does(capsys):
     status, said = drill(capsys, "--json")
     answer = json.loads(said)
