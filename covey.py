@@ -146,6 +146,24 @@ def _add_registry_evidence(actions: argparse._SubParsersAction[argparse.Argument
     evidence.set_defaults(run=_registry_evidence)
 
 
+def _add_registry_drills(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    drill = _command(
+        actions, "drill", "play what must hold, on a registry of its own", "covey registry drill withdraw"
+    )
+    drills = drill.add_subparsers(required=True, metavar="DRILL")
+    withdraw = _command(
+        drills,
+        "withdraw",
+        "how long a withdrawal takes to have effect; exits with 1 where anything still got through",
+        "covey registry drill withdraw --subjects 200 --json",
+    )
+    withdraw.add_argument(
+        "--subjects", type=int, default=200, metavar="N", help="people who withdraw, default 200"
+    )
+    withdraw.add_argument("--json", action="store_true", help="for a program to read")
+    withdraw.set_defaults(run=_drill_withdraw)
+
+
 def _add_registry_receipt(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     example = "covey registry receipt verify receipt.jwt --key <hex public key>"
     receipt = _command(actions, "receipt", "receipts of consent", example)

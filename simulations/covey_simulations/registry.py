@@ -1,7 +1,4 @@
-"""A registry of one's own: the real one, served on loopback from a thread, on the simulation's clock.
-
-It waits for no disk: its database goes when the simulation does.
-"""
+"""A registry of one's own: the real one, served on loopback from a thread, on the simulation's clock."""
 
 from __future__ import annotations
 
@@ -22,9 +19,12 @@ DEADLINE_SECONDS = 30
 
 
 @contextmanager
-def serve(settings: Settings, clock: Callable[[], float]) -> Iterator[str]:
-    """Yield the address of a registry that runs until the block ends."""
-    app = create_app(settings, clock=clock, durable=False)
+def serve(settings: Settings, clock: Callable[[], float], *, durable: bool = False) -> Iterator[str]:
+    """Yield the address of a registry that runs until the block ends.
+
+    Unless `durable`, it waits for no disk: its database goes when the simulation does.
+    """
+    app = create_app(settings, clock=clock, durable=durable)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"

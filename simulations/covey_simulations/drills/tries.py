@@ -1,0 +1,74 @@
+"""Tries: whether a phone still gets into a round or gets tickets, and how long the answer takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from covey_privacy.consent import Issuer
+from covey_privacy.errors import PrivacyError
+from covey_sdk import Registry
+from covey_sdk.errors import ConsentError, CoveyError
+from covey_sdk.wallet import Wallet
+from covey_simulations.drills.invitation import PURPOSES
+from covey_simulations.drills.people import Person
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """What came of a try after `seconds`: why it was refused, "" where it was not.
+
+    `by_phone` says that the phone's own record of what its owner allows refused it.
+    """
+
+    seconds: float
+    refusal: str = ""
+    by_phone: bool = False
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it was not refused."""
+        return not self.refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """What a person's phone is made to try: a round, tickets, tickets past its own gate.
+
+    `issuer` is of a purpose set for which nobody has tickets yet; `registry` is asked over a line of its own,
+    as by whoever took the phone's key.
+    """
+
+    manifest: bytes
+    issuer: Issuer
+    registry: Registry
+
+    def join(self, person: Person) -> Try:
+        """Let the phone try to take part in the round."""
+        return attempt(lambda: person.door.advertise(self.manifest))
+
+    def fetch(self, person: Person) -> Try:
+        """Let the phone try to fetch the epoch's tickets for rounds like this."""
+
+        def fetch() -> None:
+            if not person.door.fetch_tickets(self.issuer.key.epoch, PURPOSES):
+                raise ConsentError("the phone asks for no tickets: a purpose is not allowed")
+
+        return attempt(fetch)
+
+    def demand(self, person: Person) -> Try:
+        """Ask the registry for tickets in the phone's name, whatever the phone thinks of that."""
+        device = person.device
+        wallet = Wallet(device.store, device.key)
+        return attempt(lambda: wallet.fetch(self.issuer, self.registry, device.clock.now()))
+
+
+def attempt(act: Callable[[], object]) -> Try:
+    """Return what comes of the act."""
+    begin = time.perf_counter()
+    try:
+        act()
+    except (CoveyError, PrivacyError) as error:
+        return Try(time.perf_counter() - begin, str(error), isinstance(error, ConsentError))
+    return Try(time.perf_counter() - begin)
