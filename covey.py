@@ -146,24 +146,6 @@ def _add_registry_evidence(actions: argparse._SubParsersAction[argparse.Argument
     evidence.set_defaults(run=_registry_evidence)
 
 
-def _add_registry_drills(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    drill = _command(
-        actions, "drill", "play what must hold, on a registry of its own", "covey registry drill withdraw"
-    )
-    drills = drill.add_subparsers(required=True, metavar="DRILL")
-    withdraw = _command(
-        drills,
-        "withdraw",
-        "how long a withdrawal takes to have effect; exits with 1 where anything still got through",
-        "covey registry drill withdraw --subjects 200 --json",
-    )
-    withdraw.add_argument(
-        "--subjects", type=int, default=200, metavar="N", help="people who withdraw, default 200"
-    )
-    withdraw.add_argument("--json", action="store_true", help="for a program to read")
-    withdraw.set_defaults(run=_drill_withdraw)
-
-
 def _add_registry_receipt(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     example = "covey registry receipt verify receipt.jwt --key <hex public key>"
     receipt = _command(actions, "receipt", "receipts of consent", example)
@@ -278,7 +260,16 @@ def _add_registry_drills(actions: argparse._SubParsersAction[argparse.ArgumentPa
         "--subjects", type=int, default=200, metavar="N", help="people who withdraw, default 200"
     )
     withdraw.set_defaults(run=_drill_withdraw)
-    for each in (crash, tamper, withdraw):
+    erase = _command(
+        drills,
+        "erase",
+        "erase a person, then look for them in every byte of the database; exits with 1 where one is left",
+        "covey registry drill erase --db postgresql://host/empty --json",
+    )
+    erase.add_argument("--people", type=int, default=20, metavar="N", help="people, default 20")
+    erase.add_argument("--db", metavar="URL", help="an empty database; default a file that goes")
+    erase.set_defaults(run=_drill_erase)
+    for each in (crash, tamper, withdraw, erase):
         each.add_argument("--json", action="store_true", help="for a program to read")
 
 
@@ -581,6 +572,12 @@ def _registry_pack(chosen: argparse.Namespace) -> int:
 def _drill_tamper(chosen: argparse.Namespace) -> int:
     drill = _load("covey_consent.commands.drill", "server")
     return 1 if drill is None else int(drill.drill_tamper(chosen.json))
+
+
+def _drill_erase(chosen: argparse.Namespace) -> int:
+    return _operating(
+        "covey_consent.drills.erase", lambda it: it.run(chosen.people, chosen.db, as_json=chosen.json)
+    )
 
 
 def _drill_withdraw(chosen: argparse.Namespace) -> int:

@@ -91,12 +91,21 @@ def answering() -> Iterator[None]:
     except DataError as error:
         raise RequestError("the request holds a value that no database takes, such as a NUL") from error
     except DBAPIError as error:
-        if not _may_pass(error):
+        # A full disk undoes the transaction, and then the savepoint's own undoing fails as well.
+        if not any(map(_may_pass, _failures(error))):
             raise
         logging.getLogger(__name__).warning("the database fails: %s", error.orig)
         raise UnavailableError(
             "the database does not answer, or has no room; nothing is half-written: try again later"
         ) from error
+
+
+def _failures(error: BaseException | None) -> Iterator[DBAPIError]:
+    """Yield what failed, and what had failed before it."""
+    while error is not None:
+        if isinstance(error, DBAPIError):
+            yield error
+        error = error.__context__
 
 
 def _may_pass(error: DBAPIError) -> bool:

@@ -185,13 +185,16 @@ class Log:
     def _read(self, session: Session) -> None:
         """Let the tree follow the table."""
         query = select(LogEntry.index, LogEntry.entry).where(LogEntry.index >= len(self._tree))
-        rows = session.execute(query.order_by(LogEntry.index).execution_options(yield_per=PAGE_ENTRIES))
-        for expected, (index, entry) in enumerate(rows, len(self._tree)):
-            if index != expected:
-                raise DamageError(f"log entry {expected} is missing; restore the database from its backup")
-            leaf = leaf_hash(entry)
-            self._tree.append(leaf)
-            self._leaves.add(leaf, index)
+        streamed = query.order_by(LogEntry.index).execution_options(yield_per=PAGE_ENTRIES)
+        with session.execute(streamed) as rows:
+            for expected, (index, entry) in enumerate(rows, len(self._tree)):
+                if index != expected:
+                    raise DamageError(
+                        f"log entry {expected} is missing; restore the database from its backup"
+                    )
+                leaf = leaf_hash(entry)
+                self._tree.append(leaf)
+                self._leaves.add(leaf, index)
 
     def _publish(self) -> None:
         """Sign, keep and show a checkpoint over what has been committed since the last one.

@@ -125,7 +125,7 @@ def test_a_full_disk_refuses_and_undoes(shop, problem):
     ("database_url", "impatient", "lock"),
     [
         ("sqlite", "PRAGMA busy_timeout = 20", "BEGIN IMMEDIATE"),
-        ("postgresql", "SELECT set_config('lock_timeout', '20ms', false)", "LOCK TABLE decisions"),
+        ("postgresql", "SELECT set_config('lock_timeout', '20ms', false)", "LOCK TABLE events"),
     ],
     indirect=["database_url"],
 )

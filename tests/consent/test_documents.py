@@ -448,8 +448,8 @@ class TestWhoAsks:
 
 class TestCommand:
     @pytest.fixture
-    def environment(self, shop, tmp_path, monkeypatch):
-        monkeypatch.setenv("COVEY_REGISTRY_DATABASE_URL", f"sqlite:///{tmp_path}/registry.db")
+    def environment(self, shop, database_url, tmp_path, monkeypatch):
+        monkeypatch.setenv("COVEY_REGISTRY_DATABASE_URL", database_url)
         monkeypatch.chdir(tmp_path)
 
     def test_it_prints_what_the_route_answers(self, environment, ask, capsys):

@@ -100,13 +100,16 @@ def test_what_nobody_foresaw_says_nothing_of_itself(toys, problem):
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_browsers_are_told_to_be_careful(shop, opened):
+def test_browsers_are_told_to_be_careful(shop):
     headers = shop.http.get("/v1/purposes").headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["cache-control"] == "no-store"
     assert "default-src 'none'" in headers["content-security-policy"]
     assert "strict-transport-security" not in headers
     assert shop.http.get("/checkpoint").headers["cache-control"] == "no-cache", "a route's own stands"
+
+
+def test_browsers_are_told_to_come_back_by_tls(opened):
     with opened(public_url="https://consent.shop.example") as https:
         assert "max-age" in https.http.get("/healthz").headers["strict-transport-security"]
 

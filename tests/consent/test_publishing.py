@@ -148,7 +148,7 @@ def test_a_failed_commit_shows_nothing(shop, problem):
     def fail(_connection):
         raise OSError("the disk is full")
 
-    engine = shop.http.app.state.registry.store._engine
+    engine = shop.http.app.state.registry.store._database.writer
     event.listen(engine, "commit", fail)
     problem(publish(shop, written("analytics", "1.1.0", "x")), 500)
     event.remove(engine, "commit", fail)

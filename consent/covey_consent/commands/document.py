@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from sqlalchemy import create_engine, inspect, make_url
+from sqlalchemy import inspect, make_url
 from sqlalchemy.orm import Session
 
 from covey_consent import controller
 from covey_consent.controller import Controller
+from covey_consent.database import answering, connect
 from covey_consent.documents.catalogue import Name, make
 from covey_consent.documents.facts import Facts, gather
 from covey_consent.documents.rendering import Format, render
@@ -40,14 +41,14 @@ def read(settings: Settings) -> Facts:
     url = make_url(settings.database_url)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
         raise ConflictError(f"there is no database at {url.database}; COVEY_REGISTRY_DATABASE_URL names it")
-    engine = create_engine(url)
+    database = connect(settings.database_url)
     try:
-        if not inspect(engine).has_table(PublishedNotice.__tablename__):
+        if not inspect(database.readers).has_table(PublishedNotice.__tablename__):
             raise ConflictError("the database is no registry's; COVEY_REGISTRY_DATABASE_URL names it")
-        with Session(engine) as session:
+        with answering(), Session(database.readers) as session:
             return gather(session, settings, _controller(settings), int(time.time()))
     finally:
-        engine.dispose()
+        database.close()
 
 
 def _controller(settings: Settings) -> Controller:
