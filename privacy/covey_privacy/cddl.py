@@ -28,8 +28,8 @@ ROUND = (
 REGISTRY = (
     consent.NoticeText, consent.Notice, consent.Notices, consent.Enrolment, consent.Decision, consent.Batch,
     consent.Sync, consent.Synced, tickets.IssuerKey, consent.Issuer, consent.TicketRequest,
-    consent.BlindSignatures, consent.Inclusion, consent.ConsistencyProof, consent.Entries, fork.Fork,
-    promise.Promise,
+    consent.BlindSignatures, consent.EpochEnd, consent.Inclusion, consent.ConsistencyProof, consent.Entries,
+    fork.Fork, promise.Promise,
 )  # fmt: skip
 
 SIGNED: dict[type, tuple[str, str]] = {

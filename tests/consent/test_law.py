@@ -36,7 +36,7 @@ def checkout(tmp_path):
 
 
 def test_every_article_has_a_test_and_every_test_an_article(found):
-    """Once a slice's tests are in, take its rows out of `awaiting`."""
+    """What `awaiting` lists has none yet."""
     law, shown = articles.load(), {mark.article for mark in found}
     assert shown <= set(law.shows)
     assert set(law.shows) - shown == law.awaiting
