@@ -7,13 +7,17 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from covey_consent import states
+from covey_consent import states, subjects
 from covey_consent.models import Event
 from covey_consent.verdicts import Standing, Standings
 
 
 def page(session: Session, subject: str, after: int, count: int) -> Sequence[Event]:
-    """Return at most `count` of the person's events, oldest first, from after the one of this id."""
+    """Return at most `count` of the person's events, oldest first, from after the one of this id.
+
+    Raises UnknownError where there is no such person.
+    """
+    subjects.find(session, subject)
     query = select(Event).where(Event.subject == subject, Event.id > after).order_by(Event.id).limit(count)
     return session.scalars(query).all()
 

@@ -57,6 +57,7 @@ GUARDED = {
     "PUT /v1/subjects/{subject}/devices/{key}": {SERVICE, ADMIN},
     "POST /v1/subjects/{subject}/consents": {SUBJECT, SERVICE, OFFICER},
     "GET /v1/subjects/{subject}/consents": {SUBJECT, SERVICE, OFFICER, AUDITOR},
+    "GET /v1/subjects/{subject}/events": {SUBJECT, SERVICE, OFFICER, AUDITOR},
     "GET /v1/subjects/{subject}/decisions/{purpose}": {SUBJECT, SERVICE, OFFICER, AUDITOR},
     "PUT /v1/subjects/{subject}/restriction": {SUBJECT, OFFICER},
     "POST /v1/subjects/{subject}/signals": {SUBJECT, SERVICE},

@@ -12,6 +12,7 @@ from covey_consent.access.roles import Role
 from covey_consent.acts import Act
 from covey_consent.errors import ConflictError
 from covey_consent.models import Event
+from covey_consent.receipts import verification
 from covey_consent.records import Record, commit
 from covey_privacy import tickets
 from covey_privacy.consent import GRANTED
@@ -61,6 +62,8 @@ def verdict(shop, headers, person, purpose="train"):
     return found["verdict"]
 
 
+@pytest.mark.compliance("GDPR 7(4)", "who decided nothing has their orders run all the same")
+@pytest.mark.compliance("PIPL 16", "the service does not depend on any optional purpose")
 def test_a_new_person_allows_nothing_that_needs_consent(shop, service, person):
     purposes = shop.http.get("/v1/purposes").json()
     for purpose in purposes:
@@ -78,6 +81,7 @@ def test_a_withdrawal_needs_less_than_a_grant_and_ends_it_at_once(shop, service,
     assert verdict(shop, service, person) == "withdrawn"
 
 
+@pytest.mark.compliance("GDPR 4(11)", "nothing ticked beforehand, bundled or assumed counts as a yes")
 @pytest.mark.parametrize(
     ("changes", "status"),
     [
@@ -115,6 +119,28 @@ def test_what_stood_at_a_time_is_told(shop, service, person):
     for at, told in expected:
         answer = shop.http.get(f"/v1/subjects/{person}/consents", params={"at": at}, headers=service)
         assert [choice["state"] for choice in answer.json()["choices"]] == told
+
+
+def test_history_comes_in_pages_and_each_event_has_its_receipt(shop, service, person):
+    for state in ("granted", "withdrawn", "granted"):
+        shop.clock.now += 1
+        said = yes(shop) if state == "granted" else {"purpose": "train", "state": state}
+        assert say(shop, service, person, said).status_code == 201
+    path, told, cursor = f"/v1/subjects/{person}/events", [], None
+    own = shop.as_(Role.SUBJECT, subject=person)
+    while cursor or not told:
+        query = {"limit": 2} | ({"cursor": cursor} if cursor else {})
+        page = shop.http.get(path, params=query, headers=own).json()
+        told, cursor = told + page["items"], page["next"]
+    assert [event["state"] for event in told] == ["granted", "withdrawn", "granted"]
+    assert {event["notice"] for event in told if event["state"] == "granted"} == {"1.0.0"}
+    for event in told:
+        receipt = shop.http.get(f"/v1/receipts/{event['event']}.jwt", headers=own)
+        assert receipt.status_code == 200, receipt.text
+        shown = verification.verify(receipt.content, shop.registry.public)
+        assert shown.receipt.has_record_of_activity[0].evidence.record.event == event["event"]
+    stranger = shop.as_(Role.SUBJECT, subject=new(shop, service))
+    assert shop.http.get(f"/v1/receipts/{told[0]['event']}.jwt", headers=stranger).status_code == 404
 
 
 def test_a_grant_that_holds_for_a_time_ends_with_it(shop, service, person):
@@ -200,6 +226,8 @@ def test_the_privacy_signal_objects_to_sharing_alone(shop, service, person, prob
     assert verdict(shop, service, person) == "allowed"
 
 
+@pytest.mark.compliance("GDPR 8", "below the age a guardian says yes, and the child may say no")
+@pytest.mark.compliance("PIPL 31", "a minor's consent is their guardian's")
 def test_a_child_consents_through_a_guardian(shop, service, problem):
     parent = new(shop, service, birth_year=YEAR - 40, country="DE")
     child = new(shop, service, birth_year=YEAR - 10, country="DE", guardian=parent)

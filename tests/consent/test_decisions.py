@@ -58,6 +58,7 @@ def test_a_grant_and_its_withdrawal_stand_in_turn(shop):
         assert shop.choices(phone) == {"train": state}
 
 
+@pytest.mark.compliance("GDPR 5(1)(b)", "a yes to one purpose allows no other")
 def test_one_purpose_grants_no_other(shop):
     phone, other = shop.phone(), shop.phone()
     shop.grant(phone, "personalize")

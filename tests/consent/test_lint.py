@@ -107,6 +107,7 @@ def test_a_recipient_that_decides_itself_has_a_contact():
     )
 
 
+@pytest.mark.compliance("GDPR 44", "a notice of a transfer abroad without its safeguard is refused")
 def test_a_transfer_abroad_names_its_safeguard():
     (finding,) = lint(HEALTH, among(ABROAD))
     assert (finding.item, finding.articles) == ("transfers", "GDPR 13(1)(f), PIPL 39")

@@ -47,6 +47,7 @@ def test_versions_only_grow(drafts):
     assert numbers == sorted(set(numbers))
 
 
+@pytest.mark.compliance("GDPR 6", "another legal basis is another major, which everyone is asked about anew")
 @pytest.mark.compliance("PIPL 14", "another basis, purpose, kind of data or a raised cap asks everyone anew")
 @given(st.lists(editions, max_size=12))
 def test_within_one_major_nobody_is_bound_to_more_than_they_agreed_to(drafts):

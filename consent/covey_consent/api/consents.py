@@ -13,10 +13,12 @@ from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.acts import EVERYTHING, GUARDIAN, SUBJECT, Act
 from covey_consent.api.http import Here
+from covey_consent.api.pages import Cursor, Limit, Page
 from covey_consent.api.schemas import (
     Asked,
     Happened,
     No,
+    Past,
     Pseudonym,
     Restriction,
     Stands,
@@ -27,6 +29,7 @@ from covey_consent.api.schemas import (
 )
 from covey_consent.errors import DeniedError, RequestError
 from covey_consent.events import Recorded
+from covey_consent.models import Event
 from covey_consent.registry import Registry
 from covey_consent.verdicts import Standing, Standings, Verdict, judge
 
@@ -60,6 +63,17 @@ async def view(subject: Pseudonym, here: Here, _caller: Reader, at: datetime | N
         return _view(subject, now, await here.choices.of(subject), here)
     asked = int(at.timestamp() * 1000)
     return _view(subject, asked, await here.store.read(history.as_of, subject, asked), here)
+
+
+@router.get("/subjects/{subject}/events")
+async def events(
+    subject: Pseudonym, here: Here, _caller: Reader, cursor: Cursor = None, limit: Limit = 100
+) -> Page[Past]:
+    """List everything that was said by the person or for them, oldest first; each has a receipt."""
+    after = 0 if cursor is None else int(here.cursors.place(f"events {subject}", cursor)[0])
+    found = await here.store.read(history.page, subject, after, limit + 1)
+    following = here.cursors.after(f"events {subject}", found[limit - 1].id) if len(found) > limit else None
+    return Page[Past](items=[_past(event) for event in found[:limit]], next=following)
 
 
 @router.get("/subjects/{subject}/decisions/{purpose}")
@@ -157,6 +171,13 @@ def _require_possible(said: No) -> None:
 def _view(subject: str, at: int, standings: Standings, here: Registry) -> View:
     choices = [_stands(purpose, one, at, standings, here) for purpose, one in sorted(standings.items())]
     return View(subject=subject, at=moment(at), choices=choices)
+
+
+def _past(event: Event) -> Past:
+    return Past(
+        event=event.event, purpose=event.purpose, state=event.state, actor=event.actor, method=event.method,
+        notice=event.notice, language=event.language, at=moment(event.at), expires_at=end(event.expires_at),
+    )  # fmt: skip
 
 
 def _stands(purpose: str, one: Standing, at: int, standings: Standings, here: Registry) -> Stands:

@@ -104,6 +104,34 @@ class Happened(BaseModel):
     promise: str
 
 
+class Past(BaseModel):
+    """An event of a person's history; `event` names its receipt."""
+
+    model_config = config(
+        {
+            "event": "0d0f4a3e-6a53-4d3c-9f5b-0f6a5c0c9c11",
+            "purpose": "train",
+            "state": "granted",
+            "actor": "subject",
+            "method": "toggle",
+            "notice": "1.0.0",
+            "language": "en",
+            "at": "2027-01-15T08:00:00Z",
+            "expires_at": None,
+        }
+    )
+
+    event: str
+    purpose: str
+    state: str
+    actor: str
+    method: str
+    notice: str
+    language: str
+    at: datetime
+    expires_at: datetime | None
+
+
 class Stands(BaseModel):
     """What stands for one purpose, and what follows from it."""
 
