@@ -26,6 +26,7 @@ PUBLIC = {
     "GET /readyz": SAME_FOR_ALL,
     "GET /.well-known/jwks.json": SAME_FOR_ALL,
     "GET /.well-known/security.txt": SAME_FOR_ALL,
+    "GET /.well-known/gpc.json": SAME_FOR_ALL,
     "GET /v1/purposes": SAME_FOR_ALL,
     "GET /v1/notices": SAME_FOR_ALL,
     "GET /v1/notices/{purpose}": SAME_FOR_ALL,

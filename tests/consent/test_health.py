@@ -58,6 +58,16 @@ def test_the_access_token_s_key_is_published(shop):
     assert jwt.decode(token, jwk.import_key(key), ["Ed25519"]).claims["sub"] == "bob"
 
 
+def test_the_receipts_key_is_published_and_gpc_is_heeded(shop):
+    import base64
+
+    published = shop.http.get("/.well-known/jwks.json").json()["keys"]
+    halves = [base64.urlsafe_b64decode(key["x"] + "=") for key in published]
+    assert shop.registry.public in halves
+    assert len({key["kid"] for key in published}) == len(published)
+    assert shop.http.get("/.well-known/gpc.json").json()["gpc"] is True
+
+
 def test_security_txt_has_what_rfc_9116_asks_for(shop):
     answer = shop.http.get("/.well-known/security.txt")
     assert answer.headers["content-type"].startswith("text/plain")

@@ -1,4 +1,4 @@
-"""What others look for at well-known addresses (RFC 8615): keys, and whom to tell of a weakness."""
+"""What others look for at well-known addresses (RFC 8615): keys, signals heeded, and whom to tell."""
 
 from __future__ import annotations
 
@@ -9,16 +9,24 @@ from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
 
 from covey_consent.api.http import Here
+from covey_consent.receipts import signing
 
 router = APIRouter(prefix="/.well-known", tags=["well known"])
 
 SECURITY_TXT_SECONDS = 90 * 86400
+GPC_SINCE = "2026-11-22"
 
 
 @router.get("/jwks.json")
 async def jwks(here: Here) -> dict[str, Any]:
     """Return the public keys that verify what the registry signs as JWS (RFC 7517)."""
-    return {"keys": [here.tokens.public]}
+    return {"keys": [here.tokens.public, signing.public_jwk(here.key.public)]}
+
+
+@router.get("/gpc.json")
+async def gpc() -> dict[str, Any]:
+    """Say that the Global Privacy Control signal is heeded: it objects to what shares data with others."""
+    return {"gpc": True, "lastUpdate": GPC_SINCE}
 
 
 @router.get("/security.txt")

@@ -6,6 +6,8 @@ log's name and a newline, or with "covey/1/"; a JWS is base64url throughout: non
 
 from __future__ import annotations
 
+from typing import Any
+
 import rfc8785
 from joserfc import jws
 from joserfc.errors import JoseError
@@ -41,6 +43,12 @@ def sign(receipt: Receipt, key: SigningKey) -> bytes:
     pair = _jwk(key.public, key.secret)
     header = {"alg": ALGORITHM, "kid": pair.thumbprint(), "typ": TYPE}
     return jws.serialize_compact(header, canonical(receipt), pair, registry=_REGISTRY).encode()
+
+
+def public_jwk(key: bytes) -> dict[str, Any]:
+    """Return the JWK by which others verify receipts (RFC 7517)."""
+    pair = _jwk(key)
+    return {**pair.as_dict(private=False), "kid": pair.thumbprint(), "alg": ALGORITHM, "use": "sig"}
 
 
 def open_(signed: bytes, key: bytes) -> Receipt:
