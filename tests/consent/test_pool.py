@@ -1,0 +1,78 @@
+import asyncio
+
+import pytest
+
+from covey_consent.errors import RequestError
+from covey_consent.pool import LIMIT, Pool
+
+
+class Slow:
+    """A store whose writes end when they are let; it counts the wishes that each was given."""
+
+    def __init__(self):
+        self.sizes, self.go = [], asyncio.Event()
+
+    async def write(self, work, wishes):
+        self.sizes.append(len(wishes))
+        await self.go.wait()
+        return work(None, wishes)
+
+
+def odd_are_refused(_session, wishes):
+    return [RequestError(f"{wish} is odd") if wish % 2 else wish for wish in wishes]
+
+
+def played(work, count):
+    async def play():
+        store = Slow()
+        pool = Pool(store, work)
+        asked = [asyncio.create_task(pool.submit(wish)) for wish in range(count)]
+        await asyncio.sleep(0)
+        store.go.set()
+        return store.sizes, await asyncio.gather(*asked, return_exceptions=True)
+
+    return asyncio.run(play())
+
+
+def test_what_waits_together_is_done_together_and_refused_alone():
+    sizes, outcomes = played(odd_are_refused, LIMIT + 10)
+    assert len(sizes) <= 3
+    assert sum(sizes) == LIMIT + 10
+    assert max(sizes) <= LIMIT
+    for wish, outcome in enumerate(outcomes):
+        assert isinstance(outcome, RequestError) if wish % 2 else outcome == wish
+
+
+def test_when_the_work_fails_everyone_hears_and_the_next_are_served():
+    tries = iter([OSError("no disk"), None])
+
+    def work(_session, wishes):
+        if error := next(tries):
+            raise error
+        return wishes
+
+    async def play():
+        store = Slow()
+        store.go.set()
+        pool = Pool(store, work)
+        first = await asyncio.gather(pool.submit(1), pool.submit(2), return_exceptions=True)
+        return first, await pool.submit(3)
+
+    first, then = asyncio.run(play())
+    assert [str(error) for error in first] == ["no disk"] * 2
+    assert then == 3
+
+
+def test_who_goes_away_keeps_nobody_waiting():
+    async def play():
+        store = Slow()
+        pool = Pool(store, odd_are_refused)
+        gone, stays = (asyncio.create_task(pool.submit(wish)) for wish in (0, 2))
+        await asyncio.sleep(0)
+        gone.cancel()
+        store.go.set()
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        return await asyncio.wait_for(stays, 5)
+
+    assert asyncio.run(play()) == 2
