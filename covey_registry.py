@@ -1,0 +1,354 @@
+"""The registry on the command line: reads the arguments and hands over to `covey_consent`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+from covey import Commands, command, fail, load, measure
+
+
+def add(commands: Commands) -> None:
+    """Add the registry's and the witness's commands."""
+    _add_registry(commands)
+    _add_witness(commands)
+
+
+def _add_registry(commands: Commands) -> None:
+    registry = command(commands, "registry", "the consent registry", "covey registry serve --port 8700")
+    actions = registry.add_subparsers(required=True, metavar="ACTION")
+    serve = command(
+        actions,
+        "serve",
+        "serve the registry over HTTP; COVEY_REGISTRY_* variables configure it",
+        "COVEY_REGISTRY_OPERATOR=<hex public key> covey registry serve --port 8700",
+    )
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on, default 127.0.0.1")
+    serve.add_argument("--port", type=int, default=8700, help="port to listen on, default 8700")
+    serve.set_defaults(run=_serve)
+    key = command(
+        actions, "key", "print the key of the registry's log, as witnesses want it", "covey registry key"
+    )
+    key.set_defaults(run=_key)
+    _add_receipt(actions)
+    _add_notice(actions)
+    _add_document(actions)
+    _add_evidence(actions)
+    _add_token(actions)
+    _add_breach(actions)
+    _add_database(actions)
+    _add_pack(actions)
+    _add_drills(actions)
+
+
+def _add_notice(actions: Commands) -> None:
+    notice = command(
+        actions, "notice", "the notices that people are shown", "covey registry notice lint notices/"
+    )
+    deeds = notice.add_subparsers(required=True, metavar="DEED")
+    lint = command(
+        deeds,
+        "lint",
+        "list what notices lack under GDPR and PIPL; exits with 1 when something is missing",
+        "COVEY_REGISTRY_CONTROLLER=controller.toml covey registry notice lint notices/",
+    )
+    publish = command(
+        deeds,
+        "publish",
+        "put a notice in force at a running registry; COVEY_REGISTRY_TOKEN is an admin's access token",
+        "covey registry notice publish notices/celebrate.toml --url http://127.0.0.1:8700",
+    )
+    for deed in (lint, publish):
+        deed.add_argument("path", metavar="NOTICE", help="a notice file, or a packaged notice's purpose")
+    publish.add_argument("--url", default="http://127.0.0.1:8700", help="where the registry serves")
+    lint.set_defaults(run=_lint)
+    publish.set_defaults(run=_publish)
+
+
+def _add_document(actions: Commands) -> None:
+    document = command(
+        actions,
+        "document",
+        "make a document that the law asks for, from the registry's database",
+        "covey registry document dpia --purpose train --format html --out dpia.html",
+    )
+    names = ["ropa", "dpia", "dossier", "pipl-audit", "dsa", "toms"]
+    document.add_argument("name", choices=names, help="which document")
+    document.add_argument("--purpose", metavar="P", help="the purpose that a dpia is about")
+    document.add_argument("--round", metavar="R", help="the round that a dossier is about")
+    document.add_argument("--format", choices=["json", "md", "html", "csv"], default="md", help="default md")
+    document.add_argument("--out", type=Path, metavar="FILE", help="write it there instead of printing it")
+    document.set_defaults(run=_document)
+
+
+def _add_evidence(actions: Commands) -> None:
+    evidence = command(
+        actions,
+        "evidence",
+        "print which articles of law are shown by which tests; exits with 1 when one did not pass",
+        "covey registry evidence --run --json",
+    )
+    evidence.add_argument(
+        "--run", action="store_true", dest="run_tests", help="run the tests first; takes a checkout"
+    )
+    evidence.add_argument("--json", action="store_true", help="for a program to read")
+    evidence.set_defaults(run=_evidence)
+
+
+def _add_receipt(actions: Commands) -> None:
+    example = "covey registry receipt verify receipt.jwt --key <hex public key>"
+    receipt = command(actions, "receipt", "receipts of consent", example)
+    verify = command(
+        receipt.add_subparsers(required=True, metavar="ACTION"),
+        "verify",
+        "say what a signed receipt shows, without the network; exits with 1 where it does not hold",
+        example,
+    )
+    verify.add_argument("file", type=Path, metavar="FILE", help="the signed receipt")
+    verify.add_argument(
+        "--key", required=True, metavar="HEX", help="the registry's public key, 64 hex digits"
+    )
+    verify.set_defaults(run=_receipt)
+
+
+def _add_breach(actions: Commands) -> None:
+    example = "covey registry breach open --officer olga --nature 'a backup was copied'"
+    breach = command(actions, "breach", "the breach desk of a registry that is being served", example)
+    named = breach.add_subparsers(required=True, metavar="ACTION")
+    opened = command(named, "open", "open a breach: its clock runs from its detection", example)
+    opened.add_argument("--nature", required=True, metavar="WORDS", help="what happened, as far as is known")
+    opened.add_argument("--at", metavar="TIME", help="when it was detected (ISO 8601, UTC), default now")
+    opened.add_argument("--purpose", action="append", default=[], help="a purpose that was hit; repeatable")
+    opened.add_argument("--round", action="append", default=[], help="a round that was hit; repeatable")
+    listed = command(
+        named, "list", "list breaches with their clocks", "covey registry breach list --officer olga"
+    )
+    for one in (opened, listed):
+        one.add_argument("--officer", required=True, metavar="NAME", help="in whose name, for the records")
+        one.add_argument("--url", default="http://127.0.0.1:8700", help="where the registry is served")
+        one.add_argument("--json", action="store_true", help="print JSON, for a program to read")
+    opened.set_defaults(run=_breach_open)
+    listed.set_defaults(run=_breach_list)
+
+
+def _add_token(actions: Commands) -> None:
+    token = command(
+        actions,
+        "token",
+        "print an access token under the registry's own key",
+        "covey registry token --role officer --name alice --hours 8",
+    )
+    roles = ("admin", "auditor", "officer", "operator", "service", "subject")
+    token.add_argument("--role", required=True, choices=roles, help="what its bearer is to the registry")
+    token.add_argument("--name", required=True, help="by which the access log knows them")
+    token.add_argument("--hours", type=float, default=8, metavar="H", help="how long it holds, default 8")
+    token.add_argument("--subject", metavar="ID", help="for the role subject: whose records are theirs")
+    token.set_defaults(run=_token)
+
+
+def _add_database(actions: Commands) -> None:
+    migrate = command(
+        actions,
+        "migrate",
+        "bring the database to this Covey's revision; stop the registry and back it up before",
+        "COVEY_REGISTRY_DATABASE_URL=postgresql://host/covey covey registry migrate --check",
+    )
+    instead = migrate.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--check", action="store_true", help="only say whether it is there; else exits with 1"
+    )
+    instead.add_argument("--sql", action="store_true", help="only print the statements")
+    migrate.set_defaults(run=_migrate)
+
+
+def _add_pack(actions: Commands) -> None:
+    pack = command(
+        actions,
+        "pack",
+        "write what the registry can show into one file, which verify.py inside it checks offline",
+        "covey registry pack --out pack.zip --subject <pseudonym>",
+    )
+    pack.add_argument("--out", type=Path, required=True, metavar="FILE", help="where the pack is to go")
+    pack.add_argument(
+        "--since", type=int, default=0, metavar="ENTRY", help="first log entry wanted, default 0: all"
+    )
+    pack.add_argument("--subject", metavar="ID", help="add this person's records, with what opens them")
+    pack.set_defaults(run=_pack)
+
+
+def _add_drills(actions: Commands) -> None:
+    drill = command(
+        actions, "drill", "play what must hold, on a registry of its own", "covey registry drill withdraw"
+    )
+    drills = drill.add_subparsers(required=True, metavar="DRILL")
+    crash = command(
+        drills,
+        "crash",
+        "kill the registry while phones decide, start it again, and look for what was acknowledged",
+        "covey registry drill crash --rounds 5 --db postgresql://host/empty --json",
+    )
+    crash.add_argument(
+        "--db", metavar="URL", help="an empty database, emptied in the end; default a file that goes"
+    )
+    crash.add_argument("--rounds", type=int, default=5, metavar="N", help="crashes, default 5")
+    crash.set_defaults(run=_crash)
+    tamper = command(
+        drills,
+        "tamper",
+        "change a log behind everyone's back and show who finds out; 0 when all did who should",
+        "covey registry drill tamper --json",
+    )
+    tamper.set_defaults(run=_tamper)
+    withdraw = command(
+        drills,
+        "withdraw",
+        "how long a withdrawal takes to have effect; exits with 1 where anything still got through",
+        "covey registry drill withdraw --subjects 200 --json",
+    )
+    withdraw.add_argument(
+        "--subjects", type=int, default=200, metavar="N", help="people who withdraw, default 200"
+    )
+    withdraw.set_defaults(run=_withdraw)
+    erase = command(
+        drills,
+        "erase",
+        "erase a person, then look for them in every byte of the database; exits with 1 where one is left",
+        "covey registry drill erase --db postgresql://host/empty --json",
+    )
+    erase.add_argument("--people", type=int, default=20, metavar="N", help="people, default 20")
+    erase.add_argument("--db", metavar="URL", help="an empty database; default a file that goes")
+    erase.set_defaults(run=_erase)
+    for each in (crash, tamper, withdraw, erase):
+        each.add_argument("--json", action="store_true", help="for a program to read")
+
+
+def _add_witness(commands: Commands) -> None:
+    witness = command(
+        commands, "witness", "a witness of logs", "covey witness key --name witness.example/w1 --folder w1"
+    )
+    actions = witness.add_subparsers(required=True, metavar="ACTION")
+    serve = command(
+        actions,
+        "serve",
+        "cosign the heads of logs over HTTP, each once it continues the one before",
+        "covey witness serve --name witness.example/w1 --folder w1 --log $(covey registry key)",
+    )
+    serve.add_argument(
+        "--log", required=True, action="append", metavar="KEY", help="a log's key, name+id+key; repeatable"
+    )
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on, default 127.0.0.1")
+    serve.add_argument("--port", type=int, default=8710, help="port to listen on, default 8710")
+    serve.set_defaults(run=_witness)
+    key = command(
+        actions,
+        "key",
+        "print the witness's key, as registries and phones want it",
+        "covey witness key --name witness.example/w1 --folder w1",
+    )
+    key.set_defaults(run=_witness_key)
+    for action in (serve, key):
+        action.add_argument(
+            "--name", required=True, help="the name it signs with, an address without https://"
+        )
+        action.add_argument(
+            "--folder",
+            type=Path,
+            required=True,
+            metavar="DIR",
+            help="keeps its key and the heads it cosigned",
+        )
+
+
+def _serve(chosen: argparse.Namespace) -> int:
+    return _with("serve", lambda registry: registry.serve(chosen.host, chosen.port))
+
+
+def _key(_chosen: argparse.Namespace) -> int:
+    return _with("serve", lambda registry: print(registry.verifier_key().vkey))
+
+
+def _document(chosen: argparse.Namespace) -> int:
+    asked = chosen.name, chosen.purpose, chosen.round, chosen.format, chosen.out
+    return _with("commands.document", lambda command: command.document(*asked))
+
+
+def _evidence(chosen: argparse.Namespace) -> int:
+    asked = {"run": chosen.run_tests, "as_json": chosen.json}
+    return _with("commands.evidence", lambda command: command.evidence(**asked))
+
+
+def _receipt(chosen: argparse.Namespace) -> int:
+    return _with("commands.receipt", lambda command: command.check(chosen.file, chosen.key))
+
+
+def _lint(chosen: argparse.Namespace) -> int:
+    return _with("commands.notice", lambda command: command.lint(chosen.path))
+
+
+def _publish(chosen: argparse.Namespace) -> int:
+    return _with("commands.notice", lambda command: command.publish(chosen.path, chosen.url))
+
+
+def _breach_open(chosen: argparse.Namespace) -> int:
+    what = chosen.nature, chosen.at, chosen.purpose, chosen.round
+    return _with(
+        "commands.breach", lambda it: it.open_(chosen.url, chosen.officer, *what, as_json=chosen.json)
+    )
+
+
+def _breach_list(chosen: argparse.Namespace) -> int:
+    return _with("commands.breach", lambda it: it.list_(chosen.url, chosen.officer, as_json=chosen.json))
+
+
+def _token(chosen: argparse.Namespace) -> int:
+    asked = chosen.role, chosen.name, chosen.hours, chosen.subject
+    return _with("commands.token", lambda command: command.mint(*asked))
+
+
+def _migrate(chosen: argparse.Namespace) -> int:
+    return _with("commands.migrate", lambda command: command.migrate(check=chosen.check, sql=chosen.sql))
+
+
+def _pack(chosen: argparse.Namespace) -> int:
+    return _with("commands.pack", lambda command: command.pack(chosen.out, chosen.since, chosen.subject))
+
+
+def _crash(chosen: argparse.Namespace) -> int:
+    return _with("commands.crash", lambda it: it.crash(chosen.db, chosen.rounds, as_json=chosen.json))
+
+
+def _tamper(chosen: argparse.Namespace) -> int:
+    return _with("commands.drill", lambda command: command.drill_tamper(chosen.json))
+
+
+def _erase(chosen: argparse.Namespace) -> int:
+    return _with("drills.erase", lambda drill: drill.run(chosen.people, chosen.db, as_json=chosen.json))
+
+
+def _withdraw(chosen: argparse.Namespace) -> int:
+    return measure("covey_simulations.drills.withdraw", chosen, ("subjects",))
+
+
+def _witness(chosen: argparse.Namespace) -> int:
+    where = chosen.host, chosen.port, chosen.name, chosen.folder
+    return _with("witness", lambda witness: witness.serve(*where, chosen.log))
+
+
+def _witness_key(chosen: argparse.Namespace) -> int:
+    where = chosen.name, chosen.folder
+    return _with("witness", lambda witness: print(witness.verifier_key(*where).vkey))
+
+
+def _with(module: str, act: Callable[[ModuleType], int | None]) -> int:
+    """Act with one of the registry's modules: 2 for what cannot be done as asked, 1 for what failed."""
+    loaded, errors = load(f"covey_consent.{module}", "server"), load("covey_consent.errors", "server")
+    if loaded is None or errors is None:
+        return 1
+    try:
+        return act(loaded) or 0
+    except errors.ConsentRegistryError as error:
+        return fail(error, 2 if error.status < 500 else 1)
+    except (ValueError, OSError) as error:
+        return fail(error, 1)
