@@ -44,9 +44,9 @@ def configure(level: str, stream: TextIO = sys.stderr) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=before, processors=then))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for name in ("httpx", "httpcore", "uvicorn", "sqlalchemy"):
-        logging.getLogger(name).setLevel(max(logging.getLevelName(level), logging.INFO))
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for name in ("alembic", "httpcore", "httpx", "sqlalchemy"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("uvicorn").setLevel(max(logging.getLevelName(level), logging.INFO))
 
 
 def place_of_error(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -37,7 +37,8 @@ class Store:
         self._database = database
         self.session = sessionmaker(database.writer, expire_on_commit=False)
         """Sessions that write: for the writer's thread, and for who opens the registry before it has one."""
-        self._reading = sessionmaker(database.readers, expire_on_commit=False)
+        self.reading = sessionmaker(database.readers, expire_on_commit=False)
+        """Sessions that read at one moment, also beside a registry that serves."""
         self._writer = Writer(database.writer)
         self._readers = ThreadPoolExecutor(READERS, "registry-reader")
 
@@ -78,7 +79,7 @@ class Store:
         await asyncio.wrap_future(self._writer.alone(purge))
 
     def _read(self, work: Callable[[Session], T]) -> T:
-        with answering(), self._reading() as session:
+        with answering(), self.reading() as session:
             return work(session)
 
     def dispose(self) -> None:

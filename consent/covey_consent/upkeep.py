@@ -6,6 +6,7 @@ A lapsed grant allows nothing from that moment; its event, an hour later at most
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -13,6 +14,7 @@ from sqlalchemy.orm import Session
 from covey_consent.acts import SYSTEM, Act
 from covey_consent.choices import Choices
 from covey_consent.epochs import Calendar
+from covey_consent.errors import UnavailableError
 from covey_consent.models import HOUR, Issuance, StandingChoice
 from covey_consent.states import EXPIRED
 from covey_consent.store import Store
@@ -24,6 +26,8 @@ PAGE = 1000
 
 EVERY_SECONDS = 3600
 
+log = logging.getLogger("covey.registry")
+
 
 class Upkeep:
     """Does what is due, at once and then every hour."""
@@ -34,7 +38,10 @@ class Upkeep:
     async def run(self) -> None:
         """Do what is due until cancelled."""
         while True:
-            await self.once()
+            try:
+                await self.once()
+            except UnavailableError as error:
+                log.warning("upkeep waits for the database: %s", error)
             await asyncio.sleep(EVERY_SECONDS)
 
     async def once(self) -> int:

@@ -362,6 +362,13 @@ def test_the_fields_are_those_of_the_messages():
     assert {leaf: kind for leaf, (kind, _) in KINDS.items()} == verify.KINDS
 
 
+def test_a_pack_is_made_while_the_registry_serves(opened, tmp_path, database_url):
+    with opened() as shop:
+        shop.grant(shop.phone(), "train")
+        settings = Settings(database_url=database_url, key_file=tmp_path / "registry.key", origin=ORIGIN)
+        assert check(make(settings, 0, None))
+
+
 def test_the_command_says_how_to_check_and_overwrites_nothing(world, tmp_path, capsys):
     out = tmp_path / "out.zip"
     before = os.umask(0o022)

@@ -46,7 +46,7 @@ def make(settings: Settings, since: int, subject: str | None, opened: Records = 
     key = keys.load_or_create(settings.key_file)
     store = Store.open(settings.database_url)
     try:
-        with store.session() as session:
+        with store.reading() as session:
             files = log_files(session, since)
             if subject is not None:
                 files |= subject_file(subject, opened(session, settings, key, subject))

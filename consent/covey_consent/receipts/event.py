@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
+from covey_consent.receipts.moments import time
 from covey_consent.receipts.shape import Duration, Event
 from covey_consent.records import Record
 
@@ -50,9 +50,3 @@ def duration(record: Record, until: str) -> Duration:
     if record.expires:
         return Duration(type="dpv:UntilTimeDuration", value=time(record.expires))
     return Duration(type="dpv:UntilEventDuration", value=until)
-
-
-def time(milliseconds: int) -> str:
-    """Return a moment (Unix milliseconds) as RFC 3339 writes it."""
-    seconds, rest = divmod(milliseconds, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"

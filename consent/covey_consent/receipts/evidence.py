@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from covey_consent.errors import RequestError
+from covey_consent.receipts.moments import time
 from covey_consent.records import Record, commit
 from covey_privacy import checkpoint
 from covey_privacy.errors import PrivacyError
@@ -77,4 +78,4 @@ class Promised(_Evidence):
             raise RequestError(f"event {self.record.event}: {error}") from None
         if (promise.log, promise.commitment) != (self.record.registry, self.commitment):
             raise RequestError(f"the promise is of another log or record than event {self.record.event}")
-        return f"promised to the log {self.record.registry} by {promise.publish_by} (Unix milliseconds)"
+        return f"promised to the log {self.record.registry} by {time(promise.publish_by)}"
