@@ -11,8 +11,9 @@ from covey_consent.controller import Controller
 from covey_consent.errors import DamageError
 from covey_consent.purposes import Purpose
 from covey_consent.receipts import parties, words
-from covey_consent.receipts.event import VALID, event, time
+from covey_consent.receipts.event import VALID, event
 from covey_consent.receipts.evidence import Promised, Published
+from covey_consent.receipts.moments import time
 from covey_consent.receipts.shape import (
     ConsentRecord,
     Duration,

@@ -82,7 +82,9 @@ def test_until_the_log_has_it_the_registrys_promise_stands_in(registrar):
         }
     )
     signed = signing.sign(receipt, registrar.key)
-    assert "promised to the log covey.test/log by 1800003600123" in str(verify(signed, registrar.key.public))
+    assert "promised to the log covey.test/log by 2027-01-15T09:00:00.123Z" in str(
+        verify(signed, registrar.key.public)
+    )
 
 
 def test_the_header_names_the_key_and_what_is_signed_and_the_payload_is_canonical(registrar):
