@@ -16,6 +16,8 @@ from covey_consent.api.http import Here
 from covey_consent.api.schemas import (
     Asked,
     Happened,
+    Judged,
+    JudgedEach,
     No,
     Pseudonym,
     Restriction,
@@ -62,7 +64,7 @@ async def view(subject: Pseudonym, here: Here, _caller: Reader, at: datetime | N
     return _view(subject, asked, await here.store.read(history.as_of, subject, asked), here)
 
 
-@router.get("/subjects/{subject}/decisions/{purpose}")
+@router.get("/subjects/{subject}/decisions/{purpose}", responses={200: {"model": Judged}})
 async def verdict(subject: Pseudonym, purpose: str, here: Here, _caller: Reader) -> Response:
     """Say whether a purpose may be served for the person now, and if not, why."""
     purposes.find(purpose)
@@ -71,7 +73,7 @@ async def verdict(subject: Pseudonym, purpose: str, here: Here, _caller: Reader)
     return Response(f'{{"allowed":{allowed},"verdict":"{found}"}}', media_type="application/json")
 
 
-@router.post("/decisions:batch")
+@router.post("/decisions:batch", responses={200: {"model": JudgedEach}})
 async def verdicts(asked: Asked, here: Here, _caller: Annotated[Caller, needs(Role.SERVICE)]) -> Response:
     """Return the verdict on one purpose for each of up to 10,000 people, in their order."""
     purposes.find(asked.purpose)

@@ -3,22 +3,51 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
+from pydantic import BaseModel
 
 from covey_consent.api.http import Here
+from covey_consent.api.schemas import config
 
 router = APIRouter(prefix="/.well-known", tags=["well known"])
 
 SECURITY_TXT_SECONDS = 90 * 86400
 
 
+class Jwk(BaseModel):
+    """A public Ed25519 key (RFC 8037)."""
+
+    kty: str
+    crv: str
+    x: str
+    kid: str
+    alg: str
+    use: str
+
+
+class Jwks(BaseModel):
+    """A set of public keys (RFC 7517)."""
+
+    model_config = config(
+        {
+            "keys": [
+                {
+                    "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+                    "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k", "alg": "EdDSA", "use": "sig",
+                }
+            ]
+        }
+    )  # fmt: skip
+
+    keys: list[Jwk]
+
+
 @router.get("/jwks.json")
-async def jwks(here: Here) -> dict[str, Any]:
+async def jwks(here: Here) -> Jwks:
     """Return the public keys that verify what the registry signs as JWS (RFC 7517)."""
-    return {"keys": [here.tokens.public]}
+    return Jwks(keys=[Jwk(**here.tokens.public)])
 
 
 @router.get("/security.txt")
