@@ -36,6 +36,7 @@ from covey_consent.api import (
 from covey_consent.api.bounds import Bounds
 from covey_consent.api.headers import CarefulHeaders
 from covey_consent.api.http import add_routes
+from covey_consent.api.openapi import ABOUT, Documented
 from covey_consent.api.rates import Rates
 from covey_consent.api.traffic import Traffic
 from covey_consent.registry import Registry
@@ -74,9 +75,10 @@ def create_app(
         await asyncio.wait(tasks)
         await registry.close()
 
-    app = FastAPI(
-        title="Covey consent registry", version="1", lifespan=lifespan, docs_url=None, redoc_url=None
-    )
+    app = Documented(
+        title="Covey consent registry", version="1", description=ABOUT, lifespan=lifespan, docs_url=None,
+        redoc_url=None,
+    )  # fmt: skip
     for module in ROUTERS:
         add_routes(app, module.router)
     problems.install(app)

@@ -12,7 +12,7 @@ from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
 from covey_consent.api.rights import Cursor, Limit, Officer, Words, place
-from covey_consent.api.schemas import config
+from covey_consent.api.schemas import config, shown
 from covey_consent.breaches import affected, register
 from covey_consent.breaches.account import Account, Scope, Seconds, missing
 from covey_consent.breaches.states import State, Step
@@ -45,7 +45,14 @@ class BreachStep(BaseModel):
 
 
 class StepTaken(BaseModel):
-    """A step that was taken; `at` in Unix seconds."""
+    """A step that was taken about a breach; `at` in Unix seconds."""
+
+    model_config = shown(
+        {
+            "step": "notify authority", "state": "authority notified", "role": "officer", "name": "ada",
+            "reason": "in phases", "at": 1800003600,
+        }
+    )  # fmt: skip
 
     step: str
     state: State
@@ -57,6 +64,15 @@ class StepTaken(BaseModel):
 
 class KnownBreach(BaseModel):
     """A breach as it stands, times in Unix seconds; `affected` is how many people the scope touches now."""
+
+    model_config = shown(
+        {
+            "id": "0f" * 16, "state": "open", "detected_at": 1800000000, "due_at": 1800259200,
+            "overdue": False, "authority_at": None, "people_at": None, "scope": {"purposes": ["train"]},
+            "account": {"nature": "a backup was copied"}, "missing": ["people: GDPR 33(3)(a)"],
+            "affected": 120, "steps": [],
+        }
+    )  # fmt: skip
 
     id: str
     state: State

@@ -17,6 +17,8 @@ from covey_consent.api.pages import Cursor, Limit, Page
 from covey_consent.api.schemas import (
     Asked,
     Happened,
+    Judged,
+    JudgedEach,
     No,
     Past,
     Pseudonym,
@@ -76,7 +78,7 @@ async def events(
     return Page[Past](items=[_past(event) for event in found[:limit]], next=following)
 
 
-@router.get("/subjects/{subject}/decisions/{purpose}")
+@router.get("/subjects/{subject}/decisions/{purpose}", responses={200: {"model": Judged}})
 async def verdict(subject: Pseudonym, purpose: str, here: Here, _caller: Reader) -> Response:
     """Say whether a purpose may be served for the person now, and if not, why."""
     purposes.find(purpose)
@@ -85,7 +87,7 @@ async def verdict(subject: Pseudonym, purpose: str, here: Here, _caller: Reader)
     return Response(f'{{"allowed":{allowed},"verdict":"{found}"}}', media_type="application/json")
 
 
-@router.post("/decisions:batch")
+@router.post("/decisions:batch", responses={200: {"model": JudgedEach}})
 async def verdicts(asked: Asked, here: Here, _caller: Annotated[Caller, needs(Role.SERVICE)]) -> Response:
     """Return the verdict on one purpose for each of up to 10,000 people, in their order."""
     purposes.find(asked.purpose)

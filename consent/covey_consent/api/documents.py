@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel
 
 from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
+from covey_consent.api.schemas import shown
 from covey_consent.documents.catalogue import Name, make
 from covey_consent.documents.facts import gather
 from covey_consent.documents.rendering import MEDIA, Format, render
@@ -25,9 +27,49 @@ ALONE = {
 """A page that fetches nothing, is framed by none and kept nowhere."""
 
 
-@router.get(
-    "/{name}", response_class=Response, responses={200: {"content": {each: {} for each in MEDIA.values()}}}
-)
+class Head(BaseModel):
+    """The log when a document was made."""
+
+    origin: str
+    size: int
+    root: str
+
+
+class Made(BaseModel):
+    """A document; `blanks` counts what the officer has to fill in, each where it stands."""
+
+    model_config = shown(
+        {
+            "document": "toms", "title": "Security measures", "title_zh": "安全措施",
+            "evidence_for": "GDPR Art. 32", "controller": "Covey Example Shop",
+            "made_at": "2027-01-15T08:00:00Z", "covey": "0.1.0",
+            "log": {"origin": "shop.example/log", "size": 41, "root": "ab" * 32},
+            "blanks": 1,
+            "sections": [
+                {
+                    "heading": "Measures", "heading_zh": "措施",
+                    "facts": {"backups": {"blank": "how often backups are made"}},
+                }
+            ],
+        }
+    )  # fmt: skip
+
+    document: str
+    title: str
+    title_zh: str
+    evidence_for: str
+    controller: str
+    made_at: str
+    covey: str
+    log: Head
+    blanks: int
+    sections: list[dict[str, Any]]
+
+
+WRITTEN: dict[str, Any] = {each: {} for format_, each in MEDIA.items() if format_ is not Format.JSON}
+
+
+@router.get("/{name}", responses={200: {"model": Made, "content": WRITTEN}})
 async def document(
     name: Name,
     here: Here,

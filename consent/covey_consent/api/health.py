@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Session
 from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
+from covey_consent.api.schemas import config
 from covey_consent.errors import UnavailableError
 
 router = APIRouter(tags=["health"])
@@ -21,26 +23,43 @@ router = APIRouter(tags=["health"])
 DATABASE_SECONDS = 2.0
 
 
+class Up(BaseModel):
+    """The registry is up."""
+
+    model_config = config({"status": "ok"})
+
+    status: Literal["ok"] = "ok"
+
+
+class Ready(BaseModel):
+    """The database answers, and the log is open with so many entries."""
+
+    model_config = config({"database": "ok", "log_entries": 41})
+
+    database: Literal["ok"] = "ok"
+    log_entries: int
+
+
 @router.get("/healthz")
-async def health() -> dict[str, str]:
+async def health() -> Up:
     """Say that the registry is up."""
-    return {"status": "ok"}
+    return Up()
 
 
 @router.get("/livez")
-async def live() -> dict[str, str]:
+async def live() -> Up:
     """Say that the process answers. Where it does not, restart it."""
-    return {"status": "ok"}
+    return Up()
 
 
 @router.get("/readyz")
-async def ready(here: Here) -> dict[str, str | int]:
+async def ready(here: Here) -> Ready:
     """Say that the database answers and the log is open. Where not (503), send requests elsewhere."""
     try:
         await asyncio.wait_for(here.store.read(_answer), DATABASE_SECONDS)
     except (SQLAlchemyError, TimeoutError):
         raise UnavailableError(f"the database did not answer within {DATABASE_SECONDS:.0f} s") from None
-    return {"database": "ok", "log_entries": len(here.log)}
+    return Ready(log_entries=len(here.log))
 
 
 @router.get("/metrics")

@@ -59,6 +59,8 @@ def add_routes(app: FastAPI, router: APIRouter) -> None:
     for route in router.routes:
         if isinstance(route, APIRoute) and route.body_field is not None:
             route.app = request_response(_strictly(route.get_route_handler()))
+        if isinstance(route, APIRoute):
+            route.operation_id = route.name
         app.router.routes.append(route)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Annotated, Any
+from dataclasses import asdict, dataclass
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict
@@ -14,9 +14,11 @@ from covey_consent import notices, purposes
 from covey_consent.access.guard import needs
 from covey_consent.access.roles import Role
 from covey_consent.api.http import CBOR, Here
+from covey_consent.api.schemas import TEXT, config
 from covey_consent.models import PublishedNotice
 from covey_consent.notices import history, reconsent
 from covey_consent.notices.files import NoticeFile
+from covey_consent.purposes import Purpose
 from covey_privacy.consent import Notice
 from covey_privacy.semver import PATTERN, Semver
 
@@ -69,6 +71,40 @@ class Published(BaseModel):
         )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class KnownPurpose(Purpose):
+    """A purpose; `offered` are those for which a notice is in force."""
+
+    __pydantic_config__ = ConfigDict(
+        json_schema_extra={"examples": [{**asdict(purposes.load()["train"]), "offered": True}]}
+    )
+
+    offered: bool = False
+
+
+class InWords(BaseModel):
+    """The notice in force in one language; `digest` is the SHA-256 that a consent names."""
+
+    model_config = config(
+        {
+            "purpose": "train", "version": "1.1.0", "basis": "consent", "epsilon": 2.0, "epsilon_total": 4.0,
+            "delta": 1e-6, "language": "en", "title": "Help improve suggestions",
+            "text": "This is off until you switch it on.", "digest": TEXT,
+        }
+    )  # fmt: skip
+
+    purpose: str
+    version: str
+    basis: str
+    epsilon: float
+    epsilon_total: float
+    delta: float
+    language: str
+    title: str
+    text: str
+    digest: str
+
+
 class Changes(BaseModel):
     """What changed from one version to another: by language, the lines of a unified diff."""
 
@@ -104,9 +140,11 @@ class Asked(BaseModel):
 
 
 @router.get("/v1/purposes")
-async def list_purposes(here: Here) -> list[dict[str, Any]]:
+async def list_purposes(here: Here) -> list[KnownPurpose]:
     """List every purpose with its words, lawful bases and what it gates; `offered` are those in use."""
-    return [{**asdict(each), "offered": each.id in here.notices} for each in purposes.load().values()]
+    return [
+        KnownPurpose(**asdict(each), offered=each.id in here.notices) for each in purposes.load().values()
+    ]
 
 
 @router.get("/v1/notices")
@@ -130,22 +168,15 @@ async def publish(file: NoticeFile, here: Here, response: Response) -> Published
 
 
 @router.get("/v1/notices/{purpose}")
-async def read(purpose: str, here: Here, language: Language = "en") -> dict[str, Any]:
+async def read(purpose: str, here: Here, language: Language = "en") -> InWords:
     """Return one notice to read, in its first language where the asked one is missing."""
     notice = notices.find(here.notices, purpose)
     text = notice.text(language)
-    return {
-        "purpose": notice.purpose,
-        "version": notice.semver,
-        "basis": notice.basis,
-        "epsilon": notice.epsilon,
-        "epsilon_total": notice.epsilon_total,
-        "delta": notice.delta,
-        "language": text.language,
-        "title": text.title,
-        "text": text.text,
-        "digest": text.digest.hex(),
-    }
+    return InWords(
+        purpose=notice.purpose, version=notice.semver, basis=notice.basis, epsilon=notice.epsilon,
+        epsilon_total=notice.epsilon_total, delta=notice.delta, language=text.language, title=text.title,
+        text=text.text, digest=text.digest.hex(),
+    )  # fmt: skip
 
 
 @router.get("/v1/notices/{purpose}/versions")

@@ -27,7 +27,7 @@ async def enrol(request: Request, here: Here) -> Response:
 
 
 @router.post("/v1/decisions", status_code=204)
-async def decide(request: Request, here: Here) -> Response:
+async def take_decisions(request: Request, here: Here) -> Response:
     """Take a `Batch` of signed `Decision`s, all or none."""
     batch = wire.decode(Batch, await body(request, BATCH))
     opened = await asyncio.to_thread(open_batch, Decision, DECISION, batch)

@@ -9,15 +9,27 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from covey_consent.errors import ConsentRegistryError, RequestError
 from covey_privacy.errors import PeerError
 
+PROBLEM = "application/problem+json"
+
 PLAIN = "about:blank"
 """The type of a problem of which the HTTP status says all."""
 
 MALFORMED = "malformed"
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457): `detail` is one line that says what to do about it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
 
 
 def install(app: FastAPI) -> None:
@@ -46,7 +58,7 @@ def problem(
         "status": status,
         "detail": line,
     }
-    return JSONResponse(content, status, headers, media_type="application/problem+json")
+    return JSONResponse(content, status, headers, media_type=PROBLEM)
 
 
 async def _registry(_request: Request, error: Exception) -> JSONResponse:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import json
+from typing import Annotated, Any, Literal
 from uuid import uuid4
 
 from fastapi import APIRouter, Path, Response
@@ -11,7 +12,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
-from covey_consent.receipts import kantara, page, signing
+from covey_consent.receipts import kantara, page, schema, signing
 from covey_consent.receipts.shape import Receipt
 
 router = APIRouter(prefix="/v1/receipts", tags=["receipts"])
@@ -21,8 +22,28 @@ Event = Annotated[str, Path(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$
 
 _PRIVATE = {"cache-control": "no-store"}
 
+_EXAMPLE: dict[str, Any] = {"example": json.loads(schema.packaged(schema.EXAMPLE))}
+_OLD: dict[str, Any] = {
+    "schema": {"type": "object", "properties": {"version": {"const": kantara.VERSION}}},
+    "example": {"version": kantara.VERSION},
+}
 
-@router.get("/{event}.json", responses={200: {"model": Receipt}})
+
+class JsonLd(JSONResponse):
+    """JSON-LD, written already: signatures are over its bytes."""
+
+    media_type = "application/ld+json"
+
+    def render(self, content: bytes) -> bytes:
+        """Return the content as it is."""
+        return content
+
+
+@router.get(
+    "/{event}.json",
+    response_class=JsonLd,
+    responses={200: {"model": Receipt, "content": {JsonLd.media_type: _EXAMPLE, "application/json": _OLD}}},
+)
 async def receipt_json(
     event: Event, here: Here, caller: Reader, profile: Literal["kantara-1.1"] | None = None
 ) -> Response:
@@ -32,7 +53,7 @@ async def receipt_json(
         old = kantara.receipt(str(uuid4()), case, here.controller, here.receipts.public)
         return JSONResponse(old, headers=_PRIVATE)
     receipt = here.receipts.receipt(str(uuid4()), here.calendar.milliseconds, case)
-    return Response(signing.canonical(receipt), media_type="application/ld+json", headers=_PRIVATE)
+    return JsonLd(signing.canonical(receipt), headers=_PRIVATE)
 
 
 @router.get("/{event}.jwt", responses={200: {"content": {"application/jose": {}}}}, response_class=Response)

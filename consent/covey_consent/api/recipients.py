@@ -13,7 +13,7 @@ from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
 from covey_consent.api.rights import Limit, Reader
-from covey_consent.api.schemas import Name, Pseudonym, config
+from covey_consent.api.schemas import Name, Pseudonym, config, shown
 from covey_consent.recipients import addresses, register
 from covey_consent.recipients.tables import Recipient
 from covey_consent.registry import Registry
@@ -23,6 +23,12 @@ router = APIRouter(tags=["recipients"])
 Admin = Annotated[Caller, needs(Role.ADMIN)]
 Watcher = Annotated[Caller, needs(Role.ADMIN, Role.OFFICER, Role.AUDITOR)]
 Called = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+
+
+_EXAMPLE: dict[str, Any] = {
+    "id": "0f" * 16, "name": "Example Mail", "url": "https://mail.example/covey",
+    "purposes": ["marketing"], "active": True, "letters": {"told": 12, "waiting": 1},
+}  # fmt: skip
 
 
 class NewRecipient(BaseModel):
@@ -48,6 +54,8 @@ class Standing(BaseModel):
 class KnownRecipient(BaseModel):
     """A recipient; `letters` counts what it was told, waits for, or never took (dead)."""
 
+    model_config = shown(_EXAMPLE)
+
     id: str
     name: str
     url: str
@@ -58,6 +66,8 @@ class KnownRecipient(BaseModel):
 
 class AddedRecipient(KnownRecipient):
     """A recipient, with the keys that check what it is told: the secret is shown this once."""
+
+    model_config = shown({**_EXAMPLE, "public_key": "ab" * 32, "secret": "cd" * 32})
 
     public_key: str
     secret: str
@@ -72,6 +82,18 @@ class Recipients(BaseModel):
 
 class Told(BaseModel):
     """Who received a person's data, as the controller states, and whom the registry told of what."""
+
+    model_config = shown(
+        {
+            "stated": [{"name": "Example Shop", "role": "processor", "country": "DE", "purposes": ["core"]}],
+            "told": [
+                {
+                    "name": "Example Mail", "purposes": ["marketing"], "pseudonym": "0f" * 16,
+                    "told": [{"event": "withdrawn", "state": "told", "since": 1, "told_at": 2}],
+                }
+            ],
+        }
+    )  # fmt: skip
 
     stated: list[dict[str, Any]]
     told: list[dict[str, Any]]

@@ -14,7 +14,7 @@ from covey_consent import subjects
 from covey_consent.access.guard import needs, reason
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
-from covey_consent.api.schemas import Country, Name, Pseudonym, config
+from covey_consent.api.schemas import SUBJECT, Country, Name, Pseudonym, config, shown
 from covey_consent.errors import ConflictError, DeniedError, RequestError, UnconditionalError, UnknownError
 from covey_consent.models import Subject
 from covey_consent.registry import Registry
@@ -76,6 +76,13 @@ class NewStep(BaseModel):
 class StepTaken(BaseModel):
     """A step that was taken; `at` in Unix seconds."""
 
+    model_config = shown(
+        {
+            "step": "verify", "state": "verified", "role": "officer", "name": "ada",
+            "method": "video call", "reason": "", "at": 1800003600,
+        }
+    )  # fmt: skip
+
     step: Step
     state: State
     role: Role
@@ -87,6 +94,14 @@ class StepTaken(BaseModel):
 
 class Request(BaseModel):
     """A request as it stands, times in Unix seconds."""
+
+    model_config = shown(
+        {
+            "id": "0f" * 16, "subject": SUBJECT, "kind": "objection", "purpose": "marketing",
+            "words": "No more offers.", "state": "received", "received_at": 1800000000,
+            "due_at": 1802592000, "extended": False, "overdue": False, "steps": [],
+        }
+    )  # fmt: skip
 
     id: str
     subject: str
@@ -111,6 +126,13 @@ class Requests(BaseModel):
 class Erased(BaseModel):
     """An erasure's certificate: a JWS under the registry's key, and the claims in it to read."""
 
+    model_config = shown(
+        {
+            "id": "0f" * 16, "certificate": "eyJhbGciOi...",
+            "claims": {"iss": "shop.example/log", "jti": "0f" * 16, "rows": {"events": 7, "devices": 1}},
+        }
+    )  # fmt: skip
+
     id: str
     certificate: str
     claims: dict[str, Any]
@@ -118,6 +140,8 @@ class Erased(BaseModel):
 
 class PersonsAttributes(BaseModel):
     """What a registry keeps about a person beside their choices."""
+
+    model_config = shown({"country": "CN", "birth_year": 1999, "guardian": None})
 
     country: str
     birth_year: int | None

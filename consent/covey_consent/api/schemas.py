@@ -23,6 +23,11 @@ def config(*examples: dict[str, Any]) -> ConfigDict:
     return ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": list(examples)})
 
 
+def shown(*examples: dict[str, Any]) -> ConfigDict:
+    """Return the configuration of a model that is only answered with, and its examples."""
+    return ConfigDict(json_schema_extra={"examples": list(examples)})
+
+
 class NewSubject(BaseModel):
     """A person whom the shop's server makes known. Nothing about them is needed."""
 
@@ -171,6 +176,24 @@ class Asked(BaseModel):
     subjects: Annotated[list[Pseudonym], Field(min_length=1, max_length=10_000)]
 
 
+class Judged(BaseModel):
+    """Whether a purpose may be served for a person now, and if not, why."""
+
+    model_config = config({"allowed": False, "verdict": "undecided"})
+
+    allowed: bool
+    verdict: Verdict
+
+
+class JudgedEach(BaseModel):
+    """The verdicts on one purpose, in the order of the people asked about."""
+
+    model_config = config({"purpose": "train", "verdicts": ["allowed", "undecided"]})
+
+    purpose: str
+    verdicts: list[Verdict]
+
+
 class Restriction(BaseModel):
     """Whether all processing is restricted (GDPR Art. 18)."""
 
@@ -185,6 +208,24 @@ class Ending(BaseModel):
     model_config = config({"reason": "a phone's ticket store leaked"})
 
     reason: Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
+
+
+class EpochNow(BaseModel):
+    """The current epoch; it ends at `ends_at`, in Unix seconds."""
+
+    model_config = config({"epoch": 20833, "ends_at": 1800057600})
+
+    epoch: int
+    ends_at: int
+
+
+class Issued(BaseModel):
+    """The batches issued for a set of purposes and an epoch, and the people who allow the set now."""
+
+    model_config = config({"batches": 130, "granted": 151})
+
+    batches: int
+    granted: int
 
 
 class Ended(BaseModel):

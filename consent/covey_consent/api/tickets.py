@@ -11,7 +11,7 @@ from covey_consent import tickets
 from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here, body, cbor
-from covey_consent.api.schemas import Ended, Ending
+from covey_consent.api.schemas import Ended, Ending, EpochNow, Issued
 from covey_consent.epochs import LAST_EPOCH
 from covey_consent.errors import ConflictError, RequestError
 from covey_consent.issuers import parse_set, require_set
@@ -24,9 +24,9 @@ Epoch = Annotated[int, Path(ge=0, le=LAST_EPOCH)]
 
 
 @router.get("/v1/epoch")
-async def epoch(here: Here) -> dict[str, int]:
+async def epoch(here: Here) -> EpochNow:
     """Return the current epoch and when it ends (Unix seconds)."""
-    return {"epoch": here.calendar.epoch, "ends_at": here.calendar.ends_at}
+    return EpochNow(epoch=here.calendar.epoch, ends_at=here.calendar.ends_at)
 
 
 @router.get("/v1/issuers/{epoch}/{purposes}")
@@ -61,8 +61,9 @@ async def end(
 
 
 @router.get("/v1/epochs/{epoch}/issued")
-async def issued(epoch: Epoch, purposes: str, here: Here) -> dict[str, int]:
+async def issued(epoch: Epoch, purposes: str, here: Here) -> Issued:
     """Count the batches issued for a set and epoch, and the people who allow the set now."""
     wanted = parse_set(purposes)
     require_set(wanted, here.notices)
-    return await here.store.read(tickets.counts, wanted, epoch, here.notices, here.calendar.milliseconds)
+    now = here.calendar.milliseconds
+    return Issued(**await here.store.read(tickets.counts, wanted, epoch, here.notices, now))

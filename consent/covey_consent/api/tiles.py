@@ -15,7 +15,7 @@ _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
 @router.get("/checkpoint")
-async def checkpoint(here: Here) -> Response:
+async def newest_checkpoint(here: Here) -> Response:
     """Return the newest checkpoint as a signed note, with the cosignatures that came so far."""
     headers = {"Cache-Control": "no-cache"}
     return Response(here.log.note, media_type="text/plain; charset=utf-8", headers=headers)

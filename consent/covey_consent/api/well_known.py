@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
+from pydantic import BaseModel
 
 from covey_consent.api.http import Here
+from covey_consent.api.schemas import config
 from covey_consent.receipts import signing
 
 router = APIRouter(prefix="/.well-known", tags=["well known"])
@@ -17,16 +18,53 @@ SECURITY_TXT_SECONDS = 90 * 86400
 GPC_SINCE = "2026-11-22"
 
 
+class Jwk(BaseModel):
+    """A public Ed25519 key (RFC 8037)."""
+
+    kty: str
+    crv: str
+    x: str
+    kid: str
+    alg: str
+    use: str
+
+
+class Jwks(BaseModel):
+    """A set of public keys (RFC 7517)."""
+
+    model_config = config(
+        {
+            "keys": [
+                {
+                    "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+                    "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k", "alg": "EdDSA", "use": "sig",
+                }
+            ]
+        }
+    )  # fmt: skip
+
+    keys: list[Jwk]
+
+
+class Gpc(BaseModel):
+    """Whether the signal is heeded, and since when."""
+
+    model_config = config({"gpc": True, "lastUpdate": GPC_SINCE})
+
+    gpc: bool
+    lastUpdate: str  # noqa: N815  the specification's name
+
+
 @router.get("/jwks.json")
-async def jwks(here: Here) -> dict[str, Any]:
+async def jwks(here: Here) -> Jwks:
     """Return the public keys that verify what the registry signs as JWS (RFC 7517)."""
-    return {"keys": [here.tokens.public, signing.public_jwk(here.key.public)]}
+    return Jwks(keys=[Jwk(**key) for key in (here.tokens.public, signing.public_jwk(here.key.public))])
 
 
 @router.get("/gpc.json")
-async def gpc() -> dict[str, Any]:
+async def gpc() -> Gpc:
     """Say that the Global Privacy Control signal is heeded: it objects to what shares data with others."""
-    return {"gpc": True, "lastUpdate": GPC_SINCE}
+    return Gpc(gpc=True, lastUpdate=GPC_SINCE)
 
 
 @router.get("/security.txt")

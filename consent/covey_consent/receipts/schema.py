@@ -11,6 +11,7 @@ from covey_consent.receipts.shape import Receipt
 
 NAME = "receipt.schema.json"
 SHAPES = "receipt.shacl.ttl"
+EXAMPLE = "receipt.example.json"
 
 
 def made() -> str:
@@ -24,7 +25,7 @@ def made() -> str:
 
 
 def packaged(name: str = NAME) -> str:
-    """Return the schema, or the SHACL shapes, as shipped."""
+    """Return the schema, the SHACL shapes, or an example, as shipped."""
     return resources.files(__package__).joinpath("vocabulary", name).read_text("utf-8")
 
 

@@ -122,4 +122,6 @@ def test_the_routes_are_described(shop):
     paths = json.loads(shop.http.get("/openapi.json").text)["paths"]
     described = paths["/v1/receipts/{event}.json"]["get"]
     assert described["operationId"]
-    assert described["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].endswith("Receipt")
+    assert described["responses"]["200"]["content"]["application/ld+json"]["schema"]["$ref"].endswith(
+        "Receipt"
+    )
