@@ -1,6 +1,7 @@
 """The OpenAPI document: valid, with examples that are what they are examples of, and every refusal named."""
 
 from collections import Counter
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -11,6 +12,7 @@ from covey_consent.api.media import ANSWERED, TAKEN
 from covey_consent.api.openapi import operations
 from covey_consent.api.problems import PROBLEM
 from covey_consent.app import create_app
+from covey_consent.commands import openapi
 
 DOCUMENT = create_app().openapi()
 OPERATIONS = {operation["operationId"]: (method, operation) for method, operation in operations(DOCUMENT)}
@@ -109,3 +111,13 @@ def test_what_is_not_json_names_its_media_type_and_message():
 
 def test_it_is_what_the_registry_serves(shop):
     assert shop.http.get("/openapi.json").json() == DOCUMENT
+
+
+def test_the_file_in_docs_is_what_the_routes_say(tmp_path):
+    file = Path(__file__).parents[2] / "docs" / "registry.openapi.json"
+    assert openapi.main(file) == 0, (
+        "run python -m covey_consent.commands.openapi docs/registry.openapi.json --write"
+    )
+    old = tmp_path / "old.json"
+    old.write_text(file.read_text("utf-8").replace("/healthz", "/health"), "utf-8")
+    assert openapi.main(old) == 1

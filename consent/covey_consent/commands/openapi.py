@@ -1,0 +1,29 @@
+"""The OpenAPI document as a file: `python -m covey_consent.commands.openapi FILE [--write]`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from covey_consent.app import create_app
+from covey_consent.settings import Settings
+
+
+def made() -> str:
+    """Return the document of the routes as they are."""
+    return json.dumps(create_app(Settings()).openapi(), indent=1, ensure_ascii=False) + "\n"
+
+
+def main(file: Path, *, write: bool = False) -> int:
+    """Write the document, or say whether the file is what it would be; 1 where it is not."""
+    if write:
+        file.write_text(made(), "utf-8")
+    elif not file.exists() or file.read_text("utf-8") != made():
+        print(f"{file} is not what the routes say; write it anew with --write", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), write="--write" in sys.argv[2:]))
