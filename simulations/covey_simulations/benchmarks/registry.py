@@ -21,7 +21,7 @@ from covey_consent import keys
 from covey_consent.access.roles import Caller, Role
 from covey_consent.access.tokens import Tokens
 from covey_consent.settings import Settings
-from covey_simulations.benchmarks import wrk
+from covey_simulations.benchmarks import log, wrk
 from covey_simulations.benchmarks.population import PURPOSE, settle
 from covey_simulations.benchmarks.process import serving
 from covey_simulations.benchmarks.wrk import Request
@@ -84,9 +84,10 @@ def measure(asked: Asked) -> dict[str, Any]:
             people = settle(settings, asked.rows, done)
         crowd = Crowd(people, random.Random(asked.seed))  # noqa: S311
         with progress.step("Loads", 7) as done:
-            return {"rows": asked.rows, "database": settings.database_url.split(":")[0]} | _play(
-                asked, settings, crowd, done
-            )
+            found = _play(asked, settings, crowd, done)
+        with progress.step("Log entries, a thousand at a time", -(-asked.rows // log.BATCH)) as done:
+            found |= log.measure(asked.rows, done)
+        return {"rows": asked.rows, "database": settings.database_url.split(":")[0]} | found
 
 
 def _play(asked: Asked, settings: Settings, crowd: Crowd, done: Any) -> dict[str, Any]:
@@ -184,5 +185,5 @@ def show(found: Mapping[str, Any]) -> None:
     ratios = Table("figure", "value")
     for name, value in found.items():
         if isinstance(value, float):
-            ratios.add_row(name.replace("_", " "), f"{value:,.2f}")
+            ratios.add_row(name.replace("_", " "), f"{value:,.2f}" if value >= 0.01 else f"{value:.2g}")
     console.print(ratios)
