@@ -150,7 +150,7 @@ def _grant(url: str) -> dict[str, Any]:
     return {
         "purpose": PURPOSE,
         "state": "granted",
-        "notice_version": notice["version"],
+        "notice_version": int(notice["version"].partition(".")[0]),
         "language": notice["language"],
         "text_sha256": notice["digest"],
         "method": "toggle",
