@@ -31,7 +31,7 @@ from covey_simulations.progress import Progress
 __all__ = ["Asked", "SetupError", "SimulationError", "measure", "show"]
 
 CONNECTIONS, WRITERS = 32, 64
-AT_HAND = 50_000
+AT_HAND = 10_000
 """People asked for in turn where the registry has asked its table for them before."""
 BATCH = 10_000
 TOKEN_SECONDS = 86_400
@@ -107,7 +107,7 @@ def _play(asked: Asked, settings: Settings, crowd: Crowd, done: Any) -> dict[str
     with _registry(settings) as url:
         load("lookups_from_the_table", url, crowd.lookups(len(crowd.people)), CONNECTIONS)
         hot = crowd.lookups(AT_HAND)
-        wrk.play(url, hot, token, connections=CONNECTIONS, seconds=asked.seconds)
+        _ask_for(url, token, hot)
         lookups = load("lookups", url, hot, CONNECTIONS)
         half = int(2000 * CONNECTIONS / lookups.rate)
         load("lookups_at_half_load", url, hot, CONNECTIONS, half)
@@ -155,6 +155,14 @@ def _grant(url: str) -> dict[str, Any]:
         "text_sha256": notice["digest"],
         "method": "toggle",
     }
+
+
+def _ask_for(url: str, token: str, hot: Sequence[Request]) -> None:
+    """Have the registry take at hand whom these lookups are about."""
+    people = [request.path.split("/")[3] for request in hot]
+    asked = {"purpose": PURPOSE, "subjects": people}
+    headers = {"Authorization": f"Bearer {token}"}
+    httpx.post(f"{url}/v1/decisions:batch", json=asked, headers=headers, timeout=60).raise_for_status()
 
 
 def _bare_commits(seconds: int) -> float:
