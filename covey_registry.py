@@ -324,7 +324,7 @@ def _tamper(chosen: argparse.Namespace) -> int:
 
 
 def _erase(chosen: argparse.Namespace) -> int:
-    return _with("drills.erase", lambda drill: drill.run(chosen.people, chosen.db, as_json=chosen.json))
+    return _with("commands.erase", lambda it: it.erase(chosen.people, chosen.db, as_json=chosen.json))
 
 
 def _withdraw(chosen: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from joserfc.errors import BadSignatureError
 from sqlalchemy import insert, select
 
 from covey_consent.access.roles import Role
-from covey_consent.drills import erase
+from covey_consent.commands import erase as erase_command
 from covey_consent.models import Subject
 from covey_consent.recipients.tables import Notification
 from covey_consent.rights import footprint
@@ -220,7 +220,7 @@ def test_the_files_are_rebuilt_once_after_an_erasure(shop):
 
 @pytest.mark.compliance("PIPL 47", "of an erased person 0 traces are left in the database's bytes")
 def test_the_drill_finds_nothing_of_an_erased_person(capsys):
-    assert erase.run(12, as_json=True) == 0
+    assert erase_command.erase(12, as_json=True) == 0
     outcome = json.loads(capsys.readouterr().out)
     assert outcome["passed"] is True
     assert outcome["before"] > 0
@@ -231,20 +231,20 @@ def test_the_drill_finds_nothing_of_an_erased_person(capsys):
 
 def test_the_drill_notices_what_a_database_left_in_its_files(monkeypatch, capsys):
     monkeypatch.setattr("covey_consent.store.purge", lambda engine: None)
-    assert erase.run(12) == 1
+    assert erase_command.erase(12) == 1
     assert "THE DRILL FAILED" in capsys.readouterr().out
 
 
 def test_the_drill_refuses_a_database_that_is_in_use(opened, capsys):
     with opened() as shop:
         url = shop.http.app.state.registry.settings.database_url
-    assert erase.run(2, url) == 2
+    assert erase_command.erase(2, url) == 2
     assert "an empty database" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_the_drill_searches_a_dump_of_postgresql(database_url, capsys):
-    assert erase.run(6, database_url, as_json=True) == 0
+    assert erase_command.erase(6, database_url, as_json=True) == 0
     outcome = json.loads(capsys.readouterr().out)
     assert outcome["before"] > 0
     assert outcome["after"] == 0

@@ -1,4 +1,4 @@
-"""`covey registry drill erase`: a person is erased, and the database's own bytes are searched for them.
+"""The erasure drill: a person is erased, and the database's own bytes are searched for them.
 
 The registry is made for it, with traffic on it. Searched are the database's files, or with PostgreSQL a dump
 (`pg_dump`): for the person's pseudonym, device keys, event ids, digests, salts, and what they signed.
@@ -6,16 +6,12 @@ The registry is made for it, with traffic on it. Searched are the database's fil
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import json
 import shutil
 import subprocess
-import sys
-import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -56,47 +52,6 @@ class Outcome:
     def passed(self) -> bool:
         """Whether nothing of the person was left, and nothing else was lost."""
         return self.before > 0 and self.after == 0 and self.others_decide_alike and self.log_verifies
-
-
-def run(people: int = 50, database_url: str | None = None, *, as_json: bool = False) -> int:
-    """Play the drill and print what happened; return 0 where nothing of the person was left, 1 where it was.
-
-    `database_url` is an empty PostgreSQL database; without it SQLite is used.
-    """
-    try:
-        _require_postgresql(database_url)
-        with tempfile.TemporaryDirectory(prefix="covey-erase-") as folder:
-            outcome = asyncio.run(play(Path(folder), people, database_url))
-    except (DamageError, FileNotFoundError) as error:
-        print(f"the drill needs an empty database and its tools: {error}", file=sys.stderr)  # noqa: T201
-        return 2
-    said = json.dumps(asdict(outcome) | {"passed": outcome.passed}) if as_json else tell(outcome)
-    print(said)  # noqa: T201
-    return 0 if outcome.passed else 1
-
-
-def _require_postgresql(url: str | None) -> None:
-    if url is not None and not url.startswith("postgresql"):
-        raise DamageError("--db takes postgresql://...; without it the drill makes its own SQLite file")
-
-
-def tell(outcome: Outcome) -> str:
-    """Return in plain words what happened."""
-    rows = ", ".join(f"{count} in {table}" for table, count in sorted(outcome.rows.items()) if count)
-    alike = "decides as before" if outcome.others_decide_alike else "DECIDES DIFFERENTLY"
-    verifies = "opens and is the one that was signed" if outcome.log_verifies else "DOES NOT VERIFY"
-    return "\n".join(
-        (
-            f"{outcome.people} people made {outcome.events} decisions; one of them was erased.",
-            f"Deleted: {rows}.",
-            f"Searched in {outcome.searched}: {outcome.traces} traces of them (pseudonym, device key, event",
-            "  ids, digests, salts, signed bytes; raw, in hex and as text).",
-            f"  Before: {outcome.before} hits. After: {outcome.after} hits.",
-            f"Everyone else {alike}. The log {verifies}.",
-            "Not searched: backups, replicas, a PostgreSQL server's own files, the person's phone.",
-            "Nothing of the erased person was left." if outcome.passed else "THE DRILL FAILED.",
-        )
-    )
 
 
 async def play(folder: Path, people: int, database_url: str | None) -> Outcome:

@@ -1,0 +1,54 @@
+"""`covey registry drill erase`: what is left of a person in the database's own bytes after their erasure."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from covey_consent.drills import erase as drill
+from covey_consent.errors import DamageError
+
+
+def erase(people: int = 50, database_url: str | None = None, *, as_json: bool = False) -> int:
+    """Play the drill and print what happened; return 0 where nothing of the person was left, 1 where it was.
+
+    `database_url` is an empty PostgreSQL database; without it SQLite is used.
+    """
+    try:
+        _require_postgresql(database_url)
+        with tempfile.TemporaryDirectory(prefix="covey-erase-") as folder:
+            outcome = asyncio.run(drill.play(Path(folder), people, database_url))
+    except (DamageError, FileNotFoundError) as error:
+        print(f"the drill needs an empty database and its tools: {error}", file=sys.stderr)
+        return 2
+    said = json.dumps(asdict(outcome) | {"passed": outcome.passed}) if as_json else _told(outcome)
+    print(said)
+    return 0 if outcome.passed else 1
+
+
+def _require_postgresql(url: str | None) -> None:
+    if url is not None and not url.startswith("postgresql"):
+        raise DamageError("--db takes postgresql://...; without it the drill makes its own SQLite file")
+
+
+def _told(outcome: drill.Outcome) -> str:
+    """Return in plain words what happened."""
+    rows = ", ".join(f"{count} in {table}" for table, count in sorted(outcome.rows.items()) if count)
+    alike = "decides as before" if outcome.others_decide_alike else "DECIDES DIFFERENTLY"
+    verifies = "opens and is the one that was signed" if outcome.log_verifies else "DOES NOT VERIFY"
+    return "\n".join(
+        (
+            f"{outcome.people} people made {outcome.events} decisions; one of them was erased.",
+            f"Deleted: {rows}.",
+            f"Searched in {outcome.searched}: {outcome.traces} traces of them (pseudonym, device key, event",
+            "  ids, digests, salts, signed bytes; raw, in hex and as text).",
+            f"  Before: {outcome.before} hits. After: {outcome.after} hits.",
+            f"Everyone else {alike}. The log {verifies}.",
+            "Not searched: backups, replicas, a PostgreSQL server's own files, the person's phone.",
+            "Nothing of the erased person was left." if outcome.passed else "THE DRILL FAILED.",
+        )
+    )
