@@ -320,7 +320,7 @@ def _crash(chosen: argparse.Namespace) -> int:
 
 
 def _tamper(chosen: argparse.Namespace) -> int:
-    return _with("commands.drill", lambda command: command.drill_tamper(chosen.json))
+    return _with("commands.tamper", lambda command: command.tamper(chosen.json))
 
 
 def _erase(chosen: argparse.Namespace) -> int:

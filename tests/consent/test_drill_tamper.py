@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from covey_consent.commands.drill import drill_tamper
+from covey_consent.commands import tamper as command
 from covey_consent.drills import tamper
 from covey_consent.drills.tamper import AUDITOR, PHONE, REGISTRY, WITNESS
 
@@ -42,11 +42,11 @@ def test_each_says_what_it_found(plays):
 
 
 def test_the_command_fails_where_somebody_overlooks_a_change(monkeypatch, capsys):
-    assert drill_tamper(as_json=True) == 0
+    assert command.tamper(as_json=True) == 0
     told = json.loads(capsys.readouterr().out)
     assert [set(one) for one in told] == [{"change", "as_expected", "found"}] * 5
     monkeypatch.setattr(tamper.Scene, "_follow", lambda scene, registry: "")
-    assert drill_tamper() == 1
+    assert command.tamper() == 1
     shown = capsys.readouterr().out
     assert shown.count("NOT AS IT SHOULD BE") == 2
     assert "changed: nothing\n  nobody finds anything\n" in shown

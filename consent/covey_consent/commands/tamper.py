@@ -7,13 +7,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from covey_consent.drills import tamper
+from covey_consent.drills import tamper as drill
 
 
-def drill_tamper(as_json: bool = False) -> int:
+def tamper(as_json: bool = False) -> int:
     """Play the drill on a registry that goes when it ends; 0 when each change was found by who should."""
     with tempfile.TemporaryDirectory() as folder:
-        plays = tamper.drill(Path(folder), time.time)
+        plays = drill.drill(Path(folder), time.time)
     if as_json:
         told = [
             {"change": play.change, "as_expected": play.as_expected, "found": play.found} for play in plays
@@ -25,7 +25,7 @@ def drill_tamper(as_json: bool = False) -> int:
     return 0 if all(play.as_expected for play in plays) else 1
 
 
-def _show(play: tamper.Play) -> None:
+def _show(play: drill.Play) -> None:
     print(f"changed: {play.change}")
     for who, line in sorted(play.found.items()):
         print(f"  {who}: {line}")
