@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -212,11 +213,13 @@ def _demo(chosen: argparse.Namespace) -> int:
 
 
 def _bench_secagg(chosen: argparse.Namespace) -> int:
+    _on_one_core()
     names = ("clients", "length", "dropout", "gamma", "full", "against", "measured", "profile")
     return measure("covey_simulations.benchmarks.secagg", chosen, names)
 
 
 def _bench_dp(chosen: argparse.Namespace) -> int:
+    _on_one_core()
     return measure("covey_simulations.benchmarks.dp", chosen, ("length", "repeats"))
 
 
@@ -230,6 +233,14 @@ def _bench_tickets(chosen: argparse.Namespace) -> int:
 
 def _audit(chosen: argparse.Namespace) -> int:
     return measure("covey_simulations.audit.command", chosen, ("runs", "of"))
+
+
+def _on_one_core() -> None:
+    """Let linear algebra start no threads: they spin while they wait, and the measured process pays for it.
+
+    It is read when numpy is first imported.
+    """
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 
 def measure(module: str, chosen: argparse.Namespace, names: Sequence[str]) -> int:

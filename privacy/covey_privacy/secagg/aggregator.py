@@ -217,6 +217,5 @@ def _of_a_survivor(before: Opening, said: Said) -> Said:
 def _fitting(before: Opening, bundle: openings.Bundle) -> openings.Bundle:
     """Return the bundle. Raises PeerError unless a survivor opens just what was delivered to it."""
     _of_a_survivor(before, bundle)
-    return openings.check(
-        bundle, [peer for peer in before.graph.near[bundle.device] if peer in before.sharers]
-    )
+    delivered = filter(before.sharers.__contains__, before.graph.near[bundle.device])
+    return openings.check(bundle, list(delivered))

@@ -117,14 +117,15 @@ def _fewest_alive(n: int, alive: int, k: int) -> int:
 
 def _hypergeometric(n: int, marked: int, draws: int) -> list[float]:
     """Return Pr[x marked among the draws] for x = 0..draws."""
-    return [_chance(n, marked, draws, x) for x in range(draws + 1)]
+    if n > 1000:
+        return [_chance(n, marked, draws, x) for x in range(draws + 1)]
+    ways = comb(n, draws)
+    return [comb(marked, x) * comb(n - marked, draws - x) / ways for x in range(draws + 1)]
 
 
 def _chance(n: int, marked: int, draws: int, x: int) -> float:
     if x > marked or draws - x > n - marked:
         return 0.0
-    if n <= 1000:
-        return comb(marked, x) * comb(n - marked, draws - x) / comb(n, draws)
     return exp(_log_comb(marked, x) + _log_comb(n - marked, draws - x) - _log_comb(n, draws))
 
 

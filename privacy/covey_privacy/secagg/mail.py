@@ -75,7 +75,7 @@ def agreements(signed: Mapping[int, Agreement], near: Mapping[int, tuple[int, ..
     """Return the `Agreements` of each device in `near`: what those neighbours signed that did sign."""
     packed = {device: layout(Agreement).pack_one(agreement) for device, agreement in signed.items()}
     return {
-        device: wire.encode(_Signed(b"".join(packed[peer] for peer in peers if peer in packed)))
+        device: wire.encode(_Signed(b"".join(map(packed.__getitem__, filter(packed.__contains__, peers)))))
         for device, peers in near.items()
     }
 

@@ -6,6 +6,7 @@ derives other masks, and they do not cancel.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 
 import numpy as np
@@ -46,12 +47,18 @@ class KeyPair:
         Raises PeerError for a peer key of low order.
         """
         try:
-            return self._key.exchange(X25519PublicKey.from_public_bytes(peer))
+            return self._key.exchange(public_key(peer))
         except ValueError:
             raise PeerError(
                 "a peer's public key is of low order; no secret can be shared with it",
                 rule=Rule.LOW_ORDER_KEY,
             ) from None
+
+
+@functools.lru_cache(maxsize=2**12)
+def public_key(key: bytes) -> X25519PublicKey:
+    """Return a public key as the library holds it: a coordinator meets each survivor's many times."""
+    return X25519PublicKey.from_public_bytes(key)
 
 
 def derive(secret: bytes, info: bytes) -> bytes:

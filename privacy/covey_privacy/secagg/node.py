@@ -37,7 +37,6 @@ class Directory:
         self._beacon = hashlib.sha256(countersignature).digest()
         self._tree, self._root = roster.tree, roster.tree.root()
         self._indices = {advert.round_key: index for index, advert in enumerate(roster.adverts)}
-        self._shown = functools.cache(self._show)
 
     def index(self, round_key: bytes) -> int | None:
         """Return the place of a round key in the roster, None where it is not in it."""
@@ -47,16 +46,23 @@ class Directory:
         """Return the `RosterView` of device `index`."""
         size = len(self._roster.adverts)
         near = graph.neighbours(self._beacon, size, self.degree, index)
-        neighbours, inclusions = zip(*map(self._shown, near), strict=True)
-        shown, (_, inclusion) = b"".join(neighbours), self._shown(index)
+        neighbours = b"".join(map(self._neighbours.__getitem__, near))
+        inclusions = tuple(map(self._inclusions.__getitem__, near))
+        inclusion = self._inclusions[index]
         return wire.encode(
-            _View(size, self._root, self._countersignature, index, inclusion, shown, tuple(inclusions))
+            _View(size, self._root, self._countersignature, index, inclusion, neighbours, inclusions)
         )
 
-    def _show(self, index: int) -> tuple[bytes, bytes]:
-        """Return what others are shown of a device: its `Neighbour`, and its inclusion proof."""
-        neighbour = messages.Neighbour(index, self._roster.adverts[index])
-        return layout(messages.Neighbour).pack_one(neighbour), b"".join(self._tree.inclusion(index))
+    @functools.cached_property
+    def _neighbours(self) -> list[bytes]:
+        """Each device as its neighbours are shown it."""
+        adverts = enumerate(self._roster.adverts)
+        return [layout(messages.Neighbour).pack_one(messages.Neighbour(*each)) for each in adverts]
+
+    @functools.cached_property
+    def _inclusions(self) -> list[bytes]:
+        """The proof that each device stands in the roster."""
+        return [b"".join(proof) for proof in self._tree.inclusions()]
 
 
 class Sum:

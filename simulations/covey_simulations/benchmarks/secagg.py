@@ -13,7 +13,7 @@ from rich.table import Table
 from covey_privacy.errors import PrivacyError
 from covey_simulations.benchmarks.cohort import enrol
 from covey_simulations.benchmarks.hotspots import hotspots
-from covey_simulations.benchmarks.round import MEASURED, Round, figures
+from covey_simulations.benchmarks.round import MEASURED, PASSES, Round, figures
 from covey_simulations.errors import SetupError, SimulationError
 from covey_simulations.progress import Progress
 
@@ -56,7 +56,8 @@ def measure(asked: Asked) -> dict[str, Any]:
             with progress.step("Devices get their tickets", 1):
                 cohort = enrol(asked.clients, asked.length, asked.gamma, DELTA, asked.full)
             with progress.step("A round, five phases", PHASES * asked.clients) as done:
-                played = Round(cohort, asked.dropout, done, asked.measured, not asked.profile)
+                passes = 1 if asked.profile else PASSES
+                played = Round(cohort, asked.dropout, done, asked.measured, not asked.profile, passes)
                 began = time.monotonic()
                 with hotspots(asked.profile) as hot:
                     played.play()

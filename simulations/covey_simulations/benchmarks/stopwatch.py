@@ -25,7 +25,3 @@ class Stopwatch:
     def medians(self) -> dict[str, float]:
         """Return the median of each name's blocks."""
         return {name: median(times) for name, times in self.times.items()}
-
-    def totals(self) -> dict[str, float]:
-        """Return the sum of each name's blocks."""
-        return {name: sum(times) for name, times in self.times.items()}
