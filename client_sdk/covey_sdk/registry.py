@@ -186,7 +186,7 @@ class Registry:
     def _call(self, request: httpx.Request) -> bytes:
         request.headers["Accept-Encoding"] = "identity"
         try:
-            response = self._client.send(request, stream=True)
+            response = self._answer(request)
             try:
                 body = _bounded(response)
             finally:
@@ -201,6 +201,17 @@ class Registry:
                 f"the registry refuses {request.url.path} ({response.status_code}): {_detail(body)}"
             )
         return body
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        """Return the answer, whose body is to come.
+
+        A server may close an idle line just as it is used again; what it did not answer is then sent once
+        more, on a new one. Nothing that a phone sends counts twice.
+        """
+        try:
+            return self._client.send(request, stream=True)
+        except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+            return self._client.send(request, stream=True)
 
 
 def _bounded(response: httpx.Response) -> bytes:

@@ -12,6 +12,9 @@ from covey_privacy.note import ED25519, VerifierKey
 
 __all__ = ["ConsentRegistryError", "serve", "verifier_key"]
 
+KEEP_ALIVE_SECONDS = 75
+"""How long an idle line stays open: longer than clients keep theirs, so that none is closed as it is used."""
+
 
 def verifier_key(settings: Settings | None = None) -> VerifierKey:
     """Return the key by which witnesses know the registry's log."""
@@ -29,5 +32,5 @@ def serve(host: str, port: int, settings: Settings | None = None) -> None:
     journal.configure(settings.log_level)
     uvicorn.run(
         create_app(settings), host=host, port=port, log_config=None, access_log=False, server_header=False,
-        ws="none",
+        ws="none", timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )  # fmt: skip

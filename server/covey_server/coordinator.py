@@ -30,6 +30,9 @@ app = ServerApp()
 OPERATOR_KEY = "operator.key"
 STORE = "coordinator.db"
 
+_NO_IDLE_LINES = httpx.Limits(max_keepalive_connections=0)
+"""Minutes pass between two requests; a line that stayed open may be closed just as it is used again."""
+
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
@@ -40,7 +43,7 @@ def main(grid: Grid, context: Context) -> None:
         operator = operator_key(config.state)
         with (
             closing(Store(config.state / STORE)) as store,
-            httpx.Client(base_url=url, timeout=config.phase_timeout) as client,
+            httpx.Client(base_url=url, timeout=config.phase_timeout, limits=_NO_IDLE_LINES) as client,
         ):
             conductor = Conductor(config, Registry(client, operator), store, operator, registry_key)
             conductor.start()

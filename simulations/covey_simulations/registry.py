@@ -12,6 +12,7 @@ import httpx
 import uvicorn
 
 from covey_consent.app import create_app
+from covey_consent.serve import KEEP_ALIVE_SECONDS
 from covey_consent.settings import Settings
 from covey_simulations.errors import SetupError
 
@@ -25,7 +26,10 @@ def serve(settings: Settings, clock: Callable[[], float], *, durable: bool = Fal
     Unless `durable`, it waits for no disk: its database goes when the simulation does.
     """
     app = create_app(settings, clock=clock, durable=durable)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, ws="none"))
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, ws="none", timeout_keep_alive=KEEP_ALIVE_SECONDS
+    )
+    server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="registry")

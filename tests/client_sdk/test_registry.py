@@ -1,6 +1,8 @@
 import json
 import shutil
 from dataclasses import replace
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from threading import Thread
 
 import httpx
 import pytest
@@ -9,13 +11,24 @@ from covey_consent.access.roles import Caller, Role
 from covey_consent.notices import files
 from covey_privacy import wire
 from covey_privacy.checkpoint import EMPTY_LOG, Checkpoint
-from covey_privacy.consent import LEAF_ISSUER, SYNC, TICKETS, Batch, Issuer, Sync, Synced, TicketRequest
+from covey_privacy.consent import (
+    LEAF_ISSUER,
+    SYNC,
+    TICKETS,
+    Batch,
+    Issuer,
+    Notices,
+    Sync,
+    Synced,
+    TicketRequest,
+)
 from covey_privacy.merkle import leaf_hash
 from covey_privacy.signatures import SigningKey, sign
 from covey_privacy.tickets import receive, request
 from covey_sdk import Registry, RegistryError, Trust
 from covey_sdk.clock import milliseconds
 
+ORIGIN = "covey.test/log"
 PURPOSES = ("analytics", "personalize")
 EPOCH_SECONDS = 86_400
 
@@ -170,6 +183,47 @@ def test_an_unreachable_registry_is_one_line(shop, device):
     shop.reachable = False
     with pytest.raises(RegistryError, match="cannot be reached: no route"):
         shop.way().enrol(Batch((b"x",), (bytes(32),)))
+
+
+class Line(StreamRequestHandler):
+    """Answers the first request of a line and breaks it at the second; without `answers`, at the first."""
+
+    answers = True
+
+    def handle(self):
+        for answered in (False, True):
+            while self.rfile.readline().strip():
+                pass
+            self.server.asked += 1
+            if answered or not self.answers:
+                return
+            notices = wire.encode(Notices(()))
+            self.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(notices), notices))
+
+
+@pytest.fixture
+def breaking():
+    """A server whose lines break, as its address and itself."""
+    with ThreadingTCPServer(("127.0.0.1", 0), Line) as server:
+        server.asked = 0
+        Thread(target=server.serve_forever).start()
+        with httpx.Client(base_url=f"http://127.0.0.1:{server.server_address[1]}") as client:
+            yield Registry(client, Trust(bytes(32), bytes(32), ORIGIN)), server
+        server.shutdown()
+
+
+def test_a_line_that_breaks_as_it_is_used_again_loses_nothing(breaking):
+    way, server = breaking
+    assert [way.notices() for _ in range(3)] == [{}, {}, {}]
+    assert server.asked == 5
+
+
+def test_a_server_that_breaks_every_line_is_asked_twice(breaking, monkeypatch):
+    way, server = breaking
+    monkeypatch.setattr(Line, "answers", False)
+    with pytest.raises(RegistryError, match="cannot be reached"):
+        way.notices()
+    assert server.asked == 2
 
 
 def test_no_cookie_is_kept(shop, device):
