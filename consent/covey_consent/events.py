@@ -21,6 +21,7 @@ from covey_consent.promises import promise_all
 from covey_consent.records import SALT_LENGTH, Record, commit
 from covey_consent.sheet import Sheet
 from covey_consent.subjects import Subjects
+from covey_consent.transfers import Transfers
 from covey_consent.vault import Sealer
 from covey_privacy import wire
 
@@ -43,11 +44,13 @@ class Opening:
 class Events:
     """Records events for the registry of this name."""
 
-    def __init__(self, origin: str, subjects: Subjects, calendar: Calendar) -> None:
+    def __init__(self, origin: str, subjects: Subjects, calendar: Calendar, transfers: Transfers) -> None:
         self._origin, self._subjects, self._calendar = origin, subjects, calendar
+        self.transfers = transfers
 
     def record(self, session: Session, acts: Sequence[Act]) -> list[Recorded]:
-        """Append what was not recorded before and let the latest stand; return the new records.
+        """Append what was not recorded before and let the latest stand; return the new records, and those of
+        what ends with them.
 
         Raises ConsentRegistryError where an act cannot follow what stands: then nothing is recorded.
         """
@@ -61,7 +64,8 @@ class Events:
     ) -> list[list[Recorded] | ConsentRegistryError]:
         """Record groups of acts, all or none of each; many cost the database hardly more than one."""
         now = self._calendar.milliseconds
-        sheet = Sheet.read(session, [act for group in groups for act in group], self._calendar)
+        acts = [act for group in groups for act in group]
+        sheet = Sheet.read(session, acts, self._calendar, self.transfers)
         outcomes = [self._enter(sheet, group, now) for group in groups]
         sheet.write(session)
         promise_all(session, [row["commitment"] for row in sheet.events], self._calendar, now)

@@ -37,6 +37,7 @@ from covey_consent.rights.rights import Rights
 from covey_consent.settings import Settings
 from covey_consent.store import Store
 from covey_consent.subjects import Subjects
+from covey_consent.transfers import Transfers
 from covey_consent.upkeep import Upkeep
 from covey_consent.vault import Vault
 from covey_privacy.signatures import SigningKey
@@ -105,7 +106,8 @@ class Registry:
         issuers = Issuers(store, log, calendar, settings.batch, notices)
         subjects = Subjects(Vault(key), calendar, open_to_all=settings.open_enrolment)
         outbox = Outbox(Signer(key), calendar, settings.recipient_tries)
-        choices = Choices(store, Events(settings.origin, subjects, calendar), follow=outbox.follow)
+        events = Events(settings.origin, subjects, calendar, Transfers(facts.controller, notices))
+        choices = Choices(store, events, follow=outbox.follow)
         cosigners = Cosigners(
             log, settings.witnesses, settings.witness_seconds, settings.witness_every_seconds
         )

@@ -11,13 +11,14 @@ from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from covey_consent import ages, states, subjects
-from covey_consent.acts import GUARDIAN, Act
+from covey_consent.acts import GUARDIAN, SYSTEM, Act
 from covey_consent.epochs import Calendar
 from covey_consent.errors import DeniedError
 from covey_consent.models import Base, Event, Subject, SubjectKey
 from covey_consent.purposes import find
 from covey_consent.store import all_in, listed
-from covey_privacy.consent import GRANTED
+from covey_consent.transfers import CONSENT, Transfers
+from covey_privacy.consent import GRANTED, WITHDRAWN
 
 _CHOICES, _EVENTS = (Base.metadata.tables[name] for name in ("choices", "events"))
 
@@ -56,6 +57,7 @@ class Sheet:
     """The people, their choices, the digests of acts recorded before; and the rows of new events."""
 
     calendar: Calendar
+    transfers: Transfers
     people: Mapping[str, Person]
     standing: Mapping[Key, Choice]
     recorded: set[bytes]
@@ -63,27 +65,30 @@ class Sheet:
     events: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
-    def read(cls, session: Session, acts: Iterable[Act], calendar: Calendar) -> Sheet:
+    def read(cls, session: Session, acts: Sequence[Act], calendar: Calendar, transfers: Transfers) -> Sheet:
         """Read what the acts are about."""
-        acts = list(acts)
         named = {act.subject for act in acts}
         digests = {act.digest for act in acts if act.signed}
-        return cls(calendar, _people(session, named), _standing(session, named), _recorded(session, digests))
+        people, standing = _people(session, named), _standing(session, named)
+        return cls(calendar, transfers, people, standing, _recorded(session, digests))
 
     def stand(self, acts: Sequence[Act]) -> dict[bytes, Act]:
-        """Let the acts stand, all or none; return by digest those that were not recorded before.
+        """Let the acts stand, all or none; return by digest those that were not recorded before, and what
+        ends with them.
 
-        Raises UnknownError for a stranger, DeniedError for a child alone, ConflictError for what cannot
-        follow what stands.
+        Raises UnknownError for a stranger, DeniedError for a child alone or data that may not go abroad,
+        ConflictError for what cannot follow what stands.
         """
         fresh = {act.digest: act for act in acts}
         fresh = {digest: act for digest, act in fresh.items() if digest not in self.recorded}
         after: dict[Key, Choice] = {}
         for act in fresh.values():
-            self._require_may(act)
-            key = act.subject, act.purpose
-            before = after.get(key) or self.changed.get(key) or self.standing.get(key) or NOTHING
-            after[key] = self._follow(before, act)
+            self._require_may(act, after)
+            self._take(act, after)
+        for subject in [subject for subject, purpose in after if purpose == CONSENT]:
+            for act in self._stranded(subject, after):
+                fresh[act.digest] = act
+                self._take(act, after)
         self.changed |= after
         self.recorded |= fresh.keys()
         return fresh
@@ -101,17 +106,51 @@ class Sheet:
             if parameters:
                 connection.execute(statement, parameters)
 
-    def _require_may(self, act: Act) -> None:
+    def _now(self, key: Key, after: Mapping[Key, Choice]) -> Choice:
+        return after.get(key) or self.changed.get(key) or self.standing.get(key) or NOTHING
+
+    def _take(self, act: Act, after: dict[Key, Choice]) -> None:
+        key = act.subject, act.purpose
+        after[key] = self._follow(self._now(key, after), act)
+
+    def _require_may(self, act: Act, after: Mapping[Key, Choice]) -> None:
         person = self.people.get(act.subject)
         if person is None:
             raise subjects.unknown()
-        if act.state == GRANTED and act.actor != GUARDIAN and find(act.purpose).needs_consent:
+        if act.state != GRANTED:
+            return
+        abroad = self.transfers.of(person.country).get(act.purpose)
+        if abroad and not self._may_leave(act.subject, after):
+            raise DeniedError(
+                f"under {act.purpose!r} data of people in {person.country} go to {', '.join(abroad)}: that "
+                f"takes a yes to {CONSENT!r} before, in a dialogue of its own (PIPL Art. 39)"
+            )
+        if act.actor != GUARDIAN and find(act.purpose).needs_consent:
             year = datetime.fromtimestamp(self.calendar.now, UTC).year
             if ages.is_child(person.birth_year, person.country, year):
                 raise DeniedError(
                     f"below {ages.of_consent(person.country)} years a guardian consents for a child; link "
                     "the guardian, and let them say yes"
                 )
+
+    def _may_leave(self, subject: str, after: Mapping[Key, Choice]) -> bool:
+        choice = self._now((subject, CONSENT), after)
+        return self.transfers.agreed(choice.state, choice.notice_version)
+
+    def _stranded(self, subject: str, after: Mapping[Key, Choice]) -> list[Act]:
+        """Return what ends the grants under which the person's data went abroad, where they no longer may."""
+        abroad = self.transfers.of(self.people[subject].country)
+        if not abroad or self._may_leave(subject, after):
+            return []
+        standing = ((purpose, self._now((subject, purpose), after)) for purpose in abroad)
+        return [
+            Act(
+                subject, purpose, WITHDRAWN, SYSTEM, f"ends with {CONSENT}",
+                max(choice.at, self.calendar.milliseconds), version=choice.notice_version,
+            )
+            for purpose, choice in standing
+            if choice.state == GRANTED
+        ]  # fmt: skip
 
     def _follow(self, before: Choice, act: Act) -> Choice:
         # A no from a clock that runs ahead counts, and does not lock out the grants that follow it.

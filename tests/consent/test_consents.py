@@ -254,7 +254,7 @@ def test_a_child_consents_through_a_guardian(shop, service, problem):
 def test_the_age_of_consent_is_the_countrys(shop, service, problem, country, age, child):
     facts = {"birth_year": YEAR - age - 1} | ({"country": country} if country else {})
     person = new(shop, service, **facts)
-    answer = say(shop, service, person, yes(shop))
+    answer = say(shop, service, person, yes(shop, "personalize"))
     assert answer.status_code == (403 if child else 201)
     assert ages.of_consent(country) in range(13, 17)
 

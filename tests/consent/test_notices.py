@@ -24,7 +24,7 @@ OPENED = ("analytics", "core", "marketing", "personalize", "replenish", "train")
 
 
 def test_every_purpose_has_words_and_bases_under_both_laws():
-    assert len(purposes.load()) == 20
+    assert len(purposes.load()) == 21
     for purpose in purposes.load().values():
         assert purpose.basis in ("consent", "contract", "law", "refused")
         assert purpose.gdpr

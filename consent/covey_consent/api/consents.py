@@ -53,7 +53,7 @@ async def decide(subject: Pseudonym, said: Said, here: Here, caller: Speaker) ->
     if caller.role is Role.OFFICER:
         raise DeniedError("nobody says yes for a person but they themselves, or a child's guardian")
     act = _yes(here, subject, _actor(caller, subject), said)
-    (done,) = await here.recorder.submit([act])
+    done, *_ = await here.recorder.submit([act])
     return happened(here, done)
 
 
@@ -146,7 +146,7 @@ async def _say(
 ) -> Recorded:
     """Record what is always taken."""
     act = Act(subject, purpose, state, _actor(caller, subject), method, here.calendar.milliseconds)
-    (done,) = await here.recorder.submit([act])
+    done, *_ = await here.recorder.submit([act])
     return done
 
 

@@ -10,8 +10,9 @@ from covey_consent.documents.document import Blank, Document, Section, Table, Va
 from covey_consent.documents.facts import Facts, Round
 from covey_consent.documents.labels import Labels
 from covey_consent.documents.measures import measures
-from covey_consent.documents.processing import CASES, cases, load, recipients
+from covey_consent.documents.processing import CASES, cases, load
 from covey_consent.purposes import Purpose
+from covey_consent.transfers import recipients
 from covey_privacy.consent import Notice
 from covey_privacy.evidence import few
 from covey_privacy.profile import PRODUCTION

@@ -8,13 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
-from covey_consent.controller import Controller, Recipient
+from covey_consent import transfers
+from covey_consent.controller import Controller
 from covey_consent.documents.document import Words
-
-EEA = frozenset(  # of the codes of ISO 3166
-    "AT BE BG CY CZ DE DK EE ES FI FR GR HR HU IE IS IT LI LT LU LV MT NL NO PL PT RO SE SI SK".split()  # noqa: SIM905
-)
-"""The countries between which the GDPR sees no transfer."""
 
 CASES: Mapping[str, Words] = {
     "sensitive": Words("sensitive personal information", "处理敏感个人信息"),
@@ -47,19 +43,8 @@ def load() -> Mapping[str, Processing]:
 def cases(purpose: str, controller: Controller) -> tuple[str, ...]:
     """Return the cases of PIPL Art. 55, with those that the controller's recipients add."""
     found = set(load()[purpose].cases)
-    for recipient in recipients(purpose, controller):
+    for recipient in transfers.recipients(purpose, controller):
         found.add("entrusted" if recipient.role == "processor" else "provided")
         if recipient.country != controller.country:
             found.add("abroad")
     return tuple(case for case in CASES if case in found)
-
-
-def recipients(purpose: str, controller: Controller) -> tuple[Recipient, ...]:
-    """Return who receives personal data for the purpose."""
-    return tuple(each for each in controller.recipients if purpose in each.purposes)
-
-
-def is_abroad(country: str, controller: Controller) -> bool:
-    """Say whether a transfer to the country leaves the law's own area."""
-    at_home = EEA if controller.country in EEA else {controller.country}
-    return country not in at_home

@@ -8,9 +8,10 @@ from covey_consent.controller import Contact, Controller, Recipient
 from covey_consent.documents.document import Document, Fact, Section, Words
 from covey_consent.documents.facts import Facts
 from covey_consent.documents.labels import Labels
-from covey_consent.documents.processing import CASES, cases, is_abroad, load, recipients
+from covey_consent.documents.processing import CASES, cases, load
 from covey_consent.errors import ConflictError
 from covey_consent.purposes import Purpose
+from covey_consent.transfers import is_abroad, recipients, stored_abroad
 from covey_privacy.evidence import few
 
 WORDS = Labels("ropa")
@@ -46,10 +47,10 @@ def missing(controller: Controller) -> tuple[str, ...]:
         found.append("dpo: Art. 30(1)(a)")
     if not controller.storage_countries:
         found.append("storage_countries: Art. 30(1)(e)")
-    unnamed = set(_stored_abroad(controller)) - {each.country for each in controller.recipients}
+    unnamed = set(stored_abroad("", controller)) - {each.country for each in controller.recipients}
     found += [f"recipients (who stores in {each}, with its safeguard): Art. 30(1)(e)" for each in unnamed]
     for number, each in enumerate(controller.recipients):
-        if is_abroad(each.country, controller) and each.safeguard is None:
+        if is_abroad(each.country, controller.country) and each.safeguard is None:
             found.append(f"recipients[{number}].safeguard: Art. 30(1)(e)")
         if each.role == "processor" and each.email is None:
             found.append(f"recipients[{number}].email: Art. 30(2)(a)")
@@ -123,13 +124,9 @@ def _transfers(purpose: str, controller: Controller) -> tuple[str, ...] | str:
     abroad = tuple(
         f"{each.name}, {each.country}: {each.safeguard}"
         for each in recipients(purpose, controller)
-        if is_abroad(each.country, controller)
+        if is_abroad(each.country, controller.country)
     )
-    return (*abroad, stored) if abroad or _stored_abroad(controller) else f"none; {stored}"
-
-
-def _stored_abroad(controller: Controller) -> tuple[str, ...]:
-    return tuple(country for country in controller.storage_countries if is_abroad(country, controller))
+    return (*abroad, stored) if abroad or stored_abroad(purpose, controller) else f"none; {stored}"
 
 
 def _cases(purpose: str, controller: Controller) -> tuple[str, ...] | str:
@@ -145,7 +142,7 @@ def _kept(purpose: str, controller: Controller) -> str:
 def _processor(facts: Facts, each: Recipient) -> Section:
     """Return what Art. 30(2) asks of a processor, for the controller that it acts for."""
     controller = facts.controller
-    abroad = is_abroad(each.country, controller)
+    abroad = is_abroad(each.country, controller.country)
     return Section(
         Words(f"Processor: {each.name} (Art. 30(2))", f"受托人：{each.name}（第30条第2款）"),
         facts=(

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from covey_consent import transfers
 from covey_consent.controller import Contact, Controller, Recipient
 from covey_consent.purposes import Purpose
 from covey_privacy.dp.odometer import Caps
@@ -22,12 +23,6 @@ _BASES = {
     "en": {"consent": "your consent", "contract": "our contract with you", "law": "a duty under the law"},
     "zh": {"consent": "您的同意", "contract": "与您的合同", "law": "法定义务"},
 }
-_EEA = frozenset(
-    {
-        "AT", "BE", "BG", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GR", "HR", "HU", "IE", "IS", "IT",
-        "LI", "LT", "LU", "LV", "MT", "NL", "NO", "PL", "PT", "RO", "SE", "SI", "SK",
-    }
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +34,14 @@ class Facts:
 
     def recipients(self, purpose: Purpose) -> tuple[Recipient, ...]:
         """Return who receives data under the purpose."""
-        return tuple(one for one in self.controller.recipients if purpose.id in one.purposes)
+        return transfers.recipients(purpose.id, self.controller)
 
     def abroad(self, purpose: Purpose) -> tuple[Recipient, ...]:
         """Return which of them are in a country that the data are transferred to (GDPR 44, PIPL 38)."""
-        return tuple(one for one in self.recipients(purpose) if self.is_abroad(one.country))
-
-    def is_abroad(self, country: str) -> bool:
-        """Say whether data that go there leave the controller's country, or the EEA."""
-        home = self.controller.country
-        return country != home and not {country, home} <= _EEA
+        received = self.recipients(purpose)
+        if purpose.id == transfers.CONSENT:
+            return received
+        return tuple(one for one in received if transfers.is_abroad(one.country, self.controller.country))
 
     def words(self, purpose: Purpose, language: str) -> dict[str, str]:
         """Return every fact by the name that a template gives it."""
@@ -57,7 +50,7 @@ class Facts:
 
     def _who(self, purpose: Purpose, language: str) -> dict[str, str]:
         us = self.controller
-        stored = (country for country in us.storage_countries if self.is_abroad(country))
+        stored = transfers.stored_abroad(purpose.id, us)
         people = [_party(one) for one in (us.representative, *us.joint) if one is not None]
         own = [us.name, us.address, us.country, us.email, *([us.phone] if us.phone else [])]
         return {

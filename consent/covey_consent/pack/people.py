@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from covey_consent import promises, subjects
+from covey_consent import controller, promises, subjects
 from covey_consent.epochs import Calendar
 from covey_consent.events import Events
 from covey_consent.models import Event
@@ -16,6 +16,7 @@ from covey_consent.pack.contents import Held
 from covey_consent.promises import Promised
 from covey_consent.settings import Settings
 from covey_consent.subjects import Subjects
+from covey_consent.transfers import Transfers
 from covey_consent.vault import Vault
 from covey_privacy.signatures import SigningKey
 
@@ -24,7 +25,8 @@ def records(session: Session, settings: Settings, key: SigningKey, subject: str)
     """Return every record of the person, with the promise of those not logged yet. Raises UnknownError."""
     subjects.find(session, subject)
     calendar = Calendar(time.time, settings.epoch_seconds, settings.tolerance_seconds)
-    events = Events(settings.origin, Subjects(Vault(key), calendar, open_to_all=False), calendar)
+    transfers = Transfers(controller.load(settings.controller), {})
+    events = Events(settings.origin, Subjects(Vault(key), calendar, open_to_all=False), calendar, transfers)
     rows = session.scalars(select(Event).filter_by(subject=subject).order_by(Event.id))
     return [_held(session, events, row, settings.origin, key, calendar) for row in rows]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +22,7 @@ from covey_consent.models import Event as RecordedEvent
 from covey_consent.models import StandingChoice, Subject
 from covey_consent.recipients.outbox import Event, Outbox
 from covey_consent.rights.tables import AttributeChange, RightsRequest
+from covey_consent.transfers import CONSENT
 from covey_privacy.consent import GRANTED, WITHDRAWN
 
 ATTRIBUTES = ("country", "birth_year", "guardian")
@@ -74,18 +75,28 @@ class Rectification:
         )  # fmt: skip
 
     def _protect(self, session: Session, person: Subject) -> None:
-        """Withdraw what a person consented to alone who turns out to be a child."""
+        """Withdraw what a person consented to alone who turns out to be a child, and what takes data out of
+        the country that they turn out to be in."""
         year = datetime.fromtimestamp(self.calendar.now, UTC).year
         if ages.is_child(person.birth_year, person.country, year):
-            alone = _alone(session, person.subject)
-            self.choices.record(session, [self._withdrawal(choice) for choice in alone])
+            self._withdraw(session, _alone(session, person.subject), "rectified to a child")
+        granted = _granted(session, person.subject)
+        transfers = self.choices.events.transfers
+        if not any(
+            one.purpose == CONSENT and transfers.agreed(one.state, one.notice_version) for one in granted
+        ):
+            abroad = transfers.of(person.country)
+            stranded = [choice for choice in granted if choice.purpose in abroad]
+            self._withdraw(session, stranded, "rectified to another country")
 
-    def _withdrawal(self, choice: StandingChoice) -> Act:
+    def _withdraw(self, session: Session, choices: Iterable[StandingChoice], why: str) -> None:
+        self.choices.record(session, [self._withdrawal(choice, why) for choice in choices])
+
+    def _withdrawal(self, choice: StandingChoice, why: str) -> Act:
         at = max(self.calendar.milliseconds, choice.at)
         return Act(
-            choice.subject, choice.purpose, WITHDRAWN, acts.SYSTEM, "rectified to a child", at,
-            version=choice.notice_version,
-        )  # fmt: skip
+            choice.subject, choice.purpose, WITHDRAWN, acts.SYSTEM, why, at, version=choice.notice_version
+        )
 
 
 def etag(person: Subject) -> str:
@@ -106,8 +117,12 @@ def _check(session: Session, person: Subject, changes: Mapping[str, Any]) -> Non
 
 def _alone(session: Session, subject: str) -> list[StandingChoice]:
     """Return the standing grants that no guardian gave."""
-    granted = session.scalars(select(StandingChoice).filter_by(subject=subject, state=GRANTED)).all()
+    granted = _granted(session, subject)
     return [choice for choice in granted if _asks(choice) and not _by_guardian(session, choice)]
+
+
+def _granted(session: Session, subject: str) -> Sequence[StandingChoice]:
+    return session.scalars(select(StandingChoice).filter_by(subject=subject, state=GRANTED)).all()
 
 
 def _asks(choice: StandingChoice) -> bool:
