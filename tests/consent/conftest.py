@@ -171,6 +171,14 @@ class Shop:
         assert answer.status_code == 200, answer.text
         return wire.decode(Issuer, answer.content)
 
+    def issued(self, *purposes: str, epoch: int | None = None, key: SigningKey | None = None, **query: str):
+        """Ask for an epoch's counts, as the operator does."""
+        epoch = self.clock.epoch if epoch is None else epoch
+        signature = (key or self.operator).sign(tickets.to_count(purposes, epoch)).hex()
+        params = {"purposes": "+".join(purposes)} | query
+        path = f"/v1/epochs/{epoch}/issued"
+        return self.http.get(path, params=params, headers={"covey-signature": signature})
+
     def tickets(self, phone: Phone, issuer: Issuer) -> tuple[RoundKey, ...]:
         pending = tickets.request(issuer.key, issuer.batch)
         answer = self.post("/v1/tickets", phone.request(issuer, pending))
