@@ -140,7 +140,7 @@ def conclude(session: Session, log: Log, signed: bytes, evidence: Evidence) -> i
 
 
 def _require_floors(manifest: Manifest) -> None:
-    """Refuse less than the profile's floors. Those of `test` are a trial's; phones of production refuse it."""
+    """Refuse less than the profile's floors. Those of `test` are a trial's, which phones refuse."""
     try:
         floors = profile(manifest.profile).floors(manifest.purpose)
     except MisuseError as error:
