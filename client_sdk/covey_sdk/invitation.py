@@ -53,20 +53,18 @@ def check(invited: Invited, question: Question, documents: Sequence[bytes], prof
 
 
 def _floors(manifest: Manifest, profile: Profile) -> None:
-    least = profile.least_cohort(manifest.purpose)
-    floors = (
-        ("profile", manifest.profile == profile.name, profile.name),
-        ("least_cohort", manifest.least_cohort >= least, least),
-        ("least_issued", manifest.least_issued >= least, least),
-        ("least_cell", manifest.least_cell >= profile.least_cell, profile.least_cell),
-        ("gamma", manifest.gamma >= profile.least_gamma, profile.least_gamma),
+    if manifest.profile != profile.name:
+        raise _refusal("profile", manifest.profile, profile.name)
+    for name, floor in profile.floors(manifest.purpose).items():
+        stated = getattr(manifest, name)
+        if not stated >= floor:
+            raise _refusal(name, stated, floor)
+
+
+def _refusal(name: str, stated: object, floor: object) -> ServerError:
+    return ServerError(
+        f"the manifest's {name} is {stated}; this phone asks for {floor}", rule=Rule.MANIFEST_FLOOR
     )
-    for name, holds, floor in floors:
-        if not holds:
-            stated = getattr(manifest, name)
-            raise ServerError(
-                f"the manifest's {name} is {stated}; this phone asks for {floor}", rule=Rule.MANIFEST_FLOOR
-            )
 
 
 def _noise(invited: Invited, question: Question) -> None:

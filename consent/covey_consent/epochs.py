@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from covey_consent.errors import ConflictError
+
 QUEUE_SECONDS = 7 * 86400
 """How long a phone may have kept a message until it had a network."""
 
@@ -43,6 +45,11 @@ class Calendar:
     def end_of(self, epoch: int) -> int:
         """Return when `epoch` ends, in Unix seconds."""
         return (epoch + 1) * self.epoch_seconds
+
+    def require_current(self, epoch: int) -> None:
+        """Raise ConflictError unless `epoch` is the current one."""
+        if epoch != self.epoch:
+            raise ConflictError(f"the epoch is {self.epoch}; epoch {epoch} is not asked for any more or yet")
 
     @property
     def latest(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from covey_consent import notices
 from covey_consent.epochs import LAST_EPOCH, Calendar
-from covey_consent.errors import ConflictError, DamageError, RequestError
+from covey_consent.errors import ConflictError, DamageError, RequestError, UnknownError
 from covey_consent.log import Log
 from covey_consent.models import EndedEpoch, IssuerSecret
 from covey_consent.store import Store
@@ -42,20 +42,29 @@ class Issuers:
     """The issuer keys of the current epoch, kept at hand."""
 
     def __init__(
-        self, store: Store, log: Log, calendar: Calendar, batch: int, current: Mapping[str, Notice]
+        self,
+        store: Store,
+        log: Log,
+        calendar: Calendar,
+        batch: int,
+        declared: Collection[str],
+        current: Mapping[str, Notice],
     ) -> None:
         self._store, self._log, self._calendar = store, log, calendar
-        self._batch, self._notices = batch, current
+        self._batch, self._declared, self._notices = batch, declared, current
         self._loading = asyncio.Lock()
         self._held: dict[tuple[int, Purposes], Held] = {}
 
     async def demand(self, purposes: Purposes, epoch: int) -> Held:
-        """Return the key for this set and the current epoch, made and logged where it is missing."""
-        if epoch != self._calendar.epoch:
-            raise ConflictError(f"the epoch is {self._calendar.epoch}; nothing is issued for epoch {epoch}")
+        """Return the key for this set and the current epoch, made and logged where it is missing.
+
+        Raises UnknownError for a set that the operator has not declared: each key is a leaf for good.
+        """
+        self._calendar.require_current(epoch)
         held = self._held.get((epoch, purposes))
         if held is None:
             require_set(purposes, self._notices)
+            self._require_declared(purposes)
             # A whole crowd asks for a new epoch's key: it is made for the first of them.
             async with self._loading:
                 held = self._held.get((epoch, purposes)) or await self._load(purposes, epoch)
@@ -67,6 +76,13 @@ class Issuers:
             index = await self._log.write(end, self._log, epoch, reason, self._calendar.milliseconds)
             self._held = {key: value for key, value in self._held.items() if key[0] != epoch}
         return index
+
+    def _require_declared(self, purposes: Purposes) -> None:
+        if name_of(purposes) not in self._declared:
+            raise UnknownError(
+                f"no tickets are issued for {name_of(purposes)}, only for {', '.join(self._declared)}; "
+                "COVEY_REGISTRY_PURPOSE_SETS declares others"
+            )
 
     async def _load(self, purposes: Purposes, epoch: int) -> Held:
         row = await self._store.read(_find, purposes, epoch)
@@ -106,6 +122,7 @@ def parse_set(name: str) -> Purposes:
 
 
 def _find(session: Session, purposes: Purposes, epoch: int) -> IssuerSecret | None:
+    require_running(session, epoch)
     return session.get(IssuerSecret, (epoch, name_of(purposes)))
 
 

@@ -20,9 +20,10 @@ from covey_consent.models import LoggedRound, SpentTicket
 from covey_consent.store import all_in
 from covey_privacy import wire
 from covey_privacy.consent import LEAF_EVIDENCE, LEAF_MANIFEST, LEAF_ROSTER, Notice
-from covey_privacy.errors import PeerError, ServerError
+from covey_privacy.errors import MisuseError, PeerError, ServerError
 from covey_privacy.evidence import Evidence
 from covey_privacy.manifest import FIRST, Manifest
+from covey_privacy.profile import TEST, profile
 from covey_privacy.secagg.roster import Countersigned, Roster, RosterHead
 from covey_privacy.signatures import Signed, SigningKey, digest_of
 from covey_privacy.tickets import IssuerKey
@@ -59,6 +60,7 @@ def announce(
         )
     issuers.require_running(session, manifest.epoch)
     _require_place(session, manifest)
+    _require_floors(manifest)
     index = log.append(session, LEAF_MANIFEST, signed)
     session.add(
         LoggedRound(
@@ -135,6 +137,22 @@ def conclude(session: Session, log: Log, signed: bytes, evidence: Evidence) -> i
     known.evidence = signed
     known.evidence_index = log.append(session, LEAF_EVIDENCE, signed)
     return known.evidence_index
+
+
+def _require_floors(manifest: Manifest) -> None:
+    """Refuse less than the profile's floors. Those of `test` are a trial's, which phones refuse."""
+    try:
+        floors = profile(manifest.profile).floors(manifest.purpose)
+    except MisuseError as error:
+        raise RequestError(f"the manifest's profile: {error}") from None
+    if manifest.profile == TEST.name:
+        return
+    for name, floor in floors.items():
+        stated = getattr(manifest, name)
+        if not stated >= floor:
+            raise RequestError(
+                f"the manifest's {name} is {stated}; profile {manifest.profile} asks for {floor} at least"
+            )
 
 
 def _require_place(session: Session, manifest: Manifest) -> None:

@@ -18,10 +18,12 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from covey_consent import purposes as known
 from covey_consent.access.roles import Role
 from covey_consent.rights import periods
 from covey_privacy.dp.odometer import Caps
 from covey_privacy.note import COSIGNATURE, VerifierKey
+from covey_privacy.tickets import purpose_set
 
 MOST_WITNESSES = 8
 """So that a note with all their cosignatures is as short as phones expect."""
@@ -50,6 +52,17 @@ def _rate(text: str) -> str:
 Rate = Annotated[str, Field(max_length=64), AfterValidator(_rate)]
 """So many requests in a time, as the `limits` library writes it: "100/second", "5000 per 10 minute"."""
 
+
+def _in_order(purposes: str) -> str:
+    names = tuple(purposes.split("+"))
+    if names != purpose_set(names) or not set(names) <= known.load().keys():
+        raise ValueError(f"a purpose set is known purposes, each once and sorted; {purposes!r} is not")
+    return purposes
+
+
+PurposeSet = Annotated[str, Field(max_length=256), AfterValidator(_in_order)]
+"""Purposes joined by "+", in their one order."""
+
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s?#]+[^\s?#/]$", max_length=1024)]
 
 
@@ -74,6 +87,7 @@ class Settings(BaseSettings):
     TOML file with the shop's own facts; without it, an example's are used. `notices` is a folder of notices
     that add to the packaged ones or stand in their place, each named for its purpose. `epsilon` caps each
     purpose and `epsilon_total` all together, a person and year at `delta`; the signed notices promise them.
+    Tickets are issued for `purpose_sets` alone, each with a key and a leaf of its own in every epoch.
     A person has one `batch` of tickets for a purpose set in an epoch, and `yearly_batches` of them in a year.
     Without `open_enrolment` a device is taken only after the shop's server attached it to a person.
     Each of `witnesses` has `witness_seconds` to cosign a new head, and cosigns an unchanged one anew every
@@ -102,6 +116,14 @@ class Settings(BaseSettings):
     origin: Annotated[str, StringConstraints(pattern=r"^[^\s+]{1,200}$")] = "covey.example/log"
     operator: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
     epoch_seconds: Annotated[int, Field(ge=60, le=7 * 86400)] = 86400
+    purpose_sets: Annotated[tuple[PurposeSet, ...], Field(max_length=64)] = (
+        "analytics",
+        "analytics+personalize",
+        "core",
+        "personalize",
+        "personalize+train",
+        "train",
+    )
     batch: Annotated[int, Field(ge=1, le=64)] = 4
     yearly_batches: Annotated[int, Field(ge=1)] = 366
     open_enrolment: bool = True

@@ -126,6 +126,11 @@ def find(session: Session, subject: str) -> Subject:
     return found
 
 
+def answers_for(session: Session, asking: str | None, subject: str) -> bool:
+    """Say whether a person may act for another: for themselves, or for a child whose guardian they are."""
+    return asking is not None and (asking == subject or is_guardian(session, asking, subject))
+
+
 def is_guardian(session: Session, guardian: str, subject: str) -> bool:
     """Say whether one person is another's guardian."""
     person = session.get(Subject, subject)

@@ -14,7 +14,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from covey_privacy import consent, evidence, fork, listing, manifest, promise, release, signatures, tickets
+from covey_privacy import (
+    annex,
+    consent,
+    evidence,
+    fork,
+    listing,
+    manifest,
+    promise,
+    release,
+    signatures,
+    tickets,
+)
 from covey_privacy.bounds import U32, U64, Bytes32, Name, Names, Range, Records, Signature, Size, Text
 from covey_privacy.records import is_message, layout
 from covey_privacy.secagg import messages, roster
@@ -23,7 +34,7 @@ ROUND = (
     signatures.Signed, manifest.Manifest, roster.Advert, roster.Roster, roster.RosterHead,
     roster.Countersigned, roster.Logged, messages.RosterView, messages.Parcels, messages.MaskedVector,
     messages.PartialSum, messages.Survivors, messages.Agreement, messages.Agreements, messages.Openings,
-    evidence.Evidence, evidence.Annex, release.Release, listing.Listing,
+    evidence.Evidence, annex.Annex, release.Release, listing.Listing,
 )  # fmt: skip
 REGISTRY = (
     consent.NoticeText, consent.Notice, consent.Notices, consent.Enrolment, consent.Decision, consent.Batch,

@@ -1,13 +1,13 @@
-"""Evidence: the public leaf that every finished round leaves in the log, and its sealed annex.
+"""Evidence: the public leaf that every finished round leaves in the log.
 
 The leaf says enough to judge a round and too little to count anyone: cohorts are rounded down to tens,
-denials below ten read "<10". The exact figures stand in the annex, whose hash is in the leaf.
+denials below ten read "<10". The exact figures stand in the annex, whose hash is in the leaf
+(`covey_privacy.annex`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
 from covey_privacy import wire
 
@@ -40,20 +40,6 @@ class Evidence:
     code_version: wire.Name
     shared_operator: bool
     annex: wire.Bytes32
-
-
-@dataclass(frozen=True, slots=True)
-class Annex:
-    """The exact figures, kept sealed by the operator."""
-
-    round_id: wire.Name
-    roster: wire.U32
-    survivors: wire.U32
-    bad: wire.U32
-    spent: wire.U32
-    late: wire.U32
-    degree: wire.U32
-    seconds: Annotated[float, wire.Range(0, 1e9)]
 
 
 def tens(count: int) -> int:

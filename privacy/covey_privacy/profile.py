@@ -1,4 +1,7 @@
-"""Floors: the least that a phone takes part for. Enforced by the phone, named in manifest and evidence."""
+"""Floors: the least that a phone takes part for. Enforced by the phone, named in manifest and evidence.
+
+The registry logs no manifest of the production profile that states less.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,16 @@ class Profile:
     def least_cohort(self, purpose: str) -> int:
         """Return the smallest roster that a round for `purpose` may have."""
         return max(self.protocol, self.cohorts.get(purpose, 0))
+
+    def floors(self, purpose: str) -> Mapping[str, float]:
+        """Return the least that a manifest for `purpose` may state, by the name of its field."""
+        least = self.least_cohort(purpose)
+        return {
+            "least_cohort": least,
+            "least_issued": least,
+            "least_cell": self.least_cell,
+            "gamma": self.least_gamma,
+        }
 
 
 PRODUCTION = Profile("production", 20, {"analytics": 200, "train": 500})

@@ -16,9 +16,11 @@ from typing import Annotated
 from covey_privacy import blind_rsa, wire
 from covey_privacy.errors import PeerError
 from covey_privacy.rules import Rule
-from covey_privacy.signatures import SigningKey, Verify, verify
+from covey_privacy.signatures import SigningKey, Verify, to_sign, verify
 
 Random = Callable[[int], bytes]
+
+ISSUED = "issued"
 
 SIGNATURE_LENGTH = blind_rsa.MODULUS_BITS // 8
 
@@ -75,6 +77,11 @@ class RoundKey:
 def purpose_set(purposes: Iterable[str]) -> tuple[str, ...]:
     """Return the purposes in their one order."""
     return tuple(sorted(set(purposes)))
+
+
+def to_count(purposes: Sequence[str], epoch: int) -> bytes:
+    """Return what the operator signs to be told an epoch's counts."""
+    return to_sign(ISSUED, f"{epoch}/{'+'.join(purposes)}".encode())
 
 
 def request(issuer: IssuerKey, count: int, random: Random = os.urandom) -> tuple[Pending, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -68,10 +69,16 @@ class Conductor:
     """Plays rounds for one operator, under its budget."""
 
     def __init__(
-        self, config: Config, registry: Registry, store: Store, operator: SigningKey, registry_key: bytes
+        self,
+        config: Config,
+        registry: Registry,
+        store: Store,
+        operator: SigningKey,
+        registry_key: bytes,
+        random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.config, self.store, self.operator = config, store, operator
-        self._registry, self._registry_key = registry, registry_key
+        self._registry, self._registry_key, self._random = registry, registry_key, random
         self._caps = Caps(config.caps, sum(config.caps.values()), config.policy.delta)
 
     def start(self) -> None:
@@ -154,7 +161,7 @@ class Conductor:
         except ModelError as error:
             raise RoundError(f"round {manifest.round_id} is withheld: {error}") from None
         figures = {name: value for name, value in published.items() if not isinstance(value, np.ndarray)}
-        return {"published": published, "released": figures, "sd": sd, "sum": _packed(planned, total.vector)}
+        return {"published": published, "released": figures, "sum": _packed(planned, total.vector)}
 
     def _charge(self, planned: Planned, tally: Tally, started: float) -> None:
         """Charge the budget, and write down how the round ended should this process be killed."""
@@ -184,7 +191,10 @@ class Conductor:
         charges: Sequence[Charge],
     ) -> Ending:
         seconds, shared = time.monotonic() - started, self.config.shared_operator
-        return ending(planned.terms, tally, state, outcome, seconds, charges, shared_operator=shared)
+        return ending(
+            planned.terms, tally, state, outcome, seconds, charges, self.operator, self._random,
+            shared_operator=shared,
+        )  # fmt: skip
 
     def _tell(self, evidence: Evidence) -> None:
         self.store.told(evidence.round_id, self._registry.log_evidence(evidence))

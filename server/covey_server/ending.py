@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
-from covey_privacy import wire
+from covey_privacy import annex
+from covey_privacy.annex import Annex
 from covey_privacy.dp import Charge, account, spent
-from covey_privacy.evidence import Annex, Evidence, few, tens
+from covey_privacy.evidence import Evidence, few, tens
 from covey_privacy.merkle import Tree
 from covey_privacy.secagg import Terms, graph
 from covey_privacy.secagg.blame import Who
+from covey_privacy.signatures import SigningKey
 from covey_server.rounds import Tally
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """A result, as plain JSON values, and the evidence for the log."""
+    """A result, as plain JSON values, the evidence for the log, and the sealed annex to that."""
 
     result: dict[str, Any]
     evidence: Evidence
+    annex: bytes
 
 
 def ending(
@@ -32,25 +35,28 @@ def ending(
     outcome: Mapping[str, Any],
     seconds: float,
     charges: Sequence[Charge],
+    operator: SigningKey,
+    random: Callable[[int], bytes],
     *,
     shared_operator: bool,
 ) -> Ending:
     """Return how a round ended that took so many seconds; `charges` are all of the budget, its own included.
 
-    `outcome` is what the result says beside the round's terms and figures.
+    `outcome` is what the result says beside the round's terms. Exact figures are in the annex alone; with
+    `whole` the operator's key puts them back.
     """
     manifest = terms.manifest
     degree, threshold = terms.graph(tally.cohort) if tally.cohort else (0, 0)
-    annex = Annex(
-        manifest.round_id, tally.cohort, tally.survivors, tally.bad, tally.spent, 0, degree, seconds
+    figures = Annex(
+        manifest.round_id, tally.cohort, tally.survivors, tally.bad, tally.spent, degree, seconds, random(32)
     )
     result = {
+        "round_id": manifest.round_id,
         "query": manifest.query,
         "purpose": manifest.purpose,
         "epsilon": manifest.epsilon,
         "accountants": account([manifest.charge.mechanism], manifest.delta).figures(),
         "delta": manifest.delta,
-        "graph_failure": graph.failure(tally.cohort),
         "sigma": manifest.sigma,
         "scale": manifest.scale,
         "length": manifest.length,
@@ -59,7 +65,6 @@ def ending(
         "least_cell": manifest.least_cell,
         "threshold": threshold,
         "blamed": [[_named(blame.who), blame.rule] for blame in tally.blames.all],
-        **asdict(annex),
         **outcome,
     }
     tickets = Tree([advert.leaf for advert in tally.roster.adverts] if tally.roster else [])
@@ -85,9 +90,20 @@ def ending(
         outcome=state,
         code_version=version("covey"),
         shared_operator=shared_operator,
-        annex=hashlib.sha256(wire.encode(annex)).digest(),
+        annex=figures.digest,
     )
-    return Ending(result, evidence)
+    sealed = annex.seal(figures, annex.key(operator, manifest.round_id), random)
+    return Ending(result, evidence, sealed)
+
+
+def whole(result: Mapping[str, Any], sealed: bytes, operator: SigningKey) -> dict[str, Any]:
+    """Return a result with its exact figures, and with what follows from those."""
+    figures = annex.unseal(sealed, annex.key(operator, result["round_id"]))
+    plain = {name: value for name, value in asdict(figures).items() if name != "salt"}
+    plain["graph_failure"] = graph.failure(figures.roster)
+    if "sum" in result:
+        plain["sd"] = result["sigma"] * math.sqrt(figures.survivors / result["honest"])
+    return {**result, **plain}
 
 
 def _named(who: Who) -> int | str | None:

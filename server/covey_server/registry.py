@@ -14,6 +14,7 @@ from covey_privacy.errors import PeerError
 from covey_privacy.evidence import CONTEXT, Evidence
 from covey_privacy.secagg.roster import ROUND_ROSTER, Countersigned, Logged, Roster
 from covey_privacy.signatures import SigningKey, sign, to_sign
+from covey_privacy.tickets import to_count
 from covey_server.errors import RegistryError
 
 T = TypeVar("T")
@@ -22,14 +23,14 @@ CBOR = {"content-type": "application/cbor"}
 
 
 class Registry:
-    """A client for one registry; requests that change something are signed with the operator's key."""
+    """A client for one registry; what only the operator may ask is signed with their key."""
 
     def __init__(self, client: httpx.Client, operator: SigningKey) -> None:
         self._client, self._operator = client, operator
 
     def epoch(self) -> int:
         """Return the current epoch."""
-        return int(self._json("/v1/epoch")["epoch"])
+        return int(self._send("GET", "/v1/epoch").json()["epoch"])
 
     def issuer(self, purposes: tuple[str, ...], epoch: int) -> Issuer:
         """Return the issuer key of a purpose set and epoch."""
@@ -37,7 +38,10 @@ class Registry:
 
     def granted(self, purposes: tuple[str, ...], epoch: int) -> int:
         """Return how many devices allow these purposes now."""
-        return int(self._json(f"/v1/epochs/{epoch}/issued", purposes="+".join(purposes))["granted"])
+        path = f"/v1/epochs/{epoch}/issued"
+        headers = self._signed(to_count(purposes, epoch))
+        answer = self._send("GET", path, headers=headers, params={"purposes": "+".join(purposes)})
+        return int(answer.json()["granted"])
 
     def log_manifest(self, manifest: bytes) -> int:
         """Log a signed manifest; return its index."""
@@ -46,10 +50,8 @@ class Registry:
     def countersign(self, roster: Roster) -> Countersigned:
         """Have a roster checked and countersigned."""
         body = wire.encode(roster)
-        digest = hashlib.sha256(body).digest()
-        signature = self._operator.sign(to_sign(ROUND_ROSTER, digest)).hex()
         path = f"/v1/rounds/{roster.round_id}/roster"
-        headers = {"covey-signature": signature}
+        headers = self._signed(to_sign(ROUND_ROSTER, hashlib.sha256(body).digest()))
         return _read(Countersigned, self._send("POST", path, content=body, headers=headers))
 
     def log_evidence(self, evidence: Evidence) -> int:
@@ -58,8 +60,8 @@ class Registry:
         path = f"/v1/rounds/{evidence.round_id}/evidence"
         return _read(Logged, self._send("POST", path, content=body)).index
 
-    def _json(self, path: str, **query: str) -> Any:
-        return self._send("GET", path, params=query).json()
+    def _signed(self, message: bytes) -> dict[str, str]:
+        return {"covey-signature": self._operator.sign(message).hex()}
 
     def _send(self, method: str, path: str, headers: Mapping[str, str] = CBOR, **more: Any) -> httpx.Response:
         try:

@@ -2,7 +2,8 @@
 
 A charge is written before any share that could open a sum is asked for, and is never taken back. With it
 stands what is told should the round be cut short. A round found open at start was; it is burnt, never
-resumed.
+resumed. Exact figures are in sealed annexes alone: the coordinator knows them while it runs, afterwards who
+has the operator's key, or that of one annex.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from covey_privacy import wire
 from covey_privacy.dp import Caps, Charge, SkellamMechanism, require_room
 from covey_privacy.evidence import Evidence
 from covey_privacy.manifest import FIRST, Plan
-from covey_server.ending import Ending
+from covey_privacy.signatures import SigningKey
+from covey_server.ending import Ending, whole
 from covey_server.errors import ConfigError
 
 _SCHEMA = """
@@ -31,6 +33,7 @@ CREATE TABLE IF NOT EXISTS releases
 CREATE TABLE IF NOT EXISTS trainings
     (id INTEGER PRIMARY KEY, plan BLOB NOT NULL, step INTEGER NOT NULL, previous BLOB NOT NULL,
      state TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS annexes (round_id TEXT PRIMARY KEY, sealed BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS untold (round_id TEXT PRIMARY KEY, evidence BLOB NOT NULL);
 """
 
@@ -151,17 +154,32 @@ class Store:
             (state, previous, PLAYING),
         )
 
-    def results(self) -> list[dict[str, Any]]:
-        """Return the results of all rounds that are over, oldest first, but for those burnt uncharged."""
+    def results(self, operator: SigningKey | None = None) -> list[dict[str, Any]]:
+        """Return the results of all rounds that are over, oldest first, but for those burnt uncharged.
+
+        With the operator's key they have their exact figures.
+        """
         rows = self._db.execute(
-            "SELECT result FROM rounds WHERE result IS NOT NULL AND state != 'open' ORDER BY rowid"
+            "SELECT result, sealed FROM rounds LEFT JOIN annexes ON id = round_id "
+            "WHERE result IS NOT NULL AND state != 'open' ORDER BY rounds.rowid"
         )
-        return [json.loads(row[0]) for row in rows]
+        return [
+            whole(json.loads(result), bytes(sealed), operator) if sealed and operator else json.loads(result)
+            for result, sealed in rows
+        ]
+
+    def annex(self, round_id: str) -> bytes:
+        """Return the sealed annex to a round's evidence. Raises ConfigError where there is none."""
+        row = self._row("SELECT sealed FROM annexes WHERE round_id = ?", round_id)
+        if row is None:
+            raise ConfigError(f"the store has no annex of round {round_id!r}; rounds that ended have one")
+        return bytes(row[0])
 
     def _end(self, round_id: str, ending: Ending) -> None:
         result, evidence = json.dumps(ending.result), wire.encode(ending.evidence)
         self._db.execute("UPDATE rounds SET result = ? WHERE id = ?", (result, round_id))
         self._db.execute("INSERT OR REPLACE INTO untold VALUES (?, ?)", (round_id, evidence))
+        self._db.execute("INSERT OR REPLACE INTO annexes VALUES (?, ?)", (round_id, ending.annex))
 
     @contextmanager
     def _together(self) -> Iterator[None]:

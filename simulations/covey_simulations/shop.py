@@ -85,7 +85,8 @@ class Shop:
         with self._progress.step(f"Round {name}, five phases", len(PHASES) * len(nodes)) as done:
             grid = InProcessGrid(node.app, nodes, lambda _phase, _node: done(1))
             coordinator.app(grid, Context(0, 1, {}, RecordDict(), config))
-        return self._checked(self.stored(lambda store: store.results()[-1]))
+        operator = coordinator.operator_key(self.world.folder)
+        return self._checked(self.stored(lambda store: store.results(operator)[-1]))
 
     def stored(self, read: Callable[[Store], Any]) -> Any:
         """Return what `read` finds in the coordinator's store."""

@@ -18,6 +18,7 @@ from covey_consent.models import Base
 from covey_consent.settings import Settings
 from covey_consent.store import Store
 from covey_privacy import checkpoint, evidence, manifest, merkle, tickets, wire
+from covey_privacy.annex import Annex
 from covey_privacy.checkpoint import Checkpoint
 from covey_privacy.consent import (
     DECISION,
@@ -171,6 +172,14 @@ class Shop:
         assert answer.status_code == 200, answer.text
         return wire.decode(Issuer, answer.content)
 
+    def issued(self, *purposes: str, epoch: int | None = None, key: SigningKey | None = None, **query: str):
+        """Ask for an epoch's counts, as the operator does."""
+        epoch = self.clock.epoch if epoch is None else epoch
+        signature = (key or self.operator).sign(tickets.to_count(purposes, epoch)).hex()
+        params = {"purposes": "+".join(purposes)} | query
+        path = f"/v1/epochs/{epoch}/issued"
+        return self.http.get(path, params=params, headers={"covey-signature": signature})
+
     def tickets(self, phone: Phone, issuer: Issuer) -> tuple[RoundKey, ...]:
         pending = tickets.request(issuer.key, issuer.batch)
         answer = self.post("/v1/tickets", phone.request(issuer, pending))
@@ -205,13 +214,20 @@ class Shop:
         path = f"/v1/rounds/{roster.round_id}/roster"
         return self.post(path, body, **{"covey-signature": signature.hex()})
 
+    def annex(self, terms: Manifest) -> Annex:
+        """Return a round's exact figures; the salt is the test's."""
+        salt = hashlib.sha256(terms.round_id.encode()).digest()
+        return Annex(terms.round_id, 4, 4, 0, 0, 3, 1.5, salt)
+
     def evidence(self, terms: Manifest, digest: bytes, outcome: str) -> bytes:
         leaf = Evidence(
             round_id=terms.round_id, query=terms.query, purposes=terms.purposes, profile=terms.profile,
-            manifest=digest, model=terms.model, ticket_root=bytes(32), cohort=0, dropouts=0, denials="<10",
+            manifest=digest, model=terms.model, ticket_root=bytes(32), cohort=0, dropouts=0,
+            denials="bad <10, spent <10",
             norm=terms.norm, sigma=terms.sigma, epsilon=terms.epsilon, epsilon_so_far=terms.epsilon,
             delta=terms.delta, honest=terms.honest, threshold=2, least_issued=terms.least_issued,
-            outcome=outcome, code_version="0.1.0", shared_operator=True, annex=bytes(32),
+            outcome=outcome, code_version="0.1.0", shared_operator=True,
+            annex=self.annex(terms).digest,
         )  # fmt: skip
         return sign(evidence.CONTEXT, leaf, self.operator)
 

@@ -35,7 +35,7 @@ PUBLIC = {
     "GET /v1/log/promises/{commitment}": LOG,
     "GET /v1/epoch": SAME_FOR_ALL,
     "GET /v1/issuers/{epoch}/{purposes}": SAME_FOR_ALL,
-    "GET /v1/epochs/{epoch}/issued": "counts over everyone, which phones hold against the operator's",
+    "GET /v1/epochs/{epoch}/issued": SIGNED,
     "GET /v1/erasures/{id_}": "the request's random id is the person's, and the certificate names nobody",
     "GET /checkpoint": LOG,
     "GET /tile/{path:path}": LOG,

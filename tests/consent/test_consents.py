@@ -240,6 +240,37 @@ def test_a_child_consents_through_a_guardian(shop, service, problem):
     assert verdict(shop, service, child) == "withdrawn"
 
 
+@pytest.mark.compliance("GDPR 7(1)", "every event has a receipt, a restriction and an objection too")
+def test_what_no_notice_stands_behind_has_its_receipt_too(shop, service, person):
+    own = shop.as_(Role.SUBJECT, subject=person)
+    gpc = {"sec-gpc": "1", **service}
+    assert shop.http.post(f"/v1/subjects/{person}/signals", headers=gpc).status_code == 204
+    for restricted in (True, False):
+        body = {"restricted": restricted}
+        assert shop.http.put(f"/v1/subjects/{person}/restriction", json=body, headers=own).status_code == 200
+    events = shop.http.get(f"/v1/subjects/{person}/events", headers=own).json()["items"]
+    told = {(event["purpose"], event["state"]): event["event"] for event in events}
+    assert {("partner", "objected"), ("*", "restricted"), ("*", "lifted")} <= told.keys()
+    for event in told.values():
+        signed = shop.http.get(f"/v1/receipts/{event}.jwt", headers=own)
+        assert signed.status_code == 200, signed.text
+        verification.verify(signed.content, shop.registry.public)
+        for form in ("json", "html"):
+            assert shop.http.get(f"/v1/receipts/{event}.{form}", headers=own).status_code == 200
+
+
+def test_a_guardian_has_the_receipts_of_their_ward(shop, service):
+    parent = new(shop, service, birth_year=YEAR - 40, country="DE")
+    child = new(shop, service, birth_year=YEAR - 10, country="DE", guardian=parent)
+    guardian = shop.as_(Role.SUBJECT, subject=parent)
+    said = say(shop, guardian, child, yes(shop)).json()["event"]
+    for form in ("json", "jwt", "html"):
+        assert shop.http.get(f"/v1/receipts/{said}.{form}", headers=guardian).status_code == 200
+    theirs = say(shop, guardian, parent, yes(shop)).json()["event"]
+    own = shop.as_(Role.SUBJECT, subject=child)
+    assert shop.http.get(f"/v1/receipts/{theirs}.json", headers=own).status_code == 404
+
+
 @pytest.mark.parametrize(
     ("country", "age", "child"),
     [

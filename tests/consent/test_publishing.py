@@ -66,16 +66,17 @@ def test_a_major_ends_every_grant_of_its_purpose_and_of_no_other(shop, problem):
     problem(publish(shop, both), 422)
 
 
-def test_a_purpose_opens_while_the_registry_runs(shop, problem):
-    phone = shop.phone()
-    file = written("replenish", "1.0.0") | {"purpose": "celebrate"}
-    problem(shop.http.get("/v1/notices/celebrate"), 404)
-    assert publish(shop, file).status_code == 201
-    shop.grant(phone, "celebrate")
-    assert shop.choices(phone) == {"celebrate": "granted"}
-    assert shop.issuer("celebrate")
-    offered = {one["id"] for one in shop.http.get("/v1/purposes").json() if one["offered"]}
-    assert "celebrate" in offered
+def test_a_purpose_opens_while_the_registry_runs(opened, problem):
+    with opened(purpose_sets=["celebrate"]) as shop:
+        phone = shop.phone()
+        file = written("replenish", "1.0.0") | {"purpose": "celebrate"}
+        problem(shop.http.get("/v1/notices/celebrate"), 404)
+        assert publish(shop, file).status_code == 201
+        shop.grant(phone, "celebrate")
+        assert shop.choices(phone) == {"celebrate": "granted"}
+        assert shop.issuer("celebrate")
+        offered = {one["id"] for one in shop.http.get("/v1/purposes").json() if one["offered"]}
+        assert "celebrate" in offered
 
 
 def test_the_same_again_is_no_new_version(shop):

@@ -4,10 +4,11 @@ import hashlib
 import pytest
 
 from covey_consent.cosigners import Cosigners
-from covey_privacy import evidence, manifest, wire
+from covey_privacy import annex, evidence, manifest, wire
 from covey_privacy.consent import LEAF_EVIDENCE, LEAF_MANIFEST, LEAF_ROSTER
+from covey_privacy.errors import ServerError
 from covey_privacy.secagg.roster import ROUND_ROSTER, Countersigned, Logged, Roster
-from covey_privacy.signatures import Signed, SigningKey, digest_of, sign, to_sign
+from covey_privacy.signatures import Signed, SigningKey, digest_of, open_signed, sign, to_sign
 
 
 @pytest.fixture
@@ -149,6 +150,35 @@ def test_a_manifest_is_the_step_that_it_says(shop, first, problem, changes, says
     assert says in problem(shop.post("/v1/rounds", manifest.sign_manifest(wrong, shop.operator)), 422)
 
 
+PRODUCTION = {
+    "profile": "production",
+    "least_cohort": 200,
+    "most_cohort": 400,
+    "least_issued": 200,
+    "least_cell": 50,
+    "gamma": 0.05,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "less"), [("least_issued", 0), ("least_issued", 199), ("least_cohort", 199), ("least_cell", 49),
+                       ("gamma", 0.04)],
+)  # fmt: skip
+def test_a_round_of_production_states_its_profiles_floors(shop, terms, problem, name, less):
+    known = dataclasses.replace(terms, **PRODUCTION)
+    logged = len(shop.entries())
+    signed = manifest.sign_manifest(dataclasses.replace(known, **{name: less}), shop.operator)
+    said = problem(shop.post("/v1/rounds", signed), 422)
+    assert f"{name} is {less}" in said
+    assert len(shop.entries()) == logged
+    shop.announce(known)
+
+
+def test_a_manifest_names_a_profile_that_there_is(shop, terms, problem):
+    signed = manifest.sign_manifest(dataclasses.replace(terms, profile="lax"), shop.operator)
+    assert "no profile 'lax'" in problem(shop.post("/v1/rounds", signed), 422)
+
+
 def test_only_the_operator_announces(shop, terms, problem):
     problem(shop.post("/v1/rounds", manifest.sign_manifest(terms, SigningKey(b"x" * 32))), 403)
 
@@ -278,6 +308,18 @@ def test_evidence_is_logged_once_after_the_roster(shop, terms, digest, roster, p
     index = wire.decode(Logged, first.content).index
     assert shop.entries()[index] == LEAF_EVIDENCE + signed
     problem(shop.post("/v1/rounds/round-1/evidence", shop.evidence(terms, digest, "aborted")), 409)
+
+
+def test_the_annex_opens_against_the_logged_evidence(shop, terms, digest, roster):
+    countersigned(shop.countersign(roster))
+    answer = shop.post("/v1/rounds/round-1/evidence", shop.evidence(terms, digest, "released"))
+    entry = shop.entries()[wire.decode(Logged, answer.content).index]
+    leaf = open_signed(evidence.Evidence, evidence.CONTEXT, entry[1:], shop.operator.public)
+    key, figures = annex.key(shop.operator, "round-1"), shop.annex(terms)
+    assert annex.audit(annex.seal(figures, key), key, leaf) == figures
+    other = dataclasses.replace(figures, survivors=3)
+    with pytest.raises(ServerError, match="not the one"):
+        annex.audit(annex.seal(other, key), key, leaf)
 
 
 def test_a_round_that_was_aborted_is_over(shop, terms, digest, roster, problem):

@@ -87,6 +87,22 @@ def test_a_person_tells_and_asks_of_themselves_alone(shop, subject, problem):
     problem(shop.http.get("/v1/served", params={"subject": subject}, headers=other), 403)
 
 
+def test_a_guardian_tells_and_asks_for_their_ward(shop, problem):
+    def new(**facts):
+        answer = shop.http.post("/v1/subjects", json=facts, headers=shop.as_(Role.SERVICE))
+        return answer.json()["subject"]
+
+    parent = new()
+    child = new(birth_year=2020, country="DE", guardian=parent)
+    guardian, own = (shop.as_(Role.SUBJECT, subject=one) for one in (parent, child))
+    first = tell(shop, child, guardian)
+    assert first.status_code == 201, first.text
+    listed = shop.http.get("/v1/served", params={"subject": child}, headers=guardian).json()
+    assert listed == [first.json()]
+    problem(tell(shop, parent, own), 403)
+    problem(shop.http.get("/v1/served", params={"subject": parent}, headers=own), 403)
+
+
 def test_who_may_do_what(shop, subject, problem):
     for role in Role:
         headers = shop.as_(role, subject=subject)

@@ -3,12 +3,14 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from pydantic import ValidationError
 
 from covey_consent import tickets as booking
 from covey_consent.access.roles import Role
 from covey_consent.epochs import Calendar
 from covey_consent.errors import DeniedError
-from covey_privacy import tickets, wire
+from covey_consent.settings import Settings
+from covey_privacy import blind_rsa, tickets, wire
 from covey_privacy.consent import (
     LEAF_EPOCH_END,
     LEAF_ISSUER,
@@ -20,7 +22,7 @@ from covey_privacy.consent import (
 )
 from covey_privacy.errors import PeerError
 from covey_privacy.merkle import leaf_hash, verify_inclusion
-from covey_privacy.signatures import open_signed
+from covey_privacy.signatures import SigningKey, open_signed
 
 DAY = 86400
 
@@ -175,8 +177,7 @@ def test_a_crowd_gets_one_key_and_each_their_batch(shop):
     with ThreadPoolExecutor(len(phones)) as threads:
         issuers = set(threads.map(take, phones))
     assert len(issuers) == 1
-    issued = shop.http.get(f"/v1/epochs/{shop.clock.epoch}/issued?purposes=core").json()
-    assert issued["batches"] == len(phones)
+    assert shop.issued("core").json()["batches"] == len(phones)
 
 
 def test_a_request_is_for_now_from_an_enrolled_device(shop, phone, issuer, problem):
@@ -195,8 +196,7 @@ def test_a_request_is_for_now_from_an_enrolled_device(shop, phone, issuer, probl
 
 def test_issuance_is_counted(shop, phone, issuer):
     def counts():
-        params = {"purposes": "analytics+personalize"}
-        return shop.http.get(f"/v1/epochs/{issuer.key.epoch}/issued", params=params).json()
+        return shop.issued("analytics", "personalize").json()
 
     half = shop.phone()
     shop.grant(half, "analytics")
@@ -204,16 +204,60 @@ def test_issuance_is_counted(shop, phone, issuer):
     shop.tickets(phone, issuer)
     shop.tickets(half, shop.issuer("analytics"))
     assert counts() == {"batches": 1, "granted": 1}
-    plus = shop.http.get(f"/v1/epochs/{issuer.key.epoch}/issued?purposes=analytics+personalize")
-    assert plus.json() == counts()
+    assert shop.issued("analytics", "personalize", purposes="analytics personalize").json() == counts()
     shop.withdraw(phone, "personalize")
     assert counts() == {"batches": 1, "granted": 0}
 
 
-def test_counts_are_asked_for_a_real_set_and_epoch(shop, problem):
-    problem(shop.http.get(f"/v1/epochs/{2**64}/issued?purposes=analytics"), 422)
-    problem(shop.http.get("/v1/epochs/1/issued?purposes=resale"), 404)
-    problem(shop.http.get("/v1/epochs/1/issued"), 422)
+def test_counts_are_asked_for_a_real_set_and_the_epoch_that_runs(shop, problem):
+    problem(shop.issued("analytics", epoch=2**64), 422)
+    problem(shop.issued("resale"), 404)
+    problem(shop.http.get(f"/v1/epochs/{shop.clock.epoch}/issued"), 422)
+    for offset in (-1, 1):
+        problem(shop.issued("analytics", epoch=shop.clock.epoch + offset), 409)
+
+
+@pytest.mark.compliance("GDPR 32", "no public count lines up with a person's withdrawal")
+def test_the_operator_alone_is_told_exact_counts(shop, phone, problem):
+    path = f"/v1/epochs/{shop.clock.epoch}/issued?purposes=analytics"
+    problem(shop.http.get(path), 422)
+    problem(shop.issued("analytics", key=SigningKey(b"x" * 32)), 403)
+    problem(shop.issued("analytics", purposes="personalize"), 403)
+    kept = shop.issued("analytics").request.headers["covey-signature"]
+    shop.clock.now += DAY
+    old = path.replace(str(shop.clock.epoch - 1), str(shop.clock.epoch))
+    problem(shop.http.get(old, headers={"covey-signature": kept}), 403)
+
+
+def test_keys_are_made_for_declared_sets_alone(shop, phone, problem):
+    size = shop.checkpoint().size
+    for purposes in ("marketing", "analytics+train", "analytics+personalize+train"):
+        said = problem(shop.http.get(f"/v1/issuers/{shop.clock.epoch}/{purposes}"), 404)
+        assert "COVEY_REGISTRY_PURPOSE_SETS" in said
+    asked = phone.request(
+        shop.issuer("train"), (), purposes=("analytics", "train"), blinded=(bytes(256),) * 4
+    )
+    problem(shop.post("/v1/tickets", asked), 404)
+    assert shop.checkpoint().size == size + 1
+
+
+def test_the_operator_declares_the_sets(opened, problem):
+    with opened(purpose_sets=["marketing"]) as shop:
+        assert shop.issuer("marketing")
+        problem(shop.http.get(f"/v1/issuers/{shop.clock.epoch}/analytics"), 404)
+    for wrong in ("resale", "personalize+analytics", "core+core", ""):
+        with pytest.raises(ValidationError, match="purpose set"):
+            Settings(purpose_sets=[wrong])
+
+
+def test_an_ended_epoch_makes_no_key(shop, problem, monkeypatch):
+    officer = shop.as_(Role.OFFICER)
+    path = f"/v1/epochs/{shop.clock.epoch}/end"
+    assert shop.http.post(path, json={"reason": "a leak"}, headers=officer).status_code == 200
+    made = []
+    monkeypatch.setattr(blind_rsa, "generate", lambda: made.append(1))
+    assert "leak" in problem(shop.http.get(f"/v1/issuers/{shop.clock.epoch}/analytics"), 409)
+    assert made == []
 
 
 def test_what_is_stored_of_an_issuance_leads_to_no_ticket(shop, phone, issuer, stored):

@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from corner import COORDINATOR, PHONES, Corner, play
+from corner import COORDINATOR, OPERATOR, PHONES, Corner, play
 from mortal import ASKED, REFUSED, SAID, Fuse, fork
 
 from covey_privacy import wire
@@ -107,7 +107,7 @@ def seen(corner: Corner) -> Seen:
         for entry in entries:
             sent.setdefault(entry.round_id, []).append(entry.vector)
     with closing(Store(corner.folder / COORDINATOR)) as store:
-        budget, results = [charge.round_id for charge in store.charges()], store.results()
+        budget, results = [charge.round_id for charge in store.charges()], store.results(OPERATOR)
     return Seen(charged, told, sent, budget, results)
 
 

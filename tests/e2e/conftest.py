@@ -121,7 +121,8 @@ class SmallShop:
             return read(store)
 
     def results(self) -> list[dict]:
-        return self.stored(lambda store: store.results())
+        operator = coordinator.operator_key(self.world.folder)
+        return self.stored(lambda store: store.results(operator))
 
     def sent(self, round_id: str) -> dict[int, bytes]:
         """What each phone's ledger says that it sent in a round."""

@@ -79,7 +79,7 @@ def run(command: list[str], environment: dict[str, str], seconds: float) -> str:
 
 def results(state: Path) -> list[dict]:
     with closing(Store(state / coordinator.STORE)) as store:
-        return store.results()
+        return store.results(coordinator.operator_key(state))
 
 
 def plain_sum(state: Path, played: dict) -> str:

@@ -1,18 +1,24 @@
 """Rounds from end to end: phones, registry, node and coordinator, all of them real."""
 
+import httpx
 import numpy as np
 import pytest
 
 from covey_consent.keys import load_or_create
 from covey_models import QUERIES
+from covey_privacy import annex, wire
 from covey_privacy.checkpoint import Checkpoint, sign
+from covey_privacy.consent import Entries
 from covey_privacy.errors import AbortError, BudgetError, PrivacyError, ServerError
+from covey_privacy.evidence import CONTEXT, Evidence
 from covey_privacy.fork import evidence
 from covey_privacy.profile import PRODUCTION
 from covey_privacy.secagg import ring
+from covey_privacy.signatures import open_signed
 from covey_sdk.door import Door
 from covey_sdk.errors import ConsentError, CoveyError, RegistryError
 from covey_sdk.invitation import Invited
+from covey_server.coordinator import operator_key
 from covey_server.errors import ConfigError
 from covey_simulations import household, phone
 from covey_simulations.fleet import Fleet
@@ -210,6 +216,25 @@ def test_a_round_found_open_is_burnt(small_shop):
     store.close()
     (played,) = shop.ask("q1=1.4")
     assert played["round_id"].startswith("q1-2-")
+
+
+def test_an_auditor_opens_the_annex_that_the_log_has_the_hash_of(small_shop):
+    shop = small_shop()
+    (played,) = shop.ask("q1=1.4")
+    operator = operator_key(shop.world.folder)
+    with httpx.Client(base_url=shop.world.registry_url) as client:
+        query = {"start": played["evidence_index"], "end": played["evidence_index"] + 1}
+        answer = client.get("/v1/log/entries", params=query)
+    (entry,) = wire.decode(Entries, answer.content).entries
+    leaf = open_signed(Evidence, CONTEXT, entry[1:], operator.public)
+    sealed = shop.stored(lambda store: store.annex(played["round_id"]))
+    opened = annex.audit(sealed, annex.key(operator, played["round_id"]), leaf)
+    assert (opened.roster, opened.survivors, opened.bad, opened.spent) == (26, 26, 0, 0)
+    assert (leaf.cohort, leaf.dropouts, leaf.denials) == (20, 0, "bad <10, spent <10")
+    (kept,) = shop.stored(lambda store: store.results())
+    exact = {"roster", "survivors", "bad", "spent", "degree", "seconds", "sd", "graph_failure", "salt"}
+    assert not exact & kept.keys()
+    assert exact - {"salt"} <= played.keys()
 
 
 def test_refusals_are_errors_of_the_packages(small_shop):

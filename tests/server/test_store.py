@@ -3,9 +3,12 @@ from contextlib import closing
 
 import pytest
 
+from covey_privacy import annex, wire
+from covey_privacy.annex import Annex
 from covey_privacy.dp import Caps, Charge, SkellamMechanism
 from covey_privacy.errors import BudgetError
 from covey_privacy.evidence import Evidence
+from covey_privacy.signatures import SigningKey
 from covey_server.ending import Ending
 from covey_server.errors import ConfigError
 from covey_server.store import Store
@@ -14,7 +17,10 @@ EVIDENCE = Evidence(
     "q1-1", "q1", ("analytics",), "test", *[bytes(32)] * 3, 20, 0, "none",
     1.0, 4.0, 1.0, 1.0, 1e-6, 10, 14, 20, "burnt", "1", True, bytes(32),
 )  # fmt: skip
-ENDING = Ending({"query": "q1"}, EVIDENCE)
+OPERATOR = SigningKey(b"o" * 32)
+ANNEX = Annex("q1-1", 24, 23, 0, 1, 23, 2.5, b"s" * 32)
+SEALED = annex.seal(ANNEX, annex.key(OPERATOR, "q1-1"))
+ENDING = Ending({"query": "q1"}, EVIDENCE, SEALED)
 CAPS = Caps({"analytics": 1.5}, 1.5, 1e-6)
 
 
@@ -72,6 +78,25 @@ def test_a_round_cut_short_after_its_charge_is_told_when_it_is_burnt(tmp_path):
         store.told("q1-1", 7)
         assert store.untold() == {}
         assert store.results() == [{"query": "q1", "evidence_index": 7}]
+
+
+def test_exact_figures_are_kept_sealed(tmp_path):
+    path = tmp_path / "coordinator.db"
+    known = {"round_id": "q1-1", "sigma": 4.0, "honest": 10, "sum": "00"}
+    with closing(Store(path)) as store:
+        store.open_round("q1-1")
+        store.close_round("q1-1", "released", Ending(known, EVIDENCE, SEALED))
+        assert store.annex("q1-1") == SEALED
+        with pytest.raises(ConfigError, match="no annex of round 'q1-2'"):
+            store.annex("q1-2")
+        assert store.results() == [known]
+        (result,) = store.results(OPERATOR)
+    assert (result["roster"], result["survivors"], result["spent"]) == (24, 23, 1)
+    assert result["sd"] == 4.0 * 2.3**0.5
+    assert "salt" not in result
+    for file in tmp_path.iterdir():
+        assert wire.encode(ANNEX)[:20] not in file.read_bytes()
+        assert b"survivors" not in file.read_bytes()
 
 
 def test_a_damaged_store_is_one_line(tmp_path):

@@ -43,7 +43,7 @@ class Guard(SecurityBase):
         if role not in self._roles:
             raise DeniedError(f"this needs the role {' or '.join(sorted(self._roles))}; the token has {role}")
         if role is Role.SUBJECT:
-            await _require_own(here, caller, _subject(request))
+            await require_own(here, caller, _subject(request))
         elif role in self._logged:
             await _log(here, request, caller, now)
         return caller
@@ -76,10 +76,11 @@ def _subject(request: Request) -> str | None:
     return None if found is None else str(found)
 
 
-async def _require_own(here: Registry, caller: Caller, subject: str | None) -> None:
+async def require_own(here: Registry, caller: Caller, subject: str | None) -> None:
+    """Raise DeniedError where a person asks about someone else who is not their child."""
     if subject is None or subject == caller.subject:
         return
-    if caller.subject is None or not await here.store.read(subjects.is_guardian, caller.subject, subject):
+    if not await here.store.read(subjects.answers_for, caller.subject, subject):
         raise DeniedError(
             "these are another person's records; a person sees and changes their own, and a guardian their "
             "child's"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from typing import Annotated
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from covey_consent import rounds
+from covey_consent.api import operator
 from covey_consent.api.http import ROSTER, Here, body, cbor
-from covey_consent.errors import DeniedError, RequestError
-from covey_consent.messages import open_from, require_signature
-from covey_consent.registry import Registry
+from covey_consent.api.operator import Signature
+from covey_consent.errors import RequestError
+from covey_consent.messages import open_from
 from covey_privacy import evidence, manifest, wire
 from covey_privacy.evidence import Evidence
 from covey_privacy.manifest import Manifest
@@ -21,15 +21,13 @@ from covey_privacy.signatures import to_sign
 
 router = APIRouter(tags=["rounds"])
 
-Signature = Annotated[str, Header(alias="Covey-Signature", pattern="^[0-9a-f]{128}$")]
-
 
 @router.post("/v1/rounds")
 async def announce(request: Request, here: Here) -> Response:
     """Log a signed `Manifest`; answers `Logged`, its head cosigned for the phones that are asked next."""
-    operator = _operator(here)
+    key = operator.key(here)
     signed = await body(request)
-    opened = open_from(operator, Manifest, manifest.CONTEXT, signed)
+    opened = open_from(key, Manifest, manifest.CONTEXT, signed)
     index = await here.log.write(rounds.announce, here.log, signed, opened, here.notices)
     await here.cosigners.settle()
     return cbor(Logged(index))
@@ -41,10 +39,9 @@ async def countersign(round_id: str, request: Request, here: Here, signature: Si
 
     The header carries the operator's signature over the body's SHA-256 in hex.
     """
-    operator = _operator(here)
     data = await body(request, ROSTER)
     message = to_sign(ROUND_ROSTER, hashlib.sha256(data).digest())
-    require_signature(operator, message, bytes.fromhex(signature), "roster")
+    operator.require(here, message, signature, "roster")
     roster = await asyncio.to_thread(wire.decode, Roster, data)
     _require_round(round_id, roster.round_id)
     _, issuer = await here.store.read(rounds.find, round_id)
@@ -56,18 +53,12 @@ async def countersign(round_id: str, request: Request, here: Here, signature: Si
 @router.post("/v1/rounds/{round_id}/evidence")
 async def conclude(round_id: str, request: Request, here: Here) -> Response:
     """Log a round's signed `Evidence`; answers `Logged`."""
-    operator = _operator(here)
+    key = operator.key(here)
     signed = await body(request)
-    opened = open_from(operator, Evidence, evidence.CONTEXT, signed)
+    opened = open_from(key, Evidence, evidence.CONTEXT, signed)
     _require_round(round_id, opened.round_id)
     index = await here.log.write(rounds.conclude, here.log, signed, opened)
     return cbor(Logged(index))
-
-
-def _operator(here: Registry) -> bytes:
-    if here.operator is None:
-        raise DeniedError("no operator key is configured (COVEY_REGISTRY_OPERATOR): every round is refused")
-    return here.operator
 
 
 def _require_round(asked: str, named: str) -> None:

@@ -9,10 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 
 from covey_consent import served
-from covey_consent.access.guard import needs
+from covey_consent.access.guard import needs, require_own
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
-from covey_consent.errors import DeniedError
 from covey_consent.models import ServedNotice
 from covey_privacy.semver import PATTERN
 
@@ -58,8 +57,9 @@ class Record(Shown):
 async def serve(
     shown: Shown, here: Here, caller: Annotated[Caller, needs(Role.SUBJECT, Role.SERVICE)]
 ) -> Record:
-    """Keep that a person was shown a text. A person tells of themselves alone."""
-    _require_own(caller, shown.subject)
+    """Keep that a person was shown a text. A person tells of themselves, or of their child."""
+    if caller.role is Role.SUBJECT:
+        await require_own(here, caller, shown.subject)
     told = shown.model_dump() | {"text_digest": bytes.fromhex(shown.text_digest)}
     return Record.of(await here.store.write(served.record, ServedNotice(**told), here.calendar))
 
@@ -67,15 +67,9 @@ async def serve(
 @router.get("")
 async def list_served(
     here: Here,
-    caller: Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR)],
+    _caller: Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR)],
     subject: Annotated[str, Query(pattern="^[0-9a-f]{32}$")],
     after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
 ) -> list[Record]:
     """List what a person was shown, a hundred at a time: `after` is the last id of the page before."""
-    _require_own(caller, subject)
     return [Record.of(row) for row in await here.store.read(served.shown_to, subject, after)]
-
-
-def _require_own(caller: Caller, subject: str) -> None:
-    if caller.role is Role.SUBJECT and caller.subject != subject:
-        raise DeniedError("a person asks and tells of themselves alone; this token is another's")

@@ -10,13 +10,16 @@ from fastapi import APIRouter, Path, Request, Response
 from covey_consent import tickets
 from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
+from covey_consent.api import operator
 from covey_consent.api.http import Here, body, cbor
+from covey_consent.api.operator import Signature
 from covey_consent.api.schemas import Ended, Ending, EpochNow, Issued
 from covey_consent.epochs import LAST_EPOCH
-from covey_consent.errors import ConflictError, RequestError
+from covey_consent.errors import RequestError
 from covey_consent.issuers import parse_set, require_set
 from covey_consent.messages import open_from_device
 from covey_privacy.consent import TICKETS, TicketRequest
+from covey_privacy.tickets import to_count
 
 router = APIRouter(tags=["tickets"])
 
@@ -55,15 +58,20 @@ async def end(
     epoch: Epoch, why: Ending, here: Here, _caller: Annotated[Caller, needs(Role.OFFICER, Role.ADMIN)]
 ) -> Ended:
     """End the epoch now, in an emergency: its tickets admit to no roster any more, and none is issued."""
-    if epoch != here.calendar.epoch:
-        raise ConflictError(f"the epoch is {here.calendar.epoch}; no other can be ended")
+    here.calendar.require_current(epoch)
     return Ended(epoch=epoch, index=await here.issuers.end(epoch, why.reason))
 
 
 @router.get("/v1/epochs/{epoch}/issued")
-async def issued(epoch: Epoch, purposes: str, here: Here) -> Issued:
-    """Count the batches issued for a set and epoch, and the people who allow the set now."""
+async def issued(epoch: Epoch, purposes: str, here: Here, signature: Signature) -> Issued:
+    """Count the batches issued for a set in the current epoch, and the people who allow the set now.
+
+    The operator alone is told, who plans by it: exact counts that anyone could watch would show each person
+    who withdraws. The header carries their signature over epoch and set.
+    """
     wanted = parse_set(purposes)
+    operator.require(here, to_count(wanted, epoch), signature, "question")
+    here.calendar.require_current(epoch)
     require_set(wanted, here.notices)
     now = here.calendar.milliseconds
     return Issued(**await here.store.read(tickets.counts, wanted, epoch, here.notices, now))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from string import Template
+from typing import Any
 
 from covey_consent import purposes
+from covey_consent.acts import EVERYTHING
 from covey_consent.controller import Controller
 from covey_consent.errors import DamageError
 from covey_consent.purposes import Purpose
@@ -23,9 +25,11 @@ from covey_consent.receipts.shape import (
     PrivacyBudget,
     Process,
     Receipt,
+    RightRecord,
     StorageDuration,
     StorageLocation,
     Subject,
+    conformity,
 )
 from covey_consent.records import Record
 from covey_privacy import consent
@@ -36,10 +40,9 @@ _MEASURES = ("dpv:DifferentialPrivacy", "dpv:SecureMultiPartyComputation")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """An event with the notice that was shown, in its semantic version, and the evidence in the log."""
+    """An event with the notice that was shown, where there was one, and the evidence in the log."""
 
-    notice: consent.Notice
-    version: str
+    notice: consent.Notice | None
     evidence: Published | Promised
 
     @property
@@ -53,34 +56,68 @@ def receipt(identifier: str, created: int, cases: Sequence[Case], controller: Co
 
     Raises DamageError when a yes was not said to the notice's text, UnknownError for an unknown purpose.
     """
+    records = tuple(_record(case, controller) for case in cases)
     return Receipt(
         id=f"urn:uuid:{identifier}",
         identifier=identifier,
         created=time(created),
         publisher=controller.name,
-        has_record_of_activity=tuple(consent_record(case, controller) for case in cases),
+        conforms_to=conformity(records),
+        has_record_of_activity=records,
     )
 
 
-def consent_record(case: Case, controller: Controller) -> ConsentRecord:
+def consent_record(case: Case, notice: consent.Notice, controller: Controller) -> ConsentRecord:
     """Return one case as a consent record."""
     record, purpose = case.record, purposes.find(case.record.purpose)
-    officer = controller.dpo
     return ConsentRecord(
-        id=f"urn:uuid:{record.event}",
-        identifier=record.event,
-        has_data_subject=Subject(identifier=record.subject),
-        has_notice=(_notice(case),),
-        has_process=(_process(case, purpose, controller),),
-        has_data_controller=tuple(parties.controllers(controller)),
-        has_data_protection_officer=None if officer is None else parties.officer(officer),
-        has_jurisdiction=(f"loc:{controller.country}",),
+        has_notice=(_notice(record, notice),),
+        has_process=(_process(record, purpose, notice, controller),),
         has_consent_control=(parties.withdrawal(record, controller),),
-        has_right=tuple(parties.rights(record, purpose, controller)),
-        has_authority=(Office(type="dpv:DataProtectionAuthority", has_name=controller.authority),),
-        has_consent_status=(event(record, purpose.legal_basis, _until(record)),),
-        evidence=case.evidence,
+        **_common(case, purpose, controller),
     )
+
+
+def right_record(case: Case, controller: Controller) -> RightRecord:
+    """Return a case without a notice as the record of a right that was exercised.
+
+    Raises DamageError for a yes: it is said to a text alone.
+    """
+    record = case.record
+    if record.state in VALID:
+        raise DamageError(f"event {record.event} agrees to a notice that is not kept")
+    purpose = None if record.purpose == EVERYTHING else purposes.find(record.purpose)
+    said = words.of(record.language)
+    return RightRecord(
+        title=said["everything"] if purpose is None else _title(record, purpose),
+        description=said["no_notice"],
+        has_process=None if purpose is None else (_process(record, purpose, None, controller),),
+        **_common(case, purpose, controller),
+    )
+
+
+def _record(case: Case, controller: Controller) -> ConsentRecord | RightRecord:
+    if case.notice is None:
+        return right_record(case, controller)
+    return consent_record(case, case.notice, controller)
+
+
+def _common(case: Case, purpose: Purpose | None, controller: Controller) -> dict[str, Any]:
+    """Return what every record says: whose it is, who answers, what happened, and what shows that."""
+    record, officer = case.record, controller.dpo
+    basis = () if purpose is None else purpose.legal_basis
+    return {
+        "id": f"urn:uuid:{record.event}",
+        "identifier": record.event,
+        "has_data_subject": Subject(identifier=record.subject),
+        "has_data_controller": tuple(parties.controllers(controller)),
+        "has_data_protection_officer": None if officer is None else parties.officer(officer),
+        "has_jurisdiction": (f"loc:{controller.country}",),
+        "has_right": tuple(parties.rights(record, purpose, controller)),
+        "has_authority": (Office(type="dpv:DataProtectionAuthority", has_name=controller.authority),),
+        "has_consent_status": (event(record, basis, _until(record)),),
+        "evidence": case.evidence,
+    }
 
 
 def shown(record: Record, notice: consent.Notice) -> NoticeText:
@@ -93,11 +130,11 @@ def shown(record: Record, notice: consent.Notice) -> NoticeText:
     return notice.text(record.language)
 
 
-def _notice(case: Case) -> Notice:
-    text = shown(case.record, case.notice)
+def _notice(record: Record, notice: consent.Notice) -> Notice:
+    text = shown(record, notice)
     return Notice(
-        identifier=case.notice.purpose,
-        version=case.version,
+        identifier=notice.purpose,
+        version=notice.semver,
         language=text.language,
         title=text.title,
         description=text.text,
@@ -110,12 +147,22 @@ def _until(record: Record) -> str:
     return said
 
 
-def _process(case: Case, purpose: Purpose, controller: Controller) -> Process:
-    notice, chinese = case.notice, words.language(case.record.language) == "zh"
+def _is_chinese(record: Record) -> bool:
+    return words.language(record.language) == "zh"
+
+
+def _title(record: Record, purpose: Purpose) -> str:
+    return purpose.zh if _is_chinese(record) else purpose.en
+
+
+def _process(
+    record: Record, purpose: Purpose, notice: consent.Notice | None, controller: Controller
+) -> Process:
+    chinese, private = _is_chinese(record), notice if notice and notice.epsilon else None
     necessity = "dpv:Optional" if purpose.needs_consent else "dpv:Required"
     return Process(
         identifier=purpose.id,
-        title=purpose.zh if chinese else purpose.en,
+        title=_title(record, purpose),
         has_purpose=purpose.dpv,
         has_legal_basis=purpose.legal_basis,
         has_personal_data=tuple(
@@ -124,9 +171,9 @@ def _process(case: Case, purpose: Purpose, controller: Controller) -> Process:
         ),
         data_in_words=purpose.data_zh if chinese else purpose.data,
         has_storage_condition=_storage(purpose, controller, chinese),
-        has_recipient=tuple(parties.recipients(purpose, controller, case.record.language)),
-        has_technical_measure=_MEASURES if notice.epsilon else None,
-        privacy_budget=_budget(notice, controller, case.record.language) if notice.epsilon else None,
+        has_recipient=tuple(parties.recipients(purpose, controller, record.language)),
+        has_technical_measure=_MEASURES if private else None,
+        privacy_budget=_budget(private, controller, record.language) if private else None,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from covey_consent.acts import EVERYTHING
 from covey_consent.receipts.moments import time
 from covey_consent.receipts.shape import Duration, Event
 from covey_consent.records import Record
@@ -21,6 +22,8 @@ STATUS = {
 VALID = ("granted", "renewed")
 """The states that a person is held to: each names the very text that they saw."""
 
+_OF_EVERYTHING = "eu-gdpr:A18"
+
 _ACTOR = {"subject": "dpv:DataSubject", "guardian": "dpv:GuardianOfDataSubject"}
 _BASIS = {"b": "dpv:ContractPerformance", "c": "dpv:LegalObligation"}
 
@@ -29,7 +32,7 @@ def event(record: Record, legal_basis: Sequence[str], until: str) -> Event:
     """Return the record's event under these lawful bases; `until` says in words how long it holds."""
     return Event(
         type=STATUS[record.state],
-        has_legal_basis=kind(legal_basis),
+        has_legal_basis=_OF_EVERYTHING if record.purpose == EVERYTHING else kind(legal_basis),
         is_indicated_by=_ACTOR.get(record.actor, "dpv:DataController"),
         has_indication_method=record.method,
         is_indicated_at_time=time(record.at),

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from covey_consent import promises
+from covey_consent import promises, subjects
 from covey_consent.access.roles import Caller, Role
-from covey_consent.acts import EVERYTHING
 from covey_consent.controller import Controller
 from covey_consent.epochs import Calendar
 from covey_consent.errors import UnknownError
@@ -32,12 +31,11 @@ from covey_privacy.signatures import SigningKey
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An event as the registry keeps it: `version` is the semantic one of `notice`, `promise` a `Signed`."""
+    """An event as the registry keeps it, `promise` a `Signed`; its notice, where the registry has one."""
 
     record: Record
     salt: bytes
-    notice: Notice
-    version: str
+    notice: Notice | None
     promise: bytes
 
 
@@ -57,25 +55,23 @@ class Finder:
         self._events, self._key, self._calendar = events, key, calendar
 
     def __call__(self, session: Session, event: str) -> Found:
-        """Return the event of this UUID. Raises UnknownError, also for a restriction, which has no notice."""
+        """Return the event of this UUID. Raises UnknownError."""
         row = session.scalar(select(Event).filter_by(event=event))
-        if row is None or row.purpose == EVERYTHING:
+        if row is None:
             raise unknown(event)
         record, opening = self._events.open(session, row)
-        notice = _notice(session, row)
         promise = promises.promise(
             self._key, record.registry, row.commitment, self._calendar, row.received_at
         )
-        return Found(record, opening.salt, notice, notice.semver, promise)
+        return Found(record, opening.salt, _notice(session, row), promise)
 
 
-def _notice(session: Session, event: Event) -> Notice:
-    """Return the notice that an event is about; the newest where it names none."""
+def _notice(session: Session, event: Event) -> Notice | None:
+    """Return the notice that an event is about; the newest where it names none, and None where none is."""
     editions = [history.notice(row) for row in history.versions(session, event.purpose)]
     named = [edition for edition in editions if event.notice in (edition.semver, str(edition.version))]
-    if not editions:
-        raise unknown(event.event)
-    return (named or editions)[-1]
+    found = named or editions
+    return found[-1] if found else None
 
 
 class Receipts:
@@ -93,10 +89,8 @@ class Receipts:
 
     async def case(self, event: str, caller: Caller) -> Case:
         """Return the event with its evidence. Raises UnknownError, also for another person's event."""
-        found = await self._store.read(self._find, event)
-        if caller.role is Role.SUBJECT and caller.subject != found.record.subject:
-            raise unknown(event)
-        return Case(found.notice, found.version, self._evidence(found))
+        found = await self._store.read(self._find_for, event, caller)
+        return Case(found.notice, self._evidence(found))
 
     def receipt(self, identifier: str, created: int, case: Case) -> Receipt:
         """Return the receipt over the case; `identifier` is a UUID, `created` Unix milliseconds."""
@@ -105,6 +99,14 @@ class Receipts:
     def sign(self, receipt: Receipt) -> bytes:
         """Return the receipt signed."""
         return signing.sign(receipt, self._key)
+
+    def _find_for(self, session: Session, event: str, caller: Caller) -> Found:
+        found = self._find(session, event)
+        if caller.role is Role.SUBJECT and not subjects.answers_for(
+            session, caller.subject, found.record.subject
+        ):
+            raise unknown(event)
+        return found
 
     def _evidence(self, found: Found) -> Published | Promised:
         leaf = consent_leaf(commit(found.salt, found.record))

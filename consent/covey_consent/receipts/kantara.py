@@ -20,11 +20,12 @@ def receipt(identifier: str, case: Case, controller: Controller, key: bytes) -> 
 
     Raises ConflictError for any other event: the format has no word for it.
     """
-    record, purpose = case.record, purposes.find(case.record.purpose)
+    record = case.record
     if record.state not in VALID:
         raise ConflictError(
             f"a Kantara receipt is of a consent given; event {record.event} says {record.state}"
         )
+    purpose = purposes.find(record.purpose)
     special = list(purpose.personal_data) if "eu-gdpr:A9-2-a" in purpose.legal_basis else []
     return {
         "version": VERSION,

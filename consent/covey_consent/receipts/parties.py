@@ -59,11 +59,11 @@ def withdrawal(record: Record, controller: Controller) -> Withdrawal:
     return Withdrawal(is_exercised_at=controller.withdrawal_url, description=said)
 
 
-def rights(record: Record, purpose: Purpose, controller: Controller) -> Iterator[Right]:
-    """Yield the person's rights, in the words of the record's language."""
+def rights(record: Record, purpose: Purpose | None, controller: Controller) -> Iterator[Right]:
+    """Yield the person's rights, in the words of the record's language; None is every purpose."""
     titles = words.of(record.language)["rights"]
     for gdpr, pipl in RIGHTS.items():
-        if gdpr == "A7-3" and not purpose.needs_consent:
+        if gdpr == "A7-3" and not (purpose and purpose.needs_consent):
             continue
         at = controller.withdrawal_url if gdpr == "A7-3" else controller.rights_url
         kinds = ("dpv:DataSubjectRight", f"eu-gdpr:{gdpr}", pipl)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterable
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from covey_consent.receipts.evidence import Promised, Published
 from covey_consent.receipts.node import CONTEXT, Context, Hex32, Iri, Node, Some, Text, Time, Uuid, Words
@@ -13,6 +14,10 @@ MOST_RECORDS = 64
 
 RecordSchema = Literal["https://w3id.org/dpv/schema/dpv-27560#record-eu-gdpr"]
 ReceiptSchema = Literal["https://w3id.org/dpv/schema/dpv-27560#receipt-eu-gdpr"]
+OwnSchema = Literal["https://w3id.org/covey/receipt"]
+
+ISO_27560: ReceiptSchema = "https://w3id.org/dpv/schema/dpv-27560#receipt-eu-gdpr"
+OWN: OwnSchema = "https://w3id.org/covey/receipt"
 
 
 class Subject(Node):
@@ -162,14 +167,53 @@ class ConsentRecord(Node):
     evidence: Published | Promised
 
 
+class RightRecord(Node):
+    """One event that no notice stands behind: an objection, a restriction, a no to what was never offered.
+
+    `title` is what it is about, `description` why no text is shown. A restriction is of no process alone.
+    """
+
+    id: Words
+    type: Literal["dpv:RightExerciseRecord"] = "dpv:RightExerciseRecord"
+    identifier: Uuid
+    title: Text
+    description: Text
+    has_data_subject: Subject
+    has_process: tuple[Process] | None = None
+    has_data_controller: Annotated[tuple[Party, ...], Some]
+    has_data_protection_officer: Office | None = None
+    has_jurisdiction: Annotated[tuple[Iri, ...], Some]
+    has_right: Annotated[tuple[Right, ...], Some]
+    has_authority: tuple[Office]
+    has_consent_status: tuple[Event]
+    evidence: Published | Promised
+
+
+Activity = Annotated[ConsentRecord | RightRecord, Field(discriminator="type")]
+
+
 class Receipt(Node):
-    """A receipt: consent records, and who gave it out when."""
+    """A receipt: records of what was said, and who gave it out when.
+
+    It conforms to ISO/IEC TS 27560 where each is a consent record, else to Covey's own schema.
+    """
 
     context: Context = CONTEXT
     id: Words
     type: Literal["dpv:ConsentReceipt"] = "dpv:ConsentReceipt"
-    conforms_to: ReceiptSchema = "https://w3id.org/dpv/schema/dpv-27560#receipt-eu-gdpr"
+    conforms_to: ReceiptSchema | OwnSchema = ISO_27560
     identifier: Uuid
     created: Time
     publisher: Words
-    has_record_of_activity: Annotated[tuple[ConsentRecord, ...], Field(min_length=1, max_length=MOST_RECORDS)]
+    has_record_of_activity: Annotated[tuple[Activity, ...], Field(min_length=1, max_length=MOST_RECORDS)]
+
+    @model_validator(mode="after")
+    def _conforming(self) -> Self:
+        if self.conforms_to != conformity(self.has_record_of_activity):
+            raise ValueError("ISO/IEC TS 27560 asks for a notice; without one a receipt is of Covey's schema")
+        return self
+
+
+def conformity(records: Iterable[ConsentRecord | RightRecord]) -> ReceiptSchema | OwnSchema:
+    """Return the schema that a receipt of these records conforms to."""
+    return ISO_27560 if all(isinstance(one, ConsentRecord) for one in records) else OWN

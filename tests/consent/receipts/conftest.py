@@ -47,6 +47,11 @@ class Registrar:
         )  # fmt: skip
         return dataclasses.replace(plain, **changes)
 
+    def unshown(self, purpose: str, state: str, language: str = "", **changes: Any) -> Record:
+        """Return a record of what was said without a notice."""
+        plain = {"notice": "", "language": language, "text": "", "method": "gpc", "state": state}
+        return dataclasses.replace(self.record(), purpose=purpose, **{**plain, **changes})
+
     def published(self, record: Record, **changes: Any) -> Published:
         leaves = [merkle.leaf_hash(b"%d" % place) for place in range(6)]
         leaves[3] = merkle.leaf_hash(LEAF_CONSENT + commit(self.salt, record))
@@ -66,7 +71,8 @@ class Registrar:
         return Promised(record=record, salt=self.salt.hex(), promise=promise.hex())
 
     def case(self, record: Record, evidence: Published | Promised | None = None) -> Case:
-        return Case(self.notices[record.purpose], "1.0.0", evidence or self.published(record))
+        notice = self.notices[record.purpose] if record.notice else None
+        return Case(notice, evidence or self.published(record))
 
     def receipt(self, *records: Record) -> Receipt:
         cases = [self.case(record) for record in records or [self.record()]]

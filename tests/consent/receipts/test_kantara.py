@@ -21,6 +21,13 @@ def made(registrar):
     return made
 
 
+@pytest.mark.parametrize("purpose", ["partner", "*"])
+def test_what_was_said_without_a_notice_has_no_older_receipt(registrar, purpose):
+    case = registrar.case(registrar.unshown(purpose, "objected"))
+    with pytest.raises(ConflictError, match="consent given"):
+        kantara.receipt("r-1", case, registrar.controller, registrar.key.public)
+
+
 def test_the_fields_are_the_specifications(made):
     receipt = made()
     assert REQUIRED | {"publicKey"} == set(receipt)

@@ -46,6 +46,16 @@ def test_the_page_tells_a_person_all_in_plain_words(registrar, shown):
         assert words in text, words
 
 
+def test_what_was_said_without_a_notice_has_its_page(registrar, shown):
+    text = shown(registrar.unshown("*", "restricted")).text
+    for words in ("Use is restricted", "Every use of your data", "No text was shown to you", "5e" * 16):
+        assert words in text, words
+    assert "Legal basis" not in text
+    text = shown(registrar.unshown("partner", "objected", "zh")).text
+    for words in ("您已反对", "没有向您出示文字", "法律依据"):
+        assert words in text, words
+
+
 def test_a_chinese_receipt_is_chinese_and_says_so(registrar, shown):
     read = shown(registrar.record("train", "zh", state="withdrawn"))
     assert ("html", {"lang": "zh"}) in read.tags

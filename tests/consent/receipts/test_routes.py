@@ -32,7 +32,7 @@ def kept(shop, registrar):
     def find(_session, event):
         if event != record.event:
             raise issue.unknown(event)
-        return Found(record, registrar.salt, notice, "1.0.0", promise)
+        return Found(record, registrar.salt, notice, promise)
 
     receipts = Receipts(registry.store, registry.log, registry.key, registry.controller, find)
     shop.http.app.state.registry = dataclasses.replace(registry, receipts=receipts)

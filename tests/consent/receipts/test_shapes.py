@@ -27,6 +27,11 @@ pytestmark = pytest.mark.filterwarnings("ignore:ConjunctiveGraph is deprecated:D
 
 Path = tuple[str | int, ...]
 
+UNSHOWN = (
+    ("partner", "objected", ""), ("partner", "refused", "zh"), ("partner", "withdrawn", "en"),
+    ("*", "restricted", ""), ("*", "lifted", "zh"),
+)  # fmt: skip
+
 
 def plain(receipt) -> dict[str, Any]:
     return json.loads(signing.canonical(receipt))
@@ -69,8 +74,14 @@ def receipts(registrar) -> list[dict[str, Any]]:
         for purpose, language in (("train", "en"), ("personalize", "zh"), ("health", "en"), ("core", "zh"))
         for state in event.STATUS
     ]
+    unshown = [
+        registrar.receipt(registrar.unshown(purpose, state, language)) for purpose, state, language in UNSHOWN
+    ]
+    mixed = registrar.receipt(
+        registrar.record(), registrar.unshown("*", "restricted", event=str(uuid.UUID(int=1)))
+    )
     many = registrar.receipt(registrar.record(), registrar.record("analytics", event=str(uuid.UUID(int=1))))
-    return [plain(receipt) for receipt in (*one, many)]
+    return [plain(receipt) for receipt in (*one, *unshown, many, mixed)]
 
 
 def test_the_packaged_schema_is_the_one_that_the_code_makes():
@@ -110,6 +121,34 @@ def test_the_shapes_miss_each_mandatory_field(registrar, field):
     assert paths
     for path in paths:
         assert not conforms(without(receipt, path)), path
+
+
+@pytest.mark.parametrize("purpose", ["partner", "*"])
+def test_no_mandatory_field_of_a_record_without_a_notice_can_be_left_out(registrar, purpose):
+    receipt = plain(registrar.receipt(registrar.unshown(purpose, "objected")))
+    paths = [path for path in fields(receipt) if "dpv:hasProcess" not in path]
+    mandatory = [path for path in paths if path[-1] not in OPTIONAL and path[-2:] != OFFICER]
+    assert len(mandatory) > 20
+    for path in mandatory:
+        assert not VALIDATOR.is_valid(without(receipt, path)), path
+    of_graph = {"dct:title", "dct:description", "dpv:hasDataSubject", "dpv:hasRight", "dpv:hasAuthority",
+                "dpv:hasConsentStatus", "covey:evidence", "dpv:hasDataController"}  # fmt: skip
+    for name in of_graph:
+        path = ("dpv:hasRecordOfActivity", 0, name)
+        assert not conforms(without(receipt, path)), path
+
+
+def test_only_what_has_a_notice_is_called_a_consent_record(registrar):
+    receipt = plain(registrar.receipt(registrar.unshown("partner", "objected")))
+    assert receipt["dct:conformsTo"] == "https://w3id.org/covey/receipt"
+    assert receipt["dpv:hasRecordOfActivity"][0]["@type"] == "dpv:RightExerciseRecord"
+    claiming = receipt | {"dct:conformsTo": plain(registrar.receipt())["dct:conformsTo"]}
+    assert claiming["dct:conformsTo"].endswith("27560#receipt-eu-gdpr")
+    assert not conforms(claiming)
+    status = ("dpv:hasRecordOfActivity", 0, "dpv:hasConsentStatus", 0)
+    agreeing = without(receipt, (*status, "@type"))
+    agreeing["dpv:hasRecordOfActivity"][0]["dpv:hasConsentStatus"][0]["@type"] = "dpv:ConsentGiven"
+    assert not conforms(agreeing)
 
 
 def test_a_field_that_nobody_defined_is_refused(registrar):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from joserfc import jws
 from joserfc.util import urlsafe_b64encode
 
-from covey_consent.errors import RequestError
+from covey_consent.errors import DamageError, RequestError
 from covey_consent.receipts import signing
 from covey_consent.receipts.shape import MOST_RECORDS, Receipt
 from covey_consent.receipts.verification import verify
@@ -284,3 +284,46 @@ def test_the_command_refuses_what_it_cannot_use(registrar, tmp_path, capsys, fil
     tmp_path.joinpath("receipt.jwt").write_bytes(registrar.signed())
     assert receipt.check(tmp_path / file, key) == 1
     assert capsys.readouterr().out.startswith("the receipt is refused:")
+
+
+def test_what_was_said_without_a_notice_is_checked_offline(registrar):
+    for purpose, state in (("partner", "objected"), ("*", "restricted"), ("*", "lifted")):
+        shown = str(verify(registrar.signed(registrar.unshown(purpose, state)), registrar.key.public))
+        assert f"{state} {purpose!r} at 2027" in shown
+
+
+@pytest.mark.parametrize(
+    ("purpose", "edit"),
+    [
+        ("partner", lambda entry: entry["dpv:hasProcess"][0].update({"dct:identifier": "train"})),
+        ("partner", lambda entry: entry.pop("dpv:hasProcess")),
+        ("partner", lambda entry: entry["dpv:hasDataSubject"].update({"dct:identifier": "6f" * 16})),
+        ("*", lambda entry: entry["dpv:hasConsentStatus"][0].update({"@type": "covey:RestrictionLifted"})),
+        ("*", lambda entry: entry["covey:evidence"]["record"].update({"state": "lifted"})),
+    ],
+)
+def test_an_edited_record_without_a_notice_is_found_out(registrar, purpose, edit):
+    state = "restricted" if purpose == "*" else "objected"
+    plain = json.loads(signing.canonical(registrar.receipt(registrar.unshown(purpose, state))))
+    edit(plain["dpv:hasRecordOfActivity"][0])
+    with pytest.raises(RequestError):
+        verify(sealed(registrar.key, rfc8785.dumps(plain)), registrar.key.public)
+
+
+def test_a_yes_is_never_without_its_notice(registrar):
+    with pytest.raises(DamageError, match="notice that is not kept"):
+        registrar.receipt(registrar.unshown("partner", "granted"))
+    plain = json.loads(signing.canonical(registrar.receipt(registrar.unshown("partner", "objected"))))
+    (entry,) = plain["dpv:hasRecordOfActivity"]
+    record = registrar.unshown("partner", "granted")
+    entry["covey:evidence"] = registrar.published(record).plain()
+    entry["dpv:hasConsentStatus"][0]["@type"] = "dpv:ConsentGiven"
+    with pytest.raises(RequestError, match="the notice"):
+        verify(sealed(registrar.key, rfc8785.dumps(plain)), registrar.key.public)
+
+
+def test_a_receipt_without_a_notice_claims_no_27560(registrar):
+    plain = json.loads(signing.canonical(registrar.receipt(registrar.unshown("partner", "objected"))))
+    plain["dct:conformsTo"] = "https://w3id.org/dpv/schema/dpv-27560#receipt-eu-gdpr"
+    with pytest.raises(RequestError, match="asks for a notice"):
+        verify(sealed(registrar.key, rfc8785.dumps(plain)), registrar.key.public)
