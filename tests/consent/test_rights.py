@@ -292,6 +292,50 @@ def test_a_restriction_allows_nothing_until_it_is_lifted(shop):
     step(shop, asked["id"], "lift", 409, reason="again")
 
 
+@pytest.mark.compliance("GDPR 18", "of two restrictions the first that is lifted ends nothing")
+def test_a_restriction_holds_until_the_last_is_lifted(shop):
+    phone = shop.stranger()
+    subject = person(shop, phone)
+    shop.grant(phone, "train")
+    one, other = (ask(shop, me(shop, subject), kind="restriction") for _ in range(2))
+    step(shop, one["id"], "lift", reason="told by letter of 3 May")
+    assert verdict(shop, subject, "train") == "restricted"
+    step(shop, one["id"], "lift", 409, reason="again")
+    assert verdict(shop, subject, "train") == "restricted"
+    step(shop, other["id"], "lift", reason="told by letter of 4 May")
+    assert verdict(shop, subject, "train") == "allowed"
+    again = ask(shop, me(shop, subject), kind="restriction")
+    step(shop, again["id"], "lift", headers=me(shop, subject))
+    assert verdict(shop, subject, "train") == "allowed"
+
+
+@pytest.mark.compliance("GDPR 18", "no officer lifts a restriction without saying how the person was told")
+def test_whoever_lifts_everything_says_how_the_person_was_told(shop):
+    subject = person(shop)
+    path = f"/v1/subjects/{subject}/restriction"
+    officer = shop.as_(Role.OFFICER, "olga")
+
+    def put(headers, status=200, **said):
+        answer = shop.http.put(path, json=said, headers=headers)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    put(officer, 409, restricted=False, told="by letter")
+    asked = ask(shop, me(shop, subject), kind="restriction")
+    put(officer, restricted=True)
+    put(officer, 422, restricted=False)
+    assert verdict(shop, subject, "core") == "restricted"
+    assert put(officer, restricted=False, told="by letter of 3 May")["state"] == "lifted"
+    assert verdict(shop, subject, "core") == "allowed"
+    seen = shop.http.get(f"/v1/rights/{asked['id']}", headers=officer).json()
+    assert seen["steps"][-1]["reason"] == "by letter of 3 May"
+    assert put(officer, restricted=True)["state"] == "restricted"
+    step(shop, ask(shop, me(shop, subject), kind="restriction")["id"], "lift", reason="by phone")
+    assert verdict(shop, subject, "core") == "restricted"
+    assert put(me(shop, subject), restricted=False)["state"] == "lifted"
+    assert verdict(shop, subject, "core") == "allowed"
+
+
 def test_only_a_restriction_can_be_lifted(shop):
     subject = person(shop)
     asked = ask(shop, me(shop, subject), kind="objection", purpose="marketing")
@@ -299,7 +343,9 @@ def test_only_a_restriction_can_be_lifted(shop):
     assert verdict(shop, subject, "marketing") == "objected"
 
 
-@pytest.mark.compliance("GDPR 21", "an objection to marketing holds at once; no officer can refuse or end it")
+@pytest.mark.compliance(
+    "GDPR 21", "an objection to marketing holds at once; no officer refuses, cancels or ends it"
+)
 def test_an_objection_to_marketing_is_absolute(shop):
     phone = shop.stranger()
     subject = person(shop, phone)
@@ -309,6 +355,7 @@ def test_an_objection_to_marketing_is_absolute(shop):
     assert verdict(shop, subject, "marketing") == "objected"
     entered = ask(shop, shop.as_(Role.OFFICER), kind="objection", purpose="marketing", subject=subject)
     step(shop, entered["id"], "refuse", 409, reason="we need it")
+    step(shop, entered["id"], "cancel", 409, reason="told us on the phone")
     notice = shop.notices()["marketing"]
     said = {
         "purpose": "marketing", "state": "granted", "notice_version": notice.version, "language": "en",

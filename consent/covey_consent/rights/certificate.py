@@ -41,8 +41,8 @@ class Certifier:
         """Return the certificate for the request of this id, which is all that leads to the person."""
         hour = self.calendar.now // HOUR * HOUR
         said = words.say(
-            "certificate",
-            rows=sum(erased.deleted.values()), blanked=sum(erased.blanked.values()), hour=datetime.fromtimestamp(hour, UTC).isoformat(),
+            "certificate", rows=sum(erased.deleted.values()), blanked=sum(erased.blanked.values()),
+            hour=datetime.fromtimestamp(hour, UTC).isoformat(),
             days=self.backup_days, recipients=recipients, epsilon=f"{self.caps.total:g}",
             delta=f"{self.caps.delta:g}",
         )  # fmt: skip

@@ -37,10 +37,11 @@ BLANK = "blank"
 GONE = "[erased]"
 """What stands in other people's rows where the person's name was among words."""
 
-WORDLESS = frozenset(
-    "checkpoints choices cosignatures devices events issuances issuer_keys log notices notifications promised "
-    "rounds served spent subject_keys subjects tombstones".split()
-)
+WORDLESS = {
+    "checkpoints", "choices", "cosignatures", "devices", "events", "issuances", "issuer_keys", "log",
+    "notices", "notifications", "promised", "rounds", "served", "spent", "subject_keys", "subjects",
+    "tombstones",
+}  # fmt: skip
 """Tables that take no words from anyone, so that no name can be among them. Every other one is searched."""
 
 _ROOT = Subject.__table__.c[COLUMN]
