@@ -33,6 +33,7 @@ def _add_registry(commands: Commands) -> None:
     )
     key.set_defaults(run=_key)
     _add_receipt(actions)
+    _add_import(actions)
     _add_notice(actions)
     _add_document(actions)
     _add_evidence(actions)
@@ -111,6 +112,21 @@ def _add_receipt(actions: Commands) -> None:
         "--key", required=True, metavar="HEX", help="the registry's public key, 64 hex digits"
     )
     verify.set_defaults(run=_receipt)
+
+
+def _add_import(actions: Commands) -> None:
+    taken = command(
+        actions,
+        "import",
+        "bring a person's export from another registry; COVEY_REGISTRY_TOKEN is an admin's access token",
+        "covey registry import covey-export.zip --key <hex public key of the registry that made it>",
+    )
+    taken.add_argument("file", type=Path, metavar="FILE", help="the export, a zip")
+    taken.add_argument(
+        "--key", required=True, metavar="HEX", help="public key of the registry that made it, 64 hex digits"
+    )
+    taken.add_argument("--url", default="http://127.0.0.1:8700", help="where the registry serves")
+    taken.set_defaults(run=_import)
 
 
 def _add_breach(actions: Commands) -> None:
@@ -281,6 +297,10 @@ def _evidence(chosen: argparse.Namespace) -> int:
 
 def _receipt(chosen: argparse.Namespace) -> int:
     return _with("commands.receipt", lambda command: command.check(chosen.file, chosen.key))
+
+
+def _import(chosen: argparse.Namespace) -> int:
+    return _with("commands.imports", lambda it: it.import_(chosen.file, chosen.key, chosen.url))
 
 
 def _lint(chosen: argparse.Namespace) -> int:

@@ -86,7 +86,8 @@ class Settings(BaseSettings):
     once `rights_extension` later; the law in force is the default. Backups are kept for `backup_days`.
     Recipients are told things within `recipient_seconds` an attempt, `recipient_tries` times; only with
     `private_recipients`, which tests need, at addresses that are not public or without TLS. A breach is
-    notified within `breach_seconds` (GDPR Art. 33(1)).
+    notified within `breach_seconds` (GDPR Art. 33(1)). An admin imports exports of the registries whose
+    public keys are in `imports_from`; of any that they name, where it is empty.
 
     Dictionaries and lists are JSON: COVEY_REGISTRY_EPSILON='{"analytics": 1}'.
     """
@@ -119,6 +120,7 @@ class Settings(BaseSettings):
     recipient_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
     recipient_every_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
     private_recipients: bool = False
+    imports_from: tuple[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")], ...] = ()
     breach_seconds: Annotated[int, Field(ge=3600, le=30 * 86400)] = 72 * 3600
 
     public_url: Url | None = None
