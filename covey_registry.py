@@ -34,6 +34,7 @@ def _add_registry(commands: Commands) -> None:
     key.set_defaults(run=_key)
     _add_receipt(actions)
     _add_import(actions)
+    _add_retention(actions)
     _add_notice(actions)
     _add_document(actions)
     _add_evidence(actions)
@@ -127,6 +128,23 @@ def _add_import(actions: Commands) -> None:
     )
     taken.add_argument("--url", default="http://127.0.0.1:8700", help="where the registry serves")
     taken.set_defaults(run=_import)
+
+
+def _add_retention(actions: Commands) -> None:
+    example = "covey registry retention run --now +1200d --dry-run"
+    retention = command(actions, "retention", "how long things are kept", example)
+    run = command(
+        retention.add_subparsers(required=True, metavar="ACTION"),
+        "run",
+        "delete what was kept for long enough; a registry that serves does so itself, every hour",
+        example,
+    )
+    run.add_argument(
+        "--now", metavar="+Nd", help="delete today what will be over N days from now, such as +400d"
+    )
+    run.add_argument("--dry-run", action="store_true", help="only count it; works beside a registry")
+    run.add_argument("--json", action="store_true", help="for a program to read")
+    run.set_defaults(run=_retention)
 
 
 def _add_breach(actions: Commands) -> None:
@@ -301,6 +319,11 @@ def _receipt(chosen: argparse.Namespace) -> int:
 
 def _import(chosen: argparse.Namespace) -> int:
     return _with("commands.imports", lambda it: it.import_(chosen.file, chosen.key, chosen.url))
+
+
+def _retention(chosen: argparse.Namespace) -> int:
+    asked = {"dry": chosen.dry_run, "as_json": chosen.json}
+    return _with("commands.retention", lambda it: it.run(chosen.now, **asked))
 
 
 def _lint(chosen: argparse.Namespace) -> int:
