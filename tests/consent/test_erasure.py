@@ -353,6 +353,9 @@ def test_the_files_are_rebuilt_once_after_an_erasure(shop):
     assert portal.call(sweep) is False
 
 
+@pytest.mark.compliance(
+    "GDPR 17", "after a rich life 0 traces of an erased person are in the database's bytes"
+)
 @pytest.mark.compliance("PIPL 47", "of an erased person 0 traces are left in the database's bytes")
 def test_the_drill_finds_nothing_of_an_erased_person(capsys):
     assert erase_command.erase(12, as_json=True) == 0
@@ -362,11 +365,19 @@ def test_the_drill_finds_nothing_of_an_erased_person(capsys):
     assert outcome["after"] == 0
     assert outcome["log_verifies"]
     assert outcome["others_decide_alike"]
+    # Every table of theirs had something of the person in it.
+    assert [name for name, count in outcome["rows"].items() if not count] == ["idempotent_answers"]
 
 
 def test_the_drill_notices_what_a_database_left_in_its_files(monkeypatch, capsys):
     monkeypatch.setattr("covey_consent.store.purge", lambda engine: None)
     assert erase_command.erase(12) == 1
+    assert "THE DRILL FAILED" in capsys.readouterr().out
+
+
+def test_the_drill_notices_a_name_among_words(monkeypatch, capsys):
+    monkeypatch.setattr(footprint, "_unname", lambda *_: 0)
+    assert erase_command.erase(3) == 1
     assert "THE DRILL FAILED" in capsys.readouterr().out
 
 

@@ -38,6 +38,9 @@ DAY = 86400
 YEAR = 366 * DAY
 """Never less than a calendar year."""
 
+Key = tuple[Any, ...]
+"""What tells one row of a table from another."""
+
 Forget = Callable[[Session, set[str]], None]
 """Has what is at hand of these people looked up anew, once the session's work is committed."""
 
@@ -83,8 +86,9 @@ class Retention:
         while erased := await self._erase_people(now):
             counts[PEOPLE] += erased
         for rule in rules(self.terms, now):
-            while deleted := await self.store.write(_delete, rule):
-                counts[rule.of.__tablename__] += deleted
+            # Read first: no write waits while a large table is looked through.
+            while found := await self.store.read(_found, rule):
+                counts[rule.of.__tablename__] += await self.store.write(_delete, rule, found)
         if counts[PEOPLE]:
             await self.store.purge()
         return counts
@@ -170,8 +174,13 @@ def _crowd(session: Session, terms: Terms, now: int, after: str) -> Sequence[str
     return session.scalars(query).all()
 
 
-def _delete(session: Session, rule: Rule) -> int:
-    keys = [tuple(row) for row in session.execute(select(*rule.key).where(rule.over).limit(PAGE))]
+def _found(session: Session, rule: Rule) -> list[Key]:
+    return [tuple(row) for row in session.execute(select(*rule.key).where(rule.over).limit(PAGE))]
+
+
+def _delete(session: Session, rule: Rule, found: Sequence[Key]) -> int:
+    still = select(*rule.key).where(tuple_(*rule.key).in_(found), rule.over)
+    keys = [tuple(row) for row in session.execute(still)]
     if rule.parts is not None:
         session.execute(delete(rule.parts).where(rule.parts.request.in_([key[0] for key in keys])))
     session.execute(delete(rule.of).where(tuple_(*rule.key).in_(keys)))
