@@ -33,6 +33,8 @@ def _add_registry(commands: Commands) -> None:
     )
     key.set_defaults(run=_key)
     _add_receipt(actions)
+    _add_import(actions)
+    _add_retention(actions)
     _add_notice(actions)
     _add_document(actions)
     _add_evidence(actions)
@@ -111,6 +113,38 @@ def _add_receipt(actions: Commands) -> None:
         "--key", required=True, metavar="HEX", help="the registry's public key, 64 hex digits"
     )
     verify.set_defaults(run=_receipt)
+
+
+def _add_import(actions: Commands) -> None:
+    taken = command(
+        actions,
+        "import",
+        "bring a person's export from another registry; COVEY_REGISTRY_TOKEN is an admin's access token",
+        "covey registry import covey-export.zip --key <hex public key of the registry that made it>",
+    )
+    taken.add_argument("file", type=Path, metavar="FILE", help="the export, a zip")
+    taken.add_argument(
+        "--key", required=True, metavar="HEX", help="public key of the registry that made it, 64 hex digits"
+    )
+    taken.add_argument("--url", default="http://127.0.0.1:8700", help="where the registry serves")
+    taken.set_defaults(run=_import)
+
+
+def _add_retention(actions: Commands) -> None:
+    example = "covey registry retention run --now +1200d --dry-run"
+    retention = command(actions, "retention", "how long things are kept", example)
+    run = command(
+        retention.add_subparsers(required=True, metavar="ACTION"),
+        "run",
+        "delete what was kept for long enough; a registry that serves does so itself, every hour",
+        example,
+    )
+    run.add_argument(
+        "--now", metavar="+Nd", help="delete today what will be over N days from now, such as +400d"
+    )
+    run.add_argument("--dry-run", action="store_true", help="only count it; works beside a registry")
+    run.add_argument("--json", action="store_true", help="for a program to read")
+    run.set_defaults(run=_retention)
 
 
 def _add_breach(actions: Commands) -> None:
@@ -281,6 +315,15 @@ def _evidence(chosen: argparse.Namespace) -> int:
 
 def _receipt(chosen: argparse.Namespace) -> int:
     return _with("commands.receipt", lambda command: command.check(chosen.file, chosen.key))
+
+
+def _import(chosen: argparse.Namespace) -> int:
+    return _with("commands.imports", lambda it: it.import_(chosen.file, chosen.key, chosen.url))
+
+
+def _retention(chosen: argparse.Namespace) -> int:
+    asked = {"dry": chosen.dry_run, "as_json": chosen.json}
+    return _with("commands.retention", lambda it: it.run(chosen.now, **asked))
 
 
 def _lint(chosen: argparse.Namespace) -> int:

@@ -18,6 +18,7 @@ from covey_consent.api import (
     device_tokens,
     documents,
     health,
+    imports,
     log,
     notices,
     people,
@@ -44,7 +45,8 @@ from covey_consent.settings import Settings
 
 ROUTERS = (
     consents, people, tickets, tiles, log, promises, notices, rounds, subjects, receipts, served, assessments,
-    documents, rights, recipients, breaches, access_log, device_tokens, health, well_known, catalogue,
+    documents, rights, recipients, imports, breaches, access_log, device_tokens, health, well_known,
+    catalogue,
 )  # fmt: skip
 """A request is held against one route after another: the routes that are asked most come first."""
 

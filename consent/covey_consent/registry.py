@@ -33,6 +33,7 @@ from covey_consent.receipts.issue import Receipts
 from covey_consent.recipients.courier import Courier
 from covey_consent.recipients.outbox import Outbox
 from covey_consent.recipients.webhook import Signer
+from covey_consent.rights.retention import Retention, Terms
 from covey_consent.rights.rights import Rights
 from covey_consent.settings import Settings
 from covey_consent.store import Store
@@ -128,7 +129,9 @@ class Registry:
             controller=facts.controller,
             yearly_batches=settings.yearly_batches,
             receipts=Receipts(store, log, key, facts.controller, issue.Finder(choices.events, key, calendar)),
-            upkeep=Upkeep(store, choices, calendar),
+            upkeep=Upkeep(
+                store, choices, calendar, Retention(store, outbox, Terms.of(settings), choices.forget)
+            ),
             settings=settings,
             gate=_gate(settings, key, calendar),
             answers=Answers(store),

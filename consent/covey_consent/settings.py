@@ -98,9 +98,13 @@ class Settings(BaseSettings):
 
     Requests for rights are answered within `rights_periods`, by country and kind (see `rights.periods`), and
     once `rights_extension` later; the law in force is the default. Backups are kept for `backup_days`.
+    A person's record is kept for `record_years` after their last choice ended, a closed request as long; the
+    access log for `access_log_years` (PIPL Art. 56), and for `letter_days` what a recipient took or never
+    took.
     Recipients are told things within `recipient_seconds` an attempt, `recipient_tries` times; only with
     `private_recipients`, which tests need, at addresses that are not public or without TLS. A breach is
-    notified within `breach_seconds` (GDPR Art. 33(1)).
+    notified within `breach_seconds` (GDPR Art. 33(1)). An admin imports exports of the registries whose
+    public keys are in `imports_from`; of any that they name, where it is empty.
 
     Dictionaries and lists are JSON: COVEY_REGISTRY_EPSILON='{"analytics": 1}'.
     """
@@ -137,10 +141,14 @@ class Settings(BaseSettings):
     rights_periods: dict[str, Duration] = {"default": "P1M", "CN": "P15D"}
     rights_extension: Annotated[str, StringConstraints(pattern=periods.EXTENSION)] = "P2M"
     backup_days: Annotated[int, Field(ge=0, le=3650)] = 30
+    record_years: Annotated[int, Field(ge=1, le=30)] = 3
+    access_log_years: Annotated[int, Field(ge=1, le=30)] = 3
+    letter_days: Annotated[int, Field(ge=1, le=3650)] = 365
     recipient_tries: Annotated[int, Field(ge=1, le=100)] = 16
     recipient_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
     recipient_every_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
     private_recipients: bool = False
+    imports_from: tuple[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")], ...] = ()
     breach_seconds: Annotated[int, Field(ge=3600, le=30 * 86400)] = 72 * 3600
 
     public_url: Url | None = None

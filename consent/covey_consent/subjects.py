@@ -53,9 +53,11 @@ class Subjects:
         """Make this many people known of whom nothing is; return their pseudonyms."""
         return self._create(session, count)
 
-    def adopt(self, session: Session, subject: str, country: str, birth_year: int | None) -> None:
+    def adopt(
+        self, session: Session, subject: str, country: str, birth_year: int | None, guardian: str | None
+    ) -> None:
         """Make a person known under the pseudonym that they have elsewhere."""
-        self._insert(session, [subject], country, birth_year, None)
+        self._insert(session, [subject], country, birth_year, guardian)
 
     def attach(self, session: Session, subject: str, key: bytes) -> None:
         """Let the device speak for this person. Raises ConflictError where it speaks for another."""

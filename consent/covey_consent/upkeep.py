@@ -1,4 +1,4 @@
-"""Upkeep: what time alone makes due. Grants that have lapsed get their event; what nobody needs is deleted.
+"""Upkeep: what time alone makes due. Grants that have lapsed get their event; what is over is deleted.
 
 A lapsed grant allows nothing from that moment; its event, an hour later at most, only tells the history so.
 """
@@ -8,17 +8,17 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from covey_consent.acts import SYSTEM, Act
 from covey_consent.choices import Choices
 from covey_consent.epochs import Calendar
-from covey_consent.errors import UnavailableError
-from covey_consent.models import HOUR, Issuance, StandingChoice
+from covey_consent.errors import DamageError, UnavailableError
+from covey_consent.models import StandingChoice
+from covey_consent.rights.retention import Retention
 from covey_consent.states import EXPIRED
 from covey_consent.store import Store
-from covey_consent.tickets import YEAR_SECONDS
 from covey_privacy.consent import GRANTED
 
 PAGE = 1000
@@ -32,15 +32,16 @@ log = logging.getLogger("covey.registry")
 class Upkeep:
     """Does what is due, at once and then every hour."""
 
-    def __init__(self, store: Store, choices: Choices, calendar: Calendar) -> None:
+    def __init__(self, store: Store, choices: Choices, calendar: Calendar, retention: Retention) -> None:
         self._store, self._choices, self._calendar = store, choices, calendar
+        self._retention = retention
 
     async def run(self) -> None:
         """Do what is due until cancelled."""
         while True:
             try:
                 await self.once()
-            except UnavailableError as error:
+            except (UnavailableError, DamageError) as error:
                 log.warning("upkeep waits for the database: %s", error)
             await asyncio.sleep(EVERY_SECONDS)
 
@@ -49,7 +50,7 @@ class Upkeep:
         lapsed = 0
         while ended := await self._store.write(self._expire):
             lapsed += ended
-        await self._store.write(_forget_issuances, self._calendar.now)
+        await self._retention.run(self._calendar.now)
         return lapsed
 
     def _expire(self, session: Session) -> int:
@@ -65,8 +66,3 @@ class Upkeep:
         ]
         self._choices.record(session, acts)
         return len(acts)
-
-
-def _forget_issuances(session: Session, now: int) -> None:
-    """Delete issuances that no yearly cap counts any more."""
-    session.execute(delete(Issuance).where(Issuance.hour < (now - YEAR_SECONDS) // HOUR))

@@ -83,6 +83,7 @@ GUARDED = {
     "GET /v1/subjects/{subject}/attributes": {SUBJECT, OFFICER, AUDITOR},
     "PATCH /v1/subjects/{subject}/attributes": {OFFICER},
     "GET /v1/subjects/{subject}/recipients": {SUBJECT, OFFICER, AUDITOR},
+    "POST /v1/imports": {ADMIN},
     "POST /v1/recipients": {ADMIN},
     "GET /v1/recipients": {ADMIN, OFFICER, AUDITOR},
     "PATCH /v1/recipients/{id_}": {ADMIN},

@@ -197,7 +197,8 @@ def test_restriction_stops_everything_and_forgets_nothing(shop, service, person)
     path, officer = f"/v1/subjects/{person}/restriction", shop.as_(Role.OFFICER)
     for restricted, expected in ((True, "restricted"), (False, "allowed")):
         shop.clock.now += 1
-        assert shop.http.put(path, json={"restricted": restricted}, headers=officer).status_code == 200
+        said = {"restricted": restricted, "told": "by letter"}
+        assert shop.http.put(path, json=said, headers=officer).status_code == 200
         assert verdict(shop, service, person) == expected
         assert (verdict(shop, service, person, "core") == "allowed") is not restricted
 

@@ -9,7 +9,8 @@ from sqlalchemy import insert, select
 
 from covey_consent.access.roles import Role
 from covey_consent.commands import erase as erase_command
-from covey_consent.models import Subject
+from covey_consent.idempotency import KeptAnswer
+from covey_consent.models import Base, Subject
 from covey_consent.recipients.tables import Notification
 from covey_consent.rights import footprint
 from covey_consent.rights.certificate import TYPE
@@ -43,6 +44,84 @@ def erased(shop, subject):
 def rows(shop, subject):
     with shop.http.app.state.registry.store.session() as session:
         return {table.name: len(footprint.rows(session, table, subject)) for table in footprint.tables()}
+
+
+def places(shop, name):
+    """Return every column of every table in which a pseudonym stands, alone or among words."""
+    texts = {name.encode(), bytes.fromhex(name)}
+    found = set()
+    with shop.http.app.state.registry.store.session() as session:
+        for table in Base.metadata.sorted_tables:
+            for row in session.execute(select(table)).mappings():
+                cells = {column: value for column, value in row.items() if isinstance(value, str | bytes)}
+                for column, value in cells.items():
+                    raw = value.encode() if isinstance(value, str) else value
+                    found |= {f"{table.name}.{column}" for text in texts if text in raw}
+    return found
+
+
+def done(shop, headers, steps, **said):
+    """Have a request taken as far as the steps go; each is an officer's who says whom it is about."""
+    id_ = shop.http.post("/v1/rights", json=said, headers=headers).json()["id"]
+    officer = shop.as_(Role.OFFICER, "olga")
+    for step, reason in steps:
+        answer = shop.http.post(
+            f"/v1/rights/{id_}/steps", json={"step": step, "reason": reason}, headers=officer
+        )
+        assert answer.is_success, answer.text
+    return id_
+
+
+def answered(shop, subject):
+    """Keep the answer to who made the person known: it is under nobody's name, and has theirs in it."""
+    body = b'{"subject": "%s"}' % subject.encode()
+    kept = KeptAnswer(
+        key=b"k" * 32, request=bytes(32), subject=None, body=body, expires_at=int(shop.clock.now) + 86400
+    )
+    with shop.http.app.state.registry.store.session.begin() as session:
+        session.add(kept)
+
+
+def lived(shop):
+    """Return a guardian after a rich life, their ward, and the phone that speaks for the guardian."""
+    said = {"name": "Mail", "url": "https://mail.invalid/", "purposes": ["train"]}
+    assert shop.http.post("/v1/recipients", json=said, headers=shop.as_(Role.ADMIN)).status_code == 201
+    guardian, phone = with_phone(shop)
+    answered(shop, guardian)
+    ward = person(shop, country="DE", birth_year=2020)
+    changes = {"guardian": guardian}
+    done(
+        shop, shop.as_(Role.SUBJECT, "app", ward),
+        [("start", f"asked by {guardian} on the phone"), ("fulfil", "")],
+        kind="rectification", words=f"my guardian is {guardian}", changes=changes,
+    )  # fmt: skip
+    own = shop.as_(Role.SUBJECT, "app", guardian)
+    notice = shop.notices()["train"]
+    text = notice.text("en").digest.hex()
+    yes = {
+        "purpose": "train", "state": "granted", "notice_version": notice.version, "language": "en",
+        "text_sha256": text, "method": "toggle",
+    }  # fmt: skip
+    for subject in (ward, guardian):
+        answer = shop.http.post(f"/v1/subjects/{subject}/consents", json=yes, headers=own)
+        assert answer.is_success, answer.text
+    shop.tickets(phone, shop.issuer("train"))
+    receipt = shop.http.get(f"/v1/receipts/{answer.json()['event']}.json", headers=own)
+    assert receipt.status_code == 200
+    shown = {
+        "subject": guardian, "purpose": "train", "version": notice.semver, "language": "en",
+        "text_digest": text, "place": "dialog", "at": shop.clock.ms,
+    }  # fmt: skip
+    assert shop.http.post("/v1/served", json=shown, headers=own).status_code == 201
+    done(shop, own, [], kind="access", words=f"I am {guardian}")
+    for subject in (ward, guardian):
+        looked = shop.as_(Role.OFFICER, reason=f"{guardian} called about a receipt")
+        assert shop.http.get(f"/v1/subjects/{subject}/consents", headers=looked).status_code == 200
+    breach = {"scope": {}, "account": {"nature": f"the receipt of {guardian} was seen by others"}}
+    assert shop.http.post("/v1/breaches", json=breach, headers=shop.as_(Role.OFFICER)).status_code == 201
+    shop.clock.now += 1
+    shop.withdraw(phone, "train")
+    return guardian, ward, phone
 
 
 def filled(shop, subject):
@@ -104,6 +183,56 @@ def test_no_table_keeps_a_row_of_who_was_erased(shop):
         assert shop.http.get(path, headers=shop.as_(Role.OFFICER)).status_code == 404
 
 
+@pytest.mark.compliance("GDPR 17", "after a rich life no column of any table names who was erased")
+def test_no_column_names_who_was_erased(shop):
+    guardian, ward, _ = lived(shop)
+    at = {place.partition(".")[0] for place in places(shop, guardian)}
+    assert at >= {
+        "access_log", "attribute_changes", "breach_steps", "breaches", "devices", "events", "choices",
+        "idempotent_answers", "issuances", "notifications", "rights_requests", "rights_steps", "served",
+        "subject_keys", "subjects",
+    }  # fmt: skip
+    asked = rows(shop, ward)
+    erased(shop, guardian)
+    assert places(shop, guardian) == set()
+    assert rows(shop, ward) == asked
+    own = shop.as_(Role.SUBJECT, "app", ward)
+    path = f"/v1/subjects/{ward}/attributes"
+    assert shop.http.get(path, headers=own).json()["guardian"] is None
+
+
+@pytest.mark.compliance("GDPR 17", "a child and a guardian are erased each alone: the other's choices stay")
+@pytest.mark.parametrize("whose", ["guardian", "ward"])
+def test_who_is_erased_takes_nobody_with_them(shop, whose):
+    guardian, ward, _ = lived(shop)
+    gone, stays = (guardian, ward) if whose == "guardian" else (ward, guardian)
+    events = f"/v1/subjects/{stays}/events"
+    said = shop.http.get(events, headers=shop.as_(Role.AUDITOR)).json()
+    erased(shop, gone)
+    assert shop.http.get(events, headers=shop.as_(Role.AUDITOR)).json() == said
+    verdict = shop.http.get(f"/v1/subjects/{stays}/decisions/train", headers=shop.as_(Role.SERVICE)).json()
+    assert verdict["verdict"] == ("allowed" if stays == ward else "withdrawn")
+    assert places(shop, gone) == set()
+
+
+def test_every_table_that_may_hold_words_is_searched_for_a_name():
+    every = {table.name for table in Base.metadata.sorted_tables}
+    assert every >= footprint.WORDLESS
+    # A new table is searched unless it is named as one that takes no word from anyone.
+    assert every - footprint.WORDLESS == {
+        "access_log", "assessments", "attribute_changes", "breach_steps", "breaches", "ended_epochs",
+        "idempotent_answers", "recipients", "rights_requests", "rights_steps",
+    }  # fmt: skip
+
+
+def test_an_access_log_forgets_why_as_well_as_whom(shop):
+    guardian, ward, _ = lived(shop)
+    erased(shop, guardian)
+    log = shop.http.get("/v1/access-log", headers=shop.as_(Role.AUDITOR)).json()["items"]
+    looked = [(one["subject"], one["reason"]) for one in log if one["operation"] == "view"]
+    assert sorted(looked, key=str) == [(ward, "[erased] called about a receipt"), (None, None)]
+
+
 def test_an_erased_registry_opens_again(opened):
     with opened() as shop:
         subject, phone = with_phone(shop)
@@ -158,6 +287,8 @@ def test_a_wards_row_forgets_its_guardian(shop):
 def test_a_certificate_says_what_was_destroyed_and_claims_no_more(shop):
     subject, phone = with_phone(shop)
     shop.grant(phone, "train")
+    looked = shop.as_(Role.OFFICER, reason="request 17")
+    assert shop.http.get(f"/v1/subjects/{subject}/consents", headers=looked).status_code == 200
     kept = rows(shop, subject)
     id_, _ = erased(shop, subject)
     answer = shop.http.get(f"/v1/erasures/{id_}").json()
@@ -169,14 +300,18 @@ def test_a_certificate_says_what_was_destroyed_and_claims_no_more(shop):
     assert claims["jti"] == id_
     assert claims["key_destroyed"] is True
     assert claims["rows"]["events"] == kept["events"] == 1
+    assert claims["blanked"] == {"access_log": kept["access_log"]} == {"access_log": 1}
+    assert not claims["rows"].keys() & claims["blanked"].keys()
+    assert f"All {sum(claims['rows'].values())} rows" in claims["words"]["en"]["destroyed"]
     assert claims["iat"] % 3600 == 0
     assert claims["backups_until"] - claims["iat"] == 30 * 86400 + 3600
     for language in ("en", "zh"):
         words = claims["words"][language]
-        assert len(words["stays"]) == 6
+        assert len(words["stays"]) == 7
         assert len(words["not_claimed"]) == 2
         assert "$" not in json.dumps(words)
         assert f"{claims['epsilon']:g}" in words["not_claimed"][0]
+        assert " 1 " in words["stays"][0]
     assert subject not in json.dumps(claims)
     assert phone.device.hex() not in json.dumps(claims)
     head, body, signature = answer["certificate"].split(".")
@@ -218,6 +353,9 @@ def test_the_files_are_rebuilt_once_after_an_erasure(shop):
     assert portal.call(sweep) is False
 
 
+@pytest.mark.compliance(
+    "GDPR 17", "after a rich life 0 traces of an erased person are in the database's bytes"
+)
 @pytest.mark.compliance("PIPL 47", "of an erased person 0 traces are left in the database's bytes")
 def test_the_drill_finds_nothing_of_an_erased_person(capsys):
     assert erase_command.erase(12, as_json=True) == 0
@@ -227,11 +365,19 @@ def test_the_drill_finds_nothing_of_an_erased_person(capsys):
     assert outcome["after"] == 0
     assert outcome["log_verifies"]
     assert outcome["others_decide_alike"]
+    # Every table of theirs had something of the person in it.
+    assert [name for name, count in outcome["rows"].items() if not count] == ["idempotent_answers"]
 
 
 def test_the_drill_notices_what_a_database_left_in_its_files(monkeypatch, capsys):
     monkeypatch.setattr("covey_consent.store.purge", lambda engine: None)
     assert erase_command.erase(12) == 1
+    assert "THE DRILL FAILED" in capsys.readouterr().out
+
+
+def test_the_drill_notices_a_name_among_words(monkeypatch, capsys):
+    monkeypatch.setattr(footprint, "_unname", lambda *_: 0)
+    assert erase_command.erase(3) == 1
     assert "THE DRILL FAILED" in capsys.readouterr().out
 
 

@@ -12,6 +12,7 @@ from test_authorisation import GUARDED
 
 from covey_consent.access.roles import Role
 from covey_consent.api.http import CBOR
+from covey_consent.api.media import ZIP
 from covey_consent.app import create_app
 from covey_privacy import merkle
 from covey_privacy.consent import GRANTED
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.slow
 SEED, EXAMPLES = 1, 20
 
 schemathesis.openapi.media_type(CBOR, st.binary(max_size=400))
+schemathesis.openapi.media_type(ZIP, st.binary(max_size=400))
 load_all_checks()
 CHECKED = CHECKS.get_by_names([
     "not_a_server_error", "status_code_conformance", "content_type_conformance",

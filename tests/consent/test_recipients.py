@@ -328,20 +328,28 @@ def test_two_recipients_cannot_join_what_they_know(shop):
     assert names[0] != names[1]
 
 
+@pytest.mark.compliance("GDPR 19", "who is switched off is written to as well, and told once it is on again")
 def test_a_recipient_that_is_switched_off_is_told_later(shop):
     phone = shop.phone()
+    subject = subject_of(shop, phone)
     with listening(200) as ear:
         added = add(shop, ear.url)
         path, admin = f"/v1/recipients/{added['id']}", shop.as_(Role.ADMIN)
         shop.grant(phone, "train")
         assert shop.http.patch(path, json={"active": False}, headers=admin).json()["active"] is False
         shop.withdraw(phone, "train")
-        assert letters(shop) == []
+        assert states(shop) == ["waiting"]
+        own, officer = shop.as_(Role.SUBJECT, "app", subject), shop.as_(Role.OFFICER)
+        id_ = shop.http.post("/v1/rights", json={"kind": "erasure"}, headers=own).json()["id"]
+        for step in ("start", "fulfil"):
+            shop.http.post(f"/v1/rights/{id_}/steps", json={"step": step}, headers=officer)
+        claims = shop.http.get(f"/v1/erasures/{id_}").json()["claims"]
+        assert claims["recipients_written_to"] == 1
+        assert states(shop) == ["waiting"]
+        assert not ear.received
         assert shop.http.patch(path, json={"active": True}, headers=admin).json()["active"] is True
-        shop.clock.now += 1
-        shop.grant(phone, "train")
-        shop.withdraw(phone, "train")
         until(lambda: states(shop) == ["told"], "it was told")
+        assert [received.said["type"] for received in ear.received] == ["subject.erased"]
 
 
 @pytest.mark.parametrize(

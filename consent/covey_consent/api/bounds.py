@@ -7,7 +7,9 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from covey_consent.api.http import BATCH, CBOR, JSON, ROSTER
+from covey_consent.api.media import ZIP
 from covey_consent.api.problems import problem
+from covey_consent.rights.imports import LIMIT as EXPORT
 
 BODILESS = ("GET", "HEAD")
 """No route reads a body with these."""
@@ -34,6 +36,8 @@ class Bounds:
 
 def most(content_type: str) -> int:
     """Return the bytes that a body may have; routes for CBOR bound it further, each its own."""
+    if content_type.startswith(ZIP):
+        return EXPORT
     return max(BATCH, ROSTER) if content_type.startswith(CBOR) else JSON
 
 

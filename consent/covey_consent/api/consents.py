@@ -7,8 +7,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
 from pydantic import Field
+from sqlalchemy.orm import Session
 
-from covey_consent import batches, decisions, history, promises, purposes, states
+from covey_consent import batches, decisions, history, promises, purposes, states, subjects
 from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.acts import EVERYTHING, GUARDIAN, SUBJECT, Act
@@ -104,9 +105,8 @@ async def restrict(
     here: Here,
     caller: Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER)],
 ) -> Happened:
-    """Restrict all processing of the person's data, or lift that (GDPR Art. 18)."""
-    state = states.RESTRICTED if asked.restricted else states.LIFTED
-    return happened(here, await _say(here, caller, subject, EVERYTHING, state))
+    """Restrict all processing of the person's data, or lift every restriction there is (GDPR Art. 18)."""
+    return happened(here, await here.store.write(_restrict, here, caller, subject, asked))
 
 
 @router.post("/subjects/{subject}/signals", status_code=204)
@@ -148,6 +148,17 @@ async def _say(
     act = Act(subject, purpose, state, _actor(caller, subject), method, here.calendar.milliseconds)
     done, *_ = await here.recorder.submit([act])
     return done
+
+
+def _restrict(session: Session, here: Registry, caller: Caller, subject: str, asked: Restriction) -> Recorded:
+    subjects.find(session, subject)
+    restrictions = here.rights.restrictions
+    if asked.restricted:
+        event = restrictions.put(session, subject, caller)
+    else:
+        event = restrictions.lift(session, subject, caller, asked.told)
+    record, _ = here.choices.events.open(session, event)
+    return Recorded(record, event.commitment)
 
 
 def _yes(here: Registry, subject: str, actor: str, said: Yes) -> Act:

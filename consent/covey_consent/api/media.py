@@ -32,6 +32,11 @@ TAKEN: Mapping[str, str] = {
 }
 """The CBOR message that an operation takes."""
 
+UPLOADED: Mapping[str, Content] = {
+    "import_person": Content(ZIP, "The export that another registry gave the person"),
+}
+"""What an operation takes that is neither."""
+
 ANSWERED: Mapping[str, Content] = {
     "sync": Content(CBOR, "`Synced`"),
     "issue": Content(CBOR, "`BlindSignatures`"),

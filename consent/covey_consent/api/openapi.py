@@ -14,7 +14,7 @@ from covey_consent.access.roles import Role
 from covey_consent.api import answers
 from covey_consent.api.examples import example, restore_nulls
 from covey_consent.api.http import CBOR
-from covey_consent.api.media import ANSWERED, TAKEN
+from covey_consent.api.media import ANSWERED, TAKEN, UPLOADED
 from covey_consent.api.problems import Problem
 
 Json = dict[str, Any]
@@ -86,6 +86,9 @@ def _say_content(operation: Json) -> None:
     if taken := TAKEN.get(name):
         binary = {"schema": {"type": "string", "format": "binary"}}
         operation["requestBody"] = {"required": True, "description": taken, "content": {CBOR: binary}}
+    if uploaded := UPLOADED.get(name):
+        content = {uploaded.media_type: {"schema": {"type": "string", "format": "binary"}}}
+        operation["requestBody"] = {"required": True, "description": uploaded.says, "content": content}
     if answered := ANSWERED.get(name):
         success = operation["responses"]["200"]
         success |= {"description": answered.says, "content": {answered.media_type: {}}}

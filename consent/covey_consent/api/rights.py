@@ -129,7 +129,7 @@ class Erased(BaseModel):
     model_config = shown(
         {
             "id": "0f" * 16, "certificate": "eyJhbGciOi...",
-            "claims": {"iss": "shop.example/log", "jti": "0f" * 16, "rows": {"events": 7, "devices": 1}},
+            "claims": {"iss": "shop.example/log", "jti": "0f" * 16, "rows": {"events": 7}, "blanked": {}},
         }
     )  # fmt: skip
 

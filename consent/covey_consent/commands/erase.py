@@ -42,10 +42,11 @@ def _told(outcome: drill.Outcome) -> str:
     verifies = "opens and is the one that was signed" if outcome.log_verifies else "DOES NOT VERIFY"
     return "\n".join(
         (
-            f"{outcome.people} people made {outcome.events} decisions; one of them was erased.",
+            f"{outcome.people} people made {outcome.events} decisions. One was erased: a guardian, who was",
+            "  shown notices, took tickets, asked for their rights, and was looked at by officers.",
             f"Deleted: {rows}.",
             f"Searched in {outcome.searched}: {outcome.traces} traces of them (pseudonym, device key, event",
-            "  ids, digests, salts, signed bytes; raw, in hex and as text).",
+            "  ids, digests, salts, signed bytes, requests, letters, their words; raw, in hex and as text).",
             f"  Before: {outcome.before} hits. After: {outcome.after} hits.",
             f"Everyone else {alike}. The log {verifies}.",
             "Not searched: backups, replicas, a PostgreSQL server's own files, the person's phone.",

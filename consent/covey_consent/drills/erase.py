@@ -1,7 +1,8 @@
 """The erasure drill: a person is erased, and the database's own bytes are searched for them.
 
-The registry is made for it, with traffic on it. Searched are the database's files, or with PostgreSQL a dump
-(`pg_dump`): for the person's pseudonym, device keys, event ids, digests, salts, and what they signed.
+The registry is made for it, with traffic on it, and the person has a rich life there (see `life`). Searched
+are the database's files, or with PostgreSQL a dump (`pg_dump`): for the person's pseudonym, device keys,
+event ids, digests, salts, what they signed, their requests and letters, and their words.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-from sqlalchemy import make_url, select
+from sqlalchemy import func, make_url, select
 from sqlalchemy.orm import Session
 
 from covey_consent.access.roles import Caller, Role
 from covey_consent.app import create_app
+from covey_consent.drills.life import WORDS, Life
 from covey_consent.errors import DamageError, UnknownError
-from covey_consent.models import Device, Event
+from covey_consent.models import Device, Event, Issuance
+from covey_consent.recipients.tables import Notification
 from covey_consent.registry import Registry
+from covey_consent.rights.tables import RightsRequest
 from covey_consent.settings import Settings
 from covey_consent.verdicts import Standings
 from covey_privacy import wire
@@ -64,17 +68,20 @@ async def play(folder: Path, people: int, database_url: str | None) -> Outcome:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://drill") as http:
             phones = [SigningKey(hashlib.sha256(b"%d" % n).digest()) for n in range(people)]
+            await _add_recipient(http, registry)
             await _live(http, registry, phones)
-            subjects = await registry.store.read(_subjects, phones)
-            erased, *others = subjects
+            erased, *others = await registry.store.read(_subjects, phones)
+            life = Life(http, registry, erased, phones[0])
+            others += await life.live()
+            events = await registry.store.read(_events)
             traces = await registry.store.read(_traces, registry, erased)
             decided = await _decisions(registry, others)
             before = _hits(_searched(folder, url), traces)
-            certificate, rows = await _erase(http, registry, erased)
+            certificate, rows = await _erase(life)
             after = _hits(_searched(folder, url), traces)
     verifies, alike = await _reopened(settings, erased, others, decided)
     return Outcome(
-        people, people * len(PURPOSES) * len(STATES), len(traces), before, after, rows, alike, verifies,
+        people, events, len(traces), before, after, rows, alike, verifies,
         certificate, "the database's files" if database_url is None else "a dump of the database",
     )  # fmt: skip
 
@@ -103,21 +110,23 @@ async def _post(http: httpx.AsyncClient, path: str, signed: list[bytes], phones:
     answer.raise_for_status()
 
 
-async def _erase(http: httpx.AsyncClient, registry: Registry, subject: str) -> tuple[str, Mapping[str, int]]:
+async def _add_recipient(http: httpx.AsyncClient, registry: Registry) -> None:
+    """Have somebody to be told things, and switch them off: their letters wait, and nothing is sent."""
+    token = registry.tokens.mint(Caller(Role.ADMIN, "drill"), registry.calendar.now, 600)
+    admin = {"Authorization": f"Bearer {token}"}
+    said = {"name": "drill", "url": "https://recipient.invalid/", "purposes": [*PURPOSES]}
+    added = (await http.post("/v1/recipients", json=said, headers=admin)).raise_for_status().json()
+    off = await http.patch(f"/v1/recipients/{added['id']}", json={"active": False}, headers=admin)
+    off.raise_for_status()
+
+
+async def _erase(life: Life) -> tuple[str, Mapping[str, int]]:
     """Have the person ask for erasure and an officer fulfil it; wait until the files are rebuilt."""
-    own = _token(registry, Caller(Role.SUBJECT, "app", subject))
-    officer = _token(registry, Caller(Role.OFFICER, "drill"))
-    asked = await http.post("/v1/rights", json={"kind": "erasure"}, headers=own)
-    path = f"/v1/rights/{asked.json()['id']}/steps"
-    for step in ("start", "fulfil"):
-        (await http.post(path, json={"step": step}, headers=officer)).raise_for_status()
-    await registry.rights.sweeper.sweep()
-    kept = (await http.get(f"/v1/erasures/{asked.json()['id']}")).json()
+    asked = await life.post("/v1/rights", Role.SUBJECT, kind="erasure")
+    await life.fulfil(asked["id"], "start", "fulfil")
+    await life.registry.rights.sweeper.sweep()
+    kept = (await life.http.get(f"/v1/erasures/{asked['id']}")).json()
     return kept["certificate"], kept["claims"]["rows"]
-
-
-def _token(registry: Registry, caller: Caller) -> dict[str, str]:
-    return {"Authorization": f"Bearer {registry.tokens.mint(caller, registry.calendar.now, 600)}"}
 
 
 async def _decisions(registry: Registry, subjects: Iterable[str]) -> list[Standings]:
@@ -145,18 +154,27 @@ def _subjects(session: Session, phones: list[SigningKey]) -> list[str]:
     return [found[phone.public] for phone in phones]
 
 
+def _events(session: Session) -> int:
+    return session.scalar(select(func.count()).select_from(Event)) or 0
+
+
 def _traces(session: Session, registry: Registry, subject: str) -> list[bytes]:
     """Return what would lead to the person, in the forms in which a database keeps it.
 
     Their events' commitments are left out: those stay in the log, where nobody can open them any more.
     """
     raw = [row.key for row in session.scalars(select(Device).filter_by(subject=subject))]
-    texts = [subject]
+    texts = [subject, WORDS]
+    for table in (RightsRequest, Notification):
+        texts += session.scalars(select(table.id).filter_by(subject=subject))
     for event in session.scalars(select(Event).filter_by(subject=subject)):
         _, opening = registry.choices.events.open(session, event)
         raw += [event.digest, event.sealed, opening.salt, opening.signed]
         texts.append(event.event)
+    raw += session.scalars(select(Issuance.request).filter_by(subject=subject))
     raw.append(bytes.fromhex(subject))
+    # What no device signed is empty, and would be found everywhere.
+    raw = [one for one in raw if one]
     return [*raw, *(one.hex().encode() for one in raw), *(text.encode() for text in texts)]
 
 

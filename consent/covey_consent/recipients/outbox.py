@@ -83,12 +83,16 @@ class Outbox:
     def tell(
         self, session: Session, subject: str, event: Event, purposes: Iterable[str] | None = None
     ) -> int:
-        """Have recipients of these purposes, or all, told; return how many. Part of the caller's write."""
+        """Write to recipients of these purposes, or all; return to how many. Part of the caller's write.
+
+        What is for one that is switched off waits.
+        """
         wanted = None if purposes is None else set(purposes)
-        told = [one for one in active(session) if wanted is None or wanted & set(one.purposes.split("+"))]
-        session.add_all(self._notification(one, subject, event, wanted) for one in told)
+        every = session.scalars(select(Recipient).order_by(Recipient.name))
+        concerned = [one for one in every if wanted is None or wanted & set(one.purposes.split("+"))]
+        session.add_all(self._notification(one, subject, event, wanted) for one in concerned)
         session.flush()
-        return len(told)
+        return len(concerned)
 
     def follow(self, session: Session, records: Iterable[Record]) -> None:
         """Have told what events of consent mean for recipients. Part of the write that records them."""
@@ -181,8 +185,3 @@ def _matters(session: Session, record: Record) -> bool:
 
 def _concerned(record: Record) -> set[str] | None:
     return None if record.purpose == EVERYTHING else {record.purpose}
-
-
-def active(session: Session) -> Sequence[Recipient]:
-    """Return the recipients that are told things, by name."""
-    return session.scalars(select(Recipient).where(Recipient.active).order_by(Recipient.name)).all()

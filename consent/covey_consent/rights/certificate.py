@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -16,6 +15,7 @@ from covey_consent.access.tokens import ALGORITHM, jwk
 from covey_consent.epochs import Calendar
 from covey_consent.models import HOUR
 from covey_consent.rights import words
+from covey_consent.rights.footprint import Erased
 from covey_privacy.dp.odometer import Caps
 from covey_privacy.signatures import SigningKey
 
@@ -37,17 +37,19 @@ class Certifier:
         """The key that checks certificates."""
         return OKPKey.import_key(jwk(self.key).as_dict(private=False))
 
-    def certify(self, request: str, destroyed: Mapping[str, int], recipients: int) -> str:
+    def certify(self, request: str, erased: Erased, recipients: int) -> str:
         """Return the certificate for the request of this id, which is all that leads to the person."""
         hour = self.calendar.now // HOUR * HOUR
         said = words.say(
-            "certificate", rows=sum(destroyed.values()), hour=datetime.fromtimestamp(hour, UTC).isoformat(),
+            "certificate", rows=sum(erased.deleted.values()), blanked=sum(erased.blanked.values()),
+            hour=datetime.fromtimestamp(hour, UTC).isoformat(),
             days=self.backup_days, recipients=recipients, epsilon=f"{self.caps.total:g}",
             delta=f"{self.caps.delta:g}",
         )  # fmt: skip
         claims: dict[str, Any] = {
-            "iss": self.origin, "jti": request, "iat": hour, "rows": dict(destroyed),
-            "key_destroyed": destroyed.get("subject_keys", 0) > 0, "recipients_told": recipients,
+            "iss": self.origin, "jti": request, "iat": hour, "rows": dict(erased.deleted),
+            "blanked": dict(erased.blanked), "key_destroyed": erased.deleted.get("subject_keys", 0) > 0,
+            "recipients_written_to": recipients,
             "backups_until": hour + HOUR + self.backup_days * 86400, "epsilon": self.caps.total,
             "delta": self.caps.delta, "words": said,
         }  # fmt: skip

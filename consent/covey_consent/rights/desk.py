@@ -162,6 +162,12 @@ def steps(session: Session, id_: str) -> Sequence[RightsStep]:
     ).all()
 
 
+def require_told(caller: Caller, said: str) -> None:
+    """Raise RequestError where an officer lifts a restriction and does not say how the person was told."""
+    if caller.role is not Role.SUBJECT and not said:
+        raise RequestError("say how the person was told before that the restriction ends: GDPR Art. 18(3)")
+
+
 def _theirs(caller: Caller) -> ColumnElement[bool]:
     # A token that names nobody must not match those who have no guardian.
     own = caller.subject or ""
@@ -174,13 +180,18 @@ def _check(request: RightsRequest, taken: Taken, caller: Caller) -> None:
         raise DeniedError(f"a person may {' or '.join(OWN)}; to {taken.step} is an officer's step")
     if taken.step is Step.VERIFY and not taken.method:
         raise RequestError("to verify an identity, say by which method it was checked")
-    if taken.step is Step.LIFT and caller.role is not Role.SUBJECT and not taken.reason:
-        raise RequestError(
-            "say in the reason how the person was told that the restriction ends: GDPR Art. 18(3)"
-        )
+    if taken.step is Step.LIFT:
+        require_told(caller, taken.reason)
     if taken.step in REASONED and not taken.reason:
         raise RequestError(f"to {taken.step} a request, give the reason: the person is told it")
     if taken.step is Step.CANCEL and caller.role is not Role.SUBJECT and not taken.reason:
         raise RequestError("only the person cancels a request; say in the reason how they told you")
-    if taken.step is Step.REFUSE and request.kind == Kind.OBJECTION and request.purpose in ABSOLUTE:
-        raise ConflictError(f"an objection to {request.purpose} is absolute: nobody can refuse it")
+    if _denies(taken, caller) and request.kind == Kind.OBJECTION and request.purpose in ABSOLUTE:
+        raise ConflictError(
+            f"an objection to {request.purpose} is absolute: nobody can refuse it, and nobody but the person "
+            "take it back"
+        )
+
+
+def _denies(taken: Taken, caller: Caller) -> bool:
+    return taken.step is Step.REFUSE or (taken.step is Step.CANCEL and caller.role is not Role.SUBJECT)

@@ -12,8 +12,9 @@ from covey_consent.access.roles import Caller, Role
 from covey_consent.acts import EVERYTHING, OFFICER, SUBJECT, Act
 from covey_consent.choices import Choices
 from covey_consent.epochs import Calendar
-from covey_consent.errors import DeniedError, RequestError
+from covey_consent.errors import ConflictError, DeniedError, RequestError
 from covey_consent.models import StandingChoice
+from covey_consent.rights import restrictions
 from covey_consent.rights.desk import Effect
 from covey_consent.rights.erasure import Erasure
 from covey_consent.rights.rectification import Rectification
@@ -83,8 +84,15 @@ class Limits:
         return f"{purpose.id} is not allowed unless the person grants it anew"
 
     def lift(self, session: Session, request: RightsRequest, caller: Caller, answer: str) -> str:
-        """End the restriction; `answer` says how the person was told before (GDPR Art. 18(3))."""
-        self._record(session, request.subject, EVERYTHING, states.LIFTED, caller)
+        """End the restriction, and with the last one of the person what it stopped.
+
+        `answer` says how the person was told before (GDPR Art. 18(3)).
+        """
+        restricting = {one.id for one in restrictions.standing(session, request.subject)}
+        if request.id not in restricting:
+            raise ConflictError("this restriction was lifted before; /v1/rights lists what else restricts")
+        if restricting == {request.id}:
+            self._record(session, request.subject, EVERYTHING, states.LIFTED, caller)
         return answer
 
     def _record(self, session: Session, subject: str, purpose: str, state: str, caller: Caller) -> None:

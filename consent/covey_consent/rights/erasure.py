@@ -28,12 +28,12 @@ class Erasure:
         """Erase the person with the request itself, and leave its certificate."""
         id_, subject = request.id, request.subject
         subjects.find(session, subject)
-        told = self.outbox.tell(session, subject, Event.ERASED)
+        recipients = self.outbox.tell(session, subject, Event.ERASED)
         # No object of theirs may be written back once the rows are gone.
         session.flush()
         session.expunge_all()
-        destroyed = footprint.erase(session, subject)
-        certificate = self.certifier.certify(id_, destroyed, told)
+        erased = footprint.erase(session, [subject])
+        certificate = self.certifier.certify(id_, erased, recipients)
         hour = self.certifier.calendar.now // HOUR
         session.add(Tombstone(id=id_, hour=hour, certificate=certificate, purged=False))
         session.flush()

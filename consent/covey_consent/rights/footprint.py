@@ -1,25 +1,57 @@
 """A person's footprint: every row that holds something of them, found by the column `subject`.
 
-The tables are asked what they are, not listed: one that is added tomorrow is exported and erased as well.
+The tables are asked what they are, not listed: one that is added tomorrow is exported and erased as well, and
+searched for the person's name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, cast
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import CursorResult, Table, delete, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    CursorResult,
+    LargeBinary,
+    String,
+    Table,
+    and_,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from covey_consent.models import Base, Subject
 
 COLUMN = "subject"
 
-ERASURE = "erasure"
 BLANK = "blank"
-"""`info={ERASURE: BLANK}` on a table keeps its rows at erasure, without the name: for what others did."""
+"""`info={BLANK: columns}` on a table keeps its rows at erasure and empties these: for what others did."""
+
+GONE = "[erased]"
+"""What stands in other people's rows where the person's name was among words."""
+
+WORDLESS = {
+    "checkpoints", "choices", "cosignatures", "devices", "events", "issuances", "issuer_keys", "log",
+    "notices", "notifications", "promised", "rounds", "served", "spent", "subject_keys", "subjects",
+    "tombstones",
+}  # fmt: skip
+"""Tables that take no words from anyone, so that no name can be among them. Every other one is searched."""
 
 _ROOT = Subject.__table__.c[COLUMN]
+
+
+class Erased(NamedTuple):
+    """How many rows of each table were deleted, and how many others' now name the person no longer."""
+
+    deleted: Mapping[str, int]
+    blanked: Mapping[str, int]
 
 
 def tables() -> Sequence[Table]:
@@ -33,22 +65,67 @@ def rows(session: Session, table: Table, subject: str) -> Sequence[dict[str, Any
     return [dict(row) for row in session.execute(query).mappings()]
 
 
-def erase(session: Session, subject: str) -> dict[str, int]:
-    """Delete the person's rows in every table; return how many of each. Part of the caller's write."""
-    _unlink(session, subject)
-    return {table.name: _erase(session, table, subject) for table in reversed(tables())}
+def erase(session: Session, people: Collection[str]) -> Erased:
+    """Delete these people's rows in every table, and their names in others'. Part of the caller's write."""
+    blanked = _unlink(session, people)
+    deleted: dict[str, int] = {}
+    for table in reversed(tables()):
+        counts = blanked if BLANK in table.info else deleted
+        counts[table.name] = _erase(session, table, people)
+    for table in Base.metadata.sorted_tables:
+        blanked[table.name] += _unname(session, table, people)
+    return Erased(deleted, {table: count for table, count in blanked.items() if count})
 
 
-def _erase(session: Session, table: Table, subject: str) -> int:
-    theirs = table.c[COLUMN] == subject
-    blank = table.info.get(ERASURE) == BLANK
-    change = update(table).where(theirs).values({COLUMN: None}) if blank else delete(table).where(theirs)
-    return cast(CursorResult[Any], session.execute(change)).rowcount
+def _erase(session: Session, table: Table, people: Collection[str]) -> int:
+    theirs = table.c[COLUMN].in_(people)
+    emptied = dict.fromkeys(table.info.get(BLANK, ()))
+    change = update(table).where(theirs).values(emptied) if emptied else delete(table).where(theirs)
+    return _changed(session, change)
 
 
-def _unlink(session: Session, subject: str) -> None:
-    """Take the person's name out of other people's rows: a child's, whose guardian they were."""
+def _unlink(session: Session, people: Collection[str]) -> Counter[str]:
+    """Take the people out of the rows that refer to them: a child's, whose guardian one was."""
+    unlinked: Counter[str] = Counter()
     for table in Base.metadata.sorted_tables:
         for column in table.columns:
             if column.name != COLUMN and any(key.column is _ROOT for key in column.foreign_keys):
-                session.execute(update(table).where(column == subject).values({column.name: None}))
+                emptied = update(table).where(column.in_(people)).values({column.name: None})
+                unlinked[table.name] += _changed(session, emptied)
+    return unlinked
+
+
+def _unname(session: Session, table: Table, people: Collection[str]) -> int:
+    """Take the people's names out of the words that a table's rows hold; return how many rows those were."""
+    wordy = [column for column in table.columns if isinstance(column.type, String | LargeBinary)]
+    if table.name in WORDLESS or not wordy:
+        return 0
+    names = or_(*(_has(session, column, name) for column in wordy for name in people))
+    found = session.execute(select(table).where(names)).mappings().all()
+    for row in found:
+        key = and_(*(column == row[column.name] for column in table.primary_key))
+        cut = {column.name: _without(row[column.name], people) for column in wordy}
+        session.execute(update(table).where(key).values(cut))
+    return len(found)
+
+
+def _has(session: Session, column: Column[Any], name: str) -> ColumnElement[bool]:
+    if isinstance(column.type, String):
+        return column.contains(name)
+    sought = literal(name.encode(), LargeBinary)
+    if session.get_bind().dialect.name == "sqlite":
+        return func.instr(column, sought) > 0
+    return func.position(sought.op("IN")(column)) > 0
+
+
+def _without(value: Any, people: Collection[str]) -> Any:
+    for name in people:
+        if isinstance(value, bytes):
+            value = value.replace(name.encode(), GONE.encode())
+        elif isinstance(value, str):
+            value = value.replace(name, GONE)
+    return value
+
+
+def _changed(session: Session, change: Any) -> int:
+    return cast(CursorResult[Any], session.execute(change)).rowcount

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+import zlib
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import orjson
 from joserfc import jws
@@ -26,6 +27,17 @@ from covey_consent.subjects import Subjects
 
 LIMIT = 16 * 2**20
 """Bytes of an export at most, and of each file in it."""
+
+TOTAL, FILES = 4 * LIMIT, 200
+"""Bytes of all its files together at most, and how many those are."""
+
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+Guardian = Literal["none", "linked", "lost"]
+"""What became of the link to a child's guardian: `lost` where they are not known here."""
+
+_BROKEN = (zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError, RuntimeError, EOFError, ValueError)
+"""What a file raises that is no export, or a damaged one."""
 
 Hex = Annotated[str, StringConstraints(pattern="^(?:[0-9a-f]{2})*$", max_length=2**13)]
 Short = Annotated[str, StringConstraints(max_length=200)]
@@ -57,13 +69,14 @@ class _Person(_Given):
     subject: Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
     country: Annotated[str, StringConstraints(pattern="^([A-Z]{2})?$")]
     birth_year: Annotated[int, Field(ge=1900, le=2200)] | None
+    guardian: Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")] | None
 
 
 class _Device(_Given):
     key: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
 
-_CONSENTS = TypeAdapter(Annotated[list[_Consent], Field(max_length=100_000)])
+_CONSENTS = TypeAdapter(Annotated[list[_Consent], Field(max_length=10_000)])
 _PEOPLE = TypeAdapter(Annotated[list[_Person], Field(min_length=1, max_length=1)])
 _DEVICES = TypeAdapter(Annotated[list[_Device], Field(max_length=1000)])
 
@@ -81,36 +94,46 @@ def read(data: bytes, key: bytes) -> Export:
     """Return what an export says. Raises RequestError, and DeniedError unless this public key signed it."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            _require_bounded(archive)
             return _read(archive, key)
-    except (zipfile.BadZipFile, KeyError, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
+    except _BROKEN as error:
         said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise RequestError(f"this is no {FORMAT} export: {said[:200]}") from None
 
 
-def import_(session: Session, subjects: Subjects, choices: Choices, export: Export) -> str:
-    """Make the person of the export known here and record what they said; return their pseudonym.
+def import_(session: Session, subjects: Subjects, choices: Choices, export: Export) -> Guardian:
+    """Make the person of the export known here and record what they said; return what became of a guardian.
 
     Raises ConflictError where they, or a device of theirs, are known here already.
     """
     person = export.person
     if session.get(Subject, person.subject) is not None:
         raise ConflictError("this person is known here; an export is imported where they are not")
-    subjects.adopt(session, person.subject, person.country, person.birth_year)
+    known = person.guardian is not None and session.get(Subject, person.guardian) is not None
+    guardian = person.guardian if known else None
+    subjects.adopt(session, person.subject, person.country, person.birth_year, guardian)
     for key in export.devices:
         subjects.attach(session, person.subject, key)
     choices.record(session, [_act(person.subject, consent) for consent in export.consents])
-    return person.subject
+    return "none" if person.guardian is None else "linked" if known else "lost"
+
+
+def _require_bounded(archive: zipfile.ZipFile) -> None:
+    files = archive.infolist()
+    if len(files) > FILES or sum(file.file_size for file in files) > TOTAL:
+        raise RequestError(f"an export has at most {FILES} files, of {TOTAL} bytes together")
+    if any(file.compress_type not in METHODS for file in files):
+        raise RequestError("an export's files are stored or deflated; this one has others")
 
 
 def _read(archive: zipfile.ZipFile, key: bytes) -> Export:
     digests = _digests(_file(archive, MANIFEST), _file(archive, SIGNATURE), key)
+    files = {name: _checked(archive, name, digest) for name, digest in digests.items()}
+    devices = _DEVICES.validate_json(files["tables/devices.json"])
     return Export(
-        _PEOPLE.validate_json(_checked(archive, "tables/subjects.json", digests))[0],
-        tuple(
-            bytes.fromhex(one.key)
-            for one in _DEVICES.validate_json(_checked(archive, "tables/devices.json", digests))
-        ),
-        tuple(_CONSENTS.validate_json(_checked(archive, "consents.json", digests))),
+        _PEOPLE.validate_json(files["tables/subjects.json"])[0],
+        tuple(bytes.fromhex(one.key) for one in devices),
+        tuple(_CONSENTS.validate_json(files["consents.json"])),
     )
 
 
@@ -122,15 +145,15 @@ def _digests(manifest: bytes, signature: bytes, key: bytes) -> dict[str, str]:
         raise DeniedError(
             "the export is not signed by the registry that is named; nothing in it is used"
         ) from None
-    said: Any = orjson.loads(manifest)
+    said: Any = orjson.loads(signed)
     if signed != manifest or said["format"] != FORMAT:
         raise DeniedError("the export's manifest is not the one that was signed; nothing in it is used")
     return dict(said["files"])
 
 
-def _checked(archive: zipfile.ZipFile, name: str, digests: dict[str, str]) -> bytes:
+def _checked(archive: zipfile.ZipFile, name: str, digest: str) -> bytes:
     data = _file(archive, name)
-    if hashlib.sha256(data).hexdigest() != digests[name]:
+    if hashlib.sha256(data).hexdigest() != digest:
         raise DeniedError(f"{name} is not the file that was signed; nothing in the export is used")
     return data
 

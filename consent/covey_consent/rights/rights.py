@@ -15,6 +15,7 @@ from covey_consent.rights.erasure import Erasure
 from covey_consent.rights.export import Exporter
 from covey_consent.rights.periods import Period
 from covey_consent.rights.rectification import Rectification
+from covey_consent.rights.restrictions import Restrictions
 from covey_consent.rights.sweeper import Sweeper
 from covey_consent.settings import Settings
 from covey_consent.store import Store
@@ -29,6 +30,7 @@ class Rights:
     """What answers people's requests."""
 
     desk: Desk
+    restrictions: Restrictions
     exporter: Exporter
     rectification: Rectification
     certifier: Certifier
@@ -43,8 +45,10 @@ class Rights:
         certifier = Certifier(key, settings.origin, calendar, settings.caps, settings.backup_days)
         rectification = Rectification(calendar, outbox, choices)
         done = effects(calendar, choices, rectification, Erasure(certifier, outbox, choices))
+        desk = Desk(calendar, settings.rights_periods, Period.parse(settings.rights_extension), done)
         return cls(
-            Desk(calendar, settings.rights_periods, Period.parse(settings.rights_extension), done),
+            desk,
+            Restrictions(desk),
             Exporter(key, settings.origin, calendar, controller, choices.events, outbox.signer),
             rectification,
             certifier,

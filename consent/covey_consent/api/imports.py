@@ -1,0 +1,54 @@
+"""The import route: a person comes with the export that another registry gave them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel
+
+from covey_consent.access.guard import needs
+from covey_consent.access.roles import Caller, Role
+from covey_consent.api.http import Here, body
+from covey_consent.api.schemas import SUBJECT, shown
+from covey_consent.errors import DeniedError
+from covey_consent.registry import Registry
+from covey_consent.rights import imports
+
+router = APIRouter(tags=["rights"])
+
+Admin = Annotated[Caller, needs(Role.ADMIN)]
+Key = Annotated[str, Query(pattern="^[0-9a-f]{64}$", description="Public key of the registry that exported")]
+
+
+class Imported(BaseModel):
+    """A person who was imported; a guardian who is not known here is `lost`."""
+
+    model_config = shown({"subject": SUBJECT, "devices": 1, "consents": 7, "guardian": "none"})
+
+    subject: str
+    devices: int
+    consents: int
+    guardian: Literal["none", "linked", "lost"]
+
+
+@router.post("/v1/imports", status_code=201)
+async def import_person(request: Request, here: Here, _caller: Admin, key: Key) -> Imported:
+    """Make a person known with what they said elsewhere: the body is the zip that the key's registry made."""
+    _require_pinned(here, key)
+    data = await body(request, imports.LIMIT)
+    export = await asyncio.to_thread(imports.read, data, bytes.fromhex(key))
+    guardian = await here.store.write(imports.import_, here.subjects, here.choices, export)
+    return Imported(
+        subject=export.person.subject, devices=len(export.devices), consents=len(export.consents),
+        guardian=guardian,
+    )  # fmt: skip
+
+
+def _require_pinned(here: Registry, key: str) -> None:
+    pinned = here.settings.imports_from
+    if pinned and key not in pinned:
+        raise DeniedError(
+            "this registry's exports are not taken here; COVEY_REGISTRY_IMPORTS_FROM names whose"
+        )

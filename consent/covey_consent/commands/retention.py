@@ -1,0 +1,70 @@
+"""`covey registry retention run`: delete what is over, as a registry that serves does by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Mapping
+
+from covey_consent import keys
+from covey_consent.epochs import Calendar
+from covey_consent.errors import ConsentRegistryError, RequestError
+from covey_consent.recipients.outbox import Outbox
+from covey_consent.recipients.webhook import Signer
+from covey_consent.rights.retention import DAY, PEOPLE, Retention, Terms
+from covey_consent.settings import Settings
+from covey_consent.store import Store
+
+__all__ = ["ConsentRegistryError", "run"]
+
+LATER = re.compile(r"\+(\d{1,5})d", re.ASCII)
+
+
+def run(
+    later: str | None = None, *, dry: bool = False, as_json: bool = False, settings: Settings | None = None
+) -> int:
+    """Delete what is over now, or will be `later` ("+400d"); `dry`, only count it. Print how much, return 0.
+
+    Raises RequestError for another `later`, UnavailableError where a registry serves the same database.
+    """
+    settings = Settings() if settings is None else settings
+    now = time.time()
+    counts = asyncio.run(_run(settings, int(now) + _seconds(later), now, dry))
+    print(json.dumps(counts) if as_json else _told(counts, dry))
+    return 0
+
+
+async def _run(settings: Settings, at: int, now: float, dry: bool) -> Mapping[str, int]:
+    if not settings.key_file.exists():
+        raise RequestError(
+            f"there is no key in {settings.key_file}; run this where the registry's key file is"
+        )
+    signer = Signer(keys.load_or_create(settings.key_file))
+    calendar = Calendar(lambda: now, settings.epoch_seconds, settings.tolerance_seconds)
+    store = Store.open(settings.database_url)
+    try:
+        outbox = Outbox(signer, calendar, settings.recipient_tries)
+        retention = Retention(store, outbox, Terms.of(settings), lambda _session, _people: None)
+        return await (retention.due(at) if dry else retention.run(at))
+    finally:
+        await store.close()
+
+
+def _seconds(later: str | None) -> int:
+    if later is None:
+        return 0
+    found = LATER.fullmatch(later)
+    if found is None:
+        raise RequestError(f"--now is {later[:20]!r}; days from now were expected, such as +400d")
+    return int(found[1]) * DAY
+
+
+def _told(counts: Mapping[str, int], dry: bool) -> str:
+    rows = [f"{count} rows of {name}" for name, count in sorted(counts.items()) if count and name != PEOPLE]
+    people = counts.get(PEOPLE, 0)
+    said = ", ".join([*([f"{people} people with everything of theirs"] if people else []), *rows])
+    if not said:
+        return "nothing was kept for too long"
+    return f"{'to be deleted' if dry else 'deleted'}: {said}"
