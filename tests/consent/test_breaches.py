@@ -137,6 +137,31 @@ def test_people_are_counted_and_not_named(shop):
     assert affected(purposes=["marketing"]) == 0
 
 
+def test_what_rests_on_contract_or_law_touches_everyone_who_was_there(shop):
+    for _ in range(2):
+        shop.phone()
+    began = int(shop.clock.now)
+    shop.clock.now += 2 * HOUR
+    shop.grant(shop.phone(), "train")
+
+    def affected(**scope):
+        return open_breach(shop, scope=scope)["affected"]
+
+    for purpose in ("core", "membership", "consent_record"):
+        assert affected(purposes=[purpose]) == 3
+    assert affected(purposes=["core", "train"]) == 3
+    assert affected(purposes=["core"], until=began) == 2
+    # What a customer ordered last year is at the shop still: a late beginning takes nobody out.
+    assert affected(purposes=["core"], since=began + HOUR) == 3
+
+
+@pytest.mark.parametrize(("purpose", "status"), [("nonsense", 404), ("biometric", 422)])
+def test_a_purpose_that_nobody_pursues_is_not_hit(shop, problem, purpose, status):
+    said, officer = {"scope": {"purposes": ["train", purpose]}}, shop.as_(Role.OFFICER)
+    assert purpose in problem(shop.http.post("/v1/breaches", json=said, headers=officer), status)
+    assert shop.http.get("/v1/breaches", headers=officer).json()["items"] == []
+
+
 def test_whoever_had_tickets_for_a_round_is_counted(shop):
     phones = [shop.phone() for _ in range(3)]
     for phone in phones:
