@@ -23,7 +23,7 @@ from covey_consent.documents.document import Document, Section, Words
 from covey_consent.documents.dossier import dossier
 from covey_consent.documents.facts import gather
 from covey_consent.documents.rendering import Format, render
-from covey_consent.errors import ConflictError
+from covey_consent.errors import ConflictError, DamageError
 from covey_consent.law import marks
 from covey_consent.models import StandingChoice
 from covey_consent.notices import files
@@ -552,6 +552,32 @@ class TestMeasures:
         plain = told(epsilon={"analytics": 1.5}, epsilon_total=3.0)
         assert "analytics 1.5; all together 3" in plain
         assert "only phones hold the registry to its log" in plain
+
+    @pytest.mark.compliance("GDPR 32", "the measures say which keys rotate, how often, and that one does not")
+    def test_they_say_which_keys_rotate_and_which_does_not(self, opened, tmp_path):
+        jwks = tmp_path / "jwks.json"
+        jwks.write_text('{"keys": []}', "utf-8")
+        provider = {"idp_issuer": "https://idp.example", "idp_audience": "covey", "idp_jwks": str(jwks)}
+        with opened(epoch_seconds=3600, idp_jwks_seconds=90, **provider) as shop:
+            headers = shop.as_(Role.AUDITOR)
+            rows = [
+                (row["measure"], row["value"])
+                for section in shop.http.get("/v1/documents/toms", headers=headers).json()["sections"]
+                for row in section["rows"]
+            ]
+        (tickets,) = [value for measure, value in rows if measure.startswith("Ticket issuer keys")]
+        (tokens,) = [value for measure, value in rows if measure.startswith("Access tokens run out")]
+        (signing,) = [value for measure, value in rows if "signing key is not rotated" in measure]
+        assert tickets == "an epoch lasts 3600 s"
+        assert tokens == (
+            "a device's tokens after 600 s, those of the command after the hours given; the provider's keys "
+            "after 90 s"
+        )
+        assert signing == "with another key the registry does not start on this database"
+        (tmp_path / "registry.key").write_text("11" * 32)
+        refused = pytest.raises(DamageError, match="is the key file the one this database was made with")
+        with refused, opened():
+            pass
 
     def test_the_last_rounds_noise_is_among_them(self, concluded, ask):
         terms = concluded()

@@ -12,7 +12,7 @@ from covey_privacy.note import public_key
 
 
 def check(file: Path, key: str) -> int:
-    """Print in one line what the receipt in `file` shows under the registry's `key`; return 1 when it fails."""
+    """Print in one line what the receipt in `file` shows under the key; return 1 when it fails."""
     try:
         print(verify(_read(file), public_key(key)))
     except (OSError, RequestError, MisuseError) as error:
