@@ -133,6 +133,8 @@ def _add_breach(actions: Commands) -> None:
     opened.add_argument("--at", metavar="TIME", help="when it was detected (ISO 8601, UTC), default now")
     opened.add_argument("--purpose", action="append", default=[], help="a purpose that was hit; repeatable")
     opened.add_argument("--round", action="append", default=[], help="a round that was hit; repeatable")
+    opened.add_argument("--since", metavar="TIME", help="records from then on were hit, default all")
+    opened.add_argument("--until", metavar="TIME", help="records up to then were hit, default all")
     listed = command(
         named, "list", "list breaches with their clocks", "covey registry breach list --officer olga"
     )
@@ -315,7 +317,7 @@ def _publish(chosen: argparse.Namespace) -> int:
 
 
 def _breach_open(chosen: argparse.Namespace) -> int:
-    what = chosen.nature, chosen.at, chosen.purpose, chosen.round
+    what = chosen.nature, chosen.at, chosen.purpose, chosen.round, chosen.since, chosen.until
     return _with(
         "commands.breach", lambda it: it.open_(chosen.url, chosen.officer, *what, as_json=chosen.json)
     )

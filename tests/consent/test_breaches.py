@@ -1,5 +1,6 @@
 """The breach desk: its clock, what an account lacks, whom a breach touches."""
 
+import json
 import socket
 import threading
 import time
@@ -254,10 +255,16 @@ def test_the_command_opens_and_lists_breaches_of_a_served_registry(tmp_path, cap
         (line,) = set(capsys.readouterr().out.splitlines())
         assert "OVERDUE by 8.0 h" in line
         assert "0 people" in line
+        span = {"since": "2027-01-01", "until": "2027-01-02T08:00+08:00"}
+        assert breach.open_(url, "olga", "x", as_json=True, settings=settings, **span) == 0
+        scope = json.loads(capsys.readouterr().out)["scope"]
+        assert (scope["since"], scope["until"]) == (1_798_761_600, 1_798_848_000)
         assert breach.open_(url, "olga", "x", rounds=["none"], settings=settings) == 1
         assert breach.open_(url, "olga", "x", "yesterday", settings=settings) == 2
+        assert breach.open_(url, "olga", "x", until="later", settings=settings) == 2
         errors = capsys.readouterr().err.splitlines()
-        assert len(errors) == 2
+        assert len(errors) == 3
+        assert errors[2].startswith("--until is 'later': ")
     assert breach.list_(url, "olga", settings=settings) == 1
     lost = settings.model_copy(update={"key_file": tmp_path / "none.key"})
     assert breach.list_(url, "olga", settings=lost) == 1

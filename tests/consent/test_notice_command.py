@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import httpx
@@ -82,6 +83,16 @@ def test_standing_words_in_a_folder_are_said_to_be_no_notice(own, capsys):
     own.with_name("standing.toml").write_text((TEXTS.parent / "standing.toml").read_text("utf-8"), "utf-8")
     assert notice.lint(str(own.parent)) == 2
     assert "standing words are Covey's own" in capsys.readouterr().out
+
+
+def test_the_pages_sample_is_complete_and_published(served, tmp_path, capsys):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "registry.md").read_text("utf-8")
+    (sample,) = re.findall(r"^```toml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    path = tmp_path / "celebrate.toml"
+    path.write_text(sample, "utf-8")
+    assert notice.lint(str(tmp_path)) == 0
+    assert notice.publish(str(path), "") == 0
+    assert [text.language for text in served.notices()["celebrate"].texts] == ["en", "zh"]
 
 
 @pytest.mark.parametrize("path", ["missing.toml", "."])
