@@ -138,6 +138,7 @@ def test_people_are_counted_and_not_named(shop):
     assert affected(purposes=["marketing"]) == 0
 
 
+@pytest.mark.compliance("GDPR 33", "the number of people: of what rests on contract or law, everyone's")
 def test_what_rests_on_contract_or_law_touches_everyone_who_was_there(shop):
     for _ in range(2):
         shop.phone()

@@ -189,6 +189,7 @@ class TestRecordOfProcessing:
             article = purposes()[name].pipl[:5]
             assert all(article in text.text for text in notice.texts), name
 
+    @pytest.mark.compliance("GDPR 30", "recipients that the registry tells of changes are in the record too")
     def test_a_recipient_that_the_registry_tells_is_in_the_record(self, shop, ask):
         for name, of in (("Covey Example Parcel", ["core"]), ("Lake", ["train", "core"])):
             said = {"name": name, "url": "https://example.com/hook", "purposes": of}
