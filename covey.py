@@ -21,6 +21,9 @@ from typing import TypeAlias
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 """Where commands are added."""
 
+KEY = "the registry's public key, as `covey registry key` prints it, or its 64 hex digits"
+"""What a command says of the key that it asks for; `covey_privacy.note.public_key` reads it."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 done, 1 failed, 2 asked for something that cannot be.
@@ -77,19 +80,19 @@ def _add_log(commands: Commands) -> None:
         commands,
         "log",
         "the registry's transparency log",
-        "covey log judge evidence.hex --key <hex public key>",
+        "covey log judge evidence.hex --key $LOG_KEY",
     )
     actions = log.add_subparsers(required=True, metavar="ACTION")
     judge = command(
         actions,
         "judge",
         "say what evidence shows about a registry's log; exits with 0 when consistent, 3 forked, 4 open",
-        "covey log judge evidence.hex --key <hex public key> --json",
+        "covey log judge evidence.hex --key $LOG_KEY --json",
     )
     judge.add_argument(
         "evidence", type=Path, metavar="EVIDENCE", help="file of a phone's evidence, raw or in hex"
     )
-    judge.add_argument("--key", required=True, metavar="HEX", help="the registry's public key, 64 hex digits")
+    judge.add_argument("--key", required=True, metavar="KEY", help=KEY)
     judge.add_argument("--json", action="store_true", help="for a program to read")
     judge.set_defaults(run=_judge)
 
@@ -265,9 +268,10 @@ def measure(module: str, chosen: argparse.Namespace, names: Sequence[str]) -> in
 def _judge(chosen: argparse.Namespace) -> int:
     from covey_privacy import fork
     from covey_privacy.errors import PeerError
+    from covey_privacy.note import public_key
 
     try:
-        key = _public_key(chosen.key)
+        key = public_key(chosen.key)
         verdict = fork.check_evidence(_unhexed(chosen.evidence.read_bytes()), key)
     except ValueError as error:
         return fail(error, 2)
@@ -276,13 +280,6 @@ def _judge(chosen: argparse.Namespace) -> int:
     name = verdict.name.lower()
     print(json.dumps({"verdict": name, "says": verdict.value}) if chosen.json else f"{name}: {verdict.value}")
     return {"consistent": 0, "forked": 3, "open": 4}[name]
-
-
-def _public_key(text: str) -> bytes:
-    key = bytes.fromhex(text) if re.fullmatch("[0-9a-f]{64}", text) else b""
-    if not key:
-        raise ValueError(f"--key is {text[:80]!r}; the registry's public key was expected, 64 hex digits")
-    return key
 
 
 def _unhexed(data: bytes) -> bytes:

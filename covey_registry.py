@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-from covey import Commands, command, fail, load, measure
+from covey import KEY, Commands, command, fail, load, measure
 
 
 def add(commands: Commands) -> None:
@@ -29,8 +29,12 @@ def _add_registry(commands: Commands) -> None:
     serve.add_argument("--port", type=int, default=8700, help="port to listen on, default 8700")
     serve.set_defaults(run=_serve)
     key = command(
-        actions, "key", "print the key of the registry's log, as witnesses want it", "covey registry key"
+        actions,
+        "key",
+        "print the public key of the registry, whose log it signs: name+id+key, as every command takes it",
+        "LOG_KEY=$(covey registry key)",
     )
+    key.add_argument("--hex", action="store_true", help="the key alone in hex, as apps pin it")
     key.set_defaults(run=_key)
     _add_receipt(actions)
     _add_import(actions)
@@ -62,6 +66,15 @@ def _add_notice(actions: Commands) -> None:
         "put a notice in force at a running registry; COVEY_REGISTRY_TOKEN is an admin's access token",
         "covey registry notice publish notices/celebrate.toml --url http://127.0.0.1:8700",
     )
+    show = command(
+        deeds,
+        "show",
+        "print the notice of a purpose as Covey has it, or one to fill in",
+        "covey registry notice show marketing --out notices/marketing.toml",
+    )
+    show.add_argument("purpose", metavar="PURPOSE", help="the purpose that it is about")
+    show.add_argument("--out", type=Path, metavar="FILE", help="a new file to write it to")
+    show.set_defaults(run=_show)
     for deed in (lint, publish):
         deed.add_argument("path", metavar="NOTICE", help="a notice file, or a packaged notice's purpose")
     publish.add_argument("--url", default="http://127.0.0.1:8700", help="where the registry serves")
@@ -100,7 +113,7 @@ def _add_evidence(actions: Commands) -> None:
 
 
 def _add_receipt(actions: Commands) -> None:
-    example = "covey registry receipt verify receipt.jwt --key <hex public key>"
+    example = "covey registry receipt verify receipt.jwt --key $LOG_KEY"
     receipt = command(actions, "receipt", "receipts of consent", example)
     verify = command(
         receipt.add_subparsers(required=True, metavar="ACTION"),
@@ -109,9 +122,7 @@ def _add_receipt(actions: Commands) -> None:
         example,
     )
     verify.add_argument("file", type=Path, metavar="FILE", help="the signed receipt")
-    verify.add_argument(
-        "--key", required=True, metavar="HEX", help="the registry's public key, 64 hex digits"
-    )
+    verify.add_argument("--key", required=True, metavar="KEY", help=KEY)
     verify.set_defaults(run=_receipt)
 
 
@@ -156,6 +167,8 @@ def _add_breach(actions: Commands) -> None:
     opened.add_argument("--at", metavar="TIME", help="when it was detected (ISO 8601, UTC), default now")
     opened.add_argument("--purpose", action="append", default=[], help="a purpose that was hit; repeatable")
     opened.add_argument("--round", action="append", default=[], help="a round that was hit; repeatable")
+    opened.add_argument("--since", metavar="TIME", help="records from then on were hit, default all")
+    opened.add_argument("--until", metavar="TIME", help="records up to then were hit, default all")
     listed = command(
         named, "list", "list breaches with their clocks", "covey registry breach list --officer olga"
     )
@@ -270,7 +283,11 @@ def _add_witness(commands: Commands) -> None:
         "covey witness serve --name witness.example/w1 --folder w1 --log $(covey registry key)",
     )
     serve.add_argument(
-        "--log", required=True, action="append", metavar="KEY", help="a log's key, name+id+key; repeatable"
+        "--log",
+        required=True,
+        action="append",
+        metavar="KEY",
+        help="a registry's key with its log's name, as `covey registry key` prints it; repeatable",
     )
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on, default 127.0.0.1")
     serve.add_argument("--port", type=int, default=8710, help="port to listen on, default 8710")
@@ -299,8 +316,12 @@ def _serve(chosen: argparse.Namespace) -> int:
     return _with("serve", lambda registry: registry.serve(chosen.host, chosen.port))
 
 
-def _key(_chosen: argparse.Namespace) -> int:
-    return _with("serve", lambda registry: print(registry.verifier_key().vkey))
+def _key(chosen: argparse.Namespace) -> int:
+    def show(registry: ModuleType) -> None:
+        key = registry.verifier_key()
+        print(key.public.hex() if chosen.hex else key.vkey)
+
+    return _with("serve", show)
 
 
 def _document(chosen: argparse.Namespace) -> int:
@@ -326,6 +347,10 @@ def _retention(chosen: argparse.Namespace) -> int:
     return _with("commands.retention", lambda it: it.run(chosen.now, **asked))
 
 
+def _show(chosen: argparse.Namespace) -> int:
+    return _with("commands.notice", lambda command: command.show(chosen.purpose, chosen.out))
+
+
 def _lint(chosen: argparse.Namespace) -> int:
     return _with("commands.notice", lambda command: command.lint(chosen.path))
 
@@ -335,7 +360,7 @@ def _publish(chosen: argparse.Namespace) -> int:
 
 
 def _breach_open(chosen: argparse.Namespace) -> int:
-    what = chosen.nature, chosen.at, chosen.purpose, chosen.round
+    what = chosen.nature, chosen.at, chosen.purpose, chosen.round, chosen.since, chosen.until
     return _with(
         "commands.breach", lambda it: it.open_(chosen.url, chosen.officer, *what, as_json=chosen.json)
     )

@@ -29,6 +29,12 @@ class Metrics:
         Gauge("covey_registry_log_entries", "Size of the newest checkpoint", registry=self._all).set_function(
             lambda: len(log)
         )
+        self._overdue = Gauge(
+            "covey_registry_overdue",
+            "What is open past its time: people's requests, breaches untold to the authority; NaN is unknown",
+            ("what",),
+            registry=self._all,
+        )
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answer."""
@@ -41,6 +47,11 @@ class Metrics:
     def decided(self, purpose: str, state: str) -> None:
         """Count a decision that was taken. Both are the registry's own words, never a sender's."""
         self._decisions.labels(purpose, state).inc()
+
+    def overdue(self, requests: float, breaches: float) -> None:
+        """Say how many people's requests, and breaches, are open past their time."""
+        self._overdue.labels("requests").set(requests)
+        self._overdue.labels("breaches").set(breaches)
 
     def text(self) -> bytes:
         """Return everything in Prometheus's text format."""

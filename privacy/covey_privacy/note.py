@@ -79,6 +79,21 @@ class VerifierKey:
         return f"{_DASH}{self.name} {to_base64(self.id + signature)}\n"
 
 
+def public_key(text: str) -> bytes:
+    """Return a log's Ed25519 key, written as `name+id+key` or as 64 hex digits. Raises MisuseError."""
+    if re.fullmatch("[0-9a-fA-F]{64}", text):
+        return bytes.fromhex(text)
+    if "+" not in text:
+        raise MisuseError(
+            f"{text[:80]!r} is no registry's public key: what `covey registry key` prints was expected, or "
+            "64 hex digits"
+        )
+    key = VerifierKey.parse(text)
+    if key.algorithm != ED25519:
+        raise MisuseError(f"the key of {key.name!r} is of another kind than a registry's: it is a witness's")
+    return key.public
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """A note's text, to its last newline, and its signature lines as (name, key id, signature)."""

@@ -168,6 +168,30 @@ def test_evidence_against_a_key_that_is_pinned_no_more_stops_nothing(device, sho
     Log(device.store, SigningKey(b"\1" * 32).public).require_unforked()
 
 
+def test_the_log_of_a_new_key_is_held_against_the_head_seen_under_the_old(device, opened, shop):
+    """docs/registry.md, Keys: a phone whose app pins another registry's key begins with a new store."""
+    new, size = SigningKey(b"\1" * 32), device.consents.checkpoint.size
+    tree = Tree([leaf_hash(b"new %d" % i) for i in range(size + 3)])
+
+    def answer(asked, response):
+        if asked.url.path != "/v1/sync" or response.status_code != 200:
+            return response
+        old = wire.decode(Sync, wire.decode(Signed, asked.content).body).log_size
+        note = sign(Checkpoint(ORIGIN, len(tree), tree.root()), new)
+        proof = tree.consistency(old) if old else ()
+        told = replace(wire.decode(Synced, response.content), checkpoint=note, consistency=proof)
+        return httpx.Response(200, content=wire.encode(told))
+
+    shop.answer = answer
+    trust = replace(shop.trust, registry=new.public)
+    way = Registry(shop.way()._client, trust)
+    device.close()
+    again = opened(trust=trust, registry=way)
+    with pytest.raises(RegistryError, match="does not begin with the 6 leaves seen before"):
+        again.sync()
+    assert again.evidence() == ()
+
+
 def written_before_notes_were_kept(device):
     """Leave the store as an SDK did that kept the head alone."""
     state = device.consents._state

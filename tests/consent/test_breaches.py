@@ -1,5 +1,6 @@
 """The breach desk: its clock, what an account lacks, whom a breach touches."""
 
+import json
 import socket
 import threading
 import time
@@ -137,6 +138,32 @@ def test_people_are_counted_and_not_named(shop):
     assert affected(purposes=["marketing"]) == 0
 
 
+@pytest.mark.compliance("GDPR 33", "the number of people: of what rests on contract or law, everyone's")
+def test_what_rests_on_contract_or_law_touches_everyone_who_was_there(shop):
+    for _ in range(2):
+        shop.phone()
+    began = int(shop.clock.now)
+    shop.clock.now += 2 * HOUR
+    shop.grant(shop.phone(), "train")
+
+    def affected(**scope):
+        return open_breach(shop, scope=scope)["affected"]
+
+    for purpose in ("core", "membership", "consent_record"):
+        assert affected(purposes=[purpose]) == 3
+    assert affected(purposes=["core", "train"]) == 3
+    assert affected(purposes=["core"], until=began) == 2
+    # What a customer ordered last year is at the shop still: a late beginning takes nobody out.
+    assert affected(purposes=["core"], since=began + HOUR) == 3
+
+
+@pytest.mark.parametrize(("purpose", "status"), [("nonsense", 404), ("biometric", 422)])
+def test_a_purpose_that_nobody_pursues_is_not_hit(shop, problem, purpose, status):
+    said, officer = {"scope": {"purposes": ["train", purpose]}}, shop.as_(Role.OFFICER)
+    assert purpose in problem(shop.http.post("/v1/breaches", json=said, headers=officer), status)
+    assert shop.http.get("/v1/breaches", headers=officer).json()["items"] == []
+
+
 def test_whoever_had_tickets_for_a_round_is_counted(shop):
     phones = [shop.phone() for _ in range(3)]
     for phone in phones:
@@ -229,10 +256,16 @@ def test_the_command_opens_and_lists_breaches_of_a_served_registry(tmp_path, cap
         (line,) = set(capsys.readouterr().out.splitlines())
         assert "OVERDUE by 8.0 h" in line
         assert "0 people" in line
+        span = {"since": "2027-01-01", "until": "2027-01-02T08:00+08:00"}
+        assert breach.open_(url, "olga", "x", as_json=True, settings=settings, **span) == 0
+        scope = json.loads(capsys.readouterr().out)["scope"]
+        assert (scope["since"], scope["until"]) == (1_798_761_600, 1_798_848_000)
         assert breach.open_(url, "olga", "x", rounds=["none"], settings=settings) == 1
         assert breach.open_(url, "olga", "x", "yesterday", settings=settings) == 2
+        assert breach.open_(url, "olga", "x", until="later", settings=settings) == 2
         errors = capsys.readouterr().err.splitlines()
-        assert len(errors) == 2
+        assert len(errors) == 3
+        assert errors[2].startswith("--until is 'later': ")
     assert breach.list_(url, "olga", settings=settings) == 1
     lost = settings.model_copy(update={"key_file": tmp_path / "none.key"})
     assert breach.list_(url, "olga", settings=lost) == 1

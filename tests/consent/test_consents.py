@@ -62,8 +62,7 @@ def verdict(shop, headers, person, purpose="train"):
     return found["verdict"]
 
 
-@pytest.mark.compliance("GDPR 7(4)", "who decided nothing has their orders run all the same")
-@pytest.mark.compliance("PIPL 16", "the service does not depend on any optional purpose")
+@pytest.mark.compliance("GDPR 25", "nothing optional is allowed before the person says yes")
 def test_a_new_person_allows_nothing_that_needs_consent(shop, service, person):
     purposes = shop.http.get("/v1/purposes").json()
     for purpose in purposes:
@@ -72,6 +71,30 @@ def test_a_new_person_allows_nothing_that_needs_consent(shop, service, person):
     assert verdict(shop, service, person, "core") == "allowed"
 
 
+@pytest.mark.compliance("GDPR 7(4)", "who refuses or withdraws all that is optional is served all the same")
+@pytest.mark.compliance("PIPL 16", "orders and membership do not depend on any optional purpose")
+def test_who_refuses_or_withdraws_everything_is_served_all_the_same(shop, service):
+    optional = [one["id"] for one in shop.http.get("/v1/purposes").json() if one["basis"] == "consent"]
+    assert len(optional) > 15
+    service_purposes = ("core", "membership")
+    refusing, withdrawing = new(shop, service), new(shop, service)
+    for purpose in optional:
+        assert say(shop, service, refusing, {"purpose": purpose, "state": "refused"}).status_code == 201
+        assert verdict(shop, service, refusing, purpose) == "refused"
+        assert {verdict(shop, service, refusing, one) for one in service_purposes} == {"allowed"}
+    opened = [purpose for purpose in optional if purpose in shop.notices()]
+    for purpose in opened:
+        assert say(shop, service, withdrawing, yes(shop, purpose)).status_code == 201
+    for purpose in opened:
+        said = {"purpose": purpose, "state": "withdrawn"}
+        assert say(shop, service, withdrawing, said).status_code == 201
+        assert verdict(shop, service, withdrawing, purpose) == "withdrawn"
+        assert {verdict(shop, service, withdrawing, one) for one in service_purposes} == {"allowed"}
+
+
+@pytest.mark.compliance(
+    "GDPR 7(3)", "to withdraw takes less than to grant, by the same call, and counts at once"
+)
 def test_a_withdrawal_needs_less_than_a_grant_and_ends_it_at_once(shop, service, person):
     grant, withdrawal = yes(shop), {"purpose": "train", "state": "withdrawn"}
     assert set(withdrawal) < set(grant)

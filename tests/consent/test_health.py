@@ -1,9 +1,13 @@
 import re
 
+import pytest
 from sqlalchemy.exc import OperationalError
 
 from covey_consent.access.roles import Role
+from covey_consent.errors import UnavailableError
 from covey_privacy.consent import GRANTED, WITHDRAWN
+
+DAY = 86400
 
 
 def test_it_lives_and_is_ready(shop):
@@ -46,6 +50,37 @@ def test_metrics_count_answers_by_template_and_decisions_by_purpose(shop):
     assert 'covey_registry_decisions_total{purpose="train",state="withdrawn"} 1.0' in text
     assert f"covey_registry_log_entries {float(shop.checkpoint().size)}" in text
     assert not re.search("[0-9a-f]{32}", text), "no identifier"
+
+
+def overdue(shop) -> dict[str, str]:
+    return dict(re.findall(r'^covey_registry_overdue{what="(\w+)"} (\S+)$', metrics(shop), re.MULTILINE))
+
+
+@pytest.mark.compliance("GDPR 12(3)", "on day 31 the metric of late requests is 1, until it is answered")
+def test_what_is_late_is_a_metric(shop):
+    person = shop.http.post("/v1/subjects", json={}, headers=shop.as_(Role.SERVICE)).json()["subject"]
+    own = shop.as_(Role.SUBJECT, subject=person)
+    id_ = shop.http.post("/v1/rights", json={"kind": "erasure"}, headers=own).json()["id"]
+    shop.clock.now += 28 * DAY
+    assert overdue(shop) == {"requests": "0.0", "breaches": "0.0"}
+    shop.clock.now += 3 * DAY + 1
+    assert overdue(shop) == {"requests": "1.0", "breaches": "0.0"}
+    shop.http.post("/v1/breaches", json={}, headers=shop.as_(Role.OFFICER))
+    shop.clock.now += 3 * DAY + 1
+    assert overdue(shop) == {"requests": "1.0", "breaches": "1.0"}
+    refusal = {"step": "refuse", "reason": "a law suit is pending"}
+    answer = shop.http.post(f"/v1/rights/{id_}/steps", json=refusal, headers=shop.as_(Role.OFFICER))
+    assert answer.status_code == 200
+    assert overdue(shop) == {"requests": "0.0", "breaches": "1.0"}
+
+
+def test_without_the_database_what_is_late_is_unknown_and_the_rest_is_told(shop, monkeypatch):
+    def gone(*_args):
+        raise UnavailableError("gone")
+
+    monkeypatch.setattr("covey_consent.api.health._overdue", gone)
+    assert overdue(shop) == {"requests": "NaN", "breaches": "NaN"}
+    assert "covey_registry_log_entries" in metrics(shop)
 
 
 def test_the_access_token_s_key_is_published(shop):

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import httpx
@@ -49,6 +50,49 @@ def test_the_facts_are_those_that_the_settings_name(tmp_path, monkeypatch, capsy
     monkeypatch.setenv("COVEY_REGISTRY_CONTROLLER", str(tmp_path / "controller.toml"))
     assert notice.lint("partner") == 1
     assert "lacks the contact of Covey Example Partner" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("purpose", [*files.packaged()])
+def test_a_packaged_notice_is_shown_as_it_is(purpose, capsys):
+    assert notice.show(purpose, None) == 0
+    assert files.parse(capsys.readouterr().out) == files.packaged()[purpose]
+
+
+def test_one_to_fill_in_is_refused_until_every_line_of_it_is_written(tmp_path, capsys):
+    path = tmp_path / "celebrate.toml"
+    assert notice.show("celebrate", path) == 0
+    assert notice.lint(str(path)) == 1
+    said = capsys.readouterr().out
+    for missing in ("en: text", "en: method", "en: automated", "zh: text", "zh: method", "zh: automated"):
+        assert missing in said
+    path.write_text(path.read_text("utf-8").replace("$write", "So:"), "utf-8")
+    assert notice.lint(str(path)) == 0
+
+
+def test_no_notice_is_overwritten_or_made_up(tmp_path, capsys):
+    path = tmp_path / "train.toml"
+    path.write_text("mine", "utf-8")
+    assert notice.show("train", path) == 2
+    assert path.read_text("utf-8") == "mine"
+    assert "exists" in capsys.readouterr().out
+    assert [notice.show(purpose, None) for purpose in ("biometric", "resale")] == [2, 2]
+    assert "refused as a policy" in capsys.readouterr().out
+
+
+def test_standing_words_in_a_folder_are_said_to_be_no_notice(own, capsys):
+    own.with_name("standing.toml").write_text((TEXTS.parent / "standing.toml").read_text("utf-8"), "utf-8")
+    assert notice.lint(str(own.parent)) == 2
+    assert "standing words are Covey's own" in capsys.readouterr().out
+
+
+def test_the_pages_sample_is_complete_and_published(served, tmp_path, capsys):
+    page = (Path(__file__).resolve().parents[2] / "docs" / "registry.md").read_text("utf-8")
+    (sample,) = re.findall(r"^```toml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    path = tmp_path / "celebrate.toml"
+    path.write_text(sample, "utf-8")
+    assert notice.lint(str(tmp_path)) == 0
+    assert notice.publish(str(path), "") == 0
+    assert [text.language for text in served.notices()["celebrate"].texts] == ["en", "zh"]
 
 
 @pytest.mark.parametrize("path", ["missing.toml", "."])

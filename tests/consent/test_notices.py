@@ -76,6 +76,15 @@ def test_every_notice_is_in_short_sentences(file):
     assert max(len(sentence.split()) for sentence in sentences) <= 50
 
 
+@pytest.mark.compliance("GDPR 14", "every notice says where the data are from, in every language")
+@pytest.mark.parametrize("file", files.packaged().values(), ids=lambda file: file.purpose)
+def test_every_notice_says_where_the_data_are_from(file):
+    for text in draft(file.completed, FACTS).texts:
+        said = {"en": "Source: ", "zh": "来源："}[text.language]
+        (line,) = [line for line in text.text.splitlines() if line.startswith(said)]
+        assert len(line) > len(said) + 10
+
+
 def test_a_purpose_without_a_cap_may_spend_nothing():
     epsilons = {notice.purpose: notice.epsilon for notice in PACKAGED}
     assert epsilons == dict.fromkeys(epsilons, 0) | {"analytics": 1.5, "train": 3}

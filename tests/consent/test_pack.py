@@ -218,6 +218,19 @@ def test_a_pack_of_another_log_is_refused_under_a_pinned_key(world):
     refused(world.pack(), "not of the one that you named", key=other)
 
 
+def test_without_a_key_from_elsewhere_nothing_is_shown(world, tmp_path):
+    alone_ = alone(tmp_path, world.pack())
+    assert alone_.returncode == verify.UNPINNED == 3
+    last = alone_.stdout.splitlines()[-1]
+    assert last.startswith("NOTHING IS SHOWN: this holds only under the key that the pack names")
+    assert "All of this holds" not in alone_.stdout
+    for key in (world.log.vkey, world.key.public.hex(), world.key.public.hex().upper()):
+        done = alone(tmp_path, world.pack(), "--key", key)
+        assert (done.returncode, done.stdout.count("All of this holds")) == (0, 1)
+    assert alone(tmp_path, world.pack(), "--key", STRANGER.public.hex()).returncode == 1
+    assert alone(tmp_path, world.pack(), "--key", "").returncode == 1
+
+
 def test_a_witness_that_is_named_has_to_have_cosigned(world):
     stranger = VerifierKey("witness.test/1", COSIGNATURE, STRANGER.public)
     refused(world.pack(), "not cosigned", witnesses=[stranger.vkey])

@@ -396,6 +396,7 @@ def test_no_request_can_be_entered_for_somebody_unknown(shop):
     ask(shop, shop.as_(Role.OFFICER), 422, kind="access")
 
 
+@pytest.mark.compliance("GDPR 14", "the export says where what is held came from")
 @pytest.mark.compliance("GDPR 15", "the export has every row of every table, recipients, retention, sources")
 def test_an_export_has_all_that_is_held(shop):
     phone = shop.stranger()
@@ -421,6 +422,8 @@ def test_an_export_has_all_that_is_held(shop):
     for language in ("en", "zh"):
         assert set(about["words"][language]) == {"title", "files", "sources", "decisions", "rounds"}
     assert "cannot know" in about["words"]["en"]["rounds"]
+    assert "from your own devices and decisions" in about["words"]["en"]["sources"]
+    assert "您自己的设备与决定" in about["words"]["zh"]["sources"]
 
 
 @pytest.mark.compliance("PIPL 48", "the rules of every purpose and automated decision are explained in words")

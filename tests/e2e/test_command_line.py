@@ -30,8 +30,8 @@ def test_version():
 
 COMMANDS = (
     "demo, version, registry serve, registry key, registry token, registry notice lint, "
-    "registry notice publish, registry import, registry retention run, registry migrate, registry pack, "
-    "registry drill crash, "
+    "registry notice publish, registry notice show, registry import, registry retention run, registry migrate, "
+    "registry pack, registry drill crash, "
     "registry drill tamper, registry drill withdraw, registry drill erase, log judge, witness serve, "
     "witness key, audit, bench secagg, bench dp, bench registry, bench tickets"
 )
@@ -112,6 +112,7 @@ def test_evidence_is_judged_by_the_key_alone(tmp_path, found, status, says, writ
     judged = covey(*arguments)
     assert (judged.returncode, judged.stderr) == (status, "")
     assert judged.stdout.startswith(says)
+    arguments[-1] = VerifierKey("covey.test/log", ED25519, REGISTRY.public).vkey
     assert json.loads(covey(*arguments, "--json").stdout)["verdict"] == says.split(":")[0]
 
 
@@ -140,6 +141,8 @@ def test_keys_are_printed_as_others_want_them(tmp_path, monkeypatch):
         printed = covey(*command).stdout
         assert VerifierKey.parse(printed.strip()).algorithm == algorithm
         assert covey(*command).stdout == printed
+    key = VerifierKey.parse(covey("registry", "key").stdout.strip())
+    assert covey("registry", "key", "--hex").stdout.strip() == key.public.hex()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
+import re
+
 import pytest
 
 from covey_privacy.errors import MisuseError, ServerError
-from covey_privacy.note import COSIGNATURE, ED25519, LIMIT, MOST_SIGNATURES, VerifierKey, parse
+from covey_privacy.note import COSIGNATURE, ED25519, LIMIT, MOST_SIGNATURES, VerifierKey, parse, public_key
 from covey_privacy.signatures import verify
 
 # The example of C2SP signed-note, with its key.
@@ -17,6 +19,28 @@ def test_the_specifications_example():
     assert (key.name, key.algorithm, key.vkey) == ("example.com/foo", ED25519, EXAMPLE_KEY)
     (signature,) = note.signatures(key)
     assert verify(key.public, note.text.encode(), signature)
+
+
+def test_a_registrys_key_is_read_as_it_is_printed_and_in_hex():
+    key = VerifierKey.parse(EXAMPLE_KEY).public
+    assert public_key(EXAMPLE_KEY) == public_key(key.hex()) == public_key(key.hex().upper()) == key
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "64 hex digits"),
+        ("beef", "'beef' is no registry's public key: what `covey registry key` prints was expected"),
+        ("00" * 33, "64 hex digits"),
+        ("é" * 64, "64 hex digits"),
+        (EXAMPLE_KEY.replace("530d", "530e"), "the id of the key"),
+        (EXAMPLE_KEY[:-4], "an Ed25519 key has 32 bytes"),
+        (VerifierKey("w.example/1", COSIGNATURE, bytes(32)).vkey, "it is a witness's"),
+    ],
+)
+def test_what_is_no_registrys_key_is_refused(text, says):
+    with pytest.raises(MisuseError, match=re.escape(says)):
+        public_key(text)
 
 
 def test_a_text_with_empty_lines_ends_at_the_last():

@@ -21,6 +21,9 @@ ALGORITHM = "Ed25519"
 
 _RULES = Allowed([ALGORITHM])
 
+DEVICE_SECONDS = 600
+"""For how long a device's token is good."""
+
 LONGEST = 8192
 """Characters of a token that is looked at."""
 

@@ -9,11 +9,10 @@ from pydantic import BaseModel, ConfigDict
 
 from covey_consent import subjects
 from covey_consent.access.roles import Caller, Role
+from covey_consent.access.tokens import DEVICE_SECONDS
 from covey_consent.api.http import Here
 
 router = APIRouter(tags=["access"])
-
-SECONDS = 600
 
 
 class DeviceToken(BaseModel):
@@ -21,13 +20,15 @@ class DeviceToken(BaseModel):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"access_token": "eyJhbGciOi...", "token_type": "DPoP", "expires_in": SECONDS}]
+            "examples": [
+                {"access_token": "eyJhbGciOi...", "token_type": "DPoP", "expires_in": DEVICE_SECONDS}
+            ]
         }
     )
 
     access_token: str
     token_type: Literal["DPoP"] = "DPoP"  # noqa: S105  the name of a scheme
-    expires_in: int = SECONDS
+    expires_in: int = DEVICE_SECONDS
 
 
 @router.post("/v1/device-tokens")
@@ -38,4 +39,4 @@ async def issue_device_token(request: Request, here: Here) -> DeviceToken:
     device = proof.device
     people = await here.store.read(subjects.of_devices, {device})
     caller = Caller(Role.SUBJECT, "device", people[device])
-    return DeviceToken(access_token=here.tokens.mint(caller, now, SECONDS, proof.thumbprint))
+    return DeviceToken(access_token=here.tokens.mint(caller, now, DEVICE_SECONDS, proof.thumbprint))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Response
@@ -17,6 +18,7 @@ from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
 from covey_consent.api.schemas import config
 from covey_consent.errors import UnavailableError
+from covey_consent.registry import Registry
 
 router = APIRouter(tags=["health"])
 
@@ -67,7 +69,15 @@ async def metrics(
     here: Here, _caller: Annotated[Caller, needs(Role.OPERATOR, Role.AUDITOR, Role.ADMIN, logged=False)]
 ) -> Response:
     """Show the metrics, in Prometheus's format: sums over everyone."""
+    try:
+        here.metrics.overdue(*await asyncio.wait_for(here.store.read(_overdue, here), DATABASE_SECONDS))
+    except (UnavailableError, TimeoutError):
+        here.metrics.overdue(math.nan, math.nan)
     return Response(here.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _overdue(session: Session, here: Registry) -> tuple[int, int]:
+    return here.rights.desk.overdue(session), here.breaches.overdue(session)
 
 
 def _answer(session: Session) -> None:

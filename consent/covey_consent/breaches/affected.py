@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Select, func, select, union_all
 from sqlalchemy.orm import Session
 
-from covey_consent import rounds
+from covey_consent import purposes, rounds
 from covey_consent.breaches.account import Scope
 from covey_consent.issuers import name_of
 from covey_consent.models import HOUR, Event, Issuance, Subject
@@ -16,15 +16,20 @@ from covey_consent.models import HOUR, Event, Issuance, Subject
 def count(session: Session, scope: Scope) -> int:
     """Return how many people had tickets for these rounds, or a record of these purposes from the span.
 
-    Without either it is everyone who enrolled or decided in the span. Who joined a round the registry cannot
-    know: whoever had tickets for it is counted, which is never fewer. Who was erased since is not counted.
-    Raises UnknownError for a round that was not logged.
+    Without either it is everyone who enrolled or decided in the span. A purpose that rests on contract or law
+    touches everyone who enrolled before the span ended: nobody decides on it. Who joined a round the registry
+    cannot know: whoever had tickets for it is counted. Both are never fewer. Who was erased since is not
+    counted. Raises UnknownError for a round that was not logged or an unknown purpose, RequestError for a
+    purpose that is never offered.
     """
+    named = [purposes.find(name) for name in scope.purposes]
     hit: list[Select[Any]] = [_round(session, name) for name in scope.rounds]
     if scope.purposes or not scope.rounds:
         hit.append(_decided(scope))
     if not scope.purposes and not scope.rounds:
         hit.append(_enrolled(scope))
+    if not all(purpose.needs_consent for purpose in named):
+        hit.append(_enrolled(scope.model_copy(update={"since": 0})))
     people = union_all(*hit).subquery().c.subject
     return session.scalar(select(func.count(people.distinct()))) or 0
 

@@ -30,19 +30,26 @@ def open_(
     detected: str | None = None,
     purposes: Sequence[str] = (),
     rounds: Sequence[str] = (),
+    since: str | None = None,
+    until: str | None = None,
     *,
     as_json: bool = False,
     settings: Settings | None = None,
 ) -> int:
     """Open a breach in the officer's name, detected at an ISO 8601 time or now; print it and return 0.
 
-    Returns 1 where the registry does not take it, 2 for a time that is none.
+    It hit records from between `since` and `until`, two such times. Returns 1 where the registry does not
+    take it, 2 for a time that is none.
     """
     try:
-        at = None if detected is None else _seconds(detected)
+        at, first, last = (
+            _seconds(name, text)
+            for name, text in (("--at", detected), ("--since", since), ("--until", until))
+        )
     except ValueError as error:
-        return _fail(f"--at is {detected!r}: {error}", 2)
-    said: dict[str, Any] = {"scope": {"purposes": purposes, "rounds": rounds}, "account": {"nature": nature}}
+        return _fail(str(error), 2)
+    scope = {"purposes": purposes, "rounds": rounds, "since": first or 0, "until": last}
+    said: dict[str, Any] = {"scope": scope, "account": {"nature": nature}}
     if at is not None:
         said["detected_at"] = at
     return _tell(
@@ -108,8 +115,15 @@ def _answer(answer: httpx.Response) -> Any:
     return found
 
 
-def _seconds(text: str) -> int:
-    at = datetime.fromisoformat(text)
+def _seconds(name: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(
+            f"{name} is {text!r}: {error}; 2027-01-15T08:00 was expected, for instance"
+        ) from None
     return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())
 
 

@@ -1,4 +1,4 @@
-"""`covey registry notice`: lint notice files, and publish one to a running registry."""
+"""`covey registry notice`: show, lint and publish notice files."""
 
 from __future__ import annotations
 
@@ -41,6 +41,27 @@ def lint(path: str) -> int:
         for one in missing:
             print(f"  {one}")
     return 1 if any(missing for _, missing in found) else 0
+
+
+def show(purpose: str, out: Path | None) -> int:
+    """Print the packaged notice of a purpose, or one to fill in, or write it to `out`; 2 where there is none.
+
+    A file is not overwritten.
+    """
+    try:
+        text = files.written(purpose)
+        if out is None:
+            print(text, end="")
+        else:
+            with out.open("x", encoding="utf-8") as file:
+                file.write(text)
+    except ConsentRegistryError as error:
+        print(error)
+        return 2
+    except FileExistsError:
+        print(f"{out} exists; name another file")
+        return 2
+    return 0
 
 
 def publish(path: str, url: str) -> int:

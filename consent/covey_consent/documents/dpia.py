@@ -5,14 +5,16 @@ It is a skeleton: a judgement stands in it as a blank, and without those filled 
 
 from __future__ import annotations
 
-from covey_consent.documents import risks
+from datetime import UTC, datetime
+
+from covey_consent.documents import receivers, risks
 from covey_consent.documents.document import Blank, Document, Section, Table, Value, Words
 from covey_consent.documents.facts import Facts, Round
 from covey_consent.documents.labels import Labels
 from covey_consent.documents.measures import measures
 from covey_consent.documents.processing import CASES, cases, load
-from covey_consent.purposes import Purpose
-from covey_consent.transfers import recipients
+from covey_consent.models import Assessment
+from covey_consent.purposes import Purpose, find
 from covey_privacy.consent import Notice
 from covey_privacy.evidence import few
 from covey_privacy.profile import PRODUCTION
@@ -34,12 +36,20 @@ ROUND_COLUMNS = WORDS.columns(
     "outcome",
 )
 RISK_COLUMNS = WORDS.columns("risk", "against", "remains", "likelihood", "severity")
+PURSUED = Words("pursued now", "正在开展")
+NOT_OPEN = Words("not open yet", "尚未启用")
+
+DIGEST = Words(
+    "sha256sum of the finished file, every blank filled in: 64 hex digits. No page can state its own",
+    "填写全部空白后，对最终文件执行 sha256sum，得到 64 位十六进制数；文件无法载明自身的摘要",
+)
+
 MEASURE_COLUMNS = WORDS.columns("measure", "value", "shown_by")
 
 
 def dpia(facts: Facts, name: str) -> Document:
-    """Return the assessment's skeleton for the purpose called `name`. Raises UnknownError."""
-    purpose = facts.purpose(name)
+    """Return the skeleton for a purpose, also before it opens. Raises as `purposes.find` does."""
+    purpose = find(name)
     return Document(
         "dpia",
         Words(f"Impact assessment: {purpose.en}", f"个人信息保护影响评估：{purpose.zh}"),
@@ -52,6 +62,7 @@ def dpia(facts: Facts, name: str) -> Document:
             _risks(purpose),
             _safeguards(facts),
             _conclusion(),
+            _handing_in(facts, purpose),
         ),
     )
 
@@ -59,11 +70,11 @@ def dpia(facts: Facts, name: str) -> Document:
 def _description(facts: Facts, purpose: Purpose) -> Section:
     processing, counts = load()[purpose.id], facts.counts.get(purpose.id, {})
     triggers = tuple(f"{CASES[case].en} ({CASES[case].zh})" for case in cases(purpose.id, facts.controller))
-    named = tuple(f"{r.name} ({r.role}, {r.country})" for r in recipients(purpose.id, facts.controller))
     return Section(
         Words("1. The processing (GDPR Art. 35(7)(a))", "一、处理活动的描述"),
         facts=(
             WORDS.fact("purpose", f"{purpose.id}: {purpose.en}"),
+            WORDS.fact("standing", PURSUED if purpose in facts.purposes else NOT_OPEN),
             WORDS.fact("triggers", triggers or "none"),
             WORDS.fact("subjects", processing.people),
             WORDS.fact("granted", few(counts.get("granted", 0)), "choices that stand"),
@@ -71,7 +82,8 @@ def _description(facts: Facts, purpose: Purpose) -> Section:
             WORDS.fact("where", processing.where),
             WORDS.fact("gates", purpose.gates),
             WORDS.fact("retention", purpose.retention),
-            WORDS.fact("recipients", named or "none"),
+            WORDS.fact("recipients", receivers.named(purpose, facts) or "none"),
+            WORDS.fact("transfers", receivers.abroad(purpose, facts) or "none"),
             WORDS.fact("notice", _shown(facts.notices.get(purpose.id))),
             WORDS.blank("context"),
         ),
@@ -80,7 +92,7 @@ def _description(facts: Facts, purpose: Purpose) -> Section:
 
 def _shown(notice: Notice | None) -> str:
     if notice is None:
-        return "none: the law asks for this processing"
+        return "none is in force"
     return f"version {notice.semver}, in {', '.join(text.language for text in notice.texts)}"
 
 
@@ -173,3 +185,28 @@ def _conclusion() -> Section:
             WORDS.fact("kept", "three years at least (PIPL Art. 56)"),
         ),
     )
+
+
+def _handing_in(facts: Facts, purpose: Purpose) -> Section:
+    """Return how the finished file is handed in, and which were."""
+    brought = tuple(_brought(each) for each in facts.assessments if each.purpose == purpose.id)
+    body = f'{{"purpose": "{purpose.id}", "kind": "dpia", "document_sha256": "", "valid_until": 0}}'
+    return Section(
+        Words("7. Handing it in", "七、提交"),
+        facts=(
+            WORDS.fact("digest", DIGEST),
+            WORDS.fact(
+                "hand_in",
+                f"POST /v1/assessments {body}",
+                "by an officer, with the digest and a time in Unix seconds; kind pipia where PIPL alone asks",
+            ),
+            WORDS.fact("approve", "POST /v1/assessments/{id}/approval", "by another officer or an admin"),
+            WORDS.fact("brought", brought or "none"),
+        ),
+    )
+
+
+def _brought(each: Assessment) -> str:
+    approved = f"approved by {each.approved_by}" if each.approved_by else "not approved yet"
+    until = datetime.fromtimestamp(each.valid_until, UTC).date()
+    return f"{each.document.hex()}: {each.kind} by {each.author}, {approved}, until {until}"

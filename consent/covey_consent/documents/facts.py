@@ -6,16 +6,18 @@ import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import NamedTuple
 
 from sqlalchemy import case, func, or_, select
 from sqlalchemy.orm import Session
 
-from covey_consent import purposes
+from covey_consent import assessments, purposes
 from covey_consent.controller import Controller
 from covey_consent.errors import ConflictError, UnknownError
-from covey_consent.models import LoggedRound, PublishedCheckpoint, StandingChoice
+from covey_consent.models import Assessment, LoggedRound, PublishedCheckpoint, StandingChoice
 from covey_consent.notices import history
 from covey_consent.purposes import Purpose
+from covey_consent.recipients.tables import Recipient
 from covey_consent.settings import Settings
 from covey_consent.states import EXPIRED
 from covey_privacy import wire
@@ -41,6 +43,14 @@ class Round:
     evidence_index: int | None
 
 
+class Told(NamedTuple):
+    """A recipient that the registry tells of changes, unless it is not `active` now."""
+
+    name: str
+    purposes: tuple[str, ...]
+    active: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that a document may say. `at` is in Unix seconds, `counts` people by purpose and state."""
@@ -53,6 +63,8 @@ class Facts:
     notices: Mapping[str, Notice]
     counts: Mapping[str, Mapping[str, int]]
     rounds: tuple[Round, ...]
+    told: tuple[Told, ...]
+    assessments: tuple[Assessment, ...]
     log_size: int
     log_root: str
 
@@ -66,14 +78,6 @@ class Facts:
         """The purposes that are pursued: those with a notice in force, and those that a law asks for."""
         known = purposes.load().values()
         return tuple(each for each in known if each.id in self.notices or each.basis == LAW)
-
-    def purpose(self, name: str) -> Purpose:
-        """Return a purpose that is pursued. Raises UnknownError."""
-        found = next((each for each in self.purposes if each.id == name), None)
-        if found is None:
-            names = ", ".join(each.id for each in self.purposes)
-            raise UnknownError(f"purpose {name!r} is not pursued here, so nothing documents it; {names} are")
-        return found
 
     def round(self, name: str) -> Round:
         """Return a logged round. Raises UnknownError."""
@@ -104,6 +108,8 @@ def gather(session: Session, settings: Settings, controller: Controller, at: int
         notices,
         _counts(session, at),
         tuple(map(_round, session.scalars(select(LoggedRound).order_by(LoggedRound.manifest_index)))),
+        tuple(map(_told, session.scalars(select(Recipient).order_by(Recipient.name)))),
+        tuple(assessments.listed(session, None)),
         size,
         root,
     )
@@ -131,6 +137,10 @@ def _head(session: Session) -> tuple[int, str]:
     newest = select(PublishedCheckpoint).order_by(PublishedCheckpoint.size.desc()).limit(1)
     row = session.scalar(newest)
     return (0, "") if row is None else (row.size, row.note.splitlines()[2])
+
+
+def _told(row: Recipient) -> Told:
+    return Told(row.name, tuple(row.purposes.split("+")), row.active)
 
 
 def _round(row: LoggedRound) -> Round:

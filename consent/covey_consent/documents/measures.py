@@ -10,6 +10,7 @@ from string import Template
 from typing import Any, NamedTuple
 
 from covey_consent.access.roles import Role
+from covey_consent.access.tokens import DEVICE_SECONDS
 from covey_consent.documents.document import Blank, Words
 from covey_consent.documents.facts import Facts
 from covey_privacy.profile import PRODUCTION
@@ -45,6 +46,10 @@ def _live(facts: Facts) -> Mapping[str, object]:
         "floors": ", ".join(f"{least} for {purpose}" for purpose, least in PRODUCTION.cohorts.items()),
         "noise": _noise(facts),
         "epoch_seconds": settings.epoch_seconds,
+        "device_seconds": DEVICE_SECONDS,
+        "provider": f"the provider's keys after {settings.idp_jwks_seconds} s"
+        if settings.idp_jwks
+        else "no provider is set",
         "roles": ", ".join(Role),
         "by_consent": sum(notice.basis == "consent" for notice in facts.notices.values()),
         "caps": ", ".join(f"{purpose} {epsilon:g}" for purpose, epsilon in caps.per_purpose.items()),

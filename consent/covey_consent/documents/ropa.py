@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from covey_consent import transfers
 from covey_consent.controller import Contact, Controller, Recipient
+from covey_consent.documents import receivers
 from covey_consent.documents.document import Document, Fact, Section, Words
 from covey_consent.documents.facts import Facts
 from covey_consent.documents.labels import Labels
 from covey_consent.documents.processing import CASES, cases, load
 from covey_consent.errors import ConflictError
 from covey_consent.purposes import Purpose
-from covey_consent.transfers import is_abroad, recipients, stored_abroad
+from covey_consent.transfers import is_abroad, stored_abroad
 from covey_privacy.evidence import few
 
 WORDS = Labels("ropa")
@@ -26,11 +28,11 @@ NO_REPRESENTATIVE = "none named; a controller outside the Union needs one (Art. 
 
 def ropa(facts: Facts) -> Document:
     """Return the record. Raises ConflictError naming every fact that is missing."""
-    _require(facts.controller)
+    _require(facts)
     return Document(
         "ropa",
         Words("Record of processing activities", "个人信息处理活动记录"),
-        "GDPR Art. 30 and 5(2); PIPL Art. 55 and 56",
+        "GDPR Art. 30 and 5(2); PIPL Art. 38, 55 and 56",
         facts,
         (
             Section(Words("Who answers for it", "责任主体"), facts=_parties(facts.controller), common=True),
@@ -40,8 +42,11 @@ def ropa(facts: Facts) -> Document:
     )
 
 
-def missing(controller: Controller) -> tuple[str, ...]:
-    """Return the fields without which Art. 30 has a gap, each with its letter."""
+def missing(controller: Controller, *, from_china: bool = False) -> tuple[str, ...]:
+    """Return the fields without which Art. 30 has a gap, each with its letter.
+
+    Where people's data may be taken out of China, every recipient outside it needs a route (PIPL Art. 38).
+    """
     found = []
     if controller.dpo is None:
         found.append("dpo: Art. 30(1)(a)")
@@ -50,15 +55,18 @@ def missing(controller: Controller) -> tuple[str, ...]:
     unnamed = set(stored_abroad("", controller)) - {each.country for each in controller.recipients}
     found += [f"recipients (who stores in {each}, with its safeguard): Art. 30(1)(e)" for each in unnamed]
     for number, each in enumerate(controller.recipients):
-        if is_abroad(each.country, controller.country) and each.safeguard is None:
+        leaves_china = from_china and each.country not in transfers.ASKING
+        if each.safeguard is None and is_abroad(each.country, controller.country):
             found.append(f"recipients[{number}].safeguard: Art. 30(1)(e)")
+        elif each.safeguard is None and leaves_china:
+            found.append(f"recipients[{number}].safeguard: PIPL Art. 38")
         if each.role == "processor" and each.email is None:
             found.append(f"recipients[{number}].email: Art. 30(2)(a)")
     return tuple(found)
 
 
-def _require(controller: Controller) -> None:
-    gaps = missing(controller)
+def _require(facts: Facts) -> None:
+    gaps = missing(facts.controller, from_china=transfers.CONSENT in facts.notices)
     if gaps:
         raise ConflictError(
             f"the record of processing lacks {'; '.join(gaps)}; add it to the controller's TOML file, which "
@@ -79,8 +87,9 @@ def _activity(facts: Facts, purpose: Purpose) -> Section:
             WORDS.fact("standing", _standing(counts), "counted in the registry"),
             WORDS.fact("data", purpose.data),
             WORDS.fact("where", processing.where),
-            WORDS.fact("recipients", _recipients(purpose.id, controller)),
-            WORDS.fact("transfers", _transfers(purpose.id, controller)),
+            WORDS.fact("recipients", receivers.named(purpose, facts) or "none"),
+            WORDS.fact("recipients_differ", receivers.differences(purpose, facts)),
+            WORDS.fact("transfers", _transfers(purpose, facts)),
             WORDS.fact("retention", purpose.retention),
             WORDS.fact("measures", MEASURES),
             WORDS.fact("pipl_55", _cases(purpose.id, controller)),
@@ -96,9 +105,20 @@ def _parties(controller: Controller) -> tuple[Fact, ...]:
         WORDS.fact(
             "controller", f"{controller.name}, {controller.address}, {controller.country}, {controller.email}"
         ),
-        WORDS.fact("joint_controllers", tuple(map(_contact, controller.joint)) or "none"),
+        WORDS.fact("joint_controllers", _joint(controller) or "none"),
         WORDS.fact("representative", _contact(acting) if acting else NO_REPRESENTATIVE),
         WORDS.fact("dpo", _contact(dpo) if dpo else "none"),
+    )
+
+
+def _joint(controller: Controller) -> tuple[str, ...]:
+    """Return who decides together with the controller, those among the recipients too."""
+    named = {each.name for each in controller.joint}
+    received = (each for each in controller.recipients if each.role == "joint controller")
+    others = (each for each in received if each.name not in named)
+    return (
+        *map(_contact, controller.joint),
+        *(", ".join(filter(None, (each.name, each.contact or each.email))) for each in others),
     )
 
 
@@ -114,19 +134,10 @@ def _standing(counts: Mapping[str, int]) -> tuple[str, ...] | str:
     return tuple(f"{state}: {few(count)}" for state, count in sorted(counts.items())) or "none yet"
 
 
-def _recipients(purpose: str, controller: Controller) -> tuple[str, ...] | str:
-    named = tuple(f"{each.name} ({each.role}, {each.country})" for each in recipients(purpose, controller))
-    return named or "none"
-
-
-def _transfers(purpose: str, controller: Controller) -> tuple[str, ...] | str:
+def _transfers(purpose: Purpose, facts: Facts) -> tuple[str, ...] | str:
+    controller, sent = facts.controller, receivers.abroad(purpose, facts)
     stored = f"what the registry keeps is stored in {', '.join(controller.storage_countries)}"
-    abroad = tuple(
-        f"{each.name}, {each.country}: {each.safeguard}"
-        for each in recipients(purpose, controller)
-        if is_abroad(each.country, controller.country)
-    )
-    return (*abroad, stored) if abroad or stored_abroad(purpose, controller) else f"none; {stored}"
+    return (*sent, stored) if sent or stored_abroad(purpose.id, controller) else f"none; {stored}"
 
 
 def _cases(purpose: str, controller: Controller) -> tuple[str, ...] | str:

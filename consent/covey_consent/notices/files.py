@@ -12,6 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+from string import Template
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -23,6 +24,7 @@ from covey_privacy.semver import PATTERN, Semver
 
 MOST_TEXT = 8000
 MOST_ITEM = 1000
+STANDING = "standing.toml"
 
 _PACKAGED = resources.files("covey_consent") / "notices"
 
@@ -117,6 +119,11 @@ def parse(toml: str) -> NoticeFile:
 
 def read(path: Path) -> NoticeFile:
     """Return the notice in a file, named for its purpose. Raises RequestError."""
+    if path.name == STANDING:
+        raise RequestError(
+            f"{path} is no notice, and standing words are Covey's own: write a line of yours into "
+            "[texts.<language>.items] of each notice, and take this file away"
+        )
     try:
         file = parse(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, RequestError) as error:
@@ -136,6 +143,18 @@ def load(folder: Path | None) -> dict[str, NoticeFile]:
     return {**packaged(), **{file.purpose: file for file in own}}
 
 
+def written(purpose: str) -> str:
+    """Return the packaged file of a purpose as TOML, or one to fill in, which is incomplete until it is.
+
+    Raises UnknownError or RequestError for a purpose that is never offered.
+    """
+    found = purposes.find(purpose)
+    if purpose in packaged():
+        return (_PACKAGED / "texts" / f"{purpose}.toml").read_text("utf-8")
+    blank = Template((_PACKAGED / "template.toml").read_text("utf-8"))
+    return blank.safe_substitute(purpose=found.id, en=found.en, zh=found.zh)
+
+
 @functools.cache
 def packaged() -> Mapping[str, NoticeFile]:
     """Return the notices that come with Covey, by purpose."""
@@ -146,6 +165,6 @@ def packaged() -> Mapping[str, NoticeFile]:
 
 @functools.cache
 def _standing(language: str) -> Mapping[str, str]:
-    table = tomllib.loads((_PACKAGED / "standing.toml").read_text("utf-8"))
+    table = tomllib.loads((_PACKAGED / STANDING).read_text("utf-8"))
     words: Mapping[str, str] = table.get(language.partition("-")[0], {})
     return words

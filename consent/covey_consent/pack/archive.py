@@ -19,12 +19,14 @@ python -I verify.py pack.zip --key NAME+ID+KEY
 
 checks this pack offline; it needs Python 3.11 and the package `cryptography`. Take verify.py and the key of
 the registry's log from somewhere else than from this pack, if you can: a pack vouches for itself no more than
-any other paper. What verify.py shows is evidence; what follows from it in law is for you to judge.
+any other paper, and without --key nothing is shown (exit status 3). What verify.py shows is evidence; what
+follows from it in law is for you to judge.
 
 python -I verify.py pack.zip --key 名称+编号+公钥
 
 离线核验本证据包；只需 Python 3.11 和 cryptography 库。请尽量从本证据包以外的渠道取得 verify.py 与登记处日志的
-公钥：证据包不能自证其真。verify.py 所示为证据，其法律后果由您判断。
+公钥：证据包不能自证其真；不提供 --key 则不能证明任何事项（退出码 3）。
+verify.py 所示为证据，其法律后果由您判断。
 """
 
 

@@ -1,8 +1,9 @@
 """Checks an evidence pack of a Covey consent registry, offline: python -I verify.py pack.zip --key KEY
 
-It needs Python 3.11 and `cryptography` for Ed25519, nothing else: no network, no Covey. KEY is the verifier
-key of the registry's log, name+id+key, which you have from elsewhere than this pack; so should you have this
-file. It prints what it found to hold and exits with 0, or says what does not hold and exits with 1.
+It needs Python 3.11 and `cryptography` for Ed25519, nothing else: no network, no Covey. KEY is the key of the
+registry's log, name+id+key or 64 hex digits, which you have from elsewhere than this pack; so should you have
+this file. It prints what it found to hold and exits with 0, or says what does not hold and exits with 1.
+Without KEY it exits with 3: whoever made the pack up also chose the key in it, so that nothing is shown.
 """
 
 import argparse
@@ -21,6 +22,8 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+UNPINNED = 3
+"""The exit status where no key was named. 2 is argparse's own."""
 FORMAT = "covey evidence pack 1"
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
 KINDS = {
@@ -64,7 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Check a pack, say what holds, and return the exit status."""
     parser = argparse.ArgumentParser(description="Check a Covey evidence pack, offline.")
     parser.add_argument("pack", help="the evidence pack")
-    parser.add_argument("--key", help="the verifier key of the registry's log, pinned")
+    parser.add_argument(
+        "--key", help="the registry's key: name+id+key, or 64 hex digits; without it exit is 3"
+    )
     parser.add_argument("--seen", help="file of a checkpoint that you kept: this log has to continue it")
     parser.add_argument(
         "--witness", action="append", default=[], help="a verifier key; it has to have cosigned"
@@ -80,6 +85,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"REFUSED: this cannot be read as an evidence pack: {type(error).__name__}: {error}")
         return 1
     print("\n".join(lines))
+    if asked.key is None:
+        print(
+            "NOTHING IS SHOWN: this holds only under the key that the pack names. Name your own with --key."
+        )
+        return UNPINNED
     print("All of this holds. No pack shows that the registry packed everything it ever said to anyone.")
     return 0
 
@@ -131,8 +141,9 @@ def repack(files: Mapping[str, bytes]) -> bytes:
 def check_files(files: Mapping[str, bytes], facts: Mapping[str, Any], key: str | None) -> str:
     """Hold the files against the manifest, and the manifest against the registry's key."""
     require(facts["format"] == FORMAT, f"its format is {facts['format']!r}; this checks {FORMAT!r}")
-    require(key in (None, facts["log"]), f"it is of the log {facts['log']!r}, not of the one that you named")
     name, public = parse_key(facts["log"], 1)
+    same = key is None or key == facts["log"] or key.lower() == public.hex()
+    require(same, f"it is of the log {facts['log']!r}, not of the one that you named")
     signed = b"covey/1/pack\0" + files[MANIFEST]
     require(is_signed(public, signed, files[SIGNATURE]), "the registry did not sign the manifest")
     digests = {name: sha256(data).hex() for name, data in files.items() if name not in (MANIFEST, SIGNATURE)}

@@ -19,6 +19,7 @@ from covey_consent.receipts.shape import MOST_RECORDS, Receipt
 from covey_consent.receipts.verification import verify
 from covey_privacy import checkpoint
 from covey_privacy.checkpoint import Checkpoint
+from covey_privacy.note import ED25519, VerifierKey
 from covey_privacy.signatures import SigningKey
 
 AT = 1_800_000_000_123
@@ -273,6 +274,16 @@ def test_the_command_verifies_without_the_network_and_says_so_in_one_line(regist
     assert refused.returncode == 1
     assert refused.stdout.startswith("the receipt is refused:")
     assert refused.stdout.count("\n") == 1
+
+
+def test_the_command_takes_the_key_as_it_is_printed_or_in_hex(registrar, tmp_path, capsys):
+    from covey_consent.commands import receipt
+
+    tmp_path.joinpath("receipt.jwt").write_bytes(registrar.signed())
+    public = registrar.key.public
+    for key in (public.hex(), VerifierKey("covey.test/log", ED25519, public).vkey):
+        assert receipt.check(tmp_path / "receipt.jwt", key) == 0
+        assert capsys.readouterr().out.startswith("receipt 7d1f3a52")
 
 
 @pytest.mark.parametrize(
