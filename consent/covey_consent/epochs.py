@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 QUEUE_SECONDS = 7 * 86400
 """How long a phone may have kept a message until it had a network."""
@@ -31,6 +32,11 @@ class Calendar:
         return int(self.clock() * 1000)
 
     @property
+    def year(self) -> int:
+        """The current year."""
+        return datetime.fromtimestamp(self.now, UTC).year
+
+    @property
     def epoch(self) -> int:
         """The current epoch's number."""
         return self.now // self.epoch_seconds
@@ -45,13 +51,18 @@ class Calendar:
         return (epoch + 1) * self.epoch_seconds
 
     @property
+    def tolerance(self) -> int:
+        """By how many milliseconds other clocks may differ."""
+        return 1000 * self.tolerance_seconds
+
+    @property
     def latest(self) -> int:
         """The latest time, in milliseconds, that another clock may show."""
-        return self.milliseconds + 1000 * self.tolerance_seconds
+        return self.milliseconds + self.tolerance
 
     def agrees(self, at: int) -> bool:
         """Say whether `at` (milliseconds) is now, as far as clocks agree."""
-        return abs(at - self.milliseconds) <= 1000 * self.tolerance_seconds
+        return abs(at - self.milliseconds) <= self.tolerance
 
     def accepts(self, at: int) -> bool:
         """Say whether `at` (milliseconds) is now, or up to a queue's time ago."""

@@ -79,7 +79,9 @@ def _subject(request: Request) -> str | None:
 async def _require_own(here: Registry, caller: Caller, subject: str | None) -> None:
     if subject is None or subject == caller.subject:
         return
-    if caller.subject is None or not await here.store.read(subjects.is_guardian, caller.subject, subject):
+    year = here.calendar.year
+    own = caller.subject
+    if own is None or not await here.store.read(subjects.is_guardian, own, subject, year):
         raise DeniedError(
             "these are another person's records; a person sees and changes their own, and a guardian their "
             "child's"
