@@ -35,7 +35,7 @@ from covey_consent.events import Recorded
 from covey_consent.models import Event
 from covey_consent.registry import Registry
 from covey_consent.verdicts import Standing, Standings, Verdict, judge
-from covey_privacy.consent import Notice
+from covey_privacy.consent import GRANTED, Notice
 
 router = APIRouter(prefix="/v1", tags=["consents"])
 
@@ -147,10 +147,11 @@ async def _heeded(here: Registry, subject: str, purpose: str, standings: Standin
     it finds at first; a yes to this one purpose that the person gave in its dialogue after it had objected is
     the later and more specific act, and stands until they end it or it lapses.
     """
-    verdict = judge(standings, purpose, here.notices, here.calendar.milliseconds)
-    if verdict is Verdict.ALLOWED:
+    choice = standings.get(purpose)
+    state = states.NONE if choice is None else choice.at(here.calendar.milliseconds)
+    if state == GRANTED:
         return await here.store.read(history.objected_by, subject, purpose, GPC)
-    return purpose in standings and standings[purpose].state == states.OBJECTED
+    return state == states.OBJECTED
 
 
 def _actor(caller: Caller, subject: str) -> str:
@@ -190,7 +191,11 @@ def _require_possible(said: No) -> None:
 
 
 def _view(subject: str, at: int, standings: Standings, notices: Mapping[str, Notice]) -> View:
-    choices = [_stands(purpose, one, at, standings, notices) for purpose, one in sorted(standings.items())]
+    choices = [
+        _stands(purpose, one, at, standings, notices)
+        for purpose, one in sorted(standings.items())
+        if one.state != states.NONE
+    ]
     return View(subject=subject, at=moment(at), choices=choices)
 
 
