@@ -46,7 +46,15 @@ Follow = Callable[[Session, Sequence[Record]], None]
 """What is written together with new events."""
 
 
+Count = Callable[[str, str], None]
+"""Counts an event by its purpose and state, once it is committed."""
+
+
 def _nobody_follows(_session: Session, _records: Sequence[Record]) -> None:
+    pass
+
+
+def _nobody_counts(_purpose: str, _state: str) -> None:
     pass
 
 
@@ -54,9 +62,15 @@ class Choices:
     """The standing choices, of the people asked for last without the table."""
 
     def __init__(
-        self, store: Store, events: Events, limit: int = LIMIT, *, follow: Follow = _nobody_follows
+        self,
+        store: Store,
+        events: Events,
+        limit: int = LIMIT,
+        *,
+        follow: Follow = _nobody_follows,
+        count: Count = _nobody_counts,
     ) -> None:
-        self._store, self.events, self._follow = store, events, follow
+        self._store, self.events, self._follow, self._count = store, events, follow, count
         self._lock = Lock()
         self._held: Recent[str, Standings] = Recent(limit)
         self._devices: Recent[bytes, str] = Recent(limit)
@@ -85,24 +99,32 @@ class Choices:
 
     def record(self, session: Session, acts: Sequence[Act]) -> list[Recorded]:
         """Record events as `Events.record` does."""
-        records = self.events.record(session, acts)
-        self._follow(session, [one.record for one in records])
-        self.forget(session, {act.subject for act in acts})
-        return records
+        recorded = self.events.record(session, acts)
+        self._recorded(session, [one.record for one in recorded], acts)
+        return recorded
 
     def record_each(
         self, session: Session, groups: Sequence[Sequence[Act]]
     ) -> list[list[Recorded] | ConsentRegistryError]:
         """Record groups of events as `Events.record_each` does."""
         outcomes = self.events.record_each(session, groups)
-        done = (records for records in outcomes if isinstance(records, list))
-        self._follow(session, [one.record for records in done for one in records])
-        self.forget(session, {act.subject for group in groups for act in group})
+        done = (recorded for recorded in outcomes if isinstance(recorded, list))
+        records = [one.record for recorded in done for one in recorded]
+        self._recorded(session, records, [act for group in groups for act in group])
         return outcomes
 
     def forget(self, session: Session, changed: Iterable[str]) -> None:
         """Look these people up anew once the session's work is committed."""
         after_commit(session, partial(self._forget, frozenset(changed)))
+
+    def _recorded(self, session: Session, records: Sequence[Record], acts: Iterable[Act]) -> None:
+        self._follow(session, records)
+        self.forget(session, {act.subject for act in acts})
+        after_commit(session, partial(self._count_all, records))
+
+    def _count_all(self, records: Iterable[Record]) -> None:
+        for record in records:
+            self._count(record.purpose, record.state)
 
     def _fetch_device(self, session: Session, key: bytes) -> Standings:
         forgotten = self._forgotten

@@ -14,7 +14,8 @@ from covey_consent.acts import SUBJECT, Act
 from covey_consent.epochs import Calendar
 from covey_consent.errors import ConflictError, DeniedError, RequestError
 from covey_consent.notices.in_force import InForce
-from covey_privacy.consent import GRANTED, REFUSED, WITHDRAWN, Choice, Decision, Notice
+from covey_consent.verdicts import Standings, Verdict, judge
+from covey_privacy.consent import GRANTED, REFUSED, WITHDRAWN, Decision, Notice
 
 METHODS = ("toggle", "dialog", "settings")
 """How a person may say yes: by an act of their own, for this purpose alone."""
@@ -104,9 +105,13 @@ def expiry(purpose: str, at: int) -> int:
     return 0 if days is None else at + days * DAY_MS
 
 
-def require_granted(choices: Iterable[Choice], wanted: Iterable[str], current: Mapping[str, Notice]) -> None:
-    """Raise DeniedError unless the choices allow every wanted purpose under the notice in force."""
-    granted = {(choice.purpose, choice.notice_version) for choice in choices if choice.state == GRANTED}
+def require_granted(
+    standings: Standings, wanted: Iterable[str], current: Mapping[str, Notice], now: int
+) -> None:
+    """Raise DeniedError unless the choices allow every wanted purpose at `now` (Unix milliseconds)."""
     for name in wanted:
-        if purposes.find(name).needs_consent and (name, current[name].version) not in granted:
-            raise DeniedError(f"purpose {name!r} is not granted under notice version {current[name].version}")
+        found = judge(standings, name, current, now)
+        if found is not Verdict.ALLOWED:
+            raise DeniedError(
+                f"purpose {name!r} is not granted under notice version {current[name].version}: {found}"
+            )

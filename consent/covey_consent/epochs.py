@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from covey_consent.errors import ConflictError
 
@@ -33,6 +34,11 @@ class Calendar:
         return int(self.clock() * 1000)
 
     @property
+    def year(self) -> int:
+        """The current year."""
+        return datetime.fromtimestamp(self.now, UTC).year
+
+    @property
     def epoch(self) -> int:
         """The current epoch's number."""
         return self.now // self.epoch_seconds
@@ -52,13 +58,18 @@ class Calendar:
             raise ConflictError(f"the epoch is {self.epoch}; epoch {epoch} is not asked for any more or yet")
 
     @property
+    def tolerance(self) -> int:
+        """By how many milliseconds other clocks may differ."""
+        return 1000 * self.tolerance_seconds
+
+    @property
     def latest(self) -> int:
         """The latest time, in milliseconds, that another clock may show."""
-        return self.milliseconds + 1000 * self.tolerance_seconds
+        return self.milliseconds + self.tolerance
 
     def agrees(self, at: int) -> bool:
         """Say whether `at` (milliseconds) is now, as far as clocks agree."""
-        return abs(at - self.milliseconds) <= 1000 * self.tolerance_seconds
+        return abs(at - self.milliseconds) <= self.tolerance
 
     def accepts(self, at: int) -> bool:
         """Say whether `at` (milliseconds) is now, or up to a queue's time ago."""

@@ -1,6 +1,7 @@
 """Events: what people said, appended; and the choice that stands, which follows from them.
 
-The event with the later time stands, whichever arrives first. Each is committed to in the log.
+The event with the later time stands, whichever arrives first; where clocks cannot tell, the no. Each is
+committed to in the log.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from covey_consent.errors import ConsentRegistryError
 from covey_consent.models import Event
 from covey_consent.promises import promise_all
 from covey_consent.records import SALT_LENGTH, Record, commit
-from covey_consent.sheet import Sheet
+from covey_consent.sheet import Sheet, Taken
 from covey_consent.subjects import Subjects
 from covey_consent.transfers import Transfers
 from covey_consent.vault import Sealer
@@ -86,16 +87,18 @@ class Events:
             fresh = sheet.stand(group)
         except ConsentRegistryError as error:
             return error
-        return [self._append(sheet, digest, act, now) for digest, act in fresh.items()]
+        return [self._append(sheet, taken, now) for taken in fresh]
 
-    def _append(self, sheet: Sheet, digest: bytes, act: Act, now: int) -> Recorded:
+    def _append(self, sheet: Sheet, taken: Taken, now: int) -> Recorded:
+        act = taken.act
         record = Record(
             self._origin, str(uuid.uuid4()), act.subject, act.purpose, act.state, act.actor, act.method,
             act.notice, act.language, act.text.hex(), act.at, act.expires_at,
         )  # fmt: skip
         sealer = self._subjects.sealer(act.subject, sheet.people[act.subject].wrapped)
         salt = secrets.token_bytes(SALT_LENGTH)
-        row = _row(act, record, salt, sealer) | {"digest": digest, "received_at": now}
+        row = _row(act, record, salt, sealer)
+        row |= {"digest": taken.digest, "counts_at": taken.counts_at, "received_at": now}
         sheet.events.append(row)
         return Recorded(record, row["commitment"])
 

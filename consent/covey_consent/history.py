@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from covey_consent import states, subjects
+from covey_consent.errors import ConflictError
 from covey_consent.models import Event
+from covey_consent.notices import history as notices
+from covey_consent.sheet import NOTHING, Choice
 from covey_consent.verdicts import Standing, Standings
+from covey_privacy.consent import Notice
+
+
+class Then(NamedTuple):
+    """What stood at a time, and the notices that were in force."""
+
+    standings: Standings
+    notices: Mapping[str, Notice]
 
 
 def page(session: Session, subject: str, after: int, count: int) -> Sequence[Event]:
@@ -22,12 +35,27 @@ def page(session: Session, subject: str, after: int, count: int) -> Sequence[Eve
     return session.scalars(query).all()
 
 
-def as_of(session: Session, subject: str, at: int) -> Standings:
-    """Return what stood for the person at `at` (Unix milliseconds), as events known by now tell it."""
-    query = select(Event).where(Event.subject == subject, Event.at <= at).order_by(Event.at, Event.id)
-    stood: dict[str, Standing] = {}
-    for event in session.scalars(query):
-        before = stood.get(event.purpose)
-        state = states.follow(states.NONE if before is None else before.state, event.state)
-        stood[event.purpose] = Standing(state, event.version, event.expires_at)
-    return stood
+def as_of(session: Session, subject: str, at: int) -> Then:
+    """Return what stood for the person at `at` (Unix milliseconds), as events known by now tell it.
+
+    Raises UnknownError where there is no such person.
+    """
+    subjects.find(session, subject)
+    # What a clock that ran ahead dated later counts from when it arrived.
+    counted = (Event.counts_at <= at) | (Event.received_at <= at)
+    stood: dict[str, Choice] = {}
+    for event in session.scalars(select(Event).where(Event.subject == subject, counted).order_by(Event.id)):
+        # Without what was said later, what followed it may have nothing to follow.
+        with suppress(ConflictError):
+            stood[event.purpose] = stood.get(event.purpose, NOTHING).follow(event, event.counts_at)
+    return Then({purpose: _standing(choice) for purpose, choice in stood.items()}, notices.at(session, at))
+
+
+def objected_by(session: Session, subject: str, purpose: str, method: str) -> bool:
+    """Say whether the person ever objected to the purpose by this method."""
+    query = select(Event.id).filter_by(subject=subject, purpose=purpose, state=states.OBJECTED, method=method)
+    return session.scalar(query.limit(1)) is not None
+
+
+def _standing(choice: Choice) -> Standing:
+    return Standing(choice.state, choice.notice_version, choice.expires_at)

@@ -67,7 +67,8 @@ class Event(Base):
 
     `sealed` holds the commitment's salt and what a device signed. `digest` is of those signed bytes, so that
     the same is taken once. `version` is the major of the semantic version `notice`. Times are Unix
-    milliseconds; `expires_at` is 0 for what holds until another event.
+    milliseconds: `at` is what was said, `counts_at` its place among the person's other events, by clocks that
+    agree. `expires_at` is 0 for what holds until another event.
     """
 
     __tablename__ = "events"
@@ -86,6 +87,7 @@ class Event(Base):
     language: Mapped[str]
     text_digest: Mapped[bytes]
     at: Mapped[int]
+    counts_at: Mapped[int]
     received_at: Mapped[int]
     expires_at: Mapped[int]
     digest: Mapped[bytes] = mapped_column(unique=True)
@@ -94,7 +96,7 @@ class Event(Base):
 
 
 class StandingChoice(Base):
-    """The choice that stands for one person and purpose; `at` and `expires_at` as its event's."""
+    """The choice that stands for one person and purpose; `at` is its event's `counts_at`."""
 
     __tablename__ = "choices"
     __table_args__ = (

@@ -108,7 +108,8 @@ class Registry:
         subjects = Subjects(Vault(key), calendar, open_to_all=settings.open_enrolment)
         outbox = Outbox(Signer(key), calendar, settings.recipient_tries)
         events = Events(settings.origin, subjects, calendar, Transfers(facts.controller, notices))
-        choices = Choices(store, events, follow=outbox.follow)
+        metrics = Metrics(log)
+        choices = Choices(store, events, follow=outbox.follow, count=metrics.decided)
         cosigners = Cosigners(
             log, settings.witnesses, settings.witness_seconds, settings.witness_every_seconds
         )
@@ -136,7 +137,7 @@ class Registry:
             gate=_gate(settings, key, calendar),
             answers=Answers(store),
             cursors=Cursors(key),
-            metrics=Metrics(log),
+            metrics=metrics,
             outbox=outbox,
             courier=Courier.of(store, outbox, settings),
             rights=Rights.of(settings, key, calendar, store, choices, outbox, facts.controller),

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from covey_consent import ages, states, subjects
-from covey_consent.acts import GUARDIAN, SYSTEM, Act
+from covey_consent.acts import GUARDIAN, SUBJECT, SYSTEM, Act
 from covey_consent.epochs import Calendar
 from covey_consent.errors import DeniedError
 from covey_consent.models import Base, Event, Subject, SubjectKey
@@ -45,9 +44,28 @@ class Choice(NamedTuple):
     at: int
     expires_at: int
 
+    def follow(self, said: Act | Event, counts_at: int) -> Choice:
+        """Return what stands after what was said. Raises ConflictError where it cannot follow."""
+        if max(said.at, counts_at) < self.at:
+            return self
+        return Choice(states.follow(self.state, said.state), said.version, counts_at, said.expires_at)
+
+
+class Taken(NamedTuple):
+    """An act that was not recorded before, and where it counts (see `Event`)."""
+
+    digest: bytes
+    act: Act
+    counts_at: int
+
 
 Key = tuple[str, str]
 """A person and a purpose."""
+
+YES = (GRANTED, states.RENEWED)
+
+THEIRS = (SUBJECT, GUARDIAN)
+"""Who undoes an objection: nobody at the shop."""
 
 NOTHING = Choice(states.NONE, 0, 0, 0)
 
@@ -72,26 +90,24 @@ class Sheet:
         people, standing = _people(session, named), _standing(session, named)
         return cls(calendar, transfers, people, standing, _recorded(session, digests))
 
-    def stand(self, acts: Sequence[Act]) -> dict[bytes, Act]:
-        """Let the acts stand, all or none; return by digest those that were not recorded before, and what
-        ends with them.
+    def stand(self, acts: Sequence[Act]) -> list[Taken]:
+        """Let the acts stand, all or none; return those not recorded before, and what ends with them.
 
-        Raises UnknownError for a stranger, DeniedError for a child alone or data that may not go abroad,
-        ConflictError for what cannot follow what stands.
+        Raises UnknownError for a stranger, DeniedError for a yes that is not the actor's to say or for data
+        that may not go abroad, ConflictError for what cannot follow what stands.
         """
         fresh = {act.digest: act for act in acts}
         fresh = {digest: act for digest, act in fresh.items() if digest not in self.recorded}
         after: dict[Key, Choice] = {}
-        for act in fresh.values():
+        taken = []
+        for digest, act in fresh.items():
             self._require_may(act, after)
-            self._take(act, after)
+            taken.append(self._take(digest, act, after))
         for subject in [subject for subject, purpose in after if purpose == CONSENT]:
-            for act in self._stranded(subject, after):
-                fresh[act.digest] = act
-                self._take(act, after)
+            taken += [self._take(act.digest, act, after) for act in self._stranded(subject, after)]
         self.changed |= after
-        self.recorded |= fresh.keys()
-        return fresh
+        self.recorded |= {one.digest for one in taken}
+        return taken
 
     def write(self, session: Session) -> None:
         """Write the new events, and the choices that stand after them."""
@@ -109,29 +125,40 @@ class Sheet:
     def _now(self, key: Key, after: Mapping[Key, Choice]) -> Choice:
         return after.get(key) or self.changed.get(key) or self.standing.get(key) or NOTHING
 
-    def _take(self, act: Act, after: dict[Key, Choice]) -> None:
+    def _take(self, digest: bytes, act: Act, after: dict[Key, Choice]) -> Taken:
         key = act.subject, act.purpose
-        after[key] = self._follow(self._now(key, after), act)
+        before = self._now(key, after)
+        counts_at = self._counts_at(act, before)
+        after[key] = before.follow(act, counts_at)
+        return Taken(digest, act, counts_at)
 
     def _require_may(self, act: Act, after: Mapping[Key, Choice]) -> None:
         person = self.people.get(act.subject)
         if person is None:
             raise subjects.unknown()
-        if act.state != GRANTED:
+        if act.state not in YES:
             return
+        self._require_unopposed(act, after)
         abroad = self.transfers.of(person.country).get(act.purpose)
         if abroad and not self._may_leave(act.subject, after):
             raise DeniedError(
                 f"under {act.purpose!r} data of people in {person.country} go to {', '.join(abroad)}: that "
                 f"takes a yes to {CONSENT!r} before, in a dialogue of its own (PIPL Art. 39)"
             )
-        if act.actor != GUARDIAN and find(act.purpose).needs_consent:
-            year = datetime.fromtimestamp(self.calendar.now, UTC).year
-            if ages.is_child(person.birth_year, person.country, year):
-                raise DeniedError(
-                    f"below {ages.of_consent(person.country)} years a guardian consents for a child; link "
-                    "the guardian, and let them say yes"
-                )
+        alone = act.actor != GUARDIAN and find(act.purpose).needs_consent
+        if alone and ages.is_child(person.birth_year, person.country, self.calendar.year):
+            raise DeniedError(
+                f"below {ages.of_consent(person.country)} years a guardian consents for a child; link "
+                "the guardian, and let them say yes"
+            )
+
+    def _require_unopposed(self, act: Act, after: Mapping[Key, Choice]) -> None:
+        objected = self._now((act.subject, act.purpose), after).state == states.OBJECTED
+        if objected and act.actor not in THEIRS:
+            raise DeniedError(
+                f"the person objected to {act.purpose!r}, and only they themselves undo that: let them say "
+                "yes with a token or a phone of their own"
+            )
 
     def _may_leave(self, subject: str, after: Mapping[Key, Choice]) -> bool:
         choice = self._now((subject, CONSENT), after)
@@ -146,18 +173,24 @@ class Sheet:
         return [
             Act(
                 subject, purpose, WITHDRAWN, SYSTEM, f"ends with {CONSENT}",
-                max(choice.at, self.calendar.milliseconds), version=choice.notice_version,
+                self.calendar.milliseconds, version=choice.notice_version,
             )
             for purpose, choice in standing
             if choice.state == GRANTED
         ]  # fmt: skip
 
-    def _follow(self, before: Choice, act: Act) -> Choice:
-        # A no from a clock that runs ahead counts, and does not lock out the grants that follow it.
+    def _counts_at(self, act: Act, before: Choice) -> int:
+        now = self.calendar.milliseconds
+        if not act.signed:
+            # Said here and now: it follows whatever came before, also from a clock that runs ahead.
+            return max(act.at, before.at)
+        if act.state in YES:
+            # A no that is said after a yes arrived is never the older one, whatever the yes's clock said.
+            return min(act.at, now)
+        # A no from a clock that runs ahead does not lock out the grants that follow it; one from a clock that
+        # is slow, as far as clocks may differ, still ends what came before.
         at = min(act.at, self.calendar.latest)
-        if at < before.at:
-            return before
-        return Choice(states.follow(before.state, act.state), act.version, at, act.expires_at)
+        return max(at, before.at) if at + self.calendar.tolerance >= min(before.at, now) else at
 
 
 def _people(session: Session, named: Iterable[str]) -> Mapping[str, Person]:

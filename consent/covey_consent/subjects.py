@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
+from covey_consent import ages
 from covey_consent.epochs import Calendar
 from covey_consent.errors import ConflictError, DeniedError, RequestError, UnknownError
 from covey_consent.models import HOUR, Device, Subject, SubjectKey
@@ -45,7 +46,7 @@ class Subjects:
     ) -> str:
         """Make a person known who has no device yet; return their pseudonym. Raises UnknownError."""
         if guardian is not None:
-            find(session, guardian)
+            require_guardian(find(session, guardian), country, birth_year, self._calendar.year)
         (subject,) = self._create(session, 1, country, birth_year, guardian)
         return subject
 
@@ -128,15 +129,31 @@ def find(session: Session, subject: str) -> Subject:
     return found
 
 
-def answers_for(session: Session, asking: str | None, subject: str) -> bool:
-    """Say whether a person may act for another: for themselves, or for a child whose guardian they are."""
-    return asking is not None and (asking == subject or is_guardian(session, asking, subject))
+def answers_for(session: Session, asking: str | None, subject: str, year: int) -> bool:
+    """Say whether a person may act for another in `year`: for themselves, or as a child's guardian."""
+    return asking is not None and (asking == subject or is_guardian(session, asking, subject, year))
 
 
-def is_guardian(session: Session, guardian: str, subject: str) -> bool:
-    """Say whether one person is another's guardian."""
-    person = session.get(Subject, subject)
-    return person is not None and person.guardian == guardian
+def is_guardian(session: Session, guardian: str, subject: str, year: int) -> bool:
+    """Say whether one person speaks for another in `year`: of age themselves, and the other a child."""
+    return subject in wards(session, guardian, year)
+
+
+def wards(session: Session, guardian: str, year: int) -> set[str]:
+    """Return for whom a person speaks in `year` as their guardian; with age the link gives nothing more."""
+    person = session.get(Subject, guardian)
+    if person is None or _is_child(person, year):
+        return set()
+    linked = session.scalars(select(Subject).filter_by(guardian=guardian))
+    return {ward.subject for ward in linked if _is_child(ward, year)}
+
+
+def require_guardian(guardian: Subject, country: str, birth_year: int | None, year: int) -> None:
+    """Raise RequestError unless this person may be the guardian of one of this country and birth year."""
+    if _is_child(guardian, year):
+        raise RequestError("a guardian is not a child themselves; link a person of age")
+    if not ages.is_child(birth_year, country, year):
+        raise RequestError("a guardian is for a child: give the birth year of one, or leave the guardian out")
 
 
 def known(session: Session, keys: Iterable[bytes]) -> set[bytes]:
@@ -150,6 +167,10 @@ def of_devices(session: Session, keys: set[bytes]) -> Mapping[bytes, str]:
     if missing := keys - found.keys():
         raise not_enrolled(min(missing))
     return found
+
+
+def _is_child(person: Subject, year: int) -> bool:
+    return ages.is_child(person.birth_year, person.country, year)
 
 
 def unknown() -> UnknownError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
-from sqlalchemy import bindparam, func, insert, select
+from sqlalchemy import Select, bindparam, func, insert, select
 from sqlalchemy.orm import Session
 
 from covey_consent import choices, decisions, issuers, states, subjects
@@ -19,7 +19,7 @@ from covey_consent.errors import ConflictError, RequestError
 from covey_consent.issuers import Held, Purposes, name_of
 from covey_consent.models import HOUR, Issuance, StandingChoice, Subject
 from covey_consent.purposes import find
-from covey_consent.verdicts import Standings, effective
+from covey_consent.verdicts import Standings
 from covey_privacy.consent import GRANTED, BlindSignatures, Notice, TicketRequest
 
 YEAR_SECONDS = 365 * 86400
@@ -37,7 +37,7 @@ def check(
     """Raise unless the request is for a whole batch, and the person's choices at `now` (ms) allow it."""
     if len(request.blinded) != held.issuer.batch:
         raise RequestError(f"a batch is {held.issuer.batch} tickets; {len(request.blinded)} were asked for")
-    decisions.require_granted(effective(standing, now), request.purposes, current)
+    decisions.require_granted(standing, request.purposes, current, now)
 
 
 def sign(held: Held, request: TicketRequest) -> BlindSignatures:
@@ -55,8 +55,8 @@ def book(
     """
     issuers.require_running(session, request.epoch)
     subject = subjects.of_devices(session, {request.device})[request.device]
-    standing = effective(choices.fetch(session, subject), calendar.milliseconds)
-    decisions.require_granted(standing, request.purposes, current)
+    standing = choices.fetch(session, subject)
+    decisions.require_granted(standing, request.purposes, current, calendar.milliseconds)
     row = {"epoch": request.epoch, "purposes": name_of(request.purposes), "subject": subject}
     digest = hashlib.sha256(b"".join(request.blinded)).digest()
     booked = session.scalar(_BOOKED, row)
@@ -88,17 +88,22 @@ def issued(session: Session, purposes: Purposes, epoch: int) -> int:
 
 def granted(session: Session, purposes: Purposes, current: Mapping[str, Notice], now: int) -> int:
     """Return how many people allow every purpose of the set under the notices in force at `now` (ms)."""
-    restricted = select(StandingChoice.subject).filter_by(purpose=EVERYTHING, state=states.RESTRICTED)
-    query = select(Subject.subject).where(Subject.subject.not_in(restricted))
+    query = select(Subject.subject).where(Subject.subject.not_in(_who(EVERYTHING, states.RESTRICTED)))
     for name in purposes:
         if find(name).needs_consent:
             allowing = (
-                select(StandingChoice.subject)
-                .filter_by(purpose=name, state=GRANTED, notice_version=current[name].version)
+                _who(name, GRANTED)
+                .filter_by(notice_version=current[name].version)
                 .where((StandingChoice.expires_at == 0) | (StandingChoice.expires_at > now))
             )
             query = query.where(Subject.subject.in_(allowing))
+        else:
+            query = query.where(Subject.subject.not_in(_who(name, states.OBJECTED)))
     return session.scalar(select(func.count()).select_from(query.subquery())) or 0
+
+
+def _who(purpose: str, state: str) -> Select[str]:
+    return select(StandingChoice.subject).filter_by(purpose=purpose, state=state)
 
 
 def _require_allowance(

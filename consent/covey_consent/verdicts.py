@@ -58,11 +58,12 @@ def judge(standings: Standings, purpose: str, notices: Mapping[str, Notice], now
     if everything is not None and everything.state == states.RESTRICTED:
         return Verdict.RESTRICTED
     state = states.NONE if choice is None else choice.at(now)
+    if not find(purpose).needs_consent:
+        # Acknowledging a contract or a law's demand allows nothing: it stands without, whatever the version.
+        return Verdict.OBJECTED if state == states.OBJECTED else Verdict.ALLOWED
     if state == GRANTED and choice is not None:
         current = purpose in notices and notices[purpose].version == choice.notice_version
         return Verdict.ALLOWED if current else Verdict.OUTDATED
-    if state != states.OBJECTED and not find(purpose).needs_consent:
-        return Verdict.ALLOWED
     return _AGAINST[state]
 
 

@@ -1,21 +1,26 @@
 """People's choices as JSON."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from test_assessments import approve, propose
+from test_publishing import publish, written
 
 from covey_consent import ages, states
+from covey_consent import tickets as booked_tickets
 from covey_consent.access.roles import Role
 from covey_consent.acts import Act
-from covey_consent.errors import ConflictError
+from covey_consent.errors import ConflictError, DeniedError
+from covey_consent.messages import open_from_device
 from covey_consent.models import Event
 from covey_consent.receipts import verification
 from covey_consent.records import Record, commit
 from covey_privacy import tickets
-from covey_privacy.consent import GRANTED
+from covey_privacy.consent import GRANTED, TICKETS, TicketRequest
 
 YEAR = 2027
 """The clock's."""
@@ -144,6 +149,87 @@ def test_what_stood_at_a_time_is_told(shop, service, person):
         assert [choice["state"] for choice in answer.json()["choices"]] == told
 
 
+def stood(shop, headers, person, at):
+    """Return by purpose what the registry says now that stood at a time (Unix seconds), and its verdicts."""
+    moment = datetime.fromtimestamp(at, UTC).isoformat()
+    answer = shop.http.get(f"/v1/subjects/{person}/consents", params={"at": moment}, headers=headers)
+    assert answer.status_code == 200, answer.text
+    return {one["purpose"]: (one["state"], one["verdict"]) for one in answer.json()["choices"]}
+
+
+def of_new_person(shop, service, phone):
+    """Attach a phone that is not enrolled to a new person; return their pseudonym."""
+    person = new(shop, service)
+    path = f"/v1/subjects/{person}/devices/{phone.device.hex()}"
+    assert shop.http.put(path, headers=service).status_code == 204
+    return person
+
+
+@pytest.mark.parametrize("after", ["renewed", "expired"])
+def test_a_no_that_came_late_leaves_the_past_readable(shop, service, after):
+    registry, phone = shop.http.app.state.registry, shop.stranger()
+    person = of_new_person(shop, service, phone)
+    granted = shop.clock.now
+    ends = shop.clock.ms + 3_600_000 if after == "expired" else 0
+    act = Act(person, "train", GRANTED, "subject", "toggle", shop.clock.ms, "1", 1, expires_at=ends)
+    shop.http.portal.call(registry.recorder.submit, [act])
+    shop.clock.now += 7200
+    service = shop.as_(Role.SERVICE)
+    if after == "renewed":
+        assert say(shop, service, person, yes(shop, state="renewed")).status_code == 201
+    else:
+        assert shop.http.portal.call(registry.upkeep.once) == 1
+    assert shop.decide(phone, "train", "withdrawn", at=int(1000 * (granted + 1800))).status_code == 204
+    expected = ("granted", "allowed") if after == "renewed" else ("expired", "expired")
+    assert stood(shop, service, person, shop.clock.now) == {"train": expected}
+    assert stood(shop, service, person, granted + 60) == {"train": ("granted", "allowed")}
+    assert stood(shop, service, person, granted + 1800) == {"train": ("withdrawn", "withdrawn")}
+
+
+def test_a_no_dated_ahead_has_ended_the_grant_at_any_time_from_now(shop, service):
+    phone = shop.stranger()
+    person = of_new_person(shop, service, phone)
+    shop.grant(phone, "train")
+    shop.clock.now += 10
+    assert shop.decide(phone, "train", "withdrawn", at=shop.clock.ms + 240_000).status_code == 204
+    assert verdict(shop, service, person) == "withdrawn"
+    assert stood(shop, service, person, shop.clock.now - 1) == {"train": ("granted", "allowed")}
+    for later in (0, 100, 1000):
+        told = stood(shop, service, person, shop.clock.now + later)
+        assert told == {"train": ("withdrawn", "withdrawn")}
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        "0001-01-01T00:00:00",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+        "2027-01-01T00:00:00",
+        "1969-12-31T23:59:59Z",
+        "yesterday",
+    ],
+)
+def test_a_time_has_a_zone_and_a_year_that_registries_know(shop, service, person, problem, at):
+    path = f"/v1/subjects/{person}/consents"
+    problem(shop.http.get(path, params={"at": at}, headers=service), 422)
+
+
+def test_there_is_no_past_of_a_stranger(shop, service, problem):
+    path = f"/v1/subjects/{'0' * 32}/consents"
+    problem(shop.http.get(path, params={"at": "2027-01-01T00:00:00Z"}, headers=service), 404)
+
+
+def test_the_past_is_judged_by_the_notices_of_its_time(shop, service, person):
+    assert say(shop, service, person, yes(shop)).status_code == 201
+    granted = shop.clock.now
+    shop.clock.now += 600
+    assert publish(shop, written("train", "2.0.0", "\n\nMore.")).status_code == 201
+    assert verdict(shop, service, person) == "notice-outdated"
+    assert stood(shop, service, person, granted + 599) == {"train": ("granted", "allowed")}
+    assert stood(shop, service, person, granted + 600) == {"train": ("granted", "notice-outdated")}
+
+
 def test_history_comes_in_pages_and_each_event_has_its_receipt(shop, service, person):
     for state in ("granted", "withdrawn", "granted"):
         shop.clock.now += 1
@@ -210,9 +296,20 @@ def test_an_objection_outlasts_an_officer_and_ends_by_the_persons_own_yes(shop, 
         assert verdict(shop, service, person, "marketing") == "objected"
     problem(say(shop, shop.as_(Role.OFFICER), person, yes(shop, "marketing")), 403)
     shop.clock.now += 1
-    assert say(shop, service, person, yes(shop, "marketing")).status_code == 201
+    assert "objected" in problem(say(shop, service, person, yes(shop, "marketing")), 403)
+    assert verdict(shop, service, person, "marketing") == "objected"
+    own = shop.as_(Role.SUBJECT, subject=person)
+    assert say(shop, own, person, yes(shop, "marketing")).status_code == 201
     assert verdict(shop, service, person, "marketing") == "allowed"
     problem(say(shop, service, person, {"purpose": "core", "state": "objected"}), 422)
+
+
+@pytest.mark.parametrize("version", [None, "1.0.0"])
+def test_acknowledging_a_contract_takes_nothing_away(shop, service, person, version):
+    if version:
+        assert say(shop, service, person, yes(shop, "core")).status_code == 201
+    assert publish(shop, written("core", "9.0.0", "\n\nMore.")).status_code == 201
+    assert verdict(shop, service, person, "core") == "allowed"
 
 
 def test_restriction_stops_everything_and_forgets_nothing(shop, service, person):
@@ -239,6 +336,84 @@ def test_restriction_reaches_the_phone(shop, service, problem):
     assert shop.http.put(path, json={"restricted": True}, headers=officer).status_code == 200
     assert shop.choices(phone) == {"analytics": "restricted"}
     problem(shop.post("/v1/tickets", phone.request(issuer, tickets.request(issuer.key, 4))), 403)
+
+
+def test_no_ticket_for_a_contract_while_restricted(shop, service, problem):
+    phone = shop.stranger()
+    person = of_new_person(shop, service, phone)
+    assert shop.post("/v1/enrolments", phone.batch(phone.enrolment())).status_code == 204
+    issuer, registry = shop.issuer("core"), shop.http.app.state.registry
+    request = phone.request(issuer, tickets.request(issuer.key, issuer.batch))
+    path, officer = f"/v1/subjects/{person}/restriction", shop.as_(Role.OFFICER)
+    counts = f"/v1/epochs/{shop.clock.epoch}/issued?purposes=core"
+    assert shop.http.get(counts).json()["granted"] == 1
+    assert shop.http.put(path, json={"restricted": True}, headers=officer).status_code == 200
+    assert "restricted" in problem(shop.post("/v1/tickets", request), 403)
+    asked = open_from_device(TicketRequest, TICKETS, request)
+    with pytest.raises(DeniedError, match="restricted"):
+        shop.http.portal.call(
+            registry.store.write, booked_tickets.book, asked, registry.notices, registry.calendar, 9
+        )
+    assert shop.http.get(counts).json() == {"batches": 0, "granted": 0}
+    assert shop.http.put(path, json={"restricted": False}, headers=officer).status_code == 200
+    assert shop.post("/v1/tickets", request).status_code == 200
+
+
+def gpc(shop, headers, person):
+    answer = shop.http.post(f"/v1/subjects/{person}/signals", headers=headers | {"sec-gpc": "1"})
+    assert answer.status_code == 204, answer.text
+
+
+def said_so_far(shop, headers, person):
+    page = shop.http.get(f"/v1/subjects/{person}/events", headers=headers).json()
+    return [(event["purpose"], event["state"], event["method"]) for event in page["items"]]
+
+
+def test_the_privacy_signal_comes_with_each_request_and_is_kept_once(shop, service, person):
+    for _ in range(3):
+        shop.clock.now += 1
+        gpc(shop, service, person)
+    assert said_so_far(shop, service, person) == [("partner", "objected", "gpc")]
+
+
+def test_the_privacy_signal_yields_to_a_yes_that_was_said_after_it_alone(shop, service, person):
+    approve(shop, propose(shop, "partner").json()["id"])
+    assert publish(shop, written("partner", "1.0.0")).status_code == 201
+    own, yes_ = shop.as_(Role.SUBJECT, subject=person), yes(shop, "partner", method="dialog")
+    for said, expected in ((yes_, "objected"), (yes_, "allowed")):
+        shop.clock.now += 1
+        assert say(shop, own, person, said).status_code == 201
+        gpc(shop, own, person)
+        assert verdict(shop, own, person, "partner") == expected
+    assert say(shop, own, person, {"purpose": "partner", "state": "withdrawn"}).status_code == 201
+    gpc(shop, own, person)
+    assert verdict(shop, own, person, "partner") == "objected"
+    assert say(shop, own, person, yes_).status_code == 201
+    shop.clock.now += 91 * 86400
+    own = shop.as_(Role.SUBJECT, subject=person)
+    assert verdict(shop, own, person, "partner") == "expired"
+    gpc(shop, own, person)
+    assert verdict(shop, own, person, "partner") == "objected"
+
+
+def test_every_event_is_counted_once_wherever_it_comes_from(shop, service):
+    phone = shop.stranger()
+    person = of_new_person(shop, service, phone)
+    own = shop.as_(Role.SUBJECT, subject=person)
+    signed = phone.decision(shop.notices()["train"])
+    for _ in range(2):
+        assert shop.post("/v1/decisions", phone.batch(signed, signed)).status_code == 204
+    assert say(shop, own, person, {"purpose": "train", "state": "withdrawn"}).status_code == 201
+    gpc(shop, own, person)
+    asked = {"kind": "objection", "purpose": "marketing"}
+    assert shop.http.post("/v1/rights", json=asked, headers=own).status_code == 201
+    assert say(shop, own, person, yes(shop, state="renewed")).status_code == 409
+    text = shop.http.get("/metrics", headers=shop.as_(Role.OPERATOR)).text
+    counted = re.findall(r'covey_registry_decisions_total{purpose="(\w+)",state="(\w+)"} (\S+)', text)
+    assert sorted(counted) == [
+        ("marketing", "objected", "1.0"), ("partner", "objected", "1.0"),
+        ("train", "granted", "1.0"), ("train", "withdrawn", "1.0"),
+    ]  # fmt: skip
 
 
 def test_the_privacy_signal_objects_to_sharing_alone(shop, service, person, problem):
@@ -293,6 +468,82 @@ def test_a_guardian_has_the_receipts_of_their_ward(shop, service):
     theirs = say(shop, guardian, parent, yes(shop)).json()["event"]
     own = shop.as_(Role.SUBJECT, subject=child)
     assert shop.http.get(f"/v1/receipts/{theirs}.json", headers=own).status_code == 404
+
+
+@pytest.mark.compliance("GDPR 8", "a child renews nothing alone that their guardian said yes to")
+def test_a_child_renews_nothing_alone(shop, service, problem):
+    parent = new(shop, service, birth_year=YEAR - 40)
+    child = new(shop, service, birth_year=YEAR - 10, guardian=parent)
+    own, guardian = (shop.as_(Role.SUBJECT, subject=one) for one in (child, parent))
+    assert say(shop, guardian, child, yes(shop)).status_code == 201
+    shop.clock.now += 1
+    for headers in (own, service):
+        assert "guardian" in problem(say(shop, headers, child, yes(shop, state="renewed")), 403)
+    assert say(shop, guardian, child, yes(shop, state="renewed")).json()["actor"] == "guardian"
+
+
+def rectify(shop, person, **changes):
+    anything = shop.as_(Role.OFFICER) | {"If-Match": "*"}
+    return shop.http.patch(f"/v1/subjects/{person}/attributes", json=changes, headers=anything)
+
+
+@pytest.mark.parametrize("renewed", [False, True])
+def test_a_guardians_yes_stands_when_the_age_is_put_right(shop, service, renewed):
+    parent = new(shop, service, birth_year=YEAR - 40)
+    child = new(shop, service, birth_year=YEAR - 10, guardian=parent)
+    guardian = shop.as_(Role.SUBJECT, subject=parent)
+    assert say(shop, guardian, child, yes(shop)).status_code == 201
+    shop.clock.now += 1
+    if renewed:
+        assert say(shop, guardian, child, yes(shop, state="renewed")).status_code == 201
+    assert rectify(shop, child, birth_year=YEAR - 11).status_code == 200
+    assert verdict(shop, service, child) == "allowed"
+
+
+@pytest.mark.parametrize("facts", [{"birth_year": 1985}, {}])
+def test_a_grown_person_has_no_guardian(shop, service, problem, facts):
+    other = new(shop, service, birth_year=1980)
+    linked = shop.http.post("/v1/subjects", json={**facts, "guardian": other}, headers=service)
+    assert "child" in problem(linked, 422)
+    person = new(shop, service, **facts)
+    assert "child" in problem(rectify(shop, person, guardian=other), 422)
+
+
+def test_a_child_is_nobodys_guardian(shop, service, problem):
+    child = new(shop, service, birth_year=YEAR - 10)
+    facts = {"birth_year": YEAR - 9, "guardian": child}
+    assert "child" in problem(shop.http.post("/v1/subjects", json=facts, headers=service), 422)
+
+
+def reaches(shop, headers, person, request):
+    """Return what somebody may do for a person: read, say yes, ask for them, see their requests."""
+    asked = {"kind": "access", "subject": person}
+    return (
+        shop.http.get(f"/v1/subjects/{person}/consents", headers=headers).is_success,
+        say(shop, headers, person, yes(shop)).is_success,
+        shop.http.post("/v1/rights", json=asked, headers=headers).is_success,
+        shop.http.get(f"/v1/rights/{request}", headers=headers).is_success,
+        bool(shop.http.get("/v1/rights", headers=headers).json()["items"]),
+    )
+
+
+@pytest.mark.compliance("GDPR 8", "a guardian speaks for a child, and no longer once they are of age")
+@pytest.mark.parametrize("ends", ["years pass", "born earlier", "birth year unknown", "guardian a child"])
+def test_a_guardian_speaks_only_for_a_child(shop, service, ends):
+    parent = new(shop, service, birth_year=YEAR - 40, country="DE")
+    child = new(shop, service, birth_year=YEAR - 15, country="DE", guardian=parent)
+    asked = {"kind": "review", "words": "why?"}
+    own = shop.as_(Role.SUBJECT, subject=child)
+    request = shop.http.post("/v1/rights", json=asked, headers=own).json()["id"]
+    assert reaches(shop, shop.as_(Role.SUBJECT, subject=parent), child, request) == (True,) * 5
+    if ends == "years pass":
+        shop.clock.now += 2 * 366 * 86400
+    elif ends == "guardian a child":
+        assert rectify(shop, parent, birth_year=YEAR - 12).status_code == 200
+    else:
+        birth_year = 1985 if ends == "born earlier" else None
+        assert rectify(shop, child, birth_year=birth_year).status_code == 200
+    assert reaches(shop, shop.as_(Role.SUBJECT, subject=parent), child, request) == (False,) * 5
 
 
 @pytest.mark.parametrize(

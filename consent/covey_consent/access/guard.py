@@ -80,7 +80,7 @@ async def require_own(here: Registry, caller: Caller, subject: str | None) -> No
     """Raise DeniedError where a person asks about someone else who is not their child."""
     if subject is None or subject == caller.subject:
         return
-    if not await here.store.read(subjects.answers_for, caller.subject, subject):
+    if not await here.store.read(subjects.answers_for, caller.subject, subject, here.calendar.year):
         raise DeniedError(
             "these are another person's records; a person sees and changes their own, and a guardian their "
             "child's"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 from sqlalchemy.orm import Session
 
 from covey_consent import batches, decisions, history, promises, purposes, states, subjects
@@ -35,12 +36,17 @@ from covey_consent.events import Recorded
 from covey_consent.models import Event
 from covey_consent.registry import Registry
 from covey_consent.verdicts import Standing, Standings, Verdict, judge
+from covey_privacy.consent import GRANTED, Notice
 
 router = APIRouter(prefix="/v1", tags=["consents"])
 
 Said = Annotated[Yes | No, Field(discriminator="state")]
 Speaker = Annotated[Caller, needs(Role.SUBJECT, Role.SERVICE, Role.OFFICER)]
 Reader = Annotated[Caller, needs(Role.SUBJECT, Role.SERVICE, Role.OFFICER, Role.AUDITOR)]
+
+Moment = Annotated[
+    AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))
+]
 
 GPC = "gpc"
 
@@ -59,13 +65,12 @@ async def decide(subject: Pseudonym, said: Said, here: Here, caller: Speaker) ->
 
 
 @router.get("/subjects/{subject}/consents")
-async def view(subject: Pseudonym, here: Here, _caller: Reader, at: datetime | None = None) -> View:
-    """Return what stands for the person now, or what stood at a time."""
-    now = here.calendar.milliseconds
+async def view(subject: Pseudonym, here: Here, _caller: Reader, at: Moment | None = None) -> View:
+    """Return what stands for the person now, or what stood at a time, by the notices of that time."""
     if at is None:
-        return _view(subject, now, await here.choices.of(subject), here)
+        return _view(subject, here.calendar.milliseconds, await here.choices.of(subject), here.notices)
     asked = int(at.timestamp() * 1000)
-    return _view(subject, asked, await here.store.read(history.as_of, subject, asked), here)
+    return _view(subject, asked, *await here.store.read(history.as_of, subject, asked))
 
 
 @router.get("/subjects/{subject}/events")
@@ -117,8 +122,9 @@ async def signal(
     _gpc: Annotated[str, Header(alias="Sec-GPC", pattern="^1$")],
 ) -> Response:
     """Take the Global Privacy Control signal: an objection to every purpose that shares data with others."""
+    standings = await here.choices.of(subject)
     for purpose in purposes.load().values():
-        if purpose.sale:
+        if purpose.sale and not await _heeded(here, subject, purpose.id, standings):
             await _say(here, caller, subject, purpose.id, states.OBJECTED, GPC)
     return Response(status_code=204)
 
@@ -132,6 +138,20 @@ def happened(here: Registry, done: Recorded) -> Happened:
         method=record.method, notice=record.notice, language=record.language, text_sha256=record.text,
         at=moment(record.at), expires_at=end(record.expires),
     )  # fmt: skip
+
+
+async def _heeded(here: Registry, subject: str, purpose: str, standings: Standings) -> bool:
+    """Say whether the signal says nothing new of a purpose.
+
+    A browser sends it with each request, without a time: it is a general setting. It overrides every yes that
+    it finds at first; a yes to this one purpose that the person gave in its dialogue after it had objected is
+    the later and more specific act, and stands until they end it or it lapses.
+    """
+    choice = standings.get(purpose)
+    state = states.NONE if choice is None else choice.at(here.calendar.milliseconds)
+    if state == GRANTED:
+        return await here.store.read(history.objected_by, subject, purpose, GPC)
+    return state == states.OBJECTED
 
 
 def _actor(caller: Caller, subject: str) -> str:
@@ -181,8 +201,12 @@ def _require_possible(said: No) -> None:
         )
 
 
-def _view(subject: str, at: int, standings: Standings, here: Registry) -> View:
-    choices = [_stands(purpose, one, at, standings, here) for purpose, one in sorted(standings.items())]
+def _view(subject: str, at: int, standings: Standings, notices: Mapping[str, Notice]) -> View:
+    choices = [
+        _stands(purpose, one, at, standings, notices)
+        for purpose, one in sorted(standings.items())
+        if one.state != states.NONE
+    ]
     return View(subject=subject, at=moment(at), choices=choices)
 
 
@@ -193,8 +217,10 @@ def _past(event: Event) -> Past:
     )  # fmt: skip
 
 
-def _stands(purpose: str, one: Standing, at: int, standings: Standings, here: Registry) -> Stands:
-    found = Verdict.RESTRICTED if purpose == EVERYTHING else judge(standings, purpose, here.notices, at)
+def _stands(
+    purpose: str, one: Standing, at: int, standings: Standings, notices: Mapping[str, Notice]
+) -> Stands:
+    found = Verdict.RESTRICTED if purpose == EVERYTHING else judge(standings, purpose, notices, at)
     return Stands(
         purpose=purpose, state=one.at(at), notice_version=one.notice_version,
         expires_at=end(one.expires_at), verdict=found,

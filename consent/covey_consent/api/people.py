@@ -35,8 +35,6 @@ async def take_decisions(request: Request, here: Here) -> Response:
         decisions.check(decision, here.notices, here.calendar)
     people = await here.store.read(subjects.of_devices, {decision.device for decision in opened})
     await here.recorder.submit(decisions.of_devices(people, batch.signed, opened, here.notices))
-    for decision in opened:
-        here.metrics.decided(decision.purpose, decision.state)
     return Response(status_code=204)
 
 

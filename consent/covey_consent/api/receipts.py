@@ -48,7 +48,7 @@ async def receipt_json(
     event: Event, here: Here, caller: Reader, profile: Literal["kantara-1.1"] | None = None
 ) -> Response:
     """Return the event's receipt as JSON-LD, or in the Kantara Initiative's older format."""
-    case = await here.receipts.case(event, caller)
+    case = await here.receipts.case(event, caller, here.calendar.year)
     if profile == kantara.PROFILE:
         old = kantara.receipt(str(uuid4()), case, here.controller, here.receipts.public)
         return JSONResponse(old, headers=_PRIVATE)
@@ -59,7 +59,7 @@ async def receipt_json(
 @router.get("/{event}.jwt", responses={200: {"content": {"application/jose": {}}}}, response_class=Response)
 async def receipt_jwt(event: Event, here: Here, caller: Reader) -> Response:
     """Return the event's receipt as a JWS: what `covey registry receipt verify` checks offline."""
-    case = await here.receipts.case(event, caller)
+    case = await here.receipts.case(event, caller, here.calendar.year)
     receipt = here.receipts.receipt(str(uuid4()), here.calendar.milliseconds, case)
     name = {"content-disposition": f'attachment; filename="receipt-{event}.jwt"'}
     return Response(here.receipts.sign(receipt), media_type="application/jose", headers=_PRIVATE | name)
@@ -68,6 +68,6 @@ async def receipt_jwt(event: Event, here: Here, caller: Reader) -> Response:
 @router.get("/{event}.html", response_class=HTMLResponse)
 async def receipt_html(event: Event, here: Here, caller: Reader) -> HTMLResponse:
     """Return the event's receipt as one page to read and print."""
-    case = await here.receipts.case(event, caller)
+    case = await here.receipts.case(event, caller, here.calendar.year)
     receipt = here.receipts.receipt(str(uuid4()), here.calendar.milliseconds, case)
     return HTMLResponse(page.render(receipt), headers=_PRIVATE | {"content-security-policy": page.POLICY})

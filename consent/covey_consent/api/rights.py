@@ -229,7 +229,7 @@ def _asked(said: NewRequest, caller: Caller) -> Asked:
 
 
 def _receive(session: Session, here: Registry, asked: Asked, caller: Caller) -> Request:
-    require_own(session, caller, asked.subject)
+    require_own(session, caller, asked.subject, here.calendar.year)
     person = subjects.find(session, asked.subject)
     return _request(session, here, here.rights.desk.receive(session, asked, caller, person.country or None))
 
@@ -258,11 +258,11 @@ def place(cursor: str | None) -> tuple[int, str] | None:
 
 
 def _read(session: Session, here: Registry, id_: str, caller: Caller) -> Request:
-    return _request(session, here, desk.find(session, id_, caller))
+    return _request(session, here, desk.find(session, id_, caller, here.calendar.year))
 
 
 def _export(session: Session, here: Registry, id_: str, caller: Caller) -> bytes:
-    request = desk.find(session, id_, caller)
+    request = desk.find(session, id_, caller, here.calendar.year)
     if request.kind not in (Kind.ACCESS, Kind.PORTABILITY) or request.state != State.FULFILLED:
         raise ConflictError("there is an export once a request for access or portability is fulfilled")
     return here.rights.exporter.export(session, request.subject)
@@ -275,11 +275,12 @@ def _certificate(session: Session, id_: str) -> Erased:
     return Erased(id=kept.id, certificate=kept.certificate, claims=certificate.claims(kept.certificate))
 
 
-def require_own(session: Session, caller: Caller, subject: str) -> None:
+def require_own(session: Session, caller: Caller, subject: str, year: int) -> None:
     """Raise DeniedError where a person asks about another than themselves or their ward."""
     own = caller.role is not Role.SUBJECT or caller.subject == subject
-    person = subjects.find(session, subject) if own or caller.subject else None
-    if person is None or not (own or person.guardian == caller.subject):
+    if own or caller.subject:
+        subjects.find(session, subject)
+    if not (own or (caller.subject and subjects.is_guardian(session, caller.subject, subject, year))):
         raise DeniedError("a person asks for themselves, or for a child whose guardian they are")
 
 

@@ -35,6 +35,12 @@ def latest(session: Session) -> dict[str, PublishedNotice]:
     return {row.purpose: row for row in session.scalars(select(PublishedNotice).order_by(*_ORDER))}
 
 
+def at(session: Session, moment: int) -> dict[str, Notice]:
+    """Return the notice that was in force for every purpose at a moment (Unix milliseconds)."""
+    query = select(PublishedNotice).where(PublishedNotice.published_at <= moment // 1000).order_by(*_ORDER)
+    return {row.purpose: notice(row) for row in {row.purpose: row for row in session.scalars(query)}.values()}
+
+
 def everything(session: Session) -> Sequence[Notice]:
     """Return every notice that was ever in force, older ones first."""
     return [notice(row) for row in session.scalars(select(PublishedNotice).order_by(*_ORDER))]

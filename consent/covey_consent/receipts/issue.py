@@ -87,9 +87,9 @@ class Receipts:
         """The key that receipts are signed with."""
         return self._key.public
 
-    async def case(self, event: str, caller: Caller) -> Case:
+    async def case(self, event: str, caller: Caller, year: int) -> Case:
         """Return the event with its evidence. Raises UnknownError, also for another person's event."""
-        found = await self._store.read(self._find_for, event, caller)
+        found = await self._store.read(self._find_for, event, caller, year)
         return Case(found.notice, self._evidence(found))
 
     def receipt(self, identifier: str, created: int, case: Case) -> Receipt:
@@ -100,11 +100,10 @@ class Receipts:
         """Return the receipt signed."""
         return signing.sign(receipt, self._key)
 
-    def _find_for(self, session: Session, event: str, caller: Caller) -> Found:
+    def _find_for(self, session: Session, event: str, caller: Caller, year: int) -> Found:
         found = self._find(session, event)
-        if caller.role is Role.SUBJECT and not subjects.answers_for(
-            session, caller.subject, found.record.subject
-        ):
+        asking, subject = caller.subject, found.record.subject
+        if caller.role is Role.SUBJECT and not subjects.answers_for(session, asking, subject, year):
             raise unknown(event)
         return found
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.orm import Session
 
+from covey_consent import subjects
 from covey_consent.access.roles import Caller, Role
 from covey_consent.epochs import Calendar
 from covey_consent.errors import ConflictError, DeniedError, RequestError, UnknownError
-from covey_consent.models import Subject
 from covey_consent.rights import states
 from covey_consent.rights.periods import Period, period
 from covey_consent.rights.states import OPEN, Kind, Standing, State, Step
@@ -87,7 +87,7 @@ class Desk:
 
     def take(self, session: Session, id_: str, taken: Taken, caller: Caller) -> RightsRequest:
         """Take a step. Raises ConflictError where it may not follow, DeniedError where it is not theirs."""
-        request = find(session, id_, caller)
+        request = find(session, id_, caller, self.calendar.year)
         _check(request, taken, caller)
         self._step(session, request, taken, caller)
         return request
@@ -104,7 +104,7 @@ class Desk:
         if after is not None:
             query = query.where(tuple_(RightsRequest.received_at, RightsRequest.id) > after)
         if caller.role is Role.SUBJECT:
-            query = query.where(_theirs(caller))
+            query = query.where(_theirs(session, caller, self.calendar.year))
         return session.scalars(query.where(*self._late()) if late else query).all()
 
     def _late(self) -> tuple[ColumnElement[bool], ...]:
@@ -146,10 +146,12 @@ def standing(request: RightsRequest) -> Standing:
     return Standing(State(request.state), request.due_at, request.extended)
 
 
-def find(session: Session, id_: str, caller: Caller) -> RightsRequest:
+def find(session: Session, id_: str, caller: Caller, year: int) -> RightsRequest:
     """Return the request. Raises UnknownError; to a person, also where it is neither theirs nor a ward's."""
     query = select(RightsRequest).where(RightsRequest.id == id_)
-    request = session.scalar(query.where(_theirs(caller)) if caller.role is Role.SUBJECT else query)
+    if caller.role is Role.SUBJECT:
+        query = query.where(_theirs(session, caller, year))
+    request = session.scalar(query)
     if request is None:
         raise UnknownError("there is no such request; if it asked for erasure, see /v1/erasures/<its id>")
     return request
@@ -168,11 +170,10 @@ def require_told(caller: Caller, said: str) -> None:
         raise RequestError("say how the person was told before that the restriction ends: GDPR Art. 18(3)")
 
 
-def _theirs(caller: Caller) -> ColumnElement[bool]:
+def _theirs(session: Session, caller: Caller, year: int) -> ColumnElement[bool]:
     # A token that names nobody must not match those who have no guardian.
     own = caller.subject or ""
-    wards = select(Subject.subject).where(Subject.guardian == own)
-    return (RightsRequest.subject == own) | RightsRequest.subject.in_(wards)
+    return RightsRequest.subject.in_({own, *subjects.wards(session, own, year)})
 
 
 def _check(request: RightsRequest, taken: Taken, caller: Caller) -> None:

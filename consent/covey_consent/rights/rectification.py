@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -22,6 +21,7 @@ from covey_consent.models import Event as RecordedEvent
 from covey_consent.models import StandingChoice, Subject
 from covey_consent.recipients.outbox import Event, Outbox
 from covey_consent.rights.tables import AttributeChange, RightsRequest
+from covey_consent.sheet import YES
 from covey_consent.transfers import CONSENT
 from covey_privacy.consent import GRANTED, WITHDRAWN
 
@@ -53,7 +53,7 @@ class Rectification:
         person = subjects.find(session, subject)
         if expected not in (None, "*", etag(person)):
             raise StaleError("the person's attributes changed since they were read; read them again")
-        _check(session, person, changes)
+        _check(session, person, changes, self.calendar.year)
         for attribute, after in changes.items():
             self._change(session, person, attribute, after, caller, reason)
         session.flush()
@@ -77,8 +77,7 @@ class Rectification:
     def _protect(self, session: Session, person: Subject) -> None:
         """Withdraw what a person consented to alone who turns out to be a child, and what takes data out of
         the country that they turn out to be in."""
-        year = datetime.fromtimestamp(self.calendar.now, UTC).year
-        if ages.is_child(person.birth_year, person.country, year):
+        if ages.is_child(person.birth_year, person.country, self.calendar.year):
             self._withdraw(session, _alone(session, person.subject), "rectified to a child")
         granted = _granted(session, person.subject)
         transfers = self.choices.events.transfers
@@ -93,9 +92,9 @@ class Rectification:
         self.choices.record(session, [self._withdrawal(choice, why) for choice in choices])
 
     def _withdrawal(self, choice: StandingChoice, why: str) -> Act:
-        at = max(self.calendar.milliseconds, choice.at)
+        now = self.calendar.milliseconds
         return Act(
-            choice.subject, choice.purpose, WITHDRAWN, acts.SYSTEM, why, at, version=choice.notice_version
+            choice.subject, choice.purpose, WITHDRAWN, acts.SYSTEM, why, now, version=choice.notice_version
         )
 
 
@@ -105,14 +104,16 @@ def etag(person: Subject) -> str:
     return f'"{hashlib.sha256(values).hexdigest()[:32]}"'
 
 
-def _check(session: Session, person: Subject, changes: Mapping[str, Any]) -> None:
+def _check(session: Session, person: Subject, changes: Mapping[str, Any], year: int) -> None:
     if not changes:
         raise RequestError(f"nothing is to be changed; name at least one of {', '.join(ATTRIBUTES)}")
     guardian = changes.get("guardian")
     if guardian == person.subject:
         raise RequestError("nobody is their own guardian")
     if guardian is not None:
-        subjects.find(session, guardian)
+        country = changes.get("country", person.country)
+        birth_year = changes.get("birth_year", person.birth_year)
+        subjects.require_guardian(subjects.find(session, guardian), country, birth_year, year)
 
 
 def _alone(session: Session, subject: str) -> list[StandingChoice]:
@@ -130,10 +131,13 @@ def _asks(choice: StandingChoice) -> bool:
 
 
 def _by_guardian(session: Session, choice: StandingChoice) -> bool:
-    said = select(RecordedEvent.actor).filter_by(
-        subject=choice.subject, purpose=choice.purpose, state=GRANTED, at=choice.at
+    said = (
+        select(RecordedEvent.actor)
+        .filter_by(subject=choice.subject, purpose=choice.purpose, counts_at=choice.at)
+        .where(RecordedEvent.state.in_(YES))
+        .order_by(RecordedEvent.id.desc())
     )
-    return acts.GUARDIAN in session.scalars(said).all()
+    return session.scalars(said).first() == acts.GUARDIAN
 
 
 def _text(value: Any) -> str:

@@ -245,6 +245,7 @@ def upgrade() -> None:
         sa.Column("language", TEXT, nullable=False),
         sa.Column("text_digest", sa.LargeBinary(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("counts_at", sa.BigInteger(), nullable=False),
         sa.Column("received_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
