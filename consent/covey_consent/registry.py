@@ -39,7 +39,7 @@ from covey_consent.store import Store
 from covey_consent.subjects import Subjects
 from covey_consent.transfers import Transfers
 from covey_consent.upkeep import Upkeep
-from covey_consent.vault import Vault
+from covey_consent.vault import Sealer, Vault
 from covey_privacy.signatures import SigningKey
 
 
@@ -131,7 +131,7 @@ class Registry:
             upkeep=Upkeep(store, choices, calendar),
             settings=settings,
             gate=_gate(settings, key, calendar),
-            answers=Answers(store),
+            answers=Answers(store, Sealer(keys.derive(key, "kept answers"))),
             cursors=Cursors(key),
             metrics=Metrics(log),
             outbox=outbox,

@@ -11,6 +11,7 @@ import logging
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from covey_consent import idempotency
 from covey_consent.acts import SYSTEM, Act
 from covey_consent.choices import Choices
 from covey_consent.epochs import Calendar
@@ -50,6 +51,7 @@ class Upkeep:
         while ended := await self._store.write(self._expire):
             lapsed += ended
         await self._store.write(_forget_issuances, self._calendar.now)
+        await self._store.write(idempotency.forget, self._calendar.now)
         return lapsed
 
     def _expire(self, session: Session) -> int:

@@ -49,6 +49,13 @@ def test_an_operation_is_known_by_its_own_name():
 
 
 @every_operation
+def test_what_creates_takes_an_idempotency_key(name):
+    _, operation = OPERATIONS[name]
+    headers = {one.get("name") for one in operation.get("parameters", ())}
+    assert ("201" in operation["responses"]) == ("Idempotency-Key" in headers)
+
+
+@every_operation
 def test_all_json_has_an_example_that_its_schema_accepts(name):
     for media_type, media in json_of(OPERATIONS[name][1]):
         assert media.get("schema"), f"{media_type} says nothing of its shape"

@@ -5,15 +5,19 @@ from __future__ import annotations
 import uuid
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
+from sqlalchemy.orm import Session
 
 from covey_consent import assessments
 from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
+from covey_consent.api.idempotency import OnceOnly, answer
+from covey_consent.idempotency import Answer
 from covey_consent.models import Assessment
+from covey_consent.registry import Registry
 
 router = APIRouter(prefix="/v1/assessments", tags=["assessments"])
 
@@ -72,15 +76,12 @@ class Kept(BaseModel):
         )  # fmt: skip
 
 
-@router.post("", status_code=201)
-async def propose(written: Written, here: Here, caller: Annotated[Caller, needs(Role.OFFICER)]) -> Kept:
+@router.post("", status_code=201, response_model=Kept)
+async def propose(
+    written: Written, here: Here, caller: Annotated[Caller, needs(Role.OFFICER)], once: OnceOnly
+) -> Response:
     """Bring an assessment of a purpose, by the hash of its document. It counts once it is approved."""
-    row = Assessment(
-        id=uuid.uuid4().hex, purpose=written.purpose, kind=written.kind, author=caller.name,
-        document=bytes.fromhex(written.document_sha256), written_at=here.calendar.now,
-        valid_until=written.valid_until, approved_by=None, approved_at=None,
-    )  # fmt: skip
-    return Kept.of(await here.store.write(assessments.propose, row))
+    return await once.create(caller, _propose, here, written, caller)
 
 
 @router.post("/{assessment}/approval")
@@ -100,3 +101,12 @@ async def list_assessments(
 ) -> list[Kept]:
     """List the assessments of one purpose, or of all, the oldest first."""
     return [Kept.of(row) for row in await here.store.read(assessments.listed, purpose)]
+
+
+def _propose(session: Session, here: Registry, written: Written, caller: Caller) -> Answer:
+    row = Assessment(
+        id=uuid.uuid4().hex, purpose=written.purpose, kind=written.kind, author=caller.name,
+        document=bytes.fromhex(written.document_sha256), written_at=here.calendar.now,
+        valid_until=written.valid_until, approved_by=None, approved_at=None,
+    )  # fmt: skip
+    return answer(Kept.of(assessments.propose(session, row)))

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
+from covey_consent.api.idempotency import OnceOnly, answer
 from covey_consent.api.rights import Cursor, Limit, Officer, Words, place
 from covey_consent.api.schemas import config, shown
 from covey_consent.breaches import affected, register
 from covey_consent.breaches.account import Account, Scope, Seconds, missing
 from covey_consent.breaches.states import State, Step
 from covey_consent.breaches.tables import Breach
+from covey_consent.idempotency import Answer
 from covey_consent.registry import Registry
 
 router = APIRouter(tags=["breaches"])
@@ -95,10 +97,10 @@ class Breaches(BaseModel):
     next: str | None
 
 
-@router.post("/v1/breaches", status_code=201)
-async def open_breach(said: NewBreach, here: Here, caller: Officer) -> KnownBreach:
+@router.post("/v1/breaches", status_code=201, response_model=KnownBreach)
+async def open_breach(said: NewBreach, here: Here, caller: Officer, once: OnceOnly) -> Response:
     """Open a breach: the clock for the authority runs from its detection."""
-    return await here.store.write(_open, here, said, caller)
+    return await once.create(caller, _open, here, said, caller)
 
 
 @router.get("/v1/breaches")
@@ -119,10 +121,11 @@ async def take_breach_step(id_: str, said: BreachStep, here: Here, caller: Offic
     return await here.store.write(_take, here, id_, said, caller)
 
 
-def _open(session: Session, here: Registry, said: NewBreach, caller: Caller) -> KnownBreach:
+def _open(session: Session, here: Registry, said: NewBreach, caller: Caller) -> Answer:
     affected.count(session, said.scope)
     detected_at = here.calendar.now if said.detected_at is None else said.detected_at
-    return _full(session, here, here.breaches.open(session, detected_at, said.scope, said.account, caller))
+    opened = here.breaches.open(session, detected_at, said.scope, said.account, caller)
+    return answer(_full(session, here, opened))
 
 
 def _take(session: Session, here: Registry, id_: str, said: BreachStep, caller: Caller) -> KnownBreach:

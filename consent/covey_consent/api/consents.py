@@ -7,12 +7,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
 from pydantic import Field
+from sqlalchemy.orm import Session
 
 from covey_consent import batches, decisions, history, promises, purposes, states
 from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.acts import EVERYTHING, GUARDIAN, SUBJECT, Act
 from covey_consent.api.http import Here
+from covey_consent.api.idempotency import OnceOnly, answer, response
 from covey_consent.api.pages import Cursor, Limit, Page
 from covey_consent.api.schemas import (
     Asked,
@@ -31,6 +33,7 @@ from covey_consent.api.schemas import (
 )
 from covey_consent.errors import DeniedError, RequestError
 from covey_consent.events import Recorded
+from covey_consent.idempotency import Answer
 from covey_consent.models import Event
 from covey_consent.registry import Registry
 from covey_consent.verdicts import Standing, Standings, Verdict, judge
@@ -42,19 +45,17 @@ Speaker = Annotated[Caller, needs(Role.SUBJECT, Role.SERVICE, Role.OFFICER)]
 Reader = Annotated[Caller, needs(Role.SUBJECT, Role.SERVICE, Role.OFFICER, Role.AUDITOR)]
 
 GPC = "gpc"
+REQUEST = "request"
 
 
-@router.post("/subjects/{subject}/consents", status_code=201)
-async def decide(subject: Pseudonym, said: Said, here: Here, caller: Speaker) -> Happened:
+@router.post("/subjects/{subject}/consents", status_code=201, response_model=Happened)
+async def decide(subject: Pseudonym, said: Said, here: Here, caller: Speaker, once: OnceOnly) -> Response:
     """Record what a person says to one purpose: a yes names the text it was said to, a no the purpose."""
-    if isinstance(said, No):
-        _require_possible(said)
-        return happened(here, await _say(here, caller, subject, said.purpose, said.state))
-    if caller.role is Role.OFFICER:
-        raise DeniedError("nobody says yes for a person but they themselves, or a child's guardian")
-    act = _yes(here, subject, _actor(caller, subject), said)
+    act = _act(here, caller, subject, said)
+    if once.key is not None:
+        return await once.create(caller, _record, here, act)
     done, *_ = await here.recorder.submit([act])
-    return happened(here, done)
+    return response(answer(happened(here, done)))
 
 
 @router.get("/subjects/{subject}/consents")
@@ -142,12 +143,29 @@ def _actor(caller: Caller, subject: str) -> str:
 
 
 async def _say(
-    here: Registry, caller: Caller, subject: str, purpose: str, state: str, method: str = "request"
+    here: Registry, caller: Caller, subject: str, purpose: str, state: str, method: str = REQUEST
 ) -> Recorded:
     """Record what is always taken."""
-    act = Act(subject, purpose, state, _actor(caller, subject), method, here.calendar.milliseconds)
-    done, *_ = await here.recorder.submit([act])
+    done, *_ = await here.recorder.submit([_no(here, caller, subject, purpose, state, method)])
     return done
+
+
+def _record(session: Session, here: Registry, act: Act) -> Answer:
+    done, *_ = here.choices.record(session, [act])
+    return answer(happened(here, done), act.subject)
+
+
+def _act(here: Registry, caller: Caller, subject: str, said: Yes | No) -> Act:
+    if isinstance(said, No):
+        _require_possible(said)
+        return _no(here, caller, subject, said.purpose, said.state)
+    if caller.role is Role.OFFICER:
+        raise DeniedError("nobody says yes for a person but they themselves, or a child's guardian")
+    return _yes(here, subject, _actor(caller, subject), said)
+
+
+def _no(here: Registry, caller: Caller, subject: str, purpose: str, state: str, method: str = REQUEST) -> Act:
+    return Act(subject, purpose, state, _actor(caller, subject), method, here.calendar.milliseconds)
 
 
 def _yes(here: Registry, subject: str, actor: str, said: Yes) -> Act:

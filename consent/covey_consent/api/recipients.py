@@ -12,8 +12,10 @@ from covey_consent import subjects
 from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
+from covey_consent.api.idempotency import OnceOnly, answer
 from covey_consent.api.rights import Limit, Reader
 from covey_consent.api.schemas import Name, Pseudonym, config, shown
+from covey_consent.idempotency import Answer
 from covey_consent.recipients import addresses, register
 from covey_consent.recipients.tables import Recipient
 from covey_consent.registry import Registry
@@ -99,13 +101,10 @@ class Told(BaseModel):
     told: list[dict[str, Any]]
 
 
-@router.post("/v1/recipients", status_code=201)
-async def add_recipient(said: NewRecipient, here: Here, _caller: Admin) -> AddedRecipient:
+@router.post("/v1/recipients", status_code=201, response_model=AddedRecipient)
+async def add_recipient(said: NewRecipient, here: Here, caller: Admin, once: OnceOnly) -> Response:
     """Add a recipient; the answer has the keys by which it checks what it is told."""
-    url = addresses.check(said.url, private=here.courier.private)
-    added = await here.store.write(register.add, said.name, url, said.purposes, here.calendar)
-    signer = here.outbox.signer
-    return AddedRecipient(**_plain(added, {}), public_key=signer.public, secret=signer.secret(added.id))
+    return await once.create(caller, _add, here, said)
 
 
 @router.get("/v1/recipients")
@@ -133,6 +132,13 @@ async def retry_recipient(id_: str, here: Here, _caller: Admin) -> Response:
 async def read_told(subject: Pseudonym, here: Here, _caller: Reader) -> Told:
     """Say who receives the person's data, and what each was told of them: GDPR Art. 19."""
     return await here.store.read(_told, here, subject)
+
+
+def _add(session: Session, here: Registry, said: NewRecipient) -> Answer:
+    url = addresses.check(said.url, private=here.courier.private)
+    added = register.add(session, said.name, url, said.purposes, here.calendar)
+    public, secret = here.outbox.signer.public, here.outbox.signer.secret(added.id)
+    return answer(AddedRecipient(**_plain(added, {}), public_key=public, secret=secret))
 
 
 def _page(session: Session, after: str, limit: int) -> Recipients:

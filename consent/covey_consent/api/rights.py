@@ -14,8 +14,10 @@ from covey_consent import subjects
 from covey_consent.access.guard import needs, reason
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
+from covey_consent.api.idempotency import OnceOnly, answer
 from covey_consent.api.schemas import SUBJECT, Country, Name, Pseudonym, config, shown
 from covey_consent.errors import ConflictError, DeniedError, RequestError, UnconditionalError, UnknownError
+from covey_consent.idempotency import Answer
 from covey_consent.models import Subject
 from covey_consent.registry import Registry
 from covey_consent.rights import certificate, desk
@@ -148,10 +150,10 @@ class PersonsAttributes(BaseModel):
     guardian: str | None
 
 
-@router.post("/v1/rights", status_code=201)
-async def ask(said: NewRequest, here: Here, caller: Person) -> Request:
+@router.post("/v1/rights", status_code=201, response_model=Request)
+async def ask(said: NewRequest, here: Here, caller: Person, once: OnceOnly) -> Response:
     """Take a request: a person's own, or one that an officer enters for them."""
-    return await here.store.write(_receive, here, _asked(said, caller), caller)
+    return await once.create(caller, _receive, here, _asked(said, caller), caller)
 
 
 @router.get("/v1/rights")
@@ -228,10 +230,11 @@ def _asked(said: NewRequest, caller: Caller) -> Asked:
     return Asked(subject, said.kind, said.words, said.purpose, changes)
 
 
-def _receive(session: Session, here: Registry, asked: Asked, caller: Caller) -> Request:
+def _receive(session: Session, here: Registry, asked: Asked, caller: Caller) -> Answer:
     require_own(session, caller, asked.subject)
     person = subjects.find(session, asked.subject)
-    return _request(session, here, here.rights.desk.receive(session, asked, caller, person.country or None))
+    received = here.rights.desk.receive(session, asked, caller, person.country or None)
+    return answer(_request(session, here, received), asked.subject)
 
 
 def _take(session: Session, here: Registry, id_: str, taken: Taken, caller: Caller) -> Request:

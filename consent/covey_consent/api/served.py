@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
+from sqlalchemy.orm import Session
 
 from covey_consent import served
 from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
+from covey_consent.api.idempotency import OnceOnly, answer
 from covey_consent.errors import DeniedError
+from covey_consent.idempotency import Answer
 from covey_consent.models import ServedNotice
+from covey_consent.registry import Registry
 from covey_privacy.semver import PATTERN
 
 router = APIRouter(prefix="/v1/served", tags=["notices"])
@@ -54,14 +58,13 @@ class Record(Shown):
         return cls.model_validate(plain | {"text_digest": row.text_digest.hex()})
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, response_model=Record)
 async def serve(
-    shown: Shown, here: Here, caller: Annotated[Caller, needs(Role.SUBJECT, Role.SERVICE)]
-) -> Record:
+    shown: Shown, here: Here, caller: Annotated[Caller, needs(Role.SUBJECT, Role.SERVICE)], once: OnceOnly
+) -> Response:
     """Keep that a person was shown a text. A person tells of themselves alone."""
     _require_own(caller, shown.subject)
-    told = shown.model_dump() | {"text_digest": bytes.fromhex(shown.text_digest)}
-    return Record.of(await here.store.write(served.record, ServedNotice(**told), here.calendar))
+    return await once.create(caller, _record, here, shown)
 
 
 @router.get("")
@@ -74,6 +77,12 @@ async def list_served(
     """List what a person was shown, a hundred at a time: `after` is the last id of the page before."""
     _require_own(caller, subject)
     return [Record.of(row) for row in await here.store.read(served.shown_to, subject, after)]
+
+
+def _record(session: Session, here: Registry, shown: Shown) -> Answer:
+    told = shown.model_dump() | {"text_digest": bytes.fromhex(shown.text_digest)}
+    row = served.record(session, ServedNotice(**told), here.calendar)
+    return answer(Record.of(row), shown.subject)
 
 
 def _require_own(caller: Caller, subject: str) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
+from sqlalchemy.orm import Session
 
 from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
+from covey_consent.api.idempotency import OnceOnly, answer
 from covey_consent.api.schemas import Known, NewSubject, Pseudonym
+from covey_consent.idempotency import Answer
+from covey_consent.registry import Registry
 
 router = APIRouter(prefix="/v1/subjects", tags=["subjects"])
 
@@ -17,11 +21,10 @@ Shop = Annotated[Caller, needs(Role.SERVICE, Role.ADMIN)]
 DeviceKey = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 
 
-@router.post("", status_code=201)
-async def create(person: NewSubject, here: Here, _caller: Shop) -> Known:
+@router.post("", status_code=201, response_model=Known)
+async def create(person: NewSubject, here: Here, caller: Shop, once: OnceOnly) -> Response:
     """Make a person known, who then has a pseudonym."""
-    facts = person.country or "", person.birth_year, person.guardian
-    return Known(subject=await here.store.write(here.subjects.create, *facts))
+    return await once.create(caller, _create, here, person)
 
 
 @router.put("/{subject}/devices/{key}", status_code=204)
@@ -29,3 +32,8 @@ async def attach(subject: Pseudonym, key: DeviceKey, here: Here, _caller: Shop) 
     """Let a device speak for the person, before it enrols itself."""
     await here.store.write(here.subjects.attach, subject, bytes.fromhex(key))
     return Response(status_code=204)
+
+
+def _create(session: Session, here: Registry, person: NewSubject) -> Answer:
+    subject = here.subjects.create(session, person.country or "", person.birth_year, person.guardian)
+    return answer(Known(subject=subject), subject)
