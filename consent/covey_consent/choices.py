@@ -104,13 +104,18 @@ class Choices:
         """Look these people up anew once the session's work is committed."""
         after_commit(session, partial(self._forget, frozenset(changed)))
 
+    def forget_device(self, session: Session, key: bytes) -> None:
+        """Look up anew for whom a device speaks once the session's work is committed."""
+        after_commit(session, partial(self._forget_device, key))
+
     def _fetch_device(self, session: Session, key: bytes) -> Standings:
         forgotten = self._forgotten
         subject = session.scalar(_OF_DEVICE, {"key": key})
         if subject is None:
             raise subjects.not_enrolled(key)
         with self._lock:
-            self._devices.keep(key, subject)
+            if forgotten == self._forgotten:
+                self._devices.keep(key, subject)
         return self._keep(subject, fetch(session, subject), forgotten)
 
     def _fetch_each(self, session: Session, missing: Sequence[str]) -> dict[str, Standings]:
@@ -132,6 +137,11 @@ class Choices:
             if forgotten == self._forgotten:
                 self._held.keep(subject, choices)
         return choices
+
+    def _forget_device(self, key: bytes) -> None:
+        with self._lock:
+            self._forgotten += 1
+            self._devices.forget(key)
 
     def _forget(self, changed: frozenset[str]) -> None:
         with self._lock:

@@ -160,4 +160,5 @@ def _provider(settings: Settings) -> IdentityProvider | None:
         settings.tolerance_seconds,
         settings.idp_role_claim,
         settings.idp_roles,
+        settings.idp_subject_claim,
     )

@@ -102,7 +102,7 @@ def test_a_guarded_operation_names_the_scheme_and_its_roles(shop):
 
 
 def test_what_is_not_json_names_its_media_type_and_message():
-    bodiless = {"signal", "attach", "approve", "retry_recipient", "issue_device_token"}
+    bodiless = {"signal", "attach", "detach", "approve", "retry_recipient", "issue_device_token"}
     sending = {
         name for name, (method, one) in OPERATIONS.items() if method != "get" and "requestBody" not in one
     }

@@ -15,6 +15,8 @@ from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
 from covey_consent.api.idempotency import OnceOnly, answer
+from covey_consent.api.pages import Cursor, Limit, Page, following
+from covey_consent.api.preconditions import IfMatch, etag, require_match, tagged
 from covey_consent.idempotency import Answer
 from covey_consent.models import Assessment
 from covey_consent.registry import Registry
@@ -22,6 +24,12 @@ from covey_consent.registry import Registry
 router = APIRouter(prefix="/v1/assessments", tags=["assessments"])
 
 Name = Annotated[str, StringConstraints(pattern="^[a-z_]{1,64}$")]
+
+Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
+
+WATCHED = needs(Role.OFFICER, Role.AUDITOR, Role.ADMIN)
+
+LISTING = "assessments"
 
 _EXAMPLE: JsonDict = {
     "purpose": "health",
@@ -86,21 +94,34 @@ async def propose(
 
 @router.post("/{assessment}/approval")
 async def approve(
-    assessment: Annotated[str, Path(pattern="^[0-9a-f]{32}$")],
+    assessment: Id,
     here: Here,
     caller: Annotated[Caller, needs(Role.OFFICER, Role.ADMIN)],
+    response: Response,
+    if_match: IfMatch = None,
 ) -> Kept:
     """Approve an assessment that another person wrote."""
-    row = await here.store.write(assessments.approve, assessment, caller.name, here.calendar.now)
-    return Kept.of(row)
+    return tagged(response, await here.store.write(_approve, here, assessment, caller, if_match))
 
 
-@router.get("", dependencies=[needs(Role.OFFICER, Role.AUDITOR, Role.ADMIN)])
+@router.get("", dependencies=[WATCHED])
 async def list_assessments(
-    here: Here, purpose: Annotated[str | None, Query(pattern="^[a-z_]{1,64}$")] = None
-) -> list[Kept]:
+    here: Here,
+    purpose: Annotated[str | None, Query(pattern="^[a-z_]{1,64}$")] = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Page[Kept]:
     """List the assessments of one purpose, or of all, the oldest first."""
-    return [Kept.of(row) for row in await here.store.read(assessments.listed, purpose)]
+    after = here.cursors.moment(LISTING, cursor)
+    found = await here.store.read(assessments.listed, purpose, after, limit + 1)
+    rest = following(found, limit, lambda row: here.cursors.after(LISTING, row.written_at, row.id))
+    return Page[Kept](items=[Kept.of(row) for row in found[:limit]], next=rest)
+
+
+@router.get("/{assessment}", dependencies=[WATCHED])
+async def read_assessment(assessment: Id, here: Here, response: Response) -> Kept:
+    """Return an assessment; its ETag is needed to approve it."""
+    return tagged(response, Kept.of(await here.store.read(assessments.find, assessment)))
 
 
 def _propose(session: Session, here: Registry, written: Written, caller: Caller) -> Answer:
@@ -110,3 +131,8 @@ def _propose(session: Session, here: Registry, written: Written, caller: Caller)
         valid_until=written.valid_until, approved_by=None, approved_at=None,
     )  # fmt: skip
     return answer(Kept.of(assessments.propose(session, row)))
+
+
+def _approve(session: Session, here: Registry, id_: str, caller: Caller, if_match: str | None) -> Kept:
+    require_match(if_match, etag(Kept.of(assessments.find(session, id_))))
+    return Kept.of(assessments.approve(session, id_, caller.name, here.calendar.now))

@@ -9,13 +9,14 @@ from fastapi import APIRouter, Header, Response
 from pydantic import Field
 from sqlalchemy.orm import Session
 
-from covey_consent import batches, decisions, history, promises, purposes, states
+from covey_consent import batches, choices, decisions, history, promises, purposes, states
 from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.acts import EVERYTHING, GUARDIAN, SUBJECT, Act
 from covey_consent.api.http import Here
 from covey_consent.api.idempotency import OnceOnly, answer, response
 from covey_consent.api.pages import Cursor, Limit, Page
+from covey_consent.api.preconditions import IfMatch, etag, require_match, tagged
 from covey_consent.api.schemas import (
     Asked,
     Happened,
@@ -92,10 +93,21 @@ async def verdict(subject: Pseudonym, purpose: str, here: Here, _caller: Reader)
 async def verdicts(asked: Asked, here: Here, _caller: Annotated[Caller, needs(Role.SERVICE)]) -> Response:
     """Return the verdict on one purpose for each of up to 10,000 people, in their order."""
     purposes.find(asked.purpose)
-    choices, now = await here.choices.of_each(asked.subjects), here.calendar.milliseconds
-    found = batches.verdicts(asked.subjects, choices, asked.purpose, here.notices, now)
+    known, now = await here.choices.of_each(asked.subjects), here.calendar.milliseconds
+    found = batches.verdicts(asked.subjects, known, asked.purpose, here.notices, now)
     body = '","'.join(found)
     return Response(f'{{"purpose":"{asked.purpose}","verdicts":["{body}"]}}', media_type="application/json")
+
+
+@router.get("/subjects/{subject}/restriction")
+async def restriction(
+    subject: Pseudonym,
+    here: Here,
+    _caller: Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR)],
+    answered: Response,
+) -> Restriction:
+    """Say whether all processing of the person's data is restricted; the ETag is needed to change that."""
+    return tagged(answered, await here.store.read(_restriction, subject))
 
 
 @router.put("/subjects/{subject}/restriction")
@@ -104,10 +116,15 @@ async def restrict(
     asked: Restriction,
     here: Here,
     caller: Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER)],
+    answered: Response,
+    if_match: IfMatch = None,
 ) -> Happened:
     """Restrict all processing of the person's data, or lift that (GDPR Art. 18)."""
     state = states.RESTRICTED if asked.restricted else states.LIFTED
-    return happened(here, await _say(here, caller, subject, EVERYTHING, state))
+    act = _no(here, caller, subject, EVERYTHING, state)
+    done = await here.store.write(_restrict, here, act, if_match)
+    tagged(answered, asked)
+    return happened(here, done)
 
 
 @router.post("/subjects/{subject}/signals", status_code=204)
@@ -153,6 +170,17 @@ async def _say(
 def _record(session: Session, here: Registry, act: Act) -> Answer:
     done, *_ = here.choices.record(session, [act])
     return answer(happened(here, done), act.subject)
+
+
+def _restriction(session: Session, subject: str) -> Restriction:
+    standing = choices.fetch(session, subject).get(EVERYTHING)
+    return Restriction(restricted=standing is not None and standing.state == states.RESTRICTED)
+
+
+def _restrict(session: Session, here: Registry, act: Act, if_match: str | None) -> Recorded:
+    require_match(if_match, etag(_restriction(session, act.subject)))
+    done, *_ = here.choices.record(session, [act])
+    return done
 
 
 def _act(here: Registry, caller: Caller, subject: str, said: Yes | No) -> Act:

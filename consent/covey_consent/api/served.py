@@ -14,6 +14,7 @@ from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
 from covey_consent.api.idempotency import OnceOnly, answer
+from covey_consent.api.pages import Cursor, Limit, Page, following
 from covey_consent.errors import DeniedError
 from covey_consent.idempotency import Answer
 from covey_consent.models import ServedNotice
@@ -45,7 +46,7 @@ class Shown(BaseModel):
 
 
 class Record(Shown):
-    """The same as it is kept; `id` is where the next page begins."""
+    """The same as it is kept."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{**_EXAMPLE, "id": 7}]})
 
@@ -72,11 +73,16 @@ async def list_served(
     here: Here,
     caller: Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR)],
     subject: Annotated[str, Query(pattern="^[0-9a-f]{32}$")],
-    after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
-) -> list[Record]:
-    """List what a person was shown, a hundred at a time: `after` is the last id of the page before."""
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Page[Record]:
+    """List what a person was shown, the oldest first."""
     _require_own(caller, subject)
-    return [Record.of(row) for row in await here.store.read(served.shown_to, subject, after)]
+    listing = f"served {subject}"
+    after = 0 if cursor is None else int(here.cursors.place(listing, cursor)[0])
+    found = await here.store.read(served.shown_to, subject, after, limit + 1)
+    rest = following(found, limit, lambda row: here.cursors.after(listing, row.id))
+    return Page[Record](items=[Record.of(row) for row in found[:limit]], next=rest)
 
 
 def _record(session: Session, here: Registry, shown: Shown) -> Answer:

@@ -106,11 +106,12 @@ async def _post(http: httpx.AsyncClient, path: str, signed: list[bytes], phones:
 async def _erase(http: httpx.AsyncClient, registry: Registry, subject: str) -> tuple[str, Mapping[str, int]]:
     """Have the person ask for erasure and an officer fulfil it; wait until the files are rebuilt."""
     own = _token(registry, Caller(Role.SUBJECT, "app", subject))
-    officer = _token(registry, Caller(Role.OFFICER, "drill"))
+    officer = _token(registry, Caller(Role.OFFICER, "drill")) | {"Covey-Reason": "drill"}
     asked = await http.post("/v1/rights", json={"kind": "erasure"}, headers=own)
-    path = f"/v1/rights/{asked.json()['id']}/steps"
+    path = f"/v1/rights/{asked.json()['id']}"
     for step in ("start", "fulfil"):
-        (await http.post(path, json={"step": step}, headers=officer)).raise_for_status()
+        match = {"If-Match": (await http.get(path, headers=officer)).headers["etag"]}
+        (await http.post(f"{path}/steps", json={"step": step}, headers=officer | match)).raise_for_status()
     await registry.rights.sweeper.sweep()
     kept = (await http.get(f"/v1/erasures/{asked.json()['id']}")).json()
     return kept["certificate"], kept["claims"]["rows"]
