@@ -2,7 +2,6 @@ from typing import Annotated
 from urllib.parse import quote
 
 import pytest
-from conftest import ORIGIN
 from sqlalchemy import select
 from test_authorisation import GUARDED, World
 
@@ -198,7 +197,7 @@ def test_what_is_no_pseudonym_is_not_kept(shop, problem, subject):
 
 def test_who_packs_a_person_s_records_at_the_machine_is_in_the_log(shop, world, database_url, tmp_path):
     """Also beside a registry that serves: the command takes no lock, and writes no other row."""
-    settings = Settings(database_url=database_url, key_file=tmp_path / "registry.key", origin=ORIGIN)
+    settings = Settings(database_url=database_url, key_file=tmp_path / "registry.key")
     assert pack.make(settings, 0, world.subject)
     assert pack.make(settings, 0, None)
     with pytest.raises(UnknownError):
