@@ -59,8 +59,8 @@ def test_what_is_changed_is_read_first():
     """All that changes what can be read takes If-Match, and says where the ETag is from."""
     answers = {name: one["responses"].get("200", {}) for name, (_, one) in OPERATIONS.items()}
     assert {name for name, answer in answers.items() if "ETag" in answer.get("headers", ())} == {
-        "approve", "read_assessment", "rectify", "read_attributes", "restrict", "restriction", "set_recipient",
-        "read_recipient", "take_step", "read_request", "take_breach_step", "read_breach",
+        "approve", "read_assessment", "rectify", "read_attributes", "restrict", "restriction",
+        "set_recipient", "read_recipient", "take_step", "read_request", "take_breach_step", "read_breach",
     }  # fmt: skip
 
 
