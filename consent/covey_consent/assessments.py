@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from covey_consent import purposes
 from covey_consent.errors import ConflictError, DeniedError, RequestError, UnknownError
 from covey_consent.models import Assessment
+
+Place = tuple[int, str]
+"""Where a page of assessments begins: after the one of this time of writing and id."""
 
 
 def propose(session: Session, written: Assessment) -> Assessment:
@@ -25,14 +28,20 @@ def propose(session: Session, written: Assessment) -> Assessment:
     return written
 
 
+def find(session: Session, assessment: str) -> Assessment:
+    """Return the assessment. Raises UnknownError."""
+    found = session.get(Assessment, assessment)
+    if found is None:
+        raise UnknownError(f"there is no assessment {assessment!r}; /v1/assessments lists them")
+    return found
+
+
 def approve(session: Session, assessment: str, approver: str, now: int) -> Assessment:
     """Approve an assessment at `now` (Unix seconds); by the same person again is no error.
 
     Raises DeniedError for its own author, ConflictError where another approved it or its time is over.
     """
-    found = session.get(Assessment, assessment)
-    if found is None:
-        raise UnknownError(f"there is no assessment {assessment!r}; /v1/assessments lists them")
+    found = find(session, assessment)
     if found.author == approver:
         raise DeniedError(f"{approver!r} wrote this assessment; another person has to approve it")
     if found.approved_by not in (None, approver):
@@ -58,7 +67,11 @@ def require(session: Session, purpose: str, now: int) -> None:
         )
 
 
-def listed(session: Session, purpose: str | None) -> Sequence[Assessment]:
+def listed(
+    session: Session, purpose: str | None, after: Place | None = None, limit: int | None = None
+) -> Sequence[Assessment]:
     """Return the assessments of one purpose, or of all, the oldest first."""
-    query = select(Assessment).order_by(Assessment.written_at, Assessment.id)
+    query = select(Assessment).order_by(Assessment.written_at, Assessment.id).limit(limit)
+    if after is not None:
+        query = query.where(tuple_(Assessment.written_at, Assessment.id) > after)
     return session.scalars(query if purpose is None else query.filter_by(purpose=purpose)).all()

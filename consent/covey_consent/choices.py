@@ -117,6 +117,10 @@ class Choices:
         """Look these people up anew once the session's work is committed."""
         after_commit(session, partial(self._forget, frozenset(changed)))
 
+    def forget_device(self, session: Session, key: bytes) -> None:
+        """Look up anew for whom a device speaks once the session's work is committed."""
+        after_commit(session, partial(self._forget_device, key))
+
     def _recorded(self, session: Session, records: Sequence[Record], acts: Iterable[Act]) -> None:
         self._follow(session, records)
         self.forget(session, {act.subject for act in acts})
@@ -132,7 +136,8 @@ class Choices:
         if subject is None:
             raise subjects.not_enrolled(key)
         with self._lock:
-            self._devices.keep(key, subject)
+            if forgotten == self._forgotten:
+                self._devices.keep(key, subject)
         return self._keep(subject, fetch(session, subject), forgotten)
 
     def _fetch_each(self, session: Session, missing: Sequence[str]) -> dict[str, Standings]:
@@ -154,6 +159,11 @@ class Choices:
             if forgotten == self._forgotten:
                 self._held.keep(subject, choices)
         return choices
+
+    def _forget_device(self, key: bytes) -> None:
+        with self._lock:
+            self._forgotten += 1
+            self._devices.forget(key)
 
     def _forget(self, changed: frozenset[str]) -> None:
         with self._lock:

@@ -42,5 +42,12 @@ class Cursors:
             )
         return tuple(json.loads(data))
 
+    def moment(self, listing: str, cursor: str | None) -> tuple[int, str] | None:
+        """Return the time and id that a cursor goes on after, None to begin. Raises RequestError."""
+        if cursor is None:
+            return None
+        at, id_ = self.place(listing, cursor)
+        return int(at), str(id_)
+
     def _tag(self, listing: str, data: bytes) -> bytes:
         return hmac.digest(self._key, listing.encode() + b"\0" + data, "sha256")[:_TAG]

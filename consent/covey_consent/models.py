@@ -62,6 +62,16 @@ class Device(Base):
     enrolled_hour: Mapped[int]
 
 
+class DetachedDevice(Base):
+    """A device that was taken from its person, as a lost one is: it speaks for nobody any more."""
+
+    __tablename__ = "detached_devices"
+
+    key: Mapped[bytes] = mapped_column(primary_key=True)
+    subject: Mapped[str] = mapped_column(ForeignKey(Subject.subject), index=True)
+    detached_hour: Mapped[int]
+
+
 class Event(Base):
     """What a person said, or was said for them, once: never changed.
 

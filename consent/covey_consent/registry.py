@@ -40,7 +40,7 @@ from covey_consent.store import Store
 from covey_consent.subjects import Subjects
 from covey_consent.transfers import Transfers
 from covey_consent.upkeep import Upkeep
-from covey_consent.vault import Vault
+from covey_consent.vault import Sealer, Vault
 from covey_privacy.signatures import SigningKey
 
 
@@ -135,7 +135,7 @@ class Registry:
             ),
             settings=settings,
             gate=_gate(settings, key, calendar),
-            answers=Answers(store),
+            answers=Answers(store, Sealer(keys.derive(key, "kept answers"))),
             cursors=Cursors(key),
             metrics=metrics,
             outbox=outbox,
@@ -164,4 +164,5 @@ def _provider(settings: Settings) -> IdentityProvider | None:
         settings.tolerance_seconds,
         settings.idp_role_claim,
         settings.idp_roles,
+        settings.idp_subject_claim,
     )

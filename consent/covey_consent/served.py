@@ -14,8 +14,6 @@ from covey_consent.models import ServedNotice
 from covey_consent.notices import history
 from covey_privacy.semver import Semver
 
-PAGE = 100
-
 
 def record(session: Session, shown: ServedNotice, calendar: Calendar) -> ServedNotice:
     """Keep that a text was shown; the same again is kept once.
@@ -47,7 +45,7 @@ def was_shown(session: Session, subject: str, text: bytes) -> bool:
     return session.scalar(query) is not None
 
 
-def shown_to(session: Session, subject: str, after: int) -> Sequence[ServedNotice]:
+def shown_to(session: Session, subject: str, after: int, limit: int) -> Sequence[ServedNotice]:
     """Return what a person was shown, a page of it: what follows the record of id `after`."""
     query = select(ServedNotice).filter_by(subject=subject).where(ServedNotice.id > after)
-    return session.scalars(query.order_by(ServedNotice.id).limit(PAGE)).all()
+    return session.scalars(query.order_by(ServedNotice.id).limit(limit)).all()

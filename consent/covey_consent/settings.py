@@ -94,7 +94,8 @@ class Settings(BaseSettings):
     `witness_every_seconds`. `public_url` is the address that callers use, where a proxy stands before. Tokens
     of an identity provider are opened where `idp_issuer`, `idp_audience` and `idp_jwks` (an address or a
     file) are given: `idp_role_claim` is where the role stands, `idp_roles` what the provider's names mean
-    here. One caller with a token may ask at `rate_caller`, everyone else at `rate_address` from one address.
+    here, and `idp_subject_claim` where a person's pseudonym stands. One caller with a token may ask at
+    `rate_caller`, everyone else at `rate_address` from one address.
 
     Requests for rights are answered within `rights_periods`, by country and kind (see `rights.periods`), and
     once `rights_extension` later; the law in force is the default. Backups are kept for `backup_days`.
@@ -158,6 +159,7 @@ class Settings(BaseSettings):
     idp_jwks_seconds: Annotated[int, Field(ge=1, le=3600)] = 60
     idp_role_claim: Annotated[str, Field(max_length=200)] = "role"
     idp_roles: dict[str, Role] = {}
+    idp_subject_claim: Annotated[str, Field(max_length=200)] = "sub"
     rate_caller: Rate | None = "600000/minute"
     rate_address: Rate | None = "60000/minute"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

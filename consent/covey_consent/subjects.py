@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from covey_consent import ages
 from covey_consent.epochs import Calendar
 from covey_consent.errors import ConflictError, DeniedError, RequestError, UnknownError
-from covey_consent.models import HOUR, Device, Subject, SubjectKey
+from covey_consent.models import HOUR, DetachedDevice, Device, Subject, SubjectKey
 from covey_consent.store import all_in
 from covey_consent.vault import Sealer, Vault
 from covey_privacy.consent import Enrolment
@@ -61,13 +61,24 @@ class Subjects:
         self._insert(session, [subject], country, birth_year, guardian)
 
     def attach(self, session: Session, subject: str, key: bytes) -> None:
-        """Let the device speak for this person. Raises ConflictError where it speaks for another."""
+        """Let the device speak for this person. Raises ConflictError where it is another's."""
         find(session, subject)
-        device = session.get(Device, key)
+        device, detached = session.get(Device, key), session.get(DetachedDevice, key)
+        owner = device or detached
+        if owner is not None and owner.subject != subject:
+            raise ConflictError("this device is another person's; reset it, and attach its new key")
+        if detached is not None:
+            session.delete(detached)
         if device is None:
             session.add(Device(key=key, subject=subject, enrolled_hour=self._hour))
-        elif device.subject != subject:
-            raise ConflictError("this device speaks for another person; reset it, and attach its new key")
+
+    def detach(self, session: Session, subject: str, key: bytes) -> None:
+        """Let the device speak for nobody any more. Raises UnknownError where it does not for this person."""
+        device = session.get(Device, key)
+        if device is None or device.subject != subject:
+            raise not_enrolled(key)
+        session.delete(device)
+        session.add(DetachedDevice(key=key, subject=subject, detached_hour=self._hour))
 
     def sealers(self, session: Session, subjects: Iterable[str]) -> Mapping[str, Sealer]:
         """Return what seals for each of these people."""
@@ -83,6 +94,10 @@ class Subjects:
         return self._calendar.now // HOUR
 
     def _admit(self, session: Session, keys: Sequence[bytes]) -> None:
+        if lost := all_in(session, select(DetachedDevice.key), DetachedDevice.key, keys):
+            raise DeniedError(
+                f"device {lost[0].hex()[:16]}... was detached from its person; reset it, enrol its new key"
+            )
         if not self._open:
             raise DeniedError(
                 f"device {keys[0].hex()[:16]}... belongs to nobody yet; the shop's server attaches it first"

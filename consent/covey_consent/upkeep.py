@@ -11,6 +11,7 @@ import logging
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from covey_consent import idempotency
 from covey_consent.acts import SYSTEM, Act
 from covey_consent.choices import Choices
 from covey_consent.epochs import Calendar
@@ -51,6 +52,7 @@ class Upkeep:
         while ended := await self._store.write(self._expire):
             lapsed += ended
         await self._retention.run(self._calendar.now)
+        await self._store.write(idempotency.forget, self._calendar.now)
         return lapsed
 
     def _expire(self, session: Session) -> int:

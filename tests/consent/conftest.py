@@ -140,6 +140,12 @@ class Shop:
         why = {"covey-reason": reason} if role is Role.OFFICER and reason is not None else {}
         return {"authorization": f"Bearer {token}", **why}
 
+    def match(self, path: str, headers: dict[str, str]) -> dict[str, str]:
+        """Return the headers, with the version of the thing at the path that whoever sends them reads."""
+        read = self.http.get(path, headers=headers)
+        assert read.status_code == 200, read.text
+        return headers | {"if-match": read.headers["etag"]}
+
     def notices(self) -> dict[str, Notice]:
         signed = wire.decode(Notices, self.http.get("/v1/notices").content).notices
         opened = [open_signed(Notice, NOTICE, data, self.registry.public) for data in signed]

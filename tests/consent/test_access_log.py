@@ -2,12 +2,39 @@ from typing import Annotated
 from urllib.parse import quote
 
 import pytest
+from sqlalchemy import select
+from test_authorisation import GUARDED, World
 
 from covey_consent.access import access_log
+from covey_consent.access.access_log import Access
 from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
+from covey_consent.commands import pack
+from covey_consent.errors import UnknownError
+from covey_consent.settings import Settings
 
 LOG = "/v1/access-log"
+
+OF_NOBODY = "it is about no person"
+OF_MANY = "it is about many people, and names none"
+
+UNNAMED = {
+    "POST /v1/epochs/{epoch}/end": OF_NOBODY,
+    "GET /v1/notices/{purpose}/reconsent": OF_NOBODY,
+    "POST /v1/assessments": OF_NOBODY,
+    "POST /v1/assessments/{assessment}/approval": OF_NOBODY,
+    "GET /v1/assessments": OF_NOBODY,
+    "GET /v1/assessments/{assessment}": OF_NOBODY,
+    "GET /v1/documents/{name}": OF_NOBODY,
+    "GET /v1/recipients": OF_NOBODY,
+    "GET /v1/recipients/{id_}": OF_NOBODY,
+    "POST /v1/breaches": OF_NOBODY,
+    "GET /v1/breaches": OF_NOBODY,
+    "GET /v1/breaches/{id_}": OF_NOBODY,
+    "POST /v1/breaches/{id_}/steps": OF_NOBODY,
+    "GET /v1/rights": OF_MANY,
+}
+"""What officers may ask that names no person; everything else that they ask is about one."""
 PERSON, ANOTHER = "5f" * 16, "a0" * 16
 
 
@@ -116,3 +143,67 @@ def test_a_cursor_is_the_registry_s_own(shop, problem):
     assert shop.http.get(LOG, params={"cursor": good}, headers=headers).status_code == 200
     for limit in (0, 501, "x"):
         problem(shop.http.get(LOG, params={"limit": limit}, headers=headers), 422)
+
+
+@pytest.fixture
+def world(shop) -> World:
+    return World(shop)
+
+
+def kept(shop, name: str) -> list[tuple[str | None, str | None]]:
+    with shop.http.app.state.registry.store.session() as session:
+        return [(row.subject, row.reason) for row in session.scalars(select(Access).filter_by(name=name))]
+
+
+@pytest.mark.compliance("GDPR 32", "no officer looks at a person without a reason, by any address")
+@pytest.mark.parametrize("route", [route for route, roles in GUARDED.items() if Role.OFFICER in roles])
+def test_whatever_an_officer_asks_names_the_person_and_why(shop, world, problem, route):
+    alone = shop.as_(Role.OFFICER, "alice", reason=None)
+    if UNNAMED.get(route) == OF_NOBODY:
+        assert world.ask(route, alone).is_success
+        assert kept(shop, "alice") == [(None, None)]
+        return
+    assert "reason" in problem(world.ask(route, alone), 422)
+    assert kept(shop, "alice") == []
+    answer = world.ask(route, alone | {"covey-reason": "request%2017"})
+    assert answer.is_success, answer.text
+    assert kept(shop, "alice") == [(None if route in UNNAMED else world.subject, "request 17")]
+
+
+def test_an_officer_gives_a_reason_to_look_for_what_is_not_there(shop, problem):
+    """Without one, nobody learns whether an event or a request exists."""
+    for path in ("/v1/receipts/00000000-0000-0000-0000-000000000000.json", f"/v1/rights/{'0' * 32}"):
+        problem(shop.http.get(path, headers=shop.as_(Role.OFFICER, reason=None)), 422)
+        problem(shop.http.get(path, headers=shop.as_(Role.OFFICER)), 404)
+
+
+def test_a_parameter_that_the_route_does_not_have_names_nobody(shop, world):
+    auditor = shop.as_(Role.AUDITOR, "bob")
+    path = f"/v1/receipts/{world.event}.html"
+    assert shop.http.get(path, params={"subject": ANOTHER}, headers=auditor).status_code == 200
+    assert shop.http.get("/v1/breaches", params={"subject": ANOTHER}, headers=auditor).status_code == 200
+    assert kept(shop, "bob") == [(world.subject, None), (None, None)]
+
+
+@pytest.mark.parametrize("subject", ["x" * 20_000, "ada", PERSON.upper(), f"{PERSON}0", ""])
+def test_what_is_no_pseudonym_is_not_kept(shop, problem, subject):
+    auditor = shop.as_(Role.AUDITOR, "bob")
+    for path in (LOG, "/v1/served"):
+        problem(shop.http.get(path, params={"subject": subject}, headers=auditor), 422)
+    if subject:
+        problem(shop.http.get(f"/v1/subjects/{subject}/consents", headers=auditor), 422)
+    assert kept(shop, "bob") == []
+
+
+def test_who_packs_a_person_s_records_at_the_machine_is_in_the_log(shop, world, database_url, tmp_path):
+    """Also beside a registry that serves: the command takes no lock, and writes no other row."""
+    settings = Settings(database_url=database_url, key_file=tmp_path / "registry.key")
+    assert pack.make(settings, 0, world.subject)
+    assert pack.make(settings, 0, None)
+    with pytest.raises(UnknownError):
+        pack.make(settings, 0, PERSON)
+    newest = rows(shop)[1]
+    assert (newest["role"], newest["operation"], newest["subject"]) == ("operator", "pack", world.subject)
+    assert newest["name"]
+    assert [row["operation"] for row in rows(shop)].count("pack") == 1
+    assert shop.http.get(f"/v1/subjects/{world.subject}/events", headers=shop.as_(Role.OFFICER)).is_success

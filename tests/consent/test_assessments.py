@@ -24,7 +24,8 @@ def propose(shop, purpose: str = "health", author: str = "ada", **changes):
 
 
 def approve(shop, assessment: str, approver: str = "grace", role: Role = Role.OFFICER):
-    return shop.http.post(f"/v1/assessments/{assessment}/approval", headers=shop.as_(role, approver))
+    headers = shop.match(f"/v1/assessments/{assessment}", shop.as_(role, approver))
+    return shop.http.post(f"/v1/assessments/{assessment}/approval", headers=headers)
 
 
 @pytest.mark.compliance(
@@ -118,5 +119,17 @@ def test_assessments_are_listed_by_purpose(shop):
     ids = [propose(shop, purpose).json()["id"] for purpose in ("health", "family", "health")]
     headers = shop.as_(Role.AUDITOR)
     listed = shop.http.get("/v1/assessments", params={"purpose": "health"}, headers=headers).json()
-    assert {one["id"] for one in listed} == {ids[0], ids[2]}
-    assert len(shop.http.get("/v1/assessments", headers=headers).json()) == 3
+    assert {one["id"] for one in listed["items"]} == {ids[0], ids[2]}
+    first = shop.http.get("/v1/assessments", params={"limit": 2}, headers=headers).json()
+    rest = shop.http.get("/v1/assessments", params={"cursor": first["next"]}, headers=headers).json()
+    assert sorted(one["id"] for one in first["items"] + rest["items"]) == sorted(ids)
+    assert (len(first["items"]), rest["next"]) == (2, None)
+
+
+def test_what_is_approved_is_what_was_read(shop, problem):
+    path = f"/v1/assessments/{propose(shop).json()['id']}"
+    grace = shop.as_(Role.OFFICER, "grace")
+    read = shop.match(path, grace)
+    problem(shop.http.post(f"{path}/approval", headers=grace), 428)
+    assert shop.http.post(f"{path}/approval", headers=read).status_code == 200
+    problem(shop.http.post(f"{path}/approval", headers=read), 412)

@@ -36,7 +36,7 @@ def open_breach(shop, **said):
 
 
 def step(shop, id_, name, status=200, **said):
-    headers = shop.as_(Role.OFFICER, "olga")
+    headers = shop.match(f"/v1/breaches/{id_}", shop.as_(Role.OFFICER, "olga"))
     answer = shop.http.post(f"/v1/breaches/{id_}/steps", json={"step": name, **said}, headers=headers)
     assert answer.status_code == status, answer.text
     return answer.json()
@@ -194,9 +194,26 @@ def test_breaches_are_listed_in_pages(shop):
         ids.append(open_breach(shop)["id"])
     auditor = shop.as_(Role.AUDITOR)
     first = shop.http.get("/v1/breaches", params={"limit": 2}, headers=auditor).json()
-    rest = shop.http.get("/v1/breaches", params={"limit": 2, "after": first["next"]}, headers=auditor).json()
+    after = {"limit": 2, "cursor": first["next"]}
+    rest = shop.http.get("/v1/breaches", params=after, headers=auditor).json()
     assert [one["id"] for one in first["items"] + rest["items"]] == ids
     assert rest["next"] is None
+    assert shop.http.get("/v1/breaches", params={"cursor": ids[0]}, headers=auditor).status_code == 422
+
+
+def test_a_step_is_taken_by_who_has_read_where_the_breach_stands(shop, problem):
+    id_ = open_breach(shop, account=FULL)["id"]
+    path = f"/v1/breaches/{id_}"
+    both = shop.match(path, shop.as_(Role.OFFICER, "olga"))
+    shop.phone()
+    shop.clock.now += 80 * HOUR
+    both |= shop.as_(Role.OFFICER, "olga")
+    assert shop.http.get(path, headers=both).headers["etag"] == both["if-match"], "time alone is no change"
+    update = {"step": "update", "account": FULL | {"people": 4}}
+    problem(shop.http.post(f"{path}/steps", json=update, headers=shop.as_(Role.OFFICER)), 428)
+    done = shop.http.post(f"{path}/steps", json=update, headers=both)
+    assert done.headers["etag"] not in (both["if-match"], None)
+    problem(shop.http.post(f"{path}/steps", json=update, headers=both), 412)
 
 
 class Steps(RuleBasedStateMachine):

@@ -317,10 +317,21 @@ def test_restriction_stops_everything_and_forgets_nothing(shop, service, person)
     path, officer = f"/v1/subjects/{person}/restriction", shop.as_(Role.OFFICER)
     for restricted, expected in ((True, "restricted"), (False, "allowed")):
         shop.clock.now += 1
-        said = {"restricted": restricted, "told": "by letter"}
-        assert shop.http.put(path, json=said, headers=officer).status_code == 200
+        read, said = shop.match(path, officer), {"restricted": restricted, "told": "by letter"}
+        assert shop.http.put(path, json=said, headers=read).status_code == 200
+        assert shop.http.get(path, headers=officer).json()["restricted"] is restricted
         assert verdict(shop, service, person) == expected
         assert (verdict(shop, service, person, "core") == "allowed") is not restricted
+
+
+def test_a_restriction_is_changed_by_who_has_read_it(shop, person, problem):
+    path, officer = f"/v1/subjects/{person}/restriction", shop.as_(Role.OFFICER)
+    problem(shop.http.put(path, json={"restricted": True}, headers=officer), 428)
+    read = shop.match(path, officer)
+    done = shop.http.put(path, json={"restricted": True}, headers=read)
+    assert done.headers["etag"] == shop.match(path, officer)["if-match"]
+    problem(shop.http.put(path, json={"restricted": False}, headers=read), 412)
+    assert shop.http.get(path, headers=officer).json() == {"restricted": True}
 
 
 def test_restriction_reaches_the_phone(shop, service, problem):
@@ -333,7 +344,8 @@ def test_restriction_reaches_the_phone(shop, service, problem):
 
     person = shop.http.portal.call(shop.http.app.state.registry.store.read, whose)
     path, officer = f"/v1/subjects/{person}/restriction", shop.as_(Role.OFFICER)
-    assert shop.http.put(path, json={"restricted": True}, headers=officer).status_code == 200
+    read = shop.match(path, officer)
+    assert shop.http.put(path, json={"restricted": True}, headers=read).status_code == 200
     assert shop.choices(phone) == {"analytics": "restricted"}
     problem(shop.post("/v1/tickets", phone.request(issuer, tickets.request(issuer.key, 4))), 403)
 
@@ -620,7 +632,8 @@ def test_many_verdicts_are_those_of_each(shop, service):
             say(shop, service, person, yes(shop))
         if place in (3, 4):
             path = f"/v1/subjects/{person}/restriction"
-            shop.http.put(path, json={"restricted": True}, headers=shop.as_(Role.OFFICER))
+            anyhow = shop.as_(Role.OFFICER) | {"if-match": "*"}
+            shop.http.put(path, json={"restricted": True}, headers=anyhow)
     asked = {"purpose": "train", "subjects": [*people, "f" * 32, people[0]]}
     answer = shop.http.post("/v1/decisions:batch", json=asked, headers=service)
     assert answer.status_code == 200, answer.text

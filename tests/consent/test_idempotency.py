@@ -1,3 +1,4 @@
+import json
 import threading
 from typing import Annotated
 
@@ -8,9 +9,13 @@ from sqlalchemy import func, select
 from covey_consent.access.access_log import Access
 from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
-from covey_consent.api.idempotency import OnceOnly
+from covey_consent.api.idempotency import OnceOnly, answer
+from covey_consent.api.openapi import operations
+from covey_consent.app import create_app
 from covey_consent.errors import ConflictError
 from covey_consent.idempotency import KEEP_SECONDS, KeptAnswer
+from covey_consent.notices import files
+from covey_consent.rights import footprint
 
 
 class Wish(BaseModel):
@@ -47,7 +52,7 @@ class Works:
         assert self.go.wait(10)
         if self.fails:
             raise ConflictError("it stands against it")
-        return Made(number=count(session, Access))
+        return answer(Made(number=count(session, Access)))
 
 
 @pytest.fixture
@@ -129,7 +134,7 @@ def test_what_fails_leaves_neither_effect_nor_answer(shop, works, problem):
 
 def test_an_answer_that_cannot_be_kept_undoes_its_effect(shop, works, monkeypatch):
     with_route(shop, works)
-    monkeypatch.setattr("covey_consent.idempotency.Answer", lambda _body: 1 / 0)
+    monkeypatch.setattr("covey_consent.idempotency.KeptAnswer.__init__", lambda *_, **__: 1 / 0)
     assert post(shop, "k").status_code == 500
     monkeypatch.undo()
     assert (rows(shop, Access), rows(shop, KeptAnswer)) == (0, 0)
@@ -157,3 +162,86 @@ def test_what_is_kept_about_a_person_carries_their_pseudonym(shop, works):
     post(shop, "k", role=Role.SUBJECT, subject="5f" * 16)
     with shop.http.app.state.registry.store.session() as session:
         assert session.scalars(select(KeptAnswer.subject)).all() == ["5f" * 16]
+
+
+def creating(shop, subject):
+    """Return for each operation that creates its address, who may ask, and two different bodies."""
+    file, other = (json.loads(files.packaged()[name].model_dump_json()) for name in ("marketing", "train"))
+    for changed in (file, other):
+        changed["version"], changed["texts"]["en"]["title"] = "1.1.0", "Other words"
+    text = shop.notices()["analytics"].text("en").digest.hex()
+    shown = {
+        "subject": subject, "purpose": "analytics", "version": "1.0.0", "language": "en",
+        "text_digest": text, "place": "dialog", "at": shop.clock.ms,
+    }  # fmt: skip
+    paper = {"purpose": "health", "kind": "dpia", "document_sha256": "ab" * 32, "valid_until": 1830000000}
+    mail = {"name": "Mail", "url": "https://mail.example/covey", "purposes": ["marketing"]}
+    no = {"purpose": "train", "state": "refused"}
+    return {
+        "create": ("/v1/subjects", Role.SERVICE, {}, {"country": "DE"}),
+        "decide": (f"/v1/subjects/{subject}/consents", Role.SUBJECT, no, no | {"purpose": "analytics"}),
+        "serve": ("/v1/served", Role.SUBJECT, shown, shown | {"place": "settings"}),
+        "publish": ("/v1/notices", Role.ADMIN, file, other),
+        "propose": ("/v1/assessments", Role.OFFICER, paper, paper | {"kind": "pipia"}),
+        "ask": ("/v1/rights", Role.SUBJECT, {"kind": "erasure"}, {"kind": "access"}),
+        "add_recipient": ("/v1/recipients", Role.ADMIN, mail, mail | {"name": "Post"}),
+        "open_breach": ("/v1/breaches", Role.OFFICER, {}, {"account": {"nature": "theft"}}),
+    }
+
+
+def created(shop) -> str:
+    return shop.http.post("/v1/subjects", json={}, headers=shop.as_(Role.SERVICE)).json()["subject"]
+
+
+CREATING = sorted(
+    operation["operationId"]
+    for _, operation in operations(create_app().openapi())
+    if "201" in operation["responses"]
+)
+
+
+@pytest.mark.parametrize("name", CREATING)
+def test_every_request_that_creates_is_answered_once(shop, problem, name):
+    subject = created(shop)
+    path, role, body, other = creating(shop, subject)[name]
+    headers = shop.as_(role, subject=subject) | {"idempotency-key": "k"}
+    first, again = (shop.http.post(path, json=body, headers=headers) for _ in range(2))
+    assert (first.status_code, again.status_code) == (201, 201), first.text
+    assert first.json() == again.json()
+    assert again.headers["idempotent-replayed"] == "true"
+    assert rows(shop, KeptAnswer) == 1
+    problem(shop.http.post(path, json=other, headers=headers), 422)
+    another = headers | {"idempotency-key": "l"}
+    assert shop.http.post(path, json=other, headers=another).status_code == 201
+
+
+@pytest.mark.compliance("GDPR 17", "what is kept of answers about a person is erased with them")
+@pytest.mark.parametrize("name", ["create", "decide", "serve", "ask"])
+def test_an_answer_about_a_person_is_erased_with_them(shop, name):
+    subject = created(shop)
+    path, role, body, _ = creating(shop, subject)[name]
+    headers = shop.as_(role, subject=subject) | {"idempotency-key": "k"}
+    about = shop.http.post(path, json=body, headers=headers).json().get("subject", subject)
+    with shop.http.app.state.registry.store.session.begin() as session:
+        assert session.scalars(select(KeptAnswer.subject)).all() == [about]
+        footprint.erase(session, about)
+    assert rows(shop, KeptAnswer) == 0
+
+
+def test_what_is_shown_once_is_not_kept_in_the_clear(shop, stored):
+    path, role, body, _ = creating(shop, created(shop))["add_recipient"]
+    secret = shop.http.post(path, json=body, headers=shop.as_(role) | {"idempotency-key": "k"}).json()[
+        "secret"
+    ]
+    assert secret.encode() not in stored()
+
+
+def test_old_answers_are_forgotten_though_nobody_asks(shop):
+    shop.http.post("/v1/subjects", json={}, headers=shop.as_(Role.SERVICE) | {"idempotency-key": "k"})
+    registry = shop.http.app.state.registry
+    shop.clock.now += KEEP_SECONDS - 1
+    shop.http.portal.call(registry.upkeep.once)
+    assert rows(shop, KeptAnswer) == 1
+    shop.clock.now += 1
+    shop.http.portal.call(registry.upkeep.once)
+    assert rows(shop, KeptAnswer) == 0

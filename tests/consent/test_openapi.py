@@ -49,6 +49,22 @@ def test_an_operation_is_known_by_its_own_name():
 
 
 @every_operation
+def test_what_creates_takes_an_idempotency_key(name):
+    _, operation = OPERATIONS[name]
+    headers = {one.get("name") for one in operation.get("parameters", ())}
+    assert ("201" in operation["responses"]) == ("Idempotency-Key" in headers)
+
+
+def test_what_is_changed_is_read_first():
+    """All that changes what can be read takes If-Match, and says where the ETag is from."""
+    answers = {name: one["responses"].get("200", {}) for name, (_, one) in OPERATIONS.items()}
+    assert {name for name, answer in answers.items() if "ETag" in answer.get("headers", ())} == {
+        "approve", "read_assessment", "rectify", "read_attributes", "restrict", "restriction",
+        "set_recipient", "read_recipient", "take_step", "read_request", "take_breach_step", "read_breach",
+    }  # fmt: skip
+
+
+@every_operation
 def test_all_json_has_an_example_that_its_schema_accepts(name):
     for media_type, media in json_of(OPERATIONS[name][1]):
         assert media.get("schema"), f"{media_type} says nothing of its shape"
@@ -95,7 +111,7 @@ def test_a_guarded_operation_names_the_scheme_and_its_roles(shop):
 
 
 def test_what_is_not_json_names_its_media_type_and_message():
-    bodiless = {"signal", "attach", "approve", "retry_recipient", "issue_device_token"}
+    bodiless = {"signal", "attach", "detach", "approve", "retry_recipient", "issue_device_token"}
     sending = {
         name for name, (method, one) in OPERATIONS.items() if method != "get" and "requestBody" not in one
     }

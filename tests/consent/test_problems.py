@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
+from covey_consent.access.roles import Role
 from covey_consent.api.catalogue import catalogue
 from covey_consent.api.http import JSON, add_routes
 from covey_consent.api.preconditions import IfMatch, etag, require_match
@@ -144,3 +145,22 @@ def test_a_change_names_the_version_that_was_read(toys, problem, if_match, statu
 
 def test_an_etag_is_of_the_whole():
     assert etag(Toy(name="a")) != etag(Toy(name="a", size=1))
+
+
+@pytest.mark.parametrize("text", ["a\0", "\0", "a\\\0"])
+def test_no_text_has_a_nul(shop, problem, text):
+    """SQLite would keep it and PostgreSQL refuse it: it is refused on both."""
+    subject = shop.http.post("/v1/subjects", json={}, headers=shop.as_(Role.SERVICE)).json()["subject"]
+    own, admin = shop.as_(Role.SUBJECT, subject=subject), shop.as_(Role.ADMIN)
+    said = {"kind": "access", "words": text}
+    assert "NUL" in problem(shop.http.post("/v1/rights", json=said, headers=own), 422)
+    problem(shop.http.post("/v1/rights", json={"kind": "access", text: 1}, headers=own), 422)
+    assert "NUL" in problem(shop.http.get("/v1/access-log", params={"name": text}, headers=admin), 422)
+    problem(shop.http.get("/v1/rights/%00", headers=own), 422)
+
+
+def test_a_backslash_before_u0000_is_no_nul(shop):
+    subject = shop.http.post("/v1/subjects", json={}, headers=shop.as_(Role.SERVICE)).json()["subject"]
+    said = {"kind": "access", "words": "\\u0000 and \\\\u0000"}
+    answer = shop.http.post("/v1/rights", json=said, headers=shop.as_(Role.SUBJECT, subject=subject))
+    assert answer.json()["words"] == said["words"]

@@ -300,7 +300,7 @@ def test_what_is_undone_is_not_told(shop):
 )
 def test_recipients_are_told_of_what_people_ask_for(shop, kind, said, event):
     subject = shop.http.post("/v1/subjects", json={}, headers=shop.as_(Role.SERVICE)).json()["subject"]
-    own, officer = shop.as_(Role.SUBJECT, "app", subject), shop.as_(Role.OFFICER)
+    own, officer = shop.as_(Role.SUBJECT, "app", subject), shop.as_(Role.OFFICER) | {"if-match": "*"}
     with listening(200) as ear:
         add(shop, ear.url)
         asked = shop.http.post("/v1/rights", json={"kind": kind, **said}, headers=own).json()
@@ -329,25 +329,31 @@ def test_two_recipients_cannot_join_what_they_know(shop):
 
 
 @pytest.mark.compliance("GDPR 19", "who is switched off is written to as well, and told once it is on again")
-def test_a_recipient_that_is_switched_off_is_told_later(shop):
+def test_a_recipient_that_is_switched_off_is_told_later(shop, problem):
     phone = shop.phone()
     subject = subject_of(shop, phone)
     with listening(200) as ear:
         added = add(shop, ear.url)
         path, admin = f"/v1/recipients/{added['id']}", shop.as_(Role.ADMIN)
         shop.grant(phone, "train")
-        assert shop.http.patch(path, json={"active": False}, headers=admin).json()["active"] is False
+        problem(shop.http.patch(path, json={"active": False}, headers=admin), 428)
+        read = shop.match(path, admin)
+        off = shop.http.patch(path, json={"active": False}, headers=read)
+        assert off.json()["active"] is False
+        problem(shop.http.patch(path, json={"active": True}, headers=read), 412)
         shop.withdraw(phone, "train")
         assert states(shop) == ["waiting"]
         own, officer = shop.as_(Role.SUBJECT, "app", subject), shop.as_(Role.OFFICER)
         id_ = shop.http.post("/v1/rights", json={"kind": "erasure"}, headers=own).json()["id"]
         for step in ("start", "fulfil"):
-            shop.http.post(f"/v1/rights/{id_}/steps", json={"step": step}, headers=officer)
+            read = shop.match(f"/v1/rights/{id_}", officer)
+            shop.http.post(f"/v1/rights/{id_}/steps", json={"step": step}, headers=read)
         claims = shop.http.get(f"/v1/erasures/{id_}").json()["claims"]
         assert claims["recipients_written_to"] == 1
         assert states(shop) == ["waiting"]
         assert not ear.received
-        assert shop.http.patch(path, json={"active": True}, headers=admin).json()["active"] is True
+        read = admin | {"if-match": off.headers["etag"]}
+        assert shop.http.patch(path, json={"active": True}, headers=read).json()["active"] is True
         until(lambda: states(shop) == ["told"], "it was told")
         assert [received.said["type"] for received in ear.received] == ["subject.erased"]
 
@@ -357,6 +363,8 @@ def test_a_recipient_that_is_switched_off_is_told_later(shop):
     [
         "http://mail.example/", "ftp://mail.example/", "https://", "mail.example", "https://u:p@mail.example/",
         "https://mail.example/#part", "https://mail.example/" + "x" * 1024, "https://[::1/", "file:///etc/passwd",
+        "https://10.0.0.1/", "https://169.254.169.254/", "https://[::1]/", "https://[fe80::1]:8443/hook",
+        "https://127.1/", "https://0x7f000001/", "https://2130706433/", "https://[::ffff:10.0.0.1]/",
     ],
 )  # fmt: skip
 def test_an_address_that_is_not_of_the_public_web_is_refused(url):
@@ -376,6 +384,11 @@ def test_an_address_inside_a_network_is_not_public(address):
     assert not addresses.public(address)
 
 
+@pytest.mark.parametrize("host", ["mail.example", "1.1.1.1", "[2606:4700::1111]", "10.example"])
+def test_a_name_or_a_public_address_is_taken(host):
+    assert addresses.check(f"https://{host}/hook", private=False) == f"https://{host}/hook"
+
+
 @pytest.mark.parametrize("address", ["1.1.1.1", "8.8.8.8", "2606:4700::1111", "::ffff:1.1.1.1"])
 def test_a_public_address_is(address):
     assert addresses.public(address)
@@ -388,6 +401,9 @@ def test_a_recipient_at_a_private_address_is_never_called(opened):
             json={"name": "In", "url": ear.url, "purposes": ["train"]},
             headers=shop.as_(Role.ADMIN),
         )
+        assert answer.status_code == 422
+        inside = {"name": "In", "url": f"https://127.0.0.1:{ear.port}/", "purposes": ["train"]}
+        answer = shop.http.post("/v1/recipients", json=inside, headers=shop.as_(Role.ADMIN))
         assert answer.status_code == 422
         add(shop, f"https://localhost:{ear.port}/")
         phone = shop.phone()

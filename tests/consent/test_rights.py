@@ -48,7 +48,7 @@ def ask(shop, headers, status=201, **said):
 
 
 def step(shop, id_, name, status=200, headers=None, **said):
-    headers = headers or shop.as_(Role.OFFICER, "olga")
+    headers = (headers or shop.as_(Role.OFFICER, "olga")) | {"if-match": "*"}
     answer = shop.http.post(f"/v1/rights/{id_}/steps", json={"step": name, **said}, headers=headers)
     assert answer.status_code == status, answer.text
     return answer.json()
@@ -262,17 +262,34 @@ def test_requests_are_listed_in_pages(shop):
     for _ in range(5):
         shop.clock.now += 1
         ids.append(ask(shop, me(shop, person(shop)), kind="review", words="why?")["id"])
-    found, after = [], None
+    found, cursor = [], None
     while True:
-        params = {"limit": 2} | ({} if after is None else {"after": after})
+        params = {"limit": 2} | ({} if cursor is None else {"cursor": cursor})
         page = shop.http.get("/v1/rights", params=params, headers=shop.as_(Role.AUDITOR)).json()
         found += [item["id"] for item in page["items"]]
-        after = page["next"]
-        if after is None:
+        cursor = page["next"]
+        if cursor is None:
             break
     assert found == ids
-    bad = shop.http.get("/v1/rights", params={"after": "1' or 1"}, headers=shop.as_(Role.AUDITOR))
+    bad = shop.http.get("/v1/rights", params={"cursor": "1' or 1"}, headers=shop.as_(Role.AUDITOR))
     assert bad.status_code == 422
+
+
+def test_a_step_is_taken_by_who_has_read_where_the_request_stands(shop, problem):
+    """Two officers decide on the same request: the one who read it before the other's step is told."""
+    id_ = ask(shop, me(shop, person(shop)), kind="erasure")["id"]
+    path = f"/v1/rights/{id_}"
+    both = shop.match(path, shop.as_(Role.OFFICER, "olga"))
+    shop.clock.now += 40 * DAY
+    both |= shop.as_(Role.OFFICER, "olga")
+    assert shop.http.get(path, headers=both).headers["etag"] == both["if-match"], "time alone is no change"
+    start, refuse = {"step": "start"}, {"step": "refuse", "reason": "a claim"}
+    problem(shop.http.post(f"{path}/steps", json=start, headers=shop.as_(Role.OFFICER)), 428)
+    done = shop.http.post(f"{path}/steps", json=start, headers=both)
+    assert done.status_code == 200
+    problem(shop.http.post(f"{path}/steps", json=refuse, headers=both), 412)
+    listed = both | {"if-match": f'"x", {done.headers["etag"]}'}
+    assert shop.http.post(f"{path}/steps", json=refuse, headers=listed).json()["state"] == "refused"
 
 
 @pytest.mark.compliance("GDPR 18", "a restriction ends every decision, until it is lifted")
@@ -493,8 +510,10 @@ def test_attributes_are_put_right_and_their_history_is_kept(shop):
     assert done.json() == {"country": "AT", "birth_year": 1990, "guardian": None}
     assert done.headers["etag"] != read.headers["etag"]
     assert shop.http.patch(path, json={"country": "FR"}, headers=officer | match).status_code == 412
+    either = {"If-Match": f'"x", {done.headers["etag"]}'}
+    assert shop.http.patch(path, json=change, headers=officer | either).status_code == 200
     with shop.http.app.state.registry.store.session() as session:
-        (row,) = session.scalars(select(AttributeChange).filter_by(subject=subject))
+        row, _ = session.scalars(select(AttributeChange).filter_by(subject=subject))
         assert (row.attribute, row.before, row.after, row.name) == ("country", "DE", "AT", "olga")
 
 

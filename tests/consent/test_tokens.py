@@ -259,6 +259,32 @@ def test_keys_that_cannot_be_fetched_are_503_and_a_withdrawn_key_is_forgotten(tr
         assert shop.http.get(READ, headers=withdrawn).status_code == 401
 
 
+def test_a_person_logs_in_by_the_identity_provider(trusting, provider, problem):
+    """A claim says whose records a person's token opens; they see no one else's."""
+    with trusting() as shop:
+        own, other = (
+            shop.http.post("/v1/subjects", json={}, headers=shop.as_(Role.SERVICE)).json()["subject"]
+            for _ in range(2)
+        )
+        token = bearer(provider.token(role="subject", sub=own))
+        assert shop.http.get(f"/v1/subjects/{own}/consents", headers=token).status_code == 200
+        problem(shop.http.get(f"/v1/subjects/{other}/consents", headers=token), 403)
+        for sub in ("u-1", own.upper(), own[:-1]):
+            stranger = bearer(provider.token(role="subject", sub=sub))
+            assert "pseudonym" in problem(
+                shop.http.get(f"/v1/subjects/{own}/consents", headers=stranger), 401
+            )
+        strange = bearer(provider.token(sub="u\0"))
+        assert "printable" in problem(shop.http.get(READ, headers=strange), 401)
+    with trusting(idp_subject_claim="covey.subject") as shop:
+        said = {"role": "subject", "covey": {"subject": own}}
+        token = bearer(provider.token(**said))
+        assert shop.http.get(f"/v1/subjects/{own}/consents", headers=token).status_code == 200
+        problem(shop.http.get(f"/v1/subjects/{other}/consents", headers=token), 403)
+        missing = bearer(provider.token(role="subject", sub=own))
+        problem(shop.http.get(f"/v1/subjects/{own}/consents", headers=missing), 401)
+
+
 def test_half_a_provider_is_no_setting():
     with pytest.raises(ValueError, match="all three"):
         Settings(idp_issuer=ISSUER)

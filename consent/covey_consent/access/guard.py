@@ -1,10 +1,13 @@
 """The guard: a route names the roles that may ask, and gets who asked.
 
-Whoever may look at other people's records leaves a row in the access log, kept before the route begins.
+Whoever may look at other people's records leaves a row in the access log, kept before the route begins: it
+names the person whom the route is about, also where the address names only an event or a request of theirs.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -21,12 +24,19 @@ from covey_consent.registry import Registry
 REASON = "covey-reason"
 REASON_CHARACTERS = 500
 
+SUBJECT = "subject"
+
+_PSEUDONYM = re.compile("[0-9a-f]{32}")
+
+About = Callable[[Registry, Request], Awaitable[str | None]]
+"""Finds the person whom a request is about, None where that is nobody or not one alone."""
+
 
 class Guard(SecurityBase):
     """Lets the roles pass: a subject to their own records or their child's, an officer with a reason."""
 
-    def __init__(self, roles: tuple[Role, ...], logged: bool) -> None:
-        self._roles = frozenset(roles)
+    def __init__(self, roles: tuple[Role, ...], logged: bool, about: About | None) -> None:
+        self._roles, self._about = frozenset(roles), about
         self._logged = LOGGED & self._roles if logged else frozenset[Role]()
         self.scheme_name = "access-token"
         self.model = HTTPBearer(
@@ -42,19 +52,36 @@ class Guard(SecurityBase):
         role = caller.role
         if role not in self._roles:
             raise DeniedError(f"this needs the role {' or '.join(sorted(self._roles))}; the token has {role}")
+        if caller.device is not None:
+            # It may have been detached since the token was made.
+            await here.choices.of_device(caller.device)
         if role is Role.SUBJECT:
             await require_own(here, caller, _subject(request))
         elif role in self._logged:
-            await _log(here, request, caller, now)
+            await self._log(here, request, caller, now)
         return caller
 
+    async def _log(self, here: Registry, request: Request, caller: Caller, now: int) -> None:
+        subject, why = _subject(request), reason(request)
+        if caller.role is Role.OFFICER and why is None and (self._about or subject):
+            raise RequestError("an officer gives a reason to look at a person: Covey-Reason: <why>")
+        if self._about is not None:
+            subject = await self._about(here, request)
+        operation = request.scope["route"].name
+        await here.store.write(access_log.record, caller, operation, subject, why, now)
 
-def needs(*roles: Role, logged: bool = True) -> Any:
+
+def needs(*roles: Role, logged: bool = True, about: About | None = None) -> Any:
     """Return the dependency that gives the `Caller` where one of the roles asks.
 
-    A route's parameter named `subject` is the person it is about. Not `logged`: it shows nothing of people.
+    A route's own parameter named `subject` is the person it is about; `about` finds them where there is none.
+    Not `logged`: it shows nothing of people.
     """
-    return Security(Guard(roles, logged), scopes=sorted(roles))
+    return Security(Guard(roles, logged, about), scopes=sorted(roles))
+
+
+async def everyone(_here: Registry, _request: Request) -> None:
+    """Name nobody: what is asked for is about many people."""
 
 
 def reason(request: Request) -> str | None:
@@ -72,8 +99,13 @@ def reason(request: Request) -> str | None:
 
 
 def _subject(request: Request) -> str | None:
-    found = request.path_params.get("subject") or request.query_params.get("subject")
-    return None if found is None else str(found)
+    """Return the person whom a parameter of the route's names. Raises RequestError for no pseudonym."""
+    found = request.path_params.get(SUBJECT)
+    if found is None and any(one.alias == SUBJECT for one in request.scope["route"].dependant.query_params):
+        found = request.query_params.get(SUBJECT)
+    if found is not None and not _PSEUDONYM.fullmatch(found):
+        raise RequestError("a subject is a pseudonym of 32 hex digits in lower case")
+    return found
 
 
 async def require_own(here: Registry, caller: Caller, subject: str | None) -> None:
@@ -85,11 +117,3 @@ async def require_own(here: Registry, caller: Caller, subject: str | None) -> No
             "these are another person's records; a person sees and changes their own, and a guardian their "
             "child's"
         )
-
-
-async def _log(here: Registry, request: Request, caller: Caller, now: int) -> None:
-    subject, why = _subject(request), reason(request)
-    if caller.role is Role.OFFICER and subject is not None and why is None:
-        raise RequestError("an officer gives a reason to look at a person: Covey-Reason: <why>")
-    operation = request.scope["route"].name
-    await here.store.write(access_log.record, caller, operation, subject, why, now)

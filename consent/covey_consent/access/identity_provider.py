@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from joserfc import jwt
@@ -16,20 +17,14 @@ from covey_consent.errors import TokenError
 
 _RULES = Allowed(PROVIDERS)
 
-_RULES = Allowed(PROVIDERS)
-
-SubjectOf = Callable[[str], Awaitable[str | None]]
-"""Finds the pseudonym of the person whom the provider calls `sub`."""
-
-
-async def nobody(_sub: str) -> None:
-    """Know no one: the provider's people are not the registry's."""
+_PSEUDONYM = re.compile("[0-9a-f]{32}")
 
 
 class IdentityProvider:
     """Opens the tokens of one issuer for one audience; its clock may differ by `leeway` seconds.
 
     `role_claim` is where the role stands, a path with dots; `roles` gives ours for the provider's names.
+    `subject_claim` is where a person's pseudonym stands.
     """
 
     def __init__(
@@ -40,12 +35,11 @@ class IdentityProvider:
         leeway: int,
         role_claim: str = "role",
         roles: Mapping[str, Role] | None = None,
-        subject_of: SubjectOf = nobody,
+        subject_claim: str = "sub",
     ) -> None:
         self._issuer, self._audience, self._keys, self._leeway = issuer, audience, keys, leeway
-        self._path = role_claim.split(".")
+        self._role_claim, self._subject_claim = role_claim, subject_claim
         self._roles = roles or {role.value: role for role in Role}
-        self._subject_of = subject_of
 
     async def open(self, text: str, now: int) -> Token:
         """Return what a token of the provider says. Raises TokenError, UnavailableError without its keys."""
@@ -55,7 +49,9 @@ class IdentityProvider:
         except ValueError as error:
             raise TokenError(f"the access token is refused: {error}") from None
         role, sub = self._role(claims), str(claims["sub"])
-        subject = await self._subject_of(sub) if role is Role.SUBJECT else None
+        if not sub.isprintable():
+            raise TokenError("the access token's sub is not printable: it is a name in the access log")
+        subject = self._subject(claims) if role is Role.SUBJECT else None
         return Token(Caller(role, sub, subject), int(claims["exp"]) + self._leeway, confirmation(claims))
 
     def _expected(self, now: int) -> jwt.JWTClaimsRegistry:
@@ -68,13 +64,28 @@ class IdentityProvider:
 
     def _role(self, claims: Any) -> Role:
         """Return the one role of the registry's that is claimed: two would be no separation of duties."""
-        for name in self._path:
-            claims = claims.get(name) if isinstance(claims, dict) else None
-        named = claims if isinstance(claims, list) else [claims]
+        found = _at(claims, self._role_claim)
+        named = found if isinstance(found, list) else [found]
         roles = {self._roles[name] for name in named if isinstance(name, str) and name in self._roles}
         if len(roles) != 1:
             raise TokenError(
-                f"the access token names {len(roles)} of the registry's roles in {'.'.join(self._path)!r}; "
+                f"the access token names {len(roles)} of the registry's roles in {self._role_claim!r}; "
                 "its issuer has to name one"
             )
         return roles.pop()
+
+    def _subject(self, claims: Any) -> str:
+        """Return the pseudonym that is claimed: without one, a person's token opens nothing."""
+        found = _at(claims, self._subject_claim)
+        if not isinstance(found, str) or not _PSEUDONYM.fullmatch(found):
+            raise TokenError(
+                f"the access token has no pseudonym of 32 hex digits in {self._subject_claim!r}; its issuer "
+                "has to say whose records a subject may see"
+            )
+        return found
+
+
+def _at(claims: Any, path: str) -> Any:
+    for name in path.split("."):
+        claims = claims.get(name) if isinstance(claims, dict) else None
+    return claims

@@ -19,11 +19,15 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: a role, a name for the access log, and, for a subject, whose records are theirs."""
+    """Who asks: a role, a name for the access log, and, for a subject, whose records are theirs.
+
+    `device` is the key of the device that speaks for them, where one does.
+    """
 
     role: Role
     name: str
     subject: str | None = None
+    device: bytes | None = None
 
 
 LOGGED = frozenset({Role.OFFICER, Role.AUDITOR, Role.ADMIN})

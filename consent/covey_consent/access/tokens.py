@@ -65,6 +65,8 @@ class Tokens:
         claims |= {"role": caller.role.value, "iat": now, "exp": now + seconds}
         if caller.subject is not None:
             claims["subject"] = caller.subject
+        if caller.device is not None:
+            claims["device"] = caller.device.hex()
         if thumbprint is not None:
             claims["cnf"] = {"jkt": thumbprint}
         return jwt.encode({"alg": ALGORITHM, "kid": self.kid}, claims, self._key, [ALGORITHM])
@@ -78,7 +80,8 @@ class Tokens:
             claims = read_claims(text, self._key, _RULES, expected)
         except ValueError as error:
             raise TokenError(f"the access token is refused: {error}") from None
-        caller = Caller(Role(claims["role"]), str(claims.get("sub", "")), claims.get("subject"))
+        device = bytes.fromhex(claims["device"]) if "device" in claims else None
+        caller = Caller(Role(claims["role"]), str(claims.get("sub", "")), claims.get("subject"), device)
         return Token(caller, claims["exp"], confirmation(claims))
 
 

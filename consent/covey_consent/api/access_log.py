@@ -12,7 +12,7 @@ from covey_consent.access.access_log import Access, Sought
 from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
-from covey_consent.api.pages import Cursor, Limit, Page
+from covey_consent.api.pages import Cursor, Limit, Page, following
 
 router = APIRouter(tags=["access"])
 
@@ -51,15 +51,15 @@ async def read_access_log(
     here: Here,
     _caller: Annotated[Caller, needs(Role.ADMIN, Role.AUDITOR)],
     name: Annotated[str | None, Query(max_length=200)] = None,
-    subject: Annotated[str | None, Query(max_length=64)] = None,
+    subject: Annotated[str | None, Query(pattern="^[0-9a-f]{32}$")] = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[Row]:
     """List who looked and who acted, newest first: all, one member of staff's, or about one person."""
     before = None if cursor is None else int(here.cursors.place(LISTING, cursor)[0])
     found = await here.store.read(access_log.find, Sought(name, subject, before), limit + 1)
-    following = here.cursors.after(LISTING, found[limit - 1].id) if len(found) > limit else None
-    return Page[Row](items=[_row(access) for access in found[:limit]], next=following)
+    rest = following(found, limit, lambda access: here.cursors.after(LISTING, access.id))
+    return Page[Row](items=[_row(access) for access in found[:limit]], next=rest)
 
 
 def _row(access: Access) -> Row:

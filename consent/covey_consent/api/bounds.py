@@ -1,4 +1,4 @@
-"""Bounds on what a request's body may be, before any route reads it."""
+"""Bounds on what a request may be, before any route reads it."""
 
 from __future__ import annotations
 
@@ -8,21 +8,27 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from covey_consent.api.http import BATCH, CBOR, JSON, ROSTER
 from covey_consent.api.media import ZIP
-from covey_consent.api.problems import problem
+from covey_consent.api.problems import problem, slug
+from covey_consent.errors import RequestError
 from covey_consent.rights.imports import LIMIT as EXPORT
 
 BODILESS = ("GET", "HEAD")
 """No route reads a body with these."""
 
+NUL = problem(422, "the address holds a NUL, which no text may have; leave it out", slug(RequestError))
+
 
 class Bounds:
-    """Middleware: answers 413 as soon as a body is longer than its media type may be."""
+    """Middleware: answers 413 as soon as a body is longer than its media type may be, 422 to a NUL."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
+        if scope["type"] == "http" and ("\0" in scope["path"] or b"%00" in scope["query_string"]):
+            await NUL(scope, receive, send)
+            return
         if scope["type"] != "http" or scope["method"] in BODILESS:
             await self._app(scope, receive, send)
             return

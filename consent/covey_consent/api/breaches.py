@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
-from covey_consent.api.rights import Cursor, Limit, Officer, Words, place
+from covey_consent.api.idempotency import OnceOnly, answer
+from covey_consent.api.pages import Cursor, Limit, Page, following
+from covey_consent.api.preconditions import IfMatch, etag, require_match, tagged
+from covey_consent.api.rights import Officer, Words
 from covey_consent.api.schemas import config, shown
 from covey_consent.breaches import affected, register
 from covey_consent.breaches.account import Account, Scope, Seconds, missing
 from covey_consent.breaches.states import State, Step
 from covey_consent.breaches.tables import Breach
+from covey_consent.idempotency import Answer
 from covey_consent.registry import Registry
 
 router = APIRouter(tags=["breaches"])
+
+LISTING = "breaches"
+
+PASSING = ("overdue", "affected")
+"""What changes without a step."""
 
 Watcher = Annotated[Caller, needs(Role.OFFICER, Role.AUDITOR)]
 
@@ -88,44 +97,45 @@ class KnownBreach(BaseModel):
     steps: list[StepTaken] = []
 
 
-class Breaches(BaseModel):
-    """A page of breaches; `next` is the cursor of the following one, null at the end."""
-
-    items: list[KnownBreach]
-    next: str | None
-
-
-@router.post("/v1/breaches", status_code=201)
-async def open_breach(said: NewBreach, here: Here, caller: Officer) -> KnownBreach:
+@router.post("/v1/breaches", status_code=201, response_model=KnownBreach)
+async def open_breach(said: NewBreach, here: Here, caller: Officer, once: OnceOnly) -> Response:
     """Open a breach: the clock for the authority runs from its detection."""
-    return await here.store.write(_open, here, said, caller)
+    return await once.create(caller, _open, here, said, caller)
 
 
 @router.get("/v1/breaches")
-async def list_breaches(here: Here, _caller: Watcher, after: Cursor = None, limit: Limit = 50) -> Breaches:
+async def list_breaches(
+    here: Here, _caller: Watcher, cursor: Cursor = None, limit: Limit = 100
+) -> Page[KnownBreach]:
     """List breaches by time of detection."""
-    return await here.store.read(_page, here, after, limit)
+    return await here.store.read(_page, here, cursor, limit)
 
 
 @router.get("/v1/breaches/{id_}")
-async def read_breach(id_: str, here: Here, _caller: Watcher) -> KnownBreach:
-    """Return a breach with its steps."""
-    return await here.store.read(_read, here, id_)
+async def read_breach(id_: str, here: Here, _caller: Watcher, response: Response) -> KnownBreach:
+    """Return a breach with its steps; its ETag is needed for the next one."""
+    return tagged(response, await here.store.read(_read, here, id_), *PASSING)
 
 
 @router.post("/v1/breaches/{id_}/steps")
-async def take_breach_step(id_: str, said: BreachStep, here: Here, caller: Officer) -> KnownBreach:
+async def take_breach_step(
+    id_: str, said: BreachStep, here: Here, caller: Officer, response: Response, if_match: IfMatch = None
+) -> KnownBreach:
     """Record that the account grew, the authority or people were told, or the breach is closed."""
-    return await here.store.write(_take, here, id_, said, caller)
+    return tagged(response, await here.store.write(_take, here, id_, said, caller, if_match), *PASSING)
 
 
-def _open(session: Session, here: Registry, said: NewBreach, caller: Caller) -> KnownBreach:
+def _open(session: Session, here: Registry, said: NewBreach, caller: Caller) -> Answer:
     affected.count(session, said.scope)
     detected_at = here.calendar.now if said.detected_at is None else said.detected_at
-    return _full(session, here, here.breaches.open(session, detected_at, said.scope, said.account, caller))
+    opened = here.breaches.open(session, detected_at, said.scope, said.account, caller)
+    return answer(_full(session, here, opened))
 
 
-def _take(session: Session, here: Registry, id_: str, said: BreachStep, caller: Caller) -> KnownBreach:
+def _take(
+    session: Session, here: Registry, id_: str, said: BreachStep, caller: Caller, if_match: str | None
+) -> KnownBreach:
+    require_match(if_match, etag(_read(session, here, id_), *PASSING))
     breach = here.breaches.take(session, id_, said.step, said.account, caller, said.reason)
     return _full(session, here, breach)
 
@@ -134,12 +144,11 @@ def _read(session: Session, here: Registry, id_: str) -> KnownBreach:
     return _full(session, here, register.find(session, id_))
 
 
-def _page(session: Session, here: Registry, after: str | None, limit: int) -> Breaches:
-    rows = here.breaches.page(session, place(after), limit)
-    last = rows[-1] if len(rows) == limit else None
-    return Breaches(
-        items=[KnownBreach(**_plain(session, here, row)) for row in rows],
-        next=None if last is None else f"{last.detected_at}-{last.id}",
+def _page(session: Session, here: Registry, cursor: str | None, limit: int) -> Page[KnownBreach]:
+    rows = here.breaches.page(session, here.cursors.moment(LISTING, cursor), limit + 1)
+    return Page[KnownBreach](
+        items=[KnownBreach(**_plain(session, here, row)) for row in rows[:limit]],
+        next=following(rows, limit, lambda row: here.cursors.after(LISTING, row.detected_at, row.id)),
     )
 
 

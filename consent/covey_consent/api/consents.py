@@ -10,12 +10,14 @@ from fastapi import APIRouter, Header, Response
 from pydantic import AwareDatetime, Field
 from sqlalchemy.orm import Session
 
-from covey_consent import batches, decisions, history, promises, purposes, states, subjects
+from covey_consent import batches, choices, decisions, history, promises, purposes, states
 from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.acts import EVERYTHING, GUARDIAN, SUBJECT, Act
 from covey_consent.api.http import Here
+from covey_consent.api.idempotency import OnceOnly, answer, response
 from covey_consent.api.pages import Cursor, Limit, Page
+from covey_consent.api.preconditions import IfMatch, etag, require_match, tagged
 from covey_consent.api.schemas import (
     Asked,
     Happened,
@@ -33,6 +35,7 @@ from covey_consent.api.schemas import (
 )
 from covey_consent.errors import DeniedError, RequestError
 from covey_consent.events import Recorded
+from covey_consent.idempotency import Answer
 from covey_consent.models import Event
 from covey_consent.registry import Registry
 from covey_consent.verdicts import Standing, Standings, Verdict, judge
@@ -49,19 +52,17 @@ Moment = Annotated[
 ]
 
 GPC = "gpc"
+REQUEST = "request"
 
 
-@router.post("/subjects/{subject}/consents", status_code=201)
-async def decide(subject: Pseudonym, said: Said, here: Here, caller: Speaker) -> Happened:
+@router.post("/subjects/{subject}/consents", status_code=201, response_model=Happened)
+async def decide(subject: Pseudonym, said: Said, here: Here, caller: Speaker, once: OnceOnly) -> Response:
     """Record what a person says to one purpose: a yes names the text it was said to, a no the purpose."""
-    if isinstance(said, No):
-        _require_possible(said)
-        return happened(here, await _say(here, caller, subject, said.purpose, said.state))
-    if caller.role is Role.OFFICER:
-        raise DeniedError("nobody says yes for a person but they themselves, or a child's guardian")
-    act = _yes(here, subject, _actor(caller, subject), said)
+    act = _act(here, caller, subject, said)
+    if once.key is not None:
+        return await once.create(caller, _record, here, act)
     done, *_ = await here.recorder.submit([act])
-    return happened(here, done)
+    return response(answer(happened(here, done)))
 
 
 @router.get("/subjects/{subject}/consents")
@@ -97,10 +98,21 @@ async def verdict(subject: Pseudonym, purpose: str, here: Here, _caller: Reader)
 async def verdicts(asked: Asked, here: Here, _caller: Annotated[Caller, needs(Role.SERVICE)]) -> Response:
     """Return the verdict on one purpose for each of up to 10,000 people, in their order."""
     purposes.find(asked.purpose)
-    choices, now = await here.choices.of_each(asked.subjects), here.calendar.milliseconds
-    found = batches.verdicts(asked.subjects, choices, asked.purpose, here.notices, now)
+    known, now = await here.choices.of_each(asked.subjects), here.calendar.milliseconds
+    found = batches.verdicts(asked.subjects, known, asked.purpose, here.notices, now)
     body = '","'.join(found)
     return Response(f'{{"purpose":"{asked.purpose}","verdicts":["{body}"]}}', media_type="application/json")
+
+
+@router.get("/subjects/{subject}/restriction")
+async def restriction(
+    subject: Pseudonym,
+    here: Here,
+    _caller: Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR)],
+    answered: Response,
+) -> Restriction:
+    """Say whether all processing of the person's data is restricted; the ETag is needed to change that."""
+    return tagged(answered, await here.store.read(_restriction, subject))
 
 
 @router.put("/subjects/{subject}/restriction")
@@ -109,9 +121,13 @@ async def restrict(
     asked: Restriction,
     here: Here,
     caller: Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER)],
+    answered: Response,
+    if_match: IfMatch = None,
 ) -> Happened:
     """Restrict all processing of the person's data, or lift every restriction there is (GDPR Art. 18)."""
-    return happened(here, await here.store.write(_restrict, here, caller, subject, asked))
+    done = await here.store.write(_restrict, here, caller, subject, asked, if_match)
+    tagged(answered, Restriction(restricted=asked.restricted))
+    return happened(here, done)
 
 
 @router.post("/subjects/{subject}/signals", status_code=204)
@@ -162,16 +178,27 @@ def _actor(caller: Caller, subject: str) -> str:
 
 
 async def _say(
-    here: Registry, caller: Caller, subject: str, purpose: str, state: str, method: str = "request"
+    here: Registry, caller: Caller, subject: str, purpose: str, state: str, method: str = REQUEST
 ) -> Recorded:
     """Record what is always taken."""
-    act = Act(subject, purpose, state, _actor(caller, subject), method, here.calendar.milliseconds)
-    done, *_ = await here.recorder.submit([act])
+    done, *_ = await here.recorder.submit([_no(here, caller, subject, purpose, state, method)])
     return done
 
 
-def _restrict(session: Session, here: Registry, caller: Caller, subject: str, asked: Restriction) -> Recorded:
-    subjects.find(session, subject)
+def _record(session: Session, here: Registry, act: Act) -> Answer:
+    done, *_ = here.choices.record(session, [act])
+    return answer(happened(here, done), act.subject)
+
+
+def _restriction(session: Session, subject: str) -> Restriction:
+    standing = choices.fetch(session, subject).get(EVERYTHING)
+    return Restriction(restricted=standing is not None and standing.state == states.RESTRICTED)
+
+
+def _restrict(
+    session: Session, here: Registry, caller: Caller, subject: str, asked: Restriction, if_match: str | None
+) -> Recorded:
+    require_match(if_match, etag(_restriction(session, subject)))
     restrictions = here.rights.restrictions
     if asked.restricted:
         event = restrictions.put(session, subject, caller)
@@ -179,6 +206,19 @@ def _restrict(session: Session, here: Registry, caller: Caller, subject: str, as
         event = restrictions.lift(session, subject, caller, asked.told)
     record, _ = here.choices.events.open(session, event)
     return Recorded(record, event.commitment)
+
+
+def _act(here: Registry, caller: Caller, subject: str, said: Yes | No) -> Act:
+    if isinstance(said, No):
+        _require_possible(said)
+        return _no(here, caller, subject, said.purpose, said.state)
+    if caller.role is Role.OFFICER:
+        raise DeniedError("nobody says yes for a person but they themselves, or a child's guardian")
+    return _yes(here, subject, _actor(caller, subject), said)
+
+
+def _no(here: Registry, caller: Caller, subject: str, purpose: str, state: str, method: str = REQUEST) -> Act:
+    return Act(subject, purpose, state, _actor(caller, subject), method, here.calendar.milliseconds)
 
 
 def _yes(here: Registry, subject: str, actor: str, said: Yes) -> Act:

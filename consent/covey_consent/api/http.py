@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Coroutine
+from json import JSONDecodeError
 from typing import Annotated, Any, cast
 
 import orjson
@@ -47,11 +49,21 @@ def cbor(message: Any) -> Response:
 
 
 class StrictRequest(Request):
-    """A request whose JSON is RFC 8259's: UTF-8 without halves of characters, no NaN, and not too deep."""
+    """A request whose JSON is RFC 8259's: UTF-8 without halves of characters, no NaN, and not too deep.
+
+    Nor is there a NUL in its texts: not every database takes one.
+    """
 
     async def json(self) -> Any:
         """Return the body. Raises json.JSONDecodeError."""
-        return orjson.loads(await self.body())
+        received = await self.body()
+        if b"\\u0000" in received and (found := _NUL.search(received)):
+            raise JSONDecodeError("a text holds a NUL; leave it out", "", found.start())
+        return orjson.loads(received)
+
+
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""A NUL as JSON writes it, and not a backslash before `u0000`."""
 
 
 def add_routes(app: FastAPI, router: APIRouter) -> None:

@@ -20,47 +20,49 @@ Key = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_le
 
 
 class Once:
-    """A request that creates, answered once for each of its caller's keys."""
+    """A request that creates, answered once for each of its caller's keys; without a `key` each time."""
 
     def __init__(self, here: Registry, request: Request, key: str | None) -> None:
-        self._here, self._request, self._key = here, request, key
+        self._here, self._request, self.key = here, request, key
 
     async def create(
         self,
         caller: Caller,
-        work: Callable[[Session, *Args], BaseModel],
+        work: Callable[[Session, *Args], Answer],
         *args: *Args,
-        subject: str | None = None,
         write: Write | None = None,
-        status: int = 201,
     ) -> Response:
         """Do the work in one transaction with what is kept of its answer, and answer.
 
-        `subject` is the person whom the answer is about, `write` is `Log.write` where the work may append to
-        the log. Raises ConflictError while the same is being answered, RequestError for another body.
+        `write` is `Log.write` where the work may append to the log. Raises ConflictError while the same is
+        being answered, RequestError for another body.
         """
-        answer = await self._answer(caller, subject, write, work, args)
-        headers = {"Idempotent-Replayed": "true"} if answer.again else None
-        return Response(answer.body, status, headers, media_type="application/json")
+        return response(await self._answer(caller, write, work, args))
 
     async def _answer(
         self,
         caller: Caller,
-        subject: str | None,
         write: Write | None,
-        work: Callable[[Session, *Args], BaseModel],
+        work: Callable[[Session, *Args], Answer],
         args: tuple[*Args],
     ) -> Answer:
-        if self._key is None:
-            return Answer(await (write or self._here.store.write)(_encoded, work, args))
+        if self.key is None:
+            answer: Answer = await (write or self._here.store.write)(work, *args)
+            return answer
         route = f"{self._request.method} {self._request.url.path}"
-        asked = Asked(caller, route, self._key, await self._request.body(), subject)
-        answers, now = self._here.answers, self._here.calendar.now
-        return await answers.once(asked, now, _encoded, work, args, write=write)
+        asked = Asked(caller, route, self.key, await self._request.body())
+        return await self._here.answers.once(asked, self._here.calendar.now, work, *args, write=write)
 
 
-def _encoded(session: Session, work: Callable[[Session, *Args], BaseModel], args: tuple[*Args]) -> bytes:
-    return work(session, *args).model_dump_json().encode()
+def answer(model: BaseModel, subject: str | None = None, status: int = 201) -> Answer:
+    """Return the model as an answer; `subject` is the person whom it is about."""
+    return Answer(model.model_dump_json().encode(), subject, status)
+
+
+def response(given: Answer) -> Response:
+    """Return an answer over HTTP."""
+    headers = {"Idempotent-Replayed": "true"} if given.again else None
+    return Response(given.body, given.status, headers, media_type="application/json")
 
 
 async def _once(here: Here, request: Request, key: Key = None) -> Once:

@@ -12,13 +12,16 @@ from sqlalchemy.orm import Session
 
 from covey_consent import notices, purposes
 from covey_consent.access.guard import needs
-from covey_consent.access.roles import Role
+from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import CBOR, Here
+from covey_consent.api.idempotency import OnceOnly, answer
 from covey_consent.api.schemas import TEXT, config
+from covey_consent.idempotency import Answer
 from covey_consent.models import PublishedNotice
 from covey_consent.notices import history, reconsent
 from covey_consent.notices.files import NoticeFile
 from covey_consent.purposes import Purpose
+from covey_consent.registry import Registry
 from covey_privacy.consent import Notice
 from covey_privacy.semver import PATTERN, Semver
 
@@ -156,15 +159,14 @@ async def download(here: Here) -> Response:
 @router.post(
     "/v1/notices",
     status_code=201,
+    response_model=Published,
     responses={200: {"model": Published}},
-    dependencies=[needs(Role.ADMIN)],
 )
-async def publish(file: NoticeFile, here: Here, response: Response) -> Published:
+async def publish(
+    file: NoticeFile, here: Here, caller: Annotated[Caller, needs(Role.ADMIN)], once: OnceOnly
+) -> Response:
     """Put a notice in force, numbered and logged; 200 for the one that is in force already."""
-    before = here.notices.get(file.purpose)
-    notice = await here.publisher.publish(file)
-    response.status_code = 200 if notice == before else 201
-    return Published.of(notice)
+    return await once.create(caller, _publish, here, file, write=here.log.write)
 
 
 @router.get("/v1/notices/{purpose}")
@@ -199,6 +201,13 @@ async def ask_again(purpose: Name, here: Here) -> Asked:
     notice = notices.find(here.notices, purpose)
     counts = await here.store.read(reconsent.count, notice, here.calendar.milliseconds)
     return Asked(purpose=purpose, version=notice.semver, **asdict(counts))
+
+
+def _publish(session: Session, here: Registry, file: NoticeFile) -> Answer:
+    before = history.newest(session, file.purpose)
+    notice = here.publisher.enact(session, file)
+    same = before is not None and before.notice == notice
+    return answer(Published.of(notice), status=200 if same else 201)
 
 
 def _published(session: Session, purpose: str) -> Sequence[PublishedNotice]:

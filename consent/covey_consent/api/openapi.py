@@ -46,6 +46,8 @@ PARAMETERS = {
     },
 }
 
+ETAG = {"description": "The version of what is shown, for If-Match", "schema": {"type": "string"}}
+
 
 class Documented(FastAPI):
     """An application whose document says of every operation what it takes, answers and refuses."""
@@ -67,6 +69,7 @@ def complete(document: Json) -> Json:
     for model in models.values():
         restore_nulls(model)
     components |= {"responses": answers.refusals(), "parameters": PARAMETERS}
+    _say_etags(document["paths"])
     for method, operation in operations(document):
         _say_content(operation)
         _say_headers(operation)
@@ -79,6 +82,19 @@ def operations(document: Json) -> Iterator[tuple[str, Json]]:
     """Yield every operation behind its method in lower case."""
     for path in document["paths"].values():
         yield from ((method, path[method]) for method in METHODS if method in path)
+
+
+def _say_etags(paths: Json) -> None:
+    """Say where the ETag comes from that a change takes: its answer's, and of the GET of what it changes."""
+    for path, methods in paths.items():
+        for operation in [one for one in methods.values() if _takes(one, "If-Match")]:
+            read = methods.get("get") or paths[path.rpartition("/")[0]]["get"]
+            for each in (operation, read):
+                each["responses"]["200"]["headers"] = {"ETag": ETAG}
+
+
+def _takes(operation: Json, header: str) -> bool:
+    return any(one.get("name") == header for one in operation.get("parameters", ()))
 
 
 def _say_content(operation: Json) -> None:

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Annotated
+from typing import Annotated, TypeVar
 
-from fastapi import Header
+from fastapi import Header, Response
 from pydantic import BaseModel
 
 from covey_consent.errors import StaleError, UnconditionalError
+
+M = TypeVar("M", bound=BaseModel)
 
 IfMatch = Annotated[str | None, Header(alias="If-Match", max_length=1024)]
 
 _ETAG = re.compile(r'(W/)?("[^"]*")')
 
 
-def etag(model: BaseModel) -> str:
-    """Return the strong entity tag of what a route shows."""
-    return f'"{hashlib.sha256(model.model_dump_json().encode()).hexdigest()[:32]}"'
+def etag(model: BaseModel, *passing: str) -> str:
+    """Return the strong entity tag of what a route shows, but for the fields that time alone changes."""
+    shown = model.model_dump_json(exclude=set(passing))
+    return f'"{hashlib.sha256(shown.encode()).hexdigest()[:32]}"'
+
+
+def tagged(response: Response, model: M, *passing: str) -> M:
+    """Return the model, which the response shows with its entity tag."""
+    response.headers["ETag"] = etag(model, *passing)
+    return model
 
 
 def require_match(if_match: str | None, current: str) -> None:

@@ -22,6 +22,9 @@ PLAIN = "about:blank"
 
 MALFORMED = "malformed"
 
+NO_JSON = "json_invalid"
+"""FastAPI's name of a body that cannot be read."""
+
 
 class Problem(BaseModel):
     """What went wrong (RFC 9457): `detail` is one line that says what to do about it."""
@@ -78,8 +81,11 @@ async def _http(_request: Request, error: Exception) -> JSONResponse:
 
 
 async def _validation(_request: Request, error: Exception) -> JSONResponse:
-    first = error.errors()[0] if isinstance(error, RequestValidationError) else {"loc": (), "msg": ""}
-    return problem(422, f"{'.'.join(map(str, first['loc']))}: {first['msg']}", slug(RequestError))
+    if not isinstance(error, RequestValidationError):
+        return unforeseen()
+    first = error.errors()[0]
+    said = first["ctx"]["error"] if first["type"] == NO_JSON else first["msg"]
+    return problem(422, f"{'.'.join(map(str, first['loc']))}: {said}", slug(RequestError))
 
 
 async def _unforeseen(_request: Request, _error: Exception) -> JSONResponse:

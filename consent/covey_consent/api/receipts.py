@@ -11,13 +11,14 @@ from fastapi.responses import HTMLResponse, JSONResponse
 
 from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
+from covey_consent.api.about import of_event
 from covey_consent.api.http import Here
 from covey_consent.receipts import kantara, page, schema, signing
 from covey_consent.receipts.shape import Receipt
 
 router = APIRouter(prefix="/v1/receipts", tags=["receipts"])
 
-Reader = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR)]
+Reader = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR, about=of_event)]
 Event = Annotated[str, Path(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 
 _PRIVATE = {"cache-control": "no-store"}

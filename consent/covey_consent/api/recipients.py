@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field, StringConstraints
 from sqlalchemy.orm import Session
 
@@ -12,13 +12,22 @@ from covey_consent import subjects
 from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
-from covey_consent.api.rights import Limit, Reader
+from covey_consent.api.idempotency import OnceOnly, answer
+from covey_consent.api.pages import Cursor, Limit, Page, following
+from covey_consent.api.preconditions import IfMatch, etag, require_match, tagged
+from covey_consent.api.rights import Reader
 from covey_consent.api.schemas import Name, Pseudonym, config, shown
+from covey_consent.idempotency import Answer
 from covey_consent.recipients import addresses, register
 from covey_consent.recipients.tables import Recipient
 from covey_consent.registry import Registry
 
 router = APIRouter(tags=["recipients"])
+
+LISTING = "recipients"
+
+PASSING = ("letters",)
+"""What changes as letters are sent."""
 
 Admin = Annotated[Caller, needs(Role.ADMIN)]
 Watcher = Annotated[Caller, needs(Role.ADMIN, Role.OFFICER, Role.AUDITOR)]
@@ -73,13 +82,6 @@ class AddedRecipient(KnownRecipient):
     secret: str
 
 
-class Recipients(BaseModel):
-    """A page of recipients; `next` is the cursor of the following one, null at the end."""
-
-    items: list[KnownRecipient]
-    next: str | None
-
-
 class Told(BaseModel):
     """Who received a person's data, as the controller states, and whom the registry told of what."""
 
@@ -99,27 +101,32 @@ class Told(BaseModel):
     told: list[dict[str, Any]]
 
 
-@router.post("/v1/recipients", status_code=201)
-async def add_recipient(said: NewRecipient, here: Here, _caller: Admin) -> AddedRecipient:
+@router.post("/v1/recipients", status_code=201, response_model=AddedRecipient)
+async def add_recipient(said: NewRecipient, here: Here, caller: Admin, once: OnceOnly) -> Response:
     """Add a recipient; the answer has the keys by which it checks what it is told."""
-    url = addresses.check(said.url, private=here.courier.private)
-    added = await here.store.write(register.add, said.name, url, said.purposes, here.calendar)
-    signer = here.outbox.signer
-    return AddedRecipient(**_plain(added, {}), public_key=signer.public, secret=signer.secret(added.id))
+    return await once.create(caller, _add, here, said)
 
 
 @router.get("/v1/recipients")
 async def list_recipients(
-    here: Here, _caller: Watcher, after: Annotated[str, Query(max_length=200)] = "", limit: Limit = 50
-) -> Recipients:
-    """List recipients by name, from the one after `after`."""
-    return await here.store.read(_page, after, limit)
+    here: Here, _caller: Watcher, cursor: Cursor = None, limit: Limit = 100
+) -> Page[KnownRecipient]:
+    """List recipients by name."""
+    return await here.store.read(_page, here, cursor, limit)
+
+
+@router.get("/v1/recipients/{id_}")
+async def read_recipient(id_: str, here: Here, _caller: Watcher, response: Response) -> KnownRecipient:
+    """Return a recipient; its ETag is needed to change it."""
+    return tagged(response, await here.store.read(_read, id_), *PASSING)
 
 
 @router.patch("/v1/recipients/{id_}")
-async def set_recipient(id_: str, said: Standing, here: Here, _caller: Admin) -> KnownRecipient:
+async def set_recipient(
+    id_: str, said: Standing, here: Here, _caller: Admin, response: Response, if_match: IfMatch = None
+) -> KnownRecipient:
     """Tell a recipient things, or no longer; what it was to be told waits."""
-    return await here.store.write(_set, id_, said.active)
+    return tagged(response, await here.store.write(_set, id_, said.active, if_match), *PASSING)
 
 
 @router.post("/v1/recipients/{id_}/retries", status_code=204)
@@ -135,17 +142,32 @@ async def read_told(subject: Pseudonym, here: Here, _caller: Reader) -> Told:
     return await here.store.read(_told, here, subject)
 
 
-def _page(session: Session, after: str, limit: int) -> Recipients:
-    rows = register.page(session, after, limit)
+def _add(session: Session, here: Registry, said: NewRecipient) -> Answer:
+    url = addresses.check(said.url, private=here.courier.private)
+    added = register.add(session, said.name, url, said.purposes, here.calendar)
+    public, secret = here.outbox.signer.public, here.outbox.signer.secret(added.id)
+    return answer(AddedRecipient(**_plain(added, {}), public_key=public, secret=secret))
+
+
+def _page(session: Session, here: Registry, cursor: str | None, limit: int) -> Page[KnownRecipient]:
+    after = "" if cursor is None else str(here.cursors.place(LISTING, cursor)[0])
+    rows = register.page(session, after, limit + 1)
     letters = register.letters(session, [row.id for row in rows])
-    items = [KnownRecipient(**_plain(row, letters.get(row.id, {}))) for row in rows]
-    return Recipients(items=items, next=rows[-1].name if len(rows) == limit else None)
+    return Page[KnownRecipient](
+        items=[KnownRecipient(**_plain(row, letters.get(row.id, {}))) for row in rows[:limit]],
+        next=following(rows, limit, lambda row: here.cursors.after(LISTING, row.name)),
+    )
 
 
-def _set(session: Session, id_: str, active: bool) -> KnownRecipient:
-    recipient = register.find(session, id_)
-    recipient.active = active
-    return KnownRecipient(**_plain(recipient, register.letters(session, [id_]).get(id_, {})))
+def _read(session: Session, id_: str) -> KnownRecipient:
+    letters = register.letters(session, [id_]).get(id_, {})
+    return KnownRecipient(**_plain(register.find(session, id_), letters))
+
+
+def _set(session: Session, id_: str, active: bool, if_match: str | None) -> KnownRecipient:
+    require_match(if_match, etag(_read(session, id_), *PASSING))
+    register.find(session, id_).active = active
+    return _read(session, id_)
 
 
 def _retry(session: Session, here: Registry, id_: str) -> None:

@@ -5,33 +5,43 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import rfc8785
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Response
 from fastapi import Request as HttpRequest
 from pydantic import BaseModel, Field, StringConstraints
 from sqlalchemy.orm import Session
 
 from covey_consent import subjects
-from covey_consent.access.guard import needs, reason
+from covey_consent.access.guard import everyone, needs, reason
 from covey_consent.access.roles import Caller, Role
+from covey_consent.api.about import of_body, of_request
 from covey_consent.api.http import Here
+from covey_consent.api.idempotency import OnceOnly, answer
+from covey_consent.api.pages import Cursor, Limit, Page, following
+from covey_consent.api.preconditions import IfMatch, etag, require_match, tagged
 from covey_consent.api.schemas import SUBJECT, Country, Name, Pseudonym, config, shown
-from covey_consent.errors import ConflictError, DeniedError, RequestError, UnconditionalError, UnknownError
+from covey_consent.errors import ConflictError, DeniedError, RequestError, UnknownError
+from covey_consent.idempotency import Answer
 from covey_consent.models import Subject
 from covey_consent.registry import Registry
 from covey_consent.rights import certificate, desk
 from covey_consent.rights.desk import Asked, Taken
-from covey_consent.rights.rectification import etag
 from covey_consent.rights.states import Kind, State, Step
 from covey_consent.rights.tables import RightsRequest, RightsStep, Tombstone
 
 router = APIRouter(tags=["rights"])
 
+LISTING = "rights"
+
+PASSING = ("overdue",)
+"""What time alone changes."""
+
 Words = Annotated[str, StringConstraints(max_length=4000, strip_whitespace=True)]
 Year = Annotated[int, Field(ge=1900, le=2200)]
-Cursor = Annotated[str | None, Query(pattern=r"^\d{1,12}-[0-9a-f]{32}$")]
-Limit = Annotated[int, Query(ge=1, le=200)]
 
-Person = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER)]
+Asker = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, about=of_body)]
+Lister = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR, about=everyone)]
+Handler = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, about=of_request)]
+Watcher = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR, about=of_request)]
 Reader = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR)]
 Officer = Annotated[Caller, needs(Role.OFFICER)]
 
@@ -116,13 +126,6 @@ class Request(BaseModel):
     steps: list[StepTaken] = []
 
 
-class Requests(BaseModel):
-    """A page of requests; `next` is the cursor of the following one, null at the end."""
-
-    items: list[Request]
-    next: str | None
-
-
 class Erased(BaseModel):
     """An erasure's certificate: a JWS under the registry's key, and the claims in it to read."""
 
@@ -148,34 +151,37 @@ class PersonsAttributes(BaseModel):
     guardian: str | None
 
 
-@router.post("/v1/rights", status_code=201)
-async def ask(said: NewRequest, here: Here, caller: Person) -> Request:
+@router.post("/v1/rights", status_code=201, response_model=Request)
+async def ask(said: NewRequest, here: Here, caller: Asker, once: OnceOnly) -> Response:
     """Take a request: a person's own, or one that an officer enters for them."""
-    return await here.store.write(_receive, here, _asked(said, caller), caller)
+    return await once.create(caller, _receive, here, _asked(said, caller), caller)
 
 
 @router.get("/v1/rights")
 async def list_requests(
-    here: Here, caller: Reader, after: Cursor = None, limit: Limit = 50, overdue: bool = False
-) -> Requests:
+    here: Here, caller: Lister, cursor: Cursor = None, limit: Limit = 100, overdue: bool = False
+) -> Page[Request]:
     """List requests by time of receipt: one's own, or everyone's; only late ones where asked."""
-    return await here.store.read(_page, here, caller, after, limit, overdue)
+    return await here.store.read(_page, here, caller, cursor, limit, overdue)
 
 
 @router.get("/v1/rights/{id_}")
-async def read_request(id_: str, here: Here, caller: Reader) -> Request:
-    """Return a request with its steps."""
-    return await here.store.read(_read, here, id_, caller)
+async def read_request(id_: str, here: Here, caller: Watcher, response: Response) -> Request:
+    """Return a request with its steps; its ETag is needed for the next one."""
+    return tagged(response, await here.store.read(_read, here, id_, caller), *PASSING)
 
 
 @router.post("/v1/rights/{id_}/steps")
-async def take_step(id_: str, said: NewStep, here: Here, caller: Person) -> Request:
+async def take_step(
+    id_: str, said: NewStep, here: Here, caller: Handler, response: Response, if_match: IfMatch = None
+) -> Request:
     """Take a step: an officer's, or a person's, who may cancel. To fulfil does what was asked for."""
-    return await here.store.write(_take, here, id_, Taken(said.step, said.method, said.reason), caller)
+    taken = Taken(said.step, said.method, said.reason)
+    return tagged(response, await here.store.write(_take, here, id_, taken, caller, if_match), *PASSING)
 
 
 @router.get("/v1/rights/{id_}/export")
-async def export(id_: str, here: Here, caller: Person) -> Response:
+async def export(id_: str, here: Here, caller: Handler) -> Response:
     """Return what is held of the person as a zip, where they asked for access or to take it elsewhere."""
     data = await here.store.read(_export, here, id_, caller)
     disposition = {
@@ -196,24 +202,17 @@ async def read_attributes(
     subject: Pseudonym, here: Here, _caller: Reader, response: Response
 ) -> PersonsAttributes:
     """Return what is kept about a person beside their choices; the ETag is needed to put it right."""
-    person = await here.store.read(subjects.find, subject)
-    response.headers["ETag"] = etag(person)
-    return _attributes(person)
+    return tagged(response, _attributes(await here.store.read(subjects.find, subject)))
 
 
 @router.patch("/v1/subjects/{subject}/attributes")
 async def rectify(
     subject: Pseudonym, said: Attributes, here: Here, caller: Officer, request: HttpRequest,
-    response: Response, if_match: Annotated[str | None, Header(max_length=100)] = None,
+    response: Response, if_match: IfMatch = None,
 ) -> PersonsAttributes:  # fmt: skip
     """Put right what is kept about a person; what it was before is kept."""
-    if if_match is None:
-        raise UnconditionalError("send the ETag of the attributes as you read them in If-Match")
-    person = await here.store.write(
-        here.rights.rectification.rectify, subject, said.named, caller, reason(request) or "", if_match
-    )
-    response.headers["ETag"] = etag(person)
-    return _attributes(person)
+    why = reason(request) or ""
+    return tagged(response, await here.store.write(_rectify, here, subject, said, caller, why, if_match))
 
 
 def _asked(said: NewRequest, caller: Caller) -> Asked:
@@ -228,33 +227,29 @@ def _asked(said: NewRequest, caller: Caller) -> Asked:
     return Asked(subject, said.kind, said.words, said.purpose, changes)
 
 
-def _receive(session: Session, here: Registry, asked: Asked, caller: Caller) -> Request:
+def _receive(session: Session, here: Registry, asked: Asked, caller: Caller) -> Answer:
     require_own(session, caller, asked.subject, here.calendar.year)
     person = subjects.find(session, asked.subject)
-    return _request(session, here, here.rights.desk.receive(session, asked, caller, person.country or None))
+    received = here.rights.desk.receive(session, asked, caller, person.country or None)
+    return answer(_request(session, here, received), asked.subject)
 
 
-def _take(session: Session, here: Registry, id_: str, taken: Taken, caller: Caller) -> Request:
+def _take(
+    session: Session, here: Registry, id_: str, taken: Taken, caller: Caller, if_match: str | None
+) -> Request:
+    require_match(if_match, etag(_read(session, here, id_, caller), *PASSING))
     return _request(session, here, here.rights.desk.take(session, id_, taken, caller))
 
 
 def _page(
-    session: Session, here: Registry, caller: Caller, after: str | None, limit: int, late: bool
-) -> Requests:
-    rows = here.rights.desk.page(session, caller, place(after), limit, late=late)
-    last = rows[-1] if len(rows) == limit else None
-    return Requests(
-        items=[_plain(here, row, []) for row in rows],
-        next=None if last is None else f"{last.received_at}-{last.id}",
+    session: Session, here: Registry, caller: Caller, cursor: str | None, limit: int, late: bool
+) -> Page[Request]:
+    after = here.cursors.moment(LISTING, cursor)
+    rows = here.rights.desk.page(session, caller, after, limit + 1, late=late)
+    return Page[Request](
+        items=[_plain(here, row, []) for row in rows[:limit]],
+        next=following(rows, limit, lambda row: here.cursors.after(LISTING, row.received_at, row.id)),
     )
-
-
-def place(cursor: str | None) -> tuple[int, str] | None:
-    """Return where a page begins."""
-    if cursor is None:
-        return None
-    at, _, id_ = cursor.partition("-")
-    return int(at), id_
 
 
 def _read(session: Session, here: Registry, id_: str, caller: Caller) -> Request:
@@ -282,6 +277,14 @@ def require_own(session: Session, caller: Caller, subject: str, year: int) -> No
         subjects.find(session, subject)
     if not (own or (caller.subject and subjects.is_guardian(session, caller.subject, subject, year))):
         raise DeniedError("a person asks for themselves, or for a child whose guardian they are")
+
+
+def _rectify(
+    session: Session, here: Registry, subject: str, said: Attributes, caller: Caller, why: str,
+    if_match: str | None,
+) -> PersonsAttributes:  # fmt: skip
+    require_match(if_match, etag(_attributes(subjects.find(session, subject))))
+    return _attributes(here.rights.rectification.rectify(session, subject, said.named, caller, why))
 
 
 def _attributes(person: Subject) -> PersonsAttributes:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
+from sqlalchemy.orm import Session
 
 from covey_consent import served
 from covey_consent.access.guard import needs, require_own
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
+from covey_consent.api.idempotency import OnceOnly, answer
+from covey_consent.api.pages import Cursor, Limit, Page, following
+from covey_consent.idempotency import Answer
 from covey_consent.models import ServedNotice
+from covey_consent.registry import Registry
 from covey_privacy.semver import PATTERN
 
 router = APIRouter(prefix="/v1/served", tags=["notices"])
@@ -40,7 +45,7 @@ class Shown(BaseModel):
 
 
 class Record(Shown):
-    """The same as it is kept; `id` is where the next page begins."""
+    """The same as it is kept."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{**_EXAMPLE, "id": 7}]})
 
@@ -53,15 +58,14 @@ class Record(Shown):
         return cls.model_validate(plain | {"text_digest": row.text_digest.hex()})
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, response_model=Record)
 async def serve(
-    shown: Shown, here: Here, caller: Annotated[Caller, needs(Role.SUBJECT, Role.SERVICE)]
-) -> Record:
+    shown: Shown, here: Here, caller: Annotated[Caller, needs(Role.SUBJECT, Role.SERVICE)], once: OnceOnly
+) -> Response:
     """Keep that a person was shown a text. A person tells of themselves, or of their child."""
     if caller.role is Role.SUBJECT:
         await require_own(here, caller, shown.subject)
-    told = shown.model_dump() | {"text_digest": bytes.fromhex(shown.text_digest)}
-    return Record.of(await here.store.write(served.record, ServedNotice(**told), here.calendar))
+    return await once.create(caller, _record, here, shown)
 
 
 @router.get("")
@@ -69,7 +73,18 @@ async def list_served(
     here: Here,
     _caller: Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR)],
     subject: Annotated[str, Query(pattern="^[0-9a-f]{32}$")],
-    after: Annotated[int, Query(ge=0, lt=2**63)] = 0,
-) -> list[Record]:
-    """List what a person was shown, a hundred at a time: `after` is the last id of the page before."""
-    return [Record.of(row) for row in await here.store.read(served.shown_to, subject, after)]
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Page[Record]:
+    """List what a person was shown, the oldest first."""
+    listing = f"served {subject}"
+    after = 0 if cursor is None else int(here.cursors.place(listing, cursor)[0])
+    found = await here.store.read(served.shown_to, subject, after, limit + 1)
+    rest = following(found, limit, lambda row: here.cursors.after(listing, row.id))
+    return Page[Record](items=[Record.of(row) for row in found[:limit]], next=rest)
+
+
+def _record(session: Session, here: Registry, shown: Shown) -> Answer:
+    told = shown.model_dump() | {"text_digest": bytes.fromhex(shown.text_digest)}
+    row = served.record(session, ServedNotice(**told), here.calendar)
+    return answer(Record.of(row), shown.subject)

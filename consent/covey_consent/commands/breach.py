@@ -73,13 +73,13 @@ def show(breach: dict[str, Any], now: float) -> str:
 
 def _all(http: httpx.Client) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    after: dict[str, str] = {}
+    place: dict[str, str] = {}
     while True:
-        page = _answer(http.get("/v1/breaches", params={"limit": str(PAGE)} | after))
+        page = _answer(http.get("/v1/breaches", params={"limit": str(PAGE)} | place))
         found += page["items"]
         if page["next"] is None:
             return found
-        after = {"after": page["next"]}
+        place = {"cursor": page["next"]}
 
 
 def _tell(

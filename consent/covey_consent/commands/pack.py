@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sqlalchemy.orm import Session
 
 from covey_consent import keys
+from covey_consent.access import access_log
+from covey_consent.access.roles import Caller, Role
 from covey_consent.errors import ConsentRegistryError, RequestError
 from covey_consent.last_seen import replace
 from covey_consent.pack import people
@@ -50,7 +54,17 @@ def make(settings: Settings, since: int, subject: str | None, opened: Records = 
             files = log_files(session, since)
             if subject is not None:
                 files |= subject_file(subject, opened(session, settings, key, subject))
+        if subject is not None:
+            _log(store, subject)
     finally:
         store.dispose()
     log = VerifierKey(settings.origin, ED25519, key.public)
     return archive(files, since, log, settings.operator_key, key)
+
+
+def _log(store: Store, subject: str) -> None:
+    """Keep who opened a person's records, also beside a registry that serves: no row of its is touched."""
+    caller = Caller(Role.OPERATOR, getpass.getuser())
+    with store.reading.begin() as session:
+        session.connection(execution_options={"postgresql_readonly": False})
+        access_log.record(session, caller, "pack", subject, None, int(time.time()))

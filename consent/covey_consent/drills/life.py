@@ -58,8 +58,11 @@ class Life:
 
     async def fulfil(self, request: str, *steps: str) -> None:
         """Have an officer take a request's steps."""
+        path, officer = f"/v1/rights/{request}", self.as_(Role.OFFICER)
         for step in steps:
-            await self.post(f"/v1/rights/{request}/steps", Role.OFFICER, step=step, method="drill")
+            read = officer | {"If-Match": (await self.http.get(path, headers=officer)).headers["etag"]}
+            said = {"step": step, "method": "drill"}
+            (await self.http.post(f"{path}/steps", json=said, headers=read)).raise_for_status()
 
     async def _child(self, **facts: str) -> str:
         return str((await self.post("/v1/subjects", Role.SERVICE, **CHILD, **facts))["subject"])

@@ -43,7 +43,7 @@ class Publisher:
         Raises RequestError when it is incomplete or misnumbered, and ConflictError without the assessment
         that it needs, or when it was replaced before.
         """
-        return await self._log.write(self._publish_file, file)
+        return await self._log.write(self.enact, file)
 
     def _open(self, session: Session, files: Mapping[str, NoticeFile]) -> None:
         latest = history.latest(session)
@@ -65,7 +65,8 @@ class Publisher:
             return NoticeFile.model_validate_json(latest[name].source)
         return file
 
-    def _publish_file(self, session: Session, file: NoticeFile) -> Notice:
+    def enact(self, session: Session, file: NoticeFile) -> Notice:
+        """Do as `publish`, in the caller's `Log.write`."""
         file = file.completed
         sources = history.sources(session, file.purpose)
         if file.source in sources and file.source != sources[-1]:

@@ -26,7 +26,21 @@ def check(text: str, *, private: bool) -> str:
         raise RequestError(
             f"a recipient's address is an {' or '.join(schemes)} URL with neither user nor fragment"
         )
+    if not private and (address := literal(url.host)) and not public(address):
+        raise RequestError(f"{url.host} is not public; name an address that everyone reaches")
     return text
+
+
+def literal(host: str) -> str | None:
+    """Return the IP address that a host is, as resolvers read it (127.1 as well); None for a name."""
+    try:
+        return str(ipaddress.ip_address(host.partition("%")[0]))
+    except ValueError:
+        pass
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host))
+    except OSError:
+        return None
 
 
 async def resolve(url: URL, *, private: bool) -> str:

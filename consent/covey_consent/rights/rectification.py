@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from covey_consent.access.roles import Caller
 from covey_consent.acts import Act
 from covey_consent.choices import Choices
 from covey_consent.epochs import Calendar
-from covey_consent.errors import RequestError, StaleError
+from covey_consent.errors import RequestError
 from covey_consent.models import Event as RecordedEvent
 from covey_consent.models import StandingChoice, Subject
 from covey_consent.recipients.outbox import Event, Outbox
@@ -39,20 +38,14 @@ class Rectification:
     def fulfil(self, session: Session, request: RightsRequest, caller: Caller, _answer: str) -> str:
         """Make the changes that the person asked for; return what is noted."""
         changes = orjson.loads(request.changes or "{}")
-        self.rectify(session, request.subject, changes, caller, f"request {request.id}", None)
+        self.rectify(session, request.subject, changes, caller, f"request {request.id}")
         return f"changed: {', '.join(sorted(changes))}"
 
     def rectify(
-        self, session: Session, subject: str, changes: Mapping[str, Any], caller: Caller, reason: str,
-        expected: str | None,
-    ) -> Subject:  # fmt: skip
-        """Make the changes, keep what was there, tell recipients.
-
-        `expected` is the ETag that whoever asks has read. Raises StaleError where it is another by now.
-        """
+        self, session: Session, subject: str, changes: Mapping[str, Any], caller: Caller, reason: str
+    ) -> Subject:
+        """Make the changes, keep what was there, tell recipients."""
         person = subjects.find(session, subject)
-        if expected not in (None, "*", etag(person)):
-            raise StaleError("the person's attributes changed since they were read; read them again")
         _check(session, person, changes, self.calendar.year)
         for attribute, after in changes.items():
             self._change(session, person, attribute, after, caller, reason)
@@ -96,12 +89,6 @@ class Rectification:
         return Act(
             choice.subject, choice.purpose, WITHDRAWN, acts.SYSTEM, why, now, version=choice.notice_version
         )
-
-
-def etag(person: Subject) -> str:
-    """Return what tells one state of a person's attributes from another."""
-    values = orjson.dumps([person.subject, *(getattr(person, name) for name in ATTRIBUTES)])
-    return f'"{hashlib.sha256(values).hexdigest()[:32]}"'
 
 
 def _check(session: Session, person: Subject, changes: Mapping[str, Any], year: int) -> None:

@@ -83,6 +83,7 @@ def upgrade() -> None:
         sa.Column("key", sa.LargeBinary(), nullable=False),
         sa.Column("request", sa.LargeBinary(), nullable=False),
         sa.Column("subject", TEXT, nullable=True),
+        sa.Column("status", sa.Integer(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_idempotent_answers")),
@@ -217,6 +218,17 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("choices", schema=None) as batch_op:
         batch_op.create_index("choices_by_purpose", ["purpose", "state", "notice_version"], unique=False)
+
+    op.create_table(
+        "detached_devices",
+        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.Column("subject", TEXT, nullable=False),
+        sa.Column("detached_hour", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["subject"], ["subjects.subject"], name=op.f("fk_detached_devices_subject")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_detached_devices")),
+    )
+    with op.batch_alter_table("detached_devices", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_detached_devices_subject"), ["subject"], unique=False)
 
     op.create_table(
         "devices",
@@ -406,6 +418,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_devices_subject"))
 
     op.drop_table("devices")
+    with op.batch_alter_table("detached_devices", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_detached_devices_subject"))
+
+    op.drop_table("detached_devices")
     with op.batch_alter_table("choices", schema=None) as batch_op:
         batch_op.drop_index("choices_by_purpose")
 
