@@ -31,7 +31,11 @@ YES = ("granted", "renewed")
 PEOPLE = ("ann", "kim", "mei")
 """Ann is grown, Kim a child with a guardian, Mei grown and in China."""
 
-people, purposes = st.sampled_from(PEOPLE), st.sampled_from(("train", *PURPOSES))
+people = st.sampled_from(PEOPLE)
+pairs = st.sampled_from(
+    [("ann", "train")] * 5 + [(name, purpose) for name in PEOPLE for purpose in ("train", "core")]
+    + [("ann", "partner"), ("mei", "cross_border"), ("mei", "partner")]
+)  # fmt: skip
 
 
 @dataclass
@@ -102,19 +106,20 @@ class Histories(RuleBasedStateMachine):
             ("mei", "cross_border"),
             ("mei", "train"),
         )[:agreed]:
-            self.says_yes(name, purpose, "granted", "own")
+            self.says_yes((name, purpose), "granted", "own")
         if agreed:
-            self.says_yes("kim", "train", "granted", "guardian")
+            self.says_yes(("kim", "train"), "granted", "guardian")
 
-    @rule(seconds=st.sampled_from([1, 60, 60, 3600, 3 * 86400, 91 * 86400]))
+    @rule(seconds=st.sampled_from([1, 1, 60, 60, 3600, 91 * 86400]))
     def wait(self, seconds):
         self.shop.clock.now += seconds
 
     @rule(
-        name=people, purpose=purposes, state=st.sampled_from(["granted", "granted", "renewed"]),
+        pair=pairs, state=st.sampled_from(["granted", "granted", "renewed"]),
         speaker=st.sampled_from(["own", "own", "guardian", "service", "officer"]),
     )  # fmt: skip
-    def says_yes(self, name, purpose, state, speaker):
+    def says_yes(self, pair, state, speaker):
+        name, purpose = pair
         notice = self.shop.notices()[purpose]
         body = {
             "purpose": purpose, "state": state, "notice_version": notice.version, "language": "en",
@@ -126,10 +131,11 @@ class Histories(RuleBasedStateMachine):
             self.heard(name, purpose, state, version=notice.version, until=self.until(purpose, self.ms))
 
     @rule(
-        name=people, purpose=purposes, state=st.sampled_from(["refused", "withdrawn", "objected"]),
+        pair=pairs, state=st.sampled_from(["refused", "withdrawn", "objected"]),
         speaker=st.sampled_from(["own", "guardian", "service", "officer"]),
     )  # fmt: skip
-    def says_no(self, name, purpose, state, speaker):
+    def says_no(self, pair, state, speaker):
+        name, purpose = pair
         answer = self.say(name, speaker, {"purpose": purpose, "state": state})
         if speaker == "guardian" and not self.has_guardian(name):
             assert answer.status_code == 403
@@ -140,11 +146,12 @@ class Histories(RuleBasedStateMachine):
             self.heard(name, purpose, state)
 
     @rule(
-        name=people, purpose=purposes, state=st.sampled_from(["granted", "granted", "refused", "withdrawn"]),
-        skew=st.sampled_from([0, 0, -1, -299, -7200, -8 * 86400, 1, 200, 299, 301, 365 * 86400]),
+        pair=pairs, state=st.sampled_from(["granted", "granted", "refused", "withdrawn"]),
+        skew=st.sampled_from([0, -1, -299, -7200, -8 * 86400, 1, 200, 299, 299, 301, 365 * 86400]),
         queued=st.booleans(),
     )  # fmt: skip
-    def a_phone_signs(self, name, purpose, state, skew, queued):
+    def a_phone_signs(self, pair, state, skew, queued):
+        name, purpose = pair
         notice, dated = self.shop.notices()[purpose], self.ms + 1000 * skew
         signed = self.phones[name].decision(notice, state, at=dated, method="dialog")
         self.queue.append((name, purpose, state, dated, notice.version, signed))

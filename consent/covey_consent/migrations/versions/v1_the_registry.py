@@ -23,7 +23,7 @@ def upgrade() -> None:
         sa.Column("subject", TEXT, nullable=True),
         sa.Column("reason", TEXT, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_access_log")),
-        info={"erasure": "blank"},
+        info={"blank": ("subject", "reason")},
     )
     with op.batch_alter_table("access_log", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_access_log_name"), ["name"], unique=False)
