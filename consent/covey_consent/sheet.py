@@ -16,7 +16,7 @@ from covey_consent.errors import DeniedError
 from covey_consent.models import Base, Event, Subject, SubjectKey
 from covey_consent.purposes import find
 from covey_consent.store import all_in, listed
-from covey_consent.transfers import CONSENT, Transfers
+from covey_consent.transfers import CONSENT, ENDS, Transfers
 from covey_privacy.consent import GRANTED, WITHDRAWN
 
 _CHOICES, _EVENTS = (Base.metadata.tables[name] for name in ("choices", "events"))
@@ -172,7 +172,7 @@ class Sheet:
         standing = ((purpose, self._now((subject, purpose), after)) for purpose in abroad)
         return [
             Act(
-                subject, purpose, WITHDRAWN, SYSTEM, f"ends with {CONSENT}",
+                subject, purpose, WITHDRAWN, SYSTEM, ENDS,
                 self.calendar.milliseconds, version=choice.notice_version,
             )
             for purpose, choice in standing

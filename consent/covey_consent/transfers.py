@@ -6,11 +6,15 @@ purpose that rests on consent and takes data abroad can be granted, and with tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from sqlalchemy import and_, or_, select
+from sqlalchemy.orm import Session
 
 from covey_consent import purposes
 from covey_consent.controller import Controller, Recipient
+from covey_consent.models import StandingChoice, Subject
 from covey_consent.purposes import Purpose
 from covey_privacy.consent import GRANTED, Notice
 
@@ -24,6 +28,9 @@ EEA = frozenset(
 
 CONSENT = "cross_border"
 """The purpose that is this consent."""
+
+ENDS = f"ends with {CONSENT}"
+"""How the grants are said to end that it takes with it."""
 
 ASKING = frozenset({"CN"})
 """The countries whose law asks for it."""
@@ -72,6 +79,20 @@ class Transfers:
         """Say whether a standing choice for `CONSENT` is a yes to the notice in force."""
         current = self.notices.get(CONSENT)
         return state == GRANTED and current is not None and current.version == version
+
+    def stranded(self, session: Session, limit: int) -> Sequence[StandingChoice]:
+        """Return some grants that take data abroad of people who have not agreed to that as it is asked."""
+        current = self.notices.get(CONSENT)
+        agreed = select(StandingChoice.subject).filter_by(
+            purpose=CONSENT, state=GRANTED, notice_version=current.version if current else None
+        )
+        abroad = (
+            and_(Subject.country == country, StandingChoice.purpose.in_(self.of(country)))
+            for country in ASKING
+        )
+        query = select(StandingChoice).join(Subject, Subject.subject == StandingChoice.subject)
+        query = query.where(StandingChoice.state == GRANTED, or_(*abroad))
+        return session.scalars(query.where(StandingChoice.subject.not_in(agreed)).limit(limit)).all()
 
     def _destinations(self, purpose: Purpose, home: str) -> tuple[str, ...]:
         if not purpose.needs_consent or purpose.id == CONSENT:

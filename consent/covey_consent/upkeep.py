@@ -20,7 +20,8 @@ from covey_consent.models import StandingChoice
 from covey_consent.rights.retention import Retention
 from covey_consent.states import EXPIRED
 from covey_consent.store import Store
-from covey_privacy.consent import GRANTED
+from covey_consent.transfers import ENDS, Transfers
+from covey_privacy.consent import GRANTED, WITHDRAWN
 
 PAGE = 1000
 """Grants that one transaction ends at most."""
@@ -51,9 +52,25 @@ class Upkeep:
         lapsed = 0
         while ended := await self._store.write(self._expire):
             lapsed += ended
+        await self.recall()
         await self._retention.run(self._calendar.now)
         await self._store.write(idempotency.forget, self._calendar.now)
         return lapsed
+
+    async def recall(self) -> None:
+        """End the grants that take data abroad whose person has not agreed to that as it is asked now."""
+        transfers = self._choices.events.transfers
+        # Looked for beside the writer, which others wait for: there is seldom one.
+        while await self._store.read(transfers.stranded, 1):
+            await self._store.write(self._recall, transfers)
+
+    def _recall(self, session: Session, transfers: Transfers) -> None:
+        now = self._calendar.milliseconds
+        acts = [
+            Act(one.subject, one.purpose, WITHDRAWN, SYSTEM, ENDS, now, version=one.notice_version)
+            for one in transfers.stranded(session, PAGE)
+        ]
+        self._choices.record(session, acts)
 
     def _expire(self, session: Session) -> int:
         now = self._calendar.milliseconds

@@ -46,7 +46,8 @@ class Works:
         self.fails = False
 
     def make(self, session, name: str) -> Made:
-        session.add(Access(at=0, role="", name=name, operation="make", subject=None, reason=None))
+        # Dated ahead: upkeep deletes old rows.
+        session.add(Access(at=2**40, role="", name=name, operation="make", subject=None, reason=None))
         session.flush()
         self.entered.set()
         assert self.go.wait(10)
@@ -196,8 +197,9 @@ def created(shop) -> str:
 CREATING = sorted(
     operation["operationId"]
     for _, operation in operations(create_app().openapi())
-    if "201" in operation["responses"]
+    if "201" in operation["responses"] and operation["operationId"] != "import_person"
 )
+"""An import's body is no JSON: tests/consent/test_imports.py has its test."""
 
 
 @pytest.mark.parametrize("name", CREATING)
@@ -224,7 +226,7 @@ def test_an_answer_about_a_person_is_erased_with_them(shop, name):
     about = shop.http.post(path, json=body, headers=headers).json().get("subject", subject)
     with shop.http.app.state.registry.store.session.begin() as session:
         assert session.scalars(select(KeptAnswer.subject)).all() == [about]
-        footprint.erase(session, about)
+        footprint.erase(session, {about})
     assert rows(shop, KeptAnswer) == 0
 
 

@@ -35,8 +35,8 @@ def exported(shop, subject):
     return answer.content
 
 
-def imported(shop, data, key, status=201):
-    headers = shop.as_(Role.ADMIN) | {"content-type": ZIP}
+def imported(shop, data, key, status=201, **more):
+    headers = shop.as_(Role.ADMIN) | {"content-type": ZIP} | more
     answer = shop.http.post("/v1/imports", params={"key": key.hex()}, content=data, headers=headers)
     assert answer.status_code == status, answer.text
     return answer.json()
@@ -95,6 +95,15 @@ def test_an_imported_person_decides_the_same(shop, other):
 @pytest.mark.compliance(
     "GDPR 20", "a restriction moves with the person, and is lifted with a statement alone"
 )
+def test_an_import_is_answered_once(shop, other):
+    subject, _ = decided(shop)
+    data, once = exported(shop, subject), {"idempotency-key": "k"}
+    first = imported(other, data, shop.registry.public, **once)
+    assert imported(other, data, shop.registry.public, **once) == first
+    imported(other, data, shop.registry.public, status=409)
+    imported(other, data[:-1], shop.registry.public, status=422, **once)
+
+
 def test_a_restriction_comes_along(shop, other):
     subject, _ = decided(other)
     ask(other, me(other, subject), kind="restriction")

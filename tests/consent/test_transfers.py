@@ -19,7 +19,8 @@ def publish(shop, purpose=CONSENT, version="1.0.0", **changes):
     said["valid_until"] = int(shop.clock.now) + YEAR_SECONDS
     written = shop.http.post("/v1/assessments", json=said, headers=shop.as_(Role.OFFICER, "ada")).json()
     approval = f"/v1/assessments/{written['id']}/approval"
-    assert shop.http.post(approval, headers=shop.as_(Role.OFFICER, "grace")).status_code == 200
+    grace = shop.as_(Role.OFFICER, "grace") | {"if-match": "*"}
+    assert shop.http.post(approval, headers=grace).status_code == 200
     file = files.packaged()[purpose].model_copy(update={"version": version, **changes})
     answer = shop.http.post(
         "/v1/notices", content=file.model_dump_json(), headers=shop.as_(Role.ADMIN) | JSON
@@ -124,14 +125,21 @@ def test_other_countries_and_what_stays_on_the_phone_are_not_asked(shop, service
 
 def test_a_notice_that_names_more_asks_anew(shop, service, problem, living_in):
     publish(shop)
-    _, phone = living_in("CN")
+    (subject, phone), (elsewhere, another) = living_in("CN"), living_in("US")
     assert shop.decide(phone, CONSENT, method="dialog").status_code == 204
+    for one in (phone, another):
+        shop.grant(one, "personalize", "train")
     texts = files.packaged()[CONSENT].texts
     renamed = {name: text.model_copy(update={"title": f"{text.title}."}) for name, text in texts.items()}
     publish(shop, version="2.0.0", texts=renamed)
+    assert verdict(shop, service, subject) == "withdrawn"
+    assert verdict(shop, service, subject, "personalize") == "allowed"
+    assert verdict(shop, service, elsewhere) == "allowed"
+    shop.clock.now += 1
     problem(shop.decide(phone, "train"), 403)
     assert shop.decide(phone, CONSENT, method="dialog").status_code == 204
     shop.grant(phone, "train")
+    assert verdict(shop, service, subject) == "allowed"
 
 
 def test_who_turns_out_to_be_in_china_is_asked_from_then_on(shop, service, living_in):

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
+from sqlalchemy.orm import Session
 
 from covey_consent.access.guard import needs
 from covey_consent.access.roles import Caller, Role
-from covey_consent.api.http import Here, body
+from covey_consent.api.http import Here
+from covey_consent.api.idempotency import OnceOnly, answer
 from covey_consent.api.schemas import SUBJECT, shown
 from covey_consent.errors import DeniedError
+from covey_consent.idempotency import Answer
 from covey_consent.registry import Registry
 from covey_consent.rights import imports
+from covey_consent.rights.imports import Export
 
 router = APIRouter(tags=["rights"])
 
@@ -33,17 +37,20 @@ class Imported(BaseModel):
     guardian: Literal["none", "linked", "lost"]
 
 
-@router.post("/v1/imports", status_code=201)
-async def import_person(request: Request, here: Here, _caller: Admin, key: Key) -> Imported:
+@router.post("/v1/imports", status_code=201, response_model=Imported)
+async def import_person(request: Request, here: Here, caller: Admin, key: Key, once: OnceOnly) -> Response:
     """Make a person known with what they said elsewhere: the body is the zip that the key's registry made."""
     _require_pinned(here, key)
-    data = await body(request, imports.LIMIT)
-    export = await asyncio.to_thread(imports.read, data, bytes.fromhex(key))
-    guardian = await here.store.write(imports.import_, here.subjects, here.choices, export)
-    return Imported(
+    export = await asyncio.to_thread(imports.read, await request.body(), bytes.fromhex(key))
+    return await once.create(caller, _import, here, export)
+
+
+def _import(session: Session, here: Registry, export: Export) -> Answer:
+    imported = Imported(
         subject=export.person.subject, devices=len(export.devices), consents=len(export.consents),
-        guardian=guardian,
+        guardian=imports.import_(session, here.subjects, here.choices, export),
     )  # fmt: skip
+    return answer(imported, imported.subject)
 
 
 def _require_pinned(here: Registry, key: str) -> None:

@@ -22,6 +22,7 @@ from covey_consent.notices import history, reconsent
 from covey_consent.notices.files import NoticeFile
 from covey_consent.purposes import Purpose
 from covey_consent.registry import Registry
+from covey_consent.transfers import CONSENT
 from covey_privacy.consent import Notice
 from covey_privacy.semver import PATTERN, Semver
 
@@ -166,7 +167,10 @@ async def publish(
     file: NoticeFile, here: Here, caller: Annotated[Caller, needs(Role.ADMIN)], once: OnceOnly
 ) -> Response:
     """Put a notice in force, numbered and logged; 200 for the one that is in force already."""
-    return await once.create(caller, _publish, here, file, write=here.log.write)
+    published = await once.create(caller, _publish, here, file, write=here.log.write)
+    if file.purpose == CONSENT:
+        await here.upkeep.recall()
+    return published
 
 
 @router.get("/v1/notices/{purpose}")
