@@ -312,7 +312,7 @@ def test_sync_proves_that_the_log_only_grew(shop):
 def test_phones_sync_while_the_log_grows(shop):
     phone = shop.phone()
     before = shop.checkpoint()
-    sets = [("analytics",), ("core",), ("personalize",), ("train",), ("analytics", "train")]
+    sets = [("analytics",), ("core",), ("personalize",), ("train",), ("analytics", "personalize")]
     with ThreadPoolExecutor(6) as threads:
         syncs = [threads.submit(shop.sync, phone, before.size) for _ in range(60)]
         issuers = [threads.submit(shop.issuer, *purposes) for purposes in sets]

@@ -63,7 +63,7 @@ def places(shop, name):
 def done(shop, headers, steps, **said):
     """Have a request taken as far as the steps go; each is an officer's who says whom it is about."""
     id_ = shop.http.post("/v1/rights", json=said, headers=headers).json()["id"]
-    officer = shop.as_(Role.OFFICER, "olga")
+    officer = shop.as_(Role.OFFICER, "olga") | {"if-match": "*"}
     for step, reason in steps:
         answer = shop.http.post(
             f"/v1/rights/{id_}/steps", json={"step": step, "reason": reason}, headers=officer
@@ -76,7 +76,12 @@ def answered(shop, subject):
     """Keep the answer to who made the person known: it is under nobody's name, and has theirs in it."""
     body = b'{"subject": "%s"}' % subject.encode()
     kept = KeptAnswer(
-        key=b"k" * 32, request=bytes(32), subject=None, body=body, expires_at=int(shop.clock.now) + 86400
+        key=b"k" * 32,
+        request=bytes(32),
+        subject=None,
+        status=201,
+        body=body,
+        expires_at=int(shop.clock.now) + 86400,
     )
     with shop.http.app.state.registry.store.session.begin() as session:
         session.add(kept)
@@ -300,7 +305,7 @@ def test_a_certificate_says_what_was_destroyed_and_claims_no_more(shop):
     assert claims["jti"] == id_
     assert claims["key_destroyed"] is True
     assert claims["rows"]["events"] == kept["events"] == 1
-    assert claims["blanked"] == {"access_log": kept["access_log"]} == {"access_log": 1}
+    assert claims["blanked"] == {"access_log": kept["access_log"] + 2}
     assert not claims["rows"].keys() & claims["blanked"].keys()
     assert f"All {sum(claims['rows'].values())} rows" in claims["words"]["en"]["destroyed"]
     assert claims["iat"] % 3600 == 0
@@ -311,7 +316,7 @@ def test_a_certificate_says_what_was_destroyed_and_claims_no_more(shop):
         assert len(words["not_claimed"]) == 2
         assert "$" not in json.dumps(words)
         assert f"{claims['epsilon']:g}" in words["not_claimed"][0]
-        assert " 1 " in words["stays"][0]
+        assert f" {kept['access_log'] + 2} " in words["stays"][0]
     assert subject not in json.dumps(claims)
     assert phone.device.hex() not in json.dumps(claims)
     head, body, signature = answer["certificate"].split(".")
@@ -366,7 +371,7 @@ def test_the_drill_finds_nothing_of_an_erased_person(capsys):
     assert outcome["log_verifies"]
     assert outcome["others_decide_alike"]
     # Every table of theirs had something of the person in it.
-    assert [name for name, count in outcome["rows"].items() if not count] == ["idempotent_answers"]
+    assert [name for name, count in outcome["rows"].items() if not count] == []
 
 
 def test_the_drill_notices_what_a_database_left_in_its_files(monkeypatch, capsys):

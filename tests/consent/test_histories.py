@@ -166,9 +166,9 @@ class Histories(RuleBasedStateMachine):
     @rule(name=people, restricted=st.booleans(), speaker=st.sampled_from(["own", "officer", "guardian"]))
     def restriction(self, name, restricted, speaker):
         path = f"/v1/subjects/{self.ids[name]}/restriction"
-        answer = self.shop.http.put(
-            path, json={"restricted": restricted}, headers=self.headers(name, speaker)
-        )
+        said = {"restricted": restricted, "told": "by letter"}
+        headers = self.headers(name, speaker) | {"if-match": "*"}
+        answer = self.shop.http.put(path, json=said, headers=headers)
         if speaker == "guardian" and not self.has_guardian(name):
             assert answer.status_code == 403
         elif not restricted and not self.restricted[name]:

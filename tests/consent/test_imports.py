@@ -109,7 +109,7 @@ def test_a_restriction_comes_along(shop, other):
     ask(other, me(other, subject), kind="restriction")
     imported(shop, exported(other, subject), other.registry.public)
     assert set(verdicts(shop, subject).values()) == {"restricted"}
-    path, officer = f"/v1/subjects/{subject}/restriction", shop.as_(Role.OFFICER)
+    path, officer = f"/v1/subjects/{subject}/restriction", shop.as_(Role.OFFICER) | {"if-match": "*"}
     assert shop.http.put(path, json={"restricted": False}, headers=officer).status_code == 422
     told = {"restricted": False, "told": "by letter"}
     assert shop.http.put(path, json=told, headers=officer).status_code == 200

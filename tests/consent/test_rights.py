@@ -333,7 +333,7 @@ def test_whoever_lifts_everything_says_how_the_person_was_told(shop):
     officer = shop.as_(Role.OFFICER, "olga")
 
     def put(headers, status=200, **said):
-        answer = shop.http.put(path, json=said, headers=headers)
+        answer = shop.http.put(path, json=said, headers=headers | {"if-match": "*"})
         assert answer.status_code == status, answer.text
         return answer.json()
 

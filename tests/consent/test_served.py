@@ -97,7 +97,7 @@ def test_a_guardian_tells_and_asks_for_their_ward(shop, problem):
     first = tell(shop, child, guardian)
     assert first.status_code == 201, first.text
     listed = shop.http.get("/v1/served", params={"subject": child}, headers=guardian).json()
-    assert listed == [first.json()]
+    assert listed["items"] == [first.json()]
     problem(tell(shop, parent, own), 403)
     problem(shop.http.get("/v1/served", params={"subject": parent}, headers=own), 403)
 

@@ -26,6 +26,7 @@ from covey_consent.api.schemas import (
     No,
     Past,
     Pseudonym,
+    Restricted,
     Restriction,
     Stands,
     View,
@@ -110,7 +111,7 @@ async def restriction(
     here: Here,
     _caller: Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR)],
     answered: Response,
-) -> Restriction:
+) -> Restricted:
     """Say whether all processing of the person's data is restricted; the ETag is needed to change that."""
     return tagged(answered, await here.store.read(_restriction, subject))
 
@@ -126,7 +127,7 @@ async def restrict(
 ) -> Happened:
     """Restrict all processing of the person's data, or lift every restriction there is (GDPR Art. 18)."""
     done = await here.store.write(_restrict, here, caller, subject, asked, if_match)
-    tagged(answered, Restriction(restricted=asked.restricted))
+    tagged(answered, Restricted(restricted=asked.restricted))
     return happened(here, done)
 
 
@@ -190,9 +191,9 @@ def _record(session: Session, here: Registry, act: Act) -> Answer:
     return answer(happened(here, done), act.subject)
 
 
-def _restriction(session: Session, subject: str) -> Restriction:
+def _restriction(session: Session, subject: str) -> Restricted:
     standing = choices.fetch(session, subject).get(EVERYTHING)
-    return Restriction(restricted=standing is not None and standing.state == states.RESTRICTED)
+    return Restricted(restricted=standing is not None and standing.state == states.RESTRICTED)
 
 
 def _restrict(

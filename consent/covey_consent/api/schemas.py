@@ -194,15 +194,22 @@ class JudgedEach(BaseModel):
     verdicts: list[Verdict]
 
 
-class Restriction(BaseModel):
-    """Whether all processing is restricted (GDPR Art. 18).
+class Restricted(BaseModel):
+    """Whether all processing is restricted (GDPR Art. 18)."""
+
+    model_config = config({"restricted": True})
+
+    restricted: bool
+
+
+class Restriction(Restricted):
+    """That it is to be, or no longer.
 
     `told` is how an officer who lifts it told the person before: Art. 18(3).
     """
 
     model_config = config({"restricted": True}, {"restricted": False, "told": "by letter of 3 May"})
 
-    restricted: bool
     told: Annotated[str, StringConstraints(max_length=4000, strip_whitespace=True)] = ""
 
 

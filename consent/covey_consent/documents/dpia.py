@@ -200,7 +200,11 @@ def _handing_in(facts: Facts, purpose: Purpose) -> Section:
                 f"POST /v1/assessments {body}",
                 "by an officer, with the digest and a time in Unix seconds; kind pipia where PIPL alone asks",
             ),
-            WORDS.fact("approve", "POST /v1/assessments/{id}/approval", "by another officer or an admin"),
+            WORDS.fact(
+                "approve",
+                "POST /v1/assessments/{id}/approval",
+                "by another officer or an admin, with If-Match as read",
+            ),
             WORDS.fact("brought", brought or "none"),
         ),
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import secrets
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +42,7 @@ class Life:
         await self._reads(f"/v1/receipts/{event}.json", f"/v1/receipts/{event}.html")
         await self._is_shown()
         await self._takes_tickets()
+        await self._loses_a_phone()
         await self._asks()
         await self._is_looked_at(asked, linked)
         return [asked, linked]
@@ -51,18 +54,22 @@ class Life:
         return {"Authorization": f"Bearer {token}", "Covey-Reason": reason}
 
     async def post(self, path: str, role: Role, **said: Any) -> dict[str, Any]:
-        """Post JSON in a role; return the answer."""
-        answer = await self.http.post(path, json=said, headers=self.as_(role))
+        """Post JSON in a role, under a key of its own; return the answer."""
+        headers = self.as_(role) | {"Idempotency-Key": secrets.token_hex(16)}
+        answer = await self.http.post(path, json=said, headers=headers)
         answer.raise_for_status()
         return dict(json.loads(answer.content))
 
     async def fulfil(self, request: str, *steps: str) -> None:
         """Have an officer take a request's steps."""
-        path, officer = f"/v1/rights/{request}", self.as_(Role.OFFICER)
         for step in steps:
-            read = officer | {"If-Match": (await self.http.get(path, headers=officer)).headers["etag"]}
-            said = {"step": step, "method": "drill"}
-            (await self.http.post(f"{path}/steps", json=said, headers=read)).raise_for_status()
+            await self._takes(request, Role.OFFICER, step=step, method="drill")
+
+    async def _takes(self, request: str, role: Role, **said: str) -> None:
+        """Take a step of a request as it stands."""
+        path, headers = f"/v1/rights/{request}", self.as_(role)
+        headers["If-Match"] = (await self.http.get(path, headers=headers)).headers["etag"]
+        (await self.http.post(f"{path}/steps", json=said, headers=headers)).raise_for_status()
 
     async def _child(self, **facts: str) -> str:
         return str((await self.post("/v1/subjects", Role.SERVICE, **CHILD, **facts))["subject"])
@@ -81,6 +88,11 @@ class Life:
         path = f"/v1/subjects/{subject}/consents"
         done = await self.post(path, Role.SUBJECT, purpose=PURPOSE, state=GRANTED, **said)
         return str(done["event"])
+
+    async def _loses_a_phone(self) -> None:
+        path = f"/v1/subjects/{self.subject}/devices/{SigningKey(os.urandom(32)).public.hex()}"
+        (await self.http.put(path, headers=self.as_(Role.SERVICE))).raise_for_status()
+        (await self.http.delete(path, headers=self.as_(Role.SUBJECT))).raise_for_status()
 
     async def _reads(self, *paths: str) -> None:
         for path in paths:
@@ -106,7 +118,7 @@ class Life:
         """Ask for what there is at the rights desk, in the person's own words."""
         await self.post("/v1/rights", Role.SUBJECT, kind="access", words=WORDS)
         stopped = await self.post("/v1/rights", Role.SUBJECT, kind="restriction", words=WORDS)
-        await self.post(f"/v1/rights/{stopped['id']}/steps", Role.SUBJECT, step="lift", reason=WORDS)
+        await self._takes(stopped["id"], Role.SUBJECT, step="lift", reason=WORDS)
         changes = {"country": "AT"}
         asked = await self.post("/v1/rights", Role.SUBJECT, kind="rectification", changes=changes)
         await self.fulfil(asked["id"], "start", "fulfil")
