@@ -10,7 +10,6 @@ from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from covey_consent.access.roles import Caller
-from covey_consent.api.http import Here
 from covey_consent.idempotency import Answer, Asked, Write
 from covey_consent.registry import Registry
 
@@ -65,8 +64,8 @@ def response(given: Answer) -> Response:
     return Response(given.body, given.status, headers, media_type="application/json")
 
 
-async def _once(here: Here, request: Request, key: Key = None) -> Once:
-    return Once(here, request, key)
+async def _once(request: Request, key: Key = None) -> Once:
+    return Once(request.app.state.registry, request, key)
 
 
 OnceOnly = Annotated[Once, Depends(_once)]
