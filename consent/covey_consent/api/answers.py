@@ -17,6 +17,8 @@ ASKED = {404, 409, 422}
 """Where something in the address, a header or the body is asked for."""
 MESSAGE = {400, 403}
 SENT = {413}
+SIGNED = {403}
+"""Where a header carries the operator's signature."""
 CONDITIONAL = {412, 428}
 
 _SAYS = {413: "The body is longer than is taken."}
@@ -34,6 +36,7 @@ def statuses(method: str, operation: Mapping[str, Any], *, proves: bool) -> list
         *(ASKED if headers or body else ()),
         *(MESSAGE if CBOR in body else ()),
         *(SENT if method != "get" else ()),
+        *(SIGNED if "covey-signature" in headers else ()),
         *(CONDITIONAL if "if-match" in headers else ()),
     }
     return sorted(found)
@@ -41,7 +44,7 @@ def statuses(method: str, operation: Mapping[str, Any], *, proves: bool) -> list
 
 def refusals() -> dict[str, Any]:
     """Return every response that is a problem, by name."""
-    possible = ALWAYS | GUARDED | PROVEN | ASKED | MESSAGE | SENT | CONDITIONAL
+    possible = ALWAYS | GUARDED | PROVEN | ASKED | MESSAGE | SENT | SIGNED | CONDITIONAL
     return {name(status): _refusal(status) for status in sorted(possible)}
 
 
