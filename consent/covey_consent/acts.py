@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import secrets
-from dataclasses import dataclass
+from typing import NamedTuple
 
 EVERYTHING = "*"
 """The purpose of an event that restricts all processing."""
@@ -15,8 +14,7 @@ OFFICER = "officer"
 SYSTEM = "system"
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(NamedTuple):
     """What is to be recorded; `signed` is what a device signed, if one did.
 
     `version` is the notice's major; `at` and `expires_at` are Unix milliseconds, 0 for never.
@@ -36,6 +34,6 @@ class Act:
     signed: bytes = b""
 
     @property
-    def digest(self) -> bytes:
-        """What tells one act from another; what nobody signed is never the same act twice."""
-        return hashlib.sha256(self.signed or secrets.token_bytes(32)).digest()
+    def digest(self) -> bytes | None:
+        """What tells one signed act from another; what nobody signed is never the same act twice."""
+        return hashlib.sha256(self.signed).digest() if self.signed else None

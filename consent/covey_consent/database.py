@@ -37,6 +37,13 @@ READERS = 4
 PATIENCE_SECONDS = 5
 """How long a connection, or a lock that somebody holds, is waited for."""
 
+CACHE_KIB = 2**16
+"""What each connection to SQLite keeps of the database in memory."""
+
+CHECKPOINT_PAGES = 2**14
+"""Pages of 4 KiB that SQLite's write-ahead log holds at most, about, before they go into the database: each
+once, however often it changed meanwhile."""
+
 LOCK = int.from_bytes(b"covey")
 """The registry's among the advisory locks of a PostgreSQL database."""
 
@@ -137,6 +144,8 @@ def _prepare_sqlite(durable: bool, connection: sqlite3.Connection, _record: Any)
     patience = f"busy_timeout={PATIENCE_SECONDS * 1000}"
     for pragma in (patience, "journal_mode=WAL", synchronous, "foreign_keys=ON", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}")
+    connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+    connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
 
 
 def _begin(connection: Connection) -> None:

@@ -7,7 +7,6 @@ committed to in the log.
 from __future__ import annotations
 
 import secrets
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple
@@ -23,6 +22,7 @@ from covey_consent.records import SALT_LENGTH, Record, commit
 from covey_consent.sheet import Sheet, Taken
 from covey_consent.subjects import Subjects
 from covey_consent.transfers import Transfers
+from covey_consent.uuid7 import uuid7
 from covey_consent.vault import Sealer
 from covey_privacy import wire
 
@@ -92,7 +92,7 @@ class Events:
     def _append(self, sheet: Sheet, taken: Taken, now: int) -> Recorded:
         act = taken.act
         record = Record(
-            self._origin, str(uuid.uuid4()), act.subject, act.purpose, act.state, act.actor, act.method,
+            self._origin, uuid7(now), act.subject, act.purpose, act.state, act.actor, act.method,
             act.notice, act.language, act.text.hex(), act.at, act.expires_at,
         )  # fmt: skip
         sealer = self._subjects.sealer(act.subject, sheet.people[act.subject].wrapped)

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from covey_consent import cosignatures
 from covey_consent.errors import DamageError, RequestError, UnknownError
 from covey_consent.leaf_index import LeafIndex
-from covey_consent.models import LogEntry, PublishedCheckpoint
+from covey_consent.models import Base, LogEntry, PublishedCheckpoint
 from covey_consent.store import Store
 from covey_consent.writer import after_commit
 from covey_privacy import checkpoint
@@ -32,6 +32,8 @@ from covey_privacy.tiles import ENTRY_LIMIT, HEIGHT, Tile, encode_bundle, encode
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
+
+_ENTRIES = Base.metadata.tables[LogEntry.__tablename__]
 
 PAGE_ENTRIES = 1024
 PAGE_BYTES = 2**20
@@ -119,7 +121,7 @@ class Log:
         indices = range(first, first + len(bodies))
         rows = [{"index": i, "entry": kind + body} for i, body in zip(indices, bodies, strict=True)]
         if rows:
-            session.execute(insert(LogEntry), rows)
+            session.connection().execute(insert(_ENTRIES), rows)
         return indices
 
     def since(self, old: int) -> tuple[str, Proof]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sized
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -22,10 +23,11 @@ class Metrics:
             buckets=SECONDS,
             registry=self._all,
         )
-        self._answers: dict[tuple[str, str, int], Histogram] = {}
-        self._decisions = Counter(
+        self._answers = cache(self._seconds.labels)
+        decisions = Counter(
             "covey_registry_decisions", "Decisions taken", ("purpose", "state"), registry=self._all
         )
+        self._decided = cache(decisions.labels)
         Gauge("covey_registry_log_entries", "Size of the newest checkpoint", registry=self._all).set_function(
             lambda: len(log)
         )
@@ -38,15 +40,11 @@ class Metrics:
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answer."""
-        labels = method, route, status
-        found = self._answers.get(labels)
-        if found is None:
-            found = self._answers[labels] = self._seconds.labels(*labels)
-        found.observe(seconds)
+        self._answers(method, route, status).observe(seconds)
 
     def decided(self, purpose: str, state: str) -> None:
         """Count a decision that was taken. Both are the registry's own words, never a sender's."""
-        self._decisions.labels(purpose, state).inc()
+        self._decided(purpose, state).inc()
 
     def overdue(self, requests: float, breaches: float) -> None:
         """Say how many people's requests, and breaches, are open past their time."""

@@ -76,9 +76,9 @@ class Event(Base):
     """What a person said, or was said for them, once: never changed.
 
     `sealed` holds the commitment's salt and what a device signed. `digest` is of those signed bytes, so that
-    the same is taken once. `version` is the major of the semantic version `notice`. Times are Unix
-    milliseconds: `at` is what was said, `counts_at` its place among the person's other events, by clocks that
-    agree. `expires_at` is 0 for what holds until another event.
+    the same is taken once; what nobody signed has none. `version` is the major of the semantic version
+    `notice`. Times are Unix milliseconds: `at` is what was said, `counts_at` its place among the person's
+    other events, by clocks that agree. `expires_at` is 0 for what holds until another event.
     """
 
     __tablename__ = "events"
@@ -100,9 +100,9 @@ class Event(Base):
     counts_at: Mapped[int]
     received_at: Mapped[int]
     expires_at: Mapped[int]
-    digest: Mapped[bytes] = mapped_column(unique=True)
+    digest: Mapped[bytes | None] = mapped_column(unique=True)
     sealed: Mapped[bytes]
-    commitment: Mapped[bytes] = mapped_column(unique=True)
+    commitment: Mapped[bytes]
 
 
 class StandingChoice(Base):
@@ -242,7 +242,9 @@ class LogEntry(Base):
 
     __tablename__ = "log"
 
-    index: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    index: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False
+    )
     entry: Mapped[bytes]
 
 

@@ -1,4 +1,8 @@
-"""A pool: what many ask for at the same time is done as one piece of work."""
+"""A pool: what many ask for at the same time is done as one piece of work.
+
+The event loop and the writer's thread share one interpreter: a group that is taken while others still come in
+has both run at once, and each wait for the other at every step.
+"""
 
 from __future__ import annotations
 
@@ -38,9 +42,17 @@ class Pool(Generic[T, R]):
 
     async def _empty(self) -> None:
         while self._waiting:
+            await self._gather()
             taken, self._waiting = self._waiting[:LIMIT], self._waiting[LIMIT:]
             await self._grant(taken)
         self._emptying = None
+
+    async def _gather(self) -> None:
+        """Wait while each turn of the loop brings further wishes, up to a group's."""
+        known = 0
+        while known < len(self._waiting) < LIMIT:
+            known = len(self._waiting)
+            await asyncio.sleep(0)
 
     async def _grant(self, taken: list[tuple[T, asyncio.Future[R]]]) -> None:
         outcomes: Sequence[R | Exception]

@@ -48,9 +48,13 @@ class Promised(Base):
     """A commitment that is promised (Unix milliseconds) and not in the log yet; it goes once it is."""
 
     __tablename__ = "promised"
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012  SQLAlchemy's own form
 
     commitment: Mapped[bytes] = mapped_column(primary_key=True)
     promised_at: Mapped[int] = mapped_column(index=True)
+
+
+_PROMISED = Base.metadata.tables[Promised.__tablename__]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ def promise_all(
     at = calendar.milliseconds if at is None else at
     rows = [{"commitment": commitment, "promised_at": at} for commitment in commitments]
     if rows:
-        session.execute(insert(Promised), rows)
+        session.connection().execute(insert(_PROMISED), rows)
 
 
 def publish(session: Session, to: Log, calendar: Calendar, shuffler: random.Random) -> int:

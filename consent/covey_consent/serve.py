@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import uvicorn
 
 from covey_consent import journal, keys
@@ -14,6 +16,9 @@ __all__ = ["ConsentRegistryError", "serve", "verifier_key"]
 
 KEEP_ALIVE_SECONDS = 75
 """How long an idle line stays open: longer than clients keep theirs, so that none is closed as it is used."""
+
+GARBAGE = (50_000, 20, 100)
+"""When Python looks for garbage in cycles: most of a registry's objects are choices at hand, no garbage."""
 
 
 def verifier_key(settings: Settings | None = None) -> VerifierKey:
@@ -30,7 +35,8 @@ def serve(host: str, port: int, settings: Settings | None = None) -> None:
     """
     settings = Settings() if settings is None else settings
     journal.configure(settings.log_level)
+    gc.set_threshold(*GARBAGE)
     uvicorn.run(
         create_app(settings), host=host, port=port, log_config=None, access_log=False, server_header=False,
-        ws="none", timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        ws="none", timeout_keep_alive=KEEP_ALIVE_SECONDS, proxy_headers=settings.public_url is not None,
     )  # fmt: skip

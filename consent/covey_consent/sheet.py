@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -54,7 +54,7 @@ class Choice(NamedTuple):
 class Taken(NamedTuple):
     """An act that was not recorded before, and where it counts (see `Event`)."""
 
-    digest: bytes
+    digest: bytes | None
     act: Act
     counts_at: int
 
@@ -86,7 +86,7 @@ class Sheet:
     def read(cls, session: Session, acts: Sequence[Act], calendar: Calendar, transfers: Transfers) -> Sheet:
         """Read what the acts are about."""
         named = {act.subject for act in acts}
-        digests = {act.digest for act in acts if act.signed}
+        digests = {act.digest for act in acts if act.digest}
         people, standing = _people(session, named), _standing(session, named)
         return cls(calendar, transfers, people, standing, _recorded(session, digests))
 
@@ -96,17 +96,15 @@ class Sheet:
         Raises UnknownError for a stranger, DeniedError for a yes that is not the actor's to say or for data
         that may not go abroad, ConflictError for what cannot follow what stands.
         """
-        fresh = {act.digest: act for act in acts}
-        fresh = {digest: act for digest, act in fresh.items() if digest not in self.recorded}
         after: dict[Key, Choice] = {}
         taken = []
-        for digest, act in fresh.items():
+        for digest, act in self._fresh(acts):
             self._require_may(act, after)
             taken.append(self._take(digest, act, after))
         for subject in [subject for subject, purpose in after if purpose == CONSENT]:
-            taken += [self._take(act.digest, act, after) for act in self._stranded(subject, after)]
+            taken += [self._take(None, act, after) for act in self._stranded(subject, after)]
         self.changed |= after
-        self.recorded |= {one.digest for one in taken}
+        self.recorded |= {one.digest for one in taken if one.digest}
         return taken
 
     def write(self, session: Session) -> None:
@@ -122,10 +120,21 @@ class Sheet:
             if parameters:
                 connection.execute(statement, parameters)
 
+    def _fresh(self, acts: Sequence[Act]) -> Iterator[tuple[bytes | None, Act]]:
+        """Yield the acts not recorded before, each once, with their digests."""
+        seen: set[bytes] = set()
+        for act in acts:
+            digest = act.digest
+            if digest is None:
+                yield None, act
+            elif digest not in self.recorded and digest not in seen:
+                seen.add(digest)
+                yield digest, act
+
     def _now(self, key: Key, after: Mapping[Key, Choice]) -> Choice:
         return after.get(key) or self.changed.get(key) or self.standing.get(key) or NOTHING
 
-    def _take(self, digest: bytes, act: Act, after: dict[Key, Choice]) -> Taken:
+    def _take(self, digest: bytes | None, act: Act, after: dict[Key, Choice]) -> Taken:
         key = act.subject, act.purpose
         before = self._now(key, after)
         counts_at = self._counts_at(act, before)

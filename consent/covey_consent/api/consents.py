@@ -16,6 +16,7 @@ from covey_consent.access.roles import Caller, Role
 from covey_consent.acts import EVERYTHING, GUARDIAN, SUBJECT, Act
 from covey_consent.api.http import Here
 from covey_consent.api.idempotency import OnceOnly, answer, response
+from covey_consent.api.lean import lean
 from covey_consent.api.pages import Cursor, Limit, Page
 from covey_consent.api.preconditions import IfMatch, etag, require_match, tagged
 from covey_consent.api.schemas import (
@@ -57,6 +58,7 @@ REQUEST = "request"
 
 
 @router.post("/subjects/{subject}/consents", status_code=201, response_model=Happened)
+@lean
 async def decide(subject: Pseudonym, said: Said, here: Here, caller: Speaker, once: OnceOnly) -> Response:
     """Record what a person says to one purpose: a yes names the text it was said to, a no the purpose."""
     act = _act(here, caller, subject, said)
@@ -87,6 +89,7 @@ async def events(
 
 
 @router.get("/subjects/{subject}/decisions/{purpose}", responses={200: {"model": Judged}})
+@lean
 async def verdict(subject: Pseudonym, purpose: str, here: Here, _caller: Reader) -> Response:
     """Say whether a purpose may be served for the person now, and if not, why."""
     purposes.find(purpose)
@@ -96,6 +99,7 @@ async def verdict(subject: Pseudonym, purpose: str, here: Here, _caller: Reader)
 
 
 @router.post("/decisions:batch", responses={200: {"model": JudgedEach}})
+@lean
 async def verdicts(asked: Asked, here: Here, _caller: Annotated[Caller, needs(Role.SERVICE)]) -> Response:
     """Return the verdict on one purpose for each of up to 10,000 people, in their order."""
     purposes.find(asked.purpose)

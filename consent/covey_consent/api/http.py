@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Coroutine
-from json import JSONDecodeError
 from typing import Annotated, Any, cast
 
-import orjson
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.routing import APIRoute, APIRouter, request_response
 
+from covey_consent.api import lean
+from covey_consent.api.strict import StrictRequest
 from covey_consent.registry import Registry
 from covey_privacy import wire
 from covey_privacy.tiles import ENTRY_LIMIT
@@ -48,31 +47,15 @@ def cbor(message: Any) -> Response:
     return Response(wire.encode(message), media_type=CBOR)
 
 
-class StrictRequest(Request):
-    """A request whose JSON is RFC 8259's: UTF-8 without halves of characters, no NaN, and not too deep.
-
-    Nor is there a NUL in its texts: not every database takes one.
-    """
-
-    async def json(self) -> Any:
-        """Return the body. Raises json.JSONDecodeError."""
-        received = await self.body()
-        if b"\\u0000" in received and (found := _NUL.search(received)):
-            raise JSONDecodeError("a text holds a NUL; leave it out", "", found.start())
-        return orjson.loads(received)
-
-
-_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-"""A NUL as JSON writes it, and not a backslash before `u0000`."""
-
-
 def add_routes(app: FastAPI, router: APIRouter) -> None:
     """Add the routes as they are: `include_router` puts each together anew for every request."""
     for route in router.routes:
-        if isinstance(route, APIRoute) and route.body_field is not None:
-            route.app = request_response(_strictly(route.get_route_handler()))
         if isinstance(route, APIRoute):
             route.operation_id = route.name
+            if lean.is_lean(route):
+                route.app = lean.serving(route)
+            elif route.body_field is not None:
+                route.app = request_response(_strictly(route.get_route_handler()))
         app.router.routes.append(route)
 
 

@@ -170,7 +170,7 @@ def _traces(session: Session, registry: Registry, subject: str) -> list[bytes]:
         texts += session.scalars(select(table.id).filter_by(subject=subject))
     for event in session.scalars(select(Event).filter_by(subject=subject)):
         _, opening = registry.choices.events.open(session, event)
-        raw += [event.digest, event.sealed, opening.salt, opening.signed]
+        raw += [event.digest or b"", event.sealed, opening.salt, opening.signed]
         texts.append(event.event)
     raw += session.scalars(select(Issuance.request).filter_by(subject=subject))
     raw.append(bytes.fromhex(subject))

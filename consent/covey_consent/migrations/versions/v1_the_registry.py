@@ -103,7 +103,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "log",
-        sa.Column("index", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column(
+            "index", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
+        ),
         sa.Column("entry", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("index", name=op.f("pk_log")),
     )
@@ -124,6 +126,7 @@ def upgrade() -> None:
         sa.Column("commitment", sa.LargeBinary(), nullable=False),
         sa.Column("promised_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("commitment", name=op.f("pk_promised")),
+        sqlite_with_rowid=False,
     )
     with op.batch_alter_table("promised", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_promised_promised_at"), ["promised_at"], unique=False)
@@ -260,12 +263,11 @@ def upgrade() -> None:
         sa.Column("counts_at", sa.BigInteger(), nullable=False),
         sa.Column("received_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
-        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=True),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
         sa.Column("commitment", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(["subject"], ["subjects.subject"], name=op.f("fk_events_subject")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
-        sa.UniqueConstraint("commitment", name=op.f("uq_events_commitment")),
         sa.UniqueConstraint("digest", name=op.f("uq_events_digest")),
         sa.UniqueConstraint("event", name=op.f("uq_events_event")),
     )
