@@ -76,3 +76,21 @@ def test_who_goes_away_keeps_nobody_waiting():
         return await asyncio.wait_for(stays, 5)
 
     assert asyncio.run(play()) == 2
+
+
+def test_a_group_waits_for_what_still_comes_in():
+    async def play():
+        store = Slow()
+        store.go.set()
+        pool = Pool(store, odd_are_refused)
+
+        async def come(turn):
+            for _ in range(turn):
+                await asyncio.sleep(0)
+            return await pool.submit(2 * turn)
+
+        return store.sizes, await asyncio.gather(*(come(turn) for turn in range(20)))
+
+    sizes, granted = asyncio.run(play())
+    assert sizes == [20]
+    assert granted == [2 * turn for turn in range(20)]

@@ -1,9 +1,11 @@
+import httpx
 import pytest
 from limits import parse
 
 from covey_consent.access.roles import Role
 from covey_consent.api.rates import Window
 from covey_consent.settings import Settings
+from covey_simulations.benchmarks.process import serving
 
 
 def test_a_window_counts_each_one_apart_and_begins_anew():
@@ -58,3 +60,18 @@ def test_null_in_the_environment_lifts_a_bound(monkeypatch):
     monkeypatch.setenv("COVEY_REGISTRY_IDP_ROLES", '{"dpo": "officer"}')
     assert Settings().rate_address is None
     assert Settings().idp_roles == {"dpo": Role.OFFICER}
+
+
+@pytest.mark.parametrize(("public_url", "refused"), [(None, True), ("https://consent.shop.example", False)])
+def test_a_forwarded_address_counts_only_where_a_proxy_is_said_to_stand(tmp_path, public_url, refused):
+    variables = {
+        "COVEY_REGISTRY_RATE_ADDRESS": "20/hour",
+        "COVEY_REGISTRY_DATABASE_URL": f"sqlite:///{tmp_path}/registry.db",
+        "COVEY_REGISTRY_KEY_FILE": str(tmp_path / "registry.key"),
+    }
+    if public_url is not None:
+        variables["COVEY_REGISTRY_PUBLIC_URL"] = public_url
+    with serving(["covey", "registry", "serve"], "/healthz", variables) as url:
+        senders = ({"x-forwarded-for": f"192.0.2.{number}"} for number in range(25))
+        statuses = {httpx.get(f"{url}/healthz", headers=headers).status_code for headers in senders}
+    assert (429 in statuses) is refused
