@@ -393,9 +393,10 @@ def test_the_drill_refuses_a_database_that_is_in_use(opened, capsys):
     assert "an empty database" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_the_drill_searches_a_dump_of_postgresql(database_url, capsys):
-    assert erase_command.erase(6, database_url, as_json=True) == 0
-    outcome = json.loads(capsys.readouterr().out)
-    assert outcome["before"] > 0
-    assert outcome["after"] == 0
+@pytest.mark.parametrize("new_url", ["postgresql"], indirect=True)
+def test_the_drill_searches_a_dump_of_postgresql_and_empties_the_database(new_url, capsys):
+    for people in (6, 2):
+        assert erase_command.erase(people, new_url, as_json=True) == 0
+        outcome = json.loads(capsys.readouterr().out)
+        assert outcome["before"] > 0
+        assert outcome["after"] == 0

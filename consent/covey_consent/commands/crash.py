@@ -9,8 +9,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from covey_consent import database, schema
-from covey_consent.database import answering
+from covey_consent.drills import scratch
 from covey_consent.drills.crash import PHONES, Crash, Drill
 from covey_consent.errors import RequestError
 
@@ -30,11 +29,11 @@ def crash(url: str | None, rounds: int, *, as_json: bool = False) -> int:
         raise RequestError(f"{rounds} rounds are asked for; 1 to 1000 can be played")
     with tempfile.TemporaryDirectory() as folder:
         where = f"sqlite:///{folder}/registry.db" if url is None else url
-        _require_empty(where)
+        scratch.require_empty(where)
         crashes = _play(where, Path(folder), rounds)
         lost = sum(each.lost + each.halves for each in crashes)
         if not lost:
-            _empty(where)
+            scratch.empty(where)
     kind = where.partition(":")[0]
     print(json.dumps(_found(kind, crashes), indent=2) if as_json else _told(kind, crashes))
     return 1 if lost else 0
@@ -47,26 +46,6 @@ def _play(url: str, folder: Path, rounds: int) -> list[Crash]:
         return [drill.crash(random.uniform(EARLIEST_SECONDS, LATEST_SECONDS)) for _ in range(rounds)]
     finally:
         drill.close()
-
-
-def _require_empty(url: str) -> None:
-    opened = database.connect(url)
-    try:
-        with answering():
-            found = schema.revision(opened.readers)
-    finally:
-        opened.close()
-    if found is not None:
-        raise RequestError("a registry's database is given; the drill takes an empty one, and empties it")
-
-
-def _empty(url: str) -> None:
-    opened = database.connect(url)
-    try:
-        with answering():
-            schema.downgrade(opened)
-    finally:
-        opened.close()
 
 
 def _found(kind: str, crashes: list[Crash]) -> dict[str, object]:

@@ -10,19 +10,23 @@ from dataclasses import asdict
 from pathlib import Path
 
 from covey_consent.drills import erase as drill
-from covey_consent.errors import DamageError
+from covey_consent.drills import scratch
+from covey_consent.errors import DamageError, RequestError
 
 
 def erase(people: int = 50, database_url: str | None = None, *, as_json: bool = False) -> int:
     """Play the drill and print what happened; return 0 where nothing of the person was left, 1 where it was.
 
-    `database_url` is an empty PostgreSQL database; without it SQLite is used.
+    `database_url` is an empty PostgreSQL database, emptied again where the drill passed; without it SQLite is
+    used.
     """
     try:
         _require_postgresql(database_url)
         with tempfile.TemporaryDirectory(prefix="covey-erase-") as folder:
             outcome = asyncio.run(drill.play(Path(folder), people, database_url))
-    except (DamageError, FileNotFoundError) as error:
+        if database_url is not None and outcome.passed:
+            scratch.empty(database_url)
+    except (DamageError, RequestError, FileNotFoundError) as error:
         print(f"the drill needs an empty database and its tools: {error}", file=sys.stderr)
         return 2
     said = json.dumps(asdict(outcome) | {"passed": outcome.passed}) if as_json else _told(outcome)
@@ -33,6 +37,8 @@ def erase(people: int = 50, database_url: str | None = None, *, as_json: bool = 
 def _require_postgresql(url: str | None) -> None:
     if url is not None and not url.startswith("postgresql"):
         raise DamageError("--db takes postgresql://...; without it the drill makes its own SQLite file")
+    if url is not None:
+        scratch.require_empty(url)
 
 
 def _told(outcome: drill.Outcome) -> str:

@@ -26,11 +26,13 @@ function request()
 end
 %(pause)s
 function done(summary, latency)
+  local errors = {}
+  for kind, count in pairs(summary.errors) do
+    if count > 0 then errors[#errors + 1] = count .. " by " .. kind end
+  end
   io.write(string.format(
-    '{"seconds": %%f, "answers": %%d, "errors": %%d, "p50": %%f, "p99": %%f}\\n',
-    summary.duration / 1e6, summary.requests,
-    summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.status
-      + summary.errors.timeout,
+    '{"seconds": %%f, "answers": %%d, "errors": "%%s", "p50": %%f, "p99": %%f}\\n',
+    summary.duration / 1e6, summary.requests, table.concat(errors, ", "),
     latency:percentile(50) / 1e6, latency:percentile(99) / 1e6))
 end
 """
@@ -80,7 +82,7 @@ def play(
         raise SimulationError(f"wrk failed: {ran.stderr.strip() or ran.stdout.strip()}")
     found = json.loads(ran.stdout.strip().splitlines()[-1])
     if found["errors"]:
-        raise SimulationError(f"{found['errors']} of {found['answers']} answers to wrk were errors")
+        raise SimulationError(f"of {found['answers']} requests by wrk some failed: {found['errors']}")
     return Load(found["answers"] / found["seconds"], found["p50"], found["p99"])
 
 
