@@ -20,6 +20,7 @@ from covey_consent.acts import Act
 from covey_consent.errors import ConsentRegistryError
 from covey_consent.events import Events, Recorded
 from covey_consent.models import Device, StandingChoice, Subject
+from covey_consent.pool import Pool
 from covey_consent.recent import Recent
 from covey_consent.records import Record
 from covey_consent.store import Store, listed
@@ -75,12 +76,13 @@ class Choices:
         self._held: Recent[str, Standings] = Recent(limit)
         self._devices: Recent[bytes, str] = Recent(limit)
         self._forgotten = 0
+        self._missing = Pool(store.read, self._fetch_all)
 
     async def of(self, subject: str) -> Standings:
         """Return the person's standing choices. Raises UnknownError where there is no such person."""
         with self._lock:
             held = self._held.find(subject)
-        return await self._store.read(self._fetch, subject) if held is None else held
+        return await self._missing.submit(subject) if held is None else held
 
     async def of_device(self, key: bytes) -> Standings:
         """Return the choices of the person for whom a device speaks. Raises UnknownError."""
@@ -149,9 +151,11 @@ class Choices:
                     self._held.keep(subject, choices)
         return found
 
-    def _fetch(self, session: Session, subject: str) -> Standings:
-        forgotten = self._forgotten
-        return self._keep(subject, fetch(session, subject), forgotten)
+    def _fetch_all(
+        self, session: Session, missing: Sequence[str]
+    ) -> Sequence[Standings | ConsentRegistryError]:
+        found = self._fetch_each(session, missing)
+        return [found[subject] if subject in found else subjects.unknown() for subject in missing]
 
     def _keep(self, subject: str, choices: Standings, forgotten: int) -> Standings:
         with self._lock:

@@ -1,19 +1,18 @@
 """A pool: what many ask for at the same time is done as one piece of work.
 
-The event loop and the writer's thread share one interpreter: a group that is taken while others still come in
-has both run at once, and each wait for the other at every step.
+The event loop and the store's threads share one interpreter: a group that is taken while others still come in
+has two run at once, and each wait for the other at every step.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy.orm import Session
 
 from covey_consent.errors import ConsentRegistryError
-from covey_consent.store import Store
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -23,17 +22,22 @@ LIMIT = 256
 
 
 class Pool(Generic[T, R]):
-    """Wishes that wait while the last piece of work is being committed; `work` grants or refuses each."""
+    """Wishes that wait while the last piece of work is being done; `work` grants or refuses each.
+
+    `do` is `Store.write` or `Store.read`.
+    """
 
     def __init__(
-        self, store: Store, work: Callable[[Session, Sequence[T]], Sequence[R | ConsentRegistryError]]
+        self,
+        do: Callable[..., Awaitable[Any]],
+        work: Callable[[Session, Sequence[T]], Sequence[R | ConsentRegistryError]],
     ) -> None:
-        self._store, self._work = store, work
+        self._do, self._work = do, work
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._emptying: asyncio.Task[None] | None = None
 
     async def submit(self, wish: T) -> R:
-        """Return what the work gives for this wish, once it is committed. Raises its own error alone."""
+        """Return what the work gives for this wish, once it is done. Raises its own error alone."""
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((wish, answer))
         if self._emptying is None:
@@ -57,7 +61,7 @@ class Pool(Generic[T, R]):
     async def _grant(self, taken: list[tuple[T, asyncio.Future[R]]]) -> None:
         outcomes: Sequence[R | Exception]
         try:
-            outcomes = await self._store.write(self._work, [wish for wish, _ in taken])
+            outcomes = await self._do(self._work, [wish for wish, _ in taken])
         except Exception as error:  # noqa: BLE001  whoever waits has to hear of it
             outcomes = [error] * len(taken)
         for (_, answer), outcome in zip(taken, outcomes, strict=True):

@@ -120,7 +120,7 @@ class Registry:
             store=store,
             subjects=subjects,
             choices=choices,
-            recorder=Pool(store, choices.record_each),
+            recorder=Pool(store.write, choices.record_each),
             log=log,
             cosigners=cosigners,
             promises=promises.Publisher(log, calendar, secrets.SystemRandom()),

@@ -25,7 +25,7 @@ def odd_are_refused(_session, wishes):
 def played(work, count):
     async def play():
         store = Slow()
-        pool = Pool(store, work)
+        pool = Pool(store.write, work)
         asked = [asyncio.create_task(pool.submit(wish)) for wish in range(count)]
         await asyncio.sleep(0)
         store.go.set()
@@ -54,7 +54,7 @@ def test_when_the_work_fails_everyone_hears_and_the_next_are_served():
     async def play():
         store = Slow()
         store.go.set()
-        pool = Pool(store, work)
+        pool = Pool(store.write, work)
         first = await asyncio.gather(pool.submit(1), pool.submit(2), return_exceptions=True)
         return first, await pool.submit(3)
 
@@ -66,7 +66,7 @@ def test_when_the_work_fails_everyone_hears_and_the_next_are_served():
 def test_who_goes_away_keeps_nobody_waiting():
     async def play():
         store = Slow()
-        pool = Pool(store, odd_are_refused)
+        pool = Pool(store.write, odd_are_refused)
         gone, stays = (asyncio.create_task(pool.submit(wish)) for wish in (0, 2))
         await asyncio.sleep(0)
         gone.cancel()
@@ -82,7 +82,7 @@ def test_a_group_waits_for_what_still_comes_in():
     async def play():
         store = Slow()
         store.go.set()
-        pool = Pool(store, odd_are_refused)
+        pool = Pool(store.write, odd_are_refused)
 
         async def come(turn):
             for _ in range(turn):
