@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import sqlite3
 import time
@@ -82,6 +83,8 @@ def measure(asked: Asked) -> dict[str, Any]:
         )
         with progress.step("People decide", asked.rows) as done:
             people = settle(settings, asked.rows, done)
+        # Settled without waiting for the disk: what the disk still has to write, the loads would wait for.
+        os.sync()
         crowd = Crowd(people, random.Random(asked.seed))  # noqa: S311
         with progress.step("Loads", 7) as done:
             found = _play(asked, settings, crowd, done)
