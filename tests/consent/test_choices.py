@@ -9,6 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from covey_consent.choices import Choices
+from covey_consent.errors import UnknownError
 from covey_consent.models import Device, Subject
 from covey_consent.store import Store
 from covey_privacy import wire
@@ -116,3 +117,25 @@ def test_the_people_at_hand_are_bounded(database_url, limit, reads):
 
     asyncio.run(run())
     assert sum("choices" in statement for statement in statements) == reads
+
+
+def test_people_asked_for_at_once_are_looked_up_together(database_url):
+    statements = []
+    names = [f"{number:02}" for number in range(30)]
+
+    def enrol(session):
+        session.add_all(Subject(subject=name, enrolled_hour=0, country="") for name in names)
+
+    async def run():
+        store = Store.open(database_url)
+        choices = Choices(store, None)
+        await store.write(enrol)
+        with listening(statements.append):
+            asked = [choices.of(name) for name in [*names, "stranger"]]
+            *found, stranger = await asyncio.gather(*asked, return_exceptions=True)
+        await store.close()
+        assert found == [{}] * len(names)
+        assert isinstance(stranger, UnknownError), "nobody else's answer suffers"
+
+    asyncio.run(run())
+    assert sum("choices" in statement for statement in statements) == 1
