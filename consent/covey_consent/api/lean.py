@@ -85,8 +85,12 @@ class _Plan:
 
     @classmethod
     def of(cls, plan: Dependant) -> _Plan:
-        """Return FastAPI's plan, where it asks for nothing that a lean route does without."""
-        if plan.cookie_params or plan.response_param_name or plan.background_tasks_param_name:
+        """Return FastAPI's plan. Raises TypeError where it asks for what a lean route does without."""
+        more = (
+            plan.cookie_params, plan.response_param_name, plan.background_tasks_param_name,
+            plan.security_scopes_param_name, plan.http_connection_param_name,
+        )  # fmt: skip
+        if any(more) or not plan.is_coroutine_callable:
             raise TypeError(f"{plan.call} asks for what a lean route does not give: serve it by FastAPI")
         places = (
             ("path_params", "path", plan.path_params),
