@@ -31,10 +31,15 @@ class Base(DeclarativeBase):
     type_annotation_map = {bytes: LargeBinary, int: BigInteger, str: TEXT}  # noqa: RUF012  SQLAlchemy's name
 
 
+KEYED = {"sqlite_with_rowid": False}
+"""Of small rows that are found by their key alone: SQLite keeps them in its tree, not beside it."""
+
+
 class Subject(Base):
     """A person, known by a random pseudonym of 32 hex digits. `country` is "" where nobody has said."""
 
     __tablename__ = "subjects"
+    __table_args__ = KEYED
 
     subject: Mapped[str] = mapped_column(primary_key=True)
     enrolled_hour: Mapped[int]
@@ -47,6 +52,7 @@ class SubjectKey(Base):
     """The key that seals what is kept of a person, itself sealed. Erasure deletes it."""
 
     __tablename__ = "subject_keys"
+    __table_args__ = KEYED
 
     subject: Mapped[str] = mapped_column(ForeignKey(Subject.subject), primary_key=True)
     wrapped: Mapped[bytes]
@@ -56,6 +62,7 @@ class Device(Base):
     """A device, known by the public key that signs what it says."""
 
     __tablename__ = "devices"
+    __table_args__ = KEYED
 
     key: Mapped[bytes] = mapped_column(primary_key=True)
     subject: Mapped[str] = mapped_column(ForeignKey(Subject.subject), index=True)
@@ -111,7 +118,7 @@ class StandingChoice(Base):
     __tablename__ = "choices"
     __table_args__ = (
         Index("choices_by_purpose", "purpose", "state", "notice_version"),
-        {"sqlite_with_rowid": False},
+        KEYED,
     )
 
     subject: Mapped[str] = mapped_column(ForeignKey(Subject.subject), primary_key=True)

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from covey_consent.epochs import Calendar
 from covey_consent.errors import UnavailableError, UnknownError
 from covey_consent.log import Log
-from covey_consent.models import Base
+from covey_consent.models import KEYED, Base
 from covey_consent.store import QUERY_KEYS, Store
 from covey_privacy.consent import LEAF_CONSENT
 from covey_privacy.promise import CONTEXT, Promise, consent_leaf
@@ -48,7 +48,7 @@ class Promised(Base):
     """A commitment that is promised (Unix milliseconds) and not in the log yet; it goes once it is."""
 
     __tablename__ = "promised"
-    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012  SQLAlchemy's own form
+    __table_args__ = KEYED
 
     commitment: Mapped[bytes] = mapped_column(primary_key=True)
     promised_at: Mapped[int] = mapped_column(index=True)

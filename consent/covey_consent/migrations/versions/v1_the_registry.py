@@ -165,6 +165,7 @@ def upgrade() -> None:
         sa.Column("guardian", TEXT, nullable=True),
         sa.ForeignKeyConstraint(["guardian"], ["subjects.subject"], name=op.f("fk_subjects_guardian")),
         sa.PrimaryKeyConstraint("subject", name=op.f("pk_subjects")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "tombstones",
@@ -240,6 +241,7 @@ def upgrade() -> None:
         sa.Column("enrolled_hour", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["subject"], ["subjects.subject"], name=op.f("fk_devices_subject")),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_devices")),
+        sqlite_with_rowid=False,
     )
     with op.batch_alter_table("devices", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_devices_subject"), ["subject"], unique=False)
@@ -363,6 +365,7 @@ def upgrade() -> None:
         sa.Column("wrapped", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(["subject"], ["subjects.subject"], name=op.f("fk_subject_keys_subject")),
         sa.PrimaryKeyConstraint("subject", name=op.f("pk_subject_keys")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "rights_steps",
