@@ -6,7 +6,7 @@ cannot be lined up with what happens in a round.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, MetaData, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Integer, LargeBinary, MetaData, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 HOUR = 3600
@@ -113,13 +113,14 @@ class Event(Base):
 
 
 class StandingChoice(Base):
-    """The choice that stands for one person and purpose; `at` is its event's `counts_at`."""
+    """The choice that stands for one person and purpose; `at` is its event's `counts_at`.
+
+    There is no index by purpose: whoever counts grants, once an epoch, reads them all; every decision would
+    write it.
+    """
 
     __tablename__ = "choices"
-    __table_args__ = (
-        Index("choices_by_purpose", "purpose", "state", "notice_version"),
-        KEYED,
-    )
+    __table_args__ = KEYED
 
     subject: Mapped[str] = mapped_column(ForeignKey(Subject.subject), primary_key=True)
     purpose: Mapped[str] = mapped_column(primary_key=True)

@@ -220,9 +220,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("subject", "purpose", name=op.f("pk_choices")),
         sqlite_with_rowid=False,
     )
-    with op.batch_alter_table("choices", schema=None) as batch_op:
-        batch_op.create_index("choices_by_purpose", ["purpose", "state", "notice_version"], unique=False)
-
     op.create_table(
         "detached_devices",
         sa.Column("key", sa.LargeBinary(), nullable=False),
@@ -427,9 +424,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_detached_devices_subject"))
 
     op.drop_table("detached_devices")
-    with op.batch_alter_table("choices", schema=None) as batch_op:
-        batch_op.drop_index("choices_by_purpose")
-
     op.drop_table("choices")
     op.drop_table("breach_steps")
     with op.batch_alter_table("attribute_changes", schema=None) as batch_op:
