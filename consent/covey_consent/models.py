@@ -31,6 +31,9 @@ class Base(DeclarativeBase):
     type_annotation_map = {bytes: LargeBinary, int: BigInteger, str: TEXT}  # noqa: RUF012  SQLAlchemy's name
 
 
+ROW = BigInteger().with_variant(Integer, "sqlite")
+"""A row's number: of this type it is SQLite's own name of the row, and costs no index."""
+
 KEYED = {"sqlite_with_rowid": False}
 """Of small rows that are found by their key alone: SQLite keeps them in its tree, not beside it."""
 
@@ -90,9 +93,7 @@ class Event(Base):
 
     __tablename__ = "events"
 
-    id: Mapped[int] = mapped_column(
-        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
-    )
+    id: Mapped[int] = mapped_column(ROW, primary_key=True, autoincrement=True)
     event: Mapped[str] = mapped_column(unique=True)
     subject: Mapped[str] = mapped_column(ForeignKey(Subject.subject), index=True)
     purpose: Mapped[str]
@@ -115,8 +116,8 @@ class Event(Base):
 class StandingChoice(Base):
     """The choice that stands for one person and purpose; `at` is its event's `counts_at`.
 
-    There is no index by purpose: whoever counts grants, once an epoch, reads them all; every decision would
-    write it.
+    There is no index by purpose: whoever counts grants, for a round, reads them all; every decision would write
+    it.
     """
 
     __tablename__ = "choices"
@@ -154,9 +155,7 @@ class ServedNotice(Base):
     __tablename__ = "served"
     __table_args__ = (UniqueConstraint("subject", "text_digest", "place", "at"),)
 
-    id: Mapped[int] = mapped_column(
-        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
-    )
+    id: Mapped[int] = mapped_column(ROW, primary_key=True, autoincrement=True)
     subject: Mapped[str] = mapped_column(ForeignKey(Subject.subject))
     purpose: Mapped[str]
     version: Mapped[str]
@@ -250,9 +249,7 @@ class LogEntry(Base):
 
     __tablename__ = "log"
 
-    index: Mapped[int] = mapped_column(
-        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False
-    )
+    index: Mapped[int] = mapped_column(ROW, primary_key=True, autoincrement=False)
     entry: Mapped[bytes]
 
 

@@ -125,6 +125,25 @@ def test_it_answers_as_the_plain_route(http, asked):
     assert served.status_code < 500
 
 
+@pytest.mark.parametrize("kind", ["plain", "lean"])
+def test_who_leaves_in_the_middle_of_a_body_is_no_failure_of_the_server(http, kind):
+    parts = iter([{"type": "http.request", "body": YES[:9], "more_body": True}, {"type": "http.disconnect"}])
+    answered = []
+
+    async def receive():
+        return next(parts)
+
+    async def send(message):
+        answered.append(message)
+
+    scope = {
+        "type": "http", "method": "POST", "path": f"/{kind}/a", "query_string": b"", "root_path": "",
+        "headers": [(b"who", b"me"), (b"content-type", b"application/json")],
+    }  # fmt: skip
+    http.portal.call(http.app, scope, receive, send)
+    assert answered[0]["status"] == 400
+
+
 def test_the_comparison_shows_both_answers_and_refusals(http):
     seen = {http.request(m, f"/lean{p}", headers=h, content=b).status_code for m, p, h, b in ASKED.values()}
     assert seen == {200, 201, 403, 405, 422}

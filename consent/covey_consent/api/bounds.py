@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -31,8 +32,9 @@ class Bounds:
         if scope["type"] != "http" or scope["method"] in BODILESS:
             await self._app(scope, receive, send)
             return
-        limit = most(_header(scope, b"content-type"))
-        if _said(_header(scope, b"content-length") or "0") > limit:
+        headers = Headers(scope=scope)
+        limit = most(headers.get("content-type", ""))
+        if _said(headers.get("content-length", "0")) > limit:
             await problem(413, _says(limit))(scope, receive, send)
         else:
             await self._app(scope, _bounded(receive, limit), send)
@@ -57,11 +59,6 @@ def _bounded(receive: Receive, limit: int) -> Receive:
         return message
 
     return bounded
-
-
-def _header(scope: Scope, named: bytes) -> str:
-    """Return the first such header, empty where there is none."""
-    return next((value.decode("latin-1") for name, value in scope["headers"] if name == named), "")
 
 
 def _said(content_length: str) -> float:

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from json import JSONDecodeError
 from typing import Any, TypeVar, cast
 
-from fastapi import Request
+from fastapi import HTTPException, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from covey_consent.api import strict
+from covey_consent.api.strict import StrictRequest
 
 _MARK = "covey_lean"
 
@@ -41,7 +42,7 @@ def serving(route: APIRoute) -> ASGIApp:
     plan = _Plan.of(route.dependant)
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        request = strict.StrictRequest(scope, receive, send)
+        request = StrictRequest(scope, receive, send)
         body = await _body(request) if plan.body else None
         refused: list[Any] = []
         values = await plan.values(request, body, refused)
@@ -127,15 +128,21 @@ class _Plan:
 
 
 async def _body(request: Request) -> Any:
-    """Return what the body says, or its bytes where they are no JSON. Raises RequestValidationError."""
-    received = await request.body()
+    """Return what the body says, or its bytes where they are no JSON.
+
+    Raises RequestValidationError, and HTTPException where not all of it came.
+    """
+    try:
+        received = await request.body()
+    except ClientDisconnect:
+        raise HTTPException(400, "There was an error parsing the body") from None
     if not received:
         return None
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         return received
     try:
-        return strict.read(received)
+        return await request.json()
     except JSONDecodeError as error:
         said = {"type": "json_invalid", "loc": ("body", error.pos), "msg": "JSON decode error"}
         raise RequestValidationError([{**said, "input": {}, "ctx": {"error": error.msg}}]) from error

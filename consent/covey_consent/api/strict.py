@@ -18,14 +18,10 @@ class StrictRequest(Request):
 
     async def json(self) -> Any:
         """Return the body. Raises json.JSONDecodeError."""
-        return read(await self.body())
-
-
-def read(received: bytes) -> Any:
-    """Return what the JSON says. Raises json.JSONDecodeError."""
-    if b"\\u0000" in received and (found := _NUL.search(received)):
-        raise JSONDecodeError("a text holds a NUL; leave it out", "", found.start())
-    return orjson.loads(received)
+        received = await self.body()
+        if b"\\u0000" in received and (found := _NUL.search(received)):
+            raise JSONDecodeError("a text holds a NUL; leave it out", "", found.start())
+        return orjson.loads(received)
 
 
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")

@@ -21,7 +21,7 @@ def erase(people: int = 50, database_url: str | None = None, *, as_json: bool = 
     used.
     """
     try:
-        _require_postgresql(database_url)
+        _require_scratch(database_url)
         with tempfile.TemporaryDirectory(prefix="covey-erase-") as folder:
             outcome = asyncio.run(drill.play(Path(folder), people, database_url))
         if database_url is not None and outcome.passed:
@@ -34,11 +34,12 @@ def erase(people: int = 50, database_url: str | None = None, *, as_json: bool = 
     return 0 if outcome.passed else 1
 
 
-def _require_postgresql(url: str | None) -> None:
-    if url is not None and not url.startswith("postgresql"):
+def _require_scratch(url: str | None) -> None:
+    if url is None:
+        return
+    if not url.startswith("postgresql"):
         raise DamageError("--db takes postgresql://...; without it the drill makes its own SQLite file")
-    if url is not None:
-        scratch.require_empty(url)
+    scratch.require_empty(url)
 
 
 def _told(outcome: drill.Outcome) -> str:

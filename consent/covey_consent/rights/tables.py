@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer
+from sqlalchemy import ForeignKey, Index, Integer
 from sqlalchemy.orm import Mapped, mapped_column
 
-from covey_consent.models import Base, Subject
+from covey_consent.models import ROW, Base, Subject
 
 
 class RightsRequest(Base):
@@ -49,9 +49,7 @@ class AttributeChange(Base):
 
     __tablename__ = "attribute_changes"
 
-    id: Mapped[int] = mapped_column(
-        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
-    )
+    id: Mapped[int] = mapped_column(ROW, primary_key=True, autoincrement=True)
     subject: Mapped[str] = mapped_column(ForeignKey(Subject.subject), index=True)
     attribute: Mapped[str]
     before: Mapped[str]
