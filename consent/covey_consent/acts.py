@@ -35,5 +35,5 @@ class Act(NamedTuple):
 
     @property
     def digest(self) -> bytes | None:
-        """What tells one signed act from another; what nobody signed has none, and is never the same twice."""
+        """What tells one signed act from another; what nobody signed has none: it is never the same."""
         return hashlib.sha256(self.signed).digest() if self.signed else None
