@@ -116,7 +116,7 @@ class Event(Base):
 class StandingChoice(Base):
     """The choice that stands for one person and purpose; `at` is its event's `counts_at`.
 
-    There is no index by purpose: who counts grants, for a round, reads them all; each decision would write it.
+    There is no index by purpose: who counts grants, for a round, reads all; each decision would write it.
     """
 
     __tablename__ = "choices"
