@@ -22,8 +22,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from covey_consent.epochs import Calendar
 from covey_consent.errors import UnavailableError, UnknownError
 from covey_consent.log import Log
-from covey_consent.models import KEYED, Base
-from covey_consent.store import QUERY_KEYS, Store
+from covey_consent.models import ROW, Base
+from covey_consent.store import Store
 from covey_privacy.consent import LEAF_CONSENT
 from covey_privacy.promise import CONTEXT, Promise, consent_leaf
 from covey_privacy.signatures import SigningKey, sign
@@ -45,13 +45,16 @@ log = logging.getLogger("covey.registry")
 
 
 class Promised(Base):
-    """A commitment that is promised (Unix milliseconds) and not in the log yet; it goes once it is."""
+    """A commitment that is promised (Unix milliseconds) and not in the log yet; it goes once it is.
+
+    Few wait at a time: who looks for one looks through them, and no decision writes an index.
+    """
 
     __tablename__ = "promised"
-    __table_args__ = KEYED
 
-    commitment: Mapped[bytes] = mapped_column(primary_key=True)
-    promised_at: Mapped[int] = mapped_column(index=True)
+    id: Mapped[int] = mapped_column(ROW, primary_key=True, autoincrement=True)
+    commitment: Mapped[bytes]
+    promised_at: Mapped[int]
 
 
 _PROMISED = Base.metadata.tables[Promised.__tablename__]
@@ -93,10 +96,9 @@ def publish(session: Session, to: Log, calendar: Calendar, shuffler: random.Rand
     """Log what is due, shuffled, in the caller's `Log.write`; return how many entries that were."""
     if not _is_due(session, calendar):
         return 0
-    oldest = select(Promised.commitment).order_by(Promised.promised_at).limit(MOST)
-    due = list(session.scalars(oldest))
-    for start in range(0, len(due), QUERY_KEYS):
-        session.execute(delete(Promised).where(Promised.commitment.in_(due[start : start + QUERY_KEYS])))
+    oldest = session.execute(select(Promised.id, Promised.commitment).order_by(Promised.id).limit(MOST)).all()
+    session.execute(delete(_PROMISED).where(_PROMISED.c.id <= oldest[-1].id))
+    due = [row.commitment for row in oldest]
     shuffler.shuffle(due)
     to.append_all(session, LEAF_CONSENT, due)
     return len(due)
@@ -108,7 +110,7 @@ async def find(commitment: bytes, of: Log, store: Store, calendar: Calendar) -> 
     if index is None:
         # The writer's own thread answers: what it is just publishing has left the table, and stands in the
         # log once it takes up something else.
-        at = await store.write(_promised_at, commitment)
+        at = await store.write(promised_at, commitment)
         if at is not None:
             return Standing("promised", None, publish_by(at, calendar))
         index = of.find(consent_leaf(commitment))
@@ -144,5 +146,6 @@ def _is_due(session: Session, calendar: Calendar) -> bool:
     return count >= LEAST or aged
 
 
-def _promised_at(session: Session, commitment: bytes) -> int | None:
+def promised_at(session: Session, commitment: bytes) -> int | None:
+    """Return when (Unix ms) a commitment was promised that is not in the log yet, None where none waits."""
     return session.scalar(select(Promised.promised_at).filter_by(commitment=commitment))

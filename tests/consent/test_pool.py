@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from covey_consent.errors import RequestError
-from covey_consent.pool import LIMIT, Pool
+from covey_consent.pool import LIMIT, QUIET, Pool
 
 
 class Slow:
@@ -12,10 +12,10 @@ class Slow:
     def __init__(self):
         self.sizes, self.go = [], asyncio.Event()
 
-    async def write(self, work, wishes):
+    async def write(self, work, wishes, made):
         self.sizes.append(len(wishes))
         await self.go.wait()
-        return work(None, wishes)
+        return work(None, wishes, made)
 
 
 def odd_are_refused(_session, wishes):
@@ -85,7 +85,7 @@ def test_a_group_waits_for_what_still_comes_in():
         pool = Pool(store.write, odd_are_refused)
 
         async def come(turn):
-            for _ in range(turn):
+            for _ in range(turn * QUIET // 2):
                 await asyncio.sleep(0)
             return await pool.submit(2 * turn)
 
@@ -94,3 +94,65 @@ def test_a_group_waits_for_what_still_comes_in():
     sizes, granted = asyncio.run(play())
     assert sizes == [20]
     assert granted == [2 * turn for turn in range(20)]
+
+
+class Disk:
+    """A store that has done the work, and commits it when it is let, or fails to."""
+
+    def __init__(self):
+        self.commit = asyncio.get_running_loop().create_future()
+
+    async def write(self, work, wishes, made):
+        await asyncio.to_thread(work, None, wishes, made)
+        await self.commit
+
+
+async def said_before_the_commit(ready, wishes=(2,)):
+    """Return the disk, those who ask, and the list of what `ready` was given, once it was given all."""
+    disk, seen = Disk(), []
+
+    def noted(wish):
+        seen.append(wish)
+        return ready(wish)
+
+    pool = Pool(disk.write, odd_are_refused)
+    asked = [asyncio.create_task(pool.answer(wish, noted)) for wish in wishes]
+    async with asyncio.timeout(5):
+        while len(seen) < sum(wish % 2 == 0 for wish in wishes):
+            await asyncio.sleep(0)
+    return disk, asked, seen
+
+
+def test_answers_are_made_while_the_disk_is_waited_for_and_given_after():
+    async def play():
+        disk, asked, _ = await said_before_the_commit(str, (2, 3, 4))
+        before = [task.done() for task in asked]
+        disk.commit.set_result(None)
+        return before, await asyncio.gather(*asked, return_exceptions=True)
+
+    before, (first, second, third) = asyncio.run(play())
+    assert not any(before)
+    assert (first, third) == ("2", "4")
+    assert isinstance(second, RequestError)
+
+
+def test_an_answer_to_what_could_not_be_committed_reaches_nobody():
+    async def play():
+        disk, asked, seen = await said_before_the_commit(str)
+        disk.commit.set_exception(OSError("no disk"))
+        return seen, await asyncio.gather(*asked, return_exceptions=True)
+
+    seen, (outcome,) = asyncio.run(play())
+    assert seen == [2]
+    assert isinstance(outcome, OSError)
+
+
+def test_an_answer_that_cannot_be_made_fails_its_own_asker_alone():
+    async def play():
+        disk, asked, _ = await said_before_the_commit(lambda wish: 1 // (wish - 2), (2, 4))
+        disk.commit.set_result(None)
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    failed, served = asyncio.run(play())
+    assert isinstance(failed, ZeroDivisionError)
+    assert served == 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
@@ -64,8 +65,7 @@ async def decide(subject: Pseudonym, said: Said, here: Here, caller: Speaker, on
     act = _act(here, caller, subject, said)
     if once.key is not None:
         return await once.create(caller, _record, here, act)
-    done, *_ = await here.recorder.submit([act])
-    return response(answer(happened(here, done)))
+    return await here.recorder.answer([act], partial(_created, here))
 
 
 @router.get("/subjects/{subject}/consents")
@@ -188,6 +188,10 @@ async def _say(
     """Record what is always taken."""
     done, *_ = await here.recorder.submit([_no(here, caller, subject, purpose, state, method)])
     return done
+
+
+def _created(here: Registry, done: Sequence[Recorded]) -> Response:
+    return response(answer(happened(here, done[0])))
 
 
 def _record(session: Session, here: Registry, act: Act) -> Answer:

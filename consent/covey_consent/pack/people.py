@@ -13,7 +13,6 @@ from covey_consent.epochs import Calendar
 from covey_consent.events import Events
 from covey_consent.models import Event
 from covey_consent.pack.contents import Held
-from covey_consent.promises import Promised
 from covey_consent.settings import Settings
 from covey_consent.subjects import Subjects
 from covey_consent.transfers import Transfers
@@ -35,8 +34,8 @@ def _held(
     session: Session, events: Events, row: Event, origin: str, key: SigningKey, calendar: Calendar
 ) -> Held:
     record, opening = events.open(session, row)
-    waiting = session.get(Promised, row.commitment)
-    if waiting is None:
+    promised_at = promises.promised_at(session, row.commitment)
+    if promised_at is None:
         return Held(record, opening.salt)
-    promise = promises.promise(key, origin, row.commitment, calendar, waiting.promised_at)
+    promise = promises.promise(key, origin, row.commitment, calendar, promised_at)
     return Held(record, opening.salt, promise)

@@ -123,14 +123,13 @@ def upgrade() -> None:
     )
     op.create_table(
         "promised",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
         sa.Column("commitment", sa.LargeBinary(), nullable=False),
         sa.Column("promised_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("commitment", name=op.f("pk_promised")),
-        sqlite_with_rowid=False,
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_promised")),
     )
-    with op.batch_alter_table("promised", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_promised_promised_at"), ["promised_at"], unique=False)
-
     op.create_table(
         "recipients",
         sa.Column("id", TEXT, nullable=False),
@@ -434,9 +433,6 @@ def downgrade() -> None:
     op.drop_table("subjects")
     op.drop_table("rounds")
     op.drop_table("recipients")
-    with op.batch_alter_table("promised", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_promised_promised_at"))
-
     op.drop_table("promised")
     op.drop_table("notices")
     op.drop_table("log")
