@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from covey_consent.errors import RequestError
-from covey_consent.pool import LIMIT, QUIET, Pool
+from covey_consent.pool import LIMIT, Pool
 
 
 class Slow:
@@ -85,7 +85,7 @@ def test_a_group_waits_for_what_still_comes_in():
         pool = Pool(store.write, odd_are_refused)
 
         async def come(turn):
-            for _ in range(turn * QUIET // 2):
+            for _ in range(3 * turn):
                 await asyncio.sleep(0)
             return await pool.submit(2 * turn)
 
