@@ -27,6 +27,7 @@ from sqlalchemy.exc import (
 
 from covey_consent.errors import DamageError, RequestError, UnavailableError
 from covey_consent.lock import FileLock, taken
+from covey_consent.write_ahead_log import WriteAheadLog
 
 if TYPE_CHECKING:
     import psycopg
@@ -41,8 +42,8 @@ CACHE_KIB = 2**16
 """What each connection to SQLite keeps of the database in memory."""
 
 CHECKPOINT_PAGES = 2**14
-"""Pages of 4 KiB that SQLite's write-ahead log holds at most, about, before they go into the database: each
-once, however often it changed meanwhile."""
+"""Pages of 4 KiB of SQLite's write-ahead log after which a commit copies it itself, where the writer did not (see
+`WriteAheadLog`)."""
 
 LOCK = int.from_bytes(b"covey")
 """The registry's among the advisory locks of a PostgreSQL database."""
@@ -62,10 +63,14 @@ PASSING = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """Two engines over one database: `readers` sees all of it at one moment, `writer` has one connection."""
+    """Two engines over one database: `readers` sees all of it at one moment, `writer` has one connection.
+
+    `rest` is what the writer's thread does once it has answered.
+    """
 
     readers: Engine
     writer: Engine
+    rest: Callable[[], None] = lambda: None
 
     def close(self) -> None:
         """Close every connection, and with the writer's its lock."""
@@ -125,7 +130,8 @@ def _may_pass(error: DBAPIError) -> bool:
 
 def _sqlite(url: URL, path: Path, durable: bool) -> Database:
     engine = partial(create_engine, url, hide_parameters=True, max_overflow=0)
-    database = Database(engine(pool_size=READERS), engine(pool_size=1))
+    readers, writer = engine(pool_size=READERS), engine(pool_size=1)
+    database = Database(readers, writer, WriteAheadLog(writer).rest)
     for each in (database.readers, database.writer):
         event.listen(each, "connect", partial(_prepare_sqlite, durable))
         event.listen(each, "begin", _begin)

@@ -39,7 +39,7 @@ class Store:
         """Sessions that write: for the writer's thread, and for who opens the registry before it has one."""
         self.reading = sessionmaker(database.readers, expire_on_commit=False)
         """Sessions that read at one moment, also beside a registry that serves."""
-        self._writer = Writer(database.writer)
+        self._writer = Writer(database.writer, database.rest)
         self._readers = ThreadPoolExecutor(READERS, "registry-reader")
 
     @classmethod

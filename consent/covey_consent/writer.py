@@ -33,10 +33,10 @@ class _Write:
 
 
 class Writer:
-    """A thread that commits what it is given, in order and in groups."""
+    """A thread that commits what it is given, in order and in groups; it calls `rest` after each group."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, rest: Callable[[], None]) -> None:
+        self._engine, self._rest = engine, rest
         self._thread = ThreadPoolExecutor(1, "registry-writer")
         self._waiting: deque[_Write] = deque()
 
@@ -61,6 +61,8 @@ class Writer:
         group = [write for write in taken if write.answer.set_running_or_notify_cancel()]
         for write, outcome in zip(group, self._outcomes(group), strict=True):
             _settle(write.answer, outcome)
+        if group:
+            self._rest()
 
     def _outcomes(self, group: list[_Write]) -> list[Callable[[], Any]]:
         """Commit the group; return for each of its works what gives the result, or raises the error."""
