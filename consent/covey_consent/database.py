@@ -42,8 +42,8 @@ CACHE_KIB = 2**16
 """What each connection to SQLite keeps of the database in memory."""
 
 CHECKPOINT_PAGES = 2**14
-"""Pages of SQLite's write-ahead log, of 4 KiB, after which a commit copies it where the writer has not done so
-(see `WriteAheadLog`)."""
+"""Pages of SQLite's write-ahead log, of 4 KiB, after which a commit copies it where the writer did not: see
+`WriteAheadLog`."""
 
 LOCK = int.from_bytes(b"covey")
 """The registry's among the advisory locks of a PostgreSQL database."""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
 from covey_consent import idempotency
@@ -19,12 +20,12 @@ from covey_consent.errors import DamageError, UnavailableError
 from covey_consent.models import StandingChoice
 from covey_consent.rights.retention import Retention
 from covey_consent.states import EXPIRED
-from covey_consent.store import Store
+from covey_consent.store import Store, all_in
 from covey_consent.transfers import ENDS, Transfers
 from covey_privacy.consent import GRANTED, WITHDRAWN
 
 PAGE = 1000
-"""Grants that one transaction ends at most."""
+"""Grants that are found at once: one transaction ends those of their people."""
 
 EVERY_SECONDS = 3600
 
@@ -50,8 +51,9 @@ class Upkeep:
     async def once(self) -> int:
         """Do what is due now; return how many grants have lapsed."""
         lapsed = 0
-        while ended := await self._store.write(self._expire):
-            lapsed += ended
+        # Looked for beside the writer, which others wait for: most grants have not lapsed.
+        while people := await self._store.read(self._lapsed):
+            lapsed += await self._store.write(self._expire, people)
         await self.recall()
         await self._retention.run(self._calendar.now)
         await self._store.write(idempotency.forget, self._calendar.now)
@@ -72,16 +74,21 @@ class Upkeep:
         ]
         self._choices.record(session, acts)
 
-    def _expire(self, session: Session) -> int:
-        now = self._calendar.milliseconds
-        lapsed = (
-            select(StandingChoice)
-            .where(StandingChoice.state == GRANTED, StandingChoice.expires_at.between(1, now))
-            .limit(PAGE)
-        )
+    def _lapsed(self, session: Session) -> Sequence[str]:
+        people = select(StandingChoice.subject).where(_over(self._calendar.milliseconds))
+        return session.scalars(people.limit(PAGE)).all()
+
+    def _expire(self, session: Session, people: Sequence[str]) -> int:
+        # Who renewed a grant since they were found keeps it.
+        lapsed = select(StandingChoice).where(_over(self._calendar.milliseconds))
         acts = [
             Act(choice.subject, choice.purpose, EXPIRED, SYSTEM, "time", choice.expires_at)
-            for choice in session.scalars(lapsed)
+            for choice in all_in(session, lapsed, StandingChoice.subject, {*people})
         ]
         self._choices.record(session, acts)
         return len(acts)
+
+
+def _over(now: int) -> ColumnElement[bool]:
+    """Say whether a choice is a grant that has lapsed at `now` (Unix milliseconds)."""
+    return and_(StandingChoice.state == GRANTED, StandingChoice.expires_at.between(1, now))

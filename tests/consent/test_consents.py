@@ -267,6 +267,25 @@ def test_a_grant_that_holds_for_a_time_ends_with_it(shop, service, person):
     assert verdict(shop, service, person) == "allowed"
 
 
+def test_who_renews_while_upkeep_looks_keeps_the_grant(shop, service, person, monkeypatch):
+    registry, ends = shop.http.app.state.registry, shop.clock.ms + 1000
+    act = Act(person, "train", GRANTED, "subject", "toggle", shop.clock.ms, "1", 1, expires_at=ends)
+    shop.http.portal.call(registry.recorder.submit, [act])
+    shop.clock.now += 1
+    look, found = registry.upkeep._lapsed, []
+
+    def look_and_renew(session):
+        found.append(look(session))
+        if len(found) == 1:
+            assert say(shop, service, person, yes(shop, state="renewed")).status_code == 201
+        return found[-1]
+
+    monkeypatch.setattr(registry.upkeep, "_lapsed", look_and_renew)
+    assert shop.http.portal.call(registry.upkeep.once) == 0
+    assert found == [[person], []]
+    assert verdict(shop, service, person) == "allowed"
+
+
 def test_only_what_stands_can_be_renewed(shop, service, person, problem):
     problem(say(shop, service, person, yes(shop, state="renewed")), 409)
     assert say(shop, service, person, yes(shop)).status_code == 201
