@@ -23,7 +23,7 @@ from covey_consent.models import Device, StandingChoice, Subject
 from covey_consent.pool import Pool
 from covey_consent.recent import Recent
 from covey_consent.records import Record
-from covey_consent.store import Store, listed
+from covey_consent.store import Store, gathered, listed
 from covey_consent.verdicts import Standing, Standings
 from covey_consent.writer import after_commit
 
@@ -188,8 +188,8 @@ def fetch_each(session: Session, people: Iterable[str]) -> dict[str, Standings]:
     """Return the standing choices of those of these people whom the table knows."""
     asked = listed(session, people)
     rows: dict[str, list[tuple[Any, ...]]] = {}
-    for subject, *row in map(tuple, session.execute(_OF_ALL.join(asked, asked.c.value == Subject.subject))):
-        rows.setdefault(str(subject), []).append(tuple(row))
+    for subject, *row in gathered(session, _OF_ALL.join(asked, asked.c.value == Subject.subject)):
+        rows.setdefault(subject, []).append(tuple(row))
     return {subject: _standings(some) for subject, some in rows.items()}
 
 

@@ -15,7 +15,7 @@ from covey_consent.epochs import Calendar
 from covey_consent.errors import DeniedError
 from covey_consent.models import Base, Event, Subject, SubjectKey
 from covey_consent.purposes import find
-from covey_consent.store import all_in, listed
+from covey_consent.store import all_in, gathered, listed
 from covey_consent.transfers import CONSENT, ENDS, Transfers
 from covey_privacy.consent import GRANTED, WITHDRAWN
 
@@ -214,11 +214,9 @@ def _people(session: Session, named: Iterable[str]) -> Mapping[str, Person]:
 
 def _standing(session: Session, named: Iterable[str]) -> Mapping[Key, Choice]:
     asked = listed(session, named)
-    query = select(*_CHOICES.c).join(asked, asked.c.value == _CHOICES.c.subject)
-    return {
-        (row.subject, row.purpose): Choice(row.state, row.notice_version, row.at, row.expires_at)
-        for row in session.execute(query)
-    }
+    columns = (_CHOICES.c.subject, _CHOICES.c.purpose, *(_CHOICES.c[name] for name in Choice._fields))
+    query = select(*columns).join(asked, asked.c.value == _CHOICES.c.subject)
+    return {(subject, purpose): Choice(*rest) for subject, purpose, *rest in gathered(session, query)}
 
 
 def _recorded(session: Session, digests: Iterable[bytes]) -> set[bytes]:

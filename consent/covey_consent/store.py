@@ -11,9 +11,10 @@ import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar, TypeVarTuple
+from typing import Any, TypeVar, TypeVarTuple
 
-from sqlalchemy import Select, String, TableValuedAlias, cast, func, literal
+import orjson
+from sqlalchemy import Select, String, TableValuedAlias, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import InstrumentedAttribute, Session, sessionmaker
 
@@ -108,6 +109,21 @@ def listed(session: Session, keys: Iterable[str]) -> TableValuedAlias:
     return func.jsonb_array_elements_text(cast(literal(data, String), JSONB)).table_valued(
         "value", name="listed"
     )
+
+
+def gathered(session: Session, query: Select[Any]) -> list[list[Any]]:
+    """Return the query's rows, of texts and numbers, however many: one value holds them all.
+
+    SQLite's driver gives the interpreter away at each row. Beside a busy thread it waits to get it back each
+    time: 1,000 rows took 3.6 s, and take .02 as one.
+    """
+    columns = query.subquery().c
+    if session.get_bind().dialect.name == "sqlite":
+        value = func.json_group_array(func.json_array(*columns))
+    else:
+        value = func.coalesce(cast(func.json_agg(func.json_build_array(*columns)), String), "[]")
+    rows: list[list[Any]] = orjson.loads(session.scalars(select(value)).one())
+    return rows
 
 
 def _call(work: Callable[[Session, *Args], T], args: tuple[*Args], session: Session) -> T:

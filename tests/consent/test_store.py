@@ -13,7 +13,7 @@ from covey_consent.database import connect
 from covey_consent.errors import UnavailableError
 from covey_consent.log import Log
 from covey_consent.models import Device, Issuance, PublishedCheckpoint, Subject
-from covey_consent.store import Store
+from covey_consent.store import Store, gathered
 from covey_consent.writer import GROUP, after_commit
 from covey_privacy.consent import LEAF_NOTICE
 from covey_privacy.signatures import SigningKey
@@ -271,3 +271,25 @@ def test_close_commits_what_was_handed_over_and_ends_the_threads(database_url):
 
     assert asyncio.run(run()) == ([b"a", b"b"], [])
     assert enrolled(database_url) == {b"a", b"b"}
+
+
+@pytest.mark.parametrize("names", [(), (b"a",), (b"a", b"b", b"c")])
+def test_gathered_rows_are_the_querys_own(database_url, names):
+    odd = 'a "quoted", \\ and {braced} 名\u2028'
+
+    def write(session):
+        for name in names:
+            session.add(Subject(subject=name.hex(), enrolled_hour=2**53 - 1, country=odd, guardian=None))
+
+    def read(session):
+        query = select(Subject.subject, Subject.enrolled_hour, Subject.country, Subject.guardian)
+        return gathered(session, query), [list(row) for row in session.execute(query)]
+
+    async def play():
+        async with opened(database_url) as store:
+            await store.write(write)
+            return await store.read(read)
+
+    found, rows = asyncio.run(play())
+    assert sorted(found) == sorted(rows)
+    assert len(found) == len(names)
