@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, TypeVar, TypeVarTuple
 
 import orjson
-from sqlalchemy import Select, String, TableValuedAlias, cast, func, literal, select
+from sqlalchemy import Select, SelectBase, String, TableValuedAlias, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import InstrumentedAttribute, Session, sessionmaker
 
@@ -111,7 +111,7 @@ def listed(session: Session, keys: Iterable[str]) -> TableValuedAlias:
     )
 
 
-def gathered(session: Session, query: Select[Any]) -> list[list[Any]]:
+def gathered(session: Session, query: SelectBase) -> list[list[Any]]:
     """Return the query's rows, of texts and numbers, however many: one value holds them all.
 
     SQLite's driver gives the interpreter away at each row. Beside a busy thread it waits to get it back each
