@@ -2,14 +2,16 @@
 
 The event loop and the store's threads share one interpreter: a group that is taken while others still come in
 has two run at once, and each wait for the other at every step. A commit that waits for the disk leaves it
-free: that is when answers are made.
+free: answers are made then.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
+from typing import Any, Generic, NamedTuple, NoReturn, TypeAlias, TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -25,9 +27,13 @@ LIMIT = 256
 QUIET = 8
 """Turns of the loop that bring nobody: after so many, nobody more is waited for."""
 
+PATIENCE_SECONDS = 0.02
+"""How long others are waited for at most. On a busy loop, turns are long and always bring somebody."""
 
-_Made: TypeAlias = asyncio.Future[Sequence[Any]]
-"""The answers of a group, once they are made."""
+_Outcome: TypeAlias = Callable[[], Any]
+"""Gives an answer, or raises why there is none."""
+
+_Outcomes: TypeAlias = asyncio.Future[Sequence[_Outcome]]
 
 
 class _Asked(NamedTuple):
@@ -35,21 +41,22 @@ class _Asked(NamedTuple):
 
     wish: Any
     ready: Callable[[Any], Any]
-    answer: asyncio.Future[Any]
+    outcome: asyncio.Future[_Outcome]
 
 
 class Pool(Generic[T, R]):
     """Wishes that wait while the last piece of work is being done; `work` grants or refuses each.
 
-    `do` is `Store.write` or `Store.read`.
+    `do` is `Store.write` or `Store.read`, `clock` gives seconds.
     """
 
     def __init__(
         self,
         do: Callable[..., Awaitable[Any]],
         work: Callable[[Session, Sequence[T]], Sequence[R | ConsentRegistryError]],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._do, self._work = do, work
+        self._do, self._work, self._clock = do, work, clock
         self._waiting: list[_Asked] = []
         self._emptying: asyncio.Task[None] | None = None
 
@@ -58,60 +65,70 @@ class Pool(Generic[T, R]):
         return await self.answer(wish, _as_it_is)
 
     async def answer(self, wish: T, ready: Callable[[R], A]) -> A:
-        """Do as `submit`, and return what `ready` makes of it: that is made before the work is committed."""
-        answer: asyncio.Future[A] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Asked(wish, ready, answer))
+        """Do as `submit`, and return what `ready` makes of it.
+
+        That is called while the work may not be committed yet: it tells nobody, and relies on no commit.
+        """
+        asked = _Asked(wish, ready, asyncio.get_running_loop().create_future())
+        self._waiting.append(asked)
         if self._emptying is None:
             self._emptying = asyncio.create_task(self._empty())
-        return await answer
+        outcome = await asked.outcome
+        answer: A = outcome()
+        return answer
 
     async def _empty(self) -> None:
-        while self._waiting:
-            await self._gather()
-            taken, self._waiting = self._waiting[:LIMIT], self._waiting[LIMIT:]
-            await self._grant(taken)
-        self._emptying = None
+        try:
+            while self._waiting:
+                await self._gather()
+                taken, self._waiting = self._waiting[:LIMIT], self._waiting[LIMIT:]
+                await self._grant(taken)
+        finally:
+            self._emptying = None
 
     async def _gather(self) -> None:
         """Wait while the loop's turns bring further wishes, up to a group's."""
-        known = quiet = 0
-        while quiet < QUIET and len(self._waiting) < LIMIT:
+        known, quiet, end = 0, 0, self._clock() + PATIENCE_SECONDS
+        while quiet < QUIET and len(self._waiting) < LIMIT and self._clock() < end:
             quiet = quiet + 1 if known == len(self._waiting) else 0
             known = len(self._waiting)
             await asyncio.sleep(0)
 
     async def _grant(self, taken: Sequence[_Asked]) -> None:
-        answers: Sequence[Any]
-        made: _Made = asyncio.get_running_loop().create_future()
+        made: _Outcomes = asyncio.get_running_loop().create_future()
+        outcomes: Sequence[_Outcome]
         try:
             await self._do(self._work_on, taken, made)
-            answers = await made
-        except Exception as error:  # noqa: BLE001  whoever waits has to hear of it
-            answers = [error] * len(taken)
-        for asked, answer in zip(taken, answers, strict=True):
-            if asked.answer.cancelled():
-                continue
-            if isinstance(answer, Exception):
-                asked.answer.set_exception(answer)
-            else:
-                asked.answer.set_result(answer)
+            outcomes = await made
+        except BaseException as error:  # noqa: BLE001  whoever waits has to hear of it
+            outcomes = [partial(_raise, error)] * len(taken)
+        for asked, outcome in zip(taken, outcomes, strict=True):
+            if not asked.outcome.cancelled():
+                asked.outcome.set_result(outcome)
 
-    def _work_on(self, session: Session, taken: Sequence[_Asked], made: _Made) -> None:
+    def _work_on(self, session: Session, taken: Sequence[_Asked], made: _Outcomes) -> None:
         """Work in the store's thread; the loop makes the answers while that thread commits."""
         given = self._work(session, [asked.wish for asked in taken])
-        made.get_loop().call_soon_threadsafe(_make, taken, given, made)
+        each = [*zip(taken, given, strict=True)]
+        made.get_loop().call_soon_threadsafe(_make_all, each, made)
 
 
-def _make(taken: Sequence[_Asked], given: Sequence[Any], made: _Made) -> None:
-    made.set_result([_made(asked, one) for asked, one in zip(taken, given, strict=True)])
+def _make_all(each: Iterable[tuple[_Asked, Any]], made: _Outcomes) -> None:
+    made.set_result([_make(asked, given) for asked, given in each])
 
 
-def _made(asked: _Asked, given: Any) -> Any:
+def _make(asked: _Asked, given: Any) -> _Outcome:
+    if isinstance(given, ConsentRegistryError):
+        return partial(_raise, given)
     try:
-        return given if isinstance(given, ConsentRegistryError) else asked.ready(given)
-    except Exception as error:  # noqa: BLE001  whoever waits has to hear of it
-        return error
+        return partial(_as_it_is, asked.ready(given))
+    except BaseException as error:  # noqa: BLE001  whoever waits has to hear of it
+        return partial(_raise, error)
 
 
 def _as_it_is(given: R) -> R:
     return given
+
+
+def _raise(error: BaseException) -> NoReturn:
+    raise error

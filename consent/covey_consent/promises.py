@@ -47,7 +47,8 @@ log = logging.getLogger("covey.registry")
 class Promised(Base):
     """A commitment that is promised (Unix milliseconds) and not in the log yet; it goes once it is.
 
-    Few wait at a time: who looks for one looks through them, and no decision writes an index.
+    Few wait at a time: who looks for one looks through them. An index of commitments would have random keys,
+    and a page of it would be written for every decision.
     """
 
     __tablename__ = "promised"

@@ -1,7 +1,7 @@
 """SQLite's write-ahead log goes into the database after answers, not before them.
 
 SQLite does that within a commit, once the log is long: whoever waits for that commit waits for thousands of
-pages. The writer has time for it while nobody does: between its answers and what is asked next.
+pages. The writer has time for it between its answers and what is asked next.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from covey_consent.errors import ConsentRegistryError
 
 GROUPS = 8
-"""Commits after which the log is copied: few pages each time, and not the same ones again and again."""
+"""Groups of writes after which the log is copied: few pages each time, and not the same ones again."""
 
 log = logging.getLogger("covey.registry")
 
@@ -24,15 +24,15 @@ class WriteAheadLog:
     """The log of the database that this engine's one connection writes; used by the writer's thread."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine, self._commits = engine, 0
+        self._engine, self._groups = engine, 0
 
     def rest(self) -> None:
         """Copy the log's pages into the database where it is time, as far as no reader needs them there.
 
         What cannot be copied now stays in the log, which is as safe.
         """
-        self._commits += 1
-        if self._commits % GROUPS:
+        self._groups += 1
+        if self._groups % GROUPS:
             return
         try:
             self._copy()

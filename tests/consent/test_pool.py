@@ -1,9 +1,10 @@
 import asyncio
+import itertools
 
 import pytest
 
 from covey_consent.errors import RequestError
-from covey_consent.pool import LIMIT, Pool
+from covey_consent.pool import LIMIT, PATIENCE_SECONDS, Pool
 
 
 class Slow:
@@ -63,6 +64,17 @@ def test_when_the_work_fails_everyone_hears_and_the_next_are_served():
     assert then == 3
 
 
+def test_work_that_forgets_someone_fails_and_leaves_nobody_waiting():
+    async def play():
+        store = Slow()
+        store.go.set()
+        pool = Pool(store.write, lambda _session, wishes: wishes[1:])
+        asked = asyncio.gather(pool.submit(1), pool.submit(2), return_exceptions=True)
+        return await asyncio.wait_for(asked, 5)
+
+    assert [type(outcome) for outcome in asyncio.run(play())] == [ValueError] * 2
+
+
 def test_who_goes_away_keeps_nobody_waiting():
     async def play():
         store = Slow()
@@ -78,11 +90,13 @@ def test_who_goes_away_keeps_nobody_waiting():
     assert asyncio.run(play()) == 2
 
 
-def test_a_group_waits_for_what_still_comes_in():
+def come_in(clock):
+    """Return the sizes of the groups of twenty wishes that come three turns apart, and what they got."""
+
     async def play():
         store = Slow()
         store.go.set()
-        pool = Pool(store.write, odd_are_refused)
+        pool = Pool(store.write, odd_are_refused, clock)
 
         async def come(turn):
             for _ in range(3 * turn):
@@ -92,8 +106,19 @@ def test_a_group_waits_for_what_still_comes_in():
         return store.sizes, await asyncio.gather(*(come(turn) for turn in range(20)))
 
     sizes, granted = asyncio.run(play())
-    assert sizes == [20]
     assert granted == [2 * turn for turn in range(20)]
+    return sizes
+
+
+def test_a_group_waits_for_what_still_comes_in():
+    assert come_in(lambda: 0.0) == [20]
+
+
+def test_a_group_waits_no_longer_where_turns_are_long():
+    turns = itertools.count(0.0, PATIENCE_SECONDS / 9)
+    sizes = come_in(lambda: next(turns))
+    assert sum(sizes) == 20
+    assert max(sizes) <= 4
 
 
 class Disk:
@@ -147,12 +172,30 @@ def test_an_answer_to_what_could_not_be_committed_reaches_nobody():
     assert isinstance(outcome, OSError)
 
 
-def test_an_answer_that_cannot_be_made_fails_its_own_asker_alone():
-    async def play():
-        disk, asked, _ = await said_before_the_commit(lambda wish: 1 // (wish - 2), (2, 4))
-        disk.commit.set_result(None)
-        return await asyncio.gather(*asked, return_exceptions=True)
+class Panic(BaseException):
+    """What an extension module raises that failed within."""
 
-    failed, served = asyncio.run(play())
-    assert isinstance(failed, ZeroDivisionError)
-    assert served == 0
+
+@pytest.mark.parametrize(
+    ("raised", "heard"),
+    [(ZeroDivisionError, ZeroDivisionError), (StopIteration, RuntimeError), (Panic, Panic)],
+)
+def test_an_answer_that_cannot_be_made_fails_its_own_asker_alone(raised, heard):
+    def ready(wish):
+        if wish == 2:
+            raise raised
+        return wish
+
+    async def play():
+        disk, asked, _ = await said_before_the_commit(ready, (2, 4))
+        disk.commit.set_result(None)
+        async with asyncio.timeout(5):
+            return await asyncio.gather(*(settled(task) for task in asked))
+
+    async def settled(task):
+        try:
+            return await task
+        except BaseException as error:  # noqa: BLE001  it is what was raised
+            return type(error)
+
+    assert asyncio.run(play()) == [heard, 4]
