@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from functools import partial
-from typing import Any, Generic, NamedTuple, NoReturn, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from sqlalchemy.orm import Session
 
 from covey_consent.errors import ConsentRegistryError
+from covey_consent.outcome import Outcome, failed, gave
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -30,10 +30,8 @@ QUIET = 8
 PATIENCE_SECONDS = 0.02
 """How long others are waited for at most. On a busy loop, turns are long and always bring somebody."""
 
-_Outcome: TypeAlias = Callable[[], Any]
-"""Gives an answer, or raises why there is none."""
-
-_Outcomes: TypeAlias = asyncio.Future[Sequence[_Outcome]]
+_Outcomes: TypeAlias = asyncio.Future[Sequence[Outcome[Any]]]
+"""What a group's wishes came to, once their answers are made."""
 
 
 class _Asked(NamedTuple):
@@ -41,7 +39,7 @@ class _Asked(NamedTuple):
 
     wish: Any
     ready: Callable[[Any], Any]
-    outcome: asyncio.Future[_Outcome]
+    outcome: asyncio.Future[Outcome[Any]]
 
 
 class Pool(Generic[T, R]):
@@ -96,12 +94,16 @@ class Pool(Generic[T, R]):
 
     async def _grant(self, taken: Sequence[_Asked]) -> None:
         made: _Outcomes = asyncio.get_running_loop().create_future()
-        outcomes: Sequence[_Outcome]
+        outcomes: Sequence[Outcome[Any]]
         try:
             await self._do(self._work_on, taken, made)
             outcomes = await made
-        except BaseException as error:  # noqa: BLE001  whoever waits has to hear of it
-            outcomes = [partial(_raise, error)] * len(taken)
+        except asyncio.CancelledError:
+            for asked in taken:
+                asked.outcome.cancel()
+            raise
+        except BaseException as error:  # noqa: BLE001  a panic in an extension is no Exception, and they wait
+            outcomes = [failed(error)] * len(taken)
         for asked, outcome in zip(taken, outcomes, strict=True):
             if not asked.outcome.cancelled():
                 asked.outcome.set_result(outcome)
@@ -117,18 +119,14 @@ def _make_all(each: Iterable[tuple[_Asked, Any]], made: _Outcomes) -> None:
     made.set_result([_make(asked, given) for asked, given in each])
 
 
-def _make(asked: _Asked, given: Any) -> _Outcome:
+def _make(asked: _Asked, given: Any) -> Outcome[Any]:
     if isinstance(given, ConsentRegistryError):
-        return partial(_raise, given)
+        return failed(given)
     try:
-        return partial(_as_it_is, asked.ready(given))
-    except BaseException as error:  # noqa: BLE001  whoever waits has to hear of it
-        return partial(_raise, error)
+        return gave(asked.ready(given))
+    except BaseException as error:  # noqa: BLE001  raised here it would reach nobody, and the whole group waits
+        return failed(error)
 
 
 def _as_it_is(given: R) -> R:
     return given
-
-
-def _raise(error: BaseException) -> NoReturn:
-    raise error

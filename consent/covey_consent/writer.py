@@ -11,12 +11,13 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.orm import Session
 
 from covey_consent.database import FAILURES, answering
+from covey_consent.outcome import Outcome, failed
 
 T = TypeVar("T")
 
@@ -64,15 +65,15 @@ class Writer:
         if group:
             self._rest()
 
-    def _outcomes(self, group: list[_Write]) -> list[Callable[[], Any]]:
-        """Commit the group; return for each of its works what gives the result, or raises the error."""
+    def _outcomes(self, group: list[_Write]) -> list[Outcome[Any]]:
+        """Commit the group; return what each of its works came to."""
         if not group:
             return []
         try:
             with self._engine.begin() as connection:
                 return [_attempt(connection, write.work) for write in group]
         except BaseException as error:  # noqa: BLE001  whoever waits has to hear of it
-            return [partial(_raise, error)] * len(group)
+            return [failed(error)] * len(group)
 
 
 def after_commit(session: Session, call: Callable[[], None]) -> None:
@@ -83,7 +84,7 @@ def after_commit(session: Session, call: Callable[[], None]) -> None:
     session.info.setdefault(_AFTER, []).append(call)
 
 
-def _attempt(connection: Connection, work: Callable[[Session], T]) -> Callable[[], T]:
+def _attempt(connection: Connection, work: Callable[[Session], T]) -> Outcome[T]:
     """Do the work within a savepoint of its own: what raises is undone alone."""
     session = Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False)
     try:
@@ -93,7 +94,7 @@ def _attempt(connection: Connection, work: Callable[[Session], T]) -> Callable[[
         # The database failed, not the work: it may have undone the others' too, so nobody's can stand.
         raise
     except BaseException as error:  # noqa: BLE001  whoever waits has to hear of it
-        return partial(_raise, error)
+        return failed(error)
     return partial(_finish, session.info.get(_AFTER, ()), result)
 
 
@@ -103,11 +104,7 @@ def _finish(calls: list[Callable[[], None]], result: T) -> T:
     return result
 
 
-def _raise(error: BaseException) -> NoReturn:
-    raise error
-
-
-def _settle(answer: Future[T], outcome: Callable[[], T]) -> None:
+def _settle(answer: Future[T], outcome: Outcome[T]) -> None:
     try:
         with answering():
             result = outcome()

@@ -7,6 +7,10 @@ from covey_consent.errors import RequestError
 from covey_consent.pool import LIMIT, PATIENCE_SECONDS, Pool
 
 
+class Panic(BaseException):
+    """What an extension module raises that failed within."""
+
+
 class Slow:
     """A store whose writes end when they are let; it counts the wishes that each was given."""
 
@@ -42,6 +46,46 @@ def test_what_waits_together_is_done_together_and_refused_alone():
     assert max(sizes) <= LIMIT
     for wish, outcome in enumerate(outcomes):
         assert isinstance(outcome, RequestError) if wish % 2 else outcome == wish
+
+
+def test_whatever_the_work_raises_is_heard_and_the_next_are_served():
+    """A panic in an extension, raised in the writer's thread, is no Exception."""
+    tries = iter([Panic("in an extension"), None])
+
+    def work(_session, wishes):
+        if error := next(tries):
+            raise error
+        return wishes
+
+    async def play():
+        store = Slow()
+        store.go.set()
+        pool = Pool(store.write, work)
+        async with asyncio.timeout(5):
+            first = await asyncio.gather(pool.submit(1), pool.submit(2), return_exceptions=True)
+            return first, await pool.submit(3)
+
+    first, then = asyncio.run(play())
+    assert [type(error) for error in first] == [Panic] * 2
+    assert then == 3
+
+
+def test_when_the_pool_is_stopped_nobody_waits_and_it_can_go_on():
+    async def play():
+        store = Slow()
+        pool = Pool(store.write, odd_are_refused)
+        asked = [asyncio.create_task(pool.submit(wish)) for wish in (2, 4)]
+        while not store.sizes:
+            await asyncio.sleep(0)
+        pool._emptying.cancel()
+        async with asyncio.timeout(5):
+            first = await asyncio.gather(*asked, return_exceptions=True)
+            store.go.set()
+            return first, await pool.submit(6)
+
+    first, then = asyncio.run(play())
+    assert [type(error) for error in first] == [asyncio.CancelledError] * 2
+    assert then == 6
 
 
 def test_when_the_work_fails_everyone_hears_and_the_next_are_served():
@@ -172,10 +216,6 @@ def test_an_answer_to_what_could_not_be_committed_reaches_nobody():
     assert isinstance(outcome, OSError)
 
 
-class Panic(BaseException):
-    """What an extension module raises that failed within."""
-
-
 @pytest.mark.parametrize(
     ("raised", "heard"),
     [(ZeroDivisionError, ZeroDivisionError), (StopIteration, RuntimeError), (Panic, Panic)],
@@ -190,12 +230,8 @@ def test_an_answer_that_cannot_be_made_fails_its_own_asker_alone(raised, heard):
         disk, asked, _ = await said_before_the_commit(ready, (2, 4))
         disk.commit.set_result(None)
         async with asyncio.timeout(5):
-            return await asyncio.gather(*(settled(task) for task in asked))
+            return await asyncio.gather(*asked, return_exceptions=True)
 
-    async def settled(task):
-        try:
-            return await task
-        except BaseException as error:  # noqa: BLE001  it is what was raised
-            return type(error)
-
-    assert asyncio.run(play()) == [heard, 4]
+    failed, served = asyncio.run(play())
+    assert type(failed) is heard
+    assert served == 4

@@ -33,13 +33,13 @@ async def _settle(settings: Settings, count: int, tell: Callable[[int], None]) -
         # What a start would have to log first is not what the loads are to measure.
         while await registry.promises.publish():
             pass
-        await registry.store.write(_measure)
+        await registry.store.write(_analyze)
         return people
     finally:
         await registry.close()
 
 
-def _measure(session: Session) -> None:
+def _analyze(session: Session) -> None:
     """Let PostgreSQL's planner know how large the tables are, which autovacuum does within a minute."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("ANALYZE"))
