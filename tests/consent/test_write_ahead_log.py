@@ -41,7 +41,7 @@ def test_every_eighth_group_is_followed_by_a_copy(tmp_path, commits, there):
 
     async def play():
         store = await enrol_each(f"sqlite:///{tmp_path}/registry.db", names)
-        # The last commit came after the writer had rested from the one before it. The file comes without its log.
+        # The writer had rested from the commit before the last. The file comes without its log.
         shutil.copy(tmp_path / "registry.db", tmp_path / "then.db")
         await store.close()
 
