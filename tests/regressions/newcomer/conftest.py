@@ -1,0 +1,3 @@
+from shared_fixtures import fixtures_of
+
+globals().update(fixtures_of("client_sdk"))
