@@ -76,6 +76,8 @@ class Device:
         self.releases = Releases(store, trust.operator)
         self.portrait = Portrait(store, trust.operator, self.journal, self.releases)
         self._registry = registry
+        # Read once now, so that a damaged store shows when it is opened.
+        _ = self.choices, self.log.note, self.portrait.rules
 
     @classmethod
     def open(
@@ -161,9 +163,9 @@ class Device:
             )
         if purpose not in self.consents.decisions:
             self._see_notices()
-        # A wrong clock must not hinder anyone from saying no.
-        now = self.clock.now() if state == GRANTED else self.clock.unchecked()
         with self.store.transaction():
+            # A wrong clock must not hinder anyone from saying no.
+            now = self.clock.now() if state == GRANTED else self.clock.unchecked()
             signed = self.consents.decide(purpose, state, language, method, now)
             if state == GRANTED:
                 self.clock.keep(now)
@@ -178,9 +180,14 @@ class Device:
         self.registry.enrol(self.consents.batch(self.enrolment()))
 
     def grant(self, purpose: str, language: str = "en", method: str = "toggle") -> None:
-        """Allow a purpose, on the notice in `notices`. It counts once the registry has confirmed it."""
-        signed = self.decision(purpose, GRANTED, language, method)
-        self.registry.decide(self.consents.batch(signed))
+        """Allow a purpose, on the notice in `notices`. It counts once the registry has confirmed it.
+
+        Raises RegistryError where the registry cannot be reached: the grant is kept, and sent by the next
+        `sync`. Where the registry refuses it, the grant has ended, and the ledger says so.
+        """
+        registry = self.registry
+        self.decision(purpose, GRANTED, language, method)
+        self.consents.send_grants(registry, self.clock.now())
         self.sync()
 
     def refuse(self, purpose: str, language: str = "en", method: str = "toggle") -> None:
@@ -202,14 +209,17 @@ class Device:
         back; `evidence` then has what it signed.
         """
         now = self.clock.now()
-        ended = self.consents.sync(self.registry, now)
-        day = now.date().isoformat().encode()
-        if not ended and self.store.get(_SWEPT) == day:
-            return
-        with self.store.transaction():
-            purged = self._purge(now)
-            self.store.put(_SWEPT, day)
+        purged = False
+
+        def settle(ended: frozenset[str]) -> None:
+            nonlocal purged
+            day = now.date().isoformat().encode()
+            if ended or self.store.get(_SWEPT) != day:
+                purged = self._purge(now)
+                self.store.put(_SWEPT, day)
             self.clock.keep(now)
+
+        self.consents.sync(self.registry, now, settle)
         if purged:
             self.store.scrub()
 
@@ -222,20 +232,23 @@ class Device:
 
     def record_many(self, told: Iterable[Event]) -> int:
         """Keep events, all or none when one is wrong; return how many are kept. See `record`."""
-        now = self.clock.now()
-        allows = cache(self.consents.gate(now).allows)
+        told = list(told)
         with self.store.transaction():
+            now = self.clock.now()
+            allows = cache(self.consents.gate(now).allows)
             kept = self.journal.record_all(told, allows, self.portrait.rules, now)
             self.clock.keep(now)
         return kept
 
     def tags(self) -> tuple[Tag, ...]:
         """Return the tags that hold now, of the purposes that are allowed."""
-        return self.portrait.tags(self.gate())
+        with self.store.snapshot():
+            return self.portrait.tags(self.gate())
 
     def facts(self) -> Facts:
         """Return what a query may count and a model learn from. See `covey_sdk.facts`."""
-        return self.portrait.facts(self.gate())
+        with self.store.snapshot():
+            return self.portrait.facts(self.gate())
 
     def recommend(
         self, candidates: Sequence[str], k: int = 10, ranking: str = NEW, *, personalised: bool = True
@@ -246,11 +259,13 @@ class Device:
         not allowed or not wanted, or no model was released, the answer is their first k, and nothing of the
         owner's is read. Raises EventError for an argument that makes no sense.
         """
-        gate = self.gate() if personalised else None
-        model = self.releases.model() if gate and gate.allows(PERSONALIZE) else None
-        if gate is None or model is None:
+        with self.store.snapshot():
+            gate = self.gate() if personalised else None
+            model = self.releases.model() if gate and gate.allows(PERSONALIZE) else None
+            bought = self.portrait.bought(gate) if gate and model else {}
+        if model is None:
             return recommender.public_order(candidates, k, ranking)
-        return recommender.recommend(model, self.portrait.bought(gate), candidates, k, ranking)
+        return recommender.recommend(model, bought, candidates, k, ranking)
 
     def explain(self, item: str) -> Explanation:
         """Return why an item ranks where it does for the owner, also one that they would never be shown.
@@ -258,17 +273,19 @@ class Device:
         It is worked out when asked for and kept nowhere. Raises ConsentError where personalisation is not
         allowed: no item is then ranked for anyone.
         """
-        gate = self.gate()
-        gate.require(PERSONALIZE)
-        return recommender.explain(self.releases.model(), self.portrait.bought(gate), item)
+        with self.store.snapshot():
+            gate = self.gate()
+            gate.require(PERSONALIZE)
+            model, bought = self.releases.model(), self.portrait.bought(gate)
+        return recommender.explain(model, bought, item)
 
     def adopt_rules(self, signed: bytes) -> None:
         """Use the operator's rule bundle from now on.
 
         Raises RegistryError when it is not signed by the operator or not newer than the one in use.
         """
-        now = self.clock.now()
         with self.store.transaction():
+            now = self.clock.now()
             self.portrait.adopt(signed)
             ledger.write(self.store, ledger.adoption(milliseconds(now), self.portrait.rules.version))
             self._purge(now)
@@ -281,9 +298,9 @@ class Device:
         Raises ConsentError where no allowed purpose needs it, RegistryError when it is not signed by the
         operator or older than the one in use.
         """
-        if name in NEEDED_BY:
-            self.gate().require(NEEDED_BY[name])
         with self.store.transaction():
+            if name in NEEDED_BY:
+                self.gate().require(NEEDED_BY[name])
             self.releases.keep(name, signed)
 
     def ledger(self) -> tuple[Entry, ...]:
@@ -296,18 +313,19 @@ class Device:
 
     def export(self) -> dict[str, Any]:
         """Return everything that is held about the person, as plain JSON values."""
-        return export(
-            device=self.key.public,
-            choices=tuple(self.choices.values()),
-            decisions=tuple(self.consents.decisions.values()),
-            events=self.journal.events(),
-            tags=self.tags(),
-            facts=self.facts(),
-            ledger=self.ledger(),
-            evidence=self.evidence(),
-            charges=self.odometer.charges(self.clock.now()),
-            rule_version=self.portrait.rules.version,
-        )
+        with self.store.snapshot():
+            return export(
+                device=self.key.public,
+                choices=tuple(self.choices.values()),
+                decisions=tuple(self.consents.decisions.values()),
+                events=self.journal.events(),
+                tags=self.tags(),
+                facts=self.facts(),
+                ledger=self.ledger(),
+                evidence=self.evidence(),
+                charges=self.odometer.charges(self.clock.now()),
+                rule_version=self.portrait.rules.version,
+            )
 
     def _see_notices(self) -> None:
         if not self.consents.notices:
@@ -329,13 +347,14 @@ class Device:
         if self._registry is None:
             return
         with suppress(RegistryError):
-            self.consents.send(self._registry, self.clock.unchecked())
+            self.consents.send_refusals(self._registry, self.clock.unchecked())
 
 
 def _secret(store: Store) -> bytes:
     """Return the device key's secret, made when the store is new."""
-    secret = store.get(_KEY)
-    if secret is None:
-        secret = os.urandom(32)
-        store.put(_KEY, secret)
-    return secret
+    with store.transaction():
+        secret = store.get(_KEY)
+        if secret is None:
+            secret = os.urandom(32)
+            store.put(_KEY, secret)
+        return secret

@@ -81,6 +81,8 @@ class Door:
             answered = self._rounds.answered(round_id, _ADVERTISE, request)
             if answered:
                 return answered
+            # Another process of the app may have withdrawn a purpose since.
+            self._device.gate().require(*invited.manifest.purposes)
             self._rounds.leave(invited.manifest.purposes, round_id)
             key = self._wallet.take(issuer)
             participant = Participant(self._terms(invited, issuer), key, verify=self._verify)
@@ -123,8 +125,9 @@ class Door:
         device.gate().require(*manifest.purposes)
         device.registry.inclusion(leaf_hash(LEAF_MANIFEST + signed), device.consents.checkpoint)
         device.odometer.require_room((manifest.charge, *manifest.to_come), device.clock.now())
-        for name, document in zip(asked.builds_on, documents, strict=False):
-            device.releases.keep(name, document)
+        with self._store.transaction():
+            for name, document in zip(asked.builds_on, documents, strict=False):
+                device.releases.keep(name, document)
         return self._fetch(manifest.purposes, manifest.epoch).key
 
     def _require_same_plan(self, invited: Invited) -> None:
@@ -142,8 +145,11 @@ class Door:
     def _fetch(self, purposes: tuple[str, ...], epoch: int) -> Issuer:
         device = self._device
         issuer = device.registry.issuer(purposes, epoch, device.consents.checkpoint)
-        self._wallet.fetch(issuer, device.registry, device.clock.now())
+        self._wallet.fetch(issuer, device.registry, device.clock.now(), self._allows)
         return issuer
+
+    def _allows(self, purpose: str) -> bool:
+        return self._device.gate().allows(purpose)
 
     def _contribute(self, invited: Invited) -> Vector:
         """Return the vector that goes into the sum, charged and written down."""

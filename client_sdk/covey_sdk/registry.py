@@ -198,7 +198,8 @@ class Registry:
             ) from None
         if response.status_code not in (200, 204):
             raise RegistryError(
-                f"the registry refuses {request.url.path} ({response.status_code}): {_detail(body)}"
+                f"the registry refuses {request.url.path} ({response.status_code}): {_detail(body)}",
+                status=response.status_code,
             )
         return body
 

@@ -44,16 +44,18 @@ class Wallet:
         self._store = store
         self._key = key
 
-    def fetch(self, issuer: Issuer, registry: Registry, now: datetime) -> None:
+    def fetch(self, issuer: Issuer, registry: Registry, now: datetime, allows: Callable[[str], bool]) -> None:
         """Get the epoch's batch for the issuer's purposes, unless it is here or used up already.
 
-        Raises RegistryError when the registry does not give it.
+        `allows(purpose)` is asked when the request is made and when the answer is kept: where the purposes
+        were withdrawn meanwhile, by another process of the app perhaps, nothing is kept. Raises ConsentError
+        then, RegistryError when the registry gives no batch.
         """
-        name = _name(issuer.key)
-        known = self._read(_Batch, name)
-        if known and known.epoch == issuer.key.epoch:
-            return
-        asked = self._asked(issuer)
+        with self._store.transaction():
+            _require(allows, issuer.key)
+            if self._has_batch(issuer.key):
+                return
+            asked = self._asked(issuer)
         blinded = tuple(pending.blinded for pending in asked.pending)
         request = TicketRequest(
             self._key.public, milliseconds(now), issuer.key.purposes, issuer.key.epoch, blinded
@@ -64,7 +66,10 @@ class Wallet:
         except PrivacyError as error:
             raise RegistryError(f"the registry's tickets are refused: {error}") from None
         with self._store.transaction():
-            self._store.put(name, wire.encode(_Batch(issuer.key.epoch, keys)))
+            _require(allows, issuer.key)
+            # Another process may have kept the same answer meanwhile, and used tickets of it since.
+            if not self._has_batch(issuer.key):
+                self._store.put(_name(issuer.key), wire.encode(_Batch(issuer.key.epoch, keys)))
             self._store.delete(_pending(issuer.key))
 
     def take(self, issuer: IssuerKey) -> RoundKey:
@@ -86,6 +91,10 @@ class Wallet:
             if not all(map(granted, name.removeprefix(_TICKETS).split("+"))):
                 self._store.delete(name)
 
+    def _has_batch(self, issuer: IssuerKey) -> bool:
+        known = self._read(_Batch, _name(issuer))
+        return known is not None and known.epoch == issuer.epoch
+
     def _asked(self, issuer: Issuer) -> _Asked:
         """Return the request for this issuer, made and written down at the first try."""
         name = _pending(issuer.key)
@@ -101,6 +110,12 @@ class Wallet:
             return wire.decode(cls, data) if data else None
         except PrivacyError as error:
             raise StoreError(f"the wallet cannot be read: {error}") from None
+
+
+def _require(allows: Callable[[str], bool], issuer: IssuerKey) -> None:
+    missing = [purpose for purpose in issuer.purposes if not allows(purpose)]
+    if missing:
+        raise ConsentError(f"purpose {missing[0]!r} is not allowed, so there are no tickets for it")
 
 
 def _name(issuer: IssuerKey) -> str:

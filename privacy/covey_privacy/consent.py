@@ -18,6 +18,9 @@ GRANTED = "granted"
 REFUSED = "refused"
 WITHDRAWN = "withdrawn"
 
+METHODS = ("toggle", "dialog", "settings")
+"""How a person may decide: by an act of their own, for this purpose alone."""
+
 NOTICE = "notice"
 ENROLMENT = "enrolment"
 DECISION = "decision"

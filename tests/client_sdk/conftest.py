@@ -145,7 +145,8 @@ def allow() -> Callable[..., None]:
         for name in purposes:
             device.decision(name, GRANTED)
         confirmed = tuple(Choice(name, GRANTED, 1) for name in purposes)
-        device.consents._write(replace(device.consents._state, confirmed=confirmed, synced_at=now))
+        state = device.consents._state
+        state.write(replace(state.read(), confirmed=confirmed, unsent=(), synced_at=now))
 
     return allow
 

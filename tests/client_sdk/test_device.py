@@ -217,7 +217,7 @@ class TestSensitive:
 
 def held_by_registry(device):
     """What the registry said at the last sync."""
-    return {choice.purpose: choice.state for choice in device.consents._state.confirmed}
+    return {choice.purpose: choice.state for choice in device.consents._state.read().confirmed}
 
 
 class TestConsent:
@@ -244,7 +244,7 @@ class TestConsent:
 
     def test_the_registry_cannot_make_a_grant(self, device, opened, shop, tmp_path, order):
         device.grant("analytics")
-        device.consents._state = replace(device.consents._state, decisions=())
+        device.consents._state.write(replace(device.consents._state.read(), decisions=()))
         device.sync()
         assert not device.gate().allows("analytics")
 
@@ -279,10 +279,10 @@ class TestConsent:
         assert device.tags() == ()
         assert device.facts() == UNKNOWN
         said = device.ledger()
-        assert [entry.kind for entry in said] == [ledger.CONSENT, ledger.CONSENT, ledger.PURGE]
-        assert "withdrew" in said[1].said_en
-        assert "撤回" in said[1].said_zh
-        assert "3 stored events" in said[2].said_en
+        assert [entry.kind for entry in said] == [ledger.CONSENT] * 3 + [ledger.PURGE]
+        assert "withdrew" in said[2].said_en
+        assert "撤回" in said[2].said_zh
+        assert "3 stored events" in said[3].said_en
         assert opened(path.with_name("other.db")).choices == {}
         device.sync()
         assert device.choices["personalize"].state == "withdrawn"
@@ -342,7 +342,7 @@ class TestConsent:
     def test_a_withdrawal_wins_over_a_registry_that_lags(self, device, shop):
         shop.reachable = False
         device.withdraw("personalize")
-        device.consents._state = replace(device.consents._state, unsent=())
+        device.consents._state.write(replace(device.consents._state.read(), unsent=()))
         shop.reachable = True
         device.sync()
         assert not device.gate().allows("personalize")
@@ -443,7 +443,8 @@ class TestWhole:
         assert {tag["id"] for tag in held["tags"]} == ids(device)
         assert held["facts"]["orders"] == 1
         assert held["facts"]["items"] == ["b", "tea-1"]
-        assert held["ledger"][0]["said_en"].startswith("You allowed")
+        assert held["ledger"][0]["said_en"].startswith("You chose to allow")
+        assert held["ledger"][1]["said_en"].startswith("You allowed")
         assert held["charges"] == []
         assert held["rule_version"] == BASE.version
 
