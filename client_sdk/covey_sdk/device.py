@@ -135,7 +135,8 @@ class Device:
     @property
     def choices(self) -> Mapping[str, Choice]:
         """The choices that stand, by purpose."""
-        return self.consents.choices
+        with self.store.snapshot():
+            return self.consents.choices
 
     @property
     def odometer(self) -> Odometer:
@@ -197,7 +198,9 @@ class Device:
 
     def withdraw(self, purpose: str, language: str = "en", method: str = "toggle") -> None:
         """Withdraw a purpose. It counts at once, whether or not the registry can be reached now."""
-        if purpose in CONTRACT or purpose in self.consents.decisions:
+        with self.store.snapshot():
+            decided = purpose in self.consents.decisions
+        if decided or purpose in CONTRACT:
             self.decision(purpose, WITHDRAWN, language, method)
             self._tell()
 
@@ -305,7 +308,8 @@ class Device:
 
     def ledger(self) -> tuple[Entry, ...]:
         """Return the record of what this phone did, oldest first."""
-        return ledger.entries(self.store)
+        with self.store.snapshot():
+            return ledger.entries(self.store)
 
     def evidence(self) -> tuple[bytes, ...]:
         """Return what convicts the registry's log, or what it has yet to explain; anyone can judge it."""

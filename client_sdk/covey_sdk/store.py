@@ -270,7 +270,6 @@ class Store:
         self._set()
         if not self._is_made():
             self._create(key)
-        self._made = True
         rows = self._rows("SELECT version, key_check, checksum FROM meta")
         version, check, checksum = rows[0] if len(rows) == 1 else (0, b"", b"")
         if not isinstance(check, bytes) or hashlib.sha256(check).digest() != checksum:
@@ -281,6 +280,7 @@ class Store:
             self._finish_erasing(key)
         elif version != SCHEMA_VERSION:
             raise StoreError(f"{self.path.name} has layout {version}; this SDK reads {SCHEMA_VERSION}")
+        self._made = True
 
     def _finish_erasing(self, key: bytes) -> None:
         """Delete a file whose erasure was cut off before its end, and make a new one."""
