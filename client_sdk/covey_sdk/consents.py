@@ -167,6 +167,20 @@ class Consents:
         registry.decide(self.batch(*(sign(DECISION, decision, self._key) for decision in fresh.values())))
         self._sent(*fresh.values())
 
+    def farewell(self, now: datetime) -> Batch | None:
+        """Withdraw every purpose that the registry may hold as granted, in the caller's transaction.
+
+        Return the signed withdrawals, None where there is nothing to withdraw.
+        """
+        standing = {choice.purpose for choice in self._state.read().confirmed if choice.state == GRANTED}
+        decisions = self.decisions
+        granted = {purpose for purpose, decision in decisions.items() if decision.state == GRANTED}
+        for purpose in sorted(granted | (standing & decisions.keys())):
+            self.decide(purpose, WITHDRAWN, "", decisions[purpose].method, now)
+        unsent = _unsent(self._state.read()).values()
+        signed = [sign(DECISION, decision, self._key) for decision in unsent]
+        return self.batch(*signed) if signed else None
+
     def send_grants(self, registry: Registry, now: datetime) -> None:
         """Send every grant that the registry may not have, as the person made it.
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from covey_privacy import wire
 from covey_privacy.consent import GRANTED, REFUSED, WITHDRAWN, Choice, Notice
 from covey_privacy.profile import PRODUCTION, Profile
 from covey_privacy.signatures import SigningKey
@@ -27,7 +28,7 @@ from covey_sdk import clock as clocks
 from covey_sdk import ledger, recommender, rounds
 from covey_sdk.clock import Clock, milliseconds
 from covey_sdk.consents import Consents
-from covey_sdk.errors import ConsentError, RegistryError
+from covey_sdk.errors import ConsentError, RegistryError, StoreError
 from covey_sdk.events import Event
 from covey_sdk.export import export
 from covey_sdk.facts import Facts
@@ -115,9 +116,35 @@ class Device:
         """Close the store."""
         self.store.close()
 
-    def erase(self) -> None:
-        """Delete everything about the person: the file, and with it this device's key."""
+    def farewell(self) -> bytes:
+        """Withdraw everything, here and now, and return the signed withdrawals for the registry.
+
+        An app that may be ended at any time keeps them before it calls `erase`, and sends them with
+        `Registry.send_farewell` until that succeeds. They are empty where there is nothing to withdraw.
+        """
+        with self.store.transaction():
+            now = self.clock.unchecked()
+            batch = self.consents.farewell(now)
+            self._purge(now)
+        self.store.scrub()
+        return wire.encode(batch) if batch else b""
+
+    def erase(self) -> bytes:
+        """Withdraw everything, and delete the file, and with it this device's key.
+
+        Return nothing where the registry has the withdrawals; where it cannot be reached, return them as
+        `farewell` does, for the app to send later: nobody else can sign them any more.
+        """
+        farewell = b""
+        # A store that cannot be used any more is deleted all the same.
+        with suppress(StoreError):
+            farewell = self.farewell()
+        if farewell and self._registry is not None:
+            with suppress(RegistryError):
+                self._registry.send_farewell(farewell)
+                farewell = b""
         self.store.erase()
+        return farewell
 
     @property
     def registry(self) -> Registry:
@@ -328,6 +355,7 @@ class Device:
                 ledger=self.ledger(),
                 evidence=self.evidence(),
                 charges=self.odometer.charges(self.clock.now()),
+                spent_elsewhere=self.odometer.elsewhere(self.clock.now()),
                 rule_version=self.portrait.rules.version,
             )
 

@@ -94,6 +94,11 @@ class Registry:
         """Hand over signed decisions."""
         self._post("/v1/decisions", wire.encode(batch))
 
+    def send_farewell(self, farewell: bytes) -> None:
+        """Send what `Device.erase` or `Device.farewell` returned. Sending it again does no harm."""
+        if farewell:
+            self._post("/v1/decisions", farewell)
+
     def sync(self, signed: bytes, last: Checkpoint, seen: str, now: int) -> tuple[Synced, Checkpoint]:
         """Return the standing choices and the log's head, which continues `last`.
 

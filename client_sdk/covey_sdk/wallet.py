@@ -18,6 +18,7 @@ from covey_privacy.signatures import SigningKey, sign
 from covey_privacy.tickets import IssuerKey, Pending, RoundKey
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import ConsentError, RegistryError, StoreError
+from covey_sdk.issuances import Issuances
 from covey_sdk.registry import Registry
 from covey_sdk.store import Store
 
@@ -43,6 +44,7 @@ class Wallet:
     def __init__(self, store: Store, key: SigningKey) -> None:
         self._store = store
         self._key = key
+        self._issuances = Issuances(store)
 
     def fetch(self, issuer: Issuer, registry: Registry, now: datetime, allows: Callable[[str], bool]) -> None:
         """Get the epoch's batch for the issuer's purposes, unless it is here or used up already.
@@ -70,6 +72,7 @@ class Wallet:
             # Another process may have kept the same answer meanwhile, and used tickets of it since.
             if not self._has_batch(issuer.key):
                 self._store.put(_name(issuer.key), wire.encode(_Batch(issuer.key.epoch, keys)))
+                self._issuances.record(issuer.key.purposes, answer.issued, answer.yearly, now)
             self._store.delete(_pending(issuer.key))
 
     def take(self, issuer: IssuerKey) -> RoundKey:

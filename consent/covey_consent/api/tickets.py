@@ -18,7 +18,7 @@ from covey_consent.epochs import LAST_EPOCH
 from covey_consent.errors import RequestError
 from covey_consent.issuers import parse_set, require_set
 from covey_consent.messages import open_from_device
-from covey_privacy.consent import TICKETS, TicketRequest
+from covey_privacy.consent import TICKETS, BlindSignatures, TicketRequest
 from covey_privacy.tickets import to_count
 
 router = APIRouter(tags=["tickets"])
@@ -49,8 +49,10 @@ async def issue(request: Request, here: Here) -> Response:
     standing = await here.choices.of_device(asked.device)
     tickets.check(held, asked, standing, here.notices, here.calendar.milliseconds)
     signatures = await asyncio.to_thread(tickets.sign, held, asked)
-    await here.store.write(tickets.book, asked, here.notices, here.calendar, here.yearly_batches)
-    return cbor(signatures)
+    issued = await here.store.write(tickets.book, asked, here.notices, here.calendar, here.yearly_batches)
+    return cbor(
+        BlindSignatures(signatures, issued, tickets.most_in_a_year(here.calendar, here.yearly_batches))
+    )
 
 
 @router.post("/v1/epochs/{epoch}/end")
