@@ -59,6 +59,12 @@ def _floors(manifest: Manifest, profile: Profile) -> None:
         stated = getattr(manifest, name)
         if not stated >= floor:
             raise _refusal(name, stated, floor)
+    for name, ceiling in profile.ceilings().items():
+        stated = getattr(manifest, name)
+        if not stated <= ceiling:
+            raise _refusal(name, stated, f"{ceiling} at most")
+    if manifest.honest < manifest.least_honest:
+        raise _refusal("honest", manifest.honest, manifest.least_honest)
 
 
 def _refusal(name: str, stated: object, floor: object) -> ServerError:

@@ -140,7 +140,10 @@ def conclude(session: Session, log: Log, signed: bytes, evidence: Evidence) -> i
 
 
 def _require_floors(manifest: Manifest) -> None:
-    """Refuse a round of production below its floors. Another profile is one that phones were opened with."""
+    """Refuse a round of production outside its floors and ceilings.
+
+    Another profile is one that phones were opened with.
+    """
     if manifest.profile != PRODUCTION.name:
         return
     for name, floor in PRODUCTION.floors(manifest.purpose).items():
@@ -149,6 +152,17 @@ def _require_floors(manifest: Manifest) -> None:
             raise RequestError(
                 f"the manifest's {name} is {stated}; profile {manifest.profile} asks for {floor} at least"
             )
+    for name, ceiling in PRODUCTION.ceilings().items():
+        stated = getattr(manifest, name)
+        if not stated <= ceiling:
+            raise RequestError(
+                f"the manifest's {name} is {stated}; profile {manifest.profile} allows {ceiling} at most"
+            )
+    if manifest.honest < manifest.least_honest:
+        raise RequestError(
+            f"the manifest's honest is {manifest.honest}; its own least_cohort, gamma and dropout ask for "
+            f"{manifest.least_honest} at least"
+        )
 
 
 def _require_place(session: Session, manifest: Manifest) -> None:

@@ -157,12 +157,14 @@ PRODUCTION = {
     "least_issued": 200,
     "least_cell": 50,
     "gamma": 0.05,
+    "dropout": 0.05,
+    "honest": 179,
 }
 
 
 @pytest.mark.parametrize(
     ("name", "less"), [("least_issued", 0), ("least_issued", 199), ("least_cohort", 199), ("least_cell", 49),
-                       ("gamma", 0.04)],
+                       ("gamma", 0.04), ("dropout", 0.06), ("honest", 1), ("honest", 178)],
 )  # fmt: skip
 def test_a_round_of_production_states_its_profiles_floors(shop, terms, problem, name, less):
     known = dataclasses.replace(terms, **PRODUCTION)

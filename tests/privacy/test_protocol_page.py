@@ -79,6 +79,23 @@ def test_its_sum_is_the_frozen_one(vector):
     assert second_phone.total(phones, dict(masked), dict(opened)) == vector["played"]["sum"]
 
 
+def test_it_refuses_a_survivor_that_did_not_share():
+    vector = json.loads((ROOT / "tests" / "vectors" / "one-drops-out.json").read_text("utf-8"))
+    _, phones = joined(vector)
+    place = vector["played"]["open"][0][0]
+    phone = phones[place]
+    told = {step: dict(row[:2] for row in vector["played"][step])[place] for step in STEPS}
+    phone.share(bytes.fromhex(told["share"]))
+    device, parcels = cbor2.loads(bytes.fromhex(told["mask"]))
+    shared = list(second_primitives.cut(parcels, second_phone.PARCEL))
+    hidden = vector["played"]["open"][1][0]
+    kept = [parcel for parcel in shared if int.from_bytes(parcel[:4], "big") != hidden]
+    assert len(kept) == len(shared) - 1 >= phone.threshold
+    phone.mask(second_phone.cbor(device, b"".join(kept)))
+    with pytest.raises(second_phone.Refusal, match="ServerError"):
+        phone.agree(bytes.fromhex(told["agree"]))
+
+
 @pytest.mark.parametrize(
     ("n", "gamma", "delta"), [(20, 0, 0), (50, 0, 0.1), (60, 0.02, 0.05), (300, 0.1, 0.1)]
 )
