@@ -43,7 +43,7 @@ from covey_simulations.fleet import Fleet
 
 PHONES = 7
 MORTAL = 0
-LABORATORY = Profile("laboratory", PHONES, {}, least_cell=1, least_gamma=0.0)
+LABORATORY = Profile("laboratory", PHONES, {}, least_cell=1, least_gamma=0.0, most_dropout=0.15)
 POLICY = Policy(LABORATORY, 1e-6, 0.0, 0.15, 1.0)
 CAPS = {"analytics": 4.0, "train": 4.0}
 EPSILON = 0.5
