@@ -30,7 +30,7 @@ from covey_privacy.consent import (
 )
 from covey_privacy.errors import PrivacyError
 from covey_privacy.signatures import SigningKey, sign
-from covey_sdk import ledger
+from covey_sdk import agreed, ledger
 from covey_sdk.clock import milliseconds, moment
 from covey_sdk.errors import ConsentError, RegistryError, RegistryForkError, StoreError
 from covey_sdk.gate import Gate
@@ -107,7 +107,7 @@ class Consents:
 
     def gate(self, now: datetime) -> Gate:
         """Return the gate at `now`."""
-        return Gate(self.choices, self.notices, self.synced_at, now)
+        return Gate(self.choices, self.notices, agreed.read(self._store), self.synced_at, now)
 
     def granted(self, purpose: str) -> bool:
         """Say whether the grant stands, even if the registry is silent or the notice has changed since."""
@@ -140,6 +140,8 @@ class Consents:
         unsent = {*self._state.unsent, purpose} if state != GRANTED else {*self._state.unsent} - {purpose}
         decisions = tuple({**known, purpose: decision}.values())
         with self._store.transaction():
+            if state == GRANTED:
+                agreed.keep(self._store, self._notice(purpose))
             self._write(replace(self._state, decisions=decisions, unsent=tuple(sorted(unsent))))
             self._tell_owner(state, purpose, now)
         return sign(DECISION, decision, self._key)

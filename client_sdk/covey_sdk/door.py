@@ -29,7 +29,7 @@ from covey_privacy.tickets import IssuerKey
 from covey_sdk import boot, ledger
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import ConsentError
-from covey_sdk.invitation import Invited, check
+from covey_sdk.invitation import Invited, check, require_delta
 from covey_sdk.questions import BUILDS_ON, question
 from covey_sdk.rounds import Joined, Rounds
 from covey_sdk.wallet import Wallet
@@ -121,6 +121,7 @@ class Door:
         device.gate().require(*manifest.purposes)
         device.sync()
         device.gate().require(*manifest.purposes)
+        require_delta(manifest, device.odometer.delta)
         device.registry.inclusion(leaf_hash(LEAF_MANIFEST + signed), device.consents.checkpoint)
         device.odometer.require_room((manifest.charge, *manifest.to_come), device.clock.now())
         for name, document in zip(asked.builds_on, documents, strict=False):
@@ -151,6 +152,7 @@ class Door:
         now = device.clock.now()
         device.log.require_unforked()
         device.gate().require(*manifest.purposes)
+        require_delta(manifest, device.odometer.delta)
         asked = self._asked(invited)
         encoding = invited.encoding(asked)
         vector = encoding.encode(asked.contribute(device.facts()))

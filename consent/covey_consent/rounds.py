@@ -61,6 +61,7 @@ def announce(
     issuers.require_running(session, manifest.epoch)
     _require_place(session, manifest)
     _require_floors(manifest)
+    _require_delta(manifest, current)
     index = log.append(session, LEAF_MANIFEST, signed)
     session.add(
         LoggedRound(
@@ -163,6 +164,13 @@ def _require_floors(manifest: Manifest) -> None:
             f"the manifest's honest is {manifest.honest}; its own least_cohort, gamma and dropout ask for "
             f"{manifest.least_honest} at least"
         )
+
+
+def _require_delta(manifest: Manifest, current: Mapping[str, Notice]) -> None:
+    """Refuse a round that is accounted at a greater delta than a notice in force promises, as phones do."""
+    most = min(notice.delta for notice in current.values())
+    if not manifest.delta <= most:
+        raise RequestError(f"the manifest's delta is {manifest.delta}; the notices promise {most} at most")
 
 
 def _require_place(session: Session, manifest: Manifest) -> None:
