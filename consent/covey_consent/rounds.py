@@ -21,14 +21,12 @@ from covey_consent.store import all_in
 from covey_privacy import wire
 from covey_privacy.consent import LEAF_EVIDENCE, LEAF_MANIFEST, LEAF_ROSTER, Notice
 from covey_privacy.errors import PeerError, ServerError
-from covey_privacy.evidence import Evidence
+from covey_privacy.evidence import ABORTED, Evidence, require_consistent
 from covey_privacy.manifest import FIRST, Manifest
 from covey_privacy.profile import PRODUCTION
 from covey_privacy.secagg.roster import Countersigned, Roster, RosterHead
 from covey_privacy.signatures import Signed, SigningKey, digest_of
 from covey_privacy.tickets import IssuerKey
-
-ABORTED = "aborted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +121,10 @@ def countersign(
 
 
 def conclude(session: Session, log: Log, signed: bytes, evidence: Evidence) -> int:
-    """Log a round's evidence and return its index; the same again has the same index."""
+    """Log a round's evidence and return its index; the same again has the same index.
+
+    Raises RequestError where it contradicts the round's logged manifest or roster.
+    """
     known = _known(session, evidence.round_id)
     if known.evidence is not None and known.evidence_index is not None:
         if known.evidence != signed:
@@ -131,10 +132,15 @@ def conclude(session: Session, log: Log, signed: bytes, evidence: Evidence) -> i
         return known.evidence_index
     if evidence.manifest != known.digest:
         raise RequestError(f"the evidence is for another manifest than round {evidence.round_id!r} has")
-    if known.head is None and not evidence.outcome.startswith(ABORTED):
+    if known.head is None and evidence.ended != ABORTED:
         raise ConflictError(
             f"round {evidence.round_id!r} has no countersigned roster: its outcome can only be {ABORTED!r}"
         )
+    head = wire.decode(RosterHead, known.head) if known.head else None
+    try:
+        require_consistent(evidence, _manifest(known), known.digest, head)
+    except ServerError as error:
+        raise RequestError(str(error)) from None
     known.evidence = signed
     known.evidence_index = log.append(session, LEAF_EVIDENCE, signed)
     return known.evidence_index

@@ -304,6 +304,7 @@ def test_evidence_is_logged_once_after_the_roster(shop, terms, digest, roster, p
     signed = shop.evidence(terms, digest, "released")
     problem(shop.post("/v1/rounds/round-1/evidence", signed), 409)
     countersigned(shop.countersign(roster))
+    signed = shop.evidence(terms, digest, "released")
     first, again = (shop.post("/v1/rounds/round-1/evidence", signed) for _ in range(2))
     assert first.content == again.content
     index = wire.decode(Logged, first.content).index

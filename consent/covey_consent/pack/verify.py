@@ -42,10 +42,12 @@ FIELDS = {
     "roster": "round_id manifest size root",
     "evidence": "round_id query purposes profile manifest model ticket_root cohort dropouts denials "
     "norm sigma epsilon epsilon_so_far delta honest threshold least_issued outcome code_version "
-    "shared_operator annex",
+    "shared_operator annex survivors release",
     "epoch end": "epoch at reason",
     "promise": "log commitment at publish_by",
 }
+REPEATED = "round_id query purposes profile model norm sigma epsilon delta honest least_issued"
+"""What evidence repeats of its manifest."""
 SIGNED = ("manifest", "evidence")
 """What a log entry says, field by field; those signed by the operator are a body and its signature."""
 
@@ -267,6 +269,8 @@ def signed_body(data: bytes, kind: str, operator: str | None, index: int) -> byt
 def check_rounds(documents: Documents, entries: Log, start: int) -> list[str]:
     """Hold every round's evidence and roster against the manifest and issuer key that came before them."""
     known: dict[str, set[str]] = {"manifest": set(), "issuer key": set(), "roster": set(), "evidence": set()}
+    manifests = _rounds(documents, "manifest", "digest")
+    rosters = _rounds(documents, "roster", "manifest")
     earlier = 0
     for index, (kind, says) in sorted(documents.items()):
         names = says.get("manifest", says.get("issuer"))
@@ -279,6 +283,8 @@ def check_rounds(documents: Documents, entries: Log, start: int) -> list[str]:
         aborted = str(says.get("outcome", "")).startswith("aborted")
         if kind == "evidence" and not (aborted or start):
             require(says["manifest"] in known["roster"], f"the evidence at {index} has no roster before it")
+        if kind == "evidence" and names in manifests:
+            check_evidence(says, manifests[names], rosters.get(names), index)
         if kind in known:
             name = says["digest"] if kind in ("manifest", "issuer key") else says["manifest"]
             require(name not in known[kind], f"the {kind} at {index} is the second one of its name")
@@ -291,6 +297,27 @@ def check_rounds(documents: Documents, entries: Log, start: int) -> list[str]:
         lines.append(f"not shown: {earlier} documents rest on some from before this pack begins")
     others = sum(entry[:1] not in (*KINDS, b"C") for entry in entries)
     return [*lines, f"not read: {others} entries of other kinds"] if others else lines
+
+
+def _rounds(documents: Documents, kind: str, name: str) -> dict[str, dict[str, Any]]:
+    return {says[name]: says for each, says in documents.values() if each == kind}
+
+
+def check_evidence(
+    says: Mapping[str, Any], manifest: Mapping[str, Any], roster: Mapping[str, Any] | None, index: int
+) -> None:
+    """Hold what evidence repeats against the manifest and the roster, and its outcome against its release."""
+    wrong = [name for name in REPEATED.split() if says[name] != manifest[name]]
+    if roster is not None and says["ticket_root"] != roster["root"]:
+        wrong.append("ticket_root")
+    if roster is not None and says["cohort"] != roster["size"] // 10 * 10:
+        wrong.append("cohort")
+    require(not wrong, f"the evidence at {index} contradicts its round's documents: {', '.join(wrong)}")
+    released = says["outcome"].partition(":")[0] == "released"
+    require(
+        released == (says["release"] != bytes(32).hex()),
+        f"the evidence at {index} names a release exactly if there is one; this does not",
+    )
 
 
 def check_records(
