@@ -76,7 +76,10 @@ class Wallet:
         batch = self._read(_Batch, name)
         if not batch or batch.epoch != issuer.epoch or not batch.keys:
             wanted = " + ".join(issuer.purposes)
-            raise ConsentError(f"no ticket is left for {wanted}; the next epoch brings new ones")
+            raise ConsentError(
+                f"no ticket of epoch {issuer.epoch} is left for {wanted}; the fetch window of the next epoch "
+                "brings new ones"
+            )
         self._store.put(name, wire.encode(_Batch(batch.epoch, batch.keys[1:])))
         return batch.keys[0]
 

@@ -39,7 +39,12 @@ class Frozen:
 
 
 def announce(
-    session: Session, log: Log, signed: bytes, manifest: Manifest, current: Mapping[str, Notice]
+    session: Session,
+    log: Log,
+    signed: bytes,
+    manifest: Manifest,
+    current: Mapping[str, Notice],
+    calendar: Calendar,
 ) -> int:
     """Log the manifest that the operator signed and return its index; the same again has the same index."""
     known = session.get(LoggedRound, manifest.round_id)
@@ -57,6 +62,7 @@ def announce(
             f"in epoch {manifest.epoch}; ask /v1/issuers for it"
         )
     issuers.require_running(session, manifest.epoch)
+    calendar.require_fetched(manifest.epoch)
     _require_place(session, manifest)
     _require_floors(manifest)
     _require_delta(manifest, current)
