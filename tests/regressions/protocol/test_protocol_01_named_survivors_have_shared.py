@@ -75,3 +75,29 @@ def test_at_the_greatest_dropout_more_than_two_thirds_of_a_neighbourhood_open_a_
     """Where the ring is cut in two by two survivor sets, nobody's masks at the cut can then be opened."""
     degree, threshold = graph.parameters(size, PRODUCTION.least_gamma, PRODUCTION.most_dropout)
     assert 3 * threshold > 2 * degree
+
+
+def opened_at_a_border(degree, threshold):
+    """Say whether every secret can be opened around a place where the ring is cut in two survivor sets.
+
+    Devices below 0 sign one set, the others another; nobody is corrupt, nobody drops out.
+    """
+    half, reach = degree // 2, 3 * degree
+
+    def near(place):
+        return [place + step for step in range(-half, half + 1) if step]
+
+    opens = {
+        place: sum((peer < 0) == (place < 0) for peer in near(place)) >= threshold
+        for place in range(-reach, reach)
+    }
+    return all(
+        sum(opens[peer] for peer in near(place)) >= threshold for place in range(-reach + half, reach - half)
+    )
+
+
+@pytest.mark.parametrize("size", [60, 100, 200, 500, 1000, 3000, 10_000, 60_000])
+def test_a_coordinator_alone_cannot_show_two_parts_of_the_ring_two_sets(size):
+    """docs/threats.md says so, and that it could in rounds which plan for a dropout of 0.1."""
+    assert not opened_at_a_border(*graph.parameters(size, 0.05, PRODUCTION.most_dropout))
+    assert opened_at_a_border(*graph.parameters(size, 0.05, 0.1))
