@@ -342,6 +342,17 @@ def test_evidence_that_contradicts_its_round_is_refused(world, field, value, say
     refused(world.relogged(entries, documents_json=changed(world, "evidence", **{field: shown})), says)
 
 
+def test_a_release_is_held_against_the_evidence_that_names_it(world, tmp_path, capsys):
+    (tmp_path / "pack.zip").write_bytes(world.pack())
+    for name, data in (("q1", b"a signed release"), ("other", b"another release")):
+        (tmp_path / name).write_bytes(data)
+    asked = [str(tmp_path / "pack.zip"), "--key", world.log.vkey, "--release"]
+    assert verify.main([*asked, str(tmp_path / "q1")]) == 0
+    assert "q1 is what round round-1 gave" in capsys.readouterr().out
+    assert verify.main([*asked, str(tmp_path / "other")]) == 1
+    assert "no evidence in this pack names the release in" in capsys.readouterr().out
+
+
 def test_what_the_operator_is_said_to_have_signed_is_held_against_its_key(world):
     world.settings = world.settings.model_copy(update={"operator": STRANGER.public.hex()})
     refused(world.pack(), "is not signed by the operator")

@@ -76,10 +76,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--witness", action="append", default=[], help="a verifier key; it has to have cosigned"
     )
+    parser.add_argument(
+        "--release",
+        action="append",
+        default=[],
+        help="file of a signed release, which evidence has to name",
+    )
     asked = parser.parse_args(arguments)
     try:
         with open(asked.pack, "rb") as pack:
-            lines = check(pack.read(), asked.key, _text(asked.seen), asked.witness)
+            releases = {name: _digest(name) for name in asked.release}
+            lines = check(pack.read(), asked.key, _text(asked.seen), asked.witness, releases)
     except RefusedError as error:
         print(f"REFUSED: {error}")
         return 1
@@ -96,8 +103,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def check(data: bytes, key: str | None, seen: str | None, witnesses: Sequence[str]) -> list[str]:
-    """Return what holds, in words. Raises RefusedError, or another error where the pack is malformed."""
+def check(
+    data: bytes,
+    key: str | None,
+    seen: str | None,
+    witnesses: Sequence[str],
+    releases: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Return what holds, in words; `releases` are the hashes of signed releases, by the names of their files.
+
+    Raises RefusedError, or another error where the pack is malformed.
+    """
     files = unpack(data)
     facts = json.loads(files[MANIFEST])
     lines = [check_files(files, facts, key)]
@@ -112,8 +128,8 @@ def check(data: bytes, key: str | None, seen: str | None, witnesses: Sequence[st
     if seen is not None:
         lines.append(check_seen(seen, facts["log"], start, files["before"], entries))
     documents = check_documents(json.loads(files["documents.json"]), entries, start, facts["operator"])
-    lines += [*check_rounds(documents, entries, start), *check_records(files, facts, entries, start)]
-    return lines
+    lines += [*check_rounds(documents, entries, start), *check_releases(documents, releases or {})]
+    return [*lines, *check_records(files, facts, entries, start)]
 
 
 # The pack: every byte of it is either listed in the manifest, which the registry signed, or follows from it.
@@ -320,6 +336,14 @@ def check_evidence(
     )
 
 
+def check_releases(documents: Documents, releases: Mapping[str, str]) -> list[str]:
+    """Hold signed releases against the evidence that is to name them."""
+    named = {says["release"]: says["round_id"] for kind, says in documents.values() if kind == "evidence"}
+    lost = [file for file, digest in releases.items() if digest not in named]
+    require(not lost, f"no evidence in this pack names the release in {', '.join(lost)}")
+    return [f"release: {file} is what round {named[digest]} gave" for file, digest in releases.items()]
+
+
 def check_records(
     files: Mapping[str, bytes], facts: Mapping[str, Any], entries: Log, start: int
 ) -> list[str]:
@@ -445,6 +469,11 @@ def moment(at: int) -> str:
 def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     names: Iterable[str] = {*one, *other}
     return ", ".join(sorted(name for name in names if one.get(name) != other.get(name)))
+
+
+def _digest(path: str) -> str:
+    with open(path, "rb") as file:
+        return sha256(file.read()).hex()
 
 
 def _text(path: str | None) -> str | None:
