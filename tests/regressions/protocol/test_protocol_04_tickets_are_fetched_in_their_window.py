@@ -12,7 +12,7 @@ from covey_privacy.consent import Issuer
 from covey_privacy.manifest import sign_manifest
 from covey_sdk.clock import milliseconds
 from covey_sdk.door import Door
-from covey_sdk.errors import ConsentError, RegistryError
+from covey_sdk.errors import ConsentError, RegistryError, TicketError
 
 globals().update(fixtures_of("client_sdk"))
 PURPOSES = ("analytics", "personalize")
@@ -57,8 +57,9 @@ def epoch_start(clock) -> int:
 
 def test_tickets_are_fetched_in_their_window(phone, shop, manifest):
     """A phone without tickets does not join, and asks for none at that moment."""
-    with pytest.raises(ConsentError, match="no ticket of epoch"):
+    with pytest.raises(TicketError, match="no ticket of epoch"):
         Door(phone).advertise(manifest())
+    assert issubclass(TicketError, ConsentError)
     assert asked_for_tickets(shop) == 0
 
 
