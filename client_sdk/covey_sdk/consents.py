@@ -34,7 +34,7 @@ from covey_privacy.consent import (
     Synced,
 )
 from covey_privacy.signatures import SigningKey, sign
-from covey_sdk import ledger
+from covey_sdk import agreed, ledger
 from covey_sdk.clock import milliseconds, moment
 from covey_sdk.errors import ConsentError, RegistryError, RegistryForkError
 from covey_sdk.gate import Gate
@@ -107,7 +107,7 @@ class Consents:
         """Return the gate at `now`, as the store stands."""
         with self._store.snapshot():
             state = self._state.read()
-            return Gate(_standing(state), self.notices, _synced_at(state), now)
+            return Gate(_standing(state), self.notices, agreed.read(self._store), _synced_at(state), now)
 
     def granted(self, purpose: str) -> bool:
         """Say whether the grant stands, even if the registry is silent or the notice has changed since."""
@@ -145,6 +145,8 @@ class Consents:
             decisions = tuple({**known, purpose: decision}.values())
             unsent = tuple(sorted({*before.unsent, purpose}))
             self._state.write(replace(before, decisions=decisions, unsent=unsent))
+            if state == GRANTED:
+                agreed.keep(self._store, self._notice(purpose))
             self._tell_owner("chosen" if state == GRANTED else state, purpose, now)
         return sign(DECISION, decision, self._key)
 

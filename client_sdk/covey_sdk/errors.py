@@ -21,6 +21,10 @@ class ConsentError(CoveyError):
     """A purpose is not allowed: not granted, granted on an older notice, or not confirmed of late."""
 
 
+class TicketError(ConsentError):
+    """No ticket of the round's epoch is left: none was fetched in its window, or all are used."""
+
+
 _FINAL = frozenset({403, 409, 422})
 
 

@@ -75,6 +75,11 @@ class Odometer:
         self._issuances = Issuances(store)
         self._caps = _caps(notices)
 
+    @property
+    def delta(self) -> float:
+        """The delta at which everything is accounted: the least that a notice states."""
+        return self._caps.delta
+
     def spent(self, now: datetime, purpose: str | None = None) -> float:
         """Return the epsilon of the last 365 days, for one purpose or for all together.
 

@@ -17,7 +17,7 @@ from covey_privacy.errors import PrivacyError
 from covey_privacy.signatures import SigningKey, sign
 from covey_privacy.tickets import IssuerKey, Pending, RoundKey
 from covey_sdk.clock import milliseconds
-from covey_sdk.errors import ConsentError, RegistryError, StoreError
+from covey_sdk.errors import ConsentError, RegistryError, StoreError, TicketError
 from covey_sdk.issuances import Issuances
 from covey_sdk.registry import Registry
 from covey_sdk.store import Store
@@ -78,13 +78,16 @@ class Wallet:
     def take(self, issuer: IssuerKey) -> RoundKey:
         """Return a ticket that was never shown, and forget it, in the caller's transaction.
 
-        Raises ConsentError when the epoch's batch is used up.
+        Raises TicketError when the epoch's batch is used up, or was never fetched.
         """
         name = _name(issuer)
         batch = self._read(_Batch, name)
         if not batch or batch.epoch != issuer.epoch or not batch.keys:
             wanted = " + ".join(issuer.purposes)
-            raise ConsentError(f"no ticket is left for {wanted}; the next epoch brings new ones")
+            raise TicketError(
+                f"no ticket of epoch {issuer.epoch} is left for {wanted}; the fetch window of the next epoch "
+                "brings new ones"
+            )
         self._store.put(name, wire.encode(_Batch(batch.epoch, batch.keys[1:])))
         return batch.keys[0]
 

@@ -15,6 +15,7 @@ from covey_consent.settings import Settings
 from covey_privacy.consent import GRANTED, Choice, Notice, NoticeText
 from covey_privacy.signatures import SigningKey
 from covey_sdk import Device, Registry, Trust
+from covey_sdk.agreed import AgreedTerms
 from covey_sdk.clock import milliseconds
 from covey_sdk.events import Line, OrderPaid, Refund
 from covey_sdk.gate import Gate
@@ -210,6 +211,7 @@ def gate(clock: Clock, notice) -> Callable[..., Gate]:
         plain = {
             "choices": {purpose: Choice(purpose, GRANTED, 1) for purpose in granted},
             "notices": {purpose: notice(purpose) for purpose in (*granted, "personalize", "membership")},
+            "agreed": {purpose: AgreedTerms.of(notice(purpose)) for purpose in granted},
             "synced_at": clock.now,
             "now": clock.now,
         }

@@ -28,8 +28,15 @@ Epoch = Annotated[int, Path(ge=0, le=LAST_EPOCH)]
 
 @router.get("/v1/epoch")
 async def epoch(here: Here) -> EpochNow:
-    """Return the current epoch and when it ends (Unix seconds)."""
-    return EpochNow(epoch=here.calendar.epoch, ends_at=here.calendar.ends_at)
+    """Return the current epoch, when its fetch window closes and when it ends (Unix seconds)."""
+    calendar = here.calendar
+    return EpochNow(
+        epoch=calendar.epoch,
+        begins_at=calendar.begins_at,
+        fetch_until=calendar.fetch_until,
+        ends_at=calendar.ends_at,
+        fetching=calendar.fetching,
+    )
 
 
 @router.get("/v1/issuers/{epoch}/{purposes}")
