@@ -301,6 +301,7 @@ class Device:
             choices=tuple(self.choices.values()),
             decisions=tuple(self.consents.decisions.values()),
             events=self.journal.events(),
+            early_refunds=self.journal.early_refunds(),
             tags=self.tags(),
             facts=self.facts(),
             ledger=self.ledger(),
