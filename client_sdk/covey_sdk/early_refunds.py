@@ -1,8 +1,8 @@
 """Refunds that were told before their order: kept aside until the order comes.
 
-They are sealed in the store like events, but are none yet: no tag, fact or query reads them. The journal takes a
-refund out as soon as its order is kept. One whose order never comes is deleted after `MOST_DAYS`, or when no
-purpose that needs refunds is allowed any more. At most `MOST` wait; the one that came first makes room.
+They are sealed in the store like events, but are none yet: no tag, fact or query reads them. The journal
+takes a refund out as soon as its order is kept. One whose order never comes is deleted after `MOST_DAYS`,
+or when no purpose that needs refunds is allowed any more. At most `MOST` wait; the first makes room.
 """
 
 from __future__ import annotations
