@@ -262,7 +262,6 @@ class Device:
 
     def record_many(self, told: Iterable[Event]) -> int:
         """Keep events, all or none when one is wrong; return how many are kept. See `record`."""
-        told = list(told)
         with self.store.transaction():
             now = self.clock.now()
             allows = cache(self.consents.gate(now).allows)
@@ -350,6 +349,7 @@ class Device:
                 choices=tuple(self.choices.values()),
                 decisions=tuple(self.consents.decisions.values()),
                 events=self.journal.events(),
+                early_refunds=self.journal.early_refunds(),
                 tags=self.tags(),
                 facts=self.facts(),
                 ledger=self.ledger(),

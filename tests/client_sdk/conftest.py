@@ -174,10 +174,12 @@ def order(clock: Clock) -> Events:
 
 @pytest.fixture
 def refund(clock: Clock) -> Callable[..., Refund]:
-    """Make a refund of now for an order."""
+    """Make a refund of now for an order, each with an id of its own."""
+    numbers = itertools.count(1)
 
     def refund(of: OrderPaid, minor: int, *line_ix: int) -> Refund:
-        return Refund(of.order_id, minor, milliseconds(clock.now), 480, line_ix)
+        at_ms = milliseconds(clock.now)
+        return Refund(f"refund-{next(numbers)}", of.order_id, minor, at_ms, 480, line_ix)
 
     return refund
 
