@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 from covey import KEY, Commands, command, fail, load, measure
+
+PORTS = 65535
+"""The last TCP port; the system reads a greater number as another port, and does not say so."""
+
+
+def whole(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
+    """Return what reads an option's whole number of at least `least` and at most `most`, for argparse."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch("-?[0-9]{1,20}", text) or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(
+                f"{text[:40]!r}; a whole number, {least} to {most}, was expected"
+            )
+        return int(text)
+
+    return read
+
+
+port = whole(0, PORTS)
+"""Reads a TCP port; 0 is any that is free."""
 
 
 def add(commands: Commands) -> None:
@@ -26,7 +47,7 @@ def _add_registry(commands: Commands) -> None:
         "COVEY_REGISTRY_OPERATOR=<hex public key> covey registry serve --port 8700",
     )
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on, default 127.0.0.1")
-    serve.add_argument("--port", type=int, default=8700, help="port to listen on, default 8700")
+    serve.add_argument("--port", type=port, default=8700, help="port to listen on, default 8700")
     serve.set_defaults(run=_serve)
     key = command(
         actions,
@@ -39,6 +60,7 @@ def _add_registry(commands: Commands) -> None:
     _add_receipt(actions)
     _add_import(actions)
     _add_retention(actions)
+    _add_clock(actions)
     _add_notice(actions)
     _add_document(actions)
     _add_evidence(actions)
@@ -158,6 +180,38 @@ def _add_retention(actions: Commands) -> None:
     run.set_defaults(run=_retention)
 
 
+def _add_clock(actions: Commands) -> None:
+    clock = command(
+        actions,
+        "clock",
+        "the clock of a registry that is being served: after a jump nothing expires until it is confirmed",
+        "covey registry clock show",
+    )
+    named = clock.add_subparsers(required=True, metavar="ACTION")
+    show = command(
+        named,
+        "show",
+        "say whether the registry trusts its clock; exits with 3 while it does not",
+        "covey registry clock show",
+    )
+    confirm = command(
+        named,
+        "confirm",
+        "confirm the time; COVEY_REGISTRY_TOKEN is an admin's access token",
+        "covey registry clock confirm --time 2027-01-15T08:00Z",
+    )
+    confirm.add_argument(
+        "--time",
+        required=True,
+        metavar="TIME",
+        help="the time now by another machine's clock (ISO 8601, UTC)",
+    )
+    for one in (show, confirm):
+        one.add_argument("--url", default="http://127.0.0.1:8700", help="where the registry serves")
+    show.set_defaults(run=_clock_show)
+    confirm.set_defaults(run=_clock_confirm)
+
+
 def _add_breach(actions: Commands) -> None:
     example = "covey registry breach open --officer olga --nature 'a backup was copied'"
     breach = command(actions, "breach", "the breach desk of a registry that is being served", example)
@@ -219,7 +273,7 @@ def _add_pack(actions: Commands) -> None:
     )
     pack.add_argument("--out", type=Path, required=True, metavar="FILE", help="where the pack is to go")
     pack.add_argument(
-        "--since", type=int, default=0, metavar="ENTRY", help="first log entry wanted, default 0: all"
+        "--since", type=whole(0), default=0, metavar="ENTRY", help="first log entry wanted, default 0: all"
     )
     pack.add_argument("--subject", metavar="ID", help="add this person's records, with what opens them")
     pack.set_defaults(run=_pack)
@@ -264,7 +318,7 @@ def _add_drills(actions: Commands) -> None:
         "erase a person, then look for them in every byte of the database; exits with 1 where one is left",
         "covey registry drill erase --db postgresql://host/empty --json",
     )
-    erase.add_argument("--people", type=int, default=20, metavar="N", help="people, default 20")
+    erase.add_argument("--people", type=whole(1), default=20, metavar="N", help="people, default 20")
     erase.add_argument("--db", metavar="URL", help="an empty database; default a file that goes")
     erase.set_defaults(run=_erase)
     for each in (crash, tamper, withdraw, erase):
@@ -290,7 +344,7 @@ def _add_witness(commands: Commands) -> None:
         help="a registry's key with its log's name, as `covey registry key` prints it; repeatable",
     )
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on, default 127.0.0.1")
-    serve.add_argument("--port", type=int, default=8710, help="port to listen on, default 8710")
+    serve.add_argument("--port", type=port, default=8710, help="port to listen on, default 8710")
     serve.set_defaults(run=_witness)
     key = command(
         actions,
@@ -345,6 +399,14 @@ def _import(chosen: argparse.Namespace) -> int:
 def _retention(chosen: argparse.Namespace) -> int:
     asked = {"dry": chosen.dry_run, "as_json": chosen.json}
     return _with("commands.retention", lambda it: it.run(chosen.now, **asked))
+
+
+def _clock_show(chosen: argparse.Namespace) -> int:
+    return _with("commands.clock", lambda it: it.show(chosen.url))
+
+
+def _clock_confirm(chosen: argparse.Namespace) -> int:
+    return _with("commands.clock", lambda it: it.confirm(chosen.url, chosen.time))
 
 
 def _show(chosen: argparse.Namespace) -> int:

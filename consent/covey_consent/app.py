@@ -14,6 +14,7 @@ from covey_consent.api import (
     assessments,
     breaches,
     catalogue,
+    clock_confirmations,
     consents,
     device_tokens,
     documents,
@@ -40,41 +41,39 @@ from covey_consent.api.http import add_routes
 from covey_consent.api.openapi import ABOUT, Documented
 from covey_consent.api.rates import Rates
 from covey_consent.api.traffic import Traffic
+from covey_consent.clock_monitor import boot_clock
 from covey_consent.registry import Registry
 from covey_consent.settings import Settings
 
 ROUTERS = (
     consents, people, tickets, tiles, log, promises, notices, rounds, subjects, receipts, served, assessments,
     documents, rights, recipients, imports, breaches, access_log, device_tokens, health, well_known,
-    catalogue,
+    catalogue, clock_confirmations,
 )  # fmt: skip
 """A request is held against one route after another: the routes that are asked most come first."""
 
 
 def create_app(
-    settings: Settings | None = None, *, clock: Callable[[], float] = time.time, durable: bool = True
-) -> FastAPI:
+    settings: Settings | None = None, *, clock: Callable[[], float] = time.time,
+    monotonic: Callable[[], float] | None = None, durable: bool = True,
+) -> FastAPI:  # fmt: skip
     """Return the application; its lifespan opens and closes the registry. `clock` gives Unix seconds.
+
+    `monotonic` gives the seconds by which `clock` is judged, by default the system's. A clock of the caller's
+    own is judged only where they give one: it may move as they like.
 
     Whoever simulates may forgo `durable` commits; no setting of an operator can.
     """
     settings = Settings() if settings is None else settings
+    steady = boot_clock if monotonic is None and clock is time.time else monotonic
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        registry = app.state.registry = await Registry.open(settings, clock, durable=durable)
-        always = (
-            registry.cosigners.gather,
-            registry.promises.run,
-            registry.upkeep.run,
-            registry.courier.run,
-            registry.rights.sweeper.run,
-        )
-        tasks = [asyncio.create_task(work()) for work in always]
+        registry = app.state.registry = await Registry.open(settings, clock, steady, durable=durable)
+        background = asyncio.create_task(registry.supervisor.run())
         yield
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        background.cancel()
+        await asyncio.wait([background])
         await registry.close()
 
     app = Documented(

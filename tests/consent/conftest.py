@@ -324,18 +324,21 @@ def stored(database_url: str, tmp_path: Path) -> Callable[[], bytes]:
 
 @pytest.fixture
 def opened(database_url: str, tmp_path: Path, clock: Clock) -> Opened:
-    """Open a registry on the same files as often as asked, each time with other settings."""
+    """Open a registry on the same files as often as asked, each time with other settings.
+
+    Its clock is judged by `monotonic`, where that is given.
+    """
     operator = SigningKey(bytes(32))
 
     @contextmanager
-    def opened(**settings) -> Iterator[Shop]:
+    def opened(monotonic: Callable[[], float] | None = None, **settings) -> Iterator[Shop]:
         plain = {
             "database_url": database_url,
             "key_file": tmp_path / "registry.key",
             "origin": ORIGIN,
             "operator": operator.public.hex(),
         }
-        app = create_app(Settings(**{**plain, **settings}), clock=clock)
+        app = create_app(Settings(**{**plain, **settings}), clock=clock, monotonic=monotonic)
         with TestClient(app, raise_server_exceptions=False) as http:
             yield Shop(http, clock, operator, app.state.registry.key)
 

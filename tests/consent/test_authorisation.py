@@ -99,6 +99,7 @@ GUARDED = {
     "GET /v1/breaches/{id_}": {OFFICER, AUDITOR},
     "POST /v1/breaches/{id_}/steps": {OFFICER},
     "GET /v1/access-log": {ADMIN, AUDITOR},
+    "POST /v1/clock/confirmations": {ADMIN},
     "GET /metrics": {ADMIN, AUDITOR, OPERATOR},
 }
 
@@ -170,6 +171,7 @@ class World:
             "POST /v1/recipients": MAIL | {"name": "Post"},
             "PATCH /v1/recipients/{id_}": {"active": True},
             "POST /v1/breaches": {},
+            "POST /v1/clock/confirmations": {"now": int(self.shop.clock.now)},
             "POST /v1/breaches/{id_}/steps": {"step": "update"},
         }.get(route)  # fmt: skip
 

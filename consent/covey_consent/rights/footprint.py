@@ -38,9 +38,9 @@ GONE = "[erased]"
 """What stands in other people's rows where the person's name was among words."""
 
 WORDLESS = {
-    "checkpoints", "choices", "cosignatures", "detached_devices", "devices", "events", "issuances",
-    "issuer_keys", "log", "notices", "notifications", "promised", "rounds", "served", "spent", "subject_keys",
-    "subjects", "tombstones",
+    "checkpoints", "choices", "clock_state", "cosignatures", "detached_devices", "devices", "events",
+    "issuances", "issuer_keys", "log", "notices", "notifications", "promised", "rounds", "served", "spent",
+    "subject_keys", "subjects", "tombstones", "write_probe",
 }  # fmt: skip
 """Tables that take no words from anyone, so that no name can be among them. Every other one is searched."""
 

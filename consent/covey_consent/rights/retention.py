@@ -71,14 +71,22 @@ class Rule(NamedTuple):
         return list(self.of.__table__.primary_key.columns)  # type: ignore[attr-defined]  # SQLAlchemy types it too widely
 
 
+def _always() -> None:
+    """Let every deletion go on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Deletes what is over; recipients are written to as at any erasure."""
+    """Deletes what is over; recipients are written to as at any erasure.
+
+    `require` is called in each transaction before it deletes, and raises where the clock is not trusted.
+    """
 
     store: Store
     outbox: Outbox
     terms: Terms
     forget: Forget
+    require: Callable[[], None] = _always
 
     async def run(self, now: int) -> Mapping[str, int]:
         """Delete what is over at `now` (Unix seconds); return how many people, and rows of each table."""
@@ -88,7 +96,7 @@ class Retention:
         for rule in rules(self.terms, now):
             # Read first: no write waits while a large table is looked through.
             while found := await self.store.read(_found, rule):
-                counts[rule.of.__tablename__] += await self.store.write(_delete, rule, found)
+                counts[rule.of.__tablename__] += await self.store.write(self._delete, rule, found)
         if counts[PEOPLE]:
             await self.store.purge()
         return counts
@@ -104,7 +112,12 @@ class Retention:
             erased, last = erased + await self.store.write(self._erase, found, now), found[-1]
         return erased
 
+    def _delete(self, session: Session, rule: Rule, found: Sequence[Key]) -> int:
+        self.require()
+        return _delete(session, rule, found)
+
     def _erase(self, session: Session, found: Sequence[str], now: int) -> int:
+        self.require()
         # Who came back since they were found stays.
         people = session.scalars(over(self.terms, now).where(Subject.subject.in_(found))).all()
         for subject in people:

@@ -65,6 +65,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("size", name=op.f("pk_checkpoints")),
     )
     op.create_table(
+        "clock_state",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_clock_state")),
+    )
+    op.create_table(
         "cosignatures",
         sa.Column("size", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("witness", TEXT, nullable=False),
@@ -173,6 +180,12 @@ def upgrade() -> None:
         sa.Column("certificate", TEXT, nullable=False),
         sa.Column("purged", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tombstones")),
+    )
+    op.create_table(
+        "write_probe",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_write_probe")),
     )
     op.create_table(
         "attribute_changes",
@@ -429,6 +442,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_attribute_changes_subject"))
 
     op.drop_table("attribute_changes")
+    op.drop_table("write_probe")
     op.drop_table("tombstones")
     op.drop_table("subjects")
     op.drop_table("rounds")
@@ -444,6 +458,7 @@ def downgrade() -> None:
     op.drop_table("idempotent_answers")
     op.drop_table("ended_epochs")
     op.drop_table("cosignatures")
+    op.drop_table("clock_state")
     op.drop_table("checkpoints")
     op.drop_table("breaches")
     with op.batch_alter_table("assessments", schema=None) as batch_op:
