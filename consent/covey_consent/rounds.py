@@ -30,6 +30,9 @@ from covey_privacy.tickets import IssuerKey
 
 ABORTED = "aborted"
 
+ADVERT_BYTES = 1024
+"""The most bytes that an encoded advert takes, with its ticket: about 500 under an issuer key of 2048 bits."""
+
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
@@ -78,6 +81,11 @@ def find(session: Session, round_id: str) -> tuple[Manifest, IssuerKey]:
     if issuer is None:
         raise UnknownError(f"the issuer key of round {round_id!r} is not here")
     return manifest, issuer
+
+
+def roster_bytes(manifest: Manifest) -> int:
+    """Return the most bytes that a roster of the round takes."""
+    return 4096 + manifest.most_cohort * ADVERT_BYTES
 
 
 def freeze(roster: Roster, issuer: IssuerKey) -> Frozen:

@@ -95,7 +95,8 @@ class Settings(BaseSettings):
     of an identity provider are opened where `idp_issuer`, `idp_audience` and `idp_jwks` (an address or a
     file) are given: `idp_role_claim` is where the role stands, `idp_roles` what the provider's names mean
     here, and `idp_subject_claim` where a person's pseudonym stands. One caller with a token may ask at
-    `rate_caller`, everyone else at `rate_address` from one address.
+    `rate_caller`, everyone else at `rate_address` from one address. At most `connections` are open at once,
+    `connections_address` of them from one address (of IPv6, one /64), a proxy's not counted.
 
     Requests for rights are answered within `rights_periods`, by country and kind (see `rights.periods`), and
     once `rights_extension` later; the law in force is the default. Backups are kept for `backup_days`.
@@ -162,6 +163,8 @@ class Settings(BaseSettings):
     idp_subject_claim: Annotated[str, Field(max_length=200)] = "sub"
     rate_caller: Rate | None = "600000/minute"
     rate_address: Rate | None = "60000/minute"
+    connections: Annotated[int, Field(ge=16, le=100_000)] = 2048
+    connections_address: Annotated[int, Field(ge=4, le=100_000)] = 256
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @field_validator("rights_periods")

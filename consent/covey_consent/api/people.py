@@ -7,7 +7,8 @@ import asyncio
 from fastapi import APIRouter, Request, Response
 
 from covey_consent import decisions, subjects
-from covey_consent.api.http import BATCH, Here, body, cbor
+from covey_consent.api.bodies import DECISIONS, ENROLMENTS
+from covey_consent.api.http import Here, body, cbor
 from covey_consent.errors import RequestError
 from covey_consent.messages import open_batch, open_from_device
 from covey_consent.verdicts import effective
@@ -20,7 +21,7 @@ router = APIRouter(tags=["people"])
 @router.post("/v1/enrolments", status_code=204)
 async def enrol(request: Request, here: Here) -> Response:
     """Take a `Batch` of signed `Enrolment`s, all or none."""
-    batch = wire.decode(Batch, await body(request, BATCH))
+    batch = wire.decode(Batch, await body(request, ENROLMENTS))
     opened = await asyncio.to_thread(open_batch, Enrolment, ENROLMENT, batch)
     await here.store.write(here.subjects.enrol, opened)
     return Response(status_code=204)
@@ -29,7 +30,7 @@ async def enrol(request: Request, here: Here) -> Response:
 @router.post("/v1/decisions", status_code=204)
 async def take_decisions(request: Request, here: Here) -> Response:
     """Take a `Batch` of signed `Decision`s, all or none."""
-    batch = wire.decode(Batch, await body(request, BATCH))
+    batch = wire.decode(Batch, await body(request, DECISIONS))
     opened = await asyncio.to_thread(open_batch, Decision, DECISION, batch)
     for decision in opened:
         decisions.check(decision, here.notices, here.calendar)
