@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import httpx
@@ -61,10 +62,22 @@ class Trust:
 
 
 class Registry:
-    """A registry behind `client`, whose base_url is the registry's. One object may serve many devices."""
+    """A registry behind `client`, whose base_url is the registry's. One object may serve many devices.
 
-    def __init__(self, client: httpx.Client, trust: Trust, verify: Verify = verify) -> None:
+    `enrolment_token` is the access token that the shop's server gave the app for its signed-in user; it goes
+    with enrolments alone, which make the device that user's.
+    """
+
+    def __init__(
+        self,
+        client: httpx.Client,
+        trust: Trust,
+        verify: Verify = verify,
+        *,
+        enrolment_token: str | None = None,
+    ) -> None:
         self.trust = trust
+        self._enrolment_token = enrolment_token
         self._client = client
         self._verify = verify
         self._verify_note = functools.lru_cache(MOST_REMEMBERED)(verify)
@@ -88,7 +101,9 @@ class Registry:
 
     def enrol(self, batch: Batch) -> None:
         """Make devices known."""
-        self._post("/v1/enrolments", wire.encode(batch))
+        token = self._enrolment_token
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._post("/v1/enrolments", wire.encode(batch), headers)
 
     def decide(self, batch: Batch) -> None:
         """Hand over signed decisions."""
@@ -177,8 +192,8 @@ class Registry:
     def _get(self, path: str, **params: int) -> bytes:
         return self._call(self._client.build_request("GET", path, params=params, timeout=SECONDS))
 
-    def _post(self, path: str, body: bytes) -> bytes:
-        headers = {"Content-Type": _CBOR}
+    def _post(self, path: str, body: bytes, headers: Mapping[str, str] = MappingProxyType({})) -> bytes:
+        headers = {"Content-Type": _CBOR, **headers}
         return self._call(
             self._client.build_request("POST", path, content=body, headers=headers, timeout=SECONDS)
         )

@@ -84,7 +84,9 @@ def create_app(
     for module in ROUTERS:
         add_routes(app, module.router)
     problems.install(app)
-    app.add_middleware(Rates, caller=settings.rate_caller, address=settings.rate_address)
+    app.add_middleware(
+        Rates, caller=settings.rate_caller, address=settings.rate_address, enrolments=settings.rate_enrolments
+    )
     app.add_middleware(Bounds)
     app.add_middleware(Traffic)
     app.add_middleware(CarefulHeaders, https=(settings.public_url or "").startswith("https://"))

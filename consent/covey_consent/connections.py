@@ -1,4 +1,4 @@
-"""Limits on HTTP connections that uvicorn does not have: how many there are, and what an unfinished request costs.
+"""Limits on HTTP connections that uvicorn does not have: their number, and unfinished requests.
 
 - A header has at most `HEADER_BYTES` and comes within `HEADER_SECONDS`; its body comes within `BODY_SECONDS`.
 - All addresses together and each alone have a number of connections at most. Where a new one exceeds it,

@@ -31,7 +31,7 @@ from covey_privacy.tickets import IssuerKey
 ABORTED = "aborted"
 
 ADVERT_BYTES = 1024
-"""The most bytes that an encoded advert takes, with its ticket: about 500 under an issuer key of 2048 bits."""
+"""The most bytes that an encoded advert takes, with its ticket (about 500 today)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,8 @@ class Settings(BaseSettings):
     that add to the packaged ones or stand in their place, each named for its purpose. `epsilon` caps each
     purpose and `epsilon_total` all together, a person and year at `delta`; the signed notices promise them.
     Tickets are issued for `purpose_sets` alone, each with a key and a leaf of its own in every epoch.
-    A person has one `batch` of tickets for a purpose set in an epoch, and `yearly_batches` of them in a year.
+    Devices enrol with an access token where `enrolment_needs_token`; without one, one address enrols no more
+    people than `rate_enrolments`. A person has one `batch` of tickets for a purpose set in an epoch, and `yearly_batches` of them in a year.
     Without `open_enrolment` a device is taken only after the shop's server attached it to a person.
     Each of `witnesses` has `witness_seconds` to cosign a new head, and cosigns an unchanged one anew every
     `witness_every_seconds`. `public_url` is the address that callers use, where a proxy stands before. Tokens
@@ -163,6 +164,8 @@ class Settings(BaseSettings):
     idp_subject_claim: Annotated[str, Field(max_length=200)] = "sub"
     rate_caller: Rate | None = "600000/minute"
     rate_address: Rate | None = "60000/minute"
+    rate_enrolments: Rate | None = "1000/hour"
+    enrolment_needs_token: bool = False
     connections: Annotated[int, Field(ge=16, le=100_000)] = 2048
     connections_address: Annotated[int, Field(ge=4, le=100_000)] = 256
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
