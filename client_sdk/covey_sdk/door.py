@@ -141,6 +141,10 @@ class Door:
 
     def _fetch(self, purposes: tuple[str, ...], epoch: int) -> Issuer:
         device = self._device
+        if device.registry.issuer_index(purposes, epoch) >= device.consents.checkpoint.size:
+            # The first to ask has the key made and logged: the head that the last sync brought is older.
+            device.sync()
+            device.gate().require(*purposes)
         issuer = device.registry.issuer(purposes, epoch, device.consents.checkpoint)
         self._wallet.fetch(issuer, device.registry, device.clock.now())
         return issuer

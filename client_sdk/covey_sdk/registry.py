@@ -126,8 +126,21 @@ class Registry:
 
     def issuer(self, purposes: Iterable[str], epoch: int, checkpoint: Checkpoint) -> Issuer:
         """Return the key that certifies tickets for these purposes, once it is proven to be in the log."""
-        name = (purpose_set(purposes), epoch)
+        issuer = self._issuer((purpose_set(purposes), epoch))
+        if self.inclusion(leaf_hash(LEAF_ISSUER + wire.encode(issuer.key)), checkpoint) != issuer.index:
+            raise RegistryError(
+                f"the issuer key does not stand at {issuer.index} in the log, as the registry says",
+                rule=Rule.LOG_INCLUSION,
+            )
+        return issuer
+
+    def issuer_index(self, purposes: Iterable[str], epoch: int) -> int:
+        """Return where the registry says that this key stands in the log; `issuer` has it proven."""
+        return self._issuer((purpose_set(purposes), epoch)).index
+
+    def _issuer(self, name: tuple[tuple[str, ...], int]) -> Issuer:
         if name not in self._issuers:
+            epoch = name[1]
             answer = self._get(f"/v1/issuers/{epoch}/{'+'.join(name[0])}")
             with _believing("issuer key"):
                 issuer = wire.decode(Issuer, answer)
@@ -137,13 +150,7 @@ class Registry:
                     rule=Rule.ISSUER_KEY,
                 )
             self._issuers[name] = issuer
-        issuer = self._issuers[name]
-        if self.inclusion(leaf_hash(LEAF_ISSUER + wire.encode(issuer.key)), checkpoint) != issuer.index:
-            raise RegistryError(
-                f"the issuer key does not stand at {issuer.index} in the log, as the registry says",
-                rule=Rule.LOG_INCLUSION,
-            )
-        return issuer
+        return self._issuers[name]
 
     def tickets(self, signed: bytes) -> BlindSignatures:
         """Return the blind signatures that answer a signed TicketRequest."""

@@ -89,7 +89,8 @@ class Settings(BaseSettings):
     purpose and `epsilon_total` all together, a person and year at `delta`; the signed notices promise them.
     Tickets are issued for `purpose_sets` alone, each with a key and a leaf of its own in every epoch.
     Devices enrol with an access token where `enrolment_needs_token`; without one, one address enrols no more
-    people than `rate_enrolments`. A person has one `batch` of tickets for a purpose set in an epoch, and `yearly_batches` of them in a year.
+    people than `rate_enrolments`. A person has one `batch` of tickets for a purpose set in an epoch, and
+    `yearly_batches` of them in a year.
     Without `open_enrolment` a device is taken only after the shop's server attached it to a person.
     Each of `witnesses` has `witness_seconds` to cosign a new head, and cosigns an unchanged one anew every
     `witness_every_seconds`. `public_url` is the address that callers use, where a proxy stands before. Tokens

@@ -54,8 +54,8 @@ class Window:
 class Rates:
     """Middleware; `caller` and `address` as the `limits` library writes rates, None for no bound.
 
-    A caller is known by a token that was verified before. Addresses are counted in memory and kept nowhere; of
-    IPv6, a /64 is one. `enrolments` bounds how many people one address may enrol: a route that takes many
+    A caller is known by a token that was verified before. Addresses are counted in memory and kept nowhere;
+    of IPv6, a /64 is one. `enrolments` bounds how many people one address may enrol: a route that takes many
     messages at once counts them with `count_messages` and `count_enrolments`.
     """
 
