@@ -76,7 +76,7 @@ def announce(
 def find(session: Session, round_id: str) -> tuple[Manifest, IssuerKey]:
     """Return a round's manifest and issuer key. Raises UnknownError."""
     known = _known(session, round_id)
-    manifest = _manifest(known)
+    manifest = manifest_of(known)
     issuer = issuers.find(session, manifest.purposes, manifest.epoch)
     if issuer is None:
         raise UnknownError(f"the issuer key of round {round_id!r} is not here")
@@ -113,7 +113,7 @@ def countersign(
     known = _known(session, head.round_id)
     if known.head is not None:
         return _again(known, head)
-    manifest = _manifest(known)
+    manifest = manifest_of(known)
     _require_fit(manifest, known, head, calendar)
     issuers.require_running(session, manifest.epoch)
     issued = tickets.issued(session, manifest.purposes, manifest.epoch)
@@ -168,7 +168,7 @@ def _require_place(session: Session, manifest: Manifest) -> None:
     if manifest.previous == FIRST:
         return
     before = session.scalar(select(LoggedRound).where(LoggedRound.digest == manifest.previous))
-    if before is None or not manifest.follows(_manifest(before)):
+    if before is None or not manifest.follows(manifest_of(before)):
         raise ConflictError(
             f"the manifest is to follow step {manifest.step - 1} of its plan, but names no such logged "
             "manifest; log that one first, under the same plan"
@@ -195,7 +195,8 @@ def _require_fit(manifest: Manifest, known: LoggedRound, head: RosterHead, calen
         raise ConflictError(f"epoch {manifest.epoch} has ended, and its tickets with it")
 
 
-def _manifest(known: LoggedRound) -> Manifest:
+def manifest_of(known: LoggedRound) -> Manifest:
+    """Return a logged round's manifest."""
     return wire.decode(Manifest, wire.decode(Signed, known.manifest).body)
 
 

@@ -1,7 +1,8 @@
 """The first phone to fetch tickets for a purpose set in an epoch gets them, though the key is made for it."""
 
-from covey_sdk.door import Door
 from shared_fixtures import fixtures_of
+
+from covey_sdk.door import Door
 
 globals().update(fixtures_of("client_sdk"))
 
