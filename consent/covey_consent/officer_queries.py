@@ -146,7 +146,9 @@ def _allowing(
 
 def _found(session: Session, people: Sequence[Subject]) -> list[Found]:
     query = select(Device.subject, func.count()).where(Device.subject.in_([one.subject for one in people]))
-    devices = dict(session.execute(query.group_by(Device.subject)).tuples().all())
+    devices: dict[str, int] = {}
+    for subject, count in session.execute(query.group_by(Device.subject)):
+        devices[subject] = count
     return [Found(one.subject, one.enrolled_hour * HOUR, devices.get(one.subject, 0)) for one in people]
 
 

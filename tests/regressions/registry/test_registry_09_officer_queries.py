@@ -72,7 +72,9 @@ def test_officer_queries(shop, problem):
     assert {one["subject"]: one["event"] for one in then} == events
     assert {one["notice"] for one in then} == {"1.0.0"}
     assert [one["subject"] for one in everyone(shop, ALLOWING, limit=1)] == sorted(people[2:])
-    assert len(everyone(shop, "/v1/purposes/core/subjects")) == 4, "a contract's purpose: all but the restricted"
+    assert len(everyone(shop, "/v1/purposes/core/subjects")) == 4, (
+        "a contract's purpose: all but the restricted"
+    )
     problem(shop.http.get(ALLOWING, headers=shop.as_(Role.OFFICER, reason=None)), 422)
     problem(shop.http.get(ALLOWING, headers=shop.as_(Role.SERVICE)), 403)
     problem(shop.http.get("/v1/purposes/none/subjects", headers=shop.as_(Role.OFFICER)), 404)
@@ -124,9 +126,6 @@ def test_people_are_found_by_prefix_and_by_the_shop_s_reference(shop, problem, s
     assert [row["subject"] for row in logged(shop, "search")][-2:] == [None, people[0]]
     assert shop.http.post("/v1/subjects:search", content=b"", headers=officer).status_code == 422
     assert b"customer 4711" not in stored()
-    asked = shop.as_(Role.SUBJECT, subject=people[0])
-    id_ = shop.http.post("/v1/rights", json={"kind": "erasure"}, headers=asked).json()["id"]
-    assert id_
 
 
 def test_the_text_of_an_old_notice_version(shop, problem):
@@ -150,7 +149,9 @@ def test_rounds_are_listed_with_their_epsilon(shop):
     issuer = shop.issuer("analytics", "personalize")
     terms = [shop.manifest(issuer, round_id=f"round-{n}", epsilon=n / 4) for n in (1, 2, 3)]
     digests = [shop.announce(each) for each in terms]
-    assert shop.post("/v1/rounds/round-2/evidence", shop.evidence(terms[1], digests[1], "aborted: few")).is_success
+    assert shop.post(
+        "/v1/rounds/round-2/evidence", shop.evidence(terms[1], digests[1], "aborted: few")
+    ).is_success
     found = everyone(shop, "/v1/rounds", limit=2)
     assert [(one["round_id"], one["epsilon"]) for one in found] == [
         ("round-1", 0.25), ("round-2", 0.5), ("round-3", 0.75),
@@ -162,10 +163,9 @@ def test_rounds_are_listed_with_their_epsilon(shop):
 
 def test_requests_due_soon_and_as_csv(shop):
     subject = person(shop)
-    own = shop.as_(Role.SUBJECT, subject=subject)
 
     def ask(words: str) -> str:
-        body = {"kind": "erasure", "words": words}
+        own, body = shop.as_(Role.SUBJECT, subject=subject), {"kind": "erasure", "words": words}
         return shop.http.post("/v1/rights", json=body, headers=own).json()["id"]
 
     late = ask("=HYPERLINK(1)")
@@ -256,7 +256,9 @@ def test_the_commands_ask_a_served_registry(url, capsys):
     assert subject in run("find", "--prefix", subject[:6], *who, *why)
     assert run("history", subject, *who, *why) == "nothing was found\n"
     assert run("rounds", *who, "--csv").startswith("round_id,query,purpose")
-    assert run("requests", "--overdue", "--due-within", "7", *who, *why, "--csv").startswith("id,subject,kind")
+    assert run("requests", "--overdue", "--due-within", "7", *who, *why, "--csv").startswith(
+        "id,subject,kind"
+    )
     text = run("notice", "text", "train", "--version", "1.0.0", "--url", url)
     assert "train 1.0.0" in text
     assert json.loads(run("notice", "text", "train", "--version", "1.0.0", "--url", url, "--json"))["digest"]
