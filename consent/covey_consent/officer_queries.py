@@ -146,9 +146,8 @@ def _allowing(
 
 def _found(session: Session, people: Sequence[Subject]) -> list[Found]:
     query = select(Device.subject, func.count()).where(Device.subject.in_([one.subject for one in people]))
-    devices: dict[str, int] = {}
-    for subject, count in session.execute(query.group_by(Device.subject)):
-        devices[subject] = count
+    rows = session.execute(query.group_by(Device.subject))
+    devices = {row[0]: row[1] for row in rows}
     return [Found(one.subject, one.enrolled_hour * HOUR, devices.get(one.subject, 0)) for one in people]
 
 

@@ -1,4 +1,4 @@
-"""What an officer needs: who allowed a purpose at a date, searches, old notices, rounds, deadlines, reasons, CSV."""
+"""What an officer looks up: who allowed a purpose at a date, people, notices, rounds, deadlines, reasons."""
 
 import csv
 import io
@@ -6,8 +6,8 @@ import json
 
 import httpx
 import pytest
-
 from covey import main
+
 from covey_consent.access.roles import Role
 from covey_consent.commands.queries import Officer, notice_text
 from covey_consent.csv_tables import table
