@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from covey import KEY, Commands, command, fail, load, measure
 
@@ -66,6 +68,7 @@ def _add_registry(commands: Commands) -> None:
     _add_evidence(actions)
     _add_token(actions)
     _add_breach(actions)
+    _add_queries(actions)
     _add_database(actions)
     _add_pack(actions)
     _add_drills(actions)
@@ -97,6 +100,18 @@ def _add_notice(actions: Commands) -> None:
     show.add_argument("purpose", metavar="PURPOSE", help="the purpose that it is about")
     show.add_argument("--out", type=Path, metavar="FILE", help="a new file to write it to")
     show.set_defaults(run=_show)
+    text = command(
+        deeds,
+        "text",
+        "print the text of any version of a notice that was ever in force at a running registry",
+        "covey registry notice text train --version 1.0.0 --language zh",
+    )
+    text.add_argument("purpose", metavar="PURPOSE", help="the purpose that it is about")
+    text.add_argument("--version", required=True, metavar="V", help="such as 1.0.0")
+    text.add_argument("--language", default="en", metavar="L", help="default en")
+    text.add_argument("--url", default="http://127.0.0.1:8700", help="where the registry serves")
+    text.add_argument("--json", action="store_true", help="for a program to read")
+    text.set_defaults(run=_notice_text)
     for deed in (lint, publish):
         deed.add_argument("path", metavar="NOTICE", help="a notice file, or a packaged notice's purpose")
     publish.add_argument("--url", default="http://127.0.0.1:8700", help="where the registry serves")
@@ -232,6 +247,60 @@ def _add_breach(actions: Commands) -> None:
         one.add_argument("--json", action="store_true", help="print JSON, for a program to read")
     opened.set_defaults(run=_breach_open)
     listed.set_defaults(run=_breach_list)
+
+
+def _add_queries(actions: Commands) -> None:
+    allowed = command(
+        actions,
+        "allowed",
+        "list everyone who allowed a purpose at a date",
+        "covey registry allowed train --at 2027-01-15 --officer olga --reason 'audit 7' --csv > allowed.csv",
+    )
+    allowed.add_argument("purpose", metavar="PURPOSE", help="the purpose")
+    allowed.add_argument("--at", metavar="TIME", help="ISO 8601, UTC where it names no zone; default now")
+    found = command(
+        actions,
+        "find",
+        "find people by the begin of their pseudonym, or by the reference that the shop gave",
+        "covey registry find --reference 'customer 4711' --officer olga --reason 'request 17'",
+    )
+    by = found.add_mutually_exclusive_group(required=True)
+    by.add_argument("--prefix", metavar="HEX", help="the first 4 or more digits of a pseudonym")
+    by.add_argument("--reference", metavar="TEXT", help="by which the shop knows the person")
+    history = command(
+        actions,
+        "history",
+        "list everything that a person said or that was said for them, with an officer's reasons",
+        "covey registry history 5f0c2a7d9be14c3f8a6d1e90b7c4a2f1 --officer olga --reason 'request 17'",
+    )
+    history.add_argument("subject", metavar="PSEUDONYM", help="32 hex digits")
+    rounds = command(
+        actions, "rounds", "list every round with its epsilon", "covey registry rounds --officer olga --csv"
+    )
+    requests = command(
+        actions,
+        "requests",
+        "list people's requests",
+        "covey registry requests --due-within 7 --overdue --officer olga --reason 'weekly look' --csv",
+    )
+    requests.add_argument("--overdue", action="store_true", help="those whose answer is late")
+    requests.add_argument("--due-within", type=int, metavar="DAYS", help="open ones that are due by then")
+    runs = (
+        (allowed, lambda it, chosen: it.allowed(chosen.purpose, chosen.at)),
+        (found, lambda it, chosen: it.find(chosen.prefix, chosen.reference)),
+        (history, lambda it, chosen: it.history(chosen.subject)),
+        (rounds, lambda it, _: it.rounds()),
+        (requests, lambda it, chosen: it.requests(overdue=chosen.overdue, due_within=chosen.due_within)),
+    )
+    for one, ask in runs:
+        one.add_argument("--officer", required=True, metavar="NAME", help="in whose name, for the access log")
+        if one is not rounds:
+            one.add_argument("--reason", required=True, metavar="WHY", help="for the access log")
+        one.add_argument("--url", default="http://127.0.0.1:8700", help="where the registry is served")
+        written = one.add_mutually_exclusive_group()
+        written.add_argument("--json", action="store_true", help="print JSON, for a program to read")
+        written.add_argument("--csv", action="store_true", help="print CSV, for a spreadsheet")
+        one.set_defaults(run=partial(_query, ask))
 
 
 def _add_token(actions: Commands) -> None:
@@ -430,6 +499,17 @@ def _breach_open(chosen: argparse.Namespace) -> int:
 
 def _breach_list(chosen: argparse.Namespace) -> int:
     return _with("commands.breach", lambda it: it.list_(chosen.url, chosen.officer, as_json=chosen.json))
+
+
+def _query(ask: Callable[[Any, argparse.Namespace], int], chosen: argparse.Namespace) -> int:
+    written_as = "json" if chosen.json else "csv" if chosen.csv else "text"
+    who = chosen.url, chosen.officer, getattr(chosen, "reason", "the list of rounds"), written_as
+    return _with("commands.queries", lambda it: ask(it.Officer(*who), chosen))
+
+
+def _notice_text(chosen: argparse.Namespace) -> int:
+    what = chosen.url, chosen.purpose, chosen.version, chosen.language
+    return _with("commands.queries", lambda it: it.notice_text(*what, as_json=chosen.json))
 
 
 def _token(chosen: argparse.Namespace) -> int:

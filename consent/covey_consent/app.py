@@ -22,6 +22,7 @@ from covey_consent.api import (
     imports,
     log,
     notices,
+    officer_queries,
     people,
     problems,
     promises,
@@ -48,7 +49,7 @@ from covey_consent.settings import Settings
 ROUTERS = (
     consents, people, tickets, tiles, log, promises, notices, rounds, subjects, receipts, served, assessments,
     documents, rights, recipients, imports, breaches, access_log, device_tokens, health, well_known,
-    catalogue, clock_confirmations,
+    catalogue, clock_confirmations, officer_queries,
 )  # fmt: skip
 """A request is held against one route after another: the routes that are asked most come first."""
 
@@ -83,7 +84,9 @@ def create_app(
     for module in ROUTERS:
         add_routes(app, module.router)
     problems.install(app)
-    app.add_middleware(Rates, caller=settings.rate_caller, address=settings.rate_address)
+    app.add_middleware(
+        Rates, caller=settings.rate_caller, address=settings.rate_address, enrolments=settings.rate_enrolments
+    )
     app.add_middleware(Bounds)
     app.add_middleware(Traffic)
     app.add_middleware(CarefulHeaders, https=(settings.public_url or "").startswith("https://"))

@@ -72,6 +72,15 @@ class Device(Base):
     enrolled_hour: Mapped[int]
 
 
+class SubjectReference(Base):
+    """By which reference the shop knows a person: its keyed hash, which finds them and tells nothing else."""
+
+    __tablename__ = "subject_references"
+
+    subject: Mapped[str] = mapped_column(ForeignKey(Subject.subject), primary_key=True)
+    digest: Mapped[bytes] = mapped_column(unique=True)
+
+
 class DetachedDevice(Base):
     """A device that was taken from its person, as a lost one is: it speaks for nobody any more."""
 
@@ -111,6 +120,17 @@ class Event(Base):
     digest: Mapped[bytes | None] = mapped_column(unique=True)
     sealed: Mapped[bytes]
     commitment: Mapped[bytes]
+
+
+class EventReason(Base):
+    """Why an officer recorded an event on the person's behalf, and who they were. Never changed."""
+
+    __tablename__ = "event_reasons"
+
+    event: Mapped[str] = mapped_column(ForeignKey(Event.event), primary_key=True)
+    subject: Mapped[str] = mapped_column(ForeignKey(Subject.subject), index=True)
+    name: Mapped[str]
+    reason: Mapped[str]
 
 
 class StandingChoice(Base):

@@ -88,14 +88,17 @@ class Settings(BaseSettings):
     that add to the packaged ones or stand in their place, each named for its purpose. `epsilon` caps each
     purpose and `epsilon_total` all together, a person and year at `delta`; the signed notices promise them.
     Tickets are issued for `purpose_sets` alone, each with a key and a leaf of its own in every epoch.
-    A person has one `batch` of tickets for a purpose set in an epoch, and `yearly_batches` of them in a year.
+    Devices enrol with an access token where `enrolment_needs_token`; without one, one address enrols no more
+    people than `rate_enrolments`. A person has one `batch` of tickets for a purpose set in an epoch, and
+    `yearly_batches` of them in a year.
     Without `open_enrolment` a device is taken only after the shop's server attached it to a person.
     Each of `witnesses` has `witness_seconds` to cosign a new head, and cosigns an unchanged one anew every
     `witness_every_seconds`. `public_url` is the address that callers use, where a proxy stands before. Tokens
     of an identity provider are opened where `idp_issuer`, `idp_audience` and `idp_jwks` (an address or a
     file) are given: `idp_role_claim` is where the role stands, `idp_roles` what the provider's names mean
     here, and `idp_subject_claim` where a person's pseudonym stands. One caller with a token may ask at
-    `rate_caller`, everyone else at `rate_address` from one address.
+    `rate_caller`, everyone else at `rate_address` from one address. At most `connections` are open at once,
+    `connections_address` of them from one address (of IPv6, one /64), a proxy's not counted.
 
     Requests for rights are answered within `rights_periods`, by country and kind (see `rights.periods`), and
     once `rights_extension` later; the law in force is the default. Backups are kept for `backup_days`.
@@ -162,6 +165,10 @@ class Settings(BaseSettings):
     idp_subject_claim: Annotated[str, Field(max_length=200)] = "sub"
     rate_caller: Rate | None = "600000/minute"
     rate_address: Rate | None = "60000/minute"
+    rate_enrolments: Rate | None = "1000/hour"
+    enrolment_needs_token: bool = False
+    connections: Annotated[int, Field(ge=16, le=100_000)] = 2048
+    connections_address: Annotated[int, Field(ge=4, le=100_000)] = 256
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @field_validator("rights_periods")

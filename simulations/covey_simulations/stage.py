@@ -50,6 +50,7 @@ def set_up(
         delta=delta,
         rate_caller=None,
         rate_address=None,
+        rate_enrolments=None,
     )
     key = load_or_create(settings.key_file)
     with registry.serve(settings, clock.seconds) as url:

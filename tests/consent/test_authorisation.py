@@ -33,6 +33,7 @@ PUBLIC = {
     "GET /v1/notices": SAME_FOR_ALL,
     "GET /v1/notices/{purpose}": SAME_FOR_ALL,
     "GET /v1/notices/{purpose}/versions": SAME_FOR_ALL,
+    "GET /v1/notices/{purpose}/versions/{version}": SAME_FOR_ALL,
     "GET /v1/notices/{purpose}/changes": SAME_FOR_ALL,
     "GET /v1/log/promises/{commitment}": LOG,
     "GET /v1/epoch": SAME_FOR_ALL,
@@ -59,6 +60,10 @@ GUARDED = {
     "POST /v1/subjects": {SERVICE, ADMIN},
     "PUT /v1/subjects/{subject}/devices/{key}": {SERVICE, ADMIN},
     "DELETE /v1/subjects/{subject}/devices/{key}": {SUBJECT, SERVICE, OFFICER},
+    "PUT /v1/subjects/{subject}/reference": {SERVICE, ADMIN},
+    "POST /v1/subjects:search": {OFFICER, AUDITOR},
+    "GET /v1/purposes/{purpose}/subjects": {OFFICER, AUDITOR},
+    "GET /v1/rounds": {OFFICER, AUDITOR, ADMIN},
     "POST /v1/subjects/{subject}/consents": {SUBJECT, SERVICE, OFFICER},
     "GET /v1/subjects/{subject}/consents": {SUBJECT, SERVICE, OFFICER, AUDITOR},
     "GET /v1/subjects/{subject}/events": {SUBJECT, SERVICE, OFFICER, AUDITOR},
@@ -156,6 +161,8 @@ class World:
         shown = {"version": "1.0.0", "language": "en", "text_digest": text, "place": "dialog"}
         return {
             "POST /v1/subjects": {},
+            "POST /v1/subjects:search": {"prefix": self.subject[:8]},
+            "PUT /v1/subjects/{subject}/reference": {"reference": "customer 4711"},
             "POST /v1/subjects/{subject}/consents": {"purpose": "train", "state": "withdrawn"},
             "PUT /v1/subjects/{subject}/restriction": {"restricted": True},
             "POST /v1/decisions:batch": {"purpose": "train", "subjects": [self.subject]},

@@ -226,6 +226,7 @@ def test_every_table_that_may_hold_words_is_searched_for_a_name():
     # A new table is searched unless it is named as one that takes no word from anyone.
     assert every - footprint.WORDLESS == {
         "access_log", "assessments", "attribute_changes", "breach_steps", "breaches", "ended_epochs",
+        "event_reasons",
         "idempotent_answers", "recipients", "rights_requests", "rights_steps",
     }  # fmt: skip
 

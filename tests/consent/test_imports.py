@@ -178,7 +178,7 @@ def test_what_is_too_large_is_refused(shop, problem):
     imported(shop, bytes(imports.LIMIT + 1), shop.registry.public, 413)
     headers = shop.as_(Role.ADMIN)
     long = shop.http.post("/v1/imports", params={"key": "0" * 64}, content=bytes(2**20 + 1), headers=headers)
-    problem(long, 413)
+    problem(long, 415)
 
 
 def test_an_import_that_fails_leaves_nothing(shop, other):

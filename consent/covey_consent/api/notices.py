@@ -176,13 +176,7 @@ async def publish(
 @router.get("/v1/notices/{purpose}")
 async def read(purpose: str, here: Here, language: Language = "en") -> InWords:
     """Return one notice to read, in its first language where the asked one is missing."""
-    notice = notices.find(here.notices, purpose)
-    text = notice.text(language)
-    return InWords(
-        purpose=notice.purpose, version=notice.semver, basis=notice.basis, epsilon=notice.epsilon,
-        epsilon_total=notice.epsilon_total, delta=notice.delta, language=text.language, title=text.title,
-        text=text.text, digest=text.digest.hex(),
-    )  # fmt: skip
+    return _in_words(notices.find(here.notices, purpose), language)
 
 
 @router.get("/v1/notices/{purpose}/versions")
@@ -190,6 +184,14 @@ async def versions(purpose: Name, here: Here) -> list[Published]:
     """List every version of a purpose's notice that was ever in force, oldest first."""
     rows = await here.store.read(_published, purpose)
     return [Published.of(history.notice(row), row.published_at) for row in rows]
+
+
+@router.get("/v1/notices/{purpose}/versions/{version}")
+async def read_version(
+    purpose: Name, version: Annotated[str, Path(pattern=PATTERN)], here: Here, language: Language = "en"
+) -> InWords:
+    """Return the text of any version that was ever in force."""
+    return _in_words(await here.store.read(history.find, purpose, Semver.parse(version)), language)
 
 
 @router.get("/v1/notices/{purpose}/changes")
@@ -205,6 +207,15 @@ async def ask_again(purpose: Name, here: Here) -> Asked:
     notice = notices.find(here.notices, purpose)
     counts = await here.store.read(reconsent.count, notice, here.calendar.milliseconds)
     return Asked(purpose=purpose, version=notice.semver, **asdict(counts))
+
+
+def _in_words(notice: Notice, language: str) -> InWords:
+    text = notice.text(language)
+    return InWords(
+        purpose=notice.purpose, version=notice.semver, basis=notice.basis, epsilon=notice.epsilon,
+        epsilon_total=notice.epsilon_total, delta=notice.delta, language=text.language, title=text.title,
+        text=text.text, digest=text.digest.hex(),
+    )  # fmt: skip
 
 
 def _publish(session: Session, here: Registry, file: NoticeFile) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import rfc8785
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from fastapi import Request as HttpRequest
 from pydantic import BaseModel, Field, StringConstraints
 from sqlalchemy.orm import Session
@@ -16,6 +16,7 @@ from covey_consent.access.roles import Caller, Role
 from covey_consent.api.about import of_body, of_request
 from covey_consent.api.http import Here
 from covey_consent.api.idempotency import OnceOnly, answer
+from covey_consent.api.officer_queries import AS_CSV, Format, paged
 from covey_consent.api.pages import Cursor, Limit, Page, following
 from covey_consent.api.preconditions import IfMatch, etag, require_match, tagged
 from covey_consent.api.schemas import SUBJECT, Country, Name, Pseudonym, config, shown
@@ -24,7 +25,7 @@ from covey_consent.idempotency import Answer
 from covey_consent.models import Subject
 from covey_consent.registry import Registry
 from covey_consent.rights import certificate, desk
-from covey_consent.rights.desk import Asked, Taken
+from covey_consent.rights.desk import Asked, Due, Taken
 from covey_consent.rights.states import Kind, State, Step
 from covey_consent.rights.tables import RightsRequest, RightsStep, Tombstone
 
@@ -36,6 +37,7 @@ PASSING = ("overdue",)
 """What time alone changes."""
 
 Words = Annotated[str, StringConstraints(max_length=4000, strip_whitespace=True)]
+Days = Annotated[int | None, Query(ge=1, le=366, description="Days until the answer is due, at most")]
 Year = Annotated[int, Field(ge=1900, le=2200)]
 
 Asker = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, about=of_body)]
@@ -157,12 +159,18 @@ async def ask(said: NewRequest, here: Here, caller: Asker, once: OnceOnly) -> Re
     return await once.create(caller, _receive, here, _asked(said, caller), caller)
 
 
-@router.get("/v1/rights")
+@router.get("/v1/rights", response_model=Page[Request], responses=AS_CSV)
 async def list_requests(
-    here: Here, caller: Lister, cursor: Cursor = None, limit: Limit = 100, overdue: bool = False
-) -> Page[Request]:
-    """List requests by time of receipt: one's own, or everyone's; only late ones where asked."""
-    return await here.store.read(_page, here, caller, cursor, limit, overdue)
+    here: Here, caller: Lister, cursor: Cursor = None, limit: Limit = 100, overdue: bool = False,
+    due_within: Days = None, written_as: Format = "json",
+) -> Any:  # fmt: skip
+    """List requests by time of receipt: one's own, or everyone's.
+
+    Only late ones with `overdue`, only open ones that are due within so many days and not late with
+    `due_within`; with both, either.
+    """
+    due = Due(overdue, due_within)
+    return paged(await here.store.read(_page, here, caller, cursor, limit, due), Request, written_as)
 
 
 @router.get("/v1/rights/{id_}")
@@ -242,10 +250,10 @@ def _take(
 
 
 def _page(
-    session: Session, here: Registry, caller: Caller, cursor: str | None, limit: int, late: bool
+    session: Session, here: Registry, caller: Caller, cursor: str | None, limit: int, due: Due
 ) -> Page[Request]:
     after = here.cursors.moment(LISTING, cursor)
-    rows = here.rights.desk.page(session, caller, after, limit + 1, late=late)
+    rows = here.rights.desk.page(session, caller, after, limit + 1, due)
     return Page[Request](
         items=[_plain(here, row, []) for row in rows[:limit]],
         next=following(rows, limit, lambda row: here.cursors.after(LISTING, row.received_at, row.id)),

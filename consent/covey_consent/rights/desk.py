@@ -63,6 +63,14 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
+class Due:
+    """Which requests are listed: late ones, open ones that are due within so many days; all with neither."""
+
+    overdue: bool = False
+    within_days: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Desk:
     """The desk's clock, the law's periods (see `period`), and what each kind of request does."""
 
@@ -97,15 +105,22 @@ class Desk:
         return session.scalar(select(func.count()).where(*self._late())) or 0
 
     def page(
-        self, session: Session, caller: Caller, after: Place | None, limit: int, *, late: bool = False
+        self, session: Session, caller: Caller, after: Place | None, limit: int, due: Due
     ) -> Sequence[RightsRequest]:
-        """Return requests by time of receipt: a person's own, or everyone's; `late` ones only where asked."""
+        """Return requests by time of receipt: a person's own, or everyone's; only those `due` where asked."""
         query = select(RightsRequest).order_by(RightsRequest.received_at, RightsRequest.id).limit(limit)
         if after is not None:
             query = query.where(tuple_(RightsRequest.received_at, RightsRequest.id) > after)
         if caller.role is Role.SUBJECT:
             query = query.where(_theirs(session, caller, self.calendar.year))
-        return session.scalars(query.where(*self._late()) if late else query).all()
+        return session.scalars(query.where(*self._due(due))).all()
+
+    def _due(self, due: Due) -> tuple[ColumnElement[bool], ...]:
+        now = self.calendar.now
+        if due.within_days is None:
+            return self._late() if due.overdue else ()
+        soon = RightsRequest.state.in_(OPEN), RightsRequest.due_at <= now + due.within_days * 86400
+        return soon if due.overdue else (*soon, RightsRequest.due_at >= now)
 
     def _late(self) -> tuple[ColumnElement[bool], ...]:
         return RightsRequest.state.in_(OPEN), RightsRequest.due_at < self.calendar.now

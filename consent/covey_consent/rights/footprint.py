@@ -40,7 +40,7 @@ GONE = "[erased]"
 WORDLESS = {
     "checkpoints", "choices", "clock_state", "cosignatures", "detached_devices", "devices", "events",
     "issuances", "issuer_keys", "log", "notices", "notifications", "promised", "rounds", "served", "spent",
-    "subject_keys", "subjects", "tombstones", "write_probe",
+    "subject_keys", "subject_references", "subjects", "tombstones", "write_probe",
 }  # fmt: skip
 """Tables that take no words from anyone, so that no name can be among them. Every other one is searched."""
 

@@ -377,6 +377,29 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "subject_references",
+        sa.Column("subject", TEXT, nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["subject"], ["subjects.subject"], name=op.f("fk_subject_references_subject")
+        ),
+        sa.PrimaryKeyConstraint("subject", name=op.f("pk_subject_references")),
+        sa.UniqueConstraint("digest", name=op.f("uq_subject_references_digest")),
+    )
+    op.create_table(
+        "event_reasons",
+        sa.Column("event", TEXT, nullable=False),
+        sa.Column("subject", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
+        sa.ForeignKeyConstraint(["event"], ["events.event"], name=op.f("fk_event_reasons_event")),
+        sa.ForeignKeyConstraint(["subject"], ["subjects.subject"], name=op.f("fk_event_reasons_subject")),
+        sa.PrimaryKeyConstraint("event", name=op.f("pk_event_reasons")),
+    )
+    with op.batch_alter_table("event_reasons", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_event_reasons_subject"), ["subject"], unique=False)
+
+    op.create_table(
         "rights_steps",
         sa.Column("request", TEXT, nullable=False),
         sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
@@ -402,6 +425,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_rights_steps_subject"))
 
     op.drop_table("rights_steps")
+    with op.batch_alter_table("event_reasons", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_event_reasons_subject"))
+
+    op.drop_table("event_reasons")
+    op.drop_table("subject_references")
     op.drop_table("subject_keys")
     with op.batch_alter_table("spent", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_spent_round_id"))
