@@ -319,6 +319,7 @@ def opened(database_url: str, tmp_path: Path, clock: Clock) -> Opened:
             "key_file": tmp_path / "registry.key",
             "origin": ORIGIN,
             "operator": operator.public.hex(),
+            "public_url": "http://testserver",
         }
         app = create_app(Settings(**{**plain, **settings}), clock=clock)
         with TestClient(app, raise_server_exceptions=False) as http:

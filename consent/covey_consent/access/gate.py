@@ -19,7 +19,7 @@ from covey_consent.errors import ProofError, TokenError, UnauthenticatedError
 class Gate:
     """Opens the registry's own tokens and its identity provider's.
 
-    `public_url` is the address that callers use, where a proxy stands before the registry: proofs name it.
+    `public_url` is the address that callers use: DPoP proofs name it, and without it none is taken.
     """
 
     tokens: Tokens
@@ -49,8 +49,13 @@ class Gate:
         sent = request.headers.getlist("dpop")
         if len(sent) != 1:
             raise ProofError(f"{len(sent)} DPoP headers arrived; one proof is needed for this request")
-        base = self.public_url or f"{request.url.scheme}://{request.url.netloc}"
-        return self.proofs.check(sent[0], request.method, base + request.url.path, now, token)
+        if self.public_url is None:
+            # The Host header is the caller's: a proof that was made for another server would pass under it.
+            raise ProofError(
+                "this registry takes no DPoP proofs, because it has no address that they could be held "
+                "against; its operator sets COVEY_REGISTRY_PUBLIC_URL"
+            )
+        return self.proofs.check(sent[0], request.method, self.public_url + request.url.path, now, token)
 
     async def _open(self, text: str, now: int) -> Token:
         if len(text) > tokens.LONGEST:
