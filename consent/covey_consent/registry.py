@@ -151,7 +151,8 @@ class Registry:
 
 def _gate(settings: Settings, key: SigningKey, calendar: Calendar) -> Gate:
     proofs = Proofs(settings.tolerance_seconds, calendar.now)
-    return Gate(Tokens(key, settings.origin), proofs, _provider(settings), settings.public_url)
+    tokens = Tokens(key, settings.origin, settings.token_seconds)
+    return Gate(tokens, proofs, _provider(settings), settings.public_url)
 
 
 def _provider(settings: Settings) -> IdentityProvider | None:
@@ -165,4 +166,5 @@ def _provider(settings: Settings) -> IdentityProvider | None:
         settings.idp_role_claim,
         settings.idp_roles,
         settings.idp_subject_claim,
+        settings.token_seconds,
     )

@@ -71,8 +71,15 @@ def with_route(shop, works):
     return shop
 
 
+TOKENS = {}
+"""One token for each caller of a registry: the answer to a request is kept for the token that sent it."""
+
+
 def post(shop, key: str | None, name: str = "a", who: str = "one", role=Role.SERVICE, subject=None):
-    headers = shop.as_(role, who, subject) | ({} if key is None else {"idempotency-key": key})
+    caller = Caller(role, who, subject)
+    mint = shop.http.app.state.registry.tokens.mint
+    token = TOKENS.setdefault((shop.registry.public, caller), mint(caller, int(shop.clock.now), 48 * 3600))
+    headers = {"authorization": f"Bearer {token}"} | ({} if key is None else {"idempotency-key": key})
     return shop.http.post("/toys", json={"name": name}, headers=headers)
 
 
@@ -144,7 +151,7 @@ def test_an_answer_that_cannot_be_kept_undoes_its_effect(shop, works, monkeypatc
 def test_an_answer_outlives_a_restart_and_is_forgotten_after_a_day(opened, works):
     with opened() as shop:
         first = post(with_route(shop, works), "k")
-    with opened() as shop:
+    with opened(token_hours=48) as shop:
         again = post(with_route(shop, works), "k")
         assert again.json() == first.json()
         shop.clock.now += KEEP_SECONDS

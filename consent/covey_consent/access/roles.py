@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -21,13 +21,15 @@ class Role(StrEnum):
 class Caller:
     """Who asks: a role, a name for the access log, and, for a subject, whose records are theirs.
 
-    `device` is the key of the device that speaks for them, where one does.
+    `device` is the key of the device that speaks for them, where one does. `credential` tells the tokens of
+    one role and name apart: the thumbprint of the key that the token is bound to, else the token's id.
     """
 
     role: Role
     name: str
     subject: str | None = None
     device: bytes | None = None
+    credential: str = field(default="", compare=False)
 
 
 LOGGED = frozenset({Role.OFFICER, Role.AUDITOR, Role.ADMIN})

@@ -11,8 +11,6 @@ from covey_consent.access.tokens import Tokens
 from covey_consent.errors import DamageError
 from covey_consent.settings import Settings
 
-MOST_HOURS = 366 * 24
-
 
 def mint(
     role: str, name: str, hours: float, subject: str | None = None, settings: Settings | None = None
@@ -29,8 +27,11 @@ def mint(
 
 
 def _mint(role: str, name: str, hours: float, subject: str | None, settings: Settings) -> str:
-    if not 0 < hours <= MOST_HOURS:
-        raise ValueError(f"--hours is {hours}; more than 0 and at most {MOST_HOURS} were expected")
+    if not 0 < hours <= settings.token_hours:
+        raise ValueError(
+            f"--hours is {hours:g}; more than 0 and at most {settings.token_hours:g} were expected, which "
+            "COVEY_REGISTRY_TOKEN_HOURS sets"
+        )
     if not name.strip() or len(name) > 200:
         raise ValueError("--name is who is known by the token in the access log, 1 to 200 characters")
     if (role == Role.SUBJECT) != (subject is not None):
