@@ -130,7 +130,8 @@ def _add_import(actions: Commands) -> None:
     taken = command(
         actions,
         "import",
-        "bring a person's export from another registry; COVEY_REGISTRY_TOKEN is an admin's access token",
+        "bring a person's export from a registry whose key is pinned in COVEY_REGISTRY_IMPORTS_FROM there; "
+        "COVEY_REGISTRY_TOKEN is an admin's access token",
         "covey registry import covey-export.zip --key <hex public key of the registry that made it>",
     )
     taken.add_argument("file", type=Path, metavar="FILE", help="the export, a zip")

@@ -108,7 +108,7 @@ class Settings(BaseSettings):
     Recipients are told things within `recipient_seconds` an attempt, `recipient_tries` times; only with
     `private_recipients`, which tests need, at addresses that are not public or without TLS. A breach is
     notified within `breach_seconds` (GDPR Art. 33(1)). An admin imports exports of the registries whose
-    public keys are in `imports_from`; of any that they name, where it is empty.
+    public keys are in `imports_from`, and none where it is empty.
 
     Dictionaries and lists are JSON: COVEY_REGISTRY_EPSILON='{"analytics": 1}'.
     """
