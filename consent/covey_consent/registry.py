@@ -104,7 +104,10 @@ class Registry:
         facts, notices = Facts(controller.load(settings.controller), settings.caps), InForce(key)
         publisher = Publisher(log, notices, facts, calendar)
         await publisher.open(files.load(settings.notices))
-        issuers = Issuers(store, log, calendar, settings.batch, settings.purpose_sets, notices)
+        issuers = Issuers(
+            store, log, calendar, settings.batch, settings.purpose_sets, notices,
+            Sealer(keys.derive(key, "issuer keys")),
+        )  # fmt: skip
         subjects = Subjects(Vault(key), calendar, open_to_all=settings.open_enrolment)
         outbox = Outbox(Signer(key), calendar, settings.recipient_tries)
         events = Events(settings.origin, subjects, calendar, Transfers(facts.controller, notices))
