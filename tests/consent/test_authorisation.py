@@ -85,6 +85,7 @@ GUARDED = {
     "GET /v1/rights/{id_}": {SUBJECT, OFFICER, AUDITOR},
     "POST /v1/rights/{id_}/steps": {SUBJECT, OFFICER},
     "GET /v1/rights/{id_}/export": {SUBJECT, OFFICER},
+    "GET /v1/erasures/{id_}/steps": {AUDITOR, ADMIN},
     "GET /v1/subjects/{subject}/attributes": {SUBJECT, OFFICER, AUDITOR},
     "PATCH /v1/subjects/{subject}/attributes": {OFFICER},
     "GET /v1/subjects/{subject}/recipients": {SUBJECT, OFFICER, AUDITOR},

@@ -564,6 +564,6 @@ def test_every_table_without_a_person_is_known_as_such():
     impersonal = every - {table.name for table in footprint.tables()}
     # A new table belongs here, or has a column `subject`.
     assert impersonal == {
-        "assessments", "breach_steps", "breaches", "checkpoints", "cosignatures", "ended_epochs",
+        "assessments", "breach_steps", "breaches", "checkpoints", "cosignatures", "ended_epochs", "erasure_steps",
         "issuer_keys", "log", "notices", "promised", "recipients", "rounds", "spent", "tombstones",
     }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -34,3 +35,12 @@ class Caller:
 
 LOGGED = frozenset({Role.OFFICER, Role.AUDITOR, Role.ADMIN})
 """Whoever may look at other people's records, or decide who may: each request of theirs is logged."""
+
+
+def same_person(one: str, other: str) -> bool:
+    """Say whether two names are one person's: compatibility forms, case and blanks tell nobody apart."""
+    return _plain(one) == _plain(other)
+
+
+def _plain(name: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", name).casefold().split())

@@ -23,7 +23,7 @@ def upgrade() -> None:
         sa.Column("subject", TEXT, nullable=True),
         sa.Column("reason", TEXT, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_access_log")),
-        info={"blank": ("subject", "reason")},
+        info={"blank": ("subject", "reason"), "stand_in": True},
     )
     with op.batch_alter_table("access_log", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_access_log_name"), ["name"], unique=False)
@@ -78,6 +78,21 @@ def upgrade() -> None:
         sa.Column("index", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("epoch", name=op.f("pk_ended_epochs")),
     )
+    op.create_table(
+        "erasure_steps",
+        sa.Column("erasure", TEXT, nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("step", TEXT, nullable=False),
+        sa.Column("role", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("method", TEXT, nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("erasure", "number", name=op.f("pk_erasure_steps")),
+    )
+    with op.batch_alter_table("erasure_steps", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_erasure_steps_at"), ["at"], unique=False)
+
     op.create_table(
         "idempotent_answers",
         sa.Column("key", sa.LargeBinary(), nullable=False),
@@ -320,6 +335,8 @@ def upgrade() -> None:
         sa.Column("due_at", sa.BigInteger(), nullable=False),
         sa.Column("extended", sa.Boolean(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("entered_role", TEXT, nullable=False),
+        sa.Column("entered_by", TEXT, nullable=False),
         sa.ForeignKeyConstraint(["subject"], ["subjects.subject"], name=op.f("fk_rights_requests_subject")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rights_requests")),
     )
@@ -443,6 +460,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_idempotent_answers_expires_at"))
 
     op.drop_table("idempotent_answers")
+    with op.batch_alter_table("erasure_steps", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_erasure_steps_at"))
+
+    op.drop_table("erasure_steps")
     op.drop_table("ended_epochs")
     op.drop_table("cosignatures")
     op.drop_table("checkpoints")

@@ -1,0 +1,87 @@
+"""An erasure and a notice take two people, leave a trail of who did what, and a token can be revoked."""
+
+import pytest
+
+from covey_consent.access.roles import Role
+
+METHOD = {"method": "passport, seen by video"}
+
+
+def person(shop) -> str:
+    return shop.http.post("/v1/subjects", json={}, headers=shop.as_(Role.SERVICE)).json()["subject"]
+
+
+def enter(shop, subject: str, name: str, role: Role = Role.OFFICER) -> str:
+    """Have an erasure entered; return the request's id."""
+    headers = shop.as_(role, name, subject if role is Role.SUBJECT else None)
+    said = {"kind": "erasure", "subject": subject}
+    answer = shop.http.post("/v1/rights", json=said, headers=headers)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["id"]
+
+
+def take(shop, id_: str, name: str, step: str, **said: str):
+    headers = shop.as_(Role.OFFICER, name) | {"if-match": "*"}
+    return shop.http.post(f"/v1/rights/{id_}/steps", json={"step": step, **said}, headers=headers)
+
+
+def log(shop, **sought: str) -> list[dict]:
+    return shop.http.get("/v1/access-log", params=sought, headers=shop.as_(Role.AUDITOR)).json()["items"]
+
+
+@pytest.mark.compliance("GDPR 32", "one officer alone can neither erase a person nor hide that they did")
+def test_one_officer_alone_changes_nothing_for_good(shop, problem):
+    subject = person(shop)
+    id_ = enter(shop, subject, "mallory")
+    for name in ("mallory", "Mallory", " mallory ", "ＭＡＬＬＯＲＹ"):
+        assert "another officer" in problem(take(shop, id_, name.strip() or name, "verify", **METHOD), 403)
+    problem(take(shop, id_, "mallory", "start"), 409)
+    problem(take(shop, id_, "mallory", "fulfil"), 409)
+    path = f"/v1/subjects/{subject}/consents"
+    assert shop.http.get(path, headers=shop.as_(Role.SERVICE)).status_code == 200
+    assert take(shop, id_, "grace", "verify", **METHOD).status_code == 200
+    assert take(shop, id_, "mallory", "start").status_code == 200
+    assert take(shop, id_, "mallory", "fulfil", reason="asked by letter").status_code == 200
+    assert shop.http.get(path, headers=shop.as_(Role.SERVICE)).status_code == 404
+
+
+def test_what_a_person_asks_for_themselves_takes_one_officer(shop):
+    subject = person(shop)
+    id_ = enter(shop, subject, "app", Role.SUBJECT)
+    for step in ("start", "fulfil"):
+        assert take(shop, id_, "olga", step).status_code == 200
+
+
+def test_the_trail_of_an_erasure_stays(shop, problem, stored):
+    subject = person(shop)
+    looked = shop.as_(Role.OFFICER, "mallory", reason="a customer called")
+    assert shop.http.get(f"/v1/subjects/{subject}/consents", headers=looked).status_code == 200
+    id_ = enter(shop, subject, "mallory")
+    assert take(shop, id_, "grace", "verify", method=f"passport of {subject}").status_code == 200
+    assert take(shop, id_, "mallory", "start").status_code == 200
+    assert take(shop, id_, "mallory", "fulfil", reason="asked by letter").status_code == 200
+    rows = [(row["name"], row["operation"]) for row in reversed(log(shop, subject=id_)[1:])]
+    steps = [("mallory", "take_step")] * 2
+    assert rows == [("mallory", "view"), ("mallory", "ask"), ("grace", "take_step"), *steps]
+    path = f"/v1/erasures/{id_}/steps"
+    trail = shop.http.get(path, headers=shop.as_(Role.AUDITOR)).json()
+    assert [(one["step"], one["name"], one["method"], one["reason"]) for one in trail["steps"]] == [
+        ("enter", "mallory", "", ""),
+        ("verify", "grace", "passport of [erased]", ""),
+        ("start", "mallory", "", ""),
+        ("fulfil", "mallory", "", "asked by letter"),
+    ]
+    for role in (Role.OFFICER, Role.SERVICE, Role.SUBJECT):
+        problem(shop.http.get(path, headers=shop.as_(role)), 403)
+    shop.http.portal.call(shop.http.app.state.registry.rights.sweeper.sweep)
+    assert subject.encode() not in stored()
+
+
+def test_the_trail_names_no_person_who_asked_themselves(shop):
+    subject = person(shop)
+    id_ = enter(shop, subject, "anna@shop.example", Role.SUBJECT)
+    for step in ("start", "fulfil"):
+        assert take(shop, id_, "olga", step).status_code == 200
+    trail = shop.http.get(f"/v1/erasures/{id_}/steps", headers=shop.as_(Role.AUDITOR))
+    assert "anna" not in trail.text
+    assert [one["role"] for one in trail.json()["steps"]] == ["subject", "subject", "officer", "officer"]
