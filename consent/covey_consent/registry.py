@@ -116,6 +116,8 @@ class Registry:
         cosigners = Cosigners(
             log, settings.witnesses, settings.witness_seconds, settings.witness_every_seconds
         )
+        gate = _gate(settings, key, calendar)
+        await store.read(gate.revocations.load)
         return cls(
             operator=settings.operator_key,
             key=key,
@@ -137,7 +139,7 @@ class Registry:
                 store, choices, calendar, Retention(store, outbox, Terms.of(settings), choices.forget)
             ),
             settings=settings,
-            gate=_gate(settings, key, calendar),
+            gate=gate,
             answers=Answers(store, Sealer(keys.derive(key, "kept answers"))),
             cursors=Cursors(key),
             metrics=metrics,

@@ -100,6 +100,8 @@ GUARDED = {
     "GET /v1/breaches/{id_}": {OFFICER, AUDITOR},
     "POST /v1/breaches/{id_}/steps": {OFFICER},
     "GET /v1/access-log": {ADMIN, AUDITOR},
+    "POST /v1/revocations": {ADMIN},
+    "GET /v1/revocations": {ADMIN, AUDITOR},
     "GET /metrics": {ADMIN, AUDITOR, OPERATOR},
 }
 
@@ -171,6 +173,7 @@ class World:
             "POST /v1/recipients": MAIL | {"name": "Post"},
             "PATCH /v1/recipients/{id_}": {"active": True},
             "POST /v1/breaches": {},
+            "POST /v1/revocations": {"role": "officer", "name": "who left"},
             "POST /v1/breaches/{id_}/steps": {"step": "update"},
         }.get(route)  # fmt: skip
 

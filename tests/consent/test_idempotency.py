@@ -193,6 +193,7 @@ def creating(shop, subject):
         "propose": ("/v1/assessments", Role.OFFICER, paper, paper | {"kind": "pipia"}),
         "ask": ("/v1/rights", Role.SUBJECT, {"kind": "erasure"}, {"kind": "access"}),
         "add_recipient": ("/v1/recipients", Role.ADMIN, mail, mail | {"name": "Post"}),
+        "revoke": ("/v1/revocations", Role.ADMIN, {"token": "a"}, {"token": "b"}),
         "open_breach": ("/v1/breaches", Role.OFFICER, {}, {"account": {"nature": "theft"}}),
     }
 

@@ -1,8 +1,11 @@
 """An erasure and a notice take two people, leave a trail of who did what, and a token can be revoked."""
 
+import httpx
 import pytest
 
-from covey_consent.access.roles import Role
+from covey_consent.access.roles import Caller, Role
+from covey_consent.commands import token as command
+from covey_consent.settings import Settings
 
 METHOD = {"method": "passport, seen by video"}
 
@@ -85,3 +88,77 @@ def test_the_trail_names_no_person_who_asked_themselves(shop):
     trail = shop.http.get(f"/v1/erasures/{id_}/steps", headers=shop.as_(Role.AUDITOR))
     assert "anna" not in trail.text
     assert [one["role"] for one in trail.json()["steps"]] == ["subject", "subject", "officer", "officer"]
+
+
+WHO = "/v1/access-log"
+
+
+def revoked(shop, **said: str) -> None:
+    answer = shop.http.post("/v1/revocations", json=said, headers=shop.as_(Role.ADMIN, "ada"))
+    assert answer.status_code == 201, answer.text
+
+
+def test_a_revoked_token_counts_no_more_at_once(opened, problem):
+    with opened() as shop:
+        one, other = shop.as_(Role.AUDITOR, "mallory"), shop.as_(Role.AUDITOR, "mallory")
+        for headers in (one, other):
+            assert shop.http.get(WHO, headers=headers).status_code == 200
+        id_ = command.token_id(one["authorization"].partition(" ")[2])
+        revoked(shop, token=id_)
+        assert "revoked" in problem(shop.http.get(WHO, headers=one), 401)
+        assert shop.http.get(WHO, headers=other).status_code == 200
+    with opened() as shop:
+        assert "revoked" in problem(shop.http.get(WHO, headers=one), 401)
+        assert shop.http.get(WHO, headers=other).status_code == 200
+
+
+def test_all_tokens_of_a_name_are_revoked_until_a_later_one(shop, problem):
+    old = shop.as_(Role.AUDITOR, "mallory")
+    namesake = shop.as_(Role.ADMIN, "mallory")
+    assert shop.http.get(WHO, headers=old).status_code == 200
+    revoked(shop, role="auditor", name="mallory")
+    assert "revoked" in problem(shop.http.get(WHO, headers=old), 401)
+    assert shop.http.get(WHO, headers=namesake).status_code == 200
+    shop.clock.now += 1
+    assert shop.http.get(WHO, headers=shop.as_(Role.AUDITOR, "mallory")).status_code == 200
+    found = shop.http.get("/v1/revocations", headers=shop.as_(Role.AUDITOR)).json()["items"]
+    assert [(one["role"], one["name"], one["by"]) for one in found] == [("auditor", "mallory", "ada")]
+
+
+@pytest.mark.parametrize(
+    "said", [{}, {"token": "a", "role": "admin", "name": "b"}, {"role": "admin"}, {"token": "a", "name": "b"}]
+)
+def test_a_revocation_names_one_token_or_one_name(shop, problem, said):
+    problem(shop.http.post("/v1/revocations", json=said, headers=shop.as_(Role.ADMIN)), 422)
+
+
+def test_the_command_revokes_at_a_registry_that_serves(shop, tmp_path, monkeypatch, capsys):
+    settings = Settings(key_file=tmp_path / "registry.key", origin="covey.test/log")
+    monkeypatch.setattr("time.time", shop.clock)
+    monkeypatch.setattr(httpx, "post", lambda url, timeout, **sent: shop.http.post(url, **sent))
+    assert command.mint("auditor", "mallory", 8, settings=settings) == 0
+    printed = capsys.readouterr()
+    token = printed.out.strip()
+    assert command.token_id(token) in printed.err
+    headers = {"authorization": f"Bearer {token}"}
+    assert shop.http.get(WHO, headers=headers).status_code == 200
+    assert command.revoke("http://testserver", token, None, None, settings) == 0
+    assert shop.http.get(WHO, headers=headers).status_code == 401
+    assert command.revoke("http://testserver", None, "auditor", None, settings) == 2
+
+
+def test_no_token_lives_longer_than_a_day_unless_a_setting_says_so(opened, problem, tmp_path, capsys):
+    with opened() as shop:
+        caller, now = Caller(Role.AUDITOR, "alice"), int(shop.clock.now)
+        token = shop.http.app.state.registry.tokens.mint(caller, now, 90 * 86400)
+        headers = {"authorization": f"Bearer {token}"}
+        assert shop.http.get(WHO, headers=headers).status_code == 200
+        shop.clock.now += 86400
+        problem(shop.http.get(WHO, headers=headers), 401)
+    with opened(token_hours=48) as shop:
+        assert shop.http.get(WHO, headers=headers).status_code == 200
+        shop.clock.now += 86400
+        assert "TOKEN_HOURS" in problem(shop.http.get(WHO, headers=headers), 401)
+    settings = Settings(key_file=tmp_path / "registry.key")
+    assert command.mint("auditor", "alice", 25, settings=settings) == 2
+    assert "at most 24" in capsys.readouterr().err

@@ -157,6 +157,22 @@ def upgrade() -> None:
         sa.UniqueConstraint("name", name=op.f("uq_recipients_name")),
     )
     op.create_table(
+        "revocations",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("token", TEXT, nullable=True),
+        sa.Column("role", TEXT, nullable=True),
+        sa.Column("name", TEXT, nullable=True),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("by", TEXT, nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_revocations")),
+    )
+    with op.batch_alter_table("revocations", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_revocations_until"), ["until"], unique=False)
+
+    op.create_table(
         "rounds",
         sa.Column("round_id", TEXT, nullable=False),
         sa.Column("manifest", sa.LargeBinary(), nullable=False),
@@ -450,6 +466,10 @@ def downgrade() -> None:
     op.drop_table("tombstones")
     op.drop_table("subjects")
     op.drop_table("rounds")
+    with op.batch_alter_table("revocations", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_revocations_until"))
+
+    op.drop_table("revocations")
     op.drop_table("recipients")
     op.drop_table("promised")
     op.drop_table("notices")
