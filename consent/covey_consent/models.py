@@ -150,6 +150,20 @@ class PublishedNotice(Base):
     published_at: Mapped[int]
 
 
+class NoticeProposal(Base):
+    """A notice that one person wants in force; another puts it there, sending the same. `at` in Unix seconds.
+
+    `digest` is of the file, as `PublishedNotice.source` would keep it.
+    """
+
+    __tablename__ = "notice_proposals"
+
+    purpose: Mapped[str] = mapped_column(primary_key=True)
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+    author: Mapped[str]
+    at: Mapped[int]
+
+
 class ServedNotice(Base):
     """A person was shown a text of a notice; `at` in milliseconds, `version` with minor and patch."""
 

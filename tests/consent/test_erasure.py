@@ -226,7 +226,8 @@ def test_every_table_that_may_hold_words_is_searched_for_a_name():
     # A new table is searched unless it is named as one that takes no word from anyone.
     assert every - footprint.WORDLESS == {
         "access_log", "assessments", "attribute_changes", "breach_steps", "breaches", "ended_epochs",
-        "erasure_steps", "idempotent_answers", "recipients", "revocations", "rights_requests", "rights_steps",
+        "erasure_steps", "idempotent_answers", "notice_proposals", "recipients", "revocations",
+        "rights_requests", "rights_steps",
     }  # fmt: skip
 
 

@@ -1,10 +1,13 @@
 """An erasure and a notice take two people, leave a trail of who did what, and a token can be revoked."""
 
+import json
+
 import httpx
 import pytest
 
 from covey_consent.access.roles import Caller, Role
 from covey_consent.commands import token as command
+from covey_consent.notices import files
 from covey_consent.settings import Settings
 
 METHOD = {"method": "passport, seen by video"}
@@ -88,6 +91,27 @@ def test_the_trail_names_no_person_who_asked_themselves(shop):
     trail = shop.http.get(f"/v1/erasures/{id_}/steps", headers=shop.as_(Role.AUDITOR))
     assert "anna" not in trail.text
     assert [one["role"] for one in trail.json()["steps"]] == ["subject", "subject", "officer", "officer"]
+
+
+def notice() -> dict:
+    file = json.loads(files.packaged()["marketing"].model_dump_json())
+    file["version"], file["texts"]["en"]["title"] = "1.1.0", "Other words"
+    return file
+
+
+def test_one_person_alone_puts_no_notice_in_force(shop):
+    before = shop.notices()["marketing"]
+    for name in ("mallory", "mallory", "Mallory"):
+        answer = shop.http.post("/v1/notices", json=notice(), headers=shop.as_(Role.ADMIN, name))
+        assert answer.status_code == 202
+        assert shop.notices()["marketing"] == before
+    other = notice()
+    other["texts"]["en"]["title"] = "Words that mallory did not send"
+    grace = shop.as_(Role.ADMIN, "grace")
+    assert shop.http.post("/v1/notices", json=other, headers=grace).status_code == 202
+    assert shop.notices()["marketing"] == before
+    assert shop.http.post("/v1/notices", json=notice(), headers=grace).status_code == 201
+    assert shop.notices()["marketing"].semver == "1.1.0"
 
 
 WHO = "/v1/access-log"

@@ -125,6 +125,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("index", name=op.f("pk_log")),
     )
     op.create_table(
+        "notice_proposals",
+        sa.Column("purpose", TEXT, nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("author", TEXT, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("purpose", "digest", name=op.f("pk_notice_proposals")),
+    )
+    op.create_table(
         "notices",
         sa.Column("purpose", TEXT, nullable=False),
         sa.Column("version", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -473,6 +481,7 @@ def downgrade() -> None:
     op.drop_table("recipients")
     op.drop_table("promised")
     op.drop_table("notices")
+    op.drop_table("notice_proposals")
     op.drop_table("log")
     op.drop_table("issuer_keys")
     with op.batch_alter_table("idempotent_answers", schema=None) as batch_op:
