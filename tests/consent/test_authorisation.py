@@ -201,8 +201,12 @@ def world(shop) -> World:
     return World(shop)
 
 
-ENDED = {"POST /v1/epochs/{epoch}/end": 409, "POST /v1/imports": 422}
-"""What can be done once, and the answer to who comes second. Nothing to import is answered so as well."""
+ENDED = {
+    "POST /v1/epochs/{epoch}/end": 409,
+    "POST /v1/imports": 422,
+    "GET /v1/erasures/{id_}/steps": 404,
+}
+"""What can be done once, and the answer to who comes second; so is nothing to import, and nobody erased."""
 
 
 @pytest.mark.compliance("GDPR 32", "every route names who may ask; whoever else is refused")
