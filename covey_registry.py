@@ -167,7 +167,8 @@ def _add_import(actions: Commands) -> None:
     taken = command(
         actions,
         "import",
-        "bring a person's export from another registry; COVEY_REGISTRY_TOKEN is an admin's access token",
+        "bring a person's export from a registry whose key is pinned in COVEY_REGISTRY_IMPORTS_FROM there; "
+        "COVEY_REGISTRY_TOKEN is an admin's access token",
         "covey registry import covey-export.zip --key <hex public key of the registry that made it>",
     )
     taken.add_argument("file", type=Path, metavar="FILE", help="the export, a zip")
@@ -316,6 +317,17 @@ def _add_token(actions: Commands) -> None:
     token.add_argument("--hours", type=float, default=8, metavar="H", help="how long it holds, default 8")
     token.add_argument("--subject", metavar="ID", help="for the role subject: whose records are theirs")
     token.set_defaults(run=_token)
+    revoke = command(
+        actions,
+        "revoke",
+        "end an access token, or all that a role and name have; run it where the key file is",
+        "covey registry revoke --role officer --name alice",
+    )
+    revoke.add_argument("--token", metavar="ID", help="the token's id, or the token itself")
+    revoke.add_argument("--role", choices=roles, help="with --name: whose tokens end, all that they have")
+    revoke.add_argument("--name", help="by which the access log knows them")
+    revoke.add_argument("--url", default="http://127.0.0.1:8700", help="where the registry serves")
+    revoke.set_defaults(run=_revoke)
 
 
 def _add_database(actions: Commands) -> None:
@@ -515,6 +527,11 @@ def _notice_text(chosen: argparse.Namespace) -> int:
 def _token(chosen: argparse.Namespace) -> int:
     asked = chosen.role, chosen.name, chosen.hours, chosen.subject
     return _with("commands.token", lambda command: command.mint(*asked))
+
+
+def _revoke(chosen: argparse.Namespace) -> int:
+    asked = chosen.url, chosen.token, chosen.role, chosen.name
+    return _with("commands.token", lambda command: command.revoke(*asked))
 
 
 def _migrate(chosen: argparse.Namespace) -> int:

@@ -32,7 +32,7 @@ from covey_privacy.signatures import Verify, digest_of, verify
 from covey_privacy.tickets import IssuerKey
 from covey_sdk import boot, fetching, ledger
 from covey_sdk.clock import milliseconds, moment
-from covey_sdk.errors import ConsentError, RegistryError
+from covey_sdk.errors import ConsentError
 from covey_sdk.invitation import Invited, check, require_delta
 from covey_sdk.questions import BUILDS_ON, TICKET_SETS, question
 from covey_sdk.rounds import Joined, Rounds

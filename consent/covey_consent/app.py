@@ -28,6 +28,7 @@ from covey_consent.api import (
     promises,
     receipts,
     recipients,
+    revocations,
     rights,
     rounds,
     served,
@@ -49,7 +50,7 @@ from covey_consent.settings import Settings
 ROUTERS = (
     consents, people, tickets, tiles, log, promises, notices, rounds, subjects, receipts, served, assessments,
     documents, rights, recipients, imports, breaches, access_log, device_tokens, health, well_known,
-    catalogue, clock_confirmations, officer_queries,
+    catalogue, clock_confirmations, officer_queries, revocations,
 )  # fmt: skip
 """A request is held against one route after another: the routes that are asked most come first."""
 

@@ -53,8 +53,12 @@ class Asked:
 
     @property
     def digest(self) -> bytes:
-        """The key as it is kept: two callers' keys, and two routes', are different ones."""
-        parts = (self.caller.role, self.caller.name, self.caller.subject or "", self.route, self.key)
+        """The key as it is kept: two callers' keys, and two routes', are different ones.
+
+        Two tokens of one role and name are two callers, unless both are bound to one key.
+        """
+        caller = self.caller
+        parts = (caller.role, caller.name, caller.subject or "", caller.credential, self.route, self.key)
         return hashlib.sha256(json.dumps(parts).encode()).digest()
 
 

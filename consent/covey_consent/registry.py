@@ -116,7 +116,10 @@ class Registry:
         facts, notices = Facts(controller.load(settings.controller), settings.caps), InForce(key)
         publisher = Publisher(log, notices, facts, calendar)
         await publisher.open(files.load(settings.notices))
-        issuers = Issuers(store, log, calendar, settings.batch, settings.purpose_sets, notices)
+        issuers = Issuers(
+            store, log, calendar, settings.batch, settings.purpose_sets, notices,
+            Sealer(keys.derive(key, "issuer keys")),
+        )  # fmt: skip
         subjects = Subjects(Vault(key), calendar, open_to_all=settings.open_enrolment)
         outbox = Outbox(Signer(key), calendar, settings.recipient_tries)
         events = Events(settings.origin, subjects, calendar, Transfers(facts.controller, notices))
@@ -141,6 +144,8 @@ class Registry:
             ]
         )
         metrics.add(LoopMetrics(supervisor), ClockMetrics(monitor))
+        gate = _gate(settings, key, calendar)
+        await store.read(gate.revocations.load)
         return cls(
             operator=settings.operator_key,
             key=key,
@@ -160,7 +165,7 @@ class Registry:
             receipts=Receipts(store, log, key, facts.controller, issue.Finder(choices.events, key, calendar)),
             upkeep=upkeep,
             settings=settings,
-            gate=_gate(settings, key, calendar),
+            gate=gate,
             answers=Answers(store, Sealer(keys.derive(key, "kept answers")), lambda: monitor.reason),
             cursors=Cursors(key),
             metrics=metrics,
@@ -180,7 +185,8 @@ class Registry:
 
 def _gate(settings: Settings, key: SigningKey, calendar: Calendar) -> Gate:
     proofs = Proofs(settings.tolerance_seconds, calendar.now)
-    return Gate(Tokens(key, settings.origin), proofs, _provider(settings), settings.public_url)
+    tokens = Tokens(key, settings.origin, settings.token_seconds)
+    return Gate(tokens, proofs, _provider(settings), settings.public_url)
 
 
 def _provider(settings: Settings) -> IdentityProvider | None:
@@ -194,4 +200,5 @@ def _provider(settings: Settings) -> IdentityProvider | None:
         settings.idp_role_claim,
         settings.idp_roles,
         settings.idp_subject_claim,
+        settings.token_seconds,
     )

@@ -152,7 +152,7 @@ def conclude(session: Session, log: Log, signed: bytes, evidence: Evidence) -> i
         )
     head = wire.decode(RosterHead, known.head) if known.head else None
     try:
-        require_consistent(evidence, _manifest(known), known.digest, head)
+        require_consistent(evidence, manifest_of(known), known.digest, head)
     except ServerError as error:
         raise RequestError(str(error)) from None
     known.evidence = signed

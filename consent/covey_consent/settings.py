@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -93,10 +94,12 @@ class Settings(BaseSettings):
     `yearly_batches` of them in a year.
     Without `open_enrolment` a device is taken only after the shop's server attached it to a person.
     Each of `witnesses` has `witness_seconds` to cosign a new head, and cosigns an unchanged one anew every
-    `witness_every_seconds`. `public_url` is the address that callers use, where a proxy stands before. Tokens
+    `witness_every_seconds`. `public_url` is the address that callers use: DPoP proofs name it, and without it
+    none is taken; where it is given, a proxy on this machine is believed about forwarded addresses. Tokens
     of an identity provider are opened where `idp_issuer`, `idp_audience` and `idp_jwks` (an address or a
     file) are given: `idp_role_claim` is where the role stands, `idp_roles` what the provider's names mean
-    here, and `idp_subject_claim` where a person's pseudonym stands. One caller with a token may ask at
+    here, and `idp_subject_claim` where a person's pseudonym stands. No token, of the registry's own or of a
+    provider, is good for longer than `token_hours` after it was issued. One caller with a token may ask at
     `rate_caller`, everyone else at `rate_address` from one address. At most `connections` are open at once,
     `connections_address` of them from one address (of IPv6, one /64), a proxy's not counted.
 
@@ -108,7 +111,7 @@ class Settings(BaseSettings):
     Recipients are told things within `recipient_seconds` an attempt, `recipient_tries` times; only with
     `private_recipients`, which tests need, at addresses that are not public or without TLS. A breach is
     notified within `breach_seconds` (GDPR Art. 33(1)). An admin imports exports of the registries whose
-    public keys are in `imports_from`; of any that they name, where it is empty.
+    public keys are in `imports_from`, and none where it is empty.
 
     Dictionaries and lists are JSON: COVEY_REGISTRY_EPSILON='{"analytics": 1}'.
     """
@@ -163,6 +166,7 @@ class Settings(BaseSettings):
     idp_role_claim: Annotated[str, Field(max_length=200)] = "role"
     idp_roles: dict[str, Role] = {}
     idp_subject_claim: Annotated[str, Field(max_length=200)] = "sub"
+    token_hours: Annotated[float, Field(gt=0, le=366 * 24)] = 24.0
     rate_caller: Rate | None = "600000/minute"
     rate_address: Rate | None = "60000/minute"
     rate_enrolments: Rate | None = "1000/hour"
@@ -191,6 +195,11 @@ class Settings(BaseSettings):
     def caps(self) -> Caps:
         """The caps that the notices promise."""
         return Caps(self.epsilon, self.epsilon_total, self.delta)
+
+    @property
+    def token_seconds(self) -> int:
+        """For how long an access token is good at most."""
+        return math.ceil(self.token_hours * 3600)
 
     @property
     def operator_key(self) -> bytes | None:

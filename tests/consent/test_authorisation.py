@@ -90,6 +90,7 @@ GUARDED = {
     "GET /v1/rights/{id_}": {SUBJECT, OFFICER, AUDITOR},
     "POST /v1/rights/{id_}/steps": {SUBJECT, OFFICER},
     "GET /v1/rights/{id_}/export": {SUBJECT, OFFICER},
+    "GET /v1/erasures/{id_}/steps": {AUDITOR, ADMIN},
     "GET /v1/subjects/{subject}/attributes": {SUBJECT, OFFICER, AUDITOR},
     "PATCH /v1/subjects/{subject}/attributes": {OFFICER},
     "GET /v1/subjects/{subject}/recipients": {SUBJECT, OFFICER, AUDITOR},
@@ -105,6 +106,8 @@ GUARDED = {
     "POST /v1/breaches/{id_}/steps": {OFFICER},
     "GET /v1/access-log": {ADMIN, AUDITOR},
     "POST /v1/clock/confirmations": {ADMIN},
+    "POST /v1/revocations": {ADMIN},
+    "GET /v1/revocations": {ADMIN, AUDITOR},
     "GET /metrics": {ADMIN, AUDITOR, OPERATOR},
 }
 
@@ -179,6 +182,7 @@ class World:
             "PATCH /v1/recipients/{id_}": {"active": True},
             "POST /v1/breaches": {},
             "POST /v1/clock/confirmations": {"now": int(self.shop.clock.now)},
+            "POST /v1/revocations": {"role": "officer", "name": "who left"},
             "POST /v1/breaches/{id_}/steps": {"step": "update"},
         }.get(route)  # fmt: skip
 
@@ -206,8 +210,12 @@ def world(shop) -> World:
     return World(shop)
 
 
-ENDED = {"POST /v1/epochs/{epoch}/end": 409, "POST /v1/imports": 422}
-"""What can be done once, and the answer to who comes second. Nothing to import is answered so as well."""
+ENDED = {
+    "POST /v1/epochs/{epoch}/end": 409,
+    "POST /v1/imports": 422,
+    "GET /v1/erasures/{id_}/steps": 404,
+}
+"""What can be done once, and the answer to who comes second; so is nothing to import, and nobody erased."""
 
 
 @pytest.mark.compliance("GDPR 32", "every route names who may ask; whoever else is refused")

@@ -282,6 +282,7 @@ def _past(event: Event, why: str | None) -> Past:
         event=event.event, purpose=event.purpose, state=event.state, actor=event.actor, method=event.method,
         notice=event.notice, language=event.language, at=moment(event.at), expires_at=end(event.expires_at),
         reason=why,
+        source=event.source,
     )  # fmt: skip
 
 

@@ -75,6 +75,15 @@ class Published(BaseModel):
         )  # fmt: skip
 
 
+class Proposed(BaseModel):
+    """A notice that is not in force yet: another person has to send the same file."""
+
+    model_config = config({"purpose": "analytics", "state": "waits for another person to send the same"})
+
+    purpose: str
+    state: str = "waits for another person to send the same"
+
+
 @dataclass(frozen=True, slots=True)
 class KnownPurpose(Purpose):
     """A purpose; `offered` are those for which a notice is in force."""
@@ -161,13 +170,16 @@ async def download(here: Here) -> Response:
     "/v1/notices",
     status_code=201,
     response_model=Published,
-    responses={200: {"model": Published}},
+    responses={200: {"model": Published}, 202: {"model": Proposed}},
 )
 async def publish(
     file: NoticeFile, here: Here, caller: Annotated[Caller, needs(Role.ADMIN)], once: OnceOnly
 ) -> Response:
-    """Put a notice in force, numbered and logged; 200 for the one that is in force already."""
-    published = await once.create(caller, _publish, here, file, write=here.log.write)
+    """Put a notice in force, numbered and logged, once two people sent it: 202 for the first of them.
+
+    200 for the one that is in force already.
+    """
+    published = await once.create(caller, _publish, here, file, caller.name, write=here.log.write)
     if file.purpose == CONSENT:
         await here.upkeep.recall()
     return published
@@ -218,9 +230,11 @@ def _in_words(notice: Notice, language: str) -> InWords:
     )  # fmt: skip
 
 
-def _publish(session: Session, here: Registry, file: NoticeFile) -> Answer:
+def _publish(session: Session, here: Registry, file: NoticeFile, author: str) -> Answer:
     before = history.newest(session, file.purpose)
-    notice = here.publisher.enact(session, file)
+    notice = here.publisher.propose(session, file, author)
+    if notice is None:
+        return answer(Proposed(purpose=file.purpose), status=202)
     same = before is not None and before.notice == notice
     return answer(Published.of(notice), status=200 if same else 201)
 

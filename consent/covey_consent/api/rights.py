@@ -8,6 +8,7 @@ import rfc8785
 from fastapi import APIRouter, Query, Response
 from fastapi import Request as HttpRequest
 from pydantic import BaseModel, Field, StringConstraints
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from covey_consent import subjects
@@ -27,7 +28,7 @@ from covey_consent.registry import Registry
 from covey_consent.rights import certificate, desk
 from covey_consent.rights.desk import Asked, Due, Taken
 from covey_consent.rights.states import Kind, State, Step
-from covey_consent.rights.tables import RightsRequest, RightsStep, Tombstone
+from covey_consent.rights.tables import ErasureStep, RightsRequest, RightsStep, Tombstone
 
 router = APIRouter(tags=["rights"])
 
@@ -45,6 +46,7 @@ Lister = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR, about
 Handler = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, about=of_request)]
 Watcher = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR, about=of_request)]
 Reader = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR)]
+TrailReader = Annotated[Caller, needs(Role.AUDITOR, Role.ADMIN)]
 Officer = Annotated[Caller, needs(Role.OFFICER)]
 
 
@@ -111,7 +113,8 @@ class Request(BaseModel):
         {
             "id": "0f" * 16, "subject": SUBJECT, "kind": "objection", "purpose": "marketing",
             "words": "No more offers.", "state": "received", "received_at": 1800000000,
-            "due_at": 1802592000, "extended": False, "overdue": False, "steps": [],
+            "due_at": 1802592000, "extended": False, "overdue": False, "entered_role": "subject",
+            "entered_by": "app", "steps": [],
         }
     )  # fmt: skip
 
@@ -125,6 +128,8 @@ class Request(BaseModel):
     due_at: int
     extended: bool
     overdue: bool
+    entered_role: Role
+    entered_by: str
     steps: list[StepTaken] = []
 
 
@@ -141,6 +146,33 @@ class Erased(BaseModel):
     id: str
     certificate: str
     claims: dict[str, Any]
+
+
+class ErasureStepTaken(BaseModel):
+    """A step on the way to an erasure; `at` in Unix seconds. Of the person themselves no name is kept."""
+
+    model_config = shown(
+        {
+            "step": "verify", "role": "officer", "name": "grace", "method": "video call", "reason": "",
+            "at": 1800003600,
+        }
+    )  # fmt: skip
+
+    step: str
+    role: Role
+    name: str
+    method: str
+    reason: str
+    at: int
+
+
+class Trail(BaseModel):
+    """Who did what about an erasure, oldest first; `id` stands in the access log for whom it was about."""
+
+    model_config = shown({"id": "0f" * 16, "steps": []})
+
+    id: str
+    steps: list[ErasureStepTaken]
 
 
 class PersonsAttributes(BaseModel):
@@ -203,6 +235,12 @@ async def export(id_: str, here: Here, caller: Handler) -> Response:
 async def read_certificate(id_: str, here: Here) -> Erased:
     """Return the certificate of the erasure that a request of this id asked for: whoever knows it may ask."""
     return await here.store.read(_certificate, id_)
+
+
+@router.get("/v1/erasures/{id_}/steps")
+async def read_erasure_steps(id_: str, here: Here, _caller: TrailReader) -> Trail:
+    """Return who entered, verified and fulfilled an erasure, and when; not whose it was."""
+    return await here.store.read(_trail, id_)
 
 
 @router.get("/v1/subjects/{subject}/attributes")
@@ -276,6 +314,14 @@ def _certificate(session: Session, id_: str) -> Erased:
     if kept is None:
         raise UnknownError("no request of this id was fulfilled by an erasure")
     return Erased(id=kept.id, certificate=kept.certificate, claims=certificate.claims(kept.certificate))
+
+
+def _trail(session: Session, id_: str) -> Trail:
+    query = select(ErasureStep).filter_by(erasure=id_).order_by(ErasureStep.number)
+    found = session.scalars(query).all()
+    if not found:
+        raise UnknownError("no steps are kept of an erasure of this id; they go with the access log's rows")
+    return Trail(id=id_, steps=[ErasureStepTaken.model_validate(one, from_attributes=True) for one in found])
 
 
 def require_own(session: Session, caller: Caller, subject: str, year: int) -> None:

@@ -113,6 +113,7 @@ class Past(BaseModel):
     """An event of a person's history; `event` names its receipt.
 
     `reason` is why an officer recorded it on the person's behalf.
+    `source` is the public key of the registry that it was imported from, "" where it was said here.
     """
 
     model_config = config(
@@ -127,6 +128,7 @@ class Past(BaseModel):
             "at": "2027-01-15T08:00:00Z",
             "expires_at": None,
             "reason": None,
+            "source": "",
         }
     )
 
@@ -140,6 +142,7 @@ class Past(BaseModel):
     at: datetime
     expires_at: datetime | None
     reason: str | None
+    source: str
 
 
 class Stands(BaseModel):

@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import inspect, make_url
 from sqlalchemy.orm import Session
 
-from covey_consent import controller
+from covey_consent import controller, private_files
 from covey_consent.controller import Controller
 from covey_consent.database import answering, connect
 from covey_consent.documents.catalogue import Name, make
@@ -29,7 +29,7 @@ def document(name: str, purpose: str | None, round_id: str | None, written_as: s
         print(text, end="")
         return 0
     part = out.with_name(f"{out.name}.part")
-    part.write_text(text, "utf-8", newline="")
+    private_files.write(part, text.encode())
     part.replace(out)
     blanks = f"; {made.blanks} blanks in it are for the officer" if made.blanks else ""
     print(f"The document is at {out}{blanks}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -36,8 +35,6 @@ def pack(out: Path, since: int = 0, subject: str | None = None, settings: Settin
         raise RequestError(f"{out} exists; evidence is not overwritten: name another file")
     if subject is not None and since:
         raise RequestError("a person's records are checked against the whole log: leave --since out")
-    # A pack holds a person's salts: nobody but its maker can read it until they hand it on.
-    os.umask(0o077)
     replace(out, make(settings, since, subject))
     key = keys.load_or_create(settings.key_file).public
     print(f"{out}: check it offline with")

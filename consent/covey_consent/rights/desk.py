@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from covey_consent import subjects
-from covey_consent.access.roles import Caller, Role
+from covey_consent.access.roles import Caller, Role, same_person
 from covey_consent.epochs import Calendar
 from covey_consent.errors import ConflictError, DeniedError, RequestError, UnknownError
 from covey_consent.rights import states
@@ -29,6 +29,9 @@ REASONED = (Step.EXTEND, Step.REFUSE)
 
 EFFECTIVE = (Step.FULFIL, Step.LIFT)
 """Steps that do something to what is kept of the person."""
+
+FOUR_EYES = (Kind.ERASURE,)
+"""Requests of which one officer alone can do nothing: who verifies is another than who entered it."""
 
 OWN = (Step.CANCEL, Step.LIFT)
 """Steps that a person takes themselves."""
@@ -86,6 +89,7 @@ class Desk:
             id=uuid.uuid4().hex, subject=asked.subject, kind=asked.kind, purpose=asked.purpose,
             words=asked.words, changes=asked.changes, state=State.RECEIVED, received_at=now,
             due_at=period(self.periods, country, asked.kind).after(now), extended=False, version=0,
+            entered_role=caller.role, entered_by=caller.name,
         )  # fmt: skip
         session.add(request)
         session.flush()
@@ -196,6 +200,14 @@ def _check(request: RightsRequest, taken: Taken, caller: Caller) -> None:
         raise DeniedError(f"a person may {' or '.join(OWN)}; to {taken.step} is an officer's step")
     if taken.step is Step.VERIFY and not taken.method:
         raise RequestError("to verify an identity, say by which method it was checked")
+    if (
+        taken.step is Step.VERIFY
+        and request.kind in FOUR_EYES
+        and same_person(request.entered_by, caller.name)
+    ):
+        raise DeniedError(
+            f"{caller.name!r} entered this request for {request.kind}; another officer has to verify who asks"
+        )
     if taken.step is Step.LIFT:
         require_told(caller, taken.reason)
     if taken.step in REASONED and not taken.reason:

@@ -23,7 +23,7 @@ from covey_consent.recipients.outbox import State as Letter
 from covey_consent.recipients.tables import Notification
 from covey_consent.rights import footprint
 from covey_consent.rights.states import OPEN, Kind, State, Step
-from covey_consent.rights.tables import AttributeChange, RightsRequest, RightsStep
+from covey_consent.rights.tables import AttributeChange, ErasureStep, RightsRequest, RightsStep
 from covey_consent.settings import Settings
 from covey_consent.store import Store
 from covey_consent.tickets import YEAR_SECONDS
@@ -153,6 +153,7 @@ def rules(terms: Terms, now: int) -> tuple[Rule, ...]:
     settled = Notification.state.in_((Letter.TOLD, Letter.DEAD))
     return (
         Rule(Access, Access.at < now - terms.access_log),
+        Rule(ErasureStep, ErasureStep.at < now - terms.access_log),
         Rule(Notification, settled & (Notification.due_at < now - terms.letters)),
         Rule(KeptAnswer, KeptAnswer.expires_at <= now),
         Rule(Issuance, Issuance.hour < (now - YEAR_SECONDS) // HOUR),
