@@ -13,7 +13,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 from typing import TypeAlias
@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     import covey_registry
 
     parser = argparse.ArgumentParser(prog="covey", description="Privacy-preserving personalization.")
+    parser.add_argument("--version", action=_ShowVersion, nargs=0, help="say which Covey this is")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_demo(commands)
     covey_registry.add(commands)
@@ -288,8 +289,19 @@ def _unhexed(data: bytes) -> bytes:
     return bytes.fromhex(text.decode()) if re.fullmatch(b"([0-9a-f]{2})+", text) else data
 
 
+class _ShowVersion(argparse.Action):
+    """`--version`: the version is looked up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, chosen: argparse.Namespace, *_: object) -> None:
+        chosen.json = False
+        parser.exit(_version(chosen))
+
+
 def _version(chosen: argparse.Namespace) -> int:
-    number = version("covey")
+    try:
+        number = version("covey")
+    except PackageNotFoundError:
+        return fail("Covey is not installed here, so its version is not known: pip install .", 1)
     print(json.dumps({"covey": number}) if chosen.json else f"covey {number}")
     return 0
 
