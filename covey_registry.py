@@ -313,7 +313,12 @@ def _add_witness(commands: Commands) -> None:
 
 
 def _serve(chosen: argparse.Namespace) -> int:
-    return _with("serve", lambda registry: registry.serve(chosen.host, chosen.port))
+    return _with("serve", lambda registry: registry.serve(chosen.host, chosen.port, tell=_tell("registry")))
+
+
+def _tell(what: str) -> Callable[[str], None]:
+    """Return what prints where a server answers; at once, also into a pipe or a file."""
+    return lambda address: print(f"The {what} answers at {address}", flush=True)
 
 
 def _key(chosen: argparse.Namespace) -> int:
@@ -401,7 +406,7 @@ def _withdraw(chosen: argparse.Namespace) -> int:
 
 def _witness(chosen: argparse.Namespace) -> int:
     where = chosen.host, chosen.port, chosen.name, chosen.folder
-    return _with("witness", lambda witness: witness.serve(*where, chosen.log))
+    return _with("witness", lambda witness: witness.serve(*where, chosen.log, tell=_tell("witness")))
 
 
 def _witness_key(chosen: argparse.Namespace) -> int:
@@ -418,5 +423,8 @@ def _with(module: str, act: Callable[[ModuleType], int | None]) -> int:
         return act(loaded) or 0
     except errors.ConsentRegistryError as error:
         return fail(error, 2 if error.status < 500 else 1)
-    except (ValueError, OSError) as error:
+    except ValueError as error:
+        settings = load("covey_consent.settings", "server")
+        return fail(settings.in_words(error) if settings else error, 1)
+    except OSError as error:
         return fail(error, 1)

@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from covey_sdk.purposes import kind_of
 from covey_simulations import chart_style, charts, leads, ranking_charts
+from covey_simulations.errors import SetupError
 
 TASKS = ("new", "again")
 
@@ -56,6 +57,27 @@ def write(report: Mapping[str, Any], out: Path) -> None:
         for file in texts:
             Path(folder, file).replace(out / file)
     _sync(out)
+
+
+def require_place(out: Path) -> None:
+    """Raise SetupError unless `write` can write a report into the folder `out`; nothing is left there."""
+    if out.exists() and not out.is_dir():
+        raise SetupError(f"--out is {out}, a file; a folder, or a name for one, was expected")
+    for name in ("report.json", "report.html"):
+        if (out / name).is_dir():
+            raise SetupError(f"--out is {out}, where {name} is a folder; the report's file is to go there")
+    made = [folder for folder in (out, *out.parents) if not folder.exists()]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise SetupError(
+            f"--out is {out}, where nothing can be written: {error.strerror}; name another folder"
+        ) from None
+    finally:
+        for folder in filter(Path.exists, made):
+            folder.rmdir()
 
 
 def page(report: Mapping[str, Any]) -> str:
