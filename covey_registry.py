@@ -27,6 +27,11 @@ def _add_registry(commands: Commands) -> None:
     )
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on, default 127.0.0.1")
     serve.add_argument("--port", type=int, default=8700, help="port to listen on, default 8700")
+    serve.add_argument(
+        "--demo",
+        action="store_true",
+        help="for trying out: a registry that is forgotten when it ends; prints what an app pins, as Python",
+    )
     serve.set_defaults(run=_serve)
     key = command(
         actions,
@@ -313,7 +318,20 @@ def _add_witness(commands: Commands) -> None:
 
 
 def _serve(chosen: argparse.Namespace) -> int:
+    if chosen.demo:
+        return _with("trial", lambda trial: trial.serve(chosen.host, chosen.port, _tell_values))
     return _with("serve", lambda registry: registry.serve(chosen.host, chosen.port, tell=_tell("registry")))
+
+
+def _tell_values(address: str, operator: bytes, registry: bytes) -> None:
+    """Print what an app pins, as Python, all of it at once."""
+    lines = (
+        "# FOR TRYING OUT ONLY: these keys and all decisions are gone when this registry ends.",
+        f'OPERATOR = bytes.fromhex("{operator.hex()}")',
+        f'REGISTRY = bytes.fromhex("{registry.hex()}")',
+        f'URL = "{address}"',
+    )
+    print("\n".join(lines), flush=True)
 
 
 def _tell(what: str) -> Callable[[str], None]:

@@ -1,4 +1,4 @@
-"""The operator's key on disk: 32 bytes in a file that its owner alone can read, as the coordinator takes it."""
+"""The operator's key on disk: 32 bytes in a file that its owner alone can read, for the coordinator."""
 
 from __future__ import annotations
 

@@ -98,6 +98,7 @@ def run(options: Options, console: Console) -> Path:
         ):  # fmt: skip
             played = acts.play(Shop(world, phones, clock, progress, budget))
             log = proof.check(world, [each.result for each in findings.rounds(played)])
+            check = proof.files(world, log["checkpoint"])
             recommended = recommending.of(played.learnt, world, budget)
             megabytes = _peak_megabytes() + sum(phones.all("memory"))
     found = {
@@ -108,7 +109,7 @@ def run(options: Options, console: Console) -> Path:
         "seconds": round(time.monotonic() - started, 1),
         "peak_memory_mb": round(megabytes, 1),
     }
-    report.write(found, options.out)
+    report.write(found, options.out, check)
     summary.show(found, console)
     return options.out / "report.html"
 
@@ -121,8 +122,8 @@ def _require_possible(options: Options) -> None:
     asked = options.households
     if asked is not None and not LEAST_HOUSEHOLDS <= asked <= MOST_HOUSEHOLDS:
         raise SetupError(
-            f"--households is {asked}; {LEAST_HOUSEHOLDS} to {MOST_HOUSEHOLDS} was expected: a training takes "
-            f"{profile(PROFILE).least_cohort('train')} phones whose owners allow it to the end"
+            f"--households is {asked}; {LEAST_HOUSEHOLDS} to {MOST_HOUSEHOLDS} was expected: a training "
+            f"takes {profile(PROFILE).least_cohort('train')} phones whose owners allow it to the end"
         )
     if options.seed < 0:
         raise SetupError(f"--seed is {options.seed}; a whole number from 0 up was expected")

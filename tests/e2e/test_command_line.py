@@ -29,7 +29,8 @@ def test_version():
 
 
 COMMANDS = (
-    "demo, version, operator keygen, operator key, registry serve, registry key, registry token, registry notice lint, "
+    "demo, version, operator keygen, operator key, "
+    "registry serve, registry key, registry token, registry notice lint, "
     "registry notice publish, registry notice show, registry import, registry retention run, "
     "registry migrate, registry pack, registry drill crash, "
     "registry drill tamper, registry drill withdraw, registry drill erase, log judge, witness serve, "
