@@ -380,7 +380,9 @@ def load(module: str, extra: str) -> ModuleType | None:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        fail(f"{error.name} is missing; this command takes an extra: pip install 'covey[{extra}]'", 1)
+        fail(
+            f"{error.name} is missing; this command takes an extra: pip install '.[{extra}]' in a checkout", 1
+        )
         return None
 
 

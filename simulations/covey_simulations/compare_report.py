@@ -1,7 +1,7 @@
 """Compares a demo's report with the evidence in its pack: python -I compare.py pack.zip ../report.json
 
-It needs Python 3.11 and nothing else. Run verify.py on the pack before: this takes what the pack says for true.
-It prints what agrees and exits with 0, or says what does not and exits with 1.
+It needs Python 3.11 and nothing else. Run verify.py on the pack before: this takes what the pack says for
+true. It prints what agrees and exits with 0, or says what does not and exits with 1.
 """
 
 import json

@@ -35,11 +35,12 @@ def _ranking(found: Mapping[str, Any]) -> Iterator[Verdict]:
         recall = found[task]["recall_at_10"]
         for rival, by_metric in leads.of(found[task]).items():
             verdict = by_metric["recall_at_10"].verdict
+            ranker, ranker_zh = name("ranker", rival), name("ranker", rival, "zh")
             points = f"{100 * recall['federated']:.2f} : {100 * recall[rival]:.2f}"
             yield Verdict(
                 _OUTCOMES[verdict],
-                f"Recall@10 for {en}, against “{name('ranker', rival)}”: {points}, {name('verdict', verdict)}",
-                f"Recall@10，{zh}，对比“{name('ranker', rival, 'zh')}”：{points}，{name('verdict', verdict, 'zh')}",
+                f"Recall@10 for {en}, against “{ranker}”: {points}, {name('verdict', verdict)}",
+                f"Recall@10，{zh}，对比“{ranker_zh}”：{points}，{name('verdict', verdict, 'zh')}",
             )
 
 
@@ -84,7 +85,7 @@ def _promises(report: Mapping[str, Any]) -> Iterator[Verdict]:
     spent = report["epsilon"]
     yield Verdict(
         "won" if spent["per_person_max"] <= spent["cap"] else "lost",
-        f"Privacy spent: ε {spent['per_person_max']:.2f} at most, of the {spent['cap']:g} that the notices allow",
+        f"Privacy spent: ε {spent['per_person_max']:.2f} at most, of {spent['cap']:g} that the notices allow",
         f"隐私花费：ε 最多 {spent['per_person_max']:.2f}，告知书允许 {spent['cap']:g}",
     )
     verified = report["log"]["verified"] and report["sums_checked"]

@@ -181,7 +181,8 @@ def test_a_missing_extra_is_named_in_one_line(tmp_path):
     )  # fmt: skip
     assert refused.returncode == 1
     assert (
-        refused.stderr == "covey: flwr is missing; this command takes an extra: pip install 'covey[demo]'\n"
+        refused.stderr
+        == "covey: flwr is missing; this command takes an extra: pip install '.[demo]' in a checkout\n"
     )
 
 

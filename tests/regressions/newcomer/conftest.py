@@ -11,7 +11,7 @@ from shared_fixtures import fixtures_of
 
 REPOSITORY = Path(__file__).parents[3]
 
-globals().update(fixtures_of("client_sdk"))
+globals().update(fixtures_of("client_sdk") | fixtures_of("e2e"))
 
 
 @pytest.fixture
@@ -71,7 +71,11 @@ def serving(tmp_path):
             threading.Event().wait(0.05)
         raise AssertionError(f"{' '.join(command[2:])} printed fewer than {lines} lines in 60 s")
 
+    def stop() -> None:
+        for server in started:
+            server.terminate()
+            server.wait(30)
+
+    start.stop = stop
     yield start
-    for server in started:
-        server.terminate()
-        server.wait(30)
+    stop()
