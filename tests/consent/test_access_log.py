@@ -32,6 +32,9 @@ UNNAMED = {
     "GET /v1/breaches": OF_NOBODY,
     "GET /v1/breaches/{id_}": OF_NOBODY,
     "POST /v1/breaches/{id_}/steps": OF_NOBODY,
+    "GET /v1/rounds": OF_NOBODY,
+    "GET /v1/purposes/{purpose}/subjects": OF_MANY,
+    "POST /v1/subjects:search": OF_MANY,
     "GET /v1/rights": OF_MANY,
 }
 """What officers may ask that names no person; everything else that they ask is about one."""
