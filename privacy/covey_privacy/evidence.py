@@ -103,7 +103,10 @@ def require_consistent(
     """Raise ServerError, with the first field that is wrong, unless evidence fits what was logged before it.
 
     `digest` is that of the signed `manifest`; `head` is the countersigned roster's, None where there is none.
+    A round that was aborted before its coordinator took the roster states that of nobody.
     """
+    if evidence.ended == ABORTED and evidence.ticket_root == EMPTY:
+        head = None
     for what, stated, logged in _pairs(evidence, manifest, digest, head):
         if stated != logged:
             raise _contradiction(evidence, f"{what} is {_plain(stated)}; {_plain(logged)} was logged")

@@ -324,6 +324,8 @@ def check_evidence(
 ) -> None:
     """Hold what evidence repeats against the manifest and the roster, and its outcome against its release."""
     wrong = [name for name in REPEATED.split() if says[name] != manifest[name]]
+    if says["outcome"].startswith("aborted") and says["ticket_root"] == sha256(b"").hex():
+        roster = None  # The coordinator gave up before it took the roster.
     if roster is not None and says["ticket_root"] != roster["root"]:
         wrong.append("ticket_root")
     if roster is not None and says["cohort"] != roster["size"] // 10 * 10:

@@ -71,6 +71,12 @@ def test_every_true_end_is_logged(shop, terms, outcome):
     assert shop.post(PATH, shop.evidence(*terms, outcome)).status_code == 200
 
 
+def test_a_round_may_be_aborted_before_its_roster_was_taken(shop, terms):
+    nobody = hashlib.sha256(b"").digest()
+    signed = shop.evidence(*terms, "aborted", ticket_root=nobody, cohort=0, threshold=0, survivors=nobody)
+    assert shop.post(PATH, signed).status_code == 200
+
+
 def test_an_auditor_holds_evidence_against_manifest_and_roster(shop, terms):
     manifest, digest = terms
     roster: Roster = shop.rosters["round-1"]
