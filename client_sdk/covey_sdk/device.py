@@ -24,7 +24,7 @@ from covey_privacy.consent import GRANTED, REFUSED, WITHDRAWN, Choice, Notice
 from covey_privacy.profile import PRODUCTION, Profile
 from covey_privacy.signatures import SigningKey
 from covey_sdk import clock as clocks
-from covey_sdk import ledger, recommender, rounds
+from covey_sdk import ledger, recommender, rounds, unmapped
 from covey_sdk.clock import Clock, milliseconds
 from covey_sdk.consents import Consents
 from covey_sdk.errors import ConsentError, RegistryError
@@ -237,6 +237,16 @@ class Device:
         """Return what a query may count and a model learn from. See `covey_sdk.facts`."""
         return self.portrait.facts(self.gate())
 
+    def unmapped(self) -> Mapping[str, int]:
+        """Return the category ids that the shop has yet to map, and how often each was met on this phone.
+
+        Until then they count as sensitive: lines and interactions of theirs are dropped. For whoever develops
+        the app; nothing of it leaves the phone. Empty where personalisation is not allowed.
+        """
+        if not self.gate().allows(PERSONALIZE):
+            return {}
+        return unmapped.listed(self.store, self.portrait.rules)
+
     def recommend(
         self, candidates: Sequence[str], k: int = 10, ranking: str = NEW, *, personalised: bool = True
     ) -> tuple[Recommendation, ...]:
@@ -307,6 +317,7 @@ class Device:
             evidence=self.evidence(),
             charges=self.odometer.charges(self.clock.now()),
             rule_version=self.portrait.rules.version,
+            unmapped=self.unmapped(),
         )
 
     def _see_notices(self) -> None:
@@ -319,6 +330,7 @@ class Device:
         self.releases.sweep(granted)
         Wallet(self.store, self.key).sweep(granted)
         rounds.sweep(self.store, granted)
+        unmapped.sweep(self.store, granted, self.portrait.rules)
         met = self.journal.sweep(granted, self.portrait.rules, now)
         if met:
             ledger.write(self.store, ledger.purge(milliseconds(now), met))

@@ -28,8 +28,17 @@ class Portrait:
         self._journal = journal
         self._releases = releases
         self._read: tuple[Any, History] | None = None
-        bundle = store.get(_RULES)
-        self.rules: Rules = rules.open_rules(bundle, operator) if bundle else rules.BASE
+        self._bundle: bytes | None = None
+        self._rules = rules.BASE
+
+    @property
+    def rules(self) -> Rules:
+        """The rules in use: the file is asked each time, as another process of the app may have adopted some."""
+        bundle = self._store.get(_RULES)
+        if bundle != self._bundle:
+            self._rules = rules.open_rules(bundle, self._operator) if bundle else rules.BASE
+            self._bundle = bundle
+        return self._rules
 
     def tags(self, gate: Gate) -> tuple[Tag, ...]:
         """Return the tags that hold at the gate's time, of the purposes that it allows."""
@@ -47,7 +56,7 @@ class Portrait:
 
     def adopt(self, signed: bytes) -> None:
         """Use a newer bundle from now on, in the caller's transaction. See `rules.adopt`."""
-        self.rules = rules.adopt(signed, self._operator, self.rules)
+        rules.adopt(signed, self._operator, self.rules)
         self._store.put(_RULES, signed)
 
     def history(self, gate: Gate) -> History:
