@@ -17,6 +17,7 @@ from covey_sdk.errors import (
     RegistryError,
     RegistryForkError,
     StoreError,
+    TicketError,
 )
 from covey_sdk.registry import Registry, Trust
 
@@ -30,5 +31,6 @@ __all__ = [
     "RegistryError",
     "RegistryForkError",
     "StoreError",
+    "TicketError",
     "Trust",
 ]

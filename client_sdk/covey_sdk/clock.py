@@ -7,12 +7,11 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from covey_sdk.errors import ClockError
 from covey_sdk.store import Store
+from covey_sdk.stored_value import StoredValue
 
 BACKWARDS = timedelta(minutes=2)
 
 Read = Callable[[], datetime]
-
-_NAME = "clock"
 
 
 def system() -> datetime:
@@ -39,10 +38,10 @@ class Clock:
     """A reading function, checked against the latest reading that the store keeps."""
 
     def __init__(self, store: Store, read: Read) -> None:
-        self._store = store
         self._read = read
-        kept = store.get(_NAME)
-        self._latest = moment(int.from_bytes(kept)) if kept else None
+        self._latest = StoredValue[datetime | None](
+            store, "clock", None, lambda data: moment(int.from_bytes(data)), _encoded
+        )
 
     def now(self) -> datetime:
         """Return the time. Raises ClockError when it has no zone or lies before the last kept reading."""
@@ -51,9 +50,10 @@ class Clock:
             raise ClockError(
                 "the clock gives a time without a zone; give it one, as datetime.now().astimezone() does"
             )
-        if self._latest and now < self._latest - BACKWARDS:
+        latest = self._latest.read()
+        if latest and now < latest - BACKWARDS:
             raise ClockError(
-                f"the clock says {now:%Y-%m-%d %H:%M}, before {self._latest:%Y-%m-%d %H:%M} UTC: set it right"
+                f"the clock says {now:%Y-%m-%d %H:%M}, before {latest:%Y-%m-%d %H:%M} UTC: set it right"
             )
         return now
 
@@ -63,6 +63,10 @@ class Clock:
 
     def keep(self, now: datetime) -> None:
         """Write `now` down as a reading, in the caller's transaction, unless a later one is."""
-        if self._latest is None or now > self._latest:
-            self._store.put(_NAME, milliseconds(now).to_bytes(8))
-            self._latest = now
+        latest = self._latest.read()
+        if latest is None or now > latest:
+            self._latest.write(now)
+
+
+def _encoded(latest: datetime | None) -> bytes:
+    return milliseconds(latest).to_bytes(8) if latest else b""

@@ -1,12 +1,16 @@
 """Consents: the person's decisions, signed by this device, and what the registry confirms of them.
 
 A grant counts once the registry confirms the very grant that this device signed; the registry alone cannot
-make one. A refusal or withdrawal counts at once, and is sent until the registry has it.
+make one. A refusal or withdrawal counts at once. Whatever the registry may not have is sent at each sync.
+
+Other threads and processes of the app decide and sync on the same store. So the state is read in the
+transaction that uses or changes it, and what was asked of the registry outside of one is taken only where
+nothing has changed since.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, TypeVar
@@ -17,6 +21,7 @@ from covey_privacy.consent import (
     DECISION,
     ENROLMENT,
     GRANTED,
+    METHODS,
     REFUSED,
     SYNC,
     WITHDRAWN,
@@ -28,20 +33,23 @@ from covey_privacy.consent import (
     Sync,
     Synced,
 )
-from covey_privacy.errors import PrivacyError
 from covey_privacy.signatures import SigningKey, sign
-from covey_sdk import ledger
+from covey_sdk import agreed, ledger
 from covey_sdk.clock import milliseconds, moment
-from covey_sdk.errors import ConsentError, RegistryError, RegistryForkError, StoreError
+from covey_sdk.errors import ConsentError, RegistryError, RegistryForkError
 from covey_sdk.gate import Gate
 from covey_sdk.log import Log
 from covey_sdk.registry import Registry
 from covey_sdk.store import Store
+from covey_sdk.stored_value import StoredValue
 
-_T = TypeVar("_T")
+ATTEMPTS = 8
+"""How often a sync is begun anew because another process changed the consents meanwhile."""
 
-_STATE = "consents"
-_NOTICES = "notices"
+_HasPurpose = TypeVar("_HasPurpose", Decision, Choice, Notice)
+
+Settle = Callable[[frozenset[str]], None]
+"""What follows from a sync, in its transaction; it is given the purposes whose grant the registry ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,47 +75,39 @@ class Consents:
         self._store = store
         self._key = key
         self._log = log
-        self._state = _read(store, _STATE, _State())
-        self._shelf: Mapping[str, Notice] | None = None
+        self._state = StoredValue(store, "consents", _State())
+        self._notices = StoredValue[Mapping[str, Notice]](store, "notices", {}, _notices, _shelf)
 
     @property
     def notices(self) -> Mapping[str, Notice]:
         """The notices last seen, by purpose."""
-        if self._shelf is None:
-            self._shelf = {
-                notice.purpose: notice for notice in _read(self._store, _NOTICES, _Shelf()).notices
-            }
-        return self._shelf
+        return self._notices.read()
 
     @property
     def decisions(self) -> Mapping[str, Decision]:
         """The person's last decision on this device, by purpose."""
-        return {decision.purpose: decision for decision in self._state.decisions}
+        return _by_purpose(self._state.read().decisions)
 
     @property
     def choices(self) -> Mapping[str, Choice]:
         """The choices that stand, by purpose: grants that are confirmed, and every no."""
-        confirmed = {choice.purpose: choice for choice in self._state.confirmed}
-        standing = {purpose: choice for purpose, choice in confirmed.items() if choice.state != GRANTED}
-        for decision in self._state.decisions:
-            own = Choice(decision.purpose, decision.state, decision.notice_version)
-            if own.state != GRANTED or confirmed.get(own.purpose) == own:
-                standing[own.purpose] = own
-        return standing
+        return _standing(self._state.read())
 
     @property
     def checkpoint(self) -> Checkpoint:
         """The head of the registry's log as last seen."""
-        return Checkpoint(self._state.origin, self._state.log_size, self._state.log_root)
+        return _head(self._state.read())
 
     @property
     def synced_at(self) -> datetime | None:
         """When the registry last confirmed the choices, None never."""
-        return None if self._state.synced_at is None else moment(self._state.synced_at)
+        return _synced_at(self._state.read())
 
     def gate(self, now: datetime) -> Gate:
-        """Return the gate at `now`."""
-        return Gate(self.choices, self.notices, self.synced_at, now)
+        """Return the gate at `now`, as the store stands."""
+        with self._store.snapshot():
+            state = self._state.read()
+            return Gate(_standing(state), self.notices, agreed.read(self._store), _synced_at(state), now)
 
     def granted(self, purpose: str) -> bool:
         """Say whether the grant stands, even if the registry is silent or the notice has changed since."""
@@ -121,91 +121,203 @@ class Consents:
     def decide(self, purpose: str, state: str, language: str, method: str, now: datetime) -> bytes:
         """Write a decision down and return it signed, for the registry.
 
-        Raises ConsentError when the purpose has no notice that the person could have read.
+        Raises ConsentError when the purpose has no notice that the person could have read, or when `state`
+        or `method` is none that there is; nothing is written then.
         """
         if state not in (GRANTED, REFUSED, WITHDRAWN):
             raise ConsentError(f"a decision is granted, refused or withdrawn; {state!r} was given")
-        known = self.decisions
-        at = _after(known, purpose, now)
-        if state != GRANTED and purpose in known:
-            # A no is about the very terms that were decided on, whether or not they are still current.
-            decision = replace(known[purpose], state=state, method=method, at=at)
-        else:
-            notice = self._notice(purpose)
-            text = notice.text(language)
-            decision = Decision(
-                self._key.public, purpose, state, notice.version,
-                text.language, text.digest, method, at,
-            )  # fmt: skip
-        unsent = {*self._state.unsent, purpose} if state != GRANTED else {*self._state.unsent} - {purpose}
-        decisions = tuple({**known, purpose: decision}.values())
+        if method not in METHODS:
+            raise ConsentError(f"a decision is made by {', '.join(METHODS)}; {method!r} was given")
         with self._store.transaction():
-            self._write(replace(self._state, decisions=decisions, unsent=tuple(sorted(unsent))))
-            self._tell_owner(state, purpose, now)
+            before = self._state.read()
+            known = _by_purpose(before.decisions)
+            at = _after(known.get(purpose), now)
+            if state != GRANTED and purpose in known:
+                # A no is about the very terms that were decided on, whether or not they are still current.
+                decision = replace(known[purpose], state=state, method=method, at=at)
+            else:
+                notice = self._notice(purpose)
+                text = notice.text(language)
+                decision = Decision(
+                    self._key.public, purpose, state, notice.version,
+                    text.language, text.digest, method, at,
+                )  # fmt: skip
+            decisions = tuple({**known, purpose: decision}.values())
+            unsent = tuple(sorted({*before.unsent, purpose}))
+            self._state.write(replace(before, decisions=decisions, unsent=unsent))
+            if state == GRANTED:
+                agreed.keep(self._store, self._notice(purpose))
+            self._tell_owner("chosen" if state == GRANTED else state, purpose, now)
         return sign(DECISION, decision, self._key)
 
-    def send(self, registry: Registry, now: datetime) -> None:
-        """Send every no that the registry may not have. They are signed anew, so that none is too old."""
-        if not self._state.unsent:
-            return
-        known = self.decisions
-        fresh = [replace(known[purpose], at=_after(known, purpose, now)) for purpose in self._state.unsent]
-        registry.decide(self.batch(*(sign(DECISION, decision, self._key) for decision in fresh)))
-        self._write(replace(self._state, unsent=()))
+    def send_refusals(self, registry: Registry, now: datetime) -> None:
+        """Send every refusal and withdrawal that the registry may not have.
 
-    def sync(self, registry: Registry, now: datetime) -> frozenset[str]:
+        They are dated anew, so that none is too old and each is later than what it ends.
+        """
+        with self._store.transaction():
+            state = self._state.read()
+            fresh = {
+                purpose: replace(decision, at=_after(decision, now))
+                for purpose, decision in _unsent(state).items()
+                if decision.state != GRANTED
+            }
+            if not fresh:
+                return
+            decisions = tuple({**_by_purpose(state.decisions), **fresh}.values())
+            self._state.write(replace(state, decisions=decisions))
+        registry.decide(self.batch(*(sign(DECISION, decision, self._key) for decision in fresh.values())))
+        self._sent(*fresh.values())
+
+    def farewell(self, now: datetime) -> Batch | None:
+        """Withdraw every purpose that the registry may hold as granted, in the caller's transaction.
+
+        Return the signed withdrawals, None where there is nothing to withdraw.
+        """
+        standing = {choice.purpose for choice in self._state.read().confirmed if choice.state == GRANTED}
+        decisions = self.decisions
+        granted = {purpose for purpose, decision in decisions.items() if decision.state == GRANTED}
+        for purpose in sorted(granted | (standing & decisions.keys())):
+            self.decide(purpose, WITHDRAWN, "", decisions[purpose].method, now)
+        unsent = _unsent(self._state.read()).values()
+        signed = [sign(DECISION, decision, self._key) for decision in unsent]
+        return self.batch(*signed) if signed else None
+
+    def send_grants(self, registry: Registry, now: datetime) -> None:
+        """Send every grant that the registry may not have, as the person made it.
+
+        A grant that the registry refuses ends, and the ledger says so. Raises the RegistryError then, after
+        the other grants were sent.
+        """
+        refusal: RegistryError | None = None
+        for decision in _unsent(self._state.read()).values():
+            if decision.state != GRANTED:
+                continue
+            try:
+                registry.decide(self.batch(sign(DECISION, decision, self._key)))
+            except RegistryError as error:
+                if not error.is_final:
+                    raise
+                refusal = error
+                self._end_refused(decision, now)
+            else:
+                self._sent(decision)
+        if refusal:
+            raise refusal
+
+    def sync(self, registry: Registry, now: datetime, settle: Settle) -> None:
         """Send what is unsent, then take the current notices and confirmed choices, all or none.
 
-        Return the purposes whose grant the registry ended: they need a new decision. Raises RegistryForkError
-        where its log does not continue the one seen before; the evidence is kept.
+        Where another process changes the consents while the registry is asked, its answer may be older than
+        they are: it is not taken, and the registry is asked again. Raises RegistryForkError where the log
+        does not continue the one seen before; the evidence is kept.
         """
-        self.send(registry, now)
-        self._log.require_unforked()
-        synced, head = self._ask(registry, now)
-        notices = registry.notices(synced.notices)
-        confirmed = {choice.purpose: choice for choice in synced.choices}
-        ended = frozenset(
-            purpose for purpose, choice in self.choices.items()
-            if choice.state == GRANTED and confirmed.get(purpose) != choice
-        )  # fmt: skip
-        decisions = tuple(
-            replace(decision, state=WITHDRAWN) if decision.purpose in ended else decision
-            for decision in self._state.decisions
+        refusal: RegistryError | None = None
+        for _ in range(ATTEMPTS):
+            self.send_refusals(registry, now)
+            self._log.require_unforked()
+            state = self._state.read()
+            synced, head = self._ask(registry, state, now)
+            notices = registry.notices(synced.notices)
+            if _unconfirmed(state, synced.choices):
+                try:
+                    self.send_grants(registry, now)
+                except RegistryError as error:
+                    refusal = error
+                    if not error.is_final:
+                        raise
+                continue
+            with self._store.transaction():
+                if self._state.read() != state:
+                    continue
+                self._take(state, synced, head, notices, now, settle)
+            if refusal:
+                raise refusal
+            return
+        raise RegistryError(
+            f"the consents were changed {ATTEMPTS} times while the registry was asked; sync again later"
         )
-        with self._store.transaction():
-            self.shelve(notices)
-            self._log.see(synced.checkpoint)
-            self._write(
-                replace(
-                    self._state, decisions=decisions, confirmed=synced.choices, synced_at=milliseconds(now),
-                    origin=head.origin, log_size=head.size, log_root=head.root,
-                )
-            )  # fmt: skip
-            for purpose in sorted(ended):
-                self._tell_owner("ended", purpose, now)
-        return ended
 
     def shelve(self, notices: Mapping[str, Notice]) -> None:
         """Keep the notices. Raises RegistryError when one is older than what was seen before."""
-        if notices == self.notices:
-            return
-        for purpose, seen in self.notices.items():
-            if purpose in notices and notices[purpose].number < seen.number:
-                raise RegistryError(
-                    f"the registry shows notice {notices[purpose].semver} for {purpose!r}; older than "
-                    f"{seen.semver}, seen before"
-                )
-        self._store.put(_NOTICES, wire.encode(_Shelf(tuple(notices.values()))))
-        self._shelf = dict(notices)
+        with self._store.transaction():
+            known = self.notices
+            if notices == known:
+                return
+            for purpose, seen in known.items():
+                if purpose in notices and notices[purpose].number < seen.number:
+                    raise RegistryError(
+                        f"the registry shows notice {notices[purpose].semver} for {purpose!r}; older than "
+                        f"{seen.semver}, seen before"
+                    )
+            self._notices.write(notices)
 
     def batch(self, *signed: bytes) -> Batch:
         """Return this device's signed messages as one request's."""
         return Batch(signed, (self._key.public,) * len(signed))
 
-    def _ask(self, registry: Registry, now: datetime) -> tuple[Synced, Checkpoint]:
-        signed = sign(SYNC, Sync(self._key.public, milliseconds(now), self._state.log_size), self._key)
+    def _take(
+        self,
+        state: _State,
+        synced: Synced,
+        head: Checkpoint,
+        notices: Mapping[str, Notice],
+        now: datetime,
+        settle: Settle,
+    ) -> None:
+        """Write down what the registry answered about `state`, in the caller's transaction."""
+        before = _standing(state)
+        confirmed = _by_purpose(synced.choices)
+        ended = frozenset(
+            purpose
+            for purpose, choice in before.items()
+            if choice.state == GRANTED and confirmed.get(purpose) != choice
+        )
+        decisions = tuple(
+            replace(decision, state=WITHDRAWN) if decision.purpose in ended else decision
+            for decision in state.decisions
+        )
+        # Grants that were unsent are confirmed by now; a refusal made since the last sending is not.
+        unsent = tuple(name for name, decision in _unsent(state).items() if decision.state != GRANTED)
+        after = replace(
+            state, decisions=decisions, confirmed=synced.choices, unsent=unsent,
+            synced_at=milliseconds(now), origin=head.origin, log_size=head.size, log_root=head.root,
+        )  # fmt: skip
+        self.shelve(notices)
+        self._log.see(synced.checkpoint)
+        self._state.write(after)
+        for purpose, choice in sorted(_standing(after).items()):
+            if choice.state == GRANTED and before.get(purpose) != choice:
+                self._tell_owner(GRANTED, purpose, now)
+        for purpose in sorted(ended):
+            self._tell_owner("ended", purpose, now)
+        settle(ended)
+
+    def _sent(self, *sent: Decision) -> None:
+        """Note that the registry has these decisions, where they are still the last ones."""
+        with self._store.transaction():
+            state = self._state.read()
+            known = _by_purpose(state.decisions)
+            arrived = {decision.purpose for decision in sent if known.get(decision.purpose) == decision}
+            unsent = tuple(purpose for purpose in state.unsent if purpose not in arrived)
+            self._state.write(replace(state, unsent=unsent))
+
+    def _end_refused(self, refused: Decision, now: datetime) -> None:
+        """End a grant that the registry refuses, unless another decision was made since."""
+        with self._store.transaction():
+            state = self._state.read()
+            known = _by_purpose(state.decisions)
+            if known.get(refused.purpose) != refused:
+                return
+            known[refused.purpose] = replace(refused, state=WITHDRAWN)
+            unsent = tuple(purpose for purpose in state.unsent if purpose != refused.purpose)
+            self._state.write(replace(state, decisions=tuple(known.values()), unsent=unsent))
+            self._tell_owner("not_accepted", refused.purpose, now)
+
+    def _ask(self, registry: Registry, state: _State, now: datetime) -> tuple[Synced, Checkpoint]:
+        signed = sign(SYNC, Sync(self._key.public, milliseconds(now), state.log_size), self._key)
         try:
-            return registry.sync(signed, self.checkpoint, self._log.note, int(now.timestamp()))
+            return registry.sync(signed, _head(state), self._log.note, int(now.timestamp()))
         except RegistryForkError as error:
             self._log.accuse(error.evidence, now)
             raise
@@ -222,20 +334,53 @@ class Consents:
         entry = ledger.consent(milliseconds(now), state, purpose, self.notices.get(purpose))
         ledger.write(self._store, entry)
 
-    def _write(self, state: _State) -> None:
-        self._store.put(_STATE, wire.encode(state))
-        self._state = state
+
+def _by_purpose(items: Iterable[_HasPurpose]) -> dict[str, _HasPurpose]:
+    return {item.purpose: item for item in items}
 
 
-def _after(known: Mapping[str, Decision], purpose: str, now: datetime) -> int:
-    """Return the time of a new decision: never before the last one, which would then stand."""
-    last = known.get(purpose)
-    return max(milliseconds(now), last.at) if last else milliseconds(now)
+def _standing(state: _State) -> Mapping[str, Choice]:
+    """Return the choices that stand: grants of this device that are confirmed, and every no."""
+    confirmed = _by_purpose(state.confirmed)
+    standing = {purpose: choice for purpose, choice in confirmed.items() if choice.state != GRANTED}
+    for decision in state.decisions:
+        own = Choice(decision.purpose, decision.state, decision.notice_version)
+        if own.state != GRANTED or confirmed.get(own.purpose) == own:
+            standing[own.purpose] = own
+    return standing
 
 
-def _read(store: Store, name: str, default: _T) -> _T:
-    data = store.get(name)
-    try:
-        return wire.decode(type(default), data) if data else default
-    except PrivacyError as error:
-        raise StoreError(f"what the store holds as {name!r} cannot be read: {error}") from None
+def _unsent(state: _State) -> dict[str, Decision]:
+    """Return the decisions that the registry may not have, by purpose."""
+    known = _by_purpose(state.decisions)
+    return {purpose: known[purpose] for purpose in state.unsent}
+
+
+def _unconfirmed(state: _State, choices: Iterable[Choice]) -> bool:
+    """Say whether a grant waits to be sent and the registry's choices do not hold it."""
+    held = set(choices)
+    return any(
+        decision.state == GRANTED and Choice(purpose, GRANTED, decision.notice_version) not in held
+        for purpose, decision in _unsent(state).items()
+    )
+
+
+def _head(state: _State) -> Checkpoint:
+    return Checkpoint(state.origin, state.log_size, state.log_root)
+
+
+def _synced_at(state: _State) -> datetime | None:
+    return None if state.synced_at is None else moment(state.synced_at)
+
+
+def _after(last: Decision | None, now: datetime) -> int:
+    """Return the time of a new decision: after the last one, so that no two of a purpose are the same."""
+    return max(milliseconds(now), last.at + 1) if last else milliseconds(now)
+
+
+def _notices(data: bytes) -> Mapping[str, Notice]:
+    return _by_purpose(wire.decode(_Shelf, data).notices)
+
+
+def _shelf(notices: Mapping[str, Notice]) -> bytes:
+    return wire.encode(_Shelf(tuple(notices.values())))

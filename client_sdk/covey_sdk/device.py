@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from covey_privacy import wire
 from covey_privacy.consent import GRANTED, REFUSED, WITHDRAWN, Choice, Notice
 from covey_privacy.profile import PRODUCTION, Profile
 from covey_privacy.signatures import SigningKey
@@ -27,7 +28,7 @@ from covey_sdk import clock as clocks
 from covey_sdk import ledger, recommender, rounds, unmapped
 from covey_sdk.clock import Clock, milliseconds
 from covey_sdk.consents import Consents
-from covey_sdk.errors import ConsentError, RegistryError
+from covey_sdk.errors import ConsentError, RegistryError, StoreError
 from covey_sdk.events import Event
 from covey_sdk.export import export
 from covey_sdk.facts import Facts
@@ -76,6 +77,8 @@ class Device:
         self.releases = Releases(store, trust.operator)
         self.portrait = Portrait(store, trust.operator, self.journal, self.releases)
         self._registry = registry
+        # Read once now, so that a damaged store shows when it is opened.
+        _ = self.choices, self.log.note, self.portrait.rules
 
     @classmethod
     def open(
@@ -113,9 +116,35 @@ class Device:
         """Close the store."""
         self.store.close()
 
-    def erase(self) -> None:
-        """Delete everything about the person: the file, and with it this device's key."""
+    def farewell(self) -> bytes:
+        """Withdraw everything, here and now, and return the signed withdrawals for the registry.
+
+        An app that may be ended at any time keeps them before it calls `erase`, and sends them with
+        `Registry.send_farewell` until that succeeds. They are empty where there is nothing to withdraw.
+        """
+        with self.store.transaction():
+            now = self.clock.unchecked()
+            batch = self.consents.farewell(now)
+            self._purge(now)
+        self.store.scrub()
+        return wire.encode(batch) if batch else b""
+
+    def erase(self) -> bytes:
+        """Withdraw everything, and delete the file, and with it this device's key.
+
+        Return nothing where the registry has the withdrawals; where it cannot be reached, return them as
+        `farewell` does, for the app to send later: nobody else can sign them any more.
+        """
+        farewell = b""
+        # A store that cannot be used any more is deleted all the same.
+        with suppress(StoreError):
+            farewell = self.farewell()
+        if farewell and self._registry is not None:
+            with suppress(RegistryError):
+                self._registry.send_farewell(farewell)
+                farewell = b""
         self.store.erase()
+        return farewell
 
     @property
     def registry(self) -> Registry:
@@ -133,7 +162,8 @@ class Device:
     @property
     def choices(self) -> Mapping[str, Choice]:
         """The choices that stand, by purpose."""
-        return self.consents.choices
+        with self.store.snapshot():
+            return self.consents.choices
 
     @property
     def odometer(self) -> Odometer:
@@ -161,9 +191,9 @@ class Device:
             )
         if purpose not in self.consents.decisions:
             self._see_notices()
-        # A wrong clock must not hinder anyone from saying no.
-        now = self.clock.now() if state == GRANTED else self.clock.unchecked()
         with self.store.transaction():
+            # A wrong clock must not hinder anyone from saying no.
+            now = self.clock.now() if state == GRANTED else self.clock.unchecked()
             signed = self.consents.decide(purpose, state, language, method, now)
             if state == GRANTED:
                 self.clock.keep(now)
@@ -178,9 +208,14 @@ class Device:
         self.registry.enrol(self.consents.batch(self.enrolment()))
 
     def grant(self, purpose: str, language: str = "en", method: str = "toggle") -> None:
-        """Allow a purpose, on the notice in `notices`. It counts once the registry has confirmed it."""
-        signed = self.decision(purpose, GRANTED, language, method)
-        self.registry.decide(self.consents.batch(signed))
+        """Allow a purpose, on the notice in `notices`. It counts once the registry has confirmed it.
+
+        Raises RegistryError where the registry cannot be reached: the grant is kept, and sent by the next
+        `sync`. Where the registry refuses it, the grant has ended, and the ledger says so.
+        """
+        registry = self.registry
+        self.decision(purpose, GRANTED, language, method)
+        self.consents.send_grants(registry, self.clock.now())
         self.sync()
 
     def refuse(self, purpose: str, language: str = "en", method: str = "toggle") -> None:
@@ -190,7 +225,9 @@ class Device:
 
     def withdraw(self, purpose: str, language: str = "en", method: str = "toggle") -> None:
         """Withdraw a purpose. It counts at once, whether or not the registry can be reached now."""
-        if purpose in CONTRACT or purpose in self.consents.decisions:
+        with self.store.snapshot():
+            decided = purpose in self.consents.decisions
+        if decided or purpose in CONTRACT:
             self.decision(purpose, WITHDRAWN, language, method)
             self._tell()
 
@@ -202,14 +239,17 @@ class Device:
         back; `evidence` then has what it signed.
         """
         now = self.clock.now()
-        ended = self.consents.sync(self.registry, now)
-        day = now.date().isoformat().encode()
-        if not ended and self.store.get(_SWEPT) == day:
-            return
-        with self.store.transaction():
-            purged = self._purge(now)
-            self.store.put(_SWEPT, day)
+        purged = False
+
+        def settle(ended: frozenset[str]) -> None:
+            nonlocal purged
+            day = now.date().isoformat().encode()
+            if ended or self.store.get(_SWEPT) != day:
+                purged = self._purge(now)
+                self.store.put(_SWEPT, day)
             self.clock.keep(now)
+
+        self.consents.sync(self.registry, now, settle)
         if purged:
             self.store.scrub()
 
@@ -222,20 +262,22 @@ class Device:
 
     def record_many(self, told: Iterable[Event]) -> int:
         """Keep events, all or none when one is wrong; return how many are kept. See `record`."""
-        now = self.clock.now()
-        allows = cache(self.consents.gate(now).allows)
         with self.store.transaction():
+            now = self.clock.now()
+            allows = cache(self.consents.gate(now).allows)
             kept = self.journal.record_all(told, allows, self.portrait.rules, now)
             self.clock.keep(now)
         return kept
 
     def tags(self) -> tuple[Tag, ...]:
         """Return the tags that hold now, of the purposes that are allowed."""
-        return self.portrait.tags(self.gate())
+        with self.store.snapshot():
+            return self.portrait.tags(self.gate())
 
     def facts(self) -> Facts:
         """Return what a query may count and a model learn from. See `covey_sdk.facts`."""
-        return self.portrait.facts(self.gate())
+        with self.store.snapshot():
+            return self.portrait.facts(self.gate())
 
     def unmapped(self) -> Mapping[str, int]:
         """Return the category ids that the shop has yet to map, and how often each was met on this phone.
@@ -243,9 +285,10 @@ class Device:
         Until then they count as sensitive: lines and interactions of theirs are dropped. For whoever develops
         the app; nothing of it leaves the phone. Empty where personalisation is not allowed.
         """
-        if not self.gate().allows(PERSONALIZE):
-            return {}
-        return unmapped.listed(self.store, self.portrait.rules)
+        with self.store.snapshot():
+            if not self.gate().allows(PERSONALIZE):
+                return {}
+            return unmapped.listed(self.store, self.portrait.rules)
 
     def recommend(
         self, candidates: Sequence[str], k: int = 10, ranking: str = NEW, *, personalised: bool = True
@@ -256,11 +299,13 @@ class Device:
         not allowed or not wanted, or no model was released, the answer is their first k, and nothing of the
         owner's is read. Raises EventError for an argument that makes no sense.
         """
-        gate = self.gate() if personalised else None
-        model = self.releases.model() if gate and gate.allows(PERSONALIZE) else None
-        if gate is None or model is None:
+        with self.store.snapshot():
+            gate = self.gate() if personalised else None
+            model = self.releases.model() if gate and gate.allows(PERSONALIZE) else None
+            bought = self.portrait.bought(gate) if gate and model else {}
+        if model is None:
             return recommender.public_order(candidates, k, ranking)
-        return recommender.recommend(model, self.portrait.bought(gate), candidates, k, ranking)
+        return recommender.recommend(model, bought, candidates, k, ranking)
 
     def explain(self, item: str) -> Explanation:
         """Return why an item ranks where it does for the owner, also one that they would never be shown.
@@ -268,17 +313,19 @@ class Device:
         It is worked out when asked for and kept nowhere. Raises ConsentError where personalisation is not
         allowed: no item is then ranked for anyone.
         """
-        gate = self.gate()
-        gate.require(PERSONALIZE)
-        return recommender.explain(self.releases.model(), self.portrait.bought(gate), item)
+        with self.store.snapshot():
+            gate = self.gate()
+            gate.require(PERSONALIZE)
+            model, bought = self.releases.model(), self.portrait.bought(gate)
+        return recommender.explain(model, bought, item)
 
     def adopt_rules(self, signed: bytes) -> None:
         """Use the operator's rule bundle from now on.
 
         Raises RegistryError when it is not signed by the operator or not newer than the one in use.
         """
-        now = self.clock.now()
         with self.store.transaction():
+            now = self.clock.now()
             self.portrait.adopt(signed)
             ledger.write(self.store, ledger.adoption(milliseconds(now), self.portrait.rules.version))
             self._purge(now)
@@ -291,14 +338,15 @@ class Device:
         Raises ConsentError where no allowed purpose needs it, RegistryError when it is not signed by the
         operator or older than the one in use.
         """
-        if name in NEEDED_BY:
-            self.gate().require(NEEDED_BY[name])
         with self.store.transaction():
+            if name in NEEDED_BY:
+                self.gate().require(NEEDED_BY[name])
             self.releases.keep(name, signed)
 
     def ledger(self) -> tuple[Entry, ...]:
         """Return the record of what this phone did, oldest first."""
-        return ledger.entries(self.store)
+        with self.store.snapshot():
+            return ledger.entries(self.store)
 
     def evidence(self) -> tuple[bytes, ...]:
         """Return what convicts the registry's log, or what it has yet to explain; anyone can judge it."""
@@ -306,19 +354,22 @@ class Device:
 
     def export(self) -> dict[str, Any]:
         """Return everything that is held about the person, as plain JSON values."""
-        return export(
-            device=self.key.public,
-            choices=tuple(self.choices.values()),
-            decisions=tuple(self.consents.decisions.values()),
-            events=self.journal.events(),
-            tags=self.tags(),
-            facts=self.facts(),
-            ledger=self.ledger(),
-            evidence=self.evidence(),
-            charges=self.odometer.charges(self.clock.now()),
-            rule_version=self.portrait.rules.version,
-            unmapped=self.unmapped(),
-        )
+        with self.store.snapshot():
+            return export(
+                device=self.key.public,
+                choices=tuple(self.choices.values()),
+                decisions=tuple(self.consents.decisions.values()),
+                events=self.journal.events(),
+                early_refunds=self.journal.early_refunds(),
+                tags=self.tags(),
+                facts=self.facts(),
+                ledger=self.ledger(),
+                evidence=self.evidence(),
+                charges=self.odometer.charges(self.clock.now()),
+                spent_elsewhere=self.odometer.elsewhere(self.clock.now()),
+                rule_version=self.portrait.rules.version,
+                unmapped=self.unmapped(),
+            )
 
     def _see_notices(self) -> None:
         if not self.consents.notices:
@@ -341,13 +392,14 @@ class Device:
         if self._registry is None:
             return
         with suppress(RegistryError):
-            self.consents.send(self._registry, self.clock.unchecked())
+            self.consents.send_refusals(self._registry, self.clock.unchecked())
 
 
 def _secret(store: Store) -> bytes:
     """Return the device key's secret, made when the store is new."""
-    secret = store.get(_KEY)
-    if secret is None:
-        secret = os.urandom(32)
-        store.put(_KEY, secret)
-    return secret
+    with store.transaction():
+        secret = store.get(_KEY)
+        if secret is None:
+            secret = os.urandom(32)
+            store.put(_KEY, secret)
+        return secret

@@ -5,6 +5,9 @@ integers, given this phone's share of the noise, masked, and admitted by a conse
 manifest against the floors and the person's choices, charges the odometer before anything leaves, and writes
 what it sent into the ledger.
 
+Tickets are fetched beforehand, at a time of the phone's own (`Door.fetch_when_due`); a phone without one
+stays out of the round.
+
 A step answers the same request with the same bytes, and no other request for that step at all. A phone that
 was started again answers nothing of the rounds that it was in.
 """
@@ -13,10 +16,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from covey_models import Question
-from covey_privacy.consent import LEAF_MANIFEST, Issuer
+from covey_privacy.consent import LEAF_MANIFEST
 from covey_privacy.dp import Skellam, noise_share
 from covey_privacy.errors import ServerError
 from covey_privacy.manifest import model_digest, open_manifest
@@ -26,11 +30,11 @@ from covey_privacy.secagg import Participant, Terms
 from covey_privacy.secagg.ring import Vector, pack
 from covey_privacy.signatures import Verify, digest_of, verify
 from covey_privacy.tickets import IssuerKey
-from covey_sdk import boot, ledger
-from covey_sdk.clock import milliseconds
-from covey_sdk.errors import ConsentError
-from covey_sdk.invitation import Invited, check
-from covey_sdk.questions import BUILDS_ON, question
+from covey_sdk import boot, fetching, ledger
+from covey_sdk.clock import milliseconds, moment
+from covey_sdk.errors import ConsentError, RegistryError
+from covey_sdk.invitation import Invited, check, require_delta
+from covey_sdk.questions import BUILDS_ON, TICKET_SETS, question
 from covey_sdk.rounds import Joined, Rounds
 from covey_sdk.wallet import Wallet
 
@@ -65,6 +69,24 @@ class Door:
             self._fetch(purposes, epoch)
         return allowed
 
+    def fetch_when_due(self, *sets: tuple[str, ...]) -> datetime:
+        """Fetch the epoch's tickets if their time has come; return when to call this again.
+
+        An app's background task calls it at the time that it returned last, or when the system lets it. The
+        time is drawn at random within the fetch window that opens each epoch: tickets that were fetched as a
+        round began would tell the registry who takes part in it. `sets` are purpose sets; without any, those
+        of all known questions. Raises RegistryError where the registry cannot be reached; call it again.
+        """
+        device = self._device
+        now = device.clock.now()
+        time = fetching.kept(self._store)
+        if time is None or milliseconds(now) >= time.until:
+            time = fetching.replace(self._store, time, fetching.drawn(device.registry.epoch(), now))
+        if milliseconds(now) >= time.at:
+            self.fetch_tickets(time.epoch, *(sets or TICKET_SETS))
+            time = fetching.replace(self._store, time, fetching.following(device.registry.epoch()))
+        return moment(time.at)
+
     def advertise(self, manifest: bytes, documents: Sequence[bytes] = ()) -> bytes:
         """Check a round's manifest and all that it rests on; return this phone's advert.
 
@@ -81,6 +103,8 @@ class Door:
             answered = self._rounds.answered(round_id, _ADVERTISE, request)
             if answered:
                 return answered
+            # Another process of the app may have withdrawn a purpose since.
+            self._device.gate().require(*invited.manifest.purposes)
             self._rounds.leave(invited.manifest.purposes, round_id)
             key = self._wallet.take(issuer)
             participant = Participant(self._terms(invited, issuer), key, verify=self._verify)
@@ -121,11 +145,14 @@ class Door:
         device.gate().require(*manifest.purposes)
         device.sync()
         device.gate().require(*manifest.purposes)
+        require_delta(manifest, device.odometer.delta)
         device.registry.inclusion(leaf_hash(LEAF_MANIFEST + signed), device.consents.checkpoint)
         device.odometer.require_room((manifest.charge, *manifest.to_come), device.clock.now())
-        for name, document in zip(asked.builds_on, documents, strict=False):
-            device.releases.keep(name, document)
-        return self._fetch(manifest.purposes, manifest.epoch).key
+        with self._store.transaction():
+            for name, document in zip(asked.builds_on, documents, strict=False):
+                device.releases.keep(name, document)
+        # No ticket is fetched here: the time of it would tell the registry who takes part.
+        return device.registry.issuer(manifest.purposes, manifest.epoch, device.consents.checkpoint).key
 
     def _require_same_plan(self, invited: Invited) -> None:
         """Refuse a step whose plan is not that of the step before, where this phone was in that one."""
@@ -139,11 +166,20 @@ class Door:
                 rule=Rule.MANIFEST_PLAN,
             )
 
-    def _fetch(self, purposes: tuple[str, ...], epoch: int) -> Issuer:
+    def _fetch(self, purposes: tuple[str, ...], epoch: int) -> None:
         device = self._device
-        issuer = device.registry.issuer(purposes, epoch, device.consents.checkpoint)
-        self._wallet.fetch(issuer, device.registry, device.clock.now())
-        return issuer
+        try:
+            issuer = device.registry.issuer(purposes, epoch, device.consents.checkpoint)
+        except RegistryError as error:
+            if error.rule is not Rule.LOG_INCLUSION:
+                raise
+            # The first phone of an epoch has the key made, and its checkpoint is older than that.
+            device.sync()
+            issuer = device.registry.issuer(purposes, epoch, device.consents.checkpoint)
+        self._wallet.fetch(issuer, device.registry, device.clock.now(), self._allows)
+
+    def _allows(self, purpose: str) -> bool:
+        return self._device.gate().allows(purpose)
 
     def _contribute(self, invited: Invited) -> Vector:
         """Return the vector that goes into the sum, charged and written down."""
@@ -151,6 +187,7 @@ class Door:
         now = device.clock.now()
         device.log.require_unforked()
         device.gate().require(*manifest.purposes)
+        require_delta(manifest, device.odometer.delta)
         asked = self._asked(invited)
         encoding = invited.encoding(asked)
         vector = encoding.encode(asked.contribute(device.facts()))

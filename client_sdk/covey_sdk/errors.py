@@ -21,15 +21,29 @@ class ConsentError(CoveyError):
     """A purpose is not allowed: not granted, granted on an older notice, or not confirmed of late."""
 
 
+class TicketError(ConsentError):
+    """No ticket of the round's epoch is left: none was fetched in its window, or all are used."""
+
+
+_FINAL = frozenset({403, 409, 422})
+
+
 class RegistryError(CoveyError):
     """The registry cannot be reached, refuses, or sends what is not to be believed.
 
-    `rule` is what was broken, None where the registry only could not be reached or said no.
+    `rule` is what was broken, None where the registry only could not be reached or said no; `status` is the
+    HTTP status of a refusal, None without one.
     """
 
-    def __init__(self, message: str, *, rule: Rule | None = None) -> None:
+    def __init__(self, message: str, *, rule: Rule | None = None, status: int | None = None) -> None:
         super().__init__(message)
         self._rule = rule
+        self.status = status
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the registry refused what it was sent, so that sending the same again is of no use."""
+        return self.status in _FINAL
 
     @property
     def rule(self) -> Rule | None:

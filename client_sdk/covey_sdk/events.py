@@ -22,7 +22,7 @@ from covey_sdk import checks
 from covey_sdk.errors import EventError
 from covey_sdk.interactions import CartAdd, Favorite, ItemView
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 CHANNELS = frozenset({"online", "offline"})
 MOST_LINES = 1000
 MOST_STYLES = 16
@@ -32,7 +32,10 @@ MOST_QUANTITY = 10**6
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of an order. `paid_minor` is for the whole quantity, after discount; `list_minor` before."""
+    """One line of an order. `paid_minor` is for the whole quantity, after discount; `list_minor` before.
+
+    `list_minor` is therefore never the lesser of the two.
+    """
 
     item_id: str
     category: str
@@ -46,16 +49,20 @@ class Line:
 
     def __post_init__(self) -> None:
         checks.text(self.item_id, "line.item_id")
-        checks.text(self.category, "line.category")
+        checks.category(self.category, "line.category")
         checks.integer(self.paid_minor, "line.paid_minor", 0, MOST_MINOR)
         checks.integer(self.qty, "line.qty", 1, MOST_QUANTITY)
         checks.flag(self.discounted, "line.discounted")
         checks.flag(self.eco, "line.eco")
         if self.list_minor is not None:
             checks.integer(self.list_minor, "line.list_minor", 0, MOST_MINOR)
+            if self.list_minor < self.paid_minor:
+                raise checks.wrong(
+                    "line.list_minor", f"{self.paid_minor}, which was paid, or more", self.list_minor
+                )
         if self.days_per_unit is not None:
             checks.integer(self.days_per_unit, "line.days_per_unit", 1, 10_000)
-        if self.style:
+        if self.style != ():
             checks.items(self.style, "line.style", MOST_STYLES)
             for style in self.style:
                 checks.text(style, "line.style")
@@ -94,7 +101,8 @@ class OrderPaid:
         checks.flag(self.eco_packaging, "order_paid.eco_packaging")
         if not all(type(line) is Line for line in self.lines):
             raise checks.wrong("order_paid.lines", "Line values", self.lines)
-        checks.items(self.positions, "order_paid.positions", len(self.lines))
+        if self.positions != ():
+            _check_positions(self.positions, len(self.lines))
         paid = sum([line.paid_minor for line in self.lines])
         if paid > self.total_minor or (paid != self.total_minor and not self.partial):
             raise EventError(
@@ -117,10 +125,23 @@ class OrderPaid:
         return self.positions[line] if self.positions else line
 
 
+def _check_positions(positions: Any, lines: int) -> None:
+    checks.items(positions, "order_paid.positions", lines, least=lines)
+    for position in positions:
+        checks.integer(position, "order_paid.positions", 0, MOST_LINES - 1)
+    if list(positions) != sorted(set(positions)):
+        raise checks.wrong("order_paid.positions", "each position once, in order", positions)
+
+
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """Money went back for an order: for the lines at the positions `line_ix`, or for all of it when empty."""
+    """Money went back for an order: for the lines at the positions `line_ix`, or for all of it when empty.
 
+    `refund_id` is what the shop calls the refund: whoever tells of it, app or till, gives the same one. It
+    must differ among the refunds of one order.
+    """
+
+    refund_id: str
     order_id: str
     amount_minor: int
     at_ms: int
@@ -130,6 +151,7 @@ class Refund:
     source: str = "app"
 
     def __post_init__(self) -> None:
+        checks.text(self.refund_id, "refund.refund_id")
         checks.text(self.order_id, "refund.order_id")
         checks.integer(self.amount_minor, "refund.amount_minor", 0, MOST_MINOR)
         checks.moment(self.at_ms, self.tz_offset_min, "refund")
@@ -144,12 +166,12 @@ class Refund:
     @property
     def identity(self) -> tuple[str | int, ...]:
         """What makes two reports the same event."""
-        return (self.order_id, self.at_ms, *self.line_ix)
+        return (self.order_id, self.refund_id)
 
     @property
     def substance(self) -> tuple[str | int, ...]:
         """What two reports of the same event must agree on."""
-        return (self.amount_minor,)
+        return (self.amount_minor, *sorted(self.line_ix))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +207,7 @@ TYPES: Mapping[str, type[Event]] = {
     "cart_add": CartAdd,
     "favorite": Favorite,
 }
+CLASSES = frozenset(TYPES.values())
 _NAMES: Mapping[type, str] = {cls: name for name, cls in TYPES.items()}
 _INTERNAL = frozenset({"positions", "partial"})
 
@@ -263,9 +286,9 @@ def _build(cls: type[Any], data: Any, name: str) -> Any:
 
 
 def _misfit(name: str, data: dict[str, Any], known: frozenset[str], required: frozenset[str]) -> EventError:
-    unknown = sorted(str(key)[: checks.MOST_CHARACTERS] for key in data.keys() - known)
+    unknown = sorted(map(checks.shown, data.keys() - known))
     if unknown:
-        return EventError(f"{name} has no field {unknown[0]!r}; it takes {', '.join(sorted(known))}")
+        return EventError(f"{name} has no field {unknown[0]}; it takes {', '.join(sorted(known))}")
     return EventError(f"{name}.{min(required - data.keys())} is missing")
 
 

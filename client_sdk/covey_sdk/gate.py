@@ -1,6 +1,7 @@
 """The gate: whether a purpose may be acted on, from what is known at one moment. It fails closed.
 
-Pure: choices, notices, the time of the last contact with the registry and the clock's time are arguments.
+Pure: choices, notices, the terms agreed to, the time of the last contact with the registry and the clock's
+time are arguments.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from covey_privacy.consent import GRANTED, Choice, Notice
+from covey_sdk.agreed import AgreedTerms
 from covey_sdk.errors import ConsentError
 from covey_sdk.purposes import CONTRACT, CORE
 
@@ -21,11 +23,13 @@ TOLERANCE = timedelta(minutes=5)
 class Gate:
     """What the person allows now.
 
-    `choices` and `notices` are by purpose; `synced_at` is when the registry last confirmed them, None never.
+    `choices`, `notices` and `agreed`, the terms that each grant was given on, are by purpose; `synced_at` is
+    when the registry last confirmed them, None never.
     """
 
     choices: Mapping[str, Choice]
     notices: Mapping[str, Notice]
+    agreed: Mapping[str, AgreedTerms]
     synced_at: datetime | None
     now: datetime
 
@@ -57,4 +61,14 @@ class Gate:
             return "it is not granted; ask the person"
         if choice.notice_version != notice.version:
             return f"notice {choice.notice_version} was agreed to, {notice.version} is current; ask again"
+        return self._changed(notice)
+
+    def _changed(self, notice: Notice) -> str | None:
+        """Return what the notice changed since it was agreed to, without a new version; None for nothing."""
+        terms = self.agreed.get(notice.purpose)
+        if terms is None:
+            return "the terms that were agreed to are not on record; ask again"
+        changes = terms.changes(notice)
+        if changes:
+            return f"its notice changed {', '.join(changes)} under the same version; ask again"
         return None

@@ -119,7 +119,7 @@ def history(
             touches.append(_touch(event, now))
     orders: list[Order] = []
     bought: list[Purchase] = []
-    for order in sorted(paid, key=lambda order: order.at_ms):
+    for order in sorted(paid, key=lambda order: (order.at_ms, order.order_id)):
         back, on = refunds.get(order.order_id, []), day(order.at_ms, now.tzinfo)
         orders.extend(_order(order, back, on))
         bought.extend(purchases.purchases(order, back, rules, sensitive, on))

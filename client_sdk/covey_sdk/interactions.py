@@ -26,7 +26,7 @@ class Interaction:
         checks.text(self.item_id, f"{self.name}.item_id")
         checks.items(self.category, f"{self.name}.category", MOST_CATEGORIES, least=1)
         for category in self.category:
-            checks.text(category, f"{self.name}.category")
+            checks.category(category, f"{self.name}.category")
         checks.moment(self.at_ms, self.tz_offset_min, self.name)
         checks.source(self.source, f"{self.name}.source")
 

@@ -52,6 +52,19 @@ def check(invited: Invited, question: Question, documents: Sequence[bytes], prof
         _plan_costs(manifest.plan, manifest.delta)
 
 
+def require_delta(manifest: Manifest, most: float) -> None:
+    """Raise ServerError when the manifest counts at a greater delta than `most`, that of the notices.
+
+    The same noise costs less at a greater delta: its owner would be told too small an epsilon. A smaller
+    delta only overstates it.
+    """
+    if not manifest.delta <= most:
+        raise ServerError(
+            f"the manifest's delta is {manifest.delta}; this phone's notices allow {most} at most",
+            rule=Rule.MANIFEST_FLOOR,
+        )
+
+
 def _floors(manifest: Manifest, profile: Profile) -> None:
     if manifest.profile != profile.name:
         raise _refusal("profile", manifest.profile, profile.name)
@@ -59,6 +72,12 @@ def _floors(manifest: Manifest, profile: Profile) -> None:
         stated = getattr(manifest, name)
         if not stated >= floor:
             raise _refusal(name, stated, floor)
+    for name, ceiling in profile.ceilings().items():
+        stated = getattr(manifest, name)
+        if not stated <= ceiling:
+            raise _refusal(name, stated, f"{ceiling} at most")
+    if manifest.honest < manifest.least_honest:
+        raise _refusal("honest", manifest.honest, manifest.least_honest)
 
 
 def _refusal(name: str, stated: object, floor: object) -> ServerError:

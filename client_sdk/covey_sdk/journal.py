@@ -5,6 +5,9 @@ line is kept only under its own purpose, one whose category is not mapped only u
 together. Personalisation keeps an order's whole total without such a line; any other purpose keeps the order
 as if the rest were all of it. What was done with a sensitive item is kept only while its own purpose is
 allowed too.
+
+A refund that is told before its order waits for it (`early_refunds`): the order in which events come makes no
+difference to what is kept of them.
 """
 
 from __future__ import annotations
@@ -14,8 +17,9 @@ from collections.abc import Callable, Iterable, Set
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from covey_sdk import events, unmapped
+from covey_sdk import early_refunds, events, unmapped
 from covey_sdk.clock import milliseconds
+from covey_sdk.early_refunds import EarlyRefunds
 from covey_sdk.errors import EventError, StoreError
 from covey_sdk.events import Event, OrderPaid, Refund
 from covey_sdk.interactions import Interaction
@@ -24,6 +28,7 @@ from covey_sdk.rules import Rules
 from covey_sdk.store import Store
 
 FUTURE = timedelta(minutes=5)
+"""By how much the clocks that date events may differ."""
 
 Allows = Callable[[str], bool]
 """`allows(purpose)`: whether something may be kept for it."""
@@ -57,24 +62,30 @@ class Journal:
         """Return the events kept, in the order in which they came."""
         return [event for _, event in self._numbered()]
 
+    def early_refunds(self) -> list[Refund]:
+        """Return the refunds that were told before their order; they count once it has come."""
+        return early_refunds.waiting(self._store)
+
     def record_all(self, told: Iterable[Event], allows: Allows, rules: Rules, now: datetime) -> int:
-        """Record events, the oldest first; return how many were kept. See `record`."""
-        told = list(told)
+        """Record events, the oldest first and refunds last; return how many were kept. See `record`."""
+        told = _listed(told)
         for event in told:
-            if not isinstance(event, Event):
+            if type(event) not in events.CLASSES:
                 raise EventError(
                     f"a {type(event).__name__} is no event; covey_sdk.events.parse makes one of a mapping"
                 )
         clean = self._swept == self._to_sweep(allows, rules)
-        oldest_first = sorted(told, key=lambda event: event.at_ms)
+        early = EarlyRefunds(self._store, now)
+        oldest_first = sorted(told, key=lambda event: (isinstance(event, Refund), event.at_ms))
         waiting: Counter[str] = Counter()
         kept = 0
         for event in oldest_first:
-            recorded = self.record(event, allows, rules, now)
+            recorded = self._record(event, allows, rules, now, early)
             kept += recorded
             # An order that was told before counts once; an interaction that is not kept cannot be recognised.
             if recorded or isinstance(event, Interaction):
                 waiting.update(_waiting(event, allows, rules, now))
+        early.save()
         unmapped.add(self._store, waiting)
         if clean:
             ends = [end for event in told for end in _ends(event, allows, milliseconds(now))]
@@ -85,21 +96,57 @@ class Journal:
     def record(self, event: Event, allows: Allows, rules: Rules, now: datetime) -> bool:
         """Keep the event; return False when no allowed purpose needs it or another source told of it before.
 
-        Raises EventError when it comes from the future, came before, or is in another currency.
+        Raises EventError when it comes from the future, came before, is in another currency, or is a refund
+        of before its order.
         """
+        early = EarlyRefunds(self._store, now)
+        kept = self._record(event, allows, rules, now, early)
+        early.save()
+        return kept
+
+    def _record(self, event: Event, allows: Allows, rules: Rules, now: datetime, early: EarlyRefunds) -> bool:
         if event.at_ms > milliseconds(now + FUTURE):
             raise EventError(
                 f"{events.name_of(event)}.at_ms is {event.at_ms}, in the future; check the clock that set it"
             )
-        kept = _kept(event, allows, rules, self._order_of(event), now)
+        order = self._order_of(event) if isinstance(event, Refund) else None
+        if isinstance(event, Refund) and order is None:
+            return bool(_needed(event, allows, now)) and self._wait(event, early)
+        if isinstance(event, Refund) and order is not None:
+            _require_not_before(event, order)
+        kept = _kept(event, allows, rules, order, now)
         if kept is None or self._told(event):
             return False
         if isinstance(event, OrderPaid):
             self._require_currency(event.currency)
+        self._append(event, kept)
+        if isinstance(kept, OrderPaid):
+            self._bring(kept, early.take(kept.order_id), allows, rules, now)
+        return True
+
+    def _append(self, event: Event, kept: Event) -> None:
         sum_tag = self._store.tag("substance", *event.substance)
         self._store.append_event(self._id_tag(event), sum_tag, events.encode(kept))
         self._changes += 1
-        return True
+
+    def _wait(self, refund: Refund, early: EarlyRefunds) -> bool:
+        """Let a refund wait for its order; return False when another source told of it before."""
+        known = early.find(refund)
+        if known is None:
+            early.add(refund)
+            return True
+        _require_agreement(refund, known.substance == refund.substance, known.source)
+        return False
+
+    def _bring(
+        self, order: OrderPaid, refunds: Iterable[Refund], allows: Allows, rules: Rules, now: datetime
+    ) -> None:
+        """Keep the refunds that waited for this order. One dated before it is of no order, and goes."""
+        for refund in refunds:
+            kept = _kept(refund, allows, rules, order, now)
+            if kept is not None and not _is_before(refund, order):
+                self._append(refund, kept)
+                self._clean_until = min([self._clean_until, *_ends(refund, allows, milliseconds(now))])
 
     def __len__(self) -> int:
         return self._store.count_events()
@@ -110,12 +157,13 @@ class Journal:
         No event is looked at before the day on which the first of them can have aged out, as long as
         purposes, rules and events are those of the last time.
         """
+        early = early_refunds.sweep(self._store, allows, now)
         state = self._to_sweep(allows, rules)
         if self._swept == state and milliseconds(now) < self._clean_until:
-            return 0
+            return early
         met, until = self._sweep(allows, rules, now)
         self._swept, self._clean_until = state, until
-        return met
+        return early + met
 
     def _to_sweep(self, allows: Allows, rules: Rules) -> _ToSweep:
         purposes = {purpose for terms in EVENTS.values() for purpose in terms}
@@ -146,11 +194,9 @@ class Journal:
     def _id_tag(self, event: Event) -> bytes:
         return self._store.tag(events.name_of(event), *event.identity)
 
-    def _order_of(self, event: Event) -> OrderPaid | None:
+    def _order_of(self, refund: Refund) -> OrderPaid | None:
         """Return the order that a refund is for, as it is kept."""
-        found = None
-        if isinstance(event, Refund):
-            found = self._store.find_event(self._store.tag("order_paid", event.order_id))
+        found = self._store.find_event(self._store.tag("order_paid", refund.order_id))
         order = _decoded(found[1]) if found else None
         return order if isinstance(order, OrderPaid) else None
 
@@ -159,11 +205,8 @@ class Journal:
         found = self._store.find_event(self._id_tag(event))
         if found is None:
             return False
-        name = f"{events.name_of(event)} {event.identity[0]!r}"
-        if found[0] != self._store.tag("substance", *event.substance):
-            raise EventError(f"{name} is recorded already with another amount; nothing was changed")
-        if isinstance(event, OrderPaid | Refund) and _decoded(found[1]).source == event.source:
-            raise EventError(f"{name} is recorded already from {event.source!r}; record it once")
+        agrees = found[0] == self._store.tag("substance", *event.substance)
+        _require_agreement(event, agrees, _decoded(found[1]).source)
         return True
 
     def _require_currency(self, currency: str) -> None:
@@ -177,6 +220,44 @@ class Journal:
             self._store.put(_CURRENCY, currency.encode())
 
 
+def _listed(told: Iterable[Event]) -> list[Event]:
+    try:
+        each = iter(told)
+    except TypeError:
+        raise EventError(f"a list of events was expected; a {type(told).__name__} was given") from None
+    return list(each)
+
+
+def _require_agreement(event: Event, agrees: bool, source: str) -> None:
+    """Raise EventError where a report does not agree with the earlier one, or has the same `source`."""
+    name = f"{events.name_of(event)} {event.identity[-1]!r}"
+    if not agrees:
+        raise EventError(
+            f"{name} is recorded already with another amount or other lines; nothing was changed"
+        )
+    if isinstance(event, OrderPaid | Refund) and source == event.source:
+        raise EventError(f"{name} is recorded already from {event.source!r}; record it once")
+
+
+def _is_before(refund: Refund, order: OrderPaid) -> bool:
+    return refund.at_ms < order.at_ms - FUTURE // timedelta(milliseconds=1)
+
+
+def _require_not_before(refund: Refund, order: OrderPaid) -> None:
+    if _is_before(refund, order):
+        raise EventError(
+            f"refund.at_ms is {refund.at_ms}, before its order was paid at {order.at_ms}; "
+            "check the clock that set it, and the order_id"
+        )
+
+
+def _needed(event: Event, allows: Allows, now: datetime) -> set[str]:
+    """Return the allowed purposes that need an event of this type and age."""
+    age_ms = milliseconds(now) - event.at_ms
+    terms = EVENTS[events.name_of(event)]
+    return {purpose for purpose, days in terms.items() if age_ms <= days * _DAY_MS and allows(purpose)}
+
+
 def _decoded(data: bytes) -> Event:
     try:
         return events.decode(data)
@@ -186,9 +267,7 @@ def _decoded(data: bytes) -> Event:
 
 def _kept(event: Event, allows: Allows, rules: Rules, order: OrderPaid | None, now: datetime) -> Event | None:
     """Return what of the event may be kept; a refund is cut to what is kept of its `order`."""
-    age_ms = milliseconds(now) - event.at_ms
-    terms = EVENTS[events.name_of(event)]
-    needed = {purpose for purpose, days in terms.items() if age_ms <= days * _DAY_MS and allows(purpose)}
+    needed = _needed(event, allows, now)
     if not needed:
         return None
     if isinstance(event, OrderPaid):

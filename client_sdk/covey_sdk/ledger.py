@@ -78,7 +78,7 @@ def fork(at: int, convicts: bool) -> Entry:
 
 def contribution(at: int, manifest: Manifest, asked: Sequence[str], vector: bytes) -> Entry:
     """Return the entry for a contribution; `asked` says in English and Chinese what was added."""
-    epsilon, least = f"{manifest.epsilon:.2f}", str(manifest.least_cohort)
+    epsilon, least = f"{manifest.epsilon:.2f}", str(manifest.least_in_sum)
     return Entry(
         at,
         CONTRIBUTION,

@@ -12,18 +12,17 @@ from datetime import datetime
 from typing import Annotated
 
 from covey_privacy import wire
-from covey_privacy.errors import PeerError, PrivacyError
+from covey_privacy.errors import PeerError
 from covey_privacy.fork import EVIDENCE_LIMIT, Verdict, check_evidence
 from covey_privacy.note import LIMIT
 from covey_sdk import ledger
 from covey_sdk.clock import milliseconds
-from covey_sdk.errors import RegistryForkError, StoreError
+from covey_sdk.errors import RegistryForkError
 from covey_sdk.store import Store
+from covey_sdk.stored_value import StoredValue
 
 MOST_OPEN = 8
 """Pieces of open evidence that are kept, the first ones; a conviction takes their place."""
-
-_STATE = "log"
 
 _Evidence = Annotated[bytes, wire.Size(1, EVIDENCE_LIMIT)]
 
@@ -40,17 +39,17 @@ class Log:
     def __init__(self, store: Store, key: bytes) -> None:
         self._store = store
         self._key = key
-        self._state = _read(store)
+        self._state = StoredValue(store, "log", _State())
 
     @property
     def note(self) -> str:
         """The signed note of the head seen last, "" where none was kept."""
-        return self._state.note
+        return self._state.read().note
 
     @property
     def evidence(self) -> tuple[bytes, ...]:
         """Evidence against the log, oldest first, as `covey_privacy.fork.check_evidence` takes it."""
-        return self._state.evidence
+        return self._state.read().evidence
 
     def require_unforked(self) -> None:
         """Raise RegistryForkError where the evidence convicts the log."""
@@ -64,17 +63,21 @@ class Log:
 
     def see(self, note: str) -> None:
         """Keep the note of the head that is now the last one seen."""
-        if note != self.note:
-            self._write(replace(self._state, note=note))
+        with self._store.transaction():
+            state = self._state.read()
+            if note != state.note:
+                self._state.write(replace(state, note=note))
 
     def accuse(self, evidence: bytes, now: datetime) -> None:
         """Keep evidence, and tell the owner of it."""
         convicts = self._convicts(evidence)
-        if evidence in self.evidence or (not convicts and len(self.evidence) == MOST_OPEN):
-            return
-        kept = (evidence,) if convicts else (*self.evidence, evidence)
         with self._store.transaction():
-            self._write(replace(self._state, evidence=kept))
+            state = self._state.read()
+            known = evidence in state.evidence
+            if known or (not convicts and len(state.evidence) == MOST_OPEN):
+                return
+            kept = (evidence,) if convicts else (*state.evidence, evidence)
+            self._state.write(replace(state, evidence=kept))
             ledger.write(self._store, ledger.fork(milliseconds(now), convicts))
 
     def _convicts(self, evidence: bytes) -> bool:
@@ -82,15 +85,3 @@ class Log:
             return check_evidence(evidence, self._key) is Verdict.FORKED
         except PeerError:
             return False  # It is against a key that the app pinned before.
-
-    def _write(self, state: _State) -> None:
-        self._store.put(_STATE, wire.encode(state))
-        self._state = state
-
-
-def _read(store: Store) -> _State:
-    data = store.get(_STATE)
-    try:
-        return wire.decode(_State, data) if data else _State()
-    except PrivacyError as error:
-        raise StoreError(f"what the store holds as {_STATE!r} cannot be read: {error}") from None

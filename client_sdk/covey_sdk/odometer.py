@@ -1,7 +1,9 @@
 """The odometer: what the person's rounds have cost over the last 365 days. It is the guarantee.
 
 A charge is durable before anything leaves and is never taken back; the round that would pass a cap of the
-signed notices is refused. Old charges stay in the book, uncounted: the clock may be set back.
+signed notices is refused. Old charges stay in the book, uncounted: the clock may be set back. What other
+phones of the person may have spent within the year, or this one before it was installed anew, lowers the caps
+(`covey_sdk.issuances`).
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from covey_privacy.dp import Caps, Charge, SkellamMechanism, Spent, require_room
 from covey_privacy.errors import MisuseError, PeerError, PrivacyError
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import StoreError
+from covey_sdk.issuances import Issuances
 from covey_sdk.store import Store
 
 WINDOW = timedelta(days=365)
@@ -69,14 +72,32 @@ class Odometer:
 
     def __init__(self, store: Store, notices: Mapping[str, Notice]) -> None:
         self._store = store
+        self._issuances = Issuances(store)
         self._caps = _caps(notices)
 
+    @property
+    def delta(self) -> float:
+        """The delta at which everything is accounted: the least that a notice states."""
+        return self._caps.delta
+
     def spent(self, now: datetime, purpose: str | None = None) -> float:
-        """Return the epsilon of the last 365 days, for one purpose or for all together."""
-        return self.account(now, purpose).epsilon
+        """Return the epsilon of the last 365 days, for one purpose or for all together.
+
+        It is what this store's rounds cost, and what counts as spent elsewhere.
+        """
+        elsewhere = self.elsewhere(now)
+        others = sum(elsewhere.values()) if purpose is None else elsewhere.get(purpose, 0.0)
+        return self.account(now, purpose).epsilon + others
+
+    def elsewhere(self, now: datetime) -> Mapping[str, float]:
+        """Return the epsilon that counts as spent by other phones of the person, by purpose."""
+        caps = self._caps.per_purpose
+        return {
+            purpose: share * caps.get(purpose, 0.0) for purpose, share in self._issuances.shares(now).items()
+        }
 
     def account(self, now: datetime, purpose: str | None = None) -> Spent:
-        """Return the same by either accountant."""
+        """Return what this store's rounds cost in the last 365 days, by either accountant."""
         return spent(self.charges(now), purpose, delta=self._caps.delta)
 
     def charges(self, now: datetime) -> tuple[Charge, ...]:
@@ -87,7 +108,7 @@ class Odometer:
         """Raise covey_privacy's BudgetError when `charges` together would pass a cap. Nothing is written."""
         new = {charge.round_id for charge in charges}
         others = [known for known in self.charges(now) if known.round_id not in new]
-        require_room([*others, *charges[:-1]], charges[-1], self._caps)
+        require_room([*others, *charges[:-1]], charges[-1], self._caps_left(now))
 
     def charge(self, round_id: str, purpose: str, mechanism: SkellamMechanism, now: datetime) -> None:
         """Write the charge down, durably; the same charge for the same round once only.
@@ -108,6 +129,16 @@ class Odometer:
                 mechanism.sensitivity2, mechanism.sensitivity1, mechanism.variance, mechanism.length,
             )  # fmt: skip
             self._store.put(_NAME, wire.encode(_Book((*booked, entry))))
+
+    def _caps_left(self, now: datetime) -> Caps:
+        """Return the caps, less what counts as spent elsewhere: epsilons add up."""
+        elsewhere = self.elsewhere(now)
+        per_purpose = {
+            purpose: epsilon - elsewhere.get(purpose, 0.0)
+            for purpose, epsilon in self._caps.per_purpose.items()
+        }
+        total = max(0.0, self._caps.total - sum(elsewhere.values()))
+        return Caps(per_purpose, total, self._caps.delta)
 
     def _recent(self, now: datetime) -> tuple[_Booked, ...]:
         oldest = milliseconds(now - WINDOW)

@@ -14,6 +14,7 @@ from covey_sdk.purposes import ORDINARY, PERSONALIZE, SENSITIVE
 from covey_sdk.releases import Releases
 from covey_sdk.rules import Rules
 from covey_sdk.store import Store
+from covey_sdk.stored_value import StoredValue
 from covey_sdk.tags import Tag, tags
 
 _RULES = "rules"
@@ -28,17 +29,12 @@ class Portrait:
         self._journal = journal
         self._releases = releases
         self._read: tuple[Any, History] | None = None
-        self._bundle: bytes | None = None
-        self._rules = rules.BASE
+        self._rules = StoredValue(store, _RULES, rules.BASE, lambda data: rules.open_rules(data, operator))
 
     @property
     def rules(self) -> Rules:
-        """The rules in use: the file is asked each time, as another process of the app may have adopted some."""
-        bundle = self._store.get(_RULES)
-        if bundle != self._bundle:
-            self._rules = rules.open_rules(bundle, self._operator) if bundle else rules.BASE
-            self._bundle = bundle
-        return self._rules
+        """The rules in use."""
+        return self._rules.read()
 
     def tags(self, gate: Gate) -> tuple[Tag, ...]:
         """Return the tags that hold at the gate's time, of the purposes that it allows."""
@@ -62,9 +58,10 @@ class Portrait:
     def history(self, gate: Gate) -> History:
         """Return the history seen from today, read again when rules, events or sensitive purposes changed."""
         sensitive = frozenset(filter(gate.allows, SENSITIVE))
-        key = (gate.now.tzinfo, self.rules, self._journal.revision, sensitive)
+        in_use = self.rules
+        key = (gate.now.tzinfo, in_use, self._journal.revision, sensitive)
         if self._read is None or self._read[0] != key:
-            self._read = (key, history(self._journal.events(), self.rules, gate.now, sensitive))
+            self._read = (key, history(self._journal.events(), in_use, gate.now, sensitive))
         self._read = (key, self._read[1].on(gate.now.date()))
         return self._read[1]
 

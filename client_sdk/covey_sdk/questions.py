@@ -12,12 +12,18 @@ from covey_privacy.errors import PrivacyError, ServerError
 from covey_privacy.listing import open_listing
 from covey_privacy.release import Release, open_release
 from covey_privacy.rules import Rule
+from covey_privacy.tickets import purpose_set
 
 BUILDS_ON: Mapping[str, tuple[str, ...]] = {
     **{query.id: query.builds_on for query in QUERIES.values()},
     **p1_steps.BUILDS_ON,
 }
 """The names of the documents that each question builds on."""
+
+TICKET_SETS: tuple[tuple[str, ...], ...] = tuple(
+    sorted({purpose_set(query.purposes) for query in QUERIES.values()} | {purpose_set(p1_steps.PURPOSES)})
+)
+"""The purpose sets of all known questions: those that tickets are fetched for."""
 
 
 def question(name: str, documents: Sequence[bytes], operator: bytes) -> Question:

@@ -40,6 +40,8 @@ from covey_sdk.errors import RegistryError, RegistryForkError
 
 MOST_BYTES = 2**20
 SECONDS = 10.0
+LATEST = 2**40
+"""No epoch's number, and no time in Unix seconds, is as great."""
 MOST_REMEMBERED = 64
 """Signatures on notes whose outcome is remembered: an unchanged note is checked once."""
 
@@ -58,6 +60,16 @@ class Trust:
     registry: bytes
     origin: str
     policy: Policy | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """The current epoch, in Unix seconds: phones fetch its tickets from `begins_at` until `fetch_until`."""
+
+    number: int
+    begins_at: int
+    fetch_until: int
+    ends_at: int
 
 
 class Registry:
@@ -94,6 +106,11 @@ class Registry:
         """Hand over signed decisions."""
         self._post("/v1/decisions", wire.encode(batch))
 
+    def send_farewell(self, farewell: bytes) -> None:
+        """Send what `Device.erase` or `Device.farewell` returned. Sending it again does no harm."""
+        if farewell:
+            self._post("/v1/decisions", farewell)
+
     def sync(self, signed: bytes, last: Checkpoint, seen: str, now: int) -> tuple[Synced, Checkpoint]:
         """Return the standing choices and the log's head, which continues `last`.
 
@@ -108,6 +125,20 @@ class Registry:
             if self.trust.policy:
                 self.trust.policy.check(synced.checkpoint, now, self._verify_note)
         return synced, head
+
+    def epoch(self) -> Epoch:
+        """Return the current epoch. Raises RegistryError where its times make no sense."""
+        try:
+            answer: Any = json.loads(self._get("/v1/epoch"))
+            epoch = Epoch(*(answer[name] for name in ("epoch", "begins_at", "fetch_until", "ends_at")))
+        except (ValueError, RecursionError, KeyError, TypeError):
+            raise RegistryError("the registry's epoch cannot be read: it is not the JSON expected") from None
+        times = (epoch.number, epoch.begins_at, epoch.fetch_until, epoch.ends_at)
+        if not all(type(at) is int and 0 <= at < LATEST for at in times):
+            raise RegistryError(f"the registry's epoch is {times}; whole numbers below 2^40 were expected")
+        if not epoch.begins_at < epoch.fetch_until <= epoch.ends_at:
+            raise RegistryError(f"the registry's epoch has its times in another order: {times}")
+        return epoch
 
     def issuer(self, purposes: Iterable[str], epoch: int, checkpoint: Checkpoint) -> Issuer:
         """Return the key that certifies tickets for these purposes, once it is proven to be in the log."""
@@ -198,7 +229,8 @@ class Registry:
             ) from None
         if response.status_code not in (200, 204):
             raise RegistryError(
-                f"the registry refuses {request.url.path} ({response.status_code}): {_detail(body)}"
+                f"the registry refuses {request.url.path} ({response.status_code}): {_detail(body)}",
+                status=response.status_code,
             )
         return body
 

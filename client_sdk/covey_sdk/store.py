@@ -4,7 +4,8 @@ In clear stand sequence numbers, names of settings, phases, and HMAC tags; nothi
 binds its table and its key, so that a row which was altered or moved does not open. The app keeps the
 32-byte key in the platform's keystore; without it the file is noise.
 
-A store is used by one thread at a time.
+Several threads and several processes may use one store: `transaction` and `snapshot` give each of them the
+store to itself, or as of one moment. What is read to decide on a write is read in the write's transaction.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import hashlib
 import hmac
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,8 @@ MOST_STATEMENTS = 8
 """Prepared statements that are kept: each takes some kilobytes, for as long as the store is open."""
 
 _NONCE_LENGTH = 12
+_ERASED = 0
+"""The layout's number in a file that was erased while another process had it open."""
 _PASSING = frozenset(
     {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY}
     | {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
@@ -45,12 +49,13 @@ _SCHEMA = (
     "CREATE TABLE rounds (round_tag BLOB NOT NULL, phase TEXT NOT NULL, sealed BLOB NOT NULL,"
     " PRIMARY KEY (round_tag, phase)) WITHOUT ROWID",
 )
+_TABLES = ("items", "events", "ledger", "rounds")
 
 
 class Store:
     """A store file, made when it is missing. `random` gives nonces.
 
-    Raises StoreError when `key` is not the file's, or when the file is damaged.
+    Raises StoreError when `key` is not the file's, or when the file is damaged, closed or erased.
     """
 
     settings: tuple[str, ...] = ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON")
@@ -63,8 +68,12 @@ class Store:
         self._random = random
         self._aead = AESGCM(_subkey(key, "seal"))
         self._tag_key = _subkey(key, "tag")
+        self._lock = threading.RLock()
         self._depth = 0
+        self._writing = False
         self._openings = 0
+        self._closed = ""
+        self._made = False
         self._open()
         try:
             self._check(key)
@@ -73,23 +82,33 @@ class Store:
             raise
 
     def close(self) -> None:
-        """Close the file."""
-        self._paused = False
-        self._db.close()
+        """Close the file. Closing again does nothing."""
+        with self._lock:
+            self._shut("was closed; open it again")
 
     def pause(self) -> None:
         """Close the file until the store is used again, outside of any transaction.
 
         For an app that its system is about to suspend: some systems end an app that still holds a file.
         """
-        self._paused = True
-        self._db.close()
+        with self._lock:
+            self._paused = True
+            self._db.close()
 
     def erase(self) -> None:
-        """Close and delete the file and all that SQLite keeps beside it."""
-        self.close()
-        for path in _files(self.path):
-            path.unlink(missing_ok=True)
+        """Close and delete the file and all that SQLite keeps beside it.
+
+        Another process that has the file open finds it empty, and is told that it was erased.
+        """
+        with self._lock:
+            # A damaged or busy file is deleted all the same.
+            with suppress(StoreError), self.transaction():
+                for table in _TABLES:
+                    self._rows(f"DELETE FROM {table}")  # noqa: S608  # the name is one of ours
+                self._rows("UPDATE meta SET version = ?", (_ERASED,))
+            self._shut("was erased; open it anew")
+            for path in _files(self.path):
+                path.unlink(missing_ok=True)
 
     def scrub(self) -> None:
         """Overwrite what deleted rows left behind, in the file and in its log."""
@@ -97,24 +116,28 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make the writes inside happen all or none, durably. Inner transactions join the outer one."""
-        if not self._depth:
-            self._rows("BEGIN IMMEDIATE")
-        self._depth += 1
-        try:
+        """Make the writes inside happen all or none, durably; nobody else writes meanwhile.
+
+        What is read inside is what the writes follow. Inner transactions join the outer one.
+        """
+        with self._lock:
+            if self._depth and not self._writing:
+                raise StoreError("a snapshot of the store is for reading; begin the transaction around it")
+            with self._begun("BEGIN IMMEDIATE", writing=True):
+                yield
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read everything inside as of one moment, whatever others write meanwhile."""
+        with self._lock, self._begun("BEGIN", writing=False):
             yield
-            if self._depth == 1:
-                self._rows("COMMIT")
-        except BaseException:
-            if self._depth == 1 and self._db.in_transaction:
-                self._db.rollback()
-            raise
-        finally:
-            self._depth -= 1
 
     @property
     def foreign_changes(self) -> tuple[int, int]:
-        """What changes when another opener of the file has written to it, or may have, during a pause."""
+        """What changes when another opener of the file has written to it, or may have, during a pause.
+
+        It also changes when a transaction is undone, after which nothing read in it holds.
+        """
         version = self._rows("PRAGMA data_version")[0][0]
         return self._openings, version
 
@@ -143,9 +166,10 @@ class Store:
 
     def append_event(self, id_tag: bytes, sum_tag: bytes, value: bytes) -> int:
         """Add an event at the end and return its number; `find_event(id_tag)` finds it again."""
-        seq = self._next("events")
-        sealed = self._seal(value, "events", seq, id_tag, sum_tag)
-        self._rows("INSERT INTO events VALUES (?, ?, ?, ?)", (seq, id_tag, sum_tag, sealed))
+        with self.transaction():
+            seq = self._next("events")
+            sealed = self._seal(value, "events", seq, id_tag, sum_tag)
+            self._rows("INSERT INTO events VALUES (?, ?, ?, ?)", (seq, id_tag, sum_tag, sealed))
         return seq
 
     def replace_event(self, seq: int, value: bytes) -> None:
@@ -177,8 +201,9 @@ class Store:
 
     def append_ledger(self, value: bytes) -> int:
         """Add an entry to the ledger and return its number."""
-        seq = self._next("ledger")
-        self._rows("INSERT INTO ledger VALUES (?, ?)", (seq, self._seal(value, "ledger", seq)))
+        with self.transaction():
+            seq = self._next("ledger")
+            self._rows("INSERT INTO ledger VALUES (?, ?)", (seq, self._seal(value, "ledger", seq)))
         return seq
 
     def ledger(self) -> list[bytes]:
@@ -202,6 +227,37 @@ class Store:
         """Forget a round."""
         self._rows("DELETE FROM rounds WHERE round_tag = ?", (self.tag("round", round_id),))
 
+    @contextmanager
+    def _begun(self, begin: str, *, writing: bool) -> Iterator[None]:
+        """Run what is inside between `begin` and a commit, unless it is inside of such a block already."""
+        if self._depth:
+            yield
+            return
+        self._rows(begin)
+        self._depth, self._writing = 1, writing
+        try:
+            self._require_unerased()
+            yield
+            self._rows("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.rollback()
+            # What was read inside and is remembered may be of rows that are gone now.
+            self._openings += 1
+            raise
+        finally:
+            self._depth, self._writing = 0, False
+
+    def _require_unerased(self) -> None:
+        rows = self._rows("SELECT version FROM meta WHERE version = ?", (_ERASED,)) if self._made else ()
+        if rows:
+            raise StoreError(f"{self.path.name} was erased by another process; close it and open it anew")
+
+    def _shut(self, why: str) -> None:
+        self._closed = self._closed or why
+        self._paused = False
+        self._db.close()
+
     def _open(self) -> None:
         self._db, self._paused = _connect(self.path), False
         self._openings += 1
@@ -212,7 +268,7 @@ class Store:
 
     def _check(self, key: bytes) -> None:
         self._set()
-        if not self._rows("SELECT 1 FROM sqlite_master LIMIT 1"):
+        if not self._is_made():
             self._create(key)
         rows = self._rows("SELECT version, key_check, checksum FROM meta")
         version, check, checksum = rows[0] if len(rows) == 1 else (0, b"", b"")
@@ -220,16 +276,33 @@ class Store:
             raise self._damaged("its first row does not add up")
         if not hmac.compare_digest(check, _subkey(key, "check")):
             raise StoreError(f"{self.path.name} was made with another key; open it with that one")
-        if version != SCHEMA_VERSION:
+        if version == _ERASED:
+            self._finish_erasing(key)
+        elif version != SCHEMA_VERSION:
             raise StoreError(f"{self.path.name} has layout {version}; this SDK reads {SCHEMA_VERSION}")
+        self._made = True
+
+    def _finish_erasing(self, key: bytes) -> None:
+        """Delete a file whose erasure was cut off before its end, and make a new one."""
+        self._db.close()
+        for path in _files(self.path):
+            path.unlink(missing_ok=True)
+        self._open()
+        self._set()
+        self._create(key)
 
     def _create(self, key: bytes) -> None:
         check = _subkey(key, "check")
         with self.transaction():
+            if self._is_made():
+                return  # Another opener made it just now.
             for statement in _SCHEMA:
                 self._rows(statement)
             row = (SCHEMA_VERSION, check, hashlib.sha256(check).digest())
             self._rows("INSERT INTO meta VALUES (?, ?, ?)", row)
+
+    def _is_made(self) -> bool:
+        return bool(self._rows("SELECT 1 FROM sqlite_master LIMIT 1"))
 
     def _event(self, row: tuple[int, bytes, bytes, bytes]) -> tuple[int, bytes]:
         seq, id_tag, sum_tag, sealed = row
@@ -240,15 +313,18 @@ class Store:
         return (rows[0][0] or 0) + 1
 
     def _rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
-        if self._paused:
-            self._open()
-            self._set()
-        try:
-            return self._db.execute(statement, values).fetchall()
-        except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING:
-                raise StoreError(f"{self.path.name} cannot be used now: {error}") from None
-            raise self._damaged(str(error)) from None
+        with self._lock:
+            if self._closed:
+                raise StoreError(f"{self.path.name} {self._closed}")
+            if self._paused:
+                self._open()
+                self._set()
+            try:
+                return self._db.execute(statement, values).fetchall()
+            except sqlite3.Error as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING:
+                    raise StoreError(f"{self.path.name} cannot be used now: {error}") from None
+                raise self._damaged(str(error)) from None
 
     def _seal(self, value: bytes, table: str, *key: str | int | bytes) -> bytes:
         nonce = self._random(_NONCE_LENGTH)

@@ -15,10 +15,7 @@ from covey_consent.epochs import Calendar
 from covey_consent.errors import ConflictError, DeniedError, RequestError
 from covey_consent.notices.in_force import InForce
 from covey_consent.verdicts import Standings, Verdict, judge
-from covey_privacy.consent import GRANTED, REFUSED, WITHDRAWN, Decision, Notice
-
-METHODS = ("toggle", "dialog", "settings")
-"""How a person may say yes: by an act of their own, for this purpose alone."""
+from covey_privacy.consent import GRANTED, METHODS, REFUSED, WITHDRAWN, Decision, Notice
 
 EXPLICIT = "dialog"
 """The one method by which a person may say yes to what needs explicit consent."""

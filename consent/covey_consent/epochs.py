@@ -11,6 +11,9 @@ from covey_consent.errors import ConflictError
 QUEUE_SECONDS = 7 * 86400
 """How long a phone may have kept a message until it had a network."""
 
+FETCH_SHARE = 8
+"""Phones fetch their tickets in the first eighth of an epoch; rounds begin when that is over."""
+
 LAST_EPOCH = 2**63 - 1
 """The last epoch that the database can number."""
 
@@ -51,6 +54,29 @@ class Calendar:
     def end_of(self, epoch: int) -> int:
         """Return when `epoch` ends, in Unix seconds."""
         return (epoch + 1) * self.epoch_seconds
+
+    @property
+    def begins_at(self) -> int:
+        """When the current epoch began, in Unix seconds."""
+        return self.epoch * self.epoch_seconds
+
+    @property
+    def fetch_until(self) -> int:
+        """When the current epoch's fetch window closes, in Unix seconds."""
+        return self.begins_at + max(1, self.epoch_seconds // FETCH_SHARE)
+
+    @property
+    def fetching(self) -> bool:
+        """Whether the fetch window is open."""
+        return self.now < self.fetch_until
+
+    def require_fetched(self, epoch: int) -> None:
+        """Raise ConflictError while phones still fetch the tickets of `epoch`."""
+        if epoch == self.epoch and self.fetching:
+            raise ConflictError(
+                f"phones fetch their tickets of epoch {epoch} for {self.fetch_until - self.now} seconds "
+                "more; rounds begin when that window has closed"
+            )
 
     def require_current(self, epoch: int) -> None:
         """Raise ConflictError unless `epoch` is the current one."""

@@ -21,14 +21,12 @@ from covey_consent.store import all_in
 from covey_privacy import wire
 from covey_privacy.consent import LEAF_EVIDENCE, LEAF_MANIFEST, LEAF_ROSTER, Notice
 from covey_privacy.errors import PeerError, ServerError
-from covey_privacy.evidence import Evidence
+from covey_privacy.evidence import ABORTED, Evidence, require_consistent
 from covey_privacy.manifest import FIRST, Manifest
 from covey_privacy.profile import PRODUCTION
 from covey_privacy.secagg.roster import Countersigned, Roster, RosterHead
 from covey_privacy.signatures import Signed, SigningKey, digest_of
 from covey_privacy.tickets import IssuerKey
-
-ABORTED = "aborted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,12 @@ class Frozen:
 
 
 def announce(
-    session: Session, log: Log, signed: bytes, manifest: Manifest, current: Mapping[str, Notice]
+    session: Session,
+    log: Log,
+    signed: bytes,
+    manifest: Manifest,
+    current: Mapping[str, Notice],
+    calendar: Calendar,
 ) -> int:
     """Log the manifest that the operator signed and return its index; the same again has the same index."""
     known = session.get(LoggedRound, manifest.round_id)
@@ -59,8 +62,10 @@ def announce(
             f"in epoch {manifest.epoch}; ask /v1/issuers for it"
         )
     issuers.require_running(session, manifest.epoch)
+    calendar.require_fetched(manifest.epoch)
     _require_place(session, manifest)
     _require_floors(manifest)
+    _require_delta(manifest, current)
     index = log.append(session, LEAF_MANIFEST, signed)
     session.add(
         LoggedRound(
@@ -122,7 +127,10 @@ def countersign(
 
 
 def conclude(session: Session, log: Log, signed: bytes, evidence: Evidence) -> int:
-    """Log a round's evidence and return its index; the same again has the same index."""
+    """Log a round's evidence and return its index; the same again has the same index.
+
+    Raises RequestError where it contradicts the round's logged manifest or roster.
+    """
     known = _known(session, evidence.round_id)
     if known.evidence is not None and known.evidence_index is not None:
         if known.evidence != signed:
@@ -130,17 +138,25 @@ def conclude(session: Session, log: Log, signed: bytes, evidence: Evidence) -> i
         return known.evidence_index
     if evidence.manifest != known.digest:
         raise RequestError(f"the evidence is for another manifest than round {evidence.round_id!r} has")
-    if known.head is None and not evidence.outcome.startswith(ABORTED):
+    if known.head is None and evidence.ended != ABORTED:
         raise ConflictError(
             f"round {evidence.round_id!r} has no countersigned roster: its outcome can only be {ABORTED!r}"
         )
+    head = wire.decode(RosterHead, known.head) if known.head else None
+    try:
+        require_consistent(evidence, _manifest(known), known.digest, head)
+    except ServerError as error:
+        raise RequestError(str(error)) from None
     known.evidence = signed
     known.evidence_index = log.append(session, LEAF_EVIDENCE, signed)
     return known.evidence_index
 
 
 def _require_floors(manifest: Manifest) -> None:
-    """Refuse a round of production below its floors. Another profile is one that phones were opened with."""
+    """Refuse a round of production outside its floors and ceilings.
+
+    Another profile is one that phones were opened with.
+    """
     if manifest.profile != PRODUCTION.name:
         return
     for name, floor in PRODUCTION.floors(manifest.purpose).items():
@@ -149,6 +165,24 @@ def _require_floors(manifest: Manifest) -> None:
             raise RequestError(
                 f"the manifest's {name} is {stated}; profile {manifest.profile} asks for {floor} at least"
             )
+    for name, ceiling in PRODUCTION.ceilings().items():
+        stated = getattr(manifest, name)
+        if not stated <= ceiling:
+            raise RequestError(
+                f"the manifest's {name} is {stated}; profile {manifest.profile} allows {ceiling} at most"
+            )
+    if manifest.honest < manifest.least_honest:
+        raise RequestError(
+            f"the manifest's honest is {manifest.honest}; its own least_cohort, gamma and dropout ask for "
+            f"{manifest.least_honest} at least"
+        )
+
+
+def _require_delta(manifest: Manifest, current: Mapping[str, Notice]) -> None:
+    """Refuse a round that is accounted at a greater delta than a notice in force promises, as phones do."""
+    most = min(notice.delta for notice in current.values())
+    if not manifest.delta <= most:
+        raise RequestError(f"the manifest's delta is {manifest.delta}; the notices promise {most} at most")
 
 
 def _require_place(session: Session, manifest: Manifest) -> None:

@@ -20,7 +20,7 @@ from covey_consent.issuers import Held, Purposes, name_of
 from covey_consent.models import HOUR, Issuance, StandingChoice, Subject
 from covey_consent.purposes import find
 from covey_consent.verdicts import Standings
-from covey_privacy.consent import GRANTED, BlindSignatures, Notice, TicketRequest
+from covey_privacy.consent import GRANTED, Notice, TicketRequest
 
 YEAR_SECONDS = 365 * 86400
 
@@ -40,18 +40,19 @@ def check(
     decisions.require_granted(standing, request.purposes, current, now)
 
 
-def sign(held: Held, request: TicketRequest) -> BlindSignatures:
+def sign(held: Held, request: TicketRequest) -> tuple[bytes, ...]:
     """Sign the batch. This takes milliseconds: run it in a thread. Raises PeerError."""
-    return BlindSignatures(tuple(held.signer.blind_sign(blinded) for blinded in request.blinded))
+    return tuple(held.signer.blind_sign(blinded) for blinded in request.blinded)
 
 
 def book(
     session: Session, request: TicketRequest, current: Mapping[str, Notice], calendar: Calendar, yearly: int
-) -> None:
+) -> int:
     """Book the batch of the device's person, who may have withdrawn their consent since.
 
-    A second phone of theirs has no batch of its own. Raises ConflictError where the person has another one
-    already, or had `yearly` batches within a year.
+    A second phone of theirs has no batch of its own. Return how many batches the person had for the set
+    within a year, with this one. Raises ConflictError where the person has another one already, or had
+    `yearly` batches within a year.
     """
     issuers.require_running(session, request.epoch)
     subject = subjects.of_devices(session, {request.device})[request.device]
@@ -60,14 +61,25 @@ def book(
     row = {"epoch": request.epoch, "purposes": name_of(request.purposes), "subject": subject}
     digest = hashlib.sha256(b"".join(request.blinded)).digest()
     booked = session.scalar(_BOOKED, row)
+    had = _within_a_year(session, subject, request, calendar)
     if booked is None:
-        _require_allowance(session, subject, request, calendar, yearly)
+        if had >= yearly:
+            raise ConflictError(
+                f"this person had {yearly} batches for {name_of(request.purposes)} within a year, which is "
+                "all; there are more when the oldest is a year old"
+            )
         session.execute(insert(Issuance), row | {"hour": calendar.now // HOUR, "request": digest})
     elif booked != digest:
         raise ConflictError(
             f"this person has their batch for {name_of(request.purposes)} in epoch {request.epoch}; "
             "only the same request is answered again"
         )
+    return had + (booked is None)
+
+
+def most_in_a_year(calendar: Calendar, yearly: int) -> int:
+    """Return the most batches of a set that one person can have within a year; `yearly` is the cap."""
+    return min(yearly, YEAR_SECONDS // calendar.epoch_seconds + 1)
 
 
 def counts(
@@ -106,17 +118,12 @@ def _who(purpose: str, state: str) -> Select[str]:
     return select(StandingChoice.subject).filter_by(purpose=purpose, state=state)
 
 
-def _require_allowance(
-    session: Session, subject: str, request: TicketRequest, calendar: Calendar, yearly: int
-) -> None:
+def _within_a_year(session: Session, subject: str, request: TicketRequest, calendar: Calendar) -> int:
+    """Return how many batches the person was issued for the request's purposes within a year."""
     query = (
         select(func.count())
         .select_from(Issuance)
         .filter_by(subject=subject, purposes=name_of(request.purposes))
         .where(Issuance.hour > (calendar.now - YEAR_SECONDS) // HOUR)
     )
-    if (session.scalar(query) or 0) >= yearly:
-        raise ConflictError(
-            f"this person had {yearly} batches for {name_of(request.purposes)} within a year, which is all; "
-            "there are more when the oldest is a year old"
-        )
+    return session.scalar(query) or 0

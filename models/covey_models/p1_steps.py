@@ -136,14 +136,14 @@ class HalfStep(_Training):
         return p1.half_step(self._bought(facts), self.base, self.axes)
 
 
-_PURPOSES = frozenset({PURPOSE, "personalize"})
+PURPOSES = frozenset({PURPOSE, "personalize"})
 
 
 def base_step(catalogue: Catalogue) -> BaseStep:
     """Return the first step's question."""
     return BaseStep(
         BASE,
-        _PURPOSES,
+        PURPOSES,
         (
             "Which kinds of goods you ever bought, and which of them are new to you these twelve weeks, "
             "to learn what is popular. "
@@ -162,7 +162,7 @@ def gram_step(catalogue: Catalogue, base: Base) -> GramStep:
     """Return the second step's question."""
     return GramStep(
         GRAM,
-        _PURPOSES,
+        PURPOSES,
         (
             "Which of the most popular kinds of goods you buy together, compared with everyone. "
             "Your phone adds a little to each pair, hidden in noise and in the total of many phones."
@@ -181,7 +181,7 @@ def half_step(catalogue: Catalogue, base: Base, axes: Vector) -> HalfStep:
     """Return the third step's question; `axes`, float64 [N, d], are over the top items of `base`."""
     return HalfStep(
         HALF_STEP,
-        _PURPOSES,
+        PURPOSES,
         (
             "How your taste goes with each kind of goods, along a few common directions of taste. "
             "Your phone adds a little to each, hidden in noise and in the total of many phones."

@@ -18,6 +18,9 @@ GRANTED = "granted"
 REFUSED = "refused"
 WITHDRAWN = "withdrawn"
 
+METHODS = ("toggle", "dialog", "settings")
+"""How a person may decide: by an act of their own, for this purpose alone."""
+
 NOTICE = "notice"
 ENROLMENT = "enrolment"
 DECISION = "decision"
@@ -169,9 +172,15 @@ class TicketRequest:
 
 @dataclass(frozen=True, slots=True)
 class BlindSignatures:
-    """The answer to a ticket request, in its order."""
+    """The answer to a ticket request, in its order.
+
+    `issued` counts the batches for the purpose set that the person was issued within a year, with this one;
+    `yearly` is the most. What the person's phone did not fetch itself counts against its caps.
+    """
 
     signatures: Annotated[tuple[Blinded, ...], wire.Size(1, 64)]
+    issued: Annotated[int, wire.Range(1, 2**32 - 1)]
+    yearly: Annotated[int, wire.Range(1, 2**32 - 1)]
 
 
 @dataclass(frozen=True, slots=True)

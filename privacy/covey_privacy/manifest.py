@@ -95,6 +95,17 @@ class Manifest:
         """Return the survivors needed so that `honest` remain without the corrupt and oneself."""
         return self.honest + int(self.gamma * roster) + 1
 
+    @property
+    def least_honest(self) -> int:
+        """The least `honest` that fits the rest: what is left of the least cohort without those who may be
+        lost, those who may be corrupt, and oneself."""
+        return honest_survivors(self.least_cohort, self.gamma, self.dropout)
+
+    @property
+    def least_in_sum(self) -> int:
+        """How many devices the released sum is over at the least: what every phone refuses to go below."""
+        return self.least_survivors(self.least_cohort)
+
     def encoding(self, length: int, digest: bytes) -> Encoding:
         """Return how vectors of `length` entries are written; the manifest's digest draws the rotation."""
         return Encoding(length, self.norm, self.scale, self.bits, digest)
@@ -144,6 +155,12 @@ class Manifest:
     def noise(self, survivors: int) -> float:
         """Return the standard deviation of the noise that `survivors` devices add together."""
         return self.sigma * math.sqrt(survivors / self.honest)
+
+
+def honest_survivors(roster: int, gamma: float, dropout: float) -> int:
+    """Return how many honest devices are left of a roster beside oneself, where as many are lost and corrupt
+    as those shares say."""
+    return math.floor((1 - dropout) * roster) - math.floor(gamma * roster) - 1
 
 
 def model_digest(question: bytes, *documents: bytes) -> bytes:

@@ -1,6 +1,6 @@
-"""Floors: the least that a phone takes part for. Enforced by the phone, named in manifest and evidence.
+"""Floors and ceilings: what a phone takes part for. Enforced by the phone, named in manifest and evidence.
 
-The registry logs no manifest of the production profile that states less.
+The registry logs no manifest of the production profile outside them, and the coordinator plans none.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ class Profile:
     """A named set of floors: the least cohort for each purpose, and for anything else `protocol`.
 
     `least_cell` is the fewest people that a released cell may count, `least_gamma` the least share of a
-    roster that a round must assume corrupt.
+    roster that a round must assume corrupt, `most_dropout` the greatest share that it may plan to lose.
+
+    The more a round plans to lose, the fewer of a device's neighbours open its secrets. At 5 % they are more
+    than two thirds, so that devices which are shown another survivor set than others, elsewhere on the ring,
+    leave some in between whose masks neither side can open (docs/threats.md).
     """
 
     name: str
@@ -24,6 +28,7 @@ class Profile:
     cohorts: Mapping[str, int]
     least_cell: int = 50
     least_gamma: float = 0.05
+    most_dropout: float = 0.05
 
     def least_cohort(self, purpose: str) -> int:
         """Return the smallest roster that a round for `purpose` may have."""
@@ -38,6 +43,10 @@ class Profile:
             "least_cell": self.least_cell,
             "gamma": self.least_gamma,
         }
+
+    def ceilings(self) -> Mapping[str, float]:
+        """Return the most that a manifest may state, by the name of its field."""
+        return {"dropout": self.most_dropout}
 
 
 PRODUCTION = Profile("production", 20, {"analytics": 200, "train": 500})

@@ -64,6 +64,7 @@ class Rule(StrEnum):
     SURVIVORS_SIZE = "survivors-size"  # a survivor set is one of the roster
     SURVIVORS_OWN = "survivors-own"  # a device that answers is among the survivors
     SURVIVORS_NOISE = "survivors-noise"  # enough survive for the noise
+    SURVIVORS_SHARED = "survivors-shared"  # a neighbour named as a survivor has shared with the device
     SURVIVORS_NEIGHBOURS = "survivors-neighbours"  # at least t neighbours who shared survive
     AGREEMENTS = "agreements"  # at least t neighbours signed the same survivor set
 

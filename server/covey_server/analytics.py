@@ -21,5 +21,5 @@ def answer(asked: Asked, conductor: Conductor, ask: Ask) -> None:
     round_id = conductor.round_id(query.id)
     manifest = manifest_for(query, step, asked.epsilon, round_id, population, issuer, documents, policy)
     planned = conductor.planned(query, manifest, issuer, documents)
-    published = conductor.play(planned, ask, partial(query.release, k_min=manifest.least_cell))
-    conductor.release(query.id, round_id, published)
+    publish = partial(query.release, k_min=manifest.least_cell)
+    conductor.play(planned, ask, publish, partial(conductor.release, query.id, round_id))

@@ -18,7 +18,7 @@ from covey_models import ModelError, Question
 from covey_privacy.consent import Issuer
 from covey_privacy.dp import Caps, Charge, Encoding, require_room
 from covey_privacy.errors import PrivacyError
-from covey_privacy.evidence import Evidence
+from covey_privacy.evidence import ABORTED, BURNT, NO_RELEASE, RELEASED, WITHHELD, Evidence
 from covey_privacy.manifest import Manifest, sign_manifest
 from covey_privacy.release import Array, Figure, Release, sign_release
 from covey_privacy.secagg import Terms
@@ -31,18 +31,19 @@ from covey_server.errors import RegistryError, RoundError
 from covey_server.fleet import Ask, Invitation
 from covey_server.registry import Registry
 from covey_server.rounds import Tally, run_round
-from covey_server.store import Store
+from covey_server.store import SignedRelease, Store
 
 log = logging.getLogger("flwr.covey")
 """Under Flower's logger, so that `flwr run --stream` shows it."""
-
-RELEASED, ABORTED, WITHHELD, BURNT = "released", "aborted", "withheld", "burnt"
 
 CUT_SHORT = {"why": "the coordinator was killed once the budget was charged; nothing is released"}
 
 Vector = NDArray[np.float64]
 Publish = Callable[[Vector, float], dict[str, Any]]
 """`publish(total, sd)`: what may be published of a noisy total, by name."""
+
+Sign = Callable[[dict[str, Any]], SignedRelease]
+"""`sign(published)`: the release of what is published, under its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +109,8 @@ class Conductor:
         terms = Terms(manifest, digest_of(signed), issuer.key, self._registry_key)
         return Planned(question, terms, signed, documents)
 
-    def play(self, planned: Planned, ask: Ask, publish: Publish) -> dict[str, Any]:
-        """Play one round, keep its result and return what is published of it.
+    def play(self, planned: Planned, ask: Ask, publish: Publish, sign: Sign) -> None:
+        """Play one round, and keep its result and its release; the evidence names both.
 
         A round that the budget does not hold is refused before anything of it exists. Raises PrivacyError
         when it cannot be finished, RoundError when its sum is not one that honest devices can come to.
@@ -123,18 +124,17 @@ class Conductor:
         tally = Tally()
         try:
             outcome = self._outcome(planned, ask, publish, tally, started)
+            release = sign(outcome.pop("published"))
         except (PrivacyError, RoundError) as error:
             state = WITHHELD if isinstance(error, RoundError) else ABORTED
             self._finish(planned, tally, state, {"why": str(error)}, started)
             raise
-        published = outcome.pop("published")
-        self._finish(planned, tally, RELEASED, outcome, started)
-        return dict(published)
+        self._finish(planned, tally, RELEASED, outcome, started, release)
 
     def release(
         self, name: str, round_id: str, published: dict[str, Any], rests_on: tuple[bytes, ...] = ()
-    ) -> bytes:
-        """Sign what was published, figures and arrays, and keep it as the latest release called `name`."""
+    ) -> SignedRelease:
+        """Sign what is published, figures and arrays, as the next release called `name`; `play` keeps it."""
         release = Release(
             name,
             self.store.next_version(name),
@@ -143,9 +143,7 @@ class Conductor:
             tuple(Array.of(key, value) for key, value in published.items() if isinstance(value, np.ndarray)),
             tuple(hashlib.sha256(document).digest() for document in rests_on),
         )
-        signed = sign_release(release, self.operator)
-        self.store.put_release(name, release.version, signed)
-        return signed
+        return SignedRelease(name, release.version, sign_release(release, self.operator))
 
     def _outcome(
         self, planned: Planned, ask: Ask, publish: Publish, tally: Tally, started: float
@@ -172,12 +170,18 @@ class Conductor:
         )
 
     def _finish(
-        self, planned: Planned, tally: Tally, state: str, outcome: dict[str, Any], started: float
+        self,
+        planned: Planned,
+        tally: Tally,
+        state: str,
+        outcome: dict[str, Any],
+        started: float,
+        release: SignedRelease | None = None,
     ) -> None:
         """Keep the result and log the evidence; a run that is killed in between leaves that to the next."""
         round_id = planned.manifest.round_id
-        ended = self._ending(planned, tally, state, outcome, started, self.store.charges())
-        self.store.close_round(round_id, state, ended)
+        ended = self._ending(planned, tally, state, outcome, started, self.store.charges(), release)
+        self.store.close_round(round_id, state, ended, release)
         self._tell(ended.evidence)
         log.info("round %s: %s, %d of %d devices", round_id, state, tally.survivors, tally.cohort)
 
@@ -189,11 +193,13 @@ class Conductor:
         outcome: Mapping[str, Any],
         started: float,
         charges: Sequence[Charge],
+        release: SignedRelease | None = None,
     ) -> Ending:
         seconds, shared = time.monotonic() - started, self.config.shared_operator
+        named = hashlib.sha256(release.signed).digest() if release else NO_RELEASE
         return ending(
             planned.terms, tally, state, outcome, seconds, charges, self.operator, self._random,
-            shared_operator=shared,
+            shared_operator=shared, release=named,
         )  # fmt: skip
 
     def _tell(self, evidence: Evidence) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from covey_privacy import annex
 from covey_privacy.annex import Annex
 from covey_privacy.dp import Charge, account, spent
-from covey_privacy.evidence import Evidence, few, tens
+from covey_privacy.evidence import NO_RELEASE, Evidence, few, tens
 from covey_privacy.merkle import Tree
 from covey_privacy.secagg import Terms, graph
 from covey_privacy.secagg.blame import Who
@@ -39,11 +39,12 @@ def ending(
     random: Callable[[int], bytes],
     *,
     shared_operator: bool,
+    release: bytes = NO_RELEASE,
 ) -> Ending:
     """Return how a round ended that took so many seconds; `charges` are all of the budget, its own included.
 
-    `outcome` is what the result says beside the round's terms. Exact figures are in the annex alone; with
-    `whole` the operator's key puts them back.
+    `outcome` is what the result says beside the round's terms, `release` the hash of what was signed. Exact
+    figures are in the annex alone; with `whole` the operator's key puts them back.
     """
     manifest = terms.manifest
     degree, threshold = terms.graph(tally.cohort) if tally.cohort else (0, 0)
@@ -91,6 +92,8 @@ def ending(
         code_version=version("covey"),
         shared_operator=shared_operator,
         annex=figures.digest,
+        survivors=tally.survivors_root,
+        release=release,
     )
     sealed = annex.seal(figures, annex.key(operator, manifest.round_id), random)
     return Ending(result, evidence, sealed)

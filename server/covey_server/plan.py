@@ -11,7 +11,7 @@ from covey_privacy.consent import Issuer
 from covey_privacy.dp import Encoding, calibrate_steps, fit_scale
 from covey_privacy.dp.encoding import MOST_SCALE
 from covey_privacy.errors import MisuseError
-from covey_privacy.manifest import FIRST, Manifest, Plan, Step, model_digest
+from covey_privacy.manifest import FIRST, Manifest, Plan, Step, honest_survivors, model_digest
 from covey_privacy.profile import Profile
 from covey_server.errors import ConfigError
 
@@ -89,9 +89,16 @@ def manifest_for(
     The noise is sized for n_h, the honest survivors beyond the corrupt, the dropouts and oneself. Raises
     ConfigError when the floors cannot be met.
     """
-    cohort = math.floor(policy.turnout * population)
-    honest = math.floor((1 - policy.dropout) * cohort) - math.floor(policy.gamma * cohort) - 1
+    for name, most in policy.profile.ceilings().items():
+        if not getattr(policy, name) <= most:
+            raise ConfigError(
+                f"{name} is {getattr(policy, name)}; phones of profile {policy.profile.name} take part for "
+                f"{most} at most"
+            )
     floor = policy.profile.least_cohort(question.purpose)
+    cohort = math.floor(policy.turnout * population)
+    # No roster is smaller than the floor, and rounding may leave a larger one with one honest phone less.
+    honest = max(honest_survivors(size, policy.gamma, policy.dropout) for size in (cohort, floor))
     if population < floor or honest < 1:
         raise ConfigError(
             f"{population} devices allow {' + '.join(sorted(question.purposes))}; "

@@ -29,8 +29,14 @@ class Registry:
         self._client, self._operator = client, operator
 
     def epoch(self) -> int:
-        """Return the current epoch."""
-        return int(self._send("GET", "/v1/epoch").json()["epoch"])
+        """Return the current epoch. Raises RegistryError while phones still fetch its tickets."""
+        now = self._send("GET", "/v1/epoch").json()
+        if now.get("fetching"):
+            raise RegistryError(
+                f"phones still fetch their tickets of epoch {now['epoch']}; no round begins before that "
+                f"window has closed, at Unix time {now.get('fetch_until')}"
+            )
+        return int(now["epoch"])
 
     def issuer(self, purposes: tuple[str, ...], epoch: int) -> Issuer:
         """Return the issuer key of a purpose set and epoch."""

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 from covey_privacy import wire
 from covey_privacy.errors import AbortError
+from covey_privacy.evidence import survivors_root
 from covey_privacy.manifest import Manifest
 from covey_privacy.rules import Rule
 from covey_privacy.secagg import Aggregator, Blames, Roster, Terms, Total
+from covey_privacy.secagg.messages import Survivors
 from covey_server import fleet
 from covey_server.homes import Homes
 from covey_server.registry import Registry
@@ -17,10 +19,11 @@ from covey_server.registry import Registry
 
 @dataclass
 class Tally:
-    """What a round counts on its way, for its evidence."""
+    """What a round counts on its way, for its evidence; `agreed` is the set that survivors were told."""
 
     roster: Roster | None = None
     survivors: int = 0
+    agreed: Survivors | None = None
     denied: int = 0
     spent: int = 0
     blames: Blames = field(default_factory=Blames)
@@ -29,6 +32,13 @@ class Tally:
     def bad(self) -> int:
         """How many adverts were bad, as the registry or the coordinator found."""
         return self.denied + sum(isinstance(blame.who, bytes) for blame in self.blames.all)
+
+    @property
+    def survivors_root(self) -> bytes:
+        """The root over the round keys of the set that survivors were told; that of none where none was."""
+        adverts = self.roster.adverts if self.roster else ()
+        told = sorted(self.agreed.devices) if self.agreed else ()
+        return survivors_root(adverts[place].round_key for place in told)
 
     @property
     def cohort(self) -> int:
@@ -71,14 +81,14 @@ def run_round(
         fleet.MASK, _collections(terms.manifest, len(roster.adverts), inboxes, homes.devices), round_id
     )
     survivors = aggregator.survive(tally.blames.sift(partials.items(), homes.own_sum, _name))
+    tally.agreed = wire.decode(Survivors, survivors)
+    tally.survivors = tally.agreed.count
     agreements = devices(fleet.AGREE, wire.encode(fleet.Broadcast(round_id, survivors)))
     signed = aggregator.gather(own(agreements))
     charge()
     letters = {node: fleet.Letters(round_id, _letters(signed, some)) for node, some in homes.devices.items()}
     openings = devices(fleet.OPEN, {node: wire.encode(some) for node, some in letters.items()})
-    total = aggregator.total(own(openings))
-    tally.survivors = total.survivors.count
-    return total
+    return aggregator.total(own(openings))
 
 
 def _admit(

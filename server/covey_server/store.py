@@ -49,6 +49,15 @@ class Training:
     previous: bytes = FIRST
 
 
+@dataclass(frozen=True, slots=True)
+class SignedRelease:
+    """A release as it is published: signed, with its name and version."""
+
+    name: str
+    version: int
+    signed: bytes
+
+
 class Store:
     """Budget and rounds in one SQLite file; every method is one durable transaction."""
 
@@ -78,10 +87,14 @@ class Store:
         """Write down that a round is about to begin."""
         self._db.execute("INSERT INTO rounds (id, state) VALUES (?, 'open')", (round_id,))
 
-    def close_round(self, round_id: str, state: str, ending: Ending) -> None:
-        """Write down how a round ended; its evidence is untold until `told`."""
+    def close_round(
+        self, round_id: str, state: str, ending: Ending, release: SignedRelease | None = None
+    ) -> None:
+        """Write down how a round ended, with what it releases; its evidence is untold until `told`."""
         with self._together():
             self._db.execute("UPDATE rounds SET state = ? WHERE id = ?", (state, round_id))
+            if release:
+                self.put_release(release.name, release.version, release.signed)
             self._end(round_id, ending)
 
     def untold(self) -> dict[str, Evidence]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from covey_server.config import Asked
 from covey_server.errors import ConfigError
 from covey_server.fleet import Ask
 from covey_server.plan import BITS, Chain, Size, fitted, manifest_for
-from covey_server.store import Training
+from covey_server.store import SignedRelease, Training
 
 Vector = NDArray[np.float64]
 
@@ -104,8 +105,8 @@ def _play(training: Training, public: _Public, conductor: Conductor, ask: Ask) -
     planned = conductor.planned(question, manifest, issuer, documents)
     conductor.store.begin_step(training)
     try:
-        published = conductor.play(planned, ask, _reading(question, training.plan, public))
-        _release(training, public, conductor, round_id, published)
+        sign = partial(_release, training, public, conductor, round_id)
+        conductor.play(planned, ask, _reading(question, training.plan, public), sign)
     except BaseException:
         conductor.store.end_step(store.BURNT)
         raise
@@ -140,16 +141,15 @@ def _reading(question: Question, plan: Plan, public: _Public) -> Callable[[Vecto
 
 def _release(
     training: Training, public: _Public, conductor: Conductor, round_id: str, published: dict[str, Any]
-) -> None:
+) -> SignedRelease:
     """Sign what a step gave; the last step's is the model that phones rank by."""
     query, documents = training.plan.steps[training.step].query, public.documents
     if training.step + 1 < len(training.plan.steps):
         name = {BASE: BASE, GRAM: AXES}[query]
-        conductor.release(name, round_id, published, tuple(documents.values()))
-        return
+        return conductor.release(name, round_id, published, tuple(documents.values()))
     if query == BASE:
         model = {**published, "factors": np.zeros((len(public.catalogue.items), 0))}
     else:
         model = {"popularity": public.base.popularity, "rate": public.base.rate, **published}
     model["mix"] = p1_release.mix(training.plan.epsilon, len(training.plan.steps))
-    conductor.release(MODEL, round_id, model, (documents[CATALOGUE],))
+    return conductor.release(MODEL, round_id, model, (documents[CATALOGUE],))

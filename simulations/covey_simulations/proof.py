@@ -20,10 +20,12 @@ from covey_privacy.consent import (
     Entries,
 )
 from covey_privacy.errors import ServerError
-from covey_privacy.evidence import CONTEXT, Evidence
+from covey_privacy.evidence import CONTEXT, Evidence, require_consistent
+from covey_privacy.manifest import open_manifest
 from covey_privacy.merkle import Tree, leaf_hash
 from covey_privacy.rules import Rule
-from covey_privacy.signatures import open_signed
+from covey_privacy.secagg.roster import RosterHead
+from covey_privacy.signatures import digest_of, open_signed
 from covey_simulations.world import World
 
 KINDS = {
@@ -41,7 +43,8 @@ PAGE = 1024
 def check(world: World, rounds: Sequence[Any]) -> dict[str, Any]:
     """Return the log's size, checkpoint and kinds of entries, once all of it adds up.
 
-    Raises ServerError when the entries do not give the checkpoint's root, or a round left no evidence.
+    Raises ServerError when the entries do not give the checkpoint's root, a round left no evidence, or its
+    evidence contradicts the manifest or the roster that stand in the log.
     """
     with httpx.Client(base_url=world.registry_url) as client:
         note = client.get("/v1/log/checkpoint").raise_for_status().text
@@ -53,7 +56,7 @@ def check(world: World, rounds: Sequence[Any]) -> dict[str, Any]:
             rule=Rule.LOG_CONSISTENCY,
         )
     for played in rounds:
-        _check_evidence(entries[played["evidence_index"]], played, world.trust.operator)
+        _check_evidence(entries[played["evidence_index"]], played, world.trust.operator, entries)
     kinds = [{"index": index, "kind": KINDS[entry[:1]]} for index, entry in enumerate(entries)]
     return {"size": head.size, "verified": True, "checkpoint": note, "entries": kinds}
 
@@ -65,7 +68,7 @@ def _entries(client: httpx.Client, head: Checkpoint) -> Iterator[bytes]:
         yield from wire.decode(Entries, answer.content).entries
 
 
-def _check_evidence(entry: bytes, played: Any, operator: bytes) -> None:
+def _check_evidence(entry: bytes, played: Any, operator: bytes, entries: Sequence[bytes]) -> None:
     if entry[:1] != LEAF_EVIDENCE:
         raise ServerError(
             f"entry {played['evidence_index']} of the log is no evidence", rule=Rule.DOCUMENT_CONTENT
@@ -75,3 +78,13 @@ def _check_evidence(entry: bytes, played: Any, operator: bytes) -> None:
         raise ServerError(
             f"the evidence of round {evidence.round_id} tells of another round", rule=Rule.DOCUMENT_CONTENT
         )
+    heads = (wire.decode(RosterHead, each[1:]) for each in entries if each[:1] == LEAF_ROSTER)
+    head = next((each for each in heads if each.round_id == evidence.round_id), None)
+    for signed in (each[1:] for each in entries if each[:1] == LEAF_MANIFEST):
+        if digest_of(signed) == evidence.manifest:
+            require_consistent(evidence, open_manifest(signed, operator), evidence.manifest, head)
+            return
+    raise ServerError(
+        f"the evidence of round {evidence.round_id} names a manifest that is not in the log",
+        rule=Rule.LOG_INCLUSION,
+    )

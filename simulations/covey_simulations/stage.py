@@ -104,4 +104,5 @@ def open_for_run(context: Context, operator: bytes) -> Iterator[tuple[str, bytes
         with Phones(world, willing) as phones:
             household.enrol(phones, list(willing))
             household.record(phones, list(willing))
+            household.fetch(phones, list(willing))
         yield world.registry_url, bytes.fromhex(world.registry_key)

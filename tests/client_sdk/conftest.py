@@ -15,6 +15,7 @@ from covey_consent.settings import Settings
 from covey_privacy.consent import GRANTED, Choice, Notice, NoticeText
 from covey_privacy.signatures import SigningKey
 from covey_sdk import Device, Registry, Trust, rules
+from covey_sdk.agreed import AgreedTerms
 from covey_sdk.clock import milliseconds
 from covey_sdk.events import Line, OrderPaid, Refund
 from covey_sdk.gate import Gate
@@ -185,7 +186,8 @@ def allow() -> Callable[..., None]:
         for name in purposes:
             device.decision(name, GRANTED)
         confirmed = tuple(Choice(name, GRANTED, 1) for name in purposes)
-        device.consents._write(replace(device.consents._state, confirmed=confirmed, synced_at=now))
+        state = device.consents._state
+        state.write(replace(state.read(), confirmed=confirmed, unsent=(), synced_at=now))
 
     return allow
 
@@ -212,10 +214,12 @@ def order(clock: Clock) -> Events:
 
 @pytest.fixture
 def refund(clock: Clock) -> Callable[..., Refund]:
-    """Make a refund of now for an order."""
+    """Make a refund of now for an order, each with an id of its own."""
+    numbers = itertools.count(1)
 
     def refund(of: OrderPaid, minor: int, *line_ix: int) -> Refund:
-        return Refund(of.order_id, minor, milliseconds(clock.now), 480, line_ix)
+        at_ms = milliseconds(clock.now)
+        return Refund(f"refund-{next(numbers)}", of.order_id, minor, at_ms, 480, line_ix)
 
     return refund
 
@@ -249,6 +253,7 @@ def gate(clock: Clock, notice) -> Callable[..., Gate]:
         plain = {
             "choices": {purpose: Choice(purpose, GRANTED, 1) for purpose in granted},
             "notices": {purpose: notice(purpose) for purpose in (*granted, "personalize", "membership")},
+            "agreed": {purpose: AgreedTerms.of(notice(purpose)) for purpose in granted},
             "synced_at": clock.now,
             "now": clock.now,
         }

@@ -33,6 +33,16 @@ def test_a_newer_notice_asks_again(gate, notice):
         held.require("personalize")
 
 
+def test_other_terms_under_the_same_version_ask_again(gate, notice):
+    held = gate("personalize", notices={"personalize": notice("personalize", epsilon=1.5, total=3.0)})
+    with pytest.raises(ConsentError, match="changed the cap of this purpose, the cap of all purposes under"):
+        held.require("personalize")
+    assert gate("personalize", notices={"personalize": notice("personalize", epsilon=0.5)}).allows(
+        "personalize"
+    )
+    assert not gate("personalize", agreed={}).allows("personalize")
+
+
 def test_a_purpose_without_a_notice_is_off(gate):
     assert not gate("personalize", notices={}).allows("personalize")
 

@@ -96,7 +96,9 @@ def invite(shop, documents):
         if log:
             headers = {"content-type": "application/cbor"}
             shop.http.post("/v1/rounds", content=signed, headers=headers).raise_for_status()
-        Door(phone).advertise(signed, documents[: manifest.step + 1])
+        door = Door(phone)
+        door.fetch_tickets(manifest.epoch, PURPOSES)
+        door.advertise(signed, documents[: manifest.step + 1])
         return digest_of(signed)
 
     return invite

@@ -65,9 +65,10 @@ def verdicts(found, key):
 
 
 def test_the_note_seen_last_is_kept(device, opened, shop):
-    assert device.log.note == shop.http.get("/v1/log/checkpoint").text
+    note = device.log.note
+    assert note == shop.http.get("/v1/log/checkpoint").text
     device.close()
-    assert opened().log.note == device.log.note
+    assert opened().log.note == note
 
 
 @pytest.mark.parametrize("more", [0, 5])
@@ -113,7 +114,7 @@ def test_a_no_reaches_a_convicted_registry_and_a_yes_never_counts(device, opened
         device.sync()
     shows(None)
     device.withdraw("personalize")
-    assert device.consents._state.unsent == ()
+    assert device.consents._state.read().unsent == ()
     assert shop.seen[-1].url.path == "/v1/decisions"
     with pytest.raises(RegistryForkError):
         device.grant("analytics")
@@ -194,7 +195,7 @@ def test_the_log_of_a_new_key_is_held_against_the_head_seen_under_the_old(device
 
 def written_before_notes_were_kept(device):
     """Leave the store as an SDK did that kept the head alone."""
-    state = device.consents._state
+    state = device.consents._state.read()
     choices = [[choice.purpose, choice.state, choice.notice_version] for choice in state.confirmed]
     said = [list(cbor2.loads(wire.encode(decision))) for decision in state.decisions]
     plain = [said, choices, [], state.synced_at, state.origin, state.log_size, state.log_root]

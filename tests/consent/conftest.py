@@ -42,7 +42,8 @@ from covey_privacy.consent import (
 )
 from covey_privacy.evidence import Evidence
 from covey_privacy.manifest import Manifest
-from covey_privacy.secagg.roster import ROUND_ROSTER, Advert, Roster, sign_advert
+from covey_privacy.secagg import graph
+from covey_privacy.secagg.roster import ROUND_ROSTER, Advert, Countersigned, Roster, sign_advert
 from covey_privacy.signatures import SigningKey, digest_of, open_signed, sign, to_sign
 from covey_privacy.tickets import RoundKey
 
@@ -56,6 +57,7 @@ ORIGIN = "covey.test/log"
 CBOR = {"content-type": "application/cbor"}
 BASE = (9).to_bytes(32, "little")
 """X25519's base point: a public key like any other."""
+RELEASE = b"a signed release"
 
 
 @dataclass
@@ -116,6 +118,7 @@ class Shop:
     operator: SigningKey
     registry: SigningKey
     phones: list[Phone] = field(default_factory=list)
+    rosters: dict[str, Roster] = field(default_factory=dict)
 
     def post(self, path: str, body: bytes, **headers: str) -> httpx.Response:
         return self.http.post(path, content=body, headers={**CBOR, **headers})
@@ -218,24 +221,36 @@ class Shop:
         body = wire.encode(roster)
         signature = (signer or self.operator).sign(to_sign(ROUND_ROSTER, hashlib.sha256(body).digest()))
         path = f"/v1/rounds/{roster.round_id}/roster"
-        return self.post(path, body, **{"covey-signature": signature.hex()})
+        answer = self.post(path, body, **{"covey-signature": signature.hex()})
+        if answer.status_code == 200 and wire.decode(Countersigned, answer.content).signature:
+            self.rosters[roster.round_id] = roster
+        return answer
 
     def annex(self, terms: Manifest) -> Annex:
         """Return a round's exact figures; the salt is the test's."""
         salt = hashlib.sha256(terms.round_id.encode()).digest()
         return Annex(terms.round_id, 4, 4, 0, 0, 3, 1.5, salt)
 
-    def evidence(self, terms: Manifest, digest: bytes, outcome: str) -> bytes:
+    def evidence(self, terms: Manifest, digest: bytes, outcome: str, **changes) -> bytes:
+        """Return signed evidence that fits the round's manifest and roster, but for `changes`."""
+        adverts = self.rosters[terms.round_id].adverts if terms.round_id in self.rosters else ()
+        released = outcome == evidence.RELEASED
         leaf = Evidence(
             round_id=terms.round_id, query=terms.query, purposes=terms.purposes, profile=terms.profile,
-            manifest=digest, model=terms.model, ticket_root=bytes(32), cohort=0, dropouts=0,
+            manifest=digest, model=terms.model,
+            ticket_root=merkle.Tree([advert.leaf for advert in adverts]).root(),
+            cohort=evidence.tens(len(adverts)), dropouts=0,
             denials="bad <10, spent <10",
             norm=terms.norm, sigma=terms.sigma, epsilon=terms.epsilon, epsilon_so_far=terms.epsilon,
-            delta=terms.delta, honest=terms.honest, threshold=2, least_issued=terms.least_issued,
+            delta=terms.delta, honest=terms.honest,
+            threshold=graph.parameters(len(adverts), terms.gamma, terms.dropout)[1] if adverts else 0,
+            least_issued=terms.least_issued,
             outcome=outcome, code_version="0.1.0", shared_operator=True,
             annex=self.annex(terms).digest,
+            survivors=evidence.survivors_root(advert.round_key for advert in adverts),
+            release=hashlib.sha256(RELEASE).digest() if released else evidence.NO_RELEASE,
         )  # fmt: skip
-        return sign(evidence.CONTEXT, leaf, self.operator)
+        return sign(evidence.CONTEXT, dataclasses.replace(leaf, **changes), self.operator)
 
     def entries(self) -> tuple[bytes, ...]:
         size = self.checkpoint().size

@@ -88,7 +88,7 @@ def concluded(shop):
     """A round of analytics that came to its end, with the noise of 400 people's Q20."""
 
     def concluded(**changes):
-        phones = [shop.phone() for _ in range(2)]
+        phones = [shop.phone() for _ in range(4)]
         for phone in phones:
             shop.grant(phone, "analytics")
         issuer = shop.issuer("analytics")
@@ -101,7 +101,8 @@ def concluded(shop):
         digest = shop.announce(terms)
         assert shop.countersign(shop.roster("round-1", digest, tickets)).status_code == 200
         assert (
-            shop.post("/v1/rounds/round-1/evidence", shop.evidence(terms, digest, "done")).status_code == 200
+            shop.post("/v1/rounds/round-1/evidence", shop.evidence(terms, digest, "released")).status_code
+            == 200
         )
         return terms
 
@@ -337,7 +338,7 @@ class TestImpactAssessment:
         assert (row["clip"], row["sigma"], row["delta"], row["epsilon"]) == (
             terms.norm, terms.sigma, terms.delta, terms.epsilon,
         )  # fmt: skip
-        assert (row["least_cohort"], row["outcome"]) == (terms.least_cohort, "done")
+        assert (row["least_cohort"], row["outcome"]) == (terms.least_cohort, "released")
 
     @pytest.mark.compliance("PIPL 56", "lawfulness, influence and protection; kept for three years")
     def test_it_has_the_three_contents_and_asks_what_only_a_person_can_judge(self, ask):

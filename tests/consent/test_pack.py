@@ -21,12 +21,13 @@ from covey_consent.pack.contents import KINDS, Held
 from covey_consent.promises import promise, promise_all
 from covey_consent.records import Record
 from covey_consent.settings import Settings
-from covey_privacy import checkpoint
+from covey_privacy import checkpoint, evidence, wire
 from covey_privacy.checkpoint import Checkpoint
+from covey_privacy.consent import LEAF_EVIDENCE
 from covey_privacy.merkle import Tree, leaf_hash
 from covey_privacy.note import COSIGNATURE, ED25519, VerifierKey, parse
 from covey_privacy.promise import Promise
-from covey_privacy.signatures import SigningKey, to_sign
+from covey_privacy.signatures import Signed, SigningKey, sign, to_sign
 from covey_privacy.witness import cosign
 
 ORIGIN = "covey.test/log"
@@ -109,7 +110,7 @@ def played(opened, tmp_path):
         call = shop.http.portal.call
         seen = [registry.log.head.note]
         issuer = shop.issuer("analytics")
-        phones = [shop.phone() for _ in range(2)]
+        phones = [shop.phone() for _ in range(4)]
         for phone in phones:
             shop.grant(phone, "analytics")
         keys = [shop.tickets(phone, issuer)[0] for phone in phones]
@@ -166,12 +167,12 @@ def test_a_pack_is_checked_by_one_file_without_covey_and_without_a_network(world
     assert done.returncode == 0, done.stdout + done.stderr
     for words in (
         "signed by covey.test/log under the key that you named",
-        "entries 0 to 63 give the root",
+        "entries 0 to 65 give the root",
         "witness.test/1 saw this checkpoint at 2027-01-15T08:00:07+00:00",
         "begins with the 6 entries of the checkpoint that you kept",
         "6 of notice, 1 of issuer key, 2 of manifest, 1 of roster, 1 of evidence",
         "1 rounds ended, 1 are open",
-        "52 commitments",
+        "54 commitments",
         f"subject {ALICE}: 50 records are in the log",
         "promised there by 2027-01-15T09:06:00+00:00",
     ):
@@ -321,6 +322,37 @@ def test_every_round_was_announced_before_it_and_ended_once(world, change, says)
     refused(replaced(world, change), says)
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("sigma", 99.0, "contradicts its round's documents: sigma"),
+        ("ticket_root", bytes(32), "contradicts its round's documents: ticket_root"),
+        ("cohort", 200, "contradicts its round's documents: cohort"),
+        ("release", bytes(32), "names a release exactly if there is one"),
+    ],
+)
+def test_evidence_that_contradicts_its_round_is_refused(world, field, value, says):
+    """Whoever runs the registry logged what it should have refused."""
+    entries = list(entries_of(world))
+    place = next(index for index, entry in enumerate(entries) if entry[:1] == LEAF_EVIDENCE)
+    leaf = wire.decode(evidence.Evidence, wire.decode(Signed, entries[place][1:]).body)
+    wrong = sign(evidence.CONTEXT, dataclasses.replace(leaf, **{field: value}), world.operator)
+    entries[place] = LEAF_EVIDENCE + wrong
+    shown = value.hex() if isinstance(value, bytes) else value
+    refused(world.relogged(entries, documents_json=changed(world, "evidence", **{field: shown})), says)
+
+
+def test_a_release_is_held_against_the_evidence_that_names_it(world, tmp_path, capsys):
+    (tmp_path / "pack.zip").write_bytes(world.pack())
+    for name, data in (("q1", b"a signed release"), ("other", b"another release")):
+        (tmp_path / name).write_bytes(data)
+    asked = [str(tmp_path / "pack.zip"), "--key", world.log.vkey, "--release"]
+    assert verify.main([*asked, str(tmp_path / "q1")]) == 0
+    assert "q1 is what round round-1 gave" in capsys.readouterr().out
+    assert verify.main([*asked, str(tmp_path / "other")]) == 1
+    assert "no evidence in this pack names the release in" in capsys.readouterr().out
+
+
 def test_what_the_operator_is_said_to_have_signed_is_held_against_its_key(world):
     world.settings = world.settings.model_copy(update={"operator": STRANGER.public.hex()})
     refused(world.pack(), "is not signed by the operator")
@@ -357,14 +389,14 @@ def test_a_persons_records_are_those_that_the_log_commits_to(world, change, says
 
 def test_a_later_part_of_the_log_gives_the_same_root(world):
     whole = check(world.pack(0, None))
-    for since in (1, 6, 9, 32, 62, 63):
+    for since in (1, 6, 9, 32, 64, 65):
         part = check(world.pack(since, None), seen=world.seen[1])
-        assert f"entries {since} to 63 give the root" in part[1]
+        assert f"entries {since} to 65 give the root" in part[1]
         assert part[0].replace("8 files", "") == whole[0].replace("8 files", "")
     assert "not shown: 3 documents rest on some from before" in "\n".join(check(world.pack(8, None)))
     refused(world.pack(7, None), "begins at entry 7", seen=world.seen[0])
-    with pytest.raises(RequestError, match="cannot begin at 64"):
-        world.pack(64, None)
+    with pytest.raises(RequestError, match="cannot begin at 66"):
+        world.pack(66, None)
 
 
 def test_the_fields_are_those_of_the_messages():

@@ -157,12 +157,14 @@ PRODUCTION = {
     "least_issued": 200,
     "least_cell": 50,
     "gamma": 0.05,
+    "dropout": 0.05,
+    "honest": 179,
 }
 
 
 @pytest.mark.parametrize(
     ("name", "less"), [("least_issued", 0), ("least_issued", 199), ("least_cohort", 199), ("least_cell", 49),
-                       ("gamma", 0.04)],
+                       ("gamma", 0.04), ("dropout", 0.06), ("honest", 1), ("honest", 178)],
 )  # fmt: skip
 def test_a_round_of_production_states_its_profiles_floors(shop, terms, problem, name, less):
     known = dataclasses.replace(terms, **PRODUCTION)
@@ -302,6 +304,7 @@ def test_evidence_is_logged_once_after_the_roster(shop, terms, digest, roster, p
     signed = shop.evidence(terms, digest, "released")
     problem(shop.post("/v1/rounds/round-1/evidence", signed), 409)
     countersigned(shop.countersign(roster))
+    signed = shop.evidence(terms, digest, "released")
     first, again = (shop.post("/v1/rounds/round-1/evidence", signed) for _ in range(2))
     assert first.content == again.content
     index = wire.decode(Logged, first.content).index

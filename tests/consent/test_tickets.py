@@ -40,8 +40,14 @@ def issuer(shop):
 
 
 def test_the_epoch_is_the_clocks(shop):
-    epoch = shop.http.get("/v1/epoch").json()
-    assert epoch == {"epoch": shop.clock.epoch, "ends_at": (shop.clock.epoch + 1) * DAY}
+    begins = shop.clock.epoch * DAY
+    known = {"epoch": shop.clock.epoch, "begins_at": begins, "fetch_until": begins + DAY // 8}
+    known |= {"ends_at": begins + DAY, "fetching": False}
+    assert shop.http.get("/v1/epoch").json() == known
+    shop.clock.now = begins + DAY // 8 - 1
+    assert shop.http.get("/v1/epoch").json() == known | {"fetching": True}
+    shop.clock.now += 1
+    assert shop.http.get("/v1/epoch").json() == known
 
 
 def test_an_issuer_key_is_made_once_and_logged(shop, issuer):

@@ -31,6 +31,7 @@ from covey_privacy.signatures import Signed, SigningKey
 from covey_sdk import Device, Registry, Trust
 from covey_sdk.door import Door
 from covey_sdk.errors import CoveyError
+from covey_sdk.questions import TICKET_SETS
 from covey_server import analytics, registry, training
 from covey_server.conductor import Conductor
 from covey_server.config import Asked, Config
@@ -38,12 +39,12 @@ from covey_server.fleet import PHASES
 from covey_server.plan import Policy
 from covey_server.store import Store
 from covey_simulations import registry as loopback
-from covey_simulations.clock import Clock
+from covey_simulations.clock import DAY, Clock
 from covey_simulations.fleet import Fleet
 
 PHONES = 7
 MORTAL = 0
-LABORATORY = Profile("laboratory", PHONES, {}, least_cell=1, least_gamma=0.0)
+LABORATORY = Profile("laboratory", PHONES, {}, least_cell=1, least_gamma=0.0, most_dropout=0.15)
 POLICY = Policy(LABORATORY, 1e-6, 0.0, 0.15, 1.0)
 CAPS = {"analytics": 4.0, "train": 4.0}
 EPSILON = 0.5
@@ -174,6 +175,7 @@ class Corner:
             device.enrol()
             for purpose in ("personalize", "analytics", "train"):
                 device.grant(purpose)
+            Door(device).fetch_tickets(int(self.town.clock.seconds()) // DAY, *TICKET_SETS)
 
     def each(self, act: Callable[[int], object], phones: tuple[int, ...]) -> list[object]:
         return list(map(act, phones))

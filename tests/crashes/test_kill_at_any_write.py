@@ -33,7 +33,10 @@ SAMPLE = {
     "the budget's charge is kept, no share asked for": (("INTO charges", "after COMMIT"), False),
     "the shares are kept, none has left": (("INTO charges", "before BEGIN", "after COMMIT"), False),
     "the result is kept, no evidence logged": (("INTO charges", "SET state", "after COMMIT"), True),
-    "evidence is logged, nothing published": (("before INSERT OR REPLACE INTO releases",), False),
+    "the result is written and not kept, nothing published": (
+        ("before INSERT OR REPLACE INTO releases",),
+        False,
+    ),
 }
 """Points, by texts: each is in a point after that of the text before. And whether the phone restarts."""
 

@@ -108,12 +108,18 @@ class SmallShop:
         }
 
     def ask(self, *questions: str, **changes) -> list[dict]:
-        """Run the coordinator; return the results of all rounds so far."""
+        """Let phones fetch their tickets, then run the coordinator; return the results of all rounds."""
+        self.fetch_tickets()
         config = self.config(*questions, **changes)
         shards = ({"partition-id": shard, "num-partitions": 2} for shard in (0, 1))
         nodes = {n: Context(0, n, shard, RecordDict(), config) for n, shard in enumerate(shards, 2)}
         coordinator.app(InProcessGrid(node.app, nodes), Context(0, 1, {}, RecordDict(), config))
         return self.results()
+
+    def fetch_tickets(self) -> None:
+        """Let every phone fetch the epoch's tickets that its owner allows, unless it has."""
+        with Phones(self.world, self.world.households) as phones:
+            household.fetch(phones, list(self.world.households))
 
     def stored(self, read):
         """What `read` finds in the coordinator's store."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from covey_privacy import wire
@@ -109,3 +110,21 @@ def test_signatures_over_another_rounds_survivors_do_not_count(play, lie, refuse
     lie("open", None, lambda self, _: kept[self.index])
     with refuses(PeerError, Rule.AGREEMENTS):
         play(vectors()).run()
+
+
+def test_survivors_that_never_shared(hollow, refuses):
+    """A coordinator alone withholds parcels and would open the sum over 46 of 60 that all "survived"."""
+    played = hollow()
+    with refuses(ServerError, Rule.SURVIVORS_SHARED):
+        played.opened(played.kept, set(range(60)))
+
+
+def test_one_survivor_that_never_shared_is_enough_to_refuse(hollow, refuses):
+    played = hollow()
+    place = min(played.kept)
+    hidden = played.near[place][0]
+    device = played.devices[place]
+    device.mask(played.inbox(place, set(range(60)) - {hidden}), np.ones(3, np.uint32))
+    with refuses(ServerError, Rule.SURVIVORS_SHARED):
+        device.agree(wire.encode(Survivors.of(60, set(range(60)))))
+    device.agree(wire.encode(Survivors.of(60, set(range(60)) - {hidden})))

@@ -16,7 +16,7 @@ OPERATOR = SigningKey(b"o" * 32)
 FIGURES = Annex("q1-1", 27, 24, 2, 1, 26, 3.5, bytes(range(32)))
 EVIDENCE = Evidence(
     "q1-1", "q1", ("analytics",), "test", *[bytes(32)] * 3, 20, 0, "none",
-    1.0, 4.0, 1.0, 1.0, 1e-6, 10, 14, 20, "released", "1", True, FIGURES.digest,
+    1.0, 4.0, 1.0, 1.0, 1e-6, 10, 14, 20, "released", "1", True, FIGURES.digest, *[bytes(32)] * 2,
 )  # fmt: skip
 
 

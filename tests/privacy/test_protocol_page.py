@@ -79,6 +79,25 @@ def test_its_sum_is_the_frozen_one(vector):
     assert second_phone.total(phones, dict(masked), dict(opened)) == vector["played"]["sum"]
 
 
+def test_it_refuses_a_survivor_that_did_not_share():
+    vector = json.loads((ROOT / "tests" / "vectors" / "one-drops-out.json").read_text("utf-8"))
+    _, phones = joined(vector)
+    place = vector["played"]["open"][0][0]
+    phone = phones[place]
+    told = {step: dict(row[:2] for row in vector["played"][step])[place] for step in STEPS}
+    phone.share(bytes.fromhex(told["share"]))
+    device, parcels = cbor2.loads(bytes.fromhex(told["mask"]))
+    size, survivors = cbor2.loads(bytes.fromhex(told["agree"]))
+    everyone = bytes([2**size - 1])
+    (gone,) = {*range(size)} - {place for place in range(size) if survivors[0] >> place & 1}
+    shared = second_primitives.cut(parcels, second_phone.PARCEL)
+    kept = [parcel for parcel in shared if int.from_bytes(parcel[:4], "big") != gone]
+    phone.mask(second_phone.cbor(device, b"".join(kept)))
+    with pytest.raises(second_phone.Refusal, match="ServerError"):
+        phone.agree(second_phone.cbor(size, everyone))
+    phone.agree(bytes.fromhex(told["agree"]))
+
+
 @pytest.mark.parametrize(
     ("n", "gamma", "delta"), [(20, 0, 0), (50, 0, 0.1), (60, 0.02, 0.05), (300, 0.1, 0.1)]
 )

@@ -188,6 +188,7 @@ class Phone:
         alive = {i for i in range(8 * len(bitmap)) if bitmap[i // 8] >> i % 8 & 1}
         require(size == self.size and len(bitmap) == (size + 7) // 8 and max(alive, default=0) < size)
         require(self.index in alive and len(alive) >= self.terms[19] + int(self.terms[15] * size) + 1)
+        require(alive & {*self.peers} <= {*self.held})
         require(len(alive & {*self.held}) >= self.threshold)
         self.alive, self.text = alive, signed_text("survivors", self.context + sha(survivors))
         return cbor(self.index, self.round.sign(self.text))

@@ -15,7 +15,7 @@ from covey_server.store import Store
 
 EVIDENCE = Evidence(
     "q1-1", "q1", ("analytics",), "test", *[bytes(32)] * 3, 20, 0, "none",
-    1.0, 4.0, 1.0, 1.0, 1e-6, 10, 14, 20, "burnt", "1", True, bytes(32),
+    1.0, 4.0, 1.0, 1.0, 1e-6, 10, 14, 20, "burnt", "1", True, *[bytes(32)] * 3,
 )  # fmt: skip
 OPERATOR = SigningKey(b"o" * 32)
 ANNEX = Annex("q1-1", 24, 23, 0, 1, 23, 2.5, b"s" * 32)

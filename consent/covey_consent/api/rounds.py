@@ -28,7 +28,7 @@ async def announce(request: Request, here: Here) -> Response:
     key = operator.key(here)
     signed = await body(request)
     opened = open_from(key, Manifest, manifest.CONTEXT, signed)
-    index = await here.log.write(rounds.announce, here.log, signed, opened, here.notices)
+    index = await here.log.write(rounds.announce, here.log, signed, opened, here.notices, here.calendar)
     await here.cosigners.settle()
     return cbor(Logged(index))
 

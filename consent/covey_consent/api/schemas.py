@@ -222,12 +222,23 @@ class Ending(BaseModel):
 
 
 class EpochNow(BaseModel):
-    """The current epoch; it ends at `ends_at`, in Unix seconds."""
+    """The current epoch, in Unix seconds; phones fetch its tickets until `fetch_until`, rounds begin then."""
 
-    model_config = config({"epoch": 20833, "ends_at": 1800057600})
+    model_config = config(
+        {
+            "epoch": 20833,
+            "begins_at": 1799971200,
+            "fetch_until": 1799982000,
+            "ends_at": 1800057600,
+            "fetching": False,
+        }
+    )
 
     epoch: int
+    begins_at: int
+    fetch_until: int
     ends_at: int
+    fetching: bool
 
 
 class Issued(BaseModel):

@@ -18,7 +18,7 @@ from covey_consent.epochs import LAST_EPOCH
 from covey_consent.errors import RequestError
 from covey_consent.issuers import parse_set, require_set
 from covey_consent.messages import open_from_device
-from covey_privacy.consent import TICKETS, TicketRequest
+from covey_privacy.consent import TICKETS, BlindSignatures, TicketRequest
 from covey_privacy.tickets import to_count
 
 router = APIRouter(tags=["tickets"])
@@ -28,8 +28,15 @@ Epoch = Annotated[int, Path(ge=0, le=LAST_EPOCH)]
 
 @router.get("/v1/epoch")
 async def epoch(here: Here) -> EpochNow:
-    """Return the current epoch and when it ends (Unix seconds)."""
-    return EpochNow(epoch=here.calendar.epoch, ends_at=here.calendar.ends_at)
+    """Return the current epoch, when its fetch window closes and when it ends (Unix seconds)."""
+    calendar = here.calendar
+    return EpochNow(
+        epoch=calendar.epoch,
+        begins_at=calendar.begins_at,
+        fetch_until=calendar.fetch_until,
+        ends_at=calendar.ends_at,
+        fetching=calendar.fetching,
+    )
 
 
 @router.get("/v1/issuers/{epoch}/{purposes}")
@@ -49,8 +56,10 @@ async def issue(request: Request, here: Here) -> Response:
     standing = await here.choices.of_device(asked.device)
     tickets.check(held, asked, standing, here.notices, here.calendar.milliseconds)
     signatures = await asyncio.to_thread(tickets.sign, held, asked)
-    await here.store.write(tickets.book, asked, here.notices, here.calendar, here.yearly_batches)
-    return cbor(signatures)
+    issued = await here.store.write(tickets.book, asked, here.notices, here.calendar, here.yearly_batches)
+    return cbor(
+        BlindSignatures(signatures, issued, tickets.most_in_a_year(here.calendar, here.yearly_batches))
+    )
 
 
 @router.post("/v1/epochs/{epoch}/end")

@@ -167,6 +167,8 @@ def _documents(facts: Facts, found: Round) -> Section:
             WORDS.fact("countersigned", found.countersigned),
             WORDS.fact("issued", found.issued if found.issued is not None else "no roster was signed"),
             WORDS.fact("tickets", found.evidence.ticket_root.hex() if found.evidence else ""),
+            WORDS.fact("survivors", found.evidence.survivors.hex() if found.evidence else ""),
+            WORDS.fact("release", found.evidence.release.hex() if found.evidence else "", "SHA-256"),
             WORDS.blank("assessment"),
             WORDS.blank("judgement"),
         ),

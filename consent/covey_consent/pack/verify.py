@@ -42,10 +42,12 @@ FIELDS = {
     "roster": "round_id manifest size root",
     "evidence": "round_id query purposes profile manifest model ticket_root cohort dropouts denials "
     "norm sigma epsilon epsilon_so_far delta honest threshold least_issued outcome code_version "
-    "shared_operator annex",
+    "shared_operator annex survivors release",
     "epoch end": "epoch at reason",
     "promise": "log commitment at publish_by",
 }
+REPEATED = "round_id query purposes profile model norm sigma epsilon delta honest least_issued"
+"""What evidence repeats of its manifest."""
 SIGNED = ("manifest", "evidence")
 """What a log entry says, field by field; those signed by the operator are a body and its signature."""
 
@@ -74,10 +76,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--witness", action="append", default=[], help="a verifier key; it has to have cosigned"
     )
+    parser.add_argument(
+        "--release",
+        action="append",
+        default=[],
+        help="file of a signed release, which evidence has to name",
+    )
     asked = parser.parse_args(arguments)
     try:
         with open(asked.pack, "rb") as pack:
-            lines = check(pack.read(), asked.key, _text(asked.seen), asked.witness)
+            releases = {name: _digest(name) for name in asked.release}
+            lines = check(pack.read(), asked.key, _text(asked.seen), asked.witness, releases)
     except RefusedError as error:
         print(f"REFUSED: {error}")
         return 1
@@ -94,8 +103,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def check(data: bytes, key: str | None, seen: str | None, witnesses: Sequence[str]) -> list[str]:
-    """Return what holds, in words. Raises RefusedError, or another error where the pack is malformed."""
+def check(
+    data: bytes,
+    key: str | None,
+    seen: str | None,
+    witnesses: Sequence[str],
+    releases: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Return what holds, in words; `releases` are the hashes of signed releases, by the names of their files.
+
+    Raises RefusedError, or another error where the pack is malformed.
+    """
     files = unpack(data)
     facts = json.loads(files[MANIFEST])
     lines = [check_files(files, facts, key)]
@@ -110,8 +128,8 @@ def check(data: bytes, key: str | None, seen: str | None, witnesses: Sequence[st
     if seen is not None:
         lines.append(check_seen(seen, facts["log"], start, files["before"], entries))
     documents = check_documents(json.loads(files["documents.json"]), entries, start, facts["operator"])
-    lines += [*check_rounds(documents, entries, start), *check_records(files, facts, entries, start)]
-    return lines
+    lines += [*check_rounds(documents, entries, start), *check_releases(documents, releases or {})]
+    return [*lines, *check_records(files, facts, entries, start)]
 
 
 # The pack: every byte of it is either listed in the manifest, which the registry signed, or follows from it.
@@ -267,6 +285,8 @@ def signed_body(data: bytes, kind: str, operator: str | None, index: int) -> byt
 def check_rounds(documents: Documents, entries: Log, start: int) -> list[str]:
     """Hold every round's evidence and roster against the manifest and issuer key that came before them."""
     known: dict[str, set[str]] = {"manifest": set(), "issuer key": set(), "roster": set(), "evidence": set()}
+    manifests = _rounds(documents, "manifest", "digest")
+    rosters = _rounds(documents, "roster", "manifest")
     earlier = 0
     for index, (kind, says) in sorted(documents.items()):
         names = says.get("manifest", says.get("issuer"))
@@ -279,6 +299,8 @@ def check_rounds(documents: Documents, entries: Log, start: int) -> list[str]:
         aborted = str(says.get("outcome", "")).startswith("aborted")
         if kind == "evidence" and not (aborted or start):
             require(says["manifest"] in known["roster"], f"the evidence at {index} has no roster before it")
+        if kind == "evidence" and names in manifests:
+            check_evidence(says, manifests[names], rosters.get(names), index)
         if kind in known:
             name = says["digest"] if kind in ("manifest", "issuer key") else says["manifest"]
             require(name not in known[kind], f"the {kind} at {index} is the second one of its name")
@@ -291,6 +313,35 @@ def check_rounds(documents: Documents, entries: Log, start: int) -> list[str]:
         lines.append(f"not shown: {earlier} documents rest on some from before this pack begins")
     others = sum(entry[:1] not in (*KINDS, b"C") for entry in entries)
     return [*lines, f"not read: {others} entries of other kinds"] if others else lines
+
+
+def _rounds(documents: Documents, kind: str, name: str) -> dict[str, dict[str, Any]]:
+    return {says[name]: says for each, says in documents.values() if each == kind}
+
+
+def check_evidence(
+    says: Mapping[str, Any], manifest: Mapping[str, Any], roster: Mapping[str, Any] | None, index: int
+) -> None:
+    """Hold what evidence repeats against the manifest and the roster, and its outcome against its release."""
+    wrong = [name for name in REPEATED.split() if says[name] != manifest[name]]
+    if roster is not None and says["ticket_root"] != roster["root"]:
+        wrong.append("ticket_root")
+    if roster is not None and says["cohort"] != roster["size"] // 10 * 10:
+        wrong.append("cohort")
+    require(not wrong, f"the evidence at {index} contradicts its round's documents: {', '.join(wrong)}")
+    released = says["outcome"].partition(":")[0] == "released"
+    require(
+        released == (says["release"] != bytes(32).hex()),
+        f"the evidence at {index} names a release exactly if there is one; this does not",
+    )
+
+
+def check_releases(documents: Documents, releases: Mapping[str, str]) -> list[str]:
+    """Hold signed releases against the evidence that is to name them."""
+    named = {says["release"]: says["round_id"] for kind, says in documents.values() if kind == "evidence"}
+    lost = [file for file, digest in releases.items() if digest not in named]
+    require(not lost, f"no evidence in this pack names the release in {', '.join(lost)}")
+    return [f"release: {file} is what round {named[digest]} gave" for file, digest in releases.items()]
 
 
 def check_records(
@@ -418,6 +469,11 @@ def moment(at: int) -> str:
 def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     names: Iterable[str] = {*one, *other}
     return ", ".join(sorted(name for name in names if one.get(name) != other.get(name)))
+
+
+def _digest(path: str) -> str:
+    with open(path, "rb") as file:
+        return sha256(file.read()).hex()
 
 
 def _text(path: str | None) -> str | None:

@@ -177,6 +177,14 @@ class Participant(Machine):
                 f"{survivors.count} devices survived; the noise is sized for at least {needed}",
                 rule=Rule.SURVIVORS_NOISE,
             )
+        sharers = {share.owner for share in held}
+        hollow = sum(peer.index in survivors and peer.index not in sharers for peer in place.peers)
+        if hollow:
+            # No mask ties these neighbours to this device: the sum could be opened without their vectors.
+            raise ServerError(
+                f"{hollow} neighbours are named as survivors but did not share with this device",
+                rule=Rule.SURVIVORS_SHARED,
+            )
         if near < place.threshold:
             raise ServerError(
                 f"{near} of this device's neighbours survived; {place.threshold} are needed",

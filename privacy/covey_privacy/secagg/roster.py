@@ -82,7 +82,10 @@ class RosterHead:
         return hashlib.sha256(signature).digest()
 
     def countersign(self, key: SigningKey) -> bytes:
-        """Return the registry's signature over this head. Ed25519: one key, one head, one signature."""
+        """Return the registry's signature over this head, as RFC 8032 makes it: always the same.
+
+        Whoever holds the key can make others that verify too, and so choose the beacon; no device can tell.
+        """
         return key.sign(to_sign(ROSTER, wire.encode(self)))
 
 

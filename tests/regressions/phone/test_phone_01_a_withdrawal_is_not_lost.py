@@ -1,0 +1,173 @@
+"""Two processes of one app have one store open: what one of them decides counts in the other at once."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from covey_privacy.consent import Choice
+from covey_sdk.errors import ClockError, ConsentError, RegistryError
+from covey_sdk.rules import BASE, sign_rules
+from covey_sdk.wallet import Wallet
+
+PURPOSES = ("analytics", "personalize")
+
+
+@pytest.fixture
+def background(opened, device):
+    """The background process, which opened the store when `train` was allowed."""
+    device.grant("train")
+    device.grant("analytics")
+    return opened()
+
+
+@pytest.fixture
+def ui(background, device):
+    return device
+
+
+def at_registry(device):
+    """What the registry answers about the device now."""
+    device.sync()
+    return {choice.purpose: choice.state for choice in device.consents._state.read().confirmed}
+
+
+def issuer_of(device, shop):
+    """The issuer of this epoch's tickets, whose key stands in the log that the device knows."""
+    epoch = shop.http.get("/v1/epoch").json()["epoch"]
+    shop.http.get(f"/v1/issuers/{epoch}/{'+'.join(PURPOSES)}")
+    device.sync()
+    return device.registry.issuer(PURPOSES, epoch, device.consents.checkpoint)
+
+
+def allows(device):
+    """Whether the device allows a purpose, as it stands whenever that is asked."""
+    return lambda purpose: device.gate().allows(purpose)
+
+
+def during(shop, path, act):
+    """Run `act` while the next request to `path` is answered, before its answer arrives."""
+
+    def answer(request, response):
+        if request.url.path == path:
+            shop.answer = lambda _, response: response
+            act()
+        return response
+
+    shop.answer = answer
+
+
+def test_a_withdrawal_is_not_lost(ui, background, opened, shop):
+    shop.reachable = False
+    ui.withdraw("train")
+    shop.reachable = True
+    background.sync()
+    assert not background.gate().allows("train")
+    assert not opened().gate().allows("train")
+    assert at_registry(ui)["train"] == "withdrawn"
+
+
+def test_another_process_records_nothing_for_a_withdrawn_purpose(ui, background, order):
+    ui.withdraw("personalize")
+    assert background.record(order(1)) is False
+    assert background.journal.events() == []
+    assert background.tags() == ()
+
+
+def test_a_withdrawal_during_a_sync_of_another_process_counts(ui, background, shop):
+    during(shop, "/v1/sync", lambda: ui.withdraw("train"))
+    background.sync()
+    assert not background.gate().allows("train")
+    assert at_registry(background)["train"] == "withdrawn"
+
+
+def test_a_grant_during_a_sync_of_another_process_is_not_taken_for_ended(ui, background, shop, clock):
+    ui.withdraw("train")
+    clock.forward(seconds=1)
+    during(shop, "/v1/sync", lambda: ui.grant("train"))
+    background.sync()
+    assert background.choices["train"] == Choice("train", "granted", 1)
+
+
+def test_a_later_withdrawal_is_not_taken_for_the_one_that_was_sent(ui, background, shop):
+    """Both processes act within one millisecond of the clock."""
+
+    def act():
+        ui.grant("train")
+        shop.reachable = False
+        ui.withdraw("train")
+        shop.reachable = True
+
+    during(shop, "/v1/decisions", act)
+    background.withdraw("train")
+    assert at_registry(background)["train"] == "withdrawn"
+    assert not ui.gate().allows("train")
+
+
+def test_a_sync_gives_up_where_consents_keep_changing(ui, background, shop):
+    def answer(request, response):
+        if request.url.path == "/v1/sync":
+            ui.decision("train", "withdrawn")
+        return response
+
+    shop.answer = answer
+    with pytest.raises(RegistryError, match="sync again later"):
+        background.sync()
+    assert not background.gate().allows("train")
+
+
+def test_no_process_fetches_tickets_for_a_purpose_that_another_withdrew(ui, background, shop):
+    issuer = issuer_of(background, shop)
+    wallet, now = Wallet(background.store, background.key), background.clock.now()
+    during(shop, "/v1/tickets", lambda: ui.withdraw("analytics"))
+    with pytest.raises(ConsentError, match="not allowed"):
+        wallet.fetch(issuer, background.registry, now, allows(background))
+    with pytest.raises(ConsentError, match="no ticket of epoch"):
+        wallet.take(issuer.key)
+
+
+def test_two_processes_show_no_ticket_twice(ui, background, shop):
+    issuer = issuer_of(ui, shop)
+    one, other = Wallet(ui.store, ui.key), Wallet(background.store, background.key)
+    taken = []
+
+    def fetch_and_take():
+        one.fetch(issuer, ui.registry, ui.clock.now(), allows(ui))
+        taken.append(one.take(issuer.key))
+
+    during(shop, "/v1/tickets", fetch_and_take)
+    other.fetch(issuer, background.registry, background.clock.now(), allows(background))
+    taken += [other.take(issuer.key) for _ in range(issuer.batch - 1)]
+    assert len({key.ticket.round_key for key in taken}) == issuer.batch
+    with pytest.raises(ConsentError, match="no ticket of epoch"):
+        one.take(issuer.key)
+
+
+def test_the_latest_reading_of_the_clock_is_the_store_s(ui, background, clock, order):
+    clock.forward(hours=1)
+    ui.record(order(1))
+    clock.forward(minutes=-30)
+    with pytest.raises(ClockError, match="set it right"):
+        background.record(order(1))
+
+
+def test_another_process_uses_newly_adopted_rules(ui, background, order, shop):
+    ui.record(order(10))
+    ui.adopt_rules(sign_rules(replace(BASE, version=3), shop.operator))
+    assert {tag.rule_version for tag in background.tags()} == {3}
+    with pytest.raises(RegistryError, match="a newer one was expected"):
+        background.adopt_rules(sign_rules(replace(BASE, version=2), shop.operator))
+
+
+def test_evidence_against_the_log_stops_every_process(ui, background):
+    background.log.see("note of the other process")
+    assert ui.log.note == "note of the other process"
+
+
+def test_processes_that_make_a_store_together_share_its_key(opened, path):
+    at = path.with_name("new.db")
+    with ThreadPoolExecutor(8) as pool:
+        devices = list(pool.map(lambda _: opened(at), range(8)))
+    assert len({device.key.public for device in devices}) == 1
