@@ -1,7 +1,8 @@
 """History: the facts that tags are made of, from events: net of refunds, in days of the device's calendar.
 
-Sensitive lines never count in `orders` and `bought`, which queries, training and recommending read. In
-`purchases` and `touches`, which those do not read, they count under their own purpose.
+Of a sensitive line, and of one whose category is not mapped, `orders` hold the price, as part of an order's
+total, and `bought` nothing: queries, training and recommending read these two. In `purchases` and `touches`,
+which those do not read, such a line counts under its own purpose.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from covey_sdk.clock import day
 from covey_sdk.events import AppOpen, Event, OrderPaid, Refund
 from covey_sdk.interactions import Interaction
 from covey_sdk.purchases import Buy, Purchase
-from covey_sdk.purposes import ORDINARY
 from covey_sdk.rules import Rules, plain
 
 
@@ -121,33 +121,33 @@ def history(
     bought: list[Purchase] = []
     for order in sorted(paid, key=lambda order: (order.at_ms, order.order_id)):
         back, on = refunds.get(order.order_id, []), day(order.at_ms, now.tzinfo)
-        orders.extend(_order(order, back, rules, on))
+        orders.extend(_order(order, back, on))
         bought.extend(purchases.purchases(order, back, rules, sensitive, on))
     last_open = day(opened, now.tzinfo) if opened else None
-    items = purchases.item_days(bought, rules)
+    items = purchases.item_days(bought)
     return History(
         now.date(), tuple(orders), last_open, tuple(bought), tuple(touches), frozenset(sensitive), items
     )
 
 
-def _order(order: OrderPaid, refunds: list[Refund], rules: Rules, on: date) -> tuple[Order, ...]:
-    """Return the order without its sensitive lines, net of refunds; nothing when nothing of it counts."""
-    lines = {
-        order.position(ix): line.paid_minor
-        for ix, line in enumerate(order.lines)
-        if rules.purposes_of(line.category) == ORDINARY
-    }
-    amount = sum(lines.values())
-    back = sum(_refunded(refund, lines) for refund in refunds)
-    if not lines or (refunds and back >= amount):
+def _order(order: OrderPaid, refunds: list[Refund], on: date) -> tuple[Order, ...]:
+    """Return the order net of refunds, nothing when all of it went back."""
+    lines = {order.position(ix): line.paid_minor for ix, line in enumerate(order.lines)}
+    back = sum(_refunded(refund, lines, order.total_minor) for refund in refunds)
+    if refunds and back >= order.total_minor:
         return ()
-    return (Order(on, amount - back),)
+    return (Order(on, order.total_minor - back),)
 
 
-def _refunded(refund: Refund, lines: dict[int, int]) -> int:
-    """Return what of a refund falls on `lines` (paid amounts by position)."""
-    named = refund.line_ix or tuple(lines)
-    return min(refund.amount_minor, sum(lines.get(position, 0) for position in named))
+def _refunded(refund: Refund, lines: dict[int, int], total: int) -> int:
+    """Return what of a refund counts: no more than the lines (paid amounts by position) that it names.
+
+    What was left out is together what the `lines` lack of `total`.
+    """
+    named = {position: lines[position] for position in refund.line_ix if position in lines}
+    if len(named) == len(refund.line_ix):
+        return min(refund.amount_minor, sum(named.values()) if named else total)
+    return min(refund.amount_minor, sum(named.values()) + total - sum(lines.values()))
 
 
 def _touch(event: Interaction, now: datetime) -> Touch:

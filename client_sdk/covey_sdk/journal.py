@@ -1,8 +1,10 @@
 """The journal: which events are kept, and that each counts once.
 
 An event is kept while a purpose that needs it is allowed, for as long as that purpose keeps it. A sensitive
-line is kept only under its own purpose; an order without it is kept as if the rest were all of it. What was
-done with a sensitive item is kept only while its own purpose is allowed too.
+line is kept only under its own purpose, one whose category is not mapped only under `health` and `family`
+together. Personalisation keeps an order's whole total without such a line; any other purpose keeps the order
+as if the rest were all of it. What was done with a sensitive item is kept only while its own purpose is
+allowed too.
 
 A refund that is told before its order waits for it (`early_refunds`): the order in which events come makes no
 difference to what is kept of them.
@@ -10,17 +12,18 @@ difference to what is kept of them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Set
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from covey_sdk import early_refunds, events
+from covey_sdk import early_refunds, events, unmapped
 from covey_sdk.clock import milliseconds
 from covey_sdk.early_refunds import EarlyRefunds
 from covey_sdk.errors import EventError, StoreError
 from covey_sdk.events import Event, OrderPaid, Refund
 from covey_sdk.interactions import Interaction
-from covey_sdk.purposes import EVENTS, SENSITIVE
+from covey_sdk.purposes import EVENTS, PERSONALIZE, SENSITIVE
 from covey_sdk.rules import Rules
 from covey_sdk.store import Store
 
@@ -74,8 +77,16 @@ class Journal:
         clean = self._swept == self._to_sweep(allows, rules)
         early = EarlyRefunds(self._store, now)
         oldest_first = sorted(told, key=lambda event: (isinstance(event, Refund), event.at_ms))
-        kept = sum([self._record(event, allows, rules, now, early) for event in oldest_first])
+        waiting: Counter[str] = Counter()
+        kept = 0
+        for event in oldest_first:
+            recorded = self._record(event, allows, rules, now, early)
+            kept += recorded
+            # An order that was told before counts once; an interaction that is not kept cannot be recognised.
+            if recorded or isinstance(event, Interaction):
+                waiting.update(_waiting(event, allows, rules, now))
         early.save()
+        unmapped.add(self._store, waiting)
         if clean:
             ends = [end for event in told for end in _ends(event, allows, milliseconds(now))]
             self._swept = self._to_sweep(allows, rules)
@@ -279,20 +290,40 @@ def _ends(event: Event, allows: Allows, now_ms: int) -> list[int]:
 
 
 def _kept_order(order: OrderPaid, needed: Set[str], rules: Rules) -> OrderPaid | None:
-    held = [ix for ix, line in enumerate(order.lines) if rules.purposes_of(line.category) & needed]
-    if len(held) == len(order.lines):
-        return order
-    if not held:
-        return None
+    """Return the order with the lines that `needed` may keep.
+
+    Personalisation keeps the whole total, for recency, frequency and value, also where it keeps no line.
+    """
+    held = [ix for ix, line in enumerate(order.lines) if rules.keeps(line.category, needed)]
     lines = tuple(order.lines[ix] for ix in held)
-    total = sum(line.paid_minor for line in lines)
-    return replace(order, lines=lines, total_minor=total, positions=tuple(map(order.position, held)))
+    paid = sum(line.paid_minor for line in lines)
+    total = order.total_minor if PERSONALIZE in needed else paid
+    if len(held) == len(order.lines) and total == order.total_minor:
+        return order if lines or PERSONALIZE in needed else None
+    if not held and PERSONALIZE not in needed:
+        return None
+    positions, partial = tuple(map(order.position, held)), not lines or paid != total
+    return replace(order, lines=lines, total_minor=total, positions=positions, partial=partial)
 
 
 def _kept_refund(refund: Refund, order: OrderPaid) -> Refund | None:
+    if order.partial:
+        return replace(refund, amount_minor=min(refund.amount_minor, order.total_minor))
     paid = {order.position(ix): line.paid_minor for ix, line in enumerate(order.lines)}
     named = tuple(position for position in refund.line_ix if position in paid)
     if refund.line_ix and not named:
         return None
     amount = min(refund.amount_minor, sum(paid[position] for position in named or paid))
     return replace(refund, line_ix=named, amount_minor=amount)
+
+
+def _waiting(event: Event, allows: Allows, rules: Rules, now: datetime) -> set[str]:
+    """Return the categories of an event that have no mapping, as far as personalisation may ask for one."""
+    days = EVENTS[events.name_of(event)].get(PERSONALIZE, 0)
+    if not allows(PERSONALIZE) or milliseconds(now) - event.at_ms > days * _DAY_MS:
+        return set()
+    if isinstance(event, OrderPaid):
+        named: Iterable[str] = (line.category for line in event.lines)
+    else:
+        named = event.category if isinstance(event, Interaction) else ()
+    return {category for category in named if rules.kind_of(category) is None}
