@@ -50,6 +50,11 @@ def _add_registry(commands: Commands) -> None:
     )
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on, default 127.0.0.1")
     serve.add_argument("--port", type=port, default=8700, help="port to listen on, default 8700")
+    serve.add_argument(
+        "--demo",
+        action="store_true",
+        help="for trying out: a registry that is forgotten when it ends; prints what an app pins, as Python",
+    )
     serve.set_defaults(run=_serve)
     key = command(
         actions,
@@ -448,7 +453,25 @@ def _add_witness(commands: Commands) -> None:
 
 
 def _serve(chosen: argparse.Namespace) -> int:
-    return _with("serve", lambda registry: registry.serve(chosen.host, chosen.port))
+    if chosen.demo:
+        return _with("trial", lambda trial: trial.serve(chosen.host, chosen.port, _tell_values))
+    return _with("serve", lambda registry: registry.serve(chosen.host, chosen.port, tell=_tell("registry")))
+
+
+def _tell_values(address: str, operator: bytes, registry: bytes) -> None:
+    """Print what an app pins, as Python, all of it at once."""
+    lines = (
+        "# FOR TRYING OUT ONLY: these keys and all decisions are gone when this registry ends.",
+        f'OPERATOR = bytes.fromhex("{operator.hex()}")',
+        f'REGISTRY = bytes.fromhex("{registry.hex()}")',
+        f'URL = "{address}"',
+    )
+    print("\n".join(lines), flush=True)
+
+
+def _tell(what: str) -> Callable[[str], None]:
+    """Return what prints where a server answers; at once, also into a pipe or a file."""
+    return lambda address: print(f"The {what} answers at {address}", flush=True)
 
 
 def _key(chosen: argparse.Namespace) -> int:
@@ -560,7 +583,7 @@ def _withdraw(chosen: argparse.Namespace) -> int:
 
 def _witness(chosen: argparse.Namespace) -> int:
     where = chosen.host, chosen.port, chosen.name, chosen.folder
-    return _with("witness", lambda witness: witness.serve(*where, chosen.log))
+    return _with("witness", lambda witness: witness.serve(*where, chosen.log, tell=_tell("witness")))
 
 
 def _witness_key(chosen: argparse.Namespace) -> int:
@@ -577,5 +600,8 @@ def _with(module: str, act: Callable[[ModuleType], int | None]) -> int:
         return act(loaded) or 0
     except errors.ConsentRegistryError as error:
         return fail(error, 2 if error.status < 500 else 1)
-    except (ValueError, OSError) as error:
+    except ValueError as error:
+        settings = load("covey_consent.settings", "server")
+        return fail(settings.in_words(error) if settings else error, 1)
+    except OSError as error:
         return fail(error, 1)

@@ -7,16 +7,18 @@ total, and `bought` nothing: queries, training and recommending read these two. 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from itertools import pairwise
 from statistics import median
+from typing import TypeVar, cast
 
-from covey_sdk import purchases
 from covey_sdk.interests import Interests
-from covey_sdk.purchases import Buy, Purchase
+from covey_sdk.purchases import Buy, Purchase, item_days
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +29,37 @@ class Order:
     amount: int
 
 
+Memo = dict[str, dict[str, tuple[tuple[Buy, ...], object, object]]]
+"""Results by finder and category, each with the buys and the other arguments that it came from."""
+
+
 @dataclass(frozen=True)
 class Bought:
-    """The lines that were paid and kept, oldest first, and what they come to by category and by item."""
+    """The lines that were paid and kept, oldest first, and the days on which each category was bought."""
 
     purchases: tuple[Purchase, ...] = ()
-
-    @cached_property
-    def buys(self) -> Mapping[str, tuple[Buy, ...]]:
-        """The days on which each category was bought, oldest first."""
-        return purchases.buys(self.purchases)
+    buys: Mapping[str, tuple[Buy, ...]] = field(default_factory=dict)
+    memo: Memo = field(default_factory=dict, compare=False)
 
     @cached_property
     def items(self) -> Mapping[str, tuple[date, ...]]:
         """The days on which each item was bought, oldest first; sensitive purchases stay out."""
-        return purchases.item_days(self.purchases)
+        return item_days(self.purchases)
+
+    def by_category(
+        self, finder: str, arguments: object, find: Callable[[str, tuple[Buy, ...]], _T]
+    ) -> Iterator[_T]:
+        """Yield what `find` returns for each category and its buys.
+
+        `finder` names the function and `arguments` are all that it depends on besides: what it returned for
+        the same buys and arguments is returned again.
+        """
+        known = self.memo.setdefault(finder, {})
+        for category, bought in self.buys.items():
+            last = known.get(category)
+            if last is None or last[0] is not bought or last[1] != arguments:
+                last = known[category] = (bought, arguments, find(category, bought))
+            yield cast(_T, last[2])
 
 
 @dataclass(frozen=True)
@@ -106,4 +124,9 @@ class History:
 
     def within(self, days: int) -> tuple[Order, ...]:
         """Return the orders of the window: 0 <= age < `days`."""
-        return tuple(order for order in self.orders if self.age(order.day) < days)
+        return tuple(order for order, age in zip(self.orders, self._ages, strict=True) if age < days)
+
+    @cached_property
+    def _ages(self) -> tuple[int, ...]:
+        """The age in days of each order."""
+        return tuple([self.age(order.day) for order in self.orders])

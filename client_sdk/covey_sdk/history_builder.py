@@ -1,6 +1,6 @@
 """Makes a history of events one by one: each costs the work for what it is about, not for all before it.
 
-    builder = HistoryBuilder(rules, zone)
+    builder = HistoryBuilder(rules, zone, order_of)
     for event in events:
         builder.add(event)
     history = builder.history(today)
@@ -11,7 +11,8 @@ history.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
+from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 
 from covey_sdk import purchases
@@ -20,21 +21,38 @@ from covey_sdk.events import AppOpen, Event, OrderPaid, Refund
 from covey_sdk.history import Bought, History, Order
 from covey_sdk.interactions import Interaction
 from covey_sdk.interests import ORDER_LINE, Interests
-from covey_sdk.purchases import Purchase
+from covey_sdk.purchases import Buy, Purchase
 from covey_sdk.rules import Rules, plain
+
+OrderOf = Callable[[str], OrderPaid | None]
+"""`order_of(order_id)`: the order that a refund is for. A builder keeps what orders come to, and not them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What an order comes to, net of its refunds; `order` is None where nothing of it is left."""
+
+    at_ms: int
+    order: Order | None
+    lines: tuple[Purchase, ...]
 
 
 class HistoryBuilder:
     """One person's history under `rules` and the `sensitive` purposes, in the device's `zone`."""
 
-    def __init__(self, rules: Rules, zone: tzinfo | None, sensitive: Set[str] = frozenset()) -> None:
+    def __init__(
+        self, rules: Rules, zone: tzinfo | None, order_of: OrderOf, sensitive: Set[str] = frozenset()
+    ) -> None:
         self._rules = rules
         self._zone = zone
+        self._order_of = order_of
         self._sensitive = frozenset(sensitive)
-        self._paid: dict[str, OrderPaid] = {}
+        self._counted: dict[str, _Counted] = {}
+        self._orders_of: dict[str, set[str]] = {}
+        """The ids of the orders that hold something of a category."""
+        self._stale: set[str] = set()
+        """The categories whose buys are to be worked out anew."""
         self._refunds: dict[str, list[Refund]] = {}
-        self._counted: dict[str, tuple[tuple[Order, ...], list[Purchase]]] = {}
-        """What each order comes to, by its id."""
         self._orders: tuple[Order, ...] | None = ()
         self._bought = Bought()
         self._interests = Interests()
@@ -43,11 +61,12 @@ class HistoryBuilder:
     def add(self, event: Event) -> None:
         """Add an event."""
         if isinstance(event, OrderPaid):
-            self._paid[event.order_id] = event
-            self._count(event.order_id)
+            self._count(event)
         elif isinstance(event, Refund):
             self._refunds.setdefault(event.order_id, []).append(event)
-            self._count(event.order_id)
+            order = self._order_of(event.order_id)
+            if order is not None:
+                self._count(order)
         elif isinstance(event, AppOpen):
             self._opened = max(self._opened, event.at_ms)
         elif isinstance(event, Interaction) and self._rules.admits(event.category, self._sensitive):
@@ -57,45 +76,58 @@ class HistoryBuilder:
     def history(self, today: date) -> History:
         """Return the history of what was added, seen from `today`."""
         if self._orders is None:
-            oldest_first = sorted(self._paid.values(), key=lambda order: (order.at_ms, order.order_id))
-            counted = [self._counted[order.order_id] for order in oldest_first]
-            self._orders = tuple(order for orders, _ in counted for order in orders)
-            self._bought = Bought(tuple(line for _, lines in counted for line in lines))
+            by_time = sorted(self._counted.items(), key=lambda each: (each[1].at_ms, each[0]))
+            self._orders = tuple(counted.order for _, counted in by_time if counted.order)
+            lines = tuple(line for _, counted in by_time for line in counted.lines)
+            self._bought = Bought(lines, self._buys(), self._bought.memo)
         last_open = day(self._opened, self._zone) if self._opened else None
         return History(today, self._orders, last_open, self._bought, self._interests, self._sensitive)
 
-    def _count(self, order_id: str) -> None:
+    def _count(self, order: OrderPaid) -> None:
         """Count an order anew: it, or a refund of it, was added."""
-        order = self._paid.get(order_id)
-        if order is None:
-            return
-        _, before = self._counted.get(order_id, ((), ()))
-        refunds, on = self._refunds.get(order_id, []), day(order.at_ms, self._zone)
-        lines = purchases.purchases(order, refunds, self._rules, self._sensitive, on)
-        self._counted[order_id] = (_order(order, refunds, on), lines)
+        before = self._counted.get(order.order_id)
+        refunds, on = self._refunds.get(order.order_id, []), day(order.at_ms, self._zone)
+        lines = tuple(purchases.purchases(order, refunds, self._rules, self._sensitive, on))
+        self._counted[order.order_id] = _Counted(order.at_ms, _net(order, refunds, on), lines)
         self._orders = None
-        for times, counted in ((-1, before), (1, lines)):
-            for line in counted:
-                self._interests.add(line.day, ORDER_LINE, (line.category,), times)
+        for line in before.lines if before else ():
+            self._interests.add(line.day, ORDER_LINE, (line.category,), -1)
+            self._stale.add(line.category)
+        for line in lines:
+            self._interests.add(line.day, ORDER_LINE, (line.category,))
+            self._orders_of.setdefault(line.category, set()).add(order.order_id)
+            self._stale.add(line.category)
+
+    def _buys(self) -> dict[str, tuple[Buy, ...]]:
+        """Return the buys of every category, by its name, worked out anew for those that changed."""
+        buys = dict(self._bought.buys)
+        for category in self._stale:
+            ids = sorted(self._orders_of[category], key=lambda each: (self._counted[each].at_ms, each))
+            lines = [line for each in ids for line in self._counted[each].lines if line.category == category]
+            buys[category] = purchases.buys_of(lines)
+        self._stale.clear()
+        return {category: buys[category] for category in sorted(buys) if buys[category]}
 
 
 def history(
     events: Iterable[Event], rules: Rules, now: datetime, sensitive: Set[str] = frozenset()
 ) -> History:
     """Return what the events come to at `now`, whose zone is the device's, under the `sensitive` purposes."""
-    builder = HistoryBuilder(rules, now.tzinfo, sensitive)
-    for event in events:
+    kept = list(events)
+    paid = {event.order_id: event for event in kept if isinstance(event, OrderPaid)}
+    builder = HistoryBuilder(rules, now.tzinfo, paid.get, sensitive)
+    for event in kept:
         builder.add(event)
     return builder.history(now.date())
 
 
-def _order(order: OrderPaid, refunds: Sequence[Refund], on: date) -> tuple[Order, ...]:
-    """Return the order net of refunds, nothing when all of it went back."""
+def _net(order: OrderPaid, refunds: Sequence[Refund], on: date) -> Order | None:
+    """Return the order net of refunds, None when all of it went back."""
     lines = {order.position(ix): line.paid_minor for ix, line in enumerate(order.lines)}
     back = sum(_refunded(refund, lines, order.total_minor) for refund in refunds)
     if refunds and back >= order.total_minor:
-        return ()
-    return (Order(on, order.total_minor - back),)
+        return None
+    return Order(on, order.total_minor - back)
 
 
 def _refunded(refund: Refund, lines: dict[int, int], total: int) -> int:

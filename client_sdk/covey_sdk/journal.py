@@ -60,7 +60,17 @@ class Journal:
 
     def events(self) -> list[Event]:
         """Return the events kept, in the order in which they came."""
-        return [event for _, event in self._numbered()]
+        return [event for _, event in self.events_after(0)]
+
+    def events_after(self, seq: int) -> list[tuple[int, Event]]:
+        """Return the events with a greater number, each with its number, in the order in which they came."""
+        return [(number, _decoded(data)) for number, data in self._store.events_after(seq)]
+
+    def order_of(self, order_id: str) -> OrderPaid | None:
+        """Return the order of that id as it is kept, None where none is."""
+        found = self._store.find_event(self._store.tag("order_paid", order_id))
+        order = _decoded(found[1]) if found else None
+        return order if isinstance(order, OrderPaid) else None
 
     def early_refunds(self) -> list[Refund]:
         """Return the refunds that were told before their order; they count once it has come."""
@@ -109,7 +119,7 @@ class Journal:
             raise EventError(
                 f"{events.name_of(event)}.at_ms is {event.at_ms}, in the future; check the clock that set it"
             )
-        order = self._order_of(event) if isinstance(event, Refund) else None
+        order = self.order_of(event.order_id) if isinstance(event, Refund) else None
         if isinstance(event, Refund) and order is None:
             return bool(_needed(event, allows, now)) and self._wait(event, early)
         if isinstance(event, Refund) and order is not None:
@@ -173,7 +183,7 @@ class Journal:
         """Sweep; return how many events that met, and when (ms) the next can age out."""
         orders: dict[str, OrderPaid] = {}
         gone, met, until = [], 0, _NEVER
-        for seq, event in self._numbered():
+        for seq, event in self.events_after(0):
             order = orders.get(event.order_id) if isinstance(event, Refund) else None
             kept = _kept(event, allows, rules, order, now)
             if isinstance(kept, OrderPaid):
@@ -188,17 +198,8 @@ class Journal:
         self._changes += met
         return met, until
 
-    def _numbered(self) -> list[tuple[int, Event]]:
-        return [(seq, _decoded(data)) for seq, data in self._store.events()]
-
     def _id_tag(self, event: Event) -> bytes:
         return self._store.tag(events.name_of(event), *event.identity)
-
-    def _order_of(self, refund: Refund) -> OrderPaid | None:
-        """Return the order that a refund is for, as it is kept."""
-        found = self._store.find_event(self._store.tag("order_paid", refund.order_id))
-        order = _decoded(found[1]) if found else None
-        return order if isinstance(order, OrderPaid) else None
 
     def _told(self, event: Event) -> bool:
         """Say whether another source told of this event. Raises EventError where it is told twice."""

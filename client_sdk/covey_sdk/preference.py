@@ -18,8 +18,8 @@ def categories(history: History, rules: Rules) -> tuple[Finding, ...]:
         share = interest.weight / total.weight if total.weight else 0.0
         if share >= cuts.share and interest.events >= cuts.least_events:
             evidence = (
-                Evidence("share", share, cuts.share),
-                Evidence("events", interest.events, cuts.least_events),
+                Evidence("share", share, cuts.share, cuts.days),
+                Evidence("events", interest.events, cuts.least_events, cuts.days),
             )
             found.append(Finding("pref.category", "yes", evidence, share, f".{category}"))
     return tuple(found)

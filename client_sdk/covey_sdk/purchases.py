@@ -50,15 +50,9 @@ def purchases(
     ]
 
 
-def buys(purchases: Iterable[Purchase]) -> Mapping[str, tuple[Buy, ...]]:
-    """Return the buys of each category, oldest first, of purchases that are oldest first."""
-    by_category: dict[str, list[Purchase]] = {}
-    for purchase in purchases:
-        by_category.setdefault(purchase.category, []).append(purchase)
-    return {
-        category: tuple(_buy(day, list(bought)) for day, bought in groupby(all_bought, attrgetter("day")))
-        for category, all_bought in by_category.items()
-    }
+def buys_of(purchases: Iterable[Purchase]) -> tuple[Buy, ...]:
+    """Return the buys of one category, oldest first, of its purchases, which are oldest first."""
+    return tuple(_buy(day, list(bought)) for day, bought in groupby(purchases, attrgetter("day")))
 
 
 def item_days(purchases: Iterable[Purchase]) -> Mapping[str, tuple[date, ...]]:

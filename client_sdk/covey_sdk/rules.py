@@ -171,6 +171,10 @@ class Rules:
     complement: Pairs
     categories: Annotated[tuple[Category, ...], wire.Size(0, MOST_CATEGORIES)] = ()
 
+    def __hash__(self) -> int:
+        """Hash the version alone: bundles are keys of caches, and one may map tens of thousands of ids."""
+        return hash(self.version)
+
     @property
     def digest(self) -> bytes:
         """SHA-256 of the bundle's bytes: its name."""

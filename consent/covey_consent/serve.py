@@ -6,9 +6,7 @@ import gc
 import os
 import sys
 
-import uvicorn
-
-from covey_consent import journal, keys
+from covey_consent import journal, keys, listening
 from covey_consent.app import create_app
 from covey_consent.connections import ConnectionLimits, affordable, limited
 from covey_consent.errors import ConsentRegistryError
@@ -34,8 +32,8 @@ def verifier_key(settings: Settings | None = None) -> VerifierKey:
     return VerifierKey(settings.origin, ED25519, keys.load_or_create(settings.key_file).public)
 
 
-def serve(host: str, port: int, settings: Settings | None = None) -> None:
-    """Serve until interrupted.
+def serve(host: str, port: int, settings: Settings | None = None, *, tell: listening.Tell) -> None:
+    """Serve until interrupted; `tell` gets the address once requests are answered there.
 
     One process: the thread that writes and the choices at hand live in it. Requests are not logged, because
     who asked when is what a registry should not know.
@@ -51,8 +49,8 @@ def serve(host: str, port: int, settings: Settings | None = None) -> None:
         settings.connections_address,
         tuple(filter(None, (each.strip() for each in proxies.split(",")))),
     )
-    uvicorn.run(
-        create_app(settings), host=host, port=port, log_config=None, access_log=False, server_header=False,
+    listening.serve(
+        create_app(settings), host, port, tell, log_config=None, access_log=False, server_header=False,
         ws="none", timeout_keep_alive=KEEP_ALIVE_SECONDS, proxy_headers=settings.public_url is not None,
         http=limited(limits),
     )  # fmt: skip

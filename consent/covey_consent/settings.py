@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -14,10 +15,11 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationError,
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from covey_consent import purposes as known
 from covey_consent.access.roles import Role
@@ -205,3 +207,19 @@ class Settings(BaseSettings):
     def operator_key(self) -> bytes | None:
         """The operator's 32 raw bytes."""
         return None if self.operator is None else bytes.fromhex(self.operator)
+
+
+def in_words(error: ValueError) -> str:
+    """Return which variables are wrong, and how, where the error is of settings; else what it says."""
+    if isinstance(error, ValidationError):
+        return "; ".join(_problem(each["loc"], each["msg"]) for each in error.errors(include_url=False))
+    field = re.search('field "(.*?)"', str(error)) if isinstance(error, SettingsError) else None
+    return _problem((field[1],), "JSON was expected") if field else str(error)
+
+
+def _problem(place: tuple[int | str, ...], said: str) -> str:
+    said = said.removeprefix("Value error, ")
+    if not place:
+        return said
+    field, *within = map(str, place)
+    return f"{'.'.join((f'COVEY_REGISTRY_{field.upper()}', *within))}: {said}"

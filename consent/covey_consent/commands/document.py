@@ -14,7 +14,7 @@ from covey_consent.database import answering, connect
 from covey_consent.documents.catalogue import Name, make
 from covey_consent.documents.facts import Facts, gather
 from covey_consent.documents.rendering import Format, render
-from covey_consent.errors import ConflictError, ConsentRegistryError, DamageError
+from covey_consent.errors import ConflictError, ConsentRegistryError, DamageError, require_folder
 from covey_consent.models import PublishedNotice
 from covey_consent.settings import Settings
 
@@ -23,6 +23,8 @@ __all__ = ["ConsentRegistryError", "document"]
 
 def document(name: str, purpose: str | None, round_id: str | None, written_as: str, out: Path | None) -> int:
     """Print the document called `name`, or write it to `out`. Raises ConsentRegistryError."""
+    if out is not None:
+        require_folder(out)
     made = make(read(Settings()), Name(name), purpose, round_id)
     text = render(made, Format(written_as))
     if out is None:

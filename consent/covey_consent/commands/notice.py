@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from covey_consent import controller
-from covey_consent.errors import ConsentRegistryError
+from covey_consent.errors import ConsentRegistryError, require_folder
 from covey_consent.notices import files
 from covey_consent.notices.facts import Facts
 from covey_consent.notices.files import NoticeFile
@@ -51,6 +51,8 @@ def show(purpose: str, out: Path | None) -> int:
     A file is not overwritten.
     """
     try:
+        if out is not None:
+            require_folder(out)
         text = files.written(purpose)
         if out is None:
             print(text, end="")

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from covey_consent import keys
 from covey_consent.access import access_log
 from covey_consent.access.roles import Caller, Role
-from covey_consent.errors import ConsentRegistryError, RequestError
+from covey_consent.errors import ConsentRegistryError, RequestError, require_folder
 from covey_consent.last_seen import replace
 from covey_consent.pack import people
 from covey_consent.pack.archive import archive
@@ -33,6 +33,7 @@ def pack(out: Path, since: int = 0, subject: str | None = None, settings: Settin
     settings = Settings() if settings is None else settings
     if out.exists():
         raise RequestError(f"{out} exists; evidence is not overwritten: name another file")
+    require_folder(out)
     if subject is not None and since:
         raise RequestError("a person's records are checked against the whole log: leave --since out")
     replace(out, make(settings, since, subject))
