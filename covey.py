@@ -215,6 +215,15 @@ def _add_bench(commands: Commands) -> None:
     tickets.add_argument("--tickets", type=int, default=2000, metavar="N", help="tickets, default 2000")
     tickets.add_argument("--json", action="store_true", help="for a program to read")
     tickets.set_defaults(run=_bench_tickets)
+    device = command(
+        subjects,
+        "device",
+        "the phone: import, recording, tags from scratch, after one more event and unchanged, storage",
+        "covey bench device --events 10000 --json",
+    )
+    device.add_argument("--events", type=int, default=10_000, metavar="N", help="events, default 10000")
+    device.add_argument("--json", action="store_true", help="for a program to read")
+    device.set_defaults(run=_bench_device)
 
 
 def _add_audit(commands: Commands) -> None:
@@ -278,6 +287,11 @@ def _bench_registry(chosen: argparse.Namespace) -> int:
 
 def _bench_tickets(chosen: argparse.Namespace) -> int:
     return measure("covey_simulations.benchmarks.tickets", chosen, ("tickets",))
+
+
+def _bench_device(chosen: argparse.Namespace) -> int:
+    _on_one_core()
+    return measure("covey_simulations.benchmarks.device", chosen, ("events",))
 
 
 def _audit(chosen: argparse.Namespace) -> int:

@@ -25,7 +25,7 @@ from covey_privacy.consent import GRANTED, REFUSED, WITHDRAWN, Choice, Notice
 from covey_privacy.profile import PRODUCTION, Profile
 from covey_privacy.signatures import SigningKey
 from covey_sdk import clock as clocks
-from covey_sdk import ledger, recommender, rounds
+from covey_sdk import ledger, recommender, rounds, unmapped
 from covey_sdk.clock import Clock, milliseconds
 from covey_sdk.consents import Consents
 from covey_sdk.errors import ConsentError, RegistryError, StoreError
@@ -279,6 +279,17 @@ class Device:
         with self.store.snapshot():
             return self.portrait.facts(self.gate())
 
+    def unmapped(self) -> Mapping[str, int]:
+        """Return the category ids that the shop has yet to map, and how often each was met on this phone.
+
+        Until then they count as sensitive: lines and interactions of theirs are dropped. For whoever develops
+        the app; nothing of it leaves the phone. Empty where personalisation is not allowed.
+        """
+        with self.store.snapshot():
+            if not self.gate().allows(PERSONALIZE):
+                return {}
+            return unmapped.listed(self.store, self.portrait.rules)
+
     def recommend(
         self, candidates: Sequence[str], k: int = 10, ranking: str = NEW, *, personalised: bool = True
     ) -> tuple[Recommendation, ...]:
@@ -357,6 +368,7 @@ class Device:
                 charges=self.odometer.charges(self.clock.now()),
                 spent_elsewhere=self.odometer.elsewhere(self.clock.now()),
                 rule_version=self.portrait.rules.version,
+                unmapped=self.unmapped(),
             )
 
     def _see_notices(self) -> None:
@@ -369,6 +381,7 @@ class Device:
         self.releases.sweep(granted)
         Wallet(self.store, self.key).sweep(granted)
         rounds.sweep(self.store, granted)
+        unmapped.sweep(self.store, granted, self.portrait.rules)
         met = self.journal.sweep(granted, self.portrait.rules, now)
         if met:
             ledger.write(self.store, ledger.purge(milliseconds(now), met))

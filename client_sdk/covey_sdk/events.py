@@ -73,7 +73,8 @@ class OrderPaid:
     """An order was paid. `total_minor` is what its lines come to: delivery fees stay out.
 
     `positions` says where the lines stood in the order as it was paid, once some have been left out; it is
-    empty while none has. The app never gives it.
+    empty while none has. `partial` says that some have been left out whose price is still in `total_minor`.
+    The app gives neither.
     """
 
     order_id: str
@@ -86,10 +87,12 @@ class OrderPaid:
     channel: str = "online"
     eco_packaging: bool = False
     positions: tuple[int, ...] = ()
+    partial: bool = False
 
     def __post_init__(self) -> None:
         checks.text(self.order_id, "order_paid.order_id")
-        checks.items(self.lines, "order_paid.lines", MOST_LINES, least=1)
+        checks.flag(self.partial, "order_paid.partial")
+        checks.items(self.lines, "order_paid.lines", MOST_LINES, least=0 if self.partial else 1)
         checks.integer(self.total_minor, "order_paid.total_minor", 0, MOST_MINOR)
         checks.currency(self.currency, "order_paid.currency")
         checks.moment(self.at_ms, self.tz_offset_min, "order_paid")
@@ -100,10 +103,11 @@ class OrderPaid:
             raise checks.wrong("order_paid.lines", "Line values", self.lines)
         if self.positions != ():
             _check_positions(self.positions, len(self.lines))
-        if sum([line.paid_minor for line in self.lines]) != self.total_minor:
+        paid = sum([line.paid_minor for line in self.lines])
+        if paid > self.total_minor or (paid != self.total_minor and not self.partial):
             raise EventError(
                 f"order_paid.total_minor is {self.total_minor}, but the lines' paid_minor come to "
-                f"{sum(line.paid_minor for line in self.lines)}: leave delivery fees out and spread discounts"
+                f"{paid}: leave delivery fees out and spread discounts"
             )
 
     @property
@@ -205,7 +209,7 @@ TYPES: Mapping[str, type[Event]] = {
 }
 CLASSES = frozenset(TYPES.values())
 _NAMES: Mapping[type, str] = {cls: name for name, cls in TYPES.items()}
-_INTERNAL = frozenset({"positions"})
+_INTERNAL = frozenset({"positions", "partial"})
 
 
 def name_of(event: Event) -> str:
@@ -233,10 +237,11 @@ def parse(data: Mapping[str, Any]) -> Event:
 
 
 def unparse(event: Event) -> dict[str, Any]:
-    """Return the mapping that `parse` takes, with `positions` where lines were left out."""
+    """Return the mapping that `parse` takes, with `positions` and `partial` where lines were left out."""
     fields = dataclasses.asdict(event)
-    if not fields.get("positions", True):
-        del fields["positions"]
+    for name in _INTERNAL:
+        if not fields.get(name, True):
+            del fields[name]
     return {"type": name_of(event), **fields}
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 from covey_sdk.finding import Evidence, Finding
 from covey_sdk.history import History
+from covey_sdk.purchases import Buy
 from covey_sdk.rules import Rules
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -14,12 +15,14 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 def weekly(history: History, rules: Rules) -> tuple[Finding, ...]:
     """Return a habit for each category and weekday that hold the cuts; the score is the weekday's share."""
-    found: list[Finding] = []
-    for category, buys in history.buys.items():
+
+    def of_category(category: str, buys: Sequence[Buy]) -> tuple[Finding, ...]:
         ages = {buy.day: history.age(buy.day) for buy in buys}
         recent = {day: age for day, age in ages.items() if age < 7 * rules.habit.weeks}
-        found.extend(_habits(category, recent, rules))
-    return tuple(found)
+        return tuple(_habits(category, recent, rules))
+
+    each = history.kept.by_category("habit", (history.today, rules), of_category)
+    return tuple(finding for findings in each for finding in findings)
 
 
 def _habits(category: str, ages: Mapping[date, int], rules: Rules) -> Iterator[Finding]:

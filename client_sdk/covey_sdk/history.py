@@ -1,25 +1,24 @@
 """History: the facts that tags are made of, from events: net of refunds, in days of the device's calendar.
 
-Sensitive lines never count in `orders` and `bought`, which queries, training and recommending read. In
-`purchases` and `touches`, which those do not read, they count under their own purpose.
+Of a sensitive line, and of one whose category is not mapped, `orders` hold the price, as part of an order's
+total, and `bought` nothing: queries, training and recommending read these two. In `purchases` and
+`interests`, which those do not read, such a line counts under its own purpose.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date
 from functools import cached_property
 from itertools import pairwise
 from statistics import median
+from typing import TypeVar, cast
 
-from covey_sdk import purchases
-from covey_sdk.clock import day
-from covey_sdk.events import AppOpen, Event, OrderPaid, Refund
-from covey_sdk.interactions import Interaction
-from covey_sdk.purchases import Buy, Purchase
-from covey_sdk.purposes import ORDINARY
-from covey_sdk.rules import Rules, plain
+from covey_sdk.interests import Interests
+from covey_sdk.purchases import Buy, Purchase, item_days
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,30 +29,53 @@ class Order:
     amount: int
 
 
-@dataclass(frozen=True, slots=True)
-class Touch:
-    """An item was met short of buying it. `kind` is the event's type, `categories` are in plain spelling."""
+Memo = dict[str, dict[str, tuple[tuple[Buy, ...], object, object]]]
+"""Results by finder and category, each with the buys and the other arguments that it came from."""
 
-    day: date
-    kind: str
-    categories: tuple[str, ...]
+
+@dataclass(frozen=True)
+class Bought:
+    """The lines that were paid and kept, oldest first, and the days on which each category was bought."""
+
+    purchases: tuple[Purchase, ...] = ()
+    buys: Mapping[str, tuple[Buy, ...]] = field(default_factory=dict)
+    memo: Memo = field(default_factory=dict, compare=False)
+
+    @cached_property
+    def items(self) -> Mapping[str, tuple[date, ...]]:
+        """The days on which each item was bought, oldest first; sensitive purchases stay out."""
+        return item_days(self.purchases)
+
+    def by_category(
+        self, finder: str, arguments: object, find: Callable[[str, tuple[Buy, ...]], _T]
+    ) -> Iterator[_T]:
+        """Yield what `find` returns for each category and its buys.
+
+        `finder` names the function and `arguments` are all that it depends on besides: what it returned for
+        the same buys and arguments is returned again.
+        """
+        known = self.memo.setdefault(finder, {})
+        for category, bought in self.buys.items():
+            last = known.get(category)
+            if last is None or last[0] is not bought or last[1] != arguments:
+                last = known[category] = (bought, arguments, find(category, bought))
+            yield cast(_T, last[2])
 
 
 @dataclass(frozen=True)
 class History:
     """One person's orders, oldest first, and the last day on which the app was opened, seen from `today`.
 
-    `purchases`, oldest first, and `touches` hold what the `sensitive` purposes allow besides the ordinary;
-    `items` gives the days on which each item was bought, oldest first, of the ordinary alone.
+    `kept` and `interests` hold what the `sensitive` purposes allow besides the ordinary. `interests` goes on
+    counting where further events are added.
     """
 
     today: date
     orders: tuple[Order, ...]
     last_open: date | None = None
-    purchases: tuple[Purchase, ...] = ()
-    touches: tuple[Touch, ...] = ()
+    kept: Bought = field(default_factory=Bought)
+    interests: Interests = field(default_factory=Interests)
     sensitive: frozenset[str] = frozenset()
-    items: Mapping[str, tuple[date, ...]] = field(default_factory=dict)
 
     @property
     def recency_days(self) -> int | None:
@@ -77,15 +99,20 @@ class History:
         gaps = [(later - earlier).days for earlier, later in pairwise(days)]
         return float(median(gaps)) if gaps else None
 
-    @cached_property
+    @property
+    def purchases(self) -> tuple[Purchase, ...]:
+        """The lines that were paid and kept, oldest first."""
+        return self.kept.purchases
+
+    @property
     def buys(self) -> Mapping[str, tuple[Buy, ...]]:
         """The days on which each category was bought, oldest first."""
-        return purchases.buys(self.purchases)
+        return self.kept.buys
 
     @cached_property
     def bought(self) -> Mapping[str, tuple[int, ...]]:
         """How many days ago each item was bought, the oldest first; sensitive purchases stay out."""
-        return {item: tuple(map(self.age, days)) for item, days in self.items.items()}
+        return {item: tuple(map(self.age, days)) for item, days in self.kept.items.items()}
 
     def on(self, today: date) -> History:
         """Return the same history seen from another day."""
@@ -97,58 +124,9 @@ class History:
 
     def within(self, days: int) -> tuple[Order, ...]:
         """Return the orders of the window: 0 <= age < `days`."""
-        return tuple(order for order in self.orders if self.age(order.day) < days)
+        return tuple(order for order, age in zip(self.orders, self._ages, strict=True) if age < days)
 
-
-def history(
-    events: Iterable[Event], rules: Rules, now: datetime, sensitive: Set[str] = frozenset()
-) -> History:
-    """Return what the events come to at `now`, whose zone is the device's, under the `sensitive` purposes."""
-    paid: list[OrderPaid] = []
-    refunds: dict[str, list[Refund]] = {}
-    touches: list[Touch] = []
-    opened = 0
-    for event in events:
-        if isinstance(event, OrderPaid):
-            paid.append(event)
-        elif isinstance(event, Refund):
-            refunds.setdefault(event.order_id, []).append(event)
-        elif isinstance(event, AppOpen):
-            opened = max(opened, event.at_ms)
-        elif isinstance(event, Interaction) and rules.admits(event.category, sensitive):
-            touches.append(_touch(event, now))
-    orders: list[Order] = []
-    bought: list[Purchase] = []
-    for order in sorted(paid, key=lambda order: (order.at_ms, order.order_id)):
-        back, on = refunds.get(order.order_id, []), day(order.at_ms, now.tzinfo)
-        orders.extend(_order(order, back, rules, on))
-        bought.extend(purchases.purchases(order, back, rules, sensitive, on))
-    last_open = day(opened, now.tzinfo) if opened else None
-    items = purchases.item_days(bought, rules)
-    return History(
-        now.date(), tuple(orders), last_open, tuple(bought), tuple(touches), frozenset(sensitive), items
-    )
-
-
-def _order(order: OrderPaid, refunds: list[Refund], rules: Rules, on: date) -> tuple[Order, ...]:
-    """Return the order without its sensitive lines, net of refunds; nothing when nothing of it counts."""
-    lines = {
-        order.position(ix): line.paid_minor
-        for ix, line in enumerate(order.lines)
-        if rules.purposes_of(line.category) == ORDINARY
-    }
-    amount = sum(lines.values())
-    back = sum(_refunded(refund, lines) for refund in refunds)
-    if not lines or (refunds and back >= amount):
-        return ()
-    return (Order(on, amount - back),)
-
-
-def _refunded(refund: Refund, lines: dict[int, int]) -> int:
-    """Return what of a refund falls on `lines` (paid amounts by position)."""
-    named = refund.line_ix or tuple(lines)
-    return min(refund.amount_minor, sum(lines.get(position, 0) for position in named))
-
-
-def _touch(event: Interaction, now: datetime) -> Touch:
-    return Touch(day(event.at_ms, now.tzinfo), event.name, tuple(dict.fromkeys(map(plain, event.category))))
+    @cached_property
+    def _ages(self) -> tuple[int, ...]:
+        """The age in days of each order."""
+        return tuple([self.age(order.day) for order in self.orders])

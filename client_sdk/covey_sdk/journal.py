@@ -1,8 +1,10 @@
 """The journal: which events are kept, and that each counts once.
 
 An event is kept while a purpose that needs it is allowed, for as long as that purpose keeps it. A sensitive
-line is kept only under its own purpose; an order without it is kept as if the rest were all of it. What was
-done with a sensitive item is kept only while its own purpose is allowed too.
+line is kept only under its own purpose, one whose category is not mapped only under `health` and `family`
+together. Personalisation keeps an order's whole total without such a line; any other purpose keeps the order
+as if the rest were all of it. What was done with a sensitive item is kept only while its own purpose is
+allowed too.
 
 A refund that is told before its order waits for it (`early_refunds`): the order in which events come makes no
 difference to what is kept of them.
@@ -10,17 +12,18 @@ difference to what is kept of them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Set
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from covey_sdk import early_refunds, events
+from covey_sdk import early_refunds, events, unmapped
 from covey_sdk.clock import milliseconds
 from covey_sdk.early_refunds import EarlyRefunds
 from covey_sdk.errors import EventError, StoreError
 from covey_sdk.events import Event, OrderPaid, Refund
 from covey_sdk.interactions import Interaction
-from covey_sdk.purposes import EVENTS, SENSITIVE
+from covey_sdk.purposes import EVENTS, PERSONALIZE, SENSITIVE
 from covey_sdk.rules import Rules
 from covey_sdk.store import Store
 
@@ -57,7 +60,17 @@ class Journal:
 
     def events(self) -> list[Event]:
         """Return the events kept, in the order in which they came."""
-        return [event for _, event in self._numbered()]
+        return [event for _, event in self.events_after(0)]
+
+    def events_after(self, seq: int) -> list[tuple[int, Event]]:
+        """Return the events with a greater number, each with its number, in the order in which they came."""
+        return [(number, _decoded(data)) for number, data in self._store.events_after(seq)]
+
+    def order_of(self, order_id: str) -> OrderPaid | None:
+        """Return the order of that id as it is kept, None where none is."""
+        found = self._store.find_event(self._store.tag("order_paid", order_id))
+        order = _decoded(found[1]) if found else None
+        return order if isinstance(order, OrderPaid) else None
 
     def early_refunds(self) -> list[Refund]:
         """Return the refunds that were told before their order; they count once it has come."""
@@ -74,8 +87,16 @@ class Journal:
         clean = self._swept == self._to_sweep(allows, rules)
         early = EarlyRefunds(self._store, now)
         oldest_first = sorted(told, key=lambda event: (isinstance(event, Refund), event.at_ms))
-        kept = sum([self._record(event, allows, rules, now, early) for event in oldest_first])
+        waiting: Counter[str] = Counter()
+        kept = 0
+        for event in oldest_first:
+            recorded = self._record(event, allows, rules, now, early)
+            kept += recorded
+            # An order that was told before counts once; an interaction that is not kept cannot be recognised.
+            if recorded or isinstance(event, Interaction):
+                waiting.update(_waiting(event, allows, rules, now))
         early.save()
+        unmapped.add(self._store, waiting)
         if clean:
             ends = [end for event in told for end in _ends(event, allows, milliseconds(now))]
             self._swept = self._to_sweep(allows, rules)
@@ -98,7 +119,7 @@ class Journal:
             raise EventError(
                 f"{events.name_of(event)}.at_ms is {event.at_ms}, in the future; check the clock that set it"
             )
-        order = self._order_of(event) if isinstance(event, Refund) else None
+        order = self.order_of(event.order_id) if isinstance(event, Refund) else None
         if isinstance(event, Refund) and order is None:
             return bool(_needed(event, allows, now)) and self._wait(event, early)
         if isinstance(event, Refund) and order is not None:
@@ -162,7 +183,7 @@ class Journal:
         """Sweep; return how many events that met, and when (ms) the next can age out."""
         orders: dict[str, OrderPaid] = {}
         gone, met, until = [], 0, _NEVER
-        for seq, event in self._numbered():
+        for seq, event in self.events_after(0):
             order = orders.get(event.order_id) if isinstance(event, Refund) else None
             kept = _kept(event, allows, rules, order, now)
             if isinstance(kept, OrderPaid):
@@ -177,17 +198,8 @@ class Journal:
         self._changes += met
         return met, until
 
-    def _numbered(self) -> list[tuple[int, Event]]:
-        return [(seq, _decoded(data)) for seq, data in self._store.events()]
-
     def _id_tag(self, event: Event) -> bytes:
         return self._store.tag(events.name_of(event), *event.identity)
-
-    def _order_of(self, refund: Refund) -> OrderPaid | None:
-        """Return the order that a refund is for, as it is kept."""
-        found = self._store.find_event(self._store.tag("order_paid", refund.order_id))
-        order = _decoded(found[1]) if found else None
-        return order if isinstance(order, OrderPaid) else None
 
     def _told(self, event: Event) -> bool:
         """Say whether another source told of this event. Raises EventError where it is told twice."""
@@ -279,20 +291,40 @@ def _ends(event: Event, allows: Allows, now_ms: int) -> list[int]:
 
 
 def _kept_order(order: OrderPaid, needed: Set[str], rules: Rules) -> OrderPaid | None:
-    held = [ix for ix, line in enumerate(order.lines) if rules.purposes_of(line.category) & needed]
-    if len(held) == len(order.lines):
-        return order
-    if not held:
-        return None
+    """Return the order with the lines that `needed` may keep.
+
+    Personalisation keeps the whole total, for recency, frequency and value, also where it keeps no line.
+    """
+    held = [ix for ix, line in enumerate(order.lines) if rules.keeps(line.category, needed)]
     lines = tuple(order.lines[ix] for ix in held)
-    total = sum(line.paid_minor for line in lines)
-    return replace(order, lines=lines, total_minor=total, positions=tuple(map(order.position, held)))
+    paid = sum(line.paid_minor for line in lines)
+    total = order.total_minor if PERSONALIZE in needed else paid
+    if len(held) == len(order.lines) and total == order.total_minor:
+        return order if lines or PERSONALIZE in needed else None
+    if not held and PERSONALIZE not in needed:
+        return None
+    positions, partial = tuple(map(order.position, held)), not lines or paid != total
+    return replace(order, lines=lines, total_minor=total, positions=positions, partial=partial)
 
 
 def _kept_refund(refund: Refund, order: OrderPaid) -> Refund | None:
+    if order.partial:
+        return replace(refund, amount_minor=min(refund.amount_minor, order.total_minor))
     paid = {order.position(ix): line.paid_minor for ix, line in enumerate(order.lines)}
     named = tuple(position for position in refund.line_ix if position in paid)
     if refund.line_ix and not named:
         return None
     amount = min(refund.amount_minor, sum(paid[position] for position in named or paid))
     return replace(refund, line_ix=named, amount_minor=amount)
+
+
+def _waiting(event: Event, allows: Allows, rules: Rules, now: datetime) -> set[str]:
+    """Return the categories of an event that have no mapping, as far as personalisation may ask for one."""
+    days = EVENTS[events.name_of(event)].get(PERSONALIZE, 0)
+    if not allows(PERSONALIZE) or milliseconds(now) - event.at_ms > days * _DAY_MS:
+        return set()
+    if isinstance(event, OrderPaid):
+        named: Iterable[str] = (line.category for line in event.lines)
+    else:
+        named = event.category if isinstance(event, Interaction) else ()
+    return {category for category in named if rules.kind_of(category) is None}

@@ -8,10 +8,11 @@ from typing import Any
 from covey_sdk import rules
 from covey_sdk.facts import UNKNOWN, Facts, facts
 from covey_sdk.gate import Gate
-from covey_sdk.history import History, history
+from covey_sdk.history import History
+from covey_sdk.history_builder import HistoryBuilder
 from covey_sdk.journal import Journal
 from covey_sdk.purposes import ORDINARY, PERSONALIZE, SENSITIVE
-from covey_sdk.releases import Releases
+from covey_sdk.releases import CUTS, Releases
 from covey_sdk.rules import Rules
 from covey_sdk.store import Store
 from covey_sdk.stored_value import StoredValue
@@ -28,7 +29,10 @@ class Portrait:
         self._operator = operator
         self._journal = journal
         self._releases = releases
-        self._read: tuple[Any, History] | None = None
+        self._built: tuple[Any, HistoryBuilder, int] | None = None
+        """What the history depends on besides events, its builder, and the number of the last event added."""
+        self._seen: History | None = None
+        self._applied: tuple[Rules, bytes, Rules] | None = None
         self._rules = StoredValue(store, _RULES, rules.BASE, lambda data: rules.open_rules(data, operator))
 
     @property
@@ -56,15 +60,30 @@ class Portrait:
         self._store.put(_RULES, signed)
 
     def history(self, gate: Gate) -> History:
-        """Return the history seen from today, read again when rules, events or sensitive purposes changed."""
+        """Return the history seen from today, in the caller's snapshot or transaction.
+
+        Events that were added since the last time are added to it. It is built anew when rules, zone or
+        sensitive purposes changed, or when events were replaced or deleted.
+        """
         sensitive = frozenset(filter(gate.allows, SENSITIVE))
-        in_use = self.rules
-        key = (gate.now.tzinfo, in_use, self._journal.revision, sensitive)
-        if self._read is None or self._read[0] != key:
-            self._read = (key, history(self._journal.events(), in_use, gate.now, sensitive))
-        self._read = (key, self._read[1].on(gate.now.date()))
-        return self._read[1]
+        key = (gate.now.tzinfo, self.rules, sensitive, self._store.event_edition())
+        if self._built is None or self._built[0] != key:
+            builder, last = HistoryBuilder(self.rules, gate.now.tzinfo, self._journal.order_of, sensitive), 0
+            self._seen = None
+        else:
+            _, builder, last = self._built
+        for number, event in self._journal.events_after(last):
+            builder.add(event)
+            last, self._seen = number, None
+        self._built = (key, builder, last)
+        today = gate.now.date()
+        if self._seen is None or self._seen.today != today:
+            self._seen = builder.history(today)
+        return self._seen
 
     def _in_use(self) -> Rules:
         """Return the rules with the population's cuts, once the shop has released them."""
-        return self._releases.apply(self.rules)
+        in_use, cuts = self.rules, self._releases.kept((CUTS,))[0]
+        if self._applied is None or self._applied[0] is not in_use or self._applied[1] != cuts:
+            self._applied = (in_use, cuts, self._releases.apply(in_use))
+        return self._applied[2]

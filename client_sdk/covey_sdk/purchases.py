@@ -10,13 +10,15 @@ from operator import attrgetter
 from sys import intern
 
 from covey_sdk.events import Line, OrderPaid, Refund
-from covey_sdk.purposes import ORDINARY
 from covey_sdk.rules import Rules, plain
 
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """A line that was not given back. `category` is in its plain spelling, `item` as the app told it."""
+    """A line that was not given back. `category` is in its plain spelling, `item` as the app told it.
+
+    `ordinary` says whether the line's category id is mapped to `ordinary`.
+    """
 
     day: date
     item: str
@@ -24,6 +26,7 @@ class Purchase:
     qty: int = 1
     days_per_unit: int | None = None
     discounted: bool = False
+    ordinary: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,38 +44,33 @@ def purchases(
     """Return the lines of an order of `day` that count; sensitive ones do under the `sensitive` purposes."""
     back = _returned(order, refunds) if refunds else ()
     return [
-        _purchase(line, day)
+        _purchase(line, rules, day)
         for ix, line in enumerate(order.lines)
         if rules.admits((line.category,), sensitive) and order.position(ix) not in back
     ]
 
 
-def buys(purchases: Iterable[Purchase]) -> Mapping[str, tuple[Buy, ...]]:
-    """Return the buys of each category, oldest first, of purchases that are oldest first."""
-    by_category: dict[str, list[Purchase]] = {}
-    for purchase in purchases:
-        by_category.setdefault(purchase.category, []).append(purchase)
-    return {
-        category: tuple(_buy(day, list(bought)) for day, bought in groupby(all_bought, attrgetter("day")))
-        for category, all_bought in by_category.items()
-    }
+def buys_of(purchases: Iterable[Purchase]) -> tuple[Buy, ...]:
+    """Return the buys of one category, oldest first, of its purchases, which are oldest first."""
+    return tuple(_buy(day, list(bought)) for day, bought in groupby(purchases, attrgetter("day")))
 
 
-def item_days(purchases: Iterable[Purchase], rules: Rules) -> Mapping[str, tuple[date, ...]]:
+def item_days(purchases: Iterable[Purchase]) -> Mapping[str, tuple[date, ...]]:
     """Return the days on which each item was bought, oldest first, of purchases that are oldest first.
 
     Sensitive purchases stay out, whatever is allowed: these days are for models and for what is recommended.
     """
     by_item: dict[str, dict[date, None]] = {}
     for purchase in purchases:
-        if rules.purposes_of(purchase.category) == ORDINARY:
+        if purchase.ordinary:
             by_item.setdefault(purchase.item, {})[purchase.day] = None
     return {item: tuple(days) for item, days in by_item.items()}
 
 
-def _purchase(line: Line, day: date) -> Purchase:
+def _purchase(line: Line, rules: Rules, day: date) -> Purchase:
     item, category = intern(line.item_id), plain(line.category)
-    return Purchase(day, item, category, line.qty, line.days_per_unit, line.discounted)
+    ordinary = rules.is_ordinary(line.category)
+    return Purchase(day, item, category, line.qty, line.days_per_unit, line.discounted, ordinary)
 
 
 def _buy(day: date, bought: Sequence[Purchase]) -> Buy:
@@ -85,13 +83,15 @@ def _returned(order: OrderPaid, refunds: Sequence[Refund]) -> Set[int]:
     paid = {order.position(ix): line.paid_minor for ix, line in enumerate(order.lines)}
     back: dict[tuple[int, ...], int] = {}
     for refund in refunds:
-        named = tuple(sorted(refund.line_ix)) or tuple(paid)
+        named = tuple(sorted(refund.line_ix))
         back[named] = back.get(named, 0) + refund.amount_minor
     if sum(back.values()) >= order.total_minor:
         return paid.keys()
+    # What a line cost that was left out is not kept: all that was left out is the most that it can be.
+    most = order.total_minor - sum(paid.values())
     return {
         position
         for named, amount in back.items()
-        if amount >= sum(paid.get(each, 0) for each in named)
+        if amount >= sum(paid.get(each, 0) for each in named) + (0 if paid.keys() >= {*named} else most)
         for position in named
     }

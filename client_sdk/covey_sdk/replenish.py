@@ -18,18 +18,21 @@ def due(history: History, rules: Rules) -> tuple[Finding, ...]:
     """Return the categories that run out within their lead, for who was here lately."""
     if not _active(history, rules):
         return ()
-    found = []
-    for category, all_buys in history.buys.items():
-        bought = [buy for buy in all_buys if history.age(buy.day) < rules.replenish.days]
+
+    def of_category(category: str, buys: Sequence[Buy]) -> Finding | None:
+        bought = [buy for buy in buys if history.age(buy.day) < rules.replenish.days]
         lasts = _lasts(bought, rules) if bought else None
         if lasts is None:
-            continue
+            return None
         age, lead = history.age(bought[-1].day), rules.lead_of(category)
         left = ceil(lasts) - age
-        if 0 <= left <= lead:
-            evidence = (Evidence("days_left", left, lead), Evidence("days_since_bought", age, ceil(lasts)))
-            found.append(Finding("replenish.due", "yes", evidence, about=f":{category}"))
-    return tuple(found)
+        if not 0 <= left <= lead:
+            return None
+        evidence = (Evidence("days_left", left, lead), Evidence("days_since_bought", age, ceil(lasts)))
+        return Finding("replenish.due", "yes", evidence, about=f":{category}")
+
+    each = history.kept.by_category("replenish", (history.today, rules), of_category)
+    return tuple(finding for finding in each if finding)
 
 
 def _active(history: History, rules: Rules) -> bool:

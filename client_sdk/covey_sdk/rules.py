@@ -1,7 +1,8 @@
 """The rule bundle: every number that a tag depends on, the same for everyone, signed by the operator.
 
-`BASE` is built in. A shop's bundle may change numbers and extend the list of sensitive categories; it
-cannot shorten that list.
+`BASE` is built in. A shop's bundle may change numbers, and it maps each of the shop's category ids to
+`ordinary`, `health` or `family`. What is not mapped counts as sensitive: `BASE`, which knows no shop, maps
+nothing.
 """
 
 from __future__ import annotations
@@ -18,17 +19,23 @@ from covey_privacy import wire
 from covey_privacy.errors import PrivacyError
 from covey_privacy.signatures import SigningKey, Verify, open_signed, sign, verify
 from covey_sdk.errors import RegistryError
-from covey_sdk.purposes import ORDINARY, SENSITIVE
+from covey_sdk.purposes import FAMILY, HEALTH, ORDINARY, SENSITIVE
 
 CONTEXT = "rules"
 FIXED = "fixed"
 POPULATION = "population"
+ORDINARY_KIND = "ordinary"
+"""The kind of a category that tells nothing about health or family."""
+
+KINDS = (ORDINARY_KIND, HEALTH, FAMILY)
+MOST_CATEGORIES = 2**16
 
 Days = Annotated[int, wire.Range(1, 3660)]
 Count = Annotated[int, wire.Range(1, 10_000)]
 Minor = Annotated[int, wire.Range(0, 10**12)]
 Share = Annotated[float, wire.Range(0, 1)]
 Weight = Annotated[float, wire.Range(0, 100)]
+CategoryId = Annotated[str, wire.Size(1, 128)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +140,16 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class SensitiveCategory:
-    """A product category that tells about health or family, and the purpose that may keep it."""
+class Category:
+    """A category id of the shop, and its kind: `ordinary`, or `health` or `family`, which alone may keep it.
 
-    category: wire.Name
-    purpose: wire.Name
+    `reason` says why an id that holds a known sensitive word is `ordinary` all the same; whoever reads the
+    bundle can read it.
+    """
+
+    id: CategoryId
+    kind: wire.Name
+    reason: wire.Text = ""
 
 
 Pairs = Annotated[tuple[Pair, ...], wire.Size(0, 10_000)]
@@ -145,7 +157,7 @@ Pairs = Annotated[tuple[Pair, ...], wire.Size(0, 10_000)]
 
 @dataclass(frozen=True)
 class Rules:
-    """A bundle. A category's case, underscores and spacing do not matter."""
+    """A bundle. `categories` maps ids exactly as events name them: another spelling is not mapped."""
 
     version: wire.U32
     rfm: RfmRules
@@ -157,21 +169,39 @@ class Rules:
     replenish: ReplenishRules
     cross_sell: Pairs
     complement: Pairs
-    sensitive: Annotated[tuple[SensitiveCategory, ...], wire.Size(0, 10_000)]
+    categories: Annotated[tuple[Category, ...], wire.Size(0, MOST_CATEGORIES)] = ()
+
+    def __hash__(self) -> int:
+        """Hash the version alone: bundles are keys of caches, and one may map tens of thousands of ids."""
+        return hash(self.version)
 
     @property
     def digest(self) -> bytes:
         """SHA-256 of the bundle's bytes: its name."""
         return hashlib.sha256(wire.encode(self)).digest()
 
-    def purposes_of(self, category: str) -> frozenset[str]:
-        """Return the purposes of which any may keep a line of this category; sensitive ones have just one."""
-        return self._index.get(plain(category), ORDINARY)
+    def kind_of(self, category: str) -> str | None:
+        """Return what the shop mapped the category id to, None where it is not mapped."""
+        return self._kinds.get(category)
+
+    def is_ordinary(self, category: str) -> bool:
+        """Say whether the category id is mapped to `ordinary`."""
+        return self.kind_of(category) == ORDINARY_KIND
+
+    def keeps(self, category: str, purposes: Set[str]) -> bool:
+        """Say whether `purposes` together may keep a line of this category.
+
+        A category that is not mapped could be any kind: it takes both `health` and `family`.
+        """
+        kind = self.kind_of(category)
+        if kind is None:
+            return purposes >= SENSITIVE
+        return not purposes.isdisjoint(ORDINARY) if kind == ORDINARY_KIND else kind in purposes
 
     def admits(self, categories: Iterable[str], sensitive: Set[str]) -> bool:
         """Say whether what stands in all these categories counts under the `sensitive` purposes."""
         counting = ORDINARY | sensitive
-        return not any(map(counting.isdisjoint, map(self.purposes_of, categories)))
+        return all(self.keeps(category, counting) for category in categories)
 
     def lead_of(self, category: str) -> int:
         """Return how many days before it runs out a category is due."""
@@ -182,15 +212,15 @@ class Rules:
         return {plain(lead.category): lead.days for lead in self.replenish.leads}
 
     @cached_property
-    def _index(self) -> Mapping[str, frozenset[str]]:
-        """The bundle's list and the built-in one; where both name a category, the built-in one holds."""
-        listed = (*self.sensitive, *_base_list())
-        return {plain(entry.category): frozenset({entry.purpose}) for entry in listed}
+    def _kinds(self) -> Mapping[str, str]:
+        return {category.id: category.kind for category in self.categories}
 
 
 def sign_rules(rules: Rules, key: SigningKey) -> bytes:
-    """Return the bundle signed by the operator."""
-    return sign(CONTEXT, rules, key)
+    """Return the bundle signed by the operator. Raises RegistryError where a phone would refuse it."""
+    signed = sign(CONTEXT, rules, key)
+    open_rules(signed, key.public)
+    return signed
 
 
 def open_rules(data: bytes, operator: bytes, verify: Verify = verify) -> Rules:
@@ -223,11 +253,25 @@ def _check(rules: Rules) -> None:
     for pair in (*rules.cross_sell, *rules.complement):
         if pair.most_days < pair.least_days:
             raise RegistryError(f"the pair {pair.bought!r}, {pair.due!r} ends before it begins; it must not")
-    for entry in rules.sensitive:
-        if entry.purpose not in SENSITIVE:
+    _check_categories(rules.categories)
+
+
+def _check_categories(categories: Iterable[Category]) -> None:
+    """Require known kinds, and ids that differ by more than what tags write alike."""
+    seen: dict[str, str] = {}
+    for category in categories:
+        if category.kind not in KINDS:
             raise RegistryError(
-                f"category {entry.category!r} names purpose {entry.purpose!r}; health or family was expected"
+                f"category {category.id!r} is mapped to {category.kind!r}; {', '.join(KINDS)} are known"
             )
+        name = plain(category.id)
+        if not name or name in seen:
+            other = f"as {seen[name]!r} is" if name else "with nothing"
+            raise RegistryError(
+                f"category {category.id!r} would be written {other} in tags; give every category an id "
+                "that differs by more than case, spaces and underscores"
+            )
+        seen[name] = category.id
 
 
 @lru_cache(maxsize=8192)
@@ -237,7 +281,7 @@ def plain(category: str) -> str:
 
 
 def _load(data: Mapping[str, Any]) -> Rules:
-    listed, replenish = data["sensitive"], data["replenish"]
+    replenish = data["replenish"]
     return Rules(
         data["version"],
         RfmRules(**data["rfm"]),
@@ -249,12 +293,7 @@ def _load(data: Mapping[str, Any]) -> Rules:
         ReplenishRules(**{**replenish, "leads": tuple(Lead(*lead) for lead in replenish["leads"].items())}),
         tuple(Pair(**pair) for pair in data["cross_sell"]),
         tuple(Pair(**pair) for pair in data["complement"]),
-        tuple(SensitiveCategory(name, purpose) for purpose in sorted(listed) for name in listed[purpose]),
     )
 
 
 BASE = _load(json.loads(resources.files(__package__).joinpath("rules.json").read_text("utf-8")))
-
-
-def _base_list() -> tuple[SensitiveCategory, ...]:
-    return BASE.sensitive

@@ -34,6 +34,7 @@ MOST_STATEMENTS = 8
 """Prepared statements that are kept: each takes some kilobytes, for as long as the store is open."""
 
 _NONCE_LENGTH = 12
+_EDITION = "event-edition"
 _ERASED = 0
 """The layout's number in a file that was erased while another process had it open."""
 _PASSING = frozenset(
@@ -71,7 +72,9 @@ class Store:
         self._lock = threading.RLock()
         self._depth = 0
         self._writing = False
+        self._rewritten = False
         self._openings = 0
+        self._undone = 0
         self._closed = ""
         self._made = False
         self._open()
@@ -177,6 +180,7 @@ class Store:
         rows = self._rows("SELECT id_tag, sum_tag FROM events WHERE seq = ?", (seq,))
         if not rows:
             raise StoreError(f"there is no event {seq} to replace")
+        self._rewrite_events()
         sealed = self._seal(value, "events", seq, *rows[0])
         self._rows("UPDATE events SET sealed = ? WHERE seq = ?", (sealed, seq))
 
@@ -187,8 +191,22 @@ class Store:
 
     def events(self) -> list[tuple[int, bytes]]:
         """Return (number, value) of every event, oldest entry first."""
-        rows = self._rows("SELECT seq, id_tag, sum_tag, sealed FROM events ORDER BY seq")
+        return self.events_after(0)
+
+    def events_after(self, seq: int) -> list[tuple[int, bytes]]:
+        """Return (number, value) of every event with a greater number, oldest entry first."""
+        rows = self._rows(
+            "SELECT seq, id_tag, sum_tag, sealed FROM events WHERE seq > ? ORDER BY seq", (seq,)
+        )
         return [self._event(row) for row in rows]
+
+    def event_edition(self) -> tuple[int, bytes | None]:
+        """Return what changes when what was read of events may no longer hold.
+
+        It does when events were replaced or deleted, by whatever process, and when a transaction was undone.
+        Events that were added leave it as it is.
+        """
+        return self._undone, self.get(_EDITION)
 
     def count_events(self) -> int:
         """Return how many events there are."""
@@ -197,7 +215,15 @@ class Store:
     def delete_events(self, seqs: Iterable[int]) -> None:
         """Delete the events with these numbers."""
         for seq in seqs:
+            self._rewrite_events()
             self._rows("DELETE FROM events WHERE seq = ?", (seq,))
+
+    def _rewrite_events(self) -> None:
+        """Begin another edition of the events, once in a transaction."""
+        with self.transaction():
+            if not self._rewritten:
+                self.put(_EDITION, self._random(_NONCE_LENGTH))
+                self._rewritten = True
 
     def append_ledger(self, value: bytes) -> int:
         """Add an entry to the ledger and return its number."""
@@ -234,7 +260,7 @@ class Store:
             yield
             return
         self._rows(begin)
-        self._depth, self._writing = 1, writing
+        self._depth, self._writing, self._rewritten = 1, writing, False
         try:
             self._require_unerased()
             yield
@@ -244,6 +270,7 @@ class Store:
                 self._db.rollback()
             # What was read inside and is remembered may be of rows that are gone now.
             self._openings += 1
+            self._undone += 1
             raise
         finally:
             self._depth, self._writing = 0, False

@@ -14,12 +14,14 @@ from covey_consent.app import create_app
 from covey_consent.settings import Settings
 from covey_privacy.consent import GRANTED, Choice, Notice, NoticeText
 from covey_privacy.signatures import SigningKey
-from covey_sdk import Device, Registry, Trust
+from covey_sdk import Device, Registry, Trust, rules
 from covey_sdk.agreed import AgreedTerms
 from covey_sdk.clock import milliseconds
 from covey_sdk.events import Line, OrderPaid, Refund
 from covey_sdk.gate import Gate
 from covey_sdk.interactions import Interaction
+from covey_sdk.rules import BASE, Category, Rules
+from covey_sdk.store import Store
 
 with warnings.catch_warnings():
     # Starlette's test client asks for httpx2, where Covey speaks httpx, and uses a name that anyio changed.
@@ -28,6 +30,34 @@ with warnings.catch_warnings():
 
 ORIGIN = "covey.test/log"
 KEY = bytes(range(32))
+ORDINARY = (
+    *(
+        "tea",
+        "milk",
+        "oil",
+        "soap",
+        "bread",
+        "bakery",
+        "coffee",
+        "mug",
+        "gifts",
+        "wine",
+        "organic vegetables",
+    ),
+    *("phone", "phone_case", "shoes", "socks", "boots", "detergent", "dish_soap"),
+    *(f"category {number}" for number in range(20)),
+)
+HEALTH = ("cold_med", "pregnancy_test")
+FAMILY = ("diapers", "infant_formula", "wipes")
+RULES = replace(
+    BASE,
+    categories=tuple(
+        Category(name, kind)
+        for kind, names in (("ordinary", ORDINARY), ("health", HEALTH), ("family", FAMILY))
+        for name in names
+    ),
+)
+"""The rules of the tests' shop: `BASE` with a mapping of its categories."""
 
 
 @dataclass
@@ -116,6 +146,10 @@ def opened(path: Path, shop: Shop, clock: Clock) -> Iterator[Opened]:
     devices = []
 
     def opened(at: Path = path, **options) -> Device:
+        if not at.exists():
+            store = Store(at, KEY)
+            store.put("rules", rules.sign_rules(RULES, shop.operator))
+            store.close()
         options = {"trust": shop.trust, "registry": shop.way(), "clock": clock, **options}
         devices.append(Device.open(at, KEY, **options))
         return devices[-1]
@@ -123,6 +157,12 @@ def opened(path: Path, shop: Shop, clock: Clock) -> Iterator[Opened]:
     yield opened
     for device in devices:
         device.close()
+
+
+@pytest.fixture
+def mapped() -> Rules:
+    """The rules that the devices of `opened` have from the start."""
+    return RULES
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from covey_sdk import ClockError, ConsentError, Device, EventError, RegistryErro
 from covey_sdk.clock import milliseconds
 from covey_sdk.events import AppOpen, Line, parse
 from covey_sdk.facts import UNKNOWN
-from covey_sdk.rules import BASE, SensitiveCategory, sign_rules
+from covey_sdk.rules import Category, sign_rules
 
 TEA = Line("tea-1", "tea", paid_minor=1000)
 COLD = Line("syrup-secret", "COLD AND FLU", paid_minor=500)
@@ -208,9 +208,13 @@ class TestSensitive:
         assert len(device.journal.events()) == 3
         assert "pref.category.infant_formula" not in ids(device)
 
-    def test_a_longer_list_cuts_down_what_is_kept(self, device, order, shop):
+    @pytest.mark.parametrize("wine", [(Category("wine", "health"),), ()])
+    def test_a_bundle_that_maps_less_to_ordinary_cuts_down_what_is_kept(
+        self, device, order, shop, mapped, wine
+    ):
         device.record(order(1, lines=(TEA, Line("w", "wine", 400))))
-        longer = replace(BASE, version=3, sensitive=(SensitiveCategory("Wine", "health"),))
+        others = tuple(category for category in mapped.categories if category.id != "wine")
+        longer = replace(mapped, version=3, categories=(*others, *wine))
         device.adopt_rules(sign_rules(longer, shop.operator))
         assert device.journal.events()[0].lines == (TEA,)
         assert [entry.kind for entry in device.ledger()][-2:] == [ledger.RULES, ledger.PURGE]
@@ -421,7 +425,7 @@ class TestConsent:
 class TestRules:
     def test_an_adopted_bundle_decides_and_stays(self, device, opened, order, shop):
         device.record(order(10))
-        tight = replace(BASE, version=3, rfm=replace(BASE.rfm, recency_days=9))
+        tight = replace(mapped, version=3, rfm=replace(mapped.rfm, recency_days=9))
         device.adopt_rules(sign_rules(tight, shop.operator))
         assert device.facts()["segment"] == "general_win_back"
         device.close()
@@ -429,7 +433,7 @@ class TestRules:
         assert again.facts()["segment"] == "general_win_back"
         assert {tag.rule_version for tag in again.tags()} == {3}
         with pytest.raises(RegistryError):
-            again.adopt_rules(sign_rules(BASE, shop.operator))
+            again.adopt_rules(sign_rules(mapped, shop.operator))
 
 
 class TestWhole:
@@ -447,7 +451,7 @@ class TestWhole:
         assert held["ledger"][0]["said_en"].startswith("You chose to allow")
         assert held["ledger"][1]["said_en"].startswith("You allowed")
         assert held["charges"] == []
-        assert held["rule_version"] == BASE.version
+        assert held["rule_version"] == mapped.version
 
     def test_erasing_leaves_nothing(self, device, opened, order, path):
         device.record(order(1))

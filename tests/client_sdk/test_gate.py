@@ -4,7 +4,7 @@ import pytest
 
 from covey_privacy.consent import REFUSED, WITHDRAWN, Choice
 from covey_sdk.errors import ConsentError
-from covey_sdk.rules import BASE
+from covey_sdk.purposes import ORDINARY, SENSITIVE
 
 
 def test_a_confirmed_grant_is_allowed(gate):
@@ -79,9 +79,12 @@ def test_a_notice_cannot_declare_a_purpose_to_be_contract(gate, notice):
     assert not gate(notices={"personalize": forged}).allows("personalize")
 
 
-def test_a_sensitive_line_needs_its_own_purpose(gate):
+TAKEN = ORDINARY | SENSITIVE
+
+
+def test_a_sensitive_line_needs_its_own_purpose(gate, mapped):
     def keeps(granted, category):
-        return any(map(gate(granted).allows, BASE.purposes_of(category)))
+        return mapped.keeps(category, {purpose for purpose in TAKEN if gate(granted).allows(purpose)})
 
     assert keeps("personalize", "tea")
     assert not keeps("personalize", "cold_med")

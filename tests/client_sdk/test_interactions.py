@@ -8,12 +8,14 @@ from covey_sdk.errors import EventError
 from covey_sdk.events import AppOpen, Line, parse
 from covey_sdk.interactions import CartAdd, Favorite, ItemView
 from covey_sdk.journal import Journal
-from covey_sdk.rules import BASE
+from covey_sdk.rules import BASE, Category
 from covey_sdk.store import Store
 
 VIEW = {"type": "item_view", "item_id": "7", "category": ["tea", "gifts"], "at_ms": 1, "tz_offset_min": 480}
 TEA = Line("t", "tea", 100)
 FORMULA = Line("f", "infant formula", 200)
+KINDS = {"tea": "ordinary", "cold_med": "health", "diapers": "family", "infant formula": "family"}
+MAPPED = replace(BASE, categories=tuple(Category(*mapped) for mapped in KINDS.items()))
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def keeps(journal, gate, clock):
     """Whether the journal keeps an event where the purposes are granted."""
 
     def keeps(event, *granted):
-        return journal.record(event, gate(*granted).allows, BASE, clock.now)
+        return journal.record(event, gate(*granted).allows, MAPPED, clock.now)
 
     return keeps
 
@@ -73,7 +75,7 @@ def test_views_are_kept_180_days_and_other_interactions_400(keeps, met, journal,
     assert not keeps(met(kind, days + 1), "personalize")
     assert keeps(met(kind, days), "personalize")
     clock.forward(seconds=1)
-    assert journal.sweep(gate("personalize").allows, BASE, clock.now) == 1
+    assert journal.sweep(gate("personalize").allows, MAPPED, clock.now) == 1
     assert journal.events() == []
 
 
@@ -93,7 +95,7 @@ def test_a_sensitive_item_needs_the_purposes_of_all_its_categories(keeps, met):
 def test_withdrawing_family_deletes_what_was_done_with_sensitive_items(keeps, met, journal, gate, clock):
     keeps(met(ItemView, 1, "diapers"), "personalize", "family")
     keeps(met(ItemView, 2, "tea"), "personalize", "family")
-    journal.sweep(gate("personalize").allows, BASE, clock.now)
+    journal.sweep(gate("personalize").allows, MAPPED, clock.now)
     assert journal.events() == [met(ItemView, 2, "tea")]
 
 
@@ -103,18 +105,26 @@ def test_an_order_is_kept_as_long_as_its_purpose_says(keeps, order, purpose, day
     assert keeps(order(days), purpose)
 
 
-@pytest.mark.parametrize("purpose", ["personalize", "replenish", "marketing"])
+def test_personalisation_keeps_the_total_of_an_order_and_no_sensitive_line(keeps, order, journal):
+    assert keeps(order(1, lines=(TEA, FORMULA)), "personalize")
+    assert keeps(order(1, lines=(FORMULA,)), "personalize")
+    mixed, formula = journal.events()
+    assert (mixed.lines, mixed.total_minor, mixed.partial) == ((TEA,), 300, True)
+    assert (formula.lines, formula.total_minor, formula.partial) == ((), 200, True)
+
+
+@pytest.mark.parametrize("purpose", ["replenish", "marketing"])
 def test_a_sensitive_line_is_cut_from_an_order_of_any_other_purpose(keeps, order, journal, purpose):
     assert keeps(order(1, lines=(TEA, FORMULA)), purpose)
-    assert journal.events()[0].lines == (TEA,)
+    assert (journal.events()[0].lines, journal.events()[0].total_minor) == ((TEA,), 100)
     assert not keeps(order(1, lines=(FORMULA,)), purpose)
 
 
 def test_an_order_outlives_a_purpose_only_in_what_another_needs(keeps, order, journal, gate, clock):
     keeps(order(200, lines=(TEA, FORMULA)), "personalize", "replenish", "family")
-    journal.sweep(gate("personalize", "family").allows, BASE, clock.now)
+    journal.sweep(gate("personalize", "family").allows, MAPPED, clock.now)
     assert journal.events()[0].lines == (TEA, FORMULA)
-    journal.sweep(gate("replenish", "family").allows, BASE, clock.now)
+    journal.sweep(gate("replenish", "family").allows, MAPPED, clock.now)
     assert journal.events()[0].lines == (FORMULA,)
 
 

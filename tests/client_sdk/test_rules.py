@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from covey_privacy.signatures import SigningKey
+from covey_privacy.signatures import SigningKey, sign
 from covey_sdk.errors import RegistryError
-from covey_sdk.rules import BASE, Pair, SensitiveCategory, adopt, open_rules, sign_rules
+from covey_sdk.rules import BASE, CONTEXT, Category, Pair, Rules, adopt, open_rules, sign_rules
 
 OPERATOR = SigningKey(bytes(32))
 NEWER = replace(BASE, version=BASE.version + 1)
@@ -28,7 +28,13 @@ def test_a_bundle_of_another_signer_or_altered_is_refused():
     [
         replace(BASE, rfm=replace(BASE.rfm, mode="guess")),
         replace(BASE, lifecycle=replace(BASE.lifecycle, lost=90)),
-        replace(BASE, sensitive=(SensitiveCategory("wine", "analytics"),)),
+        replace(BASE, categories=(Category("wine", "analytics"),)),
+        replace(BASE, categories=(Category("wine", "ordinary"), Category("wine", "health"))),
+        replace(BASE, categories=(Category("wine", "ordinary"), Category("WINE ", "health"))),
+        replace(BASE, categories=(Category("dry_wine", "ordinary"), Category("Dry  Wine", "ordinary"))),
+        replace(BASE, categories=(Category(" _", "ordinary"),)),
+        replace(BASE, categories=(Category("", "ordinary"),)),
+        replace(BASE, categories=(Category("x" * 129, "ordinary"),)),
         replace(BASE, rfm=replace(BASE.rfm, order_window_days=0)),
         replace(BASE, habit=replace(BASE.habit, weeks=2)),
         replace(BASE, complement=(Pair("phone", "case", 10, 7),)),
@@ -37,48 +43,44 @@ def test_a_bundle_of_another_signer_or_altered_is_refused():
     ],
 )
 def test_a_bundle_that_makes_no_sense_is_refused(wrong):
-    with pytest.raises(RegistryError):
-        open_rules(sign_rules(wrong, OPERATOR), OPERATOR.public)
+    for make in (sign_rules, lambda rules, key: sign(CONTEXT, rules, key)):
+        with pytest.raises(RegistryError):
+            open_rules(make(wrong, OPERATOR), OPERATOR.public)
 
 
 def test_only_a_newer_bundle_is_adopted():
     assert adopt(sign_rules(NEWER, OPERATOR), OPERATOR.public, BASE) == NEWER
     assert adopt(sign_rules(NEWER, OPERATOR), OPERATOR.public, NEWER) == NEWER
-    other = replace(NEWER, sensitive=())
+    other = replace(NEWER, categories=(Category("wine", "health"),))
     for old, current in ((BASE, NEWER), (other, NEWER)):
         with pytest.raises(RegistryError, match="3 is in use"):
             adopt(sign_rules(old, OPERATOR), OPERATOR.public, current)
 
 
-@pytest.mark.parametrize(
-    ("category", "purpose"),
-    [
-        ("COLD AND FLU", "health"),
-        ("cold_med", "health"),
-        ("Cold  Med", "health"),
-        ("FAMILY PLANNING", "health"),
-        ("FEMININE HYGIENE", "health"),
-        ("ADULT INCONTINENCE", "health"),
-        ("SMOKING CESSATIONS", "health"),
-        ("FITNESS&DIET", "health"),
-        ("DIAPERS & DISPOSABLES", "family"),
-        ("infant_formula", "family"),
-        ("pregnancy_test", "family"),
-        ("BABYFOOD", "family"),
-    ],
+SHOP: Rules = replace(
+    BASE,
+    categories=(Category("TEAS", "ordinary"), Category("10-4", "health"), Category("diapers", "family")),
 )
-def test_sensitive_categories_are_known_in_any_spelling(category, purpose):
-    assert BASE.purposes_of(category) == {purpose}
+EVERYTHING = frozenset({"personalize", "replenish", "marketing", "health", "family"})
 
 
-def test_what_is_not_sensitive_is_kept_for_any_ordinary_purpose():
-    assert BASE.purposes_of("TEAS") == {"personalize", "replenish", "marketing"}
+def test_each_kind_has_the_purposes_that_may_keep_it():
+    for purpose in EVERYTHING:
+        assert SHOP.keeps("TEAS", {purpose}) == (purpose not in ("health", "family"))
+        assert SHOP.keeps("10-4", {purpose}) == (purpose == "health")
+        assert SHOP.keeps("diapers", {purpose}) == (purpose == "family")
 
 
-def test_a_shop_extends_the_sensitive_list_and_cannot_shorten_it():
-    shop = replace(
-        BASE, sensitive=(SensitiveCategory("WINE", "health"), SensitiveCategory("vitamins", "family"))
-    )
-    assert shop.purposes_of("wine") == {"health"}
-    assert shop.purposes_of("cold and flu") == {"health"}
-    assert shop.purposes_of("vitamins") == {"health"}
+@pytest.mark.parametrize(
+    "category", ["teas", "TEAS ", "TEA S", "T_EAS", "Teas", "\uff34\uff25\uff21\uff33", "10_4", "wine"]
+)
+def test_what_is_not_mapped_exactly_takes_both_sensitive_purposes(category):
+    assert SHOP.kind_of(category) is None
+    for left_out in ("health", "family"):
+        assert not SHOP.keeps(category, EVERYTHING - {left_out})
+    assert SHOP.keeps(category, {"health", "family"})
+
+
+def test_the_built_in_bundle_maps_nothing():
+    assert BASE.categories == ()
+    assert not BASE.keeps("tea", {"personalize", "replenish", "marketing"})

@@ -196,11 +196,14 @@ def test_a_free_order_counts_until_it_is_refunded(order, refund, clock):
     assert len(history([free, refund(free, 0)], BASE, clock.now).orders) == 0
 
 
-def test_sensitive_lines_never_count(order, clock):
+@pytest.mark.parametrize("sensitive", [(), ("health", "family")])
+def test_sensitive_lines_count_in_totals_alone(order, clock, mapped, sensitive):
     mixed = order(1, lines=(Line("a", "tea", 100), Line("b", "cold_med", 900)))
     medicine = order(1, lines=(Line("b", "COLD AND FLU", 900),))
-    counted = history([mixed, medicine], BASE, clock.now)
-    assert [order.amount for order in counted.orders] == [100]
+    counted = history([mixed, medicine], mapped, clock.now, frozenset(sensitive))
+    assert [order.amount for order in counted.orders] == [1000, 900]
+    assert counted.items.keys() == {"a"}
+    assert len(counted.purchases) == (3 if sensitive else 1)
 
 
 def test_days_are_the_calendar_days_of_the_devices_zone(order, clock):

@@ -16,7 +16,7 @@ import pytest
 from covey_models import Catalogue, p1_release, p1_steps
 from covey_sdk import facts, rules
 from covey_sdk.events import parse
-from covey_sdk.history import history
+from covey_sdk.history_builder import history
 from covey_simulations import journey, orders
 
 SEED = 1

@@ -1,0 +1,141 @@
+"""Makes a history of events one by one: each costs the work for what it is about, not for all before it.
+
+    builder = HistoryBuilder(rules, zone, order_of)
+    for event in events:
+        builder.add(event)
+    history = builder.history(today)
+
+Events are added in the order in which they were kept. Adding the same events to a new builder gives the same
+history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence, Set
+from dataclasses import dataclass
+from datetime import date, datetime, tzinfo
+
+from covey_sdk import purchases
+from covey_sdk.clock import day
+from covey_sdk.events import AppOpen, Event, OrderPaid, Refund
+from covey_sdk.history import Bought, History, Order
+from covey_sdk.interactions import Interaction
+from covey_sdk.interests import ORDER_LINE, Interests
+from covey_sdk.purchases import Buy, Purchase
+from covey_sdk.rules import Rules, plain
+
+OrderOf = Callable[[str], OrderPaid | None]
+"""`order_of(order_id)`: the order that a refund is for. A builder keeps what orders come to, and not them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What an order comes to, net of its refunds; `order` is None where nothing of it is left."""
+
+    at_ms: int
+    order: Order | None
+    lines: tuple[Purchase, ...]
+
+
+class HistoryBuilder:
+    """One person's history under `rules` and the `sensitive` purposes, in the device's `zone`."""
+
+    def __init__(
+        self, rules: Rules, zone: tzinfo | None, order_of: OrderOf, sensitive: Set[str] = frozenset()
+    ) -> None:
+        self._rules = rules
+        self._zone = zone
+        self._order_of = order_of
+        self._sensitive = frozenset(sensitive)
+        self._counted: dict[str, _Counted] = {}
+        self._orders_of: dict[str, set[str]] = {}
+        """The ids of the orders that hold something of a category."""
+        self._stale: set[str] = set()
+        """The categories whose buys are to be worked out anew."""
+        self._refunds: dict[str, list[Refund]] = {}
+        self._orders: tuple[Order, ...] | None = ()
+        self._bought = Bought()
+        self._interests = Interests()
+        self._opened = 0
+
+    def add(self, event: Event) -> None:
+        """Add an event."""
+        if isinstance(event, OrderPaid):
+            self._count(event)
+        elif isinstance(event, Refund):
+            self._refunds.setdefault(event.order_id, []).append(event)
+            order = self._order_of(event.order_id)
+            if order is not None:
+                self._count(order)
+        elif isinstance(event, AppOpen):
+            self._opened = max(self._opened, event.at_ms)
+        elif isinstance(event, Interaction) and self._rules.admits(event.category, self._sensitive):
+            categories = dict.fromkeys(map(plain, event.category))
+            self._interests.add(day(event.at_ms, self._zone), event.name, categories)
+
+    def history(self, today: date) -> History:
+        """Return the history of what was added, seen from `today`."""
+        if self._orders is None:
+            by_time = sorted(self._counted.items(), key=lambda each: (each[1].at_ms, each[0]))
+            self._orders = tuple(counted.order for _, counted in by_time if counted.order)
+            lines = tuple(line for _, counted in by_time for line in counted.lines)
+            self._bought = Bought(lines, self._buys(), self._bought.memo)
+        last_open = day(self._opened, self._zone) if self._opened else None
+        return History(today, self._orders, last_open, self._bought, self._interests, self._sensitive)
+
+    def _count(self, order: OrderPaid) -> None:
+        """Count an order anew: it, or a refund of it, was added."""
+        before = self._counted.get(order.order_id)
+        refunds, on = self._refunds.get(order.order_id, []), day(order.at_ms, self._zone)
+        lines = tuple(purchases.purchases(order, refunds, self._rules, self._sensitive, on))
+        self._counted[order.order_id] = _Counted(order.at_ms, _net(order, refunds, on), lines)
+        self._orders = None
+        for line in before.lines if before else ():
+            self._interests.add(line.day, ORDER_LINE, (line.category,), -1)
+            self._stale.add(line.category)
+        for line in lines:
+            self._interests.add(line.day, ORDER_LINE, (line.category,))
+            self._orders_of.setdefault(line.category, set()).add(order.order_id)
+            self._stale.add(line.category)
+
+    def _buys(self) -> dict[str, tuple[Buy, ...]]:
+        """Return the buys of every category, by its name, worked out anew for those that changed."""
+        buys = dict(self._bought.buys)
+        for category in self._stale:
+            ids = sorted(self._orders_of[category], key=lambda each: (self._counted[each].at_ms, each))
+            lines = [line for each in ids for line in self._counted[each].lines if line.category == category]
+            buys[category] = purchases.buys_of(lines)
+        self._stale.clear()
+        return {category: buys[category] for category in sorted(buys) if buys[category]}
+
+
+def history(
+    events: Iterable[Event], rules: Rules, now: datetime, sensitive: Set[str] = frozenset()
+) -> History:
+    """Return what the events come to at `now`, whose zone is the device's, under the `sensitive` purposes."""
+    kept = list(events)
+    paid = {event.order_id: event for event in kept if isinstance(event, OrderPaid)}
+    builder = HistoryBuilder(rules, now.tzinfo, paid.get, sensitive)
+    for event in kept:
+        builder.add(event)
+    return builder.history(now.date())
+
+
+def _net(order: OrderPaid, refunds: Sequence[Refund], on: date) -> Order | None:
+    """Return the order net of refunds, None when all of it went back."""
+    lines = {order.position(ix): line.paid_minor for ix, line in enumerate(order.lines)}
+    back = sum(_refunded(refund, lines, order.total_minor) for refund in refunds)
+    if refunds and back >= order.total_minor:
+        return None
+    return Order(on, order.total_minor - back)
+
+
+def _refunded(refund: Refund, lines: dict[int, int], total: int) -> int:
+    """Return what of a refund counts: no more than the lines (paid amounts by position) that it names.
+
+    What was left out is together what the `lines` lack of `total`.
+    """
+    named = {position: lines[position] for position in refund.line_ix if position in lines}
+    if len(named) == len(refund.line_ix):
+        return min(refund.amount_minor, sum(named.values()) if named else total)
+    return min(refund.amount_minor, sum(named.values()) + total - sum(lines.values()))
