@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import cached_property
 from itertools import pairwise
+from operator import itemgetter
 from statistics import median
 
 from covey_sdk import purchases
@@ -107,23 +108,28 @@ def history(
     paid: list[OrderPaid] = []
     refunds: dict[str, list[Refund]] = {}
     touches: list[Touch] = []
-    opened = 0
+    opened: list[date] = []
+    zone = now.tzinfo
     for event in events:
         if isinstance(event, OrderPaid):
             paid.append(event)
         elif isinstance(event, Refund):
             refunds.setdefault(event.order_id, []).append(event)
         elif isinstance(event, AppOpen):
-            opened = max(opened, event.at_ms)
+            opened.append(day(event.at_ms, event.tz_offset_min, zone))
         elif isinstance(event, Interaction) and rules.admits(event.category, sensitive):
             touches.append(_touch(event, now))
     orders: list[Order] = []
     bought: list[Purchase] = []
-    for order in sorted(paid, key=lambda order: (order.at_ms, order.order_id)):
-        back, on = refunds.get(order.order_id, []), day(order.at_ms, now.tzinfo)
+    # By day first: where offsets differ, or a day's last minutes come twice, times and days may disagree.
+    dated = [
+        (day(order.at_ms, order.tz_offset_min, zone), order.at_ms, order.order_id, order) for order in paid
+    ]
+    for on, _, _, order in sorted(dated, key=itemgetter(0, 1, 2)):
+        back = refunds.get(order.order_id, [])
         orders.extend(_order(order, back, rules, on))
         bought.extend(purchases.purchases(order, back, rules, sensitive, on))
-    last_open = day(opened, now.tzinfo) if opened else None
+    last_open = max(opened, default=None)
     items = purchases.item_days(bought, rules)
     return History(
         now.date(), tuple(orders), last_open, tuple(bought), tuple(touches), frozenset(sensitive), items
@@ -151,4 +157,5 @@ def _refunded(refund: Refund, lines: dict[int, int]) -> int:
 
 
 def _touch(event: Interaction, now: datetime) -> Touch:
-    return Touch(day(event.at_ms, now.tzinfo), event.name, tuple(dict.fromkeys(map(plain, event.category))))
+    on = day(event.at_ms, event.tz_offset_min, now.tzinfo)
+    return Touch(on, event.name, tuple(dict.fromkeys(map(plain, event.category))))
