@@ -12,14 +12,20 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
-from importlib.metadata import version
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 """Where commands are added."""
+
+TRACEBACK = "COVEY_TRACEBACK"
+"""The variable that shows where an error is from."""
+
+_CLASS = re.compile(r"<class '[^']*'>|\(?\b[a-z_]\w*(\.\w+)*\.[A-Z]\w+\)?:?")
+"""A class by its path, as Python and its libraries write it into errors."""
 
 KEY = "the registry's public key, as `covey registry key` prints it, or its 64 hex digits"
 """What a command says of the key that it asks for; `covey_privacy.note.public_key` reads it."""
@@ -35,15 +41,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(chosen.run(chosen))
     except KeyboardInterrupt:
         return fail("interrupted; nothing half-written is left", 130)
+    except OSError as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        return fail(error, 1)
+    except Exception as error:  # what no command foresaw: a user gets a line, a developer a traceback
+        if os.environ.get(TRACEBACK):
+            raise
+        said = _CLASS.sub("", str(error)) or "it says no more"
+        return fail(f"this is a fault of Covey's own: {said}; {TRACEBACK}=1 shows where it is", 1)
 
 
 def _parser() -> argparse.ArgumentParser:
     import covey_registry
 
     parser = argparse.ArgumentParser(prog="covey", description="Privacy-preserving personalization.")
+    parser.add_argument("--version", action=_ShowVersion, nargs=0, help="say which Covey this is")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_demo(commands)
     covey_registry.add(commands)
+    _add_operator(commands)
     _add_log(commands)
     _add_bench(commands)
     _add_audit(commands)
@@ -62,17 +79,46 @@ def _add_demo(commands: Commands) -> None:
     )
     demo.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the report is to go")
     how_many = demo.add_mutually_exclusive_group()
-    how_many.add_argument("--households", type=int, default=1000, metavar="N", help="phones, default 1000")
+    how_many.add_argument(
+        "--households", type=int, default=1000, metavar="N", help="phones, 850 to 2469, default 1000"
+    )
     how_many.add_argument("--all", action="store_true", help="all 2,469 households")
     demo.add_argument(
         "--epsilon", type=float, default=2.0, metavar="E", help="what counting may cost a person, default 2"
     )
     demo.add_argument(
-        "--train-epsilon", type=float, default=4.0, metavar="E", help="what training may cost one, default 4"
+        "--train-epsilon", type=float, default=2.0, metavar="E", help="what training may cost one, default 2"
     )
     demo.add_argument("--seed", type=int, default=1, metavar="S", help="draws households and their choices")
     demo.add_argument("--json", action="store_true", help="print report.json as well, for a program to read")
     demo.set_defaults(run=_demo)
+
+
+def _add_operator(commands: Commands) -> None:
+    operator = command(
+        commands, "operator", "the key of who operates rounds", "covey operator keygen operator.key"
+    )
+    actions = operator.add_subparsers(required=True, metavar="ACTION")
+    keygen = command(
+        actions,
+        "keygen",
+        "make a key in a file that its owner alone can read, and print its public half",
+        "covey operator keygen operator.key",
+    )
+    keygen.add_argument("--force", action="store_true", help="replace the key in the file, for good")
+    keygen.set_defaults(run=_operator_keygen)
+    key = command(
+        actions,
+        "key",
+        "print the public half of a key, as the registry's settings take it",
+        "covey operator key operator.key >> registry.env",
+    )
+    key.set_defaults(run=_operator_key)
+    for action in (keygen, key):
+        action.add_argument("file", type=Path, metavar="FILE", help="the file of the key")
+        form = action.add_mutually_exclusive_group()
+        form.add_argument("--hex", action="store_true", help="the public key alone in hex, as apps pin it")
+        form.add_argument("--json", action="store_true", help="for a program to read")
 
 
 def _add_log(commands: Commands) -> None:
@@ -265,6 +311,30 @@ def measure(module: str, chosen: argparse.Namespace, names: Sequence[str]) -> in
     return 0 if found.get("as_expected", True) else 1
 
 
+def _operator_keygen(chosen: argparse.Namespace) -> int:
+    return _show_operator(chosen, lambda keys: keys.make(chosen.file, replace=chosen.force))
+
+
+def _operator_key(chosen: argparse.Namespace) -> int:
+    return _show_operator(chosen, lambda keys: keys.read(chosen.file))
+
+
+def _show_operator(chosen: argparse.Namespace, find: Callable[[ModuleType], Any]) -> int:
+    """Print the public half of the key that `find` gives."""
+    from covey_server import operator_keys
+    from covey_server.errors import ConfigError
+
+    try:
+        public = find(operator_keys).public.hex()
+    except ConfigError as error:
+        return fail(error, 2)
+    if chosen.json:
+        print(json.dumps({"operator": public, "file": str(chosen.file)}))
+    else:
+        print(public if chosen.hex else f"COVEY_REGISTRY_OPERATOR={public}")
+    return 0
+
+
 def _judge(chosen: argparse.Namespace) -> int:
     from covey_privacy import fork
     from covey_privacy.errors import PeerError
@@ -288,8 +358,19 @@ def _unhexed(data: bytes) -> bytes:
     return bytes.fromhex(text.decode()) if re.fullmatch(b"([0-9a-f]{2})+", text) else data
 
 
+class _ShowVersion(argparse.Action):
+    """`--version`: the version is looked up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, chosen: argparse.Namespace, *_: object) -> None:
+        chosen.json = False
+        parser.exit(_version(chosen))
+
+
 def _version(chosen: argparse.Namespace) -> int:
-    number = version("covey")
+    try:
+        number = version("covey")
+    except PackageNotFoundError:
+        return fail("Covey is not installed here, so its version is not known: pip install .", 1)
     print(json.dumps({"covey": number}) if chosen.json else f"covey {number}")
     return 0
 
@@ -299,15 +380,24 @@ def load(module: str, extra: str) -> ModuleType | None:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        fail(f"{error.name} is missing; this command takes an extra: pip install 'covey[{extra}]'", 1)
+        fail(
+            f"{error.name} is missing; this command takes an extra: pip install '.[{extra}]' in a checkout", 1
+        )
         return None
 
 
 def fail(why: object, status: int) -> int:
     """Say in one line why a command failed, and return the exit status."""
-    line = " ".join(str(why).split())
+    line = " ".join(in_words(why).split())
     print(f"covey: {line}", file=sys.stderr)
     return status
+
+
+def in_words(why: object) -> str:
+    """Return why something failed; of a file, its name and what the system says of it."""
+    if isinstance(why, OSError) and why.filename is not None and why.strerror:
+        return f"{why.filename} cannot be used: {why.strerror}"
+    return str(why)
 
 
 if __name__ == "__main__":

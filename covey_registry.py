@@ -3,11 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from covey import KEY, Commands, command, fail, load, measure
+
+PORTS = 65535
+"""The last TCP port; the system reads a greater number as another port, and does not say so."""
+
+
+def whole(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
+    """Return what reads an option's whole number of at least `least` and at most `most`, for argparse."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch("-?[0-9]{1,20}", text) or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(
+                f"{text[:40]!r}; a whole number, {least} to {most}, was expected"
+            )
+        return int(text)
+
+    return read
+
+
+port = whole(0, PORTS)
+"""Reads a TCP port; 0 is any that is free."""
 
 
 def add(commands: Commands) -> None:
@@ -26,7 +49,12 @@ def _add_registry(commands: Commands) -> None:
         "COVEY_REGISTRY_OPERATOR=<hex public key> covey registry serve --port 8700",
     )
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on, default 127.0.0.1")
-    serve.add_argument("--port", type=int, default=8700, help="port to listen on, default 8700")
+    serve.add_argument("--port", type=port, default=8700, help="port to listen on, default 8700")
+    serve.add_argument(
+        "--demo",
+        action="store_true",
+        help="for trying out: a registry that is forgotten when it ends; prints what an app pins, as Python",
+    )
     serve.set_defaults(run=_serve)
     key = command(
         actions,
@@ -39,11 +67,13 @@ def _add_registry(commands: Commands) -> None:
     _add_receipt(actions)
     _add_import(actions)
     _add_retention(actions)
+    _add_clock(actions)
     _add_notice(actions)
     _add_document(actions)
     _add_evidence(actions)
     _add_token(actions)
     _add_breach(actions)
+    _add_queries(actions)
     _add_database(actions)
     _add_pack(actions)
     _add_drills(actions)
@@ -75,6 +105,18 @@ def _add_notice(actions: Commands) -> None:
     show.add_argument("purpose", metavar="PURPOSE", help="the purpose that it is about")
     show.add_argument("--out", type=Path, metavar="FILE", help="a new file to write it to")
     show.set_defaults(run=_show)
+    text = command(
+        deeds,
+        "text",
+        "print the text of any version of a notice that was ever in force at a running registry",
+        "covey registry notice text train --version 1.0.0 --language zh",
+    )
+    text.add_argument("purpose", metavar="PURPOSE", help="the purpose that it is about")
+    text.add_argument("--version", required=True, metavar="V", help="such as 1.0.0")
+    text.add_argument("--language", default="en", metavar="L", help="default en")
+    text.add_argument("--url", default="http://127.0.0.1:8700", help="where the registry serves")
+    text.add_argument("--json", action="store_true", help="for a program to read")
+    text.set_defaults(run=_notice_text)
     for deed in (lint, publish):
         deed.add_argument("path", metavar="NOTICE", help="a notice file, or a packaged notice's purpose")
     publish.add_argument("--url", default="http://127.0.0.1:8700", help="where the registry serves")
@@ -130,7 +172,8 @@ def _add_import(actions: Commands) -> None:
     taken = command(
         actions,
         "import",
-        "bring a person's export from another registry; COVEY_REGISTRY_TOKEN is an admin's access token",
+        "bring a person's export from a registry whose key is pinned in COVEY_REGISTRY_IMPORTS_FROM there; "
+        "COVEY_REGISTRY_TOKEN is an admin's access token",
         "covey registry import covey-export.zip --key <hex public key of the registry that made it>",
     )
     taken.add_argument("file", type=Path, metavar="FILE", help="the export, a zip")
@@ -158,6 +201,38 @@ def _add_retention(actions: Commands) -> None:
     run.set_defaults(run=_retention)
 
 
+def _add_clock(actions: Commands) -> None:
+    clock = command(
+        actions,
+        "clock",
+        "the clock of a registry that is being served: after a jump nothing expires until it is confirmed",
+        "covey registry clock show",
+    )
+    named = clock.add_subparsers(required=True, metavar="ACTION")
+    show = command(
+        named,
+        "show",
+        "say whether the registry trusts its clock; exits with 3 while it does not",
+        "covey registry clock show",
+    )
+    confirm = command(
+        named,
+        "confirm",
+        "confirm the time; COVEY_REGISTRY_TOKEN is an admin's access token",
+        "covey registry clock confirm --time 2027-01-15T08:00Z",
+    )
+    confirm.add_argument(
+        "--time",
+        required=True,
+        metavar="TIME",
+        help="the time now by another machine's clock (ISO 8601, UTC)",
+    )
+    for one in (show, confirm):
+        one.add_argument("--url", default="http://127.0.0.1:8700", help="where the registry serves")
+    show.set_defaults(run=_clock_show)
+    confirm.set_defaults(run=_clock_confirm)
+
+
 def _add_breach(actions: Commands) -> None:
     example = "covey registry breach open --officer olga --nature 'a backup was copied'"
     breach = command(actions, "breach", "the breach desk of a registry that is being served", example)
@@ -180,6 +255,60 @@ def _add_breach(actions: Commands) -> None:
     listed.set_defaults(run=_breach_list)
 
 
+def _add_queries(actions: Commands) -> None:
+    allowed = command(
+        actions,
+        "allowed",
+        "list everyone who allowed a purpose at a date",
+        "covey registry allowed train --at 2027-01-15 --officer olga --reason 'audit 7' --csv > allowed.csv",
+    )
+    allowed.add_argument("purpose", metavar="PURPOSE", help="the purpose")
+    allowed.add_argument("--at", metavar="TIME", help="ISO 8601, UTC where it names no zone; default now")
+    found = command(
+        actions,
+        "find",
+        "find people by the begin of their pseudonym, or by the reference that the shop gave",
+        "covey registry find --reference 'customer 4711' --officer olga --reason 'request 17'",
+    )
+    by = found.add_mutually_exclusive_group(required=True)
+    by.add_argument("--prefix", metavar="HEX", help="the first 4 or more digits of a pseudonym")
+    by.add_argument("--reference", metavar="TEXT", help="by which the shop knows the person")
+    history = command(
+        actions,
+        "history",
+        "list everything that a person said or that was said for them, with an officer's reasons",
+        "covey registry history 5f0c2a7d9be14c3f8a6d1e90b7c4a2f1 --officer olga --reason 'request 17'",
+    )
+    history.add_argument("subject", metavar="PSEUDONYM", help="32 hex digits")
+    rounds = command(
+        actions, "rounds", "list every round with its epsilon", "covey registry rounds --officer olga --csv"
+    )
+    requests = command(
+        actions,
+        "requests",
+        "list people's requests",
+        "covey registry requests --due-within 7 --overdue --officer olga --reason 'weekly look' --csv",
+    )
+    requests.add_argument("--overdue", action="store_true", help="those whose answer is late")
+    requests.add_argument("--due-within", type=int, metavar="DAYS", help="open ones that are due by then")
+    runs = (
+        (allowed, lambda it, chosen: it.allowed(chosen.purpose, chosen.at)),
+        (found, lambda it, chosen: it.find(chosen.prefix, chosen.reference)),
+        (history, lambda it, chosen: it.history(chosen.subject)),
+        (rounds, lambda it, _: it.rounds()),
+        (requests, lambda it, chosen: it.requests(overdue=chosen.overdue, due_within=chosen.due_within)),
+    )
+    for one, ask in runs:
+        one.add_argument("--officer", required=True, metavar="NAME", help="in whose name, for the access log")
+        if one is not rounds:
+            one.add_argument("--reason", required=True, metavar="WHY", help="for the access log")
+        one.add_argument("--url", default="http://127.0.0.1:8700", help="where the registry is served")
+        written = one.add_mutually_exclusive_group()
+        written.add_argument("--json", action="store_true", help="print JSON, for a program to read")
+        written.add_argument("--csv", action="store_true", help="print CSV, for a spreadsheet")
+        one.set_defaults(run=partial(_query, ask))
+
+
 def _add_token(actions: Commands) -> None:
     token = command(
         actions,
@@ -193,6 +322,17 @@ def _add_token(actions: Commands) -> None:
     token.add_argument("--hours", type=float, default=8, metavar="H", help="how long it holds, default 8")
     token.add_argument("--subject", metavar="ID", help="for the role subject: whose records are theirs")
     token.set_defaults(run=_token)
+    revoke = command(
+        actions,
+        "revoke",
+        "end an access token, or all that a role and name have; run it where the key file is",
+        "covey registry revoke --role officer --name alice",
+    )
+    revoke.add_argument("--token", metavar="ID", help="the token's id, or the token itself")
+    revoke.add_argument("--role", choices=roles, help="with --name: whose tokens end, all that they have")
+    revoke.add_argument("--name", help="by which the access log knows them")
+    revoke.add_argument("--url", default="http://127.0.0.1:8700", help="where the registry serves")
+    revoke.set_defaults(run=_revoke)
 
 
 def _add_database(actions: Commands) -> None:
@@ -219,7 +359,7 @@ def _add_pack(actions: Commands) -> None:
     )
     pack.add_argument("--out", type=Path, required=True, metavar="FILE", help="where the pack is to go")
     pack.add_argument(
-        "--since", type=int, default=0, metavar="ENTRY", help="first log entry wanted, default 0: all"
+        "--since", type=whole(0), default=0, metavar="ENTRY", help="first log entry wanted, default 0: all"
     )
     pack.add_argument("--subject", metavar="ID", help="add this person's records, with what opens them")
     pack.set_defaults(run=_pack)
@@ -264,7 +404,7 @@ def _add_drills(actions: Commands) -> None:
         "erase a person, then look for them in every byte of the database; exits with 1 where one is left",
         "covey registry drill erase --db postgresql://host/empty --json",
     )
-    erase.add_argument("--people", type=int, default=20, metavar="N", help="people, default 20")
+    erase.add_argument("--people", type=whole(1), default=20, metavar="N", help="people, default 20")
     erase.add_argument("--db", metavar="URL", help="an empty database; default a file that goes")
     erase.set_defaults(run=_erase)
     for each in (crash, tamper, withdraw, erase):
@@ -290,7 +430,7 @@ def _add_witness(commands: Commands) -> None:
         help="a registry's key with its log's name, as `covey registry key` prints it; repeatable",
     )
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on, default 127.0.0.1")
-    serve.add_argument("--port", type=int, default=8710, help="port to listen on, default 8710")
+    serve.add_argument("--port", type=port, default=8710, help="port to listen on, default 8710")
     serve.set_defaults(run=_witness)
     key = command(
         actions,
@@ -313,7 +453,25 @@ def _add_witness(commands: Commands) -> None:
 
 
 def _serve(chosen: argparse.Namespace) -> int:
-    return _with("serve", lambda registry: registry.serve(chosen.host, chosen.port))
+    if chosen.demo:
+        return _with("trial", lambda trial: trial.serve(chosen.host, chosen.port, _tell_values))
+    return _with("serve", lambda registry: registry.serve(chosen.host, chosen.port, tell=_tell("registry")))
+
+
+def _tell_values(address: str, operator: bytes, registry: bytes) -> None:
+    """Print what an app pins, as Python, all of it at once."""
+    lines = (
+        "# FOR TRYING OUT ONLY: these keys and all decisions are gone when this registry ends.",
+        f'OPERATOR = bytes.fromhex("{operator.hex()}")',
+        f'REGISTRY = bytes.fromhex("{registry.hex()}")',
+        f'URL = "{address}"',
+    )
+    print("\n".join(lines), flush=True)
+
+
+def _tell(what: str) -> Callable[[str], None]:
+    """Return what prints where a server answers; at once, also into a pipe or a file."""
+    return lambda address: print(f"The {what} answers at {address}", flush=True)
 
 
 def _key(chosen: argparse.Namespace) -> int:
@@ -347,6 +505,14 @@ def _retention(chosen: argparse.Namespace) -> int:
     return _with("commands.retention", lambda it: it.run(chosen.now, **asked))
 
 
+def _clock_show(chosen: argparse.Namespace) -> int:
+    return _with("commands.clock", lambda it: it.show(chosen.url))
+
+
+def _clock_confirm(chosen: argparse.Namespace) -> int:
+    return _with("commands.clock", lambda it: it.confirm(chosen.url, chosen.time))
+
+
 def _show(chosen: argparse.Namespace) -> int:
     return _with("commands.notice", lambda command: command.show(chosen.purpose, chosen.out))
 
@@ -370,9 +536,25 @@ def _breach_list(chosen: argparse.Namespace) -> int:
     return _with("commands.breach", lambda it: it.list_(chosen.url, chosen.officer, as_json=chosen.json))
 
 
+def _query(ask: Callable[[Any, argparse.Namespace], int], chosen: argparse.Namespace) -> int:
+    written_as = "json" if chosen.json else "csv" if chosen.csv else "text"
+    who = chosen.url, chosen.officer, getattr(chosen, "reason", "the list of rounds"), written_as
+    return _with("commands.queries", lambda it: ask(it.Officer(*who), chosen))
+
+
+def _notice_text(chosen: argparse.Namespace) -> int:
+    what = chosen.url, chosen.purpose, chosen.version, chosen.language
+    return _with("commands.queries", lambda it: it.notice_text(*what, as_json=chosen.json))
+
+
 def _token(chosen: argparse.Namespace) -> int:
     asked = chosen.role, chosen.name, chosen.hours, chosen.subject
     return _with("commands.token", lambda command: command.mint(*asked))
+
+
+def _revoke(chosen: argparse.Namespace) -> int:
+    asked = chosen.url, chosen.token, chosen.role, chosen.name
+    return _with("commands.token", lambda command: command.revoke(*asked))
 
 
 def _migrate(chosen: argparse.Namespace) -> int:
@@ -401,7 +583,7 @@ def _withdraw(chosen: argparse.Namespace) -> int:
 
 def _witness(chosen: argparse.Namespace) -> int:
     where = chosen.host, chosen.port, chosen.name, chosen.folder
-    return _with("witness", lambda witness: witness.serve(*where, chosen.log))
+    return _with("witness", lambda witness: witness.serve(*where, chosen.log, tell=_tell("witness")))
 
 
 def _witness_key(chosen: argparse.Namespace) -> int:
@@ -418,5 +600,8 @@ def _with(module: str, act: Callable[[ModuleType], int | None]) -> int:
         return act(loaded) or 0
     except errors.ConsentRegistryError as error:
         return fail(error, 2 if error.status < 500 else 1)
-    except (ValueError, OSError) as error:
+    except ValueError as error:
+        settings = load("covey_consent.settings", "server")
+        return fail(settings.in_words(error) if settings else error, 1)
+    except OSError as error:
         return fail(error, 1)

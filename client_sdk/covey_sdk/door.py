@@ -32,7 +32,7 @@ from covey_privacy.signatures import Verify, digest_of, verify
 from covey_privacy.tickets import IssuerKey
 from covey_sdk import boot, fetching, ledger
 from covey_sdk.clock import milliseconds, moment
-from covey_sdk.errors import ConsentError, RegistryError
+from covey_sdk.errors import ConsentError
 from covey_sdk.invitation import Invited, check, require_delta
 from covey_sdk.questions import BUILDS_ON, TICKET_SETS, question
 from covey_sdk.rounds import Joined, Rounds
@@ -168,14 +168,11 @@ class Door:
 
     def _fetch(self, purposes: tuple[str, ...], epoch: int) -> None:
         device = self._device
-        try:
-            issuer = device.registry.issuer(purposes, epoch, device.consents.checkpoint)
-        except RegistryError as error:
-            if error.rule is not Rule.LOG_INCLUSION:
-                raise
-            # The first phone of an epoch has the key made, and its checkpoint is older than that.
+        if device.registry.issuer_index(purposes, epoch) >= device.consents.checkpoint.size:
+            # The first to ask has the key made and logged: the head that the last sync brought is older.
             device.sync()
-            issuer = device.registry.issuer(purposes, epoch, device.consents.checkpoint)
+            device.gate().require(*purposes)
+        issuer = device.registry.issuer(purposes, epoch, device.consents.checkpoint)
         self._wallet.fetch(issuer, device.registry, device.clock.now(), self._allows)
 
     def _allows(self, purpose: str) -> bool:

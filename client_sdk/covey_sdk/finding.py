@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A fact, and the cut that the rule held it against."""
+    """A fact, and the cut that the rule held it against.
+
+    `window_days` is over how many days up to today the fact was taken, None where it is of all that is known.
+    """
 
     fact: str
     value: float
     cut: float
+    window_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,5 +31,8 @@ def _habits(category: str, ages: Mapping[date, int], rules: Rules) -> Iterator[F
         on_it = [age for day, age in ages.items() if day.weekday() == number]
         weeks, share = len({age // 7 for age in on_it}), len(on_it) / len(ages)
         if weeks >= cuts.least_weeks and share >= cuts.share:
-            evidence = (Evidence("weeks", weeks, cuts.least_weeks), Evidence("share", share, cuts.share))
+            evidence = (
+                Evidence("weeks", weeks, cuts.least_weeks, 7 * cuts.weeks),
+                Evidence("share", share, cuts.share, 7 * cuts.weeks),
+            )
             yield Finding("habit.weekly", "yes", evidence, share, f":{category}:{name}")

@@ -31,10 +31,13 @@ def behaviours(history: History, rules: Rules) -> tuple[Finding, ...]:
     core = len(history.within(cuts.core_days))
     spend = sum(order.amount for order in history.within(cuts.loyal_days))
     recent = len(history.within(cuts.trier_days))
+    often = Evidence("orders", core, cuts.core_orders, cuts.core_days)
+    much = Evidence("spend_minor", spend, cuts.loyal_minor, cuts.loyal_days)
+    lately = Evidence("orders", recent, cuts.trier_orders, cuts.trier_days)
     found = (
-        ("behav.core_user", core >= cuts.core_orders, Evidence("orders", core, cuts.core_orders)),
-        ("behav.loyal_fan", spend > cuts.loyal_minor, Evidence("spend_minor", spend, cuts.loyal_minor)),
-        ("behav.high_freq_trier", recent >= cuts.trier_orders, Evidence("orders", recent, cuts.trier_orders)),
+        ("behav.core_user", core >= cuts.core_orders, often),
+        ("behav.loyal_fan", spend > cuts.loyal_minor, much),
+        ("behav.high_freq_trier", recent >= cuts.trier_orders, lately),
     )
     return tuple(Finding(name, "yes", (evidence,)) for name, holds, evidence in found if holds)
 

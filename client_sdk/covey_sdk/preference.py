@@ -27,7 +27,10 @@ def categories(history: History, rules: Rules) -> tuple[Finding, ...]:
     for category, count in counts.items():
         share = weights[category] / total if total else 0.0
         if share >= cuts.share and count >= cuts.least_events:
-            evidence = (Evidence("share", share, cuts.share), Evidence("events", count, cuts.least_events))
+            evidence = (
+                Evidence("share", share, cuts.share, cuts.days),
+                Evidence("events", count, cuts.least_events, cuts.days),
+            )
             found.append(Finding("pref.category", "yes", evidence, share, f".{category}"))
     return tuple(found)
 

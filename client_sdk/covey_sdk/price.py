@@ -14,7 +14,7 @@ def sensitive(history: History, rules: Rules) -> tuple[Finding, ...]:
     if len(lines) < cuts.least_lines or not all(bought.discounted for bought in lines):
         return ()
     evidence = (
-        Evidence("lines", len(lines), cuts.least_lines),
-        Evidence("discounted_lines", len(lines), len(lines)),
+        Evidence("lines", len(lines), cuts.least_lines, cuts.days),
+        Evidence("discounted_lines", len(lines), len(lines), cuts.days),
     )
     return (Finding("behav.price_sensitive", "yes", evidence),)

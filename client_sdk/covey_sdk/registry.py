@@ -14,6 +14,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from covey_privacy import wire
@@ -76,10 +77,22 @@ class Epoch:
 
 
 class Registry:
-    """A registry behind `client`, whose base_url is the registry's. One object may serve many devices."""
+    """A registry behind `client`, whose base_url is the registry's. One object may serve many devices.
 
-    def __init__(self, client: httpx.Client, trust: Trust, verify: Verify = verify) -> None:
+    `enrolment_token` is the access token that the shop's server gave the app for its signed-in user; it goes
+    with enrolments alone, which make the device that user's.
+    """
+
+    def __init__(
+        self,
+        client: httpx.Client,
+        trust: Trust,
+        verify: Verify = verify,
+        *,
+        enrolment_token: str | None = None,
+    ) -> None:
         self.trust = trust
+        self._enrolment_token = enrolment_token
         self._client = client
         self._verify = verify
         self._verify_note = functools.lru_cache(MOST_REMEMBERED)(verify)
@@ -103,7 +116,9 @@ class Registry:
 
     def enrol(self, batch: Batch) -> None:
         """Make devices known."""
-        self._post("/v1/enrolments", wire.encode(batch))
+        token = self._enrolment_token
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._post("/v1/enrolments", wire.encode(batch), headers)
 
     def decide(self, batch: Batch) -> None:
         """Hand over signed decisions."""
@@ -145,8 +160,21 @@ class Registry:
 
     def issuer(self, purposes: Iterable[str], epoch: int, checkpoint: Checkpoint) -> Issuer:
         """Return the key that certifies tickets for these purposes, once it is proven to be in the log."""
-        name = (purpose_set(purposes), epoch)
+        issuer = self._issuer((purpose_set(purposes), epoch))
+        if self.inclusion(leaf_hash(LEAF_ISSUER + wire.encode(issuer.key)), checkpoint) != issuer.index:
+            raise RegistryError(
+                f"the issuer key does not stand at {issuer.index} in the log, as the registry says",
+                rule=Rule.LOG_INCLUSION,
+            )
+        return issuer
+
+    def issuer_index(self, purposes: Iterable[str], epoch: int) -> int:
+        """Return where the registry says that this key stands in the log; `issuer` has it proven."""
+        return self._issuer((purpose_set(purposes), epoch)).index
+
+    def _issuer(self, name: tuple[tuple[str, ...], int]) -> Issuer:
         if name not in self._issuers:
+            epoch = name[1]
             answer = self._get(f"/v1/issuers/{epoch}/{'+'.join(name[0])}")
             with _believing("issuer key"):
                 issuer = wire.decode(Issuer, answer)
@@ -156,13 +184,7 @@ class Registry:
                     rule=Rule.ISSUER_KEY,
                 )
             self._issuers[name] = issuer
-        issuer = self._issuers[name]
-        if self.inclusion(leaf_hash(LEAF_ISSUER + wire.encode(issuer.key)), checkpoint) != issuer.index:
-            raise RegistryError(
-                f"the issuer key does not stand at {issuer.index} in the log, as the registry says",
-                rule=Rule.LOG_INCLUSION,
-            )
-        return issuer
+        return self._issuers[name]
 
     def tickets(self, signed: bytes) -> BlindSignatures:
         """Return the blind signatures that answer a signed TicketRequest."""
@@ -211,8 +233,8 @@ class Registry:
     def _get(self, path: str, **params: int) -> bytes:
         return self._call(self._client.build_request("GET", path, params=params, timeout=SECONDS))
 
-    def _post(self, path: str, body: bytes) -> bytes:
-        headers = {"Content-Type": _CBOR}
+    def _post(self, path: str, body: bytes, headers: Mapping[str, str] = MappingProxyType({})) -> bytes:
+        headers = {"Content-Type": _CBOR, **headers}
         return self._call(
             self._client.build_request("POST", path, content=body, headers=headers, timeout=SECONDS)
         )

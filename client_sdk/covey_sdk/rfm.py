@@ -32,7 +32,7 @@ def segment(history: History, rules: Rules) -> tuple[Finding, ...]:
     high = history.spend > cuts.mean_order_minor * len(history.orders)
     evidence = (
         Evidence("recency_days", recency, cuts.recency_days),
-        Evidence("orders", orders, cuts.orders),
+        Evidence("orders", orders, cuts.orders, cuts.order_window_days),
         Evidence("mean_order_minor", mean, cuts.mean_order_minor),
     )
     return (

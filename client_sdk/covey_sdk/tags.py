@@ -15,6 +15,7 @@ from covey_sdk.gate import Gate
 from covey_sdk.history import History
 from covey_sdk.purposes import TAGS
 from covey_sdk.rules import Rules
+from covey_sdk.tag_tests import said_of
 
 FINDERS = (
     rfm.segment,
@@ -33,7 +34,7 @@ FINDERS = (
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A conclusion, under one purpose and one version of the rules."""
+    """A conclusion, under one purpose and one version of the rules; `said_en` and `said_zh` tell its test."""
 
     id: str
     value: str
@@ -43,6 +44,8 @@ class Tag:
     evidence: tuple[Evidence, ...]
     rule_version: int
     purpose: str
+    said_en: str
+    said_zh: str
 
 
 def tags(history: History, rules: Rules, gate: Gate) -> tuple[Tag, ...]:
@@ -62,4 +65,5 @@ def _tag(finding: Finding, rules: Rules, now: datetime) -> Tag:
         finding.evidence,
         rules.version,
         TAGS[finding.kind],
+        *said_of(finding.kind, finding.value, rules),
     )

@@ -17,7 +17,8 @@ SYSTEM = "system"
 class Act(NamedTuple):
     """What is to be recorded; `signed` is what a device signed, if one did.
 
-    `version` is the notice's major; `at` and `expires_at` are Unix milliseconds, 0 for never.
+    `version` is the notice's major; `at` and `expires_at` are Unix milliseconds, 0 for never. `source` is the
+    key of the registry that an import came from, as in `Record`.
     """
 
     subject: str
@@ -32,6 +33,7 @@ class Act(NamedTuple):
     text: bytes = b""
     expires_at: int = 0
     signed: bytes = b""
+    source: str = ""
 
     @property
     def digest(self) -> bytes | None:

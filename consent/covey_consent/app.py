@@ -14,6 +14,7 @@ from covey_consent.api import (
     assessments,
     breaches,
     catalogue,
+    clock_confirmations,
     consents,
     device_tokens,
     documents,
@@ -21,11 +22,13 @@ from covey_consent.api import (
     imports,
     log,
     notices,
+    officer_queries,
     people,
     problems,
     promises,
     receipts,
     recipients,
+    revocations,
     rights,
     rounds,
     served,
@@ -40,41 +43,39 @@ from covey_consent.api.http import add_routes
 from covey_consent.api.openapi import ABOUT, Documented
 from covey_consent.api.rates import Rates
 from covey_consent.api.traffic import Traffic
+from covey_consent.clock_monitor import boot_clock
 from covey_consent.registry import Registry
 from covey_consent.settings import Settings
 
 ROUTERS = (
     consents, people, tickets, tiles, log, promises, notices, rounds, subjects, receipts, served, assessments,
     documents, rights, recipients, imports, breaches, access_log, device_tokens, health, well_known,
-    catalogue,
+    catalogue, clock_confirmations, officer_queries, revocations,
 )  # fmt: skip
 """A request is held against one route after another: the routes that are asked most come first."""
 
 
 def create_app(
-    settings: Settings | None = None, *, clock: Callable[[], float] = time.time, durable: bool = True
-) -> FastAPI:
+    settings: Settings | None = None, *, clock: Callable[[], float] = time.time,
+    monotonic: Callable[[], float] | None = None, durable: bool = True,
+) -> FastAPI:  # fmt: skip
     """Return the application; its lifespan opens and closes the registry. `clock` gives Unix seconds.
+
+    `monotonic` gives the seconds by which `clock` is judged, by default the system's. A clock of the caller's
+    own is judged only where they give one: it may move as they like.
 
     Whoever simulates may forgo `durable` commits; no setting of an operator can.
     """
     settings = Settings() if settings is None else settings
+    steady = boot_clock if monotonic is None and clock is time.time else monotonic
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        registry = app.state.registry = await Registry.open(settings, clock, durable=durable)
-        always = (
-            registry.cosigners.gather,
-            registry.promises.run,
-            registry.upkeep.run,
-            registry.courier.run,
-            registry.rights.sweeper.run,
-        )
-        tasks = [asyncio.create_task(work()) for work in always]
+        registry = app.state.registry = await Registry.open(settings, clock, steady, durable=durable)
+        background = asyncio.create_task(registry.supervisor.run())
         yield
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
+        background.cancel()
+        await asyncio.wait([background])
         await registry.close()
 
     app = Documented(
@@ -84,7 +85,9 @@ def create_app(
     for module in ROUTERS:
         add_routes(app, module.router)
     problems.install(app)
-    app.add_middleware(Rates, caller=settings.rate_caller, address=settings.rate_address)
+    app.add_middleware(
+        Rates, caller=settings.rate_caller, address=settings.rate_address, enrolments=settings.rate_enrolments
+    )
     app.add_middleware(Bounds)
     app.add_middleware(Traffic)
     app.add_middleware(CarefulHeaders, https=(settings.public_url or "").startswith("https://"))

@@ -12,6 +12,7 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from covey_consent import purposes
+from covey_consent.access.roles import same_person
 from covey_consent.errors import ConflictError, DeniedError, RequestError, UnknownError
 from covey_consent.models import Assessment
 
@@ -42,7 +43,7 @@ def approve(session: Session, assessment: str, approver: str, now: int) -> Asses
     Raises DeniedError for its own author, ConflictError where another approved it or its time is over.
     """
     found = find(session, assessment)
-    if found.author == approver:
+    if same_person(found.author, approver):
         raise DeniedError(f"{approver!r} wrote this assessment; another person has to approve it")
     if found.approved_by not in (None, approver):
         raise ConflictError(f"this assessment is approved already, by {found.approved_by!r}")

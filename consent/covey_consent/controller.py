@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from covey_consent.errors import DamageError
+from covey_consent.errors import DamageError, without_number
 
 Words = Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
 Country = Annotated[str, StringConstraints(pattern="^[A-Z]{2}$")]
@@ -78,4 +78,4 @@ def _first(error: Exception) -> str:
     if isinstance(error, ValidationError):
         one = error.errors()[0]
         return f"{'.'.join(map(str, one['loc']))}: {one['msg']}"
-    return str(error)
+    return without_number(error)

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 import httpx
-from sqlalchemy.exc import SQLAlchemyError
 
 from covey_consent.log import Head, Log
 from covey_consent.settings import WitnessAt
+from covey_consent.supervision import Done, nothing
 from covey_privacy.errors import ServerError
 from covey_privacy.note import parse
 from covey_privacy.rules import Rule
@@ -42,8 +42,8 @@ class Cosigners:
         self._deadline, self._every = deadline, every
         self._all: list[Cosigner] = []
 
-    async def gather(self) -> None:
-        """Have every witness cosign each head as it is published, until cancelled."""
+    async def gather(self, done: Done = nothing) -> None:
+        """Have every witness cosign each head as it is published, until cancelled; at once without any."""
         if not self._witnesses:
             return
         plain = {"Accept-Encoding": "identity"}
@@ -53,7 +53,7 @@ class Cosigners:
         ):
             self._all = [Cosigner(witness, self._log, client) for witness in self._witnesses]
             for cosigner in self._all:
-                tasks.create_task(cosigner.follow(self._deadline, self._every))
+                tasks.create_task(cosigner.follow(self._deadline, self._every, done))
 
     async def settle(self) -> None:
         """Wait until the newest head is cosigned. Who gave no cosignature last time is not waited for."""
@@ -71,7 +71,7 @@ class Cosigner:
         self._silent = True
         self._answered = asyncio.Condition()
 
-    async def follow(self, deadline: float, every: float) -> None:
+    async def follow(self, deadline: float, every: float, done: Done = nothing) -> None:
         """Ask for a cosignature on each head as it is published, and again as time goes by."""
         published = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -79,6 +79,7 @@ class Cosigner:
         while True:
             published.clear()
             self._silent = not await self._try(deadline)
+            done()
             async with self._answered:
                 self._answered.notify_all()
             with suppress(TimeoutError):
@@ -95,7 +96,7 @@ class Cosigner:
         try:
             async with asyncio.timeout(deadline):
                 await self.cosign()
-        except (ServerError, httpx.HTTPError, httpx.InvalidURL, TimeoutError, SQLAlchemyError) as error:
+        except Exception as error:  # noqa: BLE001  what one witness's answer, or keeping it, raises ends no other
             log.warning("no cosignature of %s: %s", self._key.name, str(error) or type(error).__name__)
             return False
         return True

@@ -25,6 +25,7 @@ from sqlalchemy.exc import (
     OperationalError,
 )
 
+from covey_consent import private_files
 from covey_consent.errors import DamageError, RequestError, UnavailableError
 from covey_consent.lock import FileLock, taken
 from covey_consent.write_ahead_log import WriteAheadLog
@@ -135,11 +136,20 @@ def _sqlite(url: URL, path: Path, durable: bool) -> Database:
     for each in (database.readers, database.writer):
         event.listen(each, "connect", partial(_prepare_sqlite, durable))
         event.listen(each, "begin", _begin)
+        event.listen(each, "do_connect", lambda *_: _make_private(path))
     # The kernel frees it with the process. A lock of SQLite's own would stand in the readers' way.
     lock = FileLock(path.with_name(f"{path.name}-lock"))
     event.listen(database.writer, "connect", partial(_or_close, lambda _: lock.take()))
     event.listen(database.writer, "close", lambda *_: lock.release())
     return database
+
+
+def _make_private(path: Path) -> None:
+    """Let the database's owner alone read it. SQLite gives the files that it makes beside it its mode."""
+    if path.parent.is_dir():
+        private_files.create(path)
+        for beside in ("-wal", "-shm", "-journal", "-lock"):
+            private_files.narrow(path.with_name(path.name + beside))
 
 
 def _prepare_sqlite(durable: bool, connection: sqlite3.Connection, _record: Any) -> None:

@@ -18,13 +18,21 @@ LAST_EPOCH = 2**63 - 1
 """The last epoch that the database can number."""
 
 
+def _always() -> None:
+    """Trust the clock."""
+
+
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """The registry's clock (Unix seconds), its epochs' length, and by how much other clocks may differ."""
+    """The registry's clock (Unix seconds), its epochs' length, and by how much other clocks may differ.
+
+    `require_steady` raises where the clock is wrong at this moment (see `ClockMonitor`).
+    """
 
     clock: Callable[[], float]
     epoch_seconds: int
     tolerance_seconds: int
+    require_steady: Callable[[], None] = _always
 
     @property
     def now(self) -> int:
@@ -79,7 +87,9 @@ class Calendar:
             )
 
     def require_current(self, epoch: int) -> None:
-        """Raise ConflictError unless `epoch` is the current one."""
+        """Raise ConflictError unless `epoch` is the current one, UnavailableError where the clock is off."""
+        # A new epoch's key destroys those of past epochs: not by a clock that is wrong.
+        self.require_steady()
         if epoch != self.epoch:
             raise ConflictError(f"the epoch is {self.epoch}; epoch {epoch} is not asked for any more or yet")
 

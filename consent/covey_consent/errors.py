@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 _PROOFS = 'algs="Ed25519 ES256"'
@@ -13,6 +15,19 @@ class ConsentRegistryError(Exception):
 
     status = 500
     headers: Mapping[str, str] = MappingProxyType({})
+
+
+def require_folder(out: Path) -> None:
+    """Raise RequestError unless a file at `out` has a folder to go to: before what goes there is made."""
+    if not out.parent.is_dir() or not os.access(out.parent, os.W_OK | os.X_OK):
+        raise RequestError(f"{out.parent} is no folder to write to; make it, or name another file than {out}")
+    if out.is_dir():
+        raise RequestError(f"{out} is a folder; a name for a file was expected")
+
+
+def without_number(error: Exception) -> str:
+    """Return what an error says; of one of the system's, its words without number and path."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 
 class DamageError(ConsentRegistryError):

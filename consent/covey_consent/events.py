@@ -79,6 +79,7 @@ class Events:
         record = Record(
             self._origin, event.event, event.subject, event.purpose, event.state, event.actor, event.method,
             event.notice, event.language, event.text_digest.hex(), event.at, event.expires_at,
+            event.source,
         )  # fmt: skip
         return record, opening
 
@@ -93,7 +94,7 @@ class Events:
         act = taken.act
         record = Record(
             self._origin, uuid7(now), act.subject, act.purpose, act.state, act.actor, act.method,
-            act.notice, act.language, act.text.hex(), act.at, act.expires_at,
+            act.notice, act.language, act.text.hex(), act.at, act.expires_at, act.source,
         )  # fmt: skip
         sealer = self._subjects.sealer(act.subject, sheet.people[act.subject].wrapped)
         salt = secrets.token_bytes(SALT_LENGTH)
@@ -108,7 +109,7 @@ def _row(act: Act, record: Record, salt: bytes, sealer: Sealer) -> dict[str, Any
         "event": record.event, "subject": act.subject, "purpose": act.purpose, "state": act.state,
         "actor": act.actor, "method": act.method, "notice": act.notice, "version": act.version,
         "language": act.language, "text_digest": act.text,
-        "at": act.at, "expires_at": act.expires_at,
+        "at": act.at, "expires_at": act.expires_at, "source": act.source,
         "commitment": commit(salt, record),
         "sealed": sealer.seal(wire.encode(Opening(salt, act.signed)), record.event.encode()),
     }  # fmt: skip

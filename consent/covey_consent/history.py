@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from covey_consent import states, subjects
 from covey_consent.errors import ConflictError
-from covey_consent.models import Event
+from covey_consent.models import Event, EventReason
 from covey_consent.notices import history as notices
 from covey_consent.sheet import NOTHING, Choice
+from covey_consent.store import all_in
 from covey_consent.verdicts import Standing, Standings
 from covey_privacy.consent import Notice
 
@@ -41,14 +42,32 @@ def as_of(session: Session, subject: str, at: int) -> Then:
     Raises UnknownError where there is no such person.
     """
     subjects.find(session, subject)
+    query = select(Event).where(Event.subject == subject, counted(at)).order_by(Event.id)
+    return Then(replay(session.scalars(query)), notices.at(session, at))
+
+
+def counted(at: int) -> ColumnElement[bool]:
+    """Select the events that count at `at` (Unix milliseconds)."""
     # What a clock that ran ahead dated later counts from when it arrived.
-    counted = (Event.counts_at <= at) | (Event.received_at <= at)
+    return (Event.counts_at <= at) | (Event.received_at <= at)
+
+
+def replay(events: Iterable[Event]) -> Standings:
+    """Return what stands after one person's events, which come in the order of their ids."""
     stood: dict[str, Choice] = {}
-    for event in session.scalars(select(Event).where(Event.subject == subject, counted).order_by(Event.id)):
+    for event in events:
         # Without what was said later, what followed it may have nothing to follow.
         with suppress(ConflictError):
             stood[event.purpose] = stood.get(event.purpose, NOTHING).follow(event, event.counts_at)
-    return Then({purpose: _standing(choice) for purpose, choice in stood.items()}, notices.at(session, at))
+    return {purpose: _standing(choice) for purpose, choice in stood.items()}
+
+
+def reasons(session: Session, events: Sequence[Event]) -> Mapping[str, str]:
+    """Return by event why an officer recorded it on the person's behalf, of those that have a reason."""
+    query = select(EventReason)
+    return {
+        row.event: row.reason for row in all_in(session, query, EventReason.event, [e.event for e in events])
+    }
 
 
 def objected_by(session: Session, subject: str, purpose: str, method: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ from covey_consent.errors import ConflictError, DamageError, RequestError, Unkno
 from covey_consent.log import Log
 from covey_consent.models import EndedEpoch, IssuerSecret
 from covey_consent.store import Store
+from covey_consent.vault import Sealer
 from covey_privacy import blind_rsa, wire
 from covey_privacy.blind_rsa import Signer
 from covey_privacy.consent import LEAF_EPOCH_END, LEAF_ISSUER, EpochEnd, Issuer, Notice
@@ -49,9 +51,11 @@ class Issuers:
         batch: int,
         declared: Collection[str],
         current: Mapping[str, Notice],
+        sealer: Sealer,
     ) -> None:
         self._store, self._log, self._calendar = store, log, calendar
         self._batch, self._declared, self._notices = batch, declared, current
+        self._sealer = sealer
         self._loading = asyncio.Lock()
         self._held: dict[tuple[int, Purposes], Held] = {}
 
@@ -87,10 +91,10 @@ class Issuers:
     async def _load(self, purposes: Purposes, epoch: int) -> Held:
         row = await self._store.read(_find, purposes, epoch)
         if row is None:
-            row = await asyncio.to_thread(_make, purposes, epoch)
+            row = await asyncio.to_thread(_make, purposes, epoch, self._sealer)
         row = await self._log.write(_keep, self._log, row)
         self._held = {key: value for key, value in self._held.items() if key[0] == epoch}
-        held = self._held[epoch, purposes] = _open(row, self._batch)
+        held = self._held[epoch, purposes] = _open(row, self._batch, self._sealer)
         return held
 
 
@@ -126,12 +130,20 @@ def _find(session: Session, purposes: Purposes, epoch: int) -> IssuerSecret | No
     return session.get(IssuerSecret, (epoch, name_of(purposes)))
 
 
-def _make(purposes: Purposes, epoch: int) -> IssuerSecret:
-    """Return a fresh key that is not logged yet. This takes long: run it in a thread."""
+def _make(purposes: Purposes, epoch: int, sealer: Sealer) -> IssuerSecret:
+    """Return a fresh key, sealed and not logged yet. This takes long: run it in a thread."""
     key = blind_rsa.generate()
     public = wire.encode(IssuerKey(purposes, epoch, Signer(key).public))
-    secret = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    return IssuerSecret(epoch=epoch, purposes=name_of(purposes), key=public, secret=secret)
+    row = IssuerSecret(epoch=epoch, purposes=name_of(purposes), key=public)
+    row.secret = sealer.seal(
+        key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()), _associated(row)
+    )
+    return row
+
+
+def _associated(row: IssuerSecret) -> bytes:
+    """Return what the private half is bound to, so that it opens in its own row alone."""
+    return json.dumps(["issuer key", row.epoch, row.purposes, row.key.hex()]).encode()
 
 
 def end(session: Session, log: Log, epoch: int, reason: str, now: int) -> int:
@@ -168,10 +180,10 @@ def _keep(session: Session, log: Log, made: IssuerSecret) -> IssuerSecret:
     return made
 
 
-def _open(row: IssuerSecret, batch: int) -> Held:
+def _open(row: IssuerSecret, batch: int, sealer: Sealer) -> Held:
     if row.secret is None:
         raise DamageError(f"the issuer key of epoch {row.epoch} was destroyed: has the clock been set back?")
-    key = load_der_private_key(row.secret, None)
+    key = load_der_private_key(sealer.unseal(row.secret, _associated(row)), None)
     if not isinstance(key, rsa.RSAPrivateKey):
         raise DamageError("an issuer key in the database is no RSA key; restore it from its backup")
     return Held(Issuer(wire.decode(IssuerKey, row.key), batch, row.index), Signer(key))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
-import stat
 from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from covey_consent import private_files
 from covey_consent.errors import DamageError
 from covey_privacy.signatures import SigningKey
 
@@ -21,7 +21,7 @@ def load_or_create(path: Path) -> SigningKey:
     """
     if not path.exists():
         _create(path)
-    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if path.stat().st_mode & private_files.OTHERS:
         raise DamageError(f"others can read the key file {path}; run chmod 600, and replace it if they did")
     try:
         return SigningKey(bytes.fromhex(path.read_text("ascii")))
@@ -35,7 +35,7 @@ def derive(key: SigningKey, use: str) -> bytes:
 
 
 def _create(path: Path) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, private_files.MODE)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(secrets.token_hex(32) + "\n")
         file.flush()

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from covey_consent import private_files
 from covey_consent.errors import DamageError
 from covey_privacy.checkpoint import open_note
 from covey_privacy.errors import ServerError
@@ -69,12 +70,12 @@ class LastSeen:
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Let the file hold `data`: all of it, or what was there before, whenever the machine stops."""
+    """Let the file hold `data`: all of it, or what was there before, whenever the machine stops.
+
+    Its owner alone can read it.
+    """
     draft = path.with_name(path.name + ".new")
-    with draft.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    private_files.write(draft, data)
     draft.replace(path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:

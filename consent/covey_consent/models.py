@@ -72,6 +72,15 @@ class Device(Base):
     enrolled_hour: Mapped[int]
 
 
+class SubjectReference(Base):
+    """By which reference the shop knows a person: its keyed hash, which finds them and tells nothing else."""
+
+    __tablename__ = "subject_references"
+
+    subject: Mapped[str] = mapped_column(ForeignKey(Subject.subject), primary_key=True)
+    digest: Mapped[bytes] = mapped_column(unique=True)
+
+
 class DetachedDevice(Base):
     """A device that was taken from its person, as a lost one is: it speaks for nobody any more."""
 
@@ -88,7 +97,8 @@ class Event(Base):
     `sealed` holds the commitment's salt and what a device signed. `digest` is of those signed bytes, so that
     the same is taken once; what nobody signed has none. `version` is the major of the semantic version
     `notice`. Times are Unix milliseconds: `at` is what was said, `counts_at` its place among the person's
-    other events, by clocks that agree. `expires_at` is 0 for what holds until another event.
+    other events, by clocks that agree. `expires_at` is 0 for what holds until another event. `source` is the
+    hex public key of the registry whose export it was imported from, "" where it was said here.
     """
 
     __tablename__ = "events"
@@ -108,9 +118,21 @@ class Event(Base):
     counts_at: Mapped[int]
     received_at: Mapped[int]
     expires_at: Mapped[int]
+    source: Mapped[str]
     digest: Mapped[bytes | None] = mapped_column(unique=True)
     sealed: Mapped[bytes]
     commitment: Mapped[bytes]
+
+
+class EventReason(Base):
+    """Why an officer recorded an event on the person's behalf, and who they were. Never changed."""
+
+    __tablename__ = "event_reasons"
+
+    event: Mapped[str] = mapped_column(ForeignKey(Event.event), primary_key=True)
+    subject: Mapped[str] = mapped_column(ForeignKey(Subject.subject), index=True)
+    name: Mapped[str]
+    reason: Mapped[str]
 
 
 class StandingChoice(Base):
@@ -148,6 +170,20 @@ class PublishedNotice(Base):
     published_at: Mapped[int]
 
 
+class NoticeProposal(Base):
+    """A notice that one person wants in force; another puts it there, sending the same. `at` in Unix seconds.
+
+    `digest` is of the file, as `PublishedNotice.source` would keep it.
+    """
+
+    __tablename__ = "notice_proposals"
+
+    purpose: Mapped[str] = mapped_column(primary_key=True)
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+    author: Mapped[str]
+    at: Mapped[int]
+
+
 class ServedNotice(Base):
     """A person was shown a text of a notice; `at` in milliseconds, `version` with minor and patch."""
 
@@ -181,10 +217,11 @@ class Assessment(Base):
 
 
 class IssuerSecret(Base):
-    """An issuer key: encoded `IssuerKey`, its place in the log, and its private half (PKCS #8 DER).
+    """An issuer key: encoded `IssuerKey`, its place in the log, and its private half (PKCS #8 DER), sealed.
 
-    The private half belongs in a hardware module; here it lies in the database, and is deleted once its epoch
-    has passed. Whoever steals it can make tickets for that purpose set until then.
+    The private half belongs in a hardware module. Here it lies in the database under a key that is derived
+    from the registry's, bound to its row, and is deleted once its epoch has passed. Whoever steals database
+    and key file can make tickets for that purpose set until then.
     """
 
     __tablename__ = "issuer_keys"

@@ -9,21 +9,20 @@ What waits is in the database, so that a restart keeps every promise.
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from sqlalchemy import delete, func, insert, select
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from covey_consent.epochs import Calendar
-from covey_consent.errors import UnavailableError, UnknownError
+from covey_consent.errors import UnknownError
 from covey_consent.log import Log
 from covey_consent.models import ROW, Base
 from covey_consent.store import Store
+from covey_consent.supervision import Done, nothing
 from covey_privacy.consent import LEAF_CONSENT
 from covey_privacy.promise import CONTEXT, Promise, consent_leaf
 from covey_privacy.signatures import SigningKey, sign
@@ -40,8 +39,6 @@ MOST = 4096
 
 EVERY_SECONDS = 1.0
 """How often the publisher looks what is due."""
-
-log = logging.getLogger("covey.registry")
 
 
 class Promised(Base):
@@ -126,14 +123,12 @@ class Publisher:
     def __init__(self, to: Log, calendar: Calendar, shuffler: random.Random) -> None:
         self._log, self._calendar, self._shuffler = to, calendar, shuffler
 
-    async def run(self) -> None:
+    async def run(self, done: Done = nothing) -> None:
         """Publish what is due, at once and again and again, until cancelled."""
         while True:
-            try:
-                while await self.publish() == MOST:
-                    pass
-            except (UnavailableError, SQLAlchemyError) as error:
-                log.warning("consent events wait to be logged: %s", str(error).splitlines()[0])
+            while await self.publish() == MOST:
+                pass
+            done()
             await asyncio.sleep(EVERY_SECONDS)
 
     async def publish(self) -> int:

@@ -22,6 +22,8 @@ class Record:
     `registry` is the log's origin, `event` a UUID, `subject` a pseudonym, `notice` a semantic version, `text`
     the hex SHA-256 of the `NoticeText` shown, `actor` who said it ("subject", "guardian", "officer",
     "system"). `at` and `expires` are Unix milliseconds; `expires` is 0 where the event holds until another.
+    `source` is the hex public key of the registry whose export the event was imported from, "" where it was
+    said here.
     """
 
     registry: str
@@ -36,6 +38,7 @@ class Record:
     text: str
     at: int
     expires: int
+    source: str = ""
 
     def canonical(self) -> bytes:
         """Return the record as canonical JSON (RFC 8785): its keys are ASCII, its numbers integers."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from covey_consent import controller, keys, promises
 from covey_consent.access.dpop import Proofs
@@ -15,6 +16,7 @@ from covey_consent.access.tokens import Tokens
 from covey_consent.acts import Act
 from covey_consent.breaches.register import Register as Breaches
 from covey_consent.choices import Choices
+from covey_consent.clock_monitor import ClockMetrics, ClockMonitor
 from covey_consent.controller import Controller
 from covey_consent.cosigners import Cosigners
 from covey_consent.cursors import Cursors
@@ -28,6 +30,7 @@ from covey_consent.notices import InForce, files
 from covey_consent.notices.facts import Facts
 from covey_consent.notices.publisher import Publisher
 from covey_consent.pool import Pool
+from covey_consent.readiness import WriteCheck
 from covey_consent.receipts import issue
 from covey_consent.receipts.issue import Receipts
 from covey_consent.recipients.courier import Courier
@@ -38,6 +41,7 @@ from covey_consent.rights.rights import Rights
 from covey_consent.settings import Settings
 from covey_consent.store import Store
 from covey_consent.subjects import Subjects
+from covey_consent.supervision import Loop, LoopMetrics, Supervisor
 from covey_consent.transfers import Transfers
 from covey_consent.upkeep import Upkeep
 from covey_consent.vault import Sealer, Vault
@@ -74,6 +78,9 @@ class Registry:
     answers: Answers
     cursors: Cursors
     metrics: Metrics
+    clock_monitor: ClockMonitor
+    supervisor: Supervisor
+    write_check: WriteCheck
 
     @property
     def tokens(self) -> Tokens:
@@ -81,7 +88,10 @@ class Registry:
         return self.gate.tokens
 
     @classmethod
-    async def open(cls, settings: Settings, clock: Callable[[], float], *, durable: bool = True) -> Registry:
+    async def open(
+        cls, settings: Settings, clock: Callable[[], float], monotonic: Callable[[], float] | None = None,
+        *, durable: bool = True,
+    ) -> Registry:  # fmt: skip
         """Open the key and the database (see `Store.open`), check the log, publish the notices in force.
 
         Raises DamageError when key, database and log do not belong together.
@@ -89,22 +99,27 @@ class Registry:
         key = keys.load_or_create(settings.key_file)
         store = Store.open(settings.database_url, durable=durable)
         try:
-            return await cls._open(settings, clock, key, store)
+            return await cls._open(settings, clock, ClockMonitor(clock, monotonic), key, store)
         except BaseException:
             await store.close()
             raise
 
     @classmethod
     async def _open(
-        cls, settings: Settings, clock: Callable[[], float], key: SigningKey, store: Store
-    ) -> Registry:
-        calendar = Calendar(clock, settings.epoch_seconds, settings.tolerance_seconds)
+        cls, settings: Settings, clock: Callable[[], float], monitor: ClockMonitor, key: SigningKey,
+        store: Store,
+    ) -> Registry:  # fmt: skip
+        await store.read(monitor.open)
+        calendar = Calendar(clock, settings.epoch_seconds, settings.tolerance_seconds, monitor.require_steady)
         log = Log(store, settings.origin, key)
         log.open()
         facts, notices = Facts(controller.load(settings.controller), settings.caps), InForce(key)
         publisher = Publisher(log, notices, facts, calendar)
         await publisher.open(files.load(settings.notices))
-        issuers = Issuers(store, log, calendar, settings.batch, settings.purpose_sets, notices)
+        issuers = Issuers(
+            store, log, calendar, settings.batch, settings.purpose_sets, notices,
+            Sealer(keys.derive(key, "issuer keys")),
+        )  # fmt: skip
         subjects = Subjects(Vault(key), calendar, open_to_all=settings.open_enrolment)
         outbox = Outbox(Signer(key), calendar, settings.recipient_tries)
         events = Events(settings.origin, subjects, calendar, Transfers(facts.controller, notices))
@@ -113,6 +128,24 @@ class Registry:
         cosigners = Cosigners(
             log, settings.witnesses, settings.witness_seconds, settings.witness_every_seconds
         )
+        publishing = promises.Publisher(log, calendar, secrets.SystemRandom())
+        retention = Retention(store, outbox, Terms.of(settings), choices.forget, monitor.require)
+        upkeep = Upkeep(store, choices, calendar, retention, monitor)
+        courier = Courier.of(store, outbox, settings)
+        rights = Rights.of(settings, key, calendar, store, choices, outbox, facts.controller)
+        supervisor = Supervisor(
+            [
+                Loop("clock", partial(monitor.run, store)),
+                Loop("deliveries", courier.run, needed=True),
+                Loop("publishing", publishing.run, needed=True),
+                Loop("upkeep", upkeep.run),
+                Loop("purging", rights.sweeper.run),
+                *([Loop("cosignatures", cosigners.gather)] if settings.witnesses else []),
+            ]
+        )
+        metrics.add(LoopMetrics(supervisor), ClockMetrics(monitor))
+        gate = _gate(settings, key, calendar)
+        await store.read(gate.revocations.load)
         return cls(
             operator=settings.operator_key,
             key=key,
@@ -123,25 +156,26 @@ class Registry:
             recorder=Pool(store.write, choices.record_each),
             log=log,
             cosigners=cosigners,
-            promises=promises.Publisher(log, calendar, secrets.SystemRandom()),
+            promises=publishing,
             notices=notices,
             publisher=publisher,
             issuers=issuers,
             controller=facts.controller,
             yearly_batches=settings.yearly_batches,
             receipts=Receipts(store, log, key, facts.controller, issue.Finder(choices.events, key, calendar)),
-            upkeep=Upkeep(
-                store, choices, calendar, Retention(store, outbox, Terms.of(settings), choices.forget)
-            ),
+            upkeep=upkeep,
             settings=settings,
-            gate=_gate(settings, key, calendar),
-            answers=Answers(store, Sealer(keys.derive(key, "kept answers"))),
+            gate=gate,
+            answers=Answers(store, Sealer(keys.derive(key, "kept answers")), lambda: monitor.reason),
             cursors=Cursors(key),
             metrics=metrics,
             outbox=outbox,
-            courier=Courier.of(store, outbox, settings),
-            rights=Rights.of(settings, key, calendar, store, choices, outbox, facts.controller),
+            courier=courier,
+            rights=rights,
             breaches=Breaches(calendar, settings.breach_seconds),
+            clock_monitor=monitor,
+            supervisor=supervisor,
+            write_check=WriteCheck(store, clock),
         )
 
     async def close(self) -> None:
@@ -151,7 +185,8 @@ class Registry:
 
 def _gate(settings: Settings, key: SigningKey, calendar: Calendar) -> Gate:
     proofs = Proofs(settings.tolerance_seconds, calendar.now)
-    return Gate(Tokens(key, settings.origin), proofs, _provider(settings), settings.public_url)
+    tokens = Tokens(key, settings.origin, settings.token_seconds)
+    return Gate(tokens, proofs, _provider(settings), settings.public_url)
 
 
 def _provider(settings: Settings) -> IdentityProvider | None:
@@ -165,4 +200,5 @@ def _provider(settings: Settings) -> IdentityProvider | None:
         settings.idp_role_claim,
         settings.idp_roles,
         settings.idp_subject_claim,
+        settings.token_seconds,
     )

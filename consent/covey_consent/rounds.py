@@ -28,6 +28,9 @@ from covey_privacy.secagg.roster import Countersigned, Roster, RosterHead
 from covey_privacy.signatures import Signed, SigningKey, digest_of
 from covey_privacy.tickets import IssuerKey
 
+ADVERT_BYTES = 1024
+"""The most bytes that an encoded advert takes, with its ticket (about 500 today)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
@@ -78,11 +81,16 @@ def announce(
 def find(session: Session, round_id: str) -> tuple[Manifest, IssuerKey]:
     """Return a round's manifest and issuer key. Raises UnknownError."""
     known = _known(session, round_id)
-    manifest = _manifest(known)
+    manifest = manifest_of(known)
     issuer = issuers.find(session, manifest.purposes, manifest.epoch)
     if issuer is None:
         raise UnknownError(f"the issuer key of round {round_id!r} is not here")
     return manifest, issuer
+
+
+def roster_bytes(manifest: Manifest) -> int:
+    """Return the most bytes that a roster of the round takes."""
+    return 4096 + manifest.most_cohort * ADVERT_BYTES
 
 
 def freeze(roster: Roster, issuer: IssuerKey) -> Frozen:
@@ -110,7 +118,7 @@ def countersign(
     known = _known(session, head.round_id)
     if known.head is not None:
         return _again(known, head)
-    manifest = _manifest(known)
+    manifest = manifest_of(known)
     _require_fit(manifest, known, head, calendar)
     issuers.require_running(session, manifest.epoch)
     issued = tickets.issued(session, manifest.purposes, manifest.epoch)
@@ -144,7 +152,7 @@ def conclude(session: Session, log: Log, signed: bytes, evidence: Evidence) -> i
         )
     head = wire.decode(RosterHead, known.head) if known.head else None
     try:
-        require_consistent(evidence, _manifest(known), known.digest, head)
+        require_consistent(evidence, manifest_of(known), known.digest, head)
     except ServerError as error:
         raise RequestError(str(error)) from None
     known.evidence = signed
@@ -194,7 +202,7 @@ def _require_place(session: Session, manifest: Manifest) -> None:
     if manifest.previous == FIRST:
         return
     before = session.scalar(select(LoggedRound).where(LoggedRound.digest == manifest.previous))
-    if before is None or not manifest.follows(_manifest(before)):
+    if before is None or not manifest.follows(manifest_of(before)):
         raise ConflictError(
             f"the manifest is to follow step {manifest.step - 1} of its plan, but names no such logged "
             "manifest; log that one first, under the same plan"
@@ -221,7 +229,8 @@ def _require_fit(manifest: Manifest, known: LoggedRound, head: RosterHead, calen
         raise ConflictError(f"epoch {manifest.epoch} has ended, and its tickets with it")
 
 
-def _manifest(known: LoggedRound) -> Manifest:
+def manifest_of(known: LoggedRound) -> Manifest:
+    """Return a logged round's manifest."""
     return wire.decode(Manifest, wire.decode(Signed, known.manifest).body)
 
 

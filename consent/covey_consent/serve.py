@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
-import uvicorn
-
-from covey_consent import journal, keys
+from covey_consent import journal, keys, listening
 from covey_consent.app import create_app
+from covey_consent.connections import ConnectionLimits, affordable, limited
 from covey_consent.errors import ConsentRegistryError
 from covey_consent.settings import Settings
 from covey_privacy.note import ED25519, VerifierKey
@@ -32,8 +32,8 @@ def verifier_key(settings: Settings | None = None) -> VerifierKey:
     return VerifierKey(settings.origin, ED25519, keys.load_or_create(settings.key_file).public)
 
 
-def serve(host: str, port: int, settings: Settings | None = None) -> None:
-    """Serve until interrupted.
+def serve(host: str, port: int, settings: Settings | None = None, *, tell: listening.Tell) -> None:
+    """Serve until interrupted; `tell` gets the address once requests are answered there.
 
     One process: the thread that writes and the choices at hand live in it. Requests are not logged, because
     who asked when is what a registry should not know.
@@ -42,7 +42,15 @@ def serve(host: str, port: int, settings: Settings | None = None) -> None:
     journal.configure(settings.log_level)
     gc.set_threshold(*GARBAGE)
     sys.setswitchinterval(TURN_SECONDS)
-    uvicorn.run(
-        create_app(settings), host=host, port=port, log_config=None, access_log=False, server_header=False,
+    # Of a proxy, whose address stands for many clients, uvicorn believes the same addresses.
+    proxies = os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1") if settings.public_url else ""
+    limits = ConnectionLimits(
+        affordable(settings.connections),
+        settings.connections_address,
+        tuple(filter(None, (each.strip() for each in proxies.split(",")))),
+    )
+    listening.serve(
+        create_app(settings), host, port, tell, log_config=None, access_log=False, server_header=False,
         ws="none", timeout_keep_alive=KEEP_ALIVE_SECONDS, proxy_headers=settings.public_url is not None,
+        http=limited(limits),
     )  # fmt: skip

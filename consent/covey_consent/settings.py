@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -13,10 +15,11 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationError,
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from covey_consent import purposes as known
 from covey_consent.access.roles import Role
@@ -88,14 +91,19 @@ class Settings(BaseSettings):
     that add to the packaged ones or stand in their place, each named for its purpose. `epsilon` caps each
     purpose and `epsilon_total` all together, a person and year at `delta`; the signed notices promise them.
     Tickets are issued for `purpose_sets` alone, each with a key and a leaf of its own in every epoch.
-    A person has one `batch` of tickets for a purpose set in an epoch, and `yearly_batches` of them in a year.
+    Devices enrol with an access token where `enrolment_needs_token`; without one, one address enrols no more
+    people than `rate_enrolments`. A person has one `batch` of tickets for a purpose set in an epoch, and
+    `yearly_batches` of them in a year.
     Without `open_enrolment` a device is taken only after the shop's server attached it to a person.
     Each of `witnesses` has `witness_seconds` to cosign a new head, and cosigns an unchanged one anew every
-    `witness_every_seconds`. `public_url` is the address that callers use, where a proxy stands before. Tokens
+    `witness_every_seconds`. `public_url` is the address that callers use: DPoP proofs name it, and without it
+    none is taken; where it is given, a proxy on this machine is believed about forwarded addresses. Tokens
     of an identity provider are opened where `idp_issuer`, `idp_audience` and `idp_jwks` (an address or a
     file) are given: `idp_role_claim` is where the role stands, `idp_roles` what the provider's names mean
-    here, and `idp_subject_claim` where a person's pseudonym stands. One caller with a token may ask at
-    `rate_caller`, everyone else at `rate_address` from one address.
+    here, and `idp_subject_claim` where a person's pseudonym stands. No token, of the registry's own or of a
+    provider, is good for longer than `token_hours` after it was issued. One caller with a token may ask at
+    `rate_caller`, everyone else at `rate_address` from one address. At most `connections` are open at once,
+    `connections_address` of them from one address (of IPv6, one /64), a proxy's not counted.
 
     Requests for rights are answered within `rights_periods`, by country and kind (see `rights.periods`), and
     once `rights_extension` later; the law in force is the default. Backups are kept for `backup_days`.
@@ -105,7 +113,7 @@ class Settings(BaseSettings):
     Recipients are told things within `recipient_seconds` an attempt, `recipient_tries` times; only with
     `private_recipients`, which tests need, at addresses that are not public or without TLS. A breach is
     notified within `breach_seconds` (GDPR Art. 33(1)). An admin imports exports of the registries whose
-    public keys are in `imports_from`; of any that they name, where it is empty.
+    public keys are in `imports_from`, and none where it is empty.
 
     Dictionaries and lists are JSON: COVEY_REGISTRY_EPSILON='{"analytics": 1}'.
     """
@@ -160,8 +168,13 @@ class Settings(BaseSettings):
     idp_role_claim: Annotated[str, Field(max_length=200)] = "role"
     idp_roles: dict[str, Role] = {}
     idp_subject_claim: Annotated[str, Field(max_length=200)] = "sub"
+    token_hours: Annotated[float, Field(gt=0, le=366 * 24)] = 24.0
     rate_caller: Rate | None = "600000/minute"
     rate_address: Rate | None = "60000/minute"
+    rate_enrolments: Rate | None = "1000/hour"
+    enrolment_needs_token: bool = False
+    connections: Annotated[int, Field(ge=16, le=100_000)] = 2048
+    connections_address: Annotated[int, Field(ge=4, le=100_000)] = 256
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @field_validator("rights_periods")
@@ -186,6 +199,27 @@ class Settings(BaseSettings):
         return Caps(self.epsilon, self.epsilon_total, self.delta)
 
     @property
+    def token_seconds(self) -> int:
+        """For how long an access token is good at most."""
+        return math.ceil(self.token_hours * 3600)
+
+    @property
     def operator_key(self) -> bytes | None:
         """The operator's 32 raw bytes."""
         return None if self.operator is None else bytes.fromhex(self.operator)
+
+
+def in_words(error: ValueError) -> str:
+    """Return which variables are wrong, and how, where the error is of settings; else what it says."""
+    if isinstance(error, ValidationError):
+        return "; ".join(_problem(each["loc"], each["msg"]) for each in error.errors(include_url=False))
+    field = re.search('field "(.*?)"', str(error)) if isinstance(error, SettingsError) else None
+    return _problem((field[1],), "JSON was expected") if field else str(error)
+
+
+def _problem(place: tuple[int | str, ...], said: str) -> str:
+    said = said.removeprefix("Value error, ")
+    if not place:
+        return said
+    field, *within = map(str, place)
+    return f"{'.'.join((f'COVEY_REGISTRY_{field.upper()}', *within))}: {said}"

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar, TypeVarTuple
 
 import orjson
@@ -78,6 +80,12 @@ class Store:
     async def purge(self) -> None:
         """Have what was deleted leave the database's files too; see `purge.purge`. Writes wait meanwhile."""
         await asyncio.wrap_future(self._writer.alone(purge))
+
+    def free_bytes(self) -> int | None:
+        """Return the room left on the disk of SQLite's file, None for a server, whose disk is not seen."""
+        if self._database.readers.dialect.name != "sqlite":
+            return None
+        return shutil.disk_usage(Path(self._database.readers.url.database or ".").absolute().parent).free
 
     def _read(self, work: Callable[[Session], T]) -> T:
         with answering(), self.reading() as session:

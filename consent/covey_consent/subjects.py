@@ -28,13 +28,19 @@ class Subjects:
     def __init__(self, vault: Vault, calendar: Calendar, *, open_to_all: bool) -> None:
         self._vault, self._calendar, self._open = vault, calendar, open_to_all
 
-    def enrol(self, session: Session, enrolments: Sequence[Enrolment]) -> None:
-        """Make the devices known: all, or none where one cannot be taken. Again is no error."""
+    def enrol(self, session: Session, enrolments: Sequence[Enrolment], subject: str | None = None) -> None:
+        """Make the devices known: all, or none where one cannot be taken. Again is no error.
+
+        The devices are the `subject`'s where one is given; otherwise each new one is a person of its own.
+        """
         for enrolment in enrolments:
             if not self._calendar.accepts(enrolment.at):
                 raise RequestError(f"an enrolment is dated {self._calendar.says(enrolment.at)}; send it anew")
         keys = {enrolment.device for enrolment in enrolments}
-        if strangers := sorted(keys - known(session, keys)):
+        if subject is not None:
+            for key in sorted(keys):
+                self._join(session, subject, key)
+        elif strangers := sorted(keys - known(session, keys)):
             self._admit(session, strangers)
 
     def create(
@@ -72,6 +78,12 @@ class Subjects:
         if device is None:
             session.add(Device(key=key, subject=subject, enrolled_hour=self._hour))
 
+    def _join(self, session: Session, subject: str, key: bytes) -> None:
+        """Attach a device that its person enrols; one that was detached is not attached again by that."""
+        if session.get(DetachedDevice, key) is not None:
+            raise _detached(key)
+        self.attach(session, subject, key)
+
     def detach(self, session: Session, subject: str, key: bytes) -> None:
         """Let the device speak for nobody any more. Raises UnknownError where it does not for this person."""
         device = session.get(Device, key)
@@ -95,9 +107,7 @@ class Subjects:
 
     def _admit(self, session: Session, keys: Sequence[bytes]) -> None:
         if lost := all_in(session, select(DetachedDevice.key), DetachedDevice.key, keys):
-            raise DeniedError(
-                f"device {lost[0].hex()[:16]}... was detached from its person; reset it, enrol its new key"
-            )
+            raise _detached(lost[0])
         if not self._open:
             raise DeniedError(
                 f"device {keys[0].hex()[:16]}... belongs to nobody yet; the shop's server attaches it first"
@@ -182,6 +192,12 @@ def of_devices(session: Session, keys: set[bytes]) -> Mapping[bytes, str]:
     if missing := keys - found.keys():
         raise not_enrolled(min(missing))
     return found
+
+
+def _detached(key: bytes) -> DeniedError:
+    return DeniedError(
+        f"device {key.hex()[:16]}... was detached from its person; reset it, enrol its new key"
+    )
 
 
 def _is_child(person: Subject, year: int) -> bool:

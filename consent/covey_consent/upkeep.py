@@ -1,6 +1,7 @@
 """Upkeep: what time alone makes due. Grants that have lapsed get their event; what is over is deleted.
 
 A lapsed grant allows nothing from that moment; its event, an hour later at most, only tells the history so.
+While the clock is not trusted, nothing lapses and nothing is deleted.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from sqlalchemy.orm import Session
 from covey_consent import idempotency
 from covey_consent.acts import SYSTEM, Act
 from covey_consent.choices import Choices
+from covey_consent.clock_monitor import ClockMonitor
 from covey_consent.epochs import Calendar
-from covey_consent.errors import DamageError, UnavailableError
 from covey_consent.models import StandingChoice
 from covey_consent.rights.retention import Retention
 from covey_consent.states import EXPIRED
 from covey_consent.store import Store, all_in
+from covey_consent.supervision import Done, nothing
 from covey_consent.transfers import ENDS, Transfers
 from covey_privacy.consent import GRANTED, WITHDRAWN
 
@@ -35,28 +37,32 @@ log = logging.getLogger("covey.registry")
 class Upkeep:
     """Does what is due, at once and then every hour."""
 
-    def __init__(self, store: Store, choices: Choices, calendar: Calendar, retention: Retention) -> None:
+    def __init__(
+        self, store: Store, choices: Choices, calendar: Calendar, retention: Retention, monitor: ClockMonitor
+    ) -> None:
         self._store, self._choices, self._calendar = store, choices, calendar
-        self._retention = retention
+        self._retention, self._monitor = retention, monitor
 
-    async def run(self) -> None:
+    async def run(self, done: Done = nothing) -> None:
         """Do what is due until cancelled."""
         while True:
-            try:
-                await self.once()
-            except (UnavailableError, DamageError) as error:
-                log.warning("upkeep waits for the database: %s", error)
+            await self.once()
+            done()
             await asyncio.sleep(EVERY_SECONDS)
 
     async def once(self) -> int:
         """Do what is due now; return how many grants have lapsed."""
+        if self._monitor.reason:
+            log.error("nothing lapses and nothing is deleted: %s", self._monitor.reason)
+            await self.recall()
+            return 0
         lapsed = 0
         # Looked for beside the writer, which others wait for: most grants have not lapsed.
         while people := await self._store.read(self._lapsed):
             lapsed += await self._store.write(self._expire, people)
         await self.recall()
-        await self._retention.run(self._calendar.now)
-        await self._store.write(idempotency.forget, self._calendar.now)
+        await self._retention.run(self._monitor.now())
+        await self._store.write(idempotency.forget, self._monitor.now())
         return lapsed
 
     async def recall(self) -> None:
@@ -75,12 +81,12 @@ class Upkeep:
         self._choices.record(session, acts)
 
     def _lapsed(self, session: Session) -> Sequence[str]:
-        people = select(StandingChoice.subject).where(_over(self._calendar.milliseconds))
+        people = select(StandingChoice.subject).where(_over(1000 * self._monitor.now()))
         return session.scalars(people.limit(PAGE)).all()
 
     def _expire(self, session: Session, people: Sequence[str]) -> int:
         # Who renewed a grant since they were found keeps it.
-        lapsed = select(StandingChoice).where(_over(self._calendar.milliseconds))
+        lapsed = select(StandingChoice).where(_over(1000 * self._monitor.now()))
         acts = [
             Act(choice.subject, choice.purpose, EXPIRED, SYSTEM, "time", choice.expires_at)
             for choice in all_in(session, lapsed, StandingChoice.subject, {*people})

@@ -1,4 +1,6 @@
-"""The vault: what is kept of a person is sealed under a key of theirs alone (AES-256-GCM).
+"""The vault: a person's salts and what their devices signed, sealed under a key of theirs (AES-256-GCM).
+
+What decisions are looked up by is not sealed: pseudonyms, device keys, purposes, states, times, requests.
 
 That key lies in one small table, itself sealed under a key that the registry derives from its own. Who
 deletes the row makes unreadable all that was sealed for the person, in every backup that lacks the row.

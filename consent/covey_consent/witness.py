@@ -12,10 +12,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 
-import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from covey_consent import keys
+from covey_consent import keys, listening
 from covey_consent.api import problems
 from covey_consent.api.http import body
 from covey_consent.errors import ConsentRegistryError
@@ -77,15 +76,20 @@ def verifier_key(name: str, folder: Path) -> VerifierKey:
     return VerifierKey(name, COSIGNATURE, _key(folder).public)
 
 
-def serve(host: str, port: int, name: str, folder: Path, logs: Sequence[str]) -> None:
-    """Serve a witness of the logs with these verifier keys until interrupted. Raises ValueError."""
+def serve(
+    host: str, port: int, name: str, folder: Path, logs: Sequence[str], *, tell: listening.Tell
+) -> None:
+    """Serve a witness of the logs with these verifier keys until interrupted. Raises ValueError.
+
+    `tell` gets the address once requests are answered there.
+    """
     followed = [VerifierKey.parse(vkey) for vkey in logs]
     if any(log.algorithm != ED25519 for log in followed):
         raise ValueError("a log's key is of the type for Ed25519, 0x01; `covey registry key` prints it")
     verifier_key(name, folder)  # It says what is wrong with a name before anyone asks.
     witness = Witness(name, _key(folder), {log.name: log.public for log in followed})
     app = create_app(witness, folder)
-    uvicorn.run(app, host=host, port=port, access_log=False, server_header=False, ws="none")
+    listening.serve(app, host, port, tell, access_log=False, server_header=False, ws="none")
 
 
 def _response(answer: Cosigned | Refused) -> Response:

@@ -10,6 +10,7 @@ import html
 import io
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from importlib import resources
 from typing import Any
@@ -50,6 +51,16 @@ def name(group: str, key: str, language: str = "en") -> str:
     return NAMES[group].get(key, {}).get(language, key)
 
 
+def stand_in(text: str, place: int) -> str:
+    """Return what matplotlib measures in place of a text, told apart by its place in the chart.
+
+    Its font has no Chinese: every wide character is an M, which takes as much room. `svg` puts the text
+    back, and the page's own fonts draw it.
+    """
+    wide = ["M" if unicodedata.east_asian_width(letter) in "WF" else letter for letter in text]
+    return text if "".join(wide) == text else f"{''.join(wide)}.{place}"
+
+
 def beside(axes: Axes, x: float, y: float, text: str, inside: bool = False) -> None:
     """Write a bar's value behind its end at x, or before it."""
     side, colour, points = ("right", "white", -4) if inside else ("left", INK, 4)
@@ -70,14 +81,20 @@ def rows(axes: Axes, labels: list[str]) -> None:
     axes.spines["left"].set_visible(False)
 
 
-def svg(figure: Figure, chart: str) -> str:
-    """Return the figure as one <svg>, its ids its own among a page's charts, described by `chart`-reading."""
+def svg(figure: Figure, chart: str, stood_in: Mapping[str, str] | None = None) -> str:
+    """Return the figure as one <svg>, its ids its own among a page's charts, described by `chart`-reading.
+
+    Its texts name no font: they are in the page's. `stood_in` gives the text for each stand-in drawn.
+    """
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata=_NO_METADATA, transparent=True)
     body = buffer.getvalue().partition("<svg ")[2].partition(">")[2]
     body = re.sub(r"\s*<defs>\s*<style.*?</style>\s*</defs>", "", body, flags=re.DOTALL)
     body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{chart}-", body)
     body = re.sub(r"font-family: [^;\"]*;? ?", "", body)
+    body = re.sub(r"font: ((?:\w+ )*?)([\d.]+px) [^;\"]*", r"font-size: \2", body)
+    for drawn, text in (stood_in or {}).items():
+        body = body.replace(f">{html.escape(drawn, quote=False)}<", f">{html.escape(text, quote=False)}<")
     body = re.sub(r">([^<]+)</text>", _both, body)
     width, height = 72 * figure.get_size_inches()
     return f'<svg role="img" aria-labelledby="{chart}-reading" viewBox="0 0 {width:g} {height:g}">{body}'

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from covey_consent.errors import ConsentRegistryError
 from covey_privacy.errors import PrivacyError
+from covey_privacy.profile import profile
 from covey_sdk.errors import CoveyError
 from covey_server import coordinator
 from covey_server.errors import CoordinatorError
@@ -42,7 +43,8 @@ __all__ = ["Options", "SetupError", "SimulationError", "main", "run"]
 PROFILE = "production"
 _FAILURES = (CoordinatorError, CoveyError, PrivacyError, ConsentRegistryError, httpx.HTTPError, OSError)
 """Whatever the parts of the run raise."""
-DELTA = 1e-6
+LEAST_HOUSEHOLDS, MOST_HOUSEHOLDS = 850, 2469
+"""About 64 in 100 households allow training: with fewer than the least most draws are below its floor."""
 QUESTIONS = 2
 """Q20 and Q1: as many tickets to be counted as a phone needs."""
 
@@ -54,7 +56,7 @@ class Options:
     out: Path
     households: int | None = 1000
     epsilon: float = 2.0
-    train_epsilon: float = 4.0
+    train_epsilon: float = 2.0
     seed: int = 1
     processes: int = 2
 
@@ -74,11 +76,7 @@ def main(options: Options) -> Path:
 
 def run(options: Options, console: Console) -> Path:
     """Run the main job and return where its report is."""
-    for name, epsilon in (("--epsilon", options.epsilon), ("--train-epsilon", options.train_epsilon)):
-        if not 0 < epsilon <= 100:
-            raise SetupError(f"{name} is {epsilon}; a number above 0 and up to 100 was expected")
-    if options.out.exists() and not options.out.is_dir():
-        raise SetupError(f"--out is {options.out}, a file; a folder, or a name for one, was expected")
+    _require_possible(options)
     started, progress = time.monotonic(), Progress(console)
     with tempfile.TemporaryDirectory(prefix="covey-") as temporary, progress.showing():
         folder, clock = Path(temporary), Clock.starting(orders.CUT)
@@ -86,18 +84,21 @@ def run(options: Options, console: Console) -> Path:
             households = orders.prepare(folder / "orders", options.seed, options.households)
         _require_cohorts(households, options)
         operator = coordinator.operator_key(folder)
-        budget = Budget(options.epsilon, options.train_epsilon, DELTA)
+        caps = stage.shipped_caps({"analytics": options.epsilon, "train": options.train_epsilon})
+        if caps != stage.shipped_caps({}):
+            console.print(f"The notices of this run allow more than those that the registry ships: {caps}.")
+        budget = Budget(options.epsilon, options.train_epsilon, caps.delta, caps)
         tickets = max(QUESTIONS, learning.steps(households, options.seed, options.train_epsilon))
-        caps = {"analytics": budget.analytics, "train": budget.train}
         with (
             stage.set_up(
                 folder, operator.public, clock, households=households, seed=options.seed,
-                profile=PROFILE, epsilon=caps, delta=DELTA, tickets=tickets, epoch_days=7,
+                profile=PROFILE, caps=caps, tickets=tickets, epoch_days=7,
             ) as world,
             pool.start(world, options.processes) as phones,
         ):  # fmt: skip
             played = acts.play(Shop(world, phones, clock, progress, budget))
             log = proof.check(world, [each.result for each in findings.rounds(played)])
+            check = proof.files(world, log["checkpoint"])
             recommended = recommending.of(played.learnt, world, budget)
             megabytes = _peak_megabytes() + sum(phones.all("memory"))
     found = {
@@ -108,9 +109,25 @@ def run(options: Options, console: Console) -> Path:
         "seconds": round(time.monotonic() - started, 1),
         "peak_memory_mb": round(megabytes, 1),
     }
-    report.write(found, options.out)
+    report.write(found, options.out, check)
     summary.show(found, console)
     return options.out / "report.html"
+
+
+def _require_possible(options: Options) -> None:
+    """Raise SetupError for options that no run can have, before anything runs."""
+    for name, epsilon in (("--epsilon", options.epsilon), ("--train-epsilon", options.train_epsilon)):
+        if not 0 < epsilon <= 100:
+            raise SetupError(f"{name} is {epsilon}; a number above 0 and up to 100 was expected")
+    asked = options.households
+    if asked is not None and not LEAST_HOUSEHOLDS <= asked <= MOST_HOUSEHOLDS:
+        raise SetupError(
+            f"--households is {asked}; {LEAST_HOUSEHOLDS} to {MOST_HOUSEHOLDS} was expected: a training "
+            f"takes {profile(PROFILE).least_cohort('train')} phones whose owners allow it to the end"
+        )
+    if options.seed < 0:
+        raise SetupError(f"--seed is {options.seed}; a whole number from 0 up was expected")
+    report.require_place(options.out)
 
 
 def _require_cohorts(households: tuple[int, ...], options: Options) -> None:

@@ -78,14 +78,14 @@ def left_training(played: Played) -> dict[str, Any]:
 
 def epsilon(played: Played, budget: Budget) -> dict[str, Any]:
     """Return the most that any one phone's odometer shows, for each purpose and for all together."""
-    caps, seen = {"analytics": budget.analytics, "train": budget.train}, played.seen
+    caps, seen = budget.caps.per_purpose, played.seen
     dearest = max(seen, key=lambda phone: phone["spent"])
     return {
         "per_purpose": {name: max(phone["spent_on"][name] for phone in seen) for name in caps},
         "per_person_max": dearest["spent"],
         "accountants": dearest["accountants"],
-        "cap": sum(caps.values()),
-        "caps": caps,
+        "cap": budget.caps.total,
+        "caps": dict(caps),
         "delta": budget.delta,
         "graph_failure": sum(each.result["graph_failure"] for each in rounds(played)),
     }

@@ -159,4 +159,7 @@ def extract(folder: Path, seed: int, count: int | None, purposes: Collection[str
 
 if __name__ == "__main__":
     _folder, _seed, _count, *_purposes = (*sys.argv[1:], "")
-    extract(Path(_folder), int(_seed), int(_count) if _count else None, tuple(filter(None, _purposes)))
+    try:
+        extract(Path(_folder), int(_seed), int(_count) if _count else None, tuple(filter(None, _purposes)))
+    except SetupError as _error:
+        sys.exit(str(_error))

@@ -101,7 +101,12 @@ def _seen(phones: Phones, household: int) -> dict[str, Any]:
         return {
             "household": household,
             "tags": [
-                {"id": tag.id, "value": tag.value, "evidence": [asdict(fact) for fact in tag.evidence]}
+                {
+                    "id": tag.id,
+                    "value": tag.value,
+                    "test": {"en": tag.said_en, "zh": tag.said_zh},
+                    "evidence": [asdict(fact) for fact in tag.evidence],
+                }
                 for tag in tags
             ],
             "facts": {name: fact for name, fact in device.facts().items() if not isinstance(fact, frozenset)},

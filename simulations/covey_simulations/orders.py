@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Collection, Mapping
@@ -23,6 +24,9 @@ WINDOW = timedelta(days=28)
 """What is bought within so long after the cut is what recommendations are held against."""
 CURRENCY = "USD"
 
+_ERROR = re.compile(r"[\w.]*Error: ")
+"""How the last line of a traceback begins: with the error's class, which is for nobody's eyes but ours."""
+
 CATALOGUE, UPCOMING = "catalogue.json", "upcoming.json"
 """Files beside the orders: the shop's items, and what each household goes on to buy."""
 
@@ -40,7 +44,9 @@ def prepare(folder: Path, seed: int, count: int | None, purposes: Collection[str
         check=False,
     )
     if done.returncode:
-        raise SetupError((done.stderr.strip().splitlines() or ["the data set cannot be read"])[-1])
+        said = (done.stderr.strip().splitlines() or [f"its reader ended with {done.returncode}"])[-1]
+        crashed = _ERROR.match(said)
+        raise SetupError(f"the data set cannot be read: {said[crashed.end() :]}" if crashed else said)
     return tuple(sorted(int(path.stem) for path in folder.glob("*.cbor")))
 
 

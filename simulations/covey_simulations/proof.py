@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx
 
+from covey_consent.commands.pack import make
+from covey_consent.pack import verify
+from covey_consent.settings import Settings
 from covey_privacy import wire
 from covey_privacy.checkpoint import Checkpoint, open_note
 from covey_privacy.consent import (
@@ -23,10 +27,12 @@ from covey_privacy.errors import ServerError
 from covey_privacy.evidence import CONTEXT, Evidence, require_consistent
 from covey_privacy.manifest import open_manifest
 from covey_privacy.merkle import Tree, leaf_hash
+from covey_privacy.note import ED25519, VerifierKey
 from covey_privacy.rules import Rule
 from covey_privacy.secagg.roster import RosterHead
 from covey_privacy.signatures import digest_of, open_signed
-from covey_simulations.world import World
+from covey_simulations import compare_report
+from covey_simulations.world import ORIGIN, World
 
 KINDS = {
     LEAF_NOTICE: "notice",
@@ -38,6 +44,37 @@ KINDS = {
     LEAF_CONSENT: "consent event",
 }
 PAGE = 1024
+
+
+CHECK = "check"
+"""The folder beside the report that holds what `files` returns."""
+
+COMMANDS = (
+    f"cd {CHECK} && python3 -m venv venv && venv/bin/python -m pip install --quiet cryptography",
+    'venv/bin/python -I verify.py pack.zip --key "$(cat log.key)" --seen checkpoint.txt',
+    "venv/bin/python -I compare.py pack.zip ../report.json",
+)
+"""What a reader of the report runs beside it: Python 3.11, and nothing of Covey's."""
+
+
+def files(world: World, note: str) -> dict[str, bytes]:
+    """Return what it takes to check a run's log without Covey: the pack, the log's key, the programs.
+
+    `note` is the checkpoint that the report shows; the pack's log has to continue it.
+    """
+    settings = Settings(
+        database_url=f"sqlite:///{world.folder / 'registry.db'}",
+        key_file=world.folder / "registry.key",
+        origin=ORIGIN,
+        operator=world.operator_key,
+    )
+    return {
+        "pack.zip": make(settings, 0, None),
+        "log.key": f"{VerifierKey(ORIGIN, ED25519, world.trust.registry).vkey}\n".encode(),
+        "checkpoint.txt": note.encode(),
+        "verify.py": Path(verify.__file__).read_bytes(),
+        "compare.py": Path(compare_report.__file__).read_bytes(),
+    }
 
 
 def check(world: World, rounds: Sequence[Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from covey_simulations.chart_style import (
     canvas,
     name,
     rows,
+    stand_in,
     styled,
     svg,
 )
@@ -105,6 +106,14 @@ def reasons(ranking: str, listed: Sequence[Mapping[str, Any]]) -> str:
             ends[side] += reason["amount"]
         axes.plot(entry["score"], row, "D", ms=4.5, mfc="white", mec=INK)
     axes.axvline(0, color=INK, linewidth=1)
-    rows(axes, [textwrap.shorten(entry["item"], _WIDEST, placeholder="…") for entry in listed])
+    texts = [_shortened(entry["item"]) for entry in listed]
+    stood_in = {stand_in(text, place): text for place, text in enumerate(texts)}
+    rows(axes, list(stood_in))
     axes.set_xlabel(name("chart", "score"))
-    return svg(figure, f"reasons-{ranking}")
+    return svg(figure, f"reasons-{ranking}", stood_in)
+
+
+def _shortened(item: str) -> str:
+    """Return an item's name, cut between words, or within the first where that is too long already."""
+    short = textwrap.shorten(item, _WIDEST, placeholder="…")
+    return short if short != "…" else f"{item[: _WIDEST - 1]}…"

@@ -15,7 +15,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from covey_sdk.purposes import kind_of
-from covey_simulations import chart_style, charts, leads, ranking_charts
+from covey_simulations import chart_style, charts, leads, proof, ranking_charts, verdicts
+from covey_simulations.errors import SetupError
 
 TASKS = ("new", "again")
 
@@ -39,8 +40,10 @@ class Figure:
         return None if self.gap is None or not self.truth else self.gap / self.truth
 
 
-def write(report: Mapping[str, Any], out: Path) -> None:
+def write(report: Mapping[str, Any], out: Path, check: Mapping[str, bytes] | None = None) -> None:
     """Write report.json and report.html into the folder `out`, each of them whole or not at all.
+
+    `check` is what `proof.files` gives: it goes into a folder of its own beside them.
 
     `report` is what report.schema.json describes. What is missing raises KeyError or jinja2's
     UndefinedError, what is not finite ValueError; nothing has been written then.
@@ -49,13 +52,38 @@ def write(report: Mapping[str, Any], out: Path) -> None:
         "report.json": json.dumps(report, ensure_ascii=False, indent=2, allow_nan=False) + "\n",
         "report.html": page(report),
     }
-    out.mkdir(parents=True, exist_ok=True)
+    written = {Path(file): text.encode() for file, text in texts.items()}
+    written |= {Path(proof.CHECK, file): data for file, data in (check or {}).items()}
+    (out / proof.CHECK if check else out).mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".report-") as folder:
-        for file, text in texts.items():
-            _write_durably(Path(folder, file), text)
-        for file in texts:
-            Path(folder, file).replace(out / file)
+        for number, data in enumerate(written.values()):
+            _write_durably(Path(folder, str(number)), data)
+        for number, file in enumerate(written):
+            Path(folder, str(number)).replace(out / file)
     _sync(out)
+
+
+def require_place(out: Path) -> None:
+    """Raise SetupError unless `write` can write a report into the folder `out`; nothing is left there."""
+    if out.exists() and not out.is_dir():
+        raise SetupError(f"--out is {out}, a file; a folder, or a name for one, was expected")
+    for name in ("report.json", "report.html"):
+        if (out / name).is_dir():
+            raise SetupError(f"--out is {out}, where {name} is a folder; the report's file is to go there")
+    if (out / proof.CHECK).exists() and not (out / proof.CHECK).is_dir():
+        raise SetupError(f"--out is {out}, where {proof.CHECK} is a file; a folder is to go there")
+    made = [folder for folder in (out, *out.parents) if not folder.exists()]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise SetupError(
+            f"--out is {out}, where nothing can be written: {error.strerror}; name another folder"
+        ) from None
+    finally:
+        for folder in filter(Path.exists, made):
+            folder.rmdir()
 
 
 def page(report: Mapping[str, Any]) -> str:
@@ -100,6 +128,8 @@ def _readings(report: Mapping[str, Any]) -> dict[str, Any]:
         "leads": {task: leads.of(report["recommender"][task]) for task in TASKS},
         "gauges": _gauges(spent),
         "all_gone": not any(behind.values()),
+        "verdicts": verdicts.of(report),
+        "commands": proof.COMMANDS,
         "odds": odds(spent["per_person_max"], spent["delta"]),
     }
 
@@ -172,9 +202,9 @@ def _day_zh(moment: str) -> str:
     return f"{at.year}年{at.month}月{at.day}日"
 
 
-def _write_durably(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
+def _write_durably(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
         file.flush()
         os.fsync(file.fileno())
 

@@ -11,6 +11,7 @@ import httpx
 import numpy as np
 from flwr.app import Context, RecordDict
 
+from covey_privacy.dp.odometer import Caps
 from covey_privacy.secagg import ring
 from covey_server import coordinator, node
 from covey_server.fleet import PHASES
@@ -33,11 +34,12 @@ Seen = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What counting, and what training, may cost one person at `delta`."""
+    """What counting, and what training, may cost one person at `delta`, under the `caps` of the notices."""
 
     analytics: float
     train: float
     delta: float
+    caps: Caps
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from flwr.app import Context
 
 from covey_consent.keys import load_or_create
 from covey_consent.settings import Settings
+from covey_privacy.dp.odometer import Caps
 from covey_privacy.profile import profile
 from covey_server import config as configuration
 from covey_simulations import household, orders, registry
@@ -28,14 +29,13 @@ def set_up(
     households: tuple[int, ...],
     seed: int,
     profile: str,
-    epsilon: Mapping[str, float],
-    delta: float,
+    caps: Caps,
     tickets: int,
     epoch_days: int = 1,
 ) -> Iterator[World]:
     """Yield a world whose registry runs until the block ends.
 
-    `epsilon` caps each purpose in the notices; `tickets` is how many a phone gets an epoch.
+    The notices promise `caps`; `tickets` is how many a phone gets an epoch.
     """
     epoch_seconds = epoch_days * DAY
     settings = Settings(
@@ -45,11 +45,12 @@ def set_up(
         operator=operator.hex(),
         batch=tickets,
         epoch_seconds=epoch_seconds,
-        epsilon=dict(epsilon),
-        epsilon_total=sum(epsilon.values()),
-        delta=delta,
+        epsilon=dict(caps.per_purpose),
+        epsilon_total=caps.total,
+        delta=caps.delta,
         rate_caller=None,
         rate_address=None,
+        rate_enrolments=None,
     )
     key = load_or_create(settings.key_file)
     with registry.serve(settings, clock.seconds) as url:
@@ -66,6 +67,13 @@ def set_up(
         )
         world.save()
         yield world
+
+
+def shipped_caps(asked: Mapping[str, float]) -> Caps:
+    """Return the caps of the notices as the registry ships them, raised only where more is asked for."""
+    defaults = {name: field.get_default() for name, field in Settings.model_fields.items()}
+    caps = {name: max(cap, asked.get(name, 0.0)) for name, cap in defaults["epsilon"].items()}
+    return Caps(caps, max(defaults["epsilon_total"], sum(caps.values())), defaults["delta"])
 
 
 def require_cohort(households: tuple[int, ...], staying: Collection[int], purpose: str, name: str) -> None:
@@ -97,8 +105,7 @@ def open_for_run(context: Context, operator: bytes) -> Iterator[tuple[str, bytes
         households=willing,
         seed=seed,
         profile=run.policy.profile.name,
-        epsilon=run.caps,
-        delta=run.policy.delta,
+        caps=Caps(run.caps, sum(run.caps.values()), run.policy.delta),
         tickets=len(run.questions),
     ) as world:
         with Phones(world, willing) as phones:

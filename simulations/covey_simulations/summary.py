@@ -8,14 +8,20 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from covey_simulations import leads
+from covey_simulations import leads, verdicts
 from covey_simulations.chart_style import name
 
 _TASKS = {"new": "New types (Recall@10, NDCG@10)", "again": "Types to buy again (Recall@10, NDCG@10)"}
 
+_MARKS = {"won": "WON ", "lost": "LOST", "even": "EVEN"}
+
 
 def show(found: Mapping[str, Any], console: Console) -> None:
     """Print the summary."""
+    for verdict in verdicts.of(found):
+        console.print(
+            f"{_MARKS[verdict.outcome]} {verdict.en}.", markup=False, highlight=False, soft_wrap=True
+        )
     q20, q1 = found["analytics"]["q20"], found["analytics"]["q1"]
     console.print(_table("Medians (Q20)", q20["released"], q20["truth"], "not released"))
     console.print(_table("People by segment (Q1)", q1["released"], q1["truth"], f"< {q1['least_cell']}"))

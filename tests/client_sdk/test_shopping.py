@@ -54,7 +54,7 @@ class TestPrice:
     def test_who_buys_only_discounted_is_price_sensitive(self, held, buy):
         bought = [buy("tea", days, discounted=True) for days in (1, 2, 364)]
         tag = held(bought, "personalize")["behav.price_sensitive"]
-        assert tag.evidence == (Evidence("lines", 3, 3), Evidence("discounted_lines", 3, 3))
+        assert tag.evidence == (Evidence("lines", 3, 3, 365), Evidence("discounted_lines", 3, 3, 365))
         assert tag.purpose == "personalize"
 
     @pytest.mark.parametrize("days", [(1, 2), (1, 2, 365)])
@@ -95,7 +95,7 @@ class TestHabit:
         assert kinds(found, "habit") == {"habit.weekly:organic_vegetables:wed"}
         tag = found["habit.weekly:organic_vegetables:wed"]
         assert (tag.score, tag.purpose) == (1.0, "personalize")
-        assert tag.evidence == (Evidence("weeks", 4, 3), Evidence("share", 1.0, 0.6))
+        assert tag.evidence == (Evidence("weeks", 4, 3, 28), Evidence("share", 1.0, 0.6, 28))
 
     def test_two_wednesdays_of_four_are_none(self, held, buy):
         assert not kinds(held([buy("tea", 5), buy("tea", 12)], "personalize"), "habit")
@@ -130,7 +130,7 @@ class TestPreference:
         assert kinds(found, "pref") == {"pref.category.outdoor"}
         tag = found["pref.category.outdoor"]
         assert tag.score == SHARE
-        assert tag.evidence == (Evidence("share", SHARE, 0.2), Evidence("events", 4, 3))
+        assert tag.evidence == (Evidence("share", SHARE, 0.2, 90), Evidence("events", 4, 3, 90))
 
     @pytest.mark.parametrize(("kind", "weight"), [(ItemView, 1), (CartAdd, 3), (Favorite, 2)])
     def test_each_kind_has_its_weight_against_an_order_line_of_five(self, held, met, buy, kind, weight):

@@ -87,7 +87,7 @@ def test_the_segment_shows_its_evidence():
     (found,) = rfm.segment(seen((100, 26_000), (130, 24_000)), BASE)
     assert found.evidence == (
         Evidence("recency_days", 100, 90),
-        Evidence("orders", 2, 4),
+        Evidence("orders", 2, 4, 365),
         Evidence("mean_order_minor", 25_000, 20_000),
     )
 

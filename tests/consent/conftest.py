@@ -149,6 +149,14 @@ class Shop:
         assert read.status_code == 200, read.text
         return headers | {"if-match": read.headers["etag"]}
 
+    def publish(self, file: dict, role: Role = Role.ADMIN) -> httpx.Response:
+        """Have two people send a notice; return the last answer."""
+        for name in ("author", "someone"):
+            answer = self.http.post("/v1/notices", json=file, headers=self.as_(role, name))
+            if answer.status_code != 202:
+                break
+        return answer
+
     def notices(self) -> dict[str, Notice]:
         signed = wire.decode(Notices, self.http.get("/v1/notices").content).notices
         opened = [open_signed(Notice, NOTICE, data, self.registry.public) for data in signed]
@@ -324,18 +332,22 @@ def stored(database_url: str, tmp_path: Path) -> Callable[[], bytes]:
 
 @pytest.fixture
 def opened(database_url: str, tmp_path: Path, clock: Clock) -> Opened:
-    """Open a registry on the same files as often as asked, each time with other settings."""
+    """Open a registry on the same files as often as asked, each time with other settings.
+
+    Its clock is judged by `monotonic`, where that is given.
+    """
     operator = SigningKey(bytes(32))
 
     @contextmanager
-    def opened(**settings) -> Iterator[Shop]:
+    def opened(monotonic: Callable[[], float] | None = None, **settings) -> Iterator[Shop]:
         plain = {
             "database_url": database_url,
             "key_file": tmp_path / "registry.key",
             "origin": ORIGIN,
             "operator": operator.public.hex(),
+            "public_url": "http://testserver",
         }
-        app = create_app(Settings(**{**plain, **settings}), clock=clock)
+        app = create_app(Settings(**{**plain, **settings}), clock=clock, monotonic=monotonic)
         with TestClient(app, raise_server_exceptions=False) as http:
             yield Shop(http, clock, operator, app.state.registry.key)
 

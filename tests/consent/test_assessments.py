@@ -14,7 +14,7 @@ def notice(purpose: str, version: str = "1.0.0") -> dict:
 
 
 def publish(shop, purpose: str, version: str = "1.0.0"):
-    return shop.http.post("/v1/notices", json=notice(purpose, version), headers=shop.as_(Role.ADMIN))
+    return shop.publish(notice(purpose, version))
 
 
 def propose(shop, purpose: str = "health", author: str = "ada", **changes):

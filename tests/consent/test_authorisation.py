@@ -33,6 +33,7 @@ PUBLIC = {
     "GET /v1/notices": SAME_FOR_ALL,
     "GET /v1/notices/{purpose}": SAME_FOR_ALL,
     "GET /v1/notices/{purpose}/versions": SAME_FOR_ALL,
+    "GET /v1/notices/{purpose}/versions/{version}": SAME_FOR_ALL,
     "GET /v1/notices/{purpose}/changes": SAME_FOR_ALL,
     "GET /v1/log/promises/{commitment}": LOG,
     "GET /v1/epoch": SAME_FOR_ALL,
@@ -59,6 +60,10 @@ GUARDED = {
     "POST /v1/subjects": {SERVICE, ADMIN},
     "PUT /v1/subjects/{subject}/devices/{key}": {SERVICE, ADMIN},
     "DELETE /v1/subjects/{subject}/devices/{key}": {SUBJECT, SERVICE, OFFICER},
+    "PUT /v1/subjects/{subject}/reference": {SERVICE, ADMIN},
+    "POST /v1/subjects:search": {OFFICER, AUDITOR},
+    "GET /v1/purposes/{purpose}/subjects": {OFFICER, AUDITOR},
+    "GET /v1/rounds": {OFFICER, AUDITOR, ADMIN},
     "POST /v1/subjects/{subject}/consents": {SUBJECT, SERVICE, OFFICER},
     "GET /v1/subjects/{subject}/consents": {SUBJECT, SERVICE, OFFICER, AUDITOR},
     "GET /v1/subjects/{subject}/events": {SUBJECT, SERVICE, OFFICER, AUDITOR},
@@ -85,6 +90,7 @@ GUARDED = {
     "GET /v1/rights/{id_}": {SUBJECT, OFFICER, AUDITOR},
     "POST /v1/rights/{id_}/steps": {SUBJECT, OFFICER},
     "GET /v1/rights/{id_}/export": {SUBJECT, OFFICER},
+    "GET /v1/erasures/{id_}/steps": {AUDITOR, ADMIN},
     "GET /v1/subjects/{subject}/attributes": {SUBJECT, OFFICER, AUDITOR},
     "PATCH /v1/subjects/{subject}/attributes": {OFFICER},
     "GET /v1/subjects/{subject}/recipients": {SUBJECT, OFFICER, AUDITOR},
@@ -99,6 +105,9 @@ GUARDED = {
     "GET /v1/breaches/{id_}": {OFFICER, AUDITOR},
     "POST /v1/breaches/{id_}/steps": {OFFICER},
     "GET /v1/access-log": {ADMIN, AUDITOR},
+    "POST /v1/clock/confirmations": {ADMIN},
+    "POST /v1/revocations": {ADMIN},
+    "GET /v1/revocations": {ADMIN, AUDITOR},
     "GET /metrics": {ADMIN, AUDITOR, OPERATOR},
 }
 
@@ -155,6 +164,8 @@ class World:
         shown = {"version": "1.0.0", "language": "en", "text_digest": text, "place": "dialog"}
         return {
             "POST /v1/subjects": {},
+            "POST /v1/subjects:search": {"prefix": self.subject[:8]},
+            "PUT /v1/subjects/{subject}/reference": {"reference": "customer 4711"},
             "POST /v1/subjects/{subject}/consents": {"purpose": "train", "state": "withdrawn"},
             "PUT /v1/subjects/{subject}/restriction": {"restricted": True},
             "POST /v1/decisions:batch": {"purpose": "train", "subjects": [self.subject]},
@@ -170,6 +181,8 @@ class World:
             "POST /v1/recipients": MAIL | {"name": "Post"},
             "PATCH /v1/recipients/{id_}": {"active": True},
             "POST /v1/breaches": {},
+            "POST /v1/clock/confirmations": {"now": int(self.shop.clock.now)},
+            "POST /v1/revocations": {"role": "officer", "name": "who left"},
             "POST /v1/breaches/{id_}/steps": {"step": "update"},
         }.get(route)  # fmt: skip
 
@@ -197,8 +210,12 @@ def world(shop) -> World:
     return World(shop)
 
 
-ENDED = {"POST /v1/epochs/{epoch}/end": 409, "POST /v1/imports": 422}
-"""What can be done once, and the answer to who comes second. Nothing to import is answered so as well."""
+ENDED = {
+    "POST /v1/epochs/{epoch}/end": 409,
+    "POST /v1/imports": 422,
+    "GET /v1/erasures/{id_}/steps": 404,
+}
+"""What can be done once, and the answer to who comes second; so is nothing to import, and nobody erased."""
 
 
 @pytest.mark.compliance("GDPR 32", "every route names who may ask; whoever else is refused")

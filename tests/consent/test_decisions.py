@@ -337,7 +337,7 @@ def test_bytes_that_are_no_message_are_refused(shop, problem, path):
 
 
 @pytest.mark.parametrize(
-    ("path", "limit"), [("enrolments", 2**24), ("decisions", 2**24), ("sync", 2**16), ("tickets", 2**16)]
+    ("path", "limit"), [("enrolments", 2**20), ("decisions", 2**22), ("sync", 2**16), ("tickets", 2**16)]
 )
 def test_bodies_are_bounded(shop, problem, path, limit):
     problem(shop.post(f"/v1/{path}", bytes(limit + 1)), 413)

@@ -12,7 +12,13 @@ DAY = 86400
 
 def test_it_lives_and_is_ready(shop):
     assert shop.http.get("/livez").json() == {"status": "ok"}
-    assert shop.http.get("/readyz").json() == {"database": "ok", "log_entries": shop.checkpoint().size}
+    found = shop.http.get("/readyz").json()
+    loops = found.pop("loops")
+    assert found == {
+        "status": "ready", "database": "ok", "log_entries": shop.checkpoint().size,
+        "letters": {"oldest_hours": 0}, "clock": {"state": "trusted", "reason": ""},
+    }  # fmt: skip
+    assert {loop["state"] for loop in loops.values()} == {"running"}
 
 
 def test_without_its_database_it_lives_and_is_not_ready(shop, problem, monkeypatch):

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_rights import PURPOSES, ask, me, person, verdicts
 
+from covey_consent import keys
 from covey_consent.access.roles import Role
 from covey_consent.api.media import ZIP
 from covey_consent.commands import imports as command
@@ -21,10 +22,23 @@ from covey_privacy.consent import GRANTED
 
 
 @pytest.fixture
-def other(opened, tmp_path):
+def pinned(tmp_path):
+    """The public keys of both registries, whose key files are there before either opens."""
+    files = (tmp_path / "registry.key", tmp_path / "other.key")
+    return [keys.load_or_create(file).public.hex() for file in files]
+
+
+@pytest.fixture
+def shop(opened, pinned):
+    with opened(imports_from=pinned) as shop:
+        yield shop
+
+
+@pytest.fixture
+def other(opened, pinned, tmp_path):
     """Another registry, on SQLite, with a key of its own."""
     elsewhere = {"database_url": f"sqlite:///{tmp_path}/other.db", "key_file": tmp_path / "other.key"}
-    with opened(**elsewhere, origin="other.test/log") as other:
+    with opened(**elsewhere, origin="other.test/log", imports_from=pinned) as other:
         yield other
 
 
@@ -97,7 +111,7 @@ def test_an_imported_person_decides_the_same(shop, other):
 )
 def test_an_import_is_answered_once(shop, other):
     subject, _ = decided(shop)
-    data, once = exported(shop, subject), {"idempotency-key": "k"}
+    data, once = exported(shop, subject), {"idempotency-key": "k"} | other.as_(Role.ADMIN)
     first = imported(other, data, shop.registry.public, **once)
     assert imported(other, data, shop.registry.public, **once) == first
     imported(other, data, shop.registry.public, status=409)
@@ -178,7 +192,7 @@ def test_what_is_too_large_is_refused(shop, problem):
     imported(shop, bytes(imports.LIMIT + 1), shop.registry.public, 413)
     headers = shop.as_(Role.ADMIN)
     long = shop.http.post("/v1/imports", params={"key": "0" * 64}, content=bytes(2**20 + 1), headers=headers)
-    problem(long, 413)
+    problem(long, 415)
 
 
 def test_an_import_that_fails_leaves_nothing(shop, other):
@@ -211,7 +225,7 @@ def test_the_command_imports(shop, other, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(httpx, "post", lambda url, timeout, **sent: shop.http.post(url, **sent))
     assert command.import_(tmp_path / "none.zip", key, "http://registry") == 2
     assert command.import_(file, "00" * 32, "http://registry") == 1
-    assert "not signed" in capsys.readouterr().out
+    assert "IMPORTS_FROM" in capsys.readouterr().out
     assert command.import_(file, key, "http://registry") == 0
     assert f"{subject}: 5 events and 1 devices imported" in capsys.readouterr().out
     assert json.dumps(verdicts(shop, subject)) == json.dumps(verdicts(other, subject))

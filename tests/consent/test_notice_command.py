@@ -85,13 +85,20 @@ def test_standing_words_in_a_folder_are_said_to_be_no_notice(own, capsys):
     assert "standing words are Covey's own" in capsys.readouterr().out
 
 
-def test_the_pages_sample_is_complete_and_published(served, tmp_path, capsys):
+def publish_as_another(served, monkeypatch, path) -> int:
+    token = served.as_(Role.ADMIN, "another")["authorization"].removeprefix("Bearer ")
+    monkeypatch.setenv(notice.TOKEN, token)
+    return notice.publish(str(path), "")
+
+
+def test_the_pages_sample_is_complete_and_published(served, tmp_path, monkeypatch):
     page = (Path(__file__).resolve().parents[2] / "docs" / "registry.md").read_text("utf-8")
     (sample,) = re.findall(r"^```toml\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     path = tmp_path / "celebrate.toml"
     path.write_text(sample, "utf-8")
     assert notice.lint(str(tmp_path)) == 0
     assert notice.publish(str(path), "") == 0
+    assert publish_as_another(served, monkeypatch, path) == 0
     assert [text.language for text in served.notices()["celebrate"].texts] == ["en", "zh"]
 
 
@@ -102,8 +109,11 @@ def test_a_path_without_notices_is_no_success(tmp_path, monkeypatch, path, capsy
     assert capsys.readouterr().out
 
 
-def test_a_file_is_published(served, own, capsys):
+def test_a_file_is_published(served, own, monkeypatch, capsys):
     assert notice.publish(str(own), "") == 0
+    assert "celebrate waits: another person" in capsys.readouterr().out
+    assert "celebrate" not in served.notices()
+    assert publish_as_another(served, monkeypatch, own) == 0
     assert "celebrate 1.0.0 is in force" in capsys.readouterr().out
     assert served.notices()["celebrate"].semver == "1.0.0"
 

@@ -20,6 +20,7 @@ from covey_consent.models import LogEntry
 from covey_consent.promises import LEAST, MOST, Promised, Publisher, promise, promise_all
 from covey_consent.records import Record, commit
 from covey_consent.store import Store
+from covey_consent.supervision import Loop, Supervisor
 from covey_privacy.checkpoint import Checkpoint, sign
 from covey_privacy.consent import LEAF_CONSENT, LEAF_NOTICE, Inclusion
 from covey_privacy.errors import PeerError, ServerError
@@ -180,7 +181,8 @@ def test_a_database_that_fails_once_does_not_end_the_publishing(play, monkeypatc
     async def scene(stage):
         await stage.store.write(lambda session: session.execute(text(trigger)) and None)
         await stage.promise(commitments(LEAST))
-        running = asyncio.create_task(stage.publisher.run())
+        supervisor = Supervisor([Loop("publishing", stage.publisher.run)], first=0.01)
+        running = asyncio.create_task(supervisor.run())
         async with asyncio.timeout(20):
             while "full" not in caplog.text:
                 await asyncio.sleep(0.01)

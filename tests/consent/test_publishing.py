@@ -29,7 +29,7 @@ def saved(folder, purpose: str, version: str, more: str = "") -> None:
 
 
 def publish(shop, file: dict, role: Role = ADMIN):
-    return shop.http.post("/v1/notices", json=file, headers=shop.as_(role))
+    return shop.publish(file, role)
 
 
 def numbers(shop) -> dict[str, str]:

@@ -15,7 +15,7 @@ def asked(shop) -> dict:
 def publish(shop, version: str) -> None:
     file = json.loads(files.packaged()["analytics"].model_dump_json()) | {"version": version}
     file["texts"]["en"]["text"] += version
-    assert shop.http.post("/v1/notices", json=file, headers=shop.as_(Role.ADMIN)).status_code == 201
+    assert shop.publish(file).status_code == 201
 
 
 @pytest.fixture

@@ -208,10 +208,10 @@ def test_evidence_of_what_was_shown_stays_as_long_as_the_yes(shop):
     assert is_known(shop, subject)
 
 
-def test_the_command_deletes_where_no_registry_serves(opened, database_url, tmp_path, capsys):
+def test_the_command_deletes_where_no_registry_serves(opened, clock, database_url, tmp_path, capsys):
     own = Settings(database_url=database_url, key_file=tmp_path / "registry.key", origin="covey.test/log")
+    clock.now = int(time.time())
     with opened() as shop:
-        shop.clock.now = int(time.time())
         subject, _ = ended(shop)
         answered(shop, subject)
         assert command.run("+1200d", dry=True, as_json=True, settings=own) == 0

@@ -565,5 +565,6 @@ def test_every_table_without_a_person_is_known_as_such():
     # A new table belongs here, or has a column `subject`.
     assert impersonal == {
         "assessments", "breach_steps", "breaches", "checkpoints", "cosignatures", "ended_epochs",
-        "issuer_keys", "log", "notices", "promised", "recipients", "rounds", "spent", "tombstones",
+        "erasure_steps", "issuer_keys", "log", "notice_proposals", "notices", "promised", "recipients",
+        "revocations", "rounds", "spent", "tombstones",
     }  # fmt: skip

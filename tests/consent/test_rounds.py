@@ -278,7 +278,7 @@ def test_a_roster_goes_to_its_own_address(shop, roster, problem):
     body = wire.encode(roster)
     signature = shop.operator.sign(to_sign(ROUND_ROSTER, hashlib.sha256(body).digest()))
     answer = shop.post("/v1/rounds/round-2/roster", body, **{"covey-signature": signature.hex()})
-    problem(answer, 422)
+    problem(answer, 404)
 
 
 def test_tickets_die_with_their_epoch(shop, roster, problem):

@@ -50,7 +50,7 @@ def test_a_text_that_was_replaced_since_was_shown_all_the_same(shop, subject):
     body = told(shop, subject)
     file = json.loads(files.packaged()["analytics"].model_dump_json()) | {"version": "1.1.0"}
     file["texts"]["zh"]["text"] += "！"
-    assert shop.http.post("/v1/notices", json=file, headers=shop.as_(Role.ADMIN)).status_code == 201
+    assert shop.publish(file).status_code == 201
     assert shop.http.post("/v1/served", json=body, headers=shop.as_(Role.SERVICE)).status_code == 201
     newer = body | {"version": "1.1.0"}
     assert shop.http.post("/v1/served", json=newer, headers=shop.as_(Role.SERVICE)).status_code == 422

@@ -77,7 +77,10 @@ def trusting(opened, provider, tmp_path):
 def test_a_token_says_who_asks():
     tokens = Tokens(SigningKey(bytes(32)), "here")
     caller = Caller(Role.SUBJECT, "x", "5f" * 16)
-    assert tokens.open(tokens.mint(caller, 1000, 60), 1059) == Token(caller, 1060)
+    first, second = (tokens.open(tokens.mint(caller, 1000, 60), 1059) for _ in range(2))
+    assert (first.caller, first.expires_at, first.issued_at, first.thumbprint) == (caller, 1060, 1000, None)
+    assert first.id != second.id
+    assert first.caller.credential == first.id
 
 
 def test_an_expired_token_is_refused():

@@ -22,9 +22,7 @@ def publish(shop, purpose=CONSENT, version="1.0.0", **changes):
     grace = shop.as_(Role.OFFICER, "grace") | {"if-match": "*"}
     assert shop.http.post(approval, headers=grace).status_code == 200
     file = files.packaged()[purpose].model_copy(update={"version": version, **changes})
-    answer = shop.http.post(
-        "/v1/notices", content=file.model_dump_json(), headers=shop.as_(Role.ADMIN) | JSON
-    )
+    answer = shop.publish(file.model_dump(mode="json"))
     assert answer.status_code == 201, answer.text
 
 

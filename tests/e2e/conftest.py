@@ -19,6 +19,7 @@ from flwr.app import Context, RecordDict
 
 from covey_privacy import wire
 from covey_privacy.consent import LEAF_EVIDENCE, LEAF_MANIFEST, Entries
+from covey_privacy.dp.odometer import Caps
 from covey_privacy.evidence import Evidence
 from covey_privacy.manifest import Manifest, open_manifest
 from covey_privacy.secagg import ring
@@ -197,8 +198,7 @@ def open_shop(
             households=households,
             seed=SEED,
             profile="test",
-            epsilon={"analytics": cap, "train": train_cap},
-            delta=1e-6,
+            caps=Caps({"analytics": cap, "train": train_cap}, cap + train_cap, 1e-6),
             tickets=tickets,
         )
     )

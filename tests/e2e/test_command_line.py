@@ -29,7 +29,8 @@ def test_version():
 
 
 COMMANDS = (
-    "demo, version, registry serve, registry key, registry token, registry notice lint, "
+    "demo, version, operator keygen, operator key, "
+    "registry serve, registry key, registry token, registry notice lint, "
     "registry notice publish, registry notice show, registry import, registry retention run, "
     "registry migrate, registry pack, registry drill crash, "
     "registry drill tamper, registry drill withdraw, registry drill erase, log judge, witness serve, "
@@ -61,9 +62,10 @@ def test_a_database_that_cannot_be_had_is_one_line(monkeypatch, command):
         (["--epsilon", "0"], "--epsilon is 0.0; a number above 0"),
         (["--epsilon", "-1"], "--epsilon is -1.0"),
         (["--epsilon", "nan"], "--epsilon is nan"),
-        (["--households", "100"], "households allow analytics to the end; a round needs at least 200"),
-        (["--households", "0"], "0 households were asked for"),
-        (["--households", "9999"], "there are 1 to 2469"),
+        (["--households", "849"], "--households is 849; 850 to 2469 was expected: a training takes 500"),
+        (["--households", "0"], "--households is 0; 850 to 2469 was expected"),
+        (["--households", "9999"], "850 to 2469 was expected"),
+        (["--seed", "-1"], "--seed is -1; a whole number from 0 up was expected"),
     ],
 )
 def test_bad_input_gets_one_line_and_leaves_nothing(tmp_path, arguments, says):
@@ -179,7 +181,8 @@ def test_a_missing_extra_is_named_in_one_line(tmp_path):
     )  # fmt: skip
     assert refused.returncode == 1
     assert (
-        refused.stderr == "covey: flwr is missing; this command takes an extra: pip install 'covey[demo]'\n"
+        refused.stderr
+        == "covey: flwr is missing; this command takes an extra: pip install '.[demo]' in a checkout\n"
     )
 
 

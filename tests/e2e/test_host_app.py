@@ -58,4 +58,4 @@ def test_the_wheel_embeds_in_an_app_with_modules_of_its_own(tmp_path):
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert refused.returncode == 1
-    assert "pip install 'covey[demo]'" in refused.stderr
+    assert "pip install '.[demo]'" in refused.stderr

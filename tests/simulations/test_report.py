@@ -202,7 +202,8 @@ def test_data_are_never_markup(found: dict[str, Any]) -> None:
     found["example"]["tags"][0] |= {
         "id": evil,
         "value": evil,
-        "evidence": [{"fact": evil, "value": 1, "cut": 2}],
+        "test": {"en": evil, "zh": evil},
+        "evidence": [{"fact": evil, "value": 1, "cut": 2, "window_days": 30}],
     }
     found["granted"]["<script>"] = 3
     entry = found["recommender"]["list"]["new"][0]

@@ -16,8 +16,8 @@ class Access(Base):
     """One request of an officer, an auditor or an administrator; `at` in Unix seconds. Never changed."""
 
     __tablename__ = "access_log"
-    # What officers did outlives an erasure, without whom they did it to, and without their words on it.
-    __table_args__ = {"info": {"blank": ("subject", "reason")}}  # noqa: RUF012  SQLAlchemy's name
+    # What officers did outlives an erasure: its id stands for whom they did it to, and their words on it go.
+    __table_args__ = {"info": {"blank": ("subject", "reason"), "stand_in": True}}  # noqa: RUF012  SQLAlchemy's name
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     at: Mapped[int]

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from covey_consent.access import tokens
 from covey_consent.access.dpop import Proof, Proofs
 from covey_consent.access.identity_provider import IdentityProvider
+from covey_consent.access.revocations import Revocations
 from covey_consent.access.roles import Caller
 from covey_consent.access.tokens import Token, Tokens
 from covey_consent.access.verified import Verified
@@ -19,7 +20,7 @@ from covey_consent.errors import ProofError, TokenError, UnauthenticatedError
 class Gate:
     """Opens the registry's own tokens and its identity provider's.
 
-    `public_url` is the address that callers use, where a proxy stands before the registry: proofs name it.
+    `public_url` is the address that callers use: DPoP proofs name it, and without it none is taken.
     """
 
     tokens: Tokens
@@ -27,11 +28,12 @@ class Gate:
     provider: IdentityProvider | None = None
     public_url: str | None = None
     verified: Verified = field(default_factory=Verified)
+    revocations: Revocations = field(default_factory=Revocations)
 
     def known(self, authorization: str, now: int) -> Caller | None:
         """Return who asks, where their token was verified before."""
         token = self.verified.get(authorization.partition(" ")[2], now)
-        return None if token is None else token.caller
+        return None if token is None or self.revocations.holds(token) else token.caller
 
     async def caller(self, request: Request, now: int) -> Caller:
         """Return who asks; `now` in Unix seconds. Raises UnauthenticatedError."""
@@ -39,6 +41,7 @@ class Gate:
         if scheme.lower() not in ("bearer", "dpop") or not text:
             raise UnauthenticatedError("an access token is needed: Authorization: Bearer <token>")
         token = self.verified.get(text, now) or await self._open(text, now)
+        self.revocations.check(token)
         if token.thumbprint is None and scheme.lower() == "bearer":
             return token.caller
         self._require_key(token, scheme, self.proof(request, now, text))
@@ -49,8 +52,13 @@ class Gate:
         sent = request.headers.getlist("dpop")
         if len(sent) != 1:
             raise ProofError(f"{len(sent)} DPoP headers arrived; one proof is needed for this request")
-        base = self.public_url or f"{request.url.scheme}://{request.url.netloc}"
-        return self.proofs.check(sent[0], request.method, base + request.url.path, now, token)
+        if self.public_url is None:
+            # The Host header is the caller's: a proof that was made for another server would pass under it.
+            raise ProofError(
+                "this registry takes no DPoP proofs, because it has no address that they could be held "
+                "against; its operator sets COVEY_REGISTRY_PUBLIC_URL"
+            )
+        return self.proofs.check(sent[0], request.method, self.public_url + request.url.path, now, token)
 
     async def _open(self, text: str, now: int) -> Token:
         if len(text) > tokens.LONGEST:

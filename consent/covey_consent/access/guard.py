@@ -26,6 +26,9 @@ REASON_CHARACTERS = 500
 
 SUBJECT = "subject"
 
+CALLER = "covey.caller"
+"""The key in a request's scope of the guard that let it pass, and of who asks."""
+
 _PSEUDONYM = re.compile("[0-9a-f]{32}")
 
 About = Callable[[Registry, Request], Awaitable[str | None]]
@@ -45,7 +48,18 @@ class Guard(SecurityBase):
         )
 
     async def __call__(self, request: Request) -> Caller:
-        """Return who asks. Raises UnauthenticatedError, DeniedError, and RequestError without a reason."""
+        """Return who asks. Raises UnauthenticatedError, DeniedError, and RequestError without a reason.
+
+        A request is checked once: a route that reads a body has it checked before.
+        """
+        checked = request.scope.get(CALLER)
+        if checked is not None and checked[0] is self:
+            return cast(Caller, checked[1])
+        caller = await self._check(request)
+        request.scope[CALLER] = self, caller
+        return caller
+
+    async def _check(self, request: Request) -> Caller:
         here = cast(Registry, request.app.state.registry)
         now = here.calendar.now
         caller = await here.gate.caller(request, now)

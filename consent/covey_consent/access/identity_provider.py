@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +13,7 @@ from joserfc.jwt import ClaimsOption
 from covey_consent.access.jose import PROVIDERS, Allowed, read_claims
 from covey_consent.access.jwks import KeySet
 from covey_consent.access.roles import Caller, Role
-from covey_consent.access.tokens import Token, confirmation, key_id
+from covey_consent.access.tokens import MOST_SECONDS, Token, confirmation, key_id, last_second
 from covey_consent.errors import TokenError
 
 _RULES = Allowed(PROVIDERS)
@@ -24,7 +25,7 @@ class IdentityProvider:
     """Opens the tokens of one issuer for one audience; its clock may differ by `leeway` seconds.
 
     `role_claim` is where the role stands, a path with dots; `roles` gives ours for the provider's names.
-    `subject_claim` is where a person's pseudonym stands.
+    `subject_claim` is where a person's pseudonym stands. No token is good for longer than `most_seconds`.
     """
 
     def __init__(
@@ -36,10 +37,12 @@ class IdentityProvider:
         role_claim: str = "role",
         roles: Mapping[str, Role] | None = None,
         subject_claim: str = "sub",
+        most_seconds: int = MOST_SECONDS,
     ) -> None:
         self._issuer, self._audience, self._keys, self._leeway = issuer, audience, keys, leeway
         self._role_claim, self._subject_claim = role_claim, subject_claim
         self._roles = roles or {role.value: role for role in Role}
+        self._most = most_seconds
 
     async def open(self, text: str, now: int) -> Token:
         """Return what a token of the provider says. Raises TokenError, UnavailableError without its keys."""
@@ -52,7 +55,11 @@ class IdentityProvider:
         if not sub.isprintable():
             raise TokenError("the access token's sub is not printable: it is a name in the access log")
         subject = self._subject(claims) if role is Role.SUBJECT else None
-        return Token(Caller(role, sub, subject), int(claims["exp"]) + self._leeway, confirmation(claims))
+        bound, issued, end = confirmation(claims), int(claims["iat"]), int(claims["exp"]) + self._leeway
+        # A provider need not number its tokens (RFC 7519, section 4.1.7).
+        id_ = str(claims.get("jti") or hashlib.sha256(text.encode()).hexdigest())
+        caller = Caller(role, sub, subject, credential=bound or id_)
+        return Token(caller, last_second(end, issued, self._most, now), bound, id_, issued)
 
     def _expected(self, now: int) -> jwt.JWTClaimsRegistry:
         issuer: ClaimsOption = {"essential": True, "value": self._issuer}

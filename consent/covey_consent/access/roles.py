@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -21,14 +22,25 @@ class Role(StrEnum):
 class Caller:
     """Who asks: a role, a name for the access log, and, for a subject, whose records are theirs.
 
-    `device` is the key of the device that speaks for them, where one does.
+    `device` is the key of the device that speaks for them, where one does. `credential` tells the tokens of
+    one role and name apart: the thumbprint of the key that the token is bound to, else the token's id.
     """
 
     role: Role
     name: str
     subject: str | None = None
     device: bytes | None = None
+    credential: str = field(default="", compare=False)
 
 
 LOGGED = frozenset({Role.OFFICER, Role.AUDITOR, Role.ADMIN})
 """Whoever may look at other people's records, or decide who may: each request of theirs is logged."""
+
+
+def same_person(one: str, other: str) -> bool:
+    """Say whether two names are one person's: compatibility forms, case and blanks tell nobody apart."""
+    return _plain(one) == _plain(other)
+
+
+def _plain(name: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", name).casefold().split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,9 @@ _RULES = Allowed([ALGORITHM])
 DEVICE_SECONDS = 600
 """For how long a device's token is good."""
 
+MOST_SECONDS = 86_400
+"""For how long a token is good at most, from when it was issued, where no setting says otherwise."""
+
 LONGEST = 8192
 """Characters of a token that is looked at."""
 
@@ -32,12 +36,14 @@ LONGEST = 8192
 class Token:
     """What a verified token says: who asks, until when (Unix seconds), and by which key they prove it.
 
-    `thumbprint` is `cnf.jkt` (RFC 9449): None for a bearer token.
+    `thumbprint` is `cnf.jkt` (RFC 9449): None for a bearer token. `id` is `jti`, by which it can be revoked.
     """
 
     caller: Caller
     expires_at: int
     thumbprint: str | None = None
+    id: str = ""
+    issued_at: int = 0
 
 
 def jwk(key: SigningKey) -> OKPKey:
@@ -47,11 +53,14 @@ def jwk(key: SigningKey) -> OKPKey:
 
 
 class Tokens:
-    """Mints and opens the tokens of one registry, which is their issuer and their audience."""
+    """Mints and opens the tokens of one registry, which is their issuer and their audience.
 
-    def __init__(self, key: SigningKey, origin: str) -> None:
+    None is good for longer than `most_seconds`, whatever it says.
+    """
+
+    def __init__(self, key: SigningKey, origin: str, most_seconds: int = MOST_SECONDS) -> None:
         self._key = jwk(SigningKey(keys.derive(key, "access tokens")))
-        self._origin = origin
+        self._origin, self._most = origin, most_seconds
         self.kid = self._key.thumbprint()
 
     @property
@@ -63,6 +72,7 @@ class Tokens:
         """Return a token that says who the caller is, for `seconds` from `now` (Unix seconds)."""
         claims: dict[str, Any] = {"iss": self._origin, "aud": self._origin, "sub": caller.name}
         claims |= {"role": caller.role.value, "iat": now, "exp": now + seconds}
+        claims["jti"] = secrets.token_hex(16)
         if caller.subject is not None:
             claims["subject"] = caller.subject
         if caller.device is not None:
@@ -75,14 +85,18 @@ class Tokens:
         """Return what a token of this registry says. Raises TokenError."""
         here: ClaimsOption = {"essential": True, "value": self._origin}
         roles: ClaimsOption = {"essential": True, "values": [role.value for role in Role]}
-        expected = jwt.JWTClaimsRegistry(now, iss=here, aud=here, exp={"essential": True}, role=roles)
+        there: ClaimsOption = {"essential": True}
+        expected = jwt.JWTClaimsRegistry(now, iss=here, aud=here, exp=there, iat=there, jti=there, role=roles)
         try:
             claims = read_claims(text, self._key, _RULES, expected)
         except ValueError as error:
             raise TokenError(f"the access token is refused: {error}") from None
         device = bytes.fromhex(claims["device"]) if "device" in claims else None
-        caller = Caller(Role(claims["role"]), str(claims.get("sub", "")), claims.get("subject"), device)
-        return Token(caller, claims["exp"], confirmation(claims))
+        id_, bound, issued = str(claims["jti"]), confirmation(claims), int(claims["iat"])
+        caller = Caller(
+            Role(claims["role"]), str(claims.get("sub", "")), claims.get("subject"), device, bound or id_
+        )
+        return Token(caller, last_second(claims["exp"], issued, self._most, now), bound, id_, issued)
 
 
 def key_id(text: str) -> str | None:
@@ -93,6 +107,20 @@ def key_id(text: str) -> str | None:
         raise TokenError(f"the access token is {error}") from None
     kid = header.get("kid")
     return kid if isinstance(kid, str) else None
+
+
+def last_second(expires_at: int, issued_at: int, most: int, now: int) -> int:
+    """Return when a token ends: when it says, and at the latest `most` seconds after it was issued.
+
+    Raises TokenError where that has passed at `now`.
+    """
+    end = min(expires_at, issued_at + most)
+    if now >= end:
+        raise TokenError(
+            f"the access token was issued more than {most} s ago, for which tokens are good here "
+            "(COVEY_REGISTRY_TOKEN_HOURS); ask for a new one"
+        )
+    return end
 
 
 def confirmation(claims: Mapping[str, Any]) -> str | None:

@@ -26,7 +26,11 @@ async def of_request(here: Registry, request: Request) -> str | None:
 
 async def of_body(here: Registry, request: Request) -> str | None:
     """Return the person whom the body names, where there is one."""
-    said: Any = await request.json()
+    try:
+        said: Any = await request.json()
+    except ValueError:
+        # An empty body, or one that is no JSON: it names nobody, and the route refuses it in its own words.
+        return None
     named = said.get("subject") if isinstance(said, dict) else None
     query = select(Subject.subject).filter_by(subject=named)
     return await here.store.read(lambda session: session.scalar(query)) if isinstance(named, str) else None

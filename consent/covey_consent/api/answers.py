@@ -16,12 +16,12 @@ PROVEN = {401, 404}
 ASKED = {404, 409, 422}
 """Where something in the address, a header or the body is asked for."""
 MESSAGE = {400, 403}
-SENT = {413}
+SENT = {413, 415}
 SIGNED = {403}
 """Where a header carries the operator's signature."""
 CONDITIONAL = {412, 428}
 
-_SAYS = {413: "The body is longer than is taken."}
+_SAYS = {413: "The body is longer than is taken.", 415: "The body is of another type than is taken."}
 """Of the statuses that say all."""
 
 

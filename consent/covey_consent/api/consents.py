@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Header, Request, Response
 from pydantic import AwareDatetime, Field
 from sqlalchemy.orm import Session
 
 from covey_consent import batches, choices, decisions, history, promises, purposes, states
-from covey_consent.access.guard import needs
+from covey_consent.access.guard import needs, reason
 from covey_consent.access.roles import Caller, Role
 from covey_consent.acts import EVERYTHING, GUARDIAN, SUBJECT, Act
 from covey_consent.api.http import Here
@@ -39,7 +39,7 @@ from covey_consent.api.schemas import (
 from covey_consent.errors import DeniedError, RequestError
 from covey_consent.events import Recorded
 from covey_consent.idempotency import Answer
-from covey_consent.models import Event
+from covey_consent.models import Event, EventReason
 from covey_consent.registry import Registry
 from covey_consent.verdicts import Standing, Standings, Verdict, judge
 from covey_privacy.consent import GRANTED, Notice
@@ -60,9 +60,13 @@ REQUEST = "request"
 
 @router.post("/subjects/{subject}/consents", status_code=201, response_model=Happened)
 @lean
-async def decide(subject: Pseudonym, said: Said, here: Here, caller: Speaker, once: OnceOnly) -> Response:
+async def decide(
+    subject: Pseudonym, said: Said, here: Here, caller: Speaker, once: OnceOnly, request: Request
+) -> Response:
     """Record what a person says to one purpose: a yes names the text it was said to, a no the purpose."""
     act = _act(here, caller, subject, said)
+    if caller.role is Role.OFFICER:
+        return await once.create(caller, _record_for, here, act, caller.name, reason(request) or "")
     if once.key is not None:
         return await once.create(caller, _record, here, act)
     return await here.recorder.answer([act], partial(_created, here))
@@ -83,9 +87,9 @@ async def events(
 ) -> Page[Past]:
     """List everything that was said by the person or for them, oldest first; each has a receipt."""
     after = 0 if cursor is None else int(here.cursors.place(f"events {subject}", cursor)[0])
-    found = await here.store.read(history.page, subject, after, limit + 1)
+    found, why = await here.store.read(_history, subject, after, limit + 1)
     following = here.cursors.after(f"events {subject}", found[limit - 1].id) if len(found) > limit else None
-    return Page[Past](items=[_past(event) for event in found[:limit]], next=following)
+    return Page[Past](items=[_past(event, why.get(event.event)) for event in found[:limit]], next=following)
 
 
 @router.get("/subjects/{subject}/decisions/{purpose}", responses={200: {"model": Judged}})
@@ -199,6 +203,20 @@ def _record(session: Session, here: Registry, act: Act) -> Answer:
     return answer(happened(here, done), act.subject)
 
 
+def _record_for(session: Session, here: Registry, act: Act, name: str, why: str) -> Answer:
+    """Record what an officer says for the person, and why."""
+    done, *_ = here.choices.record(session, [act])
+    session.add(EventReason(event=done.record.event, subject=act.subject, name=name, reason=why))
+    return answer(happened(here, done), act.subject)
+
+
+def _history(
+    session: Session, subject: str, after: int, count: int
+) -> tuple[Sequence[Event], Mapping[str, str]]:
+    found = history.page(session, subject, after, count)
+    return found, history.reasons(session, found)
+
+
 def _restriction(session: Session, subject: str) -> Restricted:
     standing = choices.fetch(session, subject).get(EVERYTHING)
     return Restricted(restricted=standing is not None and standing.state == states.RESTRICTED)
@@ -259,10 +277,12 @@ def _view(subject: str, at: int, standings: Standings, notices: Mapping[str, Not
     return View(subject=subject, at=moment(at), choices=choices)
 
 
-def _past(event: Event) -> Past:
+def _past(event: Event, why: str | None) -> Past:
     return Past(
         event=event.event, purpose=event.purpose, state=event.state, actor=event.actor, method=event.method,
         notice=event.notice, language=event.language, at=moment(event.at), expires_at=end(event.expires_at),
+        reason=why,
+        source=event.source,
     )  # fmt: skip
 
 

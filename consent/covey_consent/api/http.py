@@ -6,22 +6,18 @@ from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, APIRouter, request_response
+from starlette.requests import ClientDisconnect
 
-from covey_consent.api import lean
+from covey_consent.access.guard import Guard
+from covey_consent.api import bodies, lean
+from covey_consent.api.bodies import CBOR, JSON, MESSAGE, ROSTER
 from covey_consent.api.strict import StrictRequest
 from covey_consent.registry import Registry
 from covey_privacy import wire
-from covey_privacy.tiles import ENTRY_LIMIT
 
-CBOR = "application/cbor"
-
-MESSAGE = ENTRY_LIMIT - 1
-"""A message's bytes at most: it fits into the log with its kind byte."""
-BATCH = 16 * 2**20
-JSON = 2**20
-"""A JSON body's bytes at most, and those of any body that is not CBOR."""
-ROSTER = wire.MESSAGE_LIMIT
+__all__ = ["CBOR", "JSON", "MESSAGE", "ROSTER", "Here", "add_routes", "body", "cbor"]
 
 
 async def _registry(request: Request) -> Registry:
@@ -35,10 +31,13 @@ Here = Annotated[Registry, Depends(_registry)]
 async def body(request: Request, limit: int = MESSAGE) -> bytes:
     """Return the request's body. Answers 413 as soon as it is longer than `limit` bytes."""
     received = bytearray()
-    async for chunk in request.stream():
-        received += chunk
-        if len(received) > limit:
-            raise HTTPException(413, f"the body is longer than the {limit} bytes that this route takes")
+    try:
+        async for chunk in request.stream():
+            received += chunk
+            if len(received) > limit:
+                raise bodies.too_long(limit)
+    except ClientDisconnect:
+        raise HTTPException(400, "the connection ended before the whole body came") from None
     return bytes(received)
 
 
@@ -55,15 +54,27 @@ def add_routes(app: FastAPI, router: APIRouter) -> None:
             if lean.is_lean(route):
                 route.app = lean.serving(route)
             elif route.body_field is not None:
-                route.app = request_response(_strictly(route.get_route_handler()))
+                route.app = request_response(_strictly(route.get_route_handler(), _guards(route.dependant)))
+            if (taken := bodies.taken_by(route)) is not None:
+                route.app = bodies.limited(route.app, taken)
         app.router.routes.append(route)
 
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-def _strictly(handle: Handler) -> Handler:
-    async def strictly(request: Request) -> Response:
-        return await handle(StrictRequest(request.scope, request.receive))
+def _guards(plan: Dependant) -> list[Guard]:
+    """Return the guards among what a route depends on."""
+    own = [plan.call] if isinstance(plan.call, Guard) else []
+    return own + [guard for needed in plan.dependencies for guard in _guards(needed)]
+
+
+def _strictly(handle: Handler, guards: list[Guard]) -> Handler:
+    async def strictly(received: Request) -> Response:
+        request = StrictRequest(received.scope, received.receive)
+        # FastAPI reads the body before it asks who sends it.
+        for guard in guards:
+            await guard(request)
+        return await handle(request)
 
     return strictly

@@ -23,7 +23,13 @@ from covey_consent.rights.imports import Export
 router = APIRouter(tags=["rights"])
 
 Admin = Annotated[Caller, needs(Role.ADMIN)]
-Key = Annotated[str, Query(pattern="^[0-9a-f]{64}$", description="Public key of the registry that exported")]
+Key = Annotated[
+    str,
+    Query(
+        pattern="^[0-9a-f]{64}$",
+        description="Public key of the registry that exported, one of COVEY_REGISTRY_IMPORTS_FROM",
+    ),
+]
 
 
 class Imported(BaseModel):
@@ -39,23 +45,32 @@ class Imported(BaseModel):
 
 @router.post("/v1/imports", status_code=201, response_model=Imported)
 async def import_person(request: Request, here: Here, caller: Admin, key: Key, once: OnceOnly) -> Response:
-    """Make a person known with what they said elsewhere: the body is the zip that the key's registry made."""
+    """Make a person known with what they said elsewhere: the body is the zip that the key's registry made.
+
+    The key is one that the operator pinned; what is imported stays marked as imported from it.
+    """
     _require_pinned(here, key)
-    export = await asyncio.to_thread(imports.read, await request.body(), bytes.fromhex(key))
-    return await once.create(caller, _import, here, export)
+    source = bytes.fromhex(key)
+    export = await asyncio.to_thread(imports.read, await request.body(), source)
+    return await once.create(caller, _import, here, export, source)
 
 
-def _import(session: Session, here: Registry, export: Export) -> Answer:
+def _import(session: Session, here: Registry, export: Export, source: bytes) -> Answer:
     imported = Imported(
         subject=export.person.subject, devices=len(export.devices), consents=len(export.consents),
-        guardian=imports.import_(session, here.subjects, here.choices, export),
+        guardian=imports.import_(session, here.subjects, here.choices, export, source),
     )  # fmt: skip
     return answer(imported, imported.subject)
 
 
 def _require_pinned(here: Registry, key: str) -> None:
     pinned = here.settings.imports_from
-    if pinned and key not in pinned:
+    if not pinned:
         raise DeniedError(
-            "this registry's exports are not taken here; COVEY_REGISTRY_IMPORTS_FROM names whose"
+            "this registry takes no imports; its operator pins the public keys of registries whose exports "
+            "count here in COVEY_REGISTRY_IMPORTS_FROM"
+        )
+    if key not in pinned:
+        raise DeniedError(
+            "exports under this key are not taken here; COVEY_REGISTRY_IMPORTS_FROM names the keys that are"
         )

@@ -43,11 +43,10 @@ def serving(route: APIRoute) -> ASGIApp:
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         request = StrictRequest(scope, receive, send)
-        body = await _body(request) if plan.body else None
         refused: list[Any] = []
-        values = await plan.values(request, body, refused)
+        values = await plan.values(request, refused)
         if refused:
-            raise RequestValidationError(refused, body=body)
+            raise RequestValidationError(refused)
         answer = await plan.call(**values)
         await answer(scope, receive, send)
 
@@ -107,11 +106,14 @@ class _Plan:
         needs = [(needed.name, cls.of(needed)) for needed in plan.dependencies]
         return cls(cast(Callable[..., Any], plan.call), needs, sent, body, plan.request_param_name)
 
-    async def values(self, request: Request, body: Any, refused: list[Any]) -> dict[str, Any]:
-        """Return what to call the function with; add to what is `refused` of the request."""
+    async def values(self, request: Request, refused: list[Any]) -> dict[str, Any]:
+        """Return what to call the function with; add to what is `refused` of the request.
+
+        The body is read last, once the guard among the dependencies let the caller pass.
+        """
         values: dict[str, Any] = {}
         for name, needed in self.needs:
-            given = await needed.values(request, body, refused)
+            given = await needed.values(request, refused)
             if not refused:
                 found = await needed.call(**given)
                 if name is not None:
@@ -120,8 +122,10 @@ class _Plan:
             held: Mapping[str, Any] = getattr(request, attribute)
             for field in fields:
                 values[field.name] = field.read(held.get(field.place[1]), refused)
-        for field in self.body:
-            values[field.name] = field.read(body, refused)
+        if self.body:
+            body = await _body(request)
+            for field in self.body:
+                values[field.name] = field.read(body, refused)
         if self.request is not None:
             values[self.request] = request
         return values

@@ -75,6 +75,15 @@ class Published(BaseModel):
         )  # fmt: skip
 
 
+class Proposed(BaseModel):
+    """A notice that is not in force yet: another person has to send the same file."""
+
+    model_config = config({"purpose": "analytics", "state": "waits for another person to send the same"})
+
+    purpose: str
+    state: str = "waits for another person to send the same"
+
+
 @dataclass(frozen=True, slots=True)
 class KnownPurpose(Purpose):
     """A purpose; `offered` are those for which a notice is in force."""
@@ -161,13 +170,16 @@ async def download(here: Here) -> Response:
     "/v1/notices",
     status_code=201,
     response_model=Published,
-    responses={200: {"model": Published}},
+    responses={200: {"model": Published}, 202: {"model": Proposed}},
 )
 async def publish(
     file: NoticeFile, here: Here, caller: Annotated[Caller, needs(Role.ADMIN)], once: OnceOnly
 ) -> Response:
-    """Put a notice in force, numbered and logged; 200 for the one that is in force already."""
-    published = await once.create(caller, _publish, here, file, write=here.log.write)
+    """Put a notice in force, numbered and logged, once two people sent it: 202 for the first of them.
+
+    200 for the one that is in force already.
+    """
+    published = await once.create(caller, _publish, here, file, caller.name, write=here.log.write)
     if file.purpose == CONSENT:
         await here.upkeep.recall()
     return published
@@ -176,13 +188,7 @@ async def publish(
 @router.get("/v1/notices/{purpose}")
 async def read(purpose: str, here: Here, language: Language = "en") -> InWords:
     """Return one notice to read, in its first language where the asked one is missing."""
-    notice = notices.find(here.notices, purpose)
-    text = notice.text(language)
-    return InWords(
-        purpose=notice.purpose, version=notice.semver, basis=notice.basis, epsilon=notice.epsilon,
-        epsilon_total=notice.epsilon_total, delta=notice.delta, language=text.language, title=text.title,
-        text=text.text, digest=text.digest.hex(),
-    )  # fmt: skip
+    return _in_words(notices.find(here.notices, purpose), language)
 
 
 @router.get("/v1/notices/{purpose}/versions")
@@ -190,6 +196,14 @@ async def versions(purpose: Name, here: Here) -> list[Published]:
     """List every version of a purpose's notice that was ever in force, oldest first."""
     rows = await here.store.read(_published, purpose)
     return [Published.of(history.notice(row), row.published_at) for row in rows]
+
+
+@router.get("/v1/notices/{purpose}/versions/{version}")
+async def read_version(
+    purpose: Name, version: Annotated[str, Path(pattern=PATTERN)], here: Here, language: Language = "en"
+) -> InWords:
+    """Return the text of any version that was ever in force."""
+    return _in_words(await here.store.read(history.find, purpose, Semver.parse(version)), language)
 
 
 @router.get("/v1/notices/{purpose}/changes")
@@ -207,9 +221,20 @@ async def ask_again(purpose: Name, here: Here) -> Asked:
     return Asked(purpose=purpose, version=notice.semver, **asdict(counts))
 
 
-def _publish(session: Session, here: Registry, file: NoticeFile) -> Answer:
+def _in_words(notice: Notice, language: str) -> InWords:
+    text = notice.text(language)
+    return InWords(
+        purpose=notice.purpose, version=notice.semver, basis=notice.basis, epsilon=notice.epsilon,
+        epsilon_total=notice.epsilon_total, delta=notice.delta, language=text.language, title=text.title,
+        text=text.text, digest=text.digest.hex(),
+    )  # fmt: skip
+
+
+def _publish(session: Session, here: Registry, file: NoticeFile, author: str) -> Answer:
     before = history.newest(session, file.purpose)
-    notice = here.publisher.enact(session, file)
+    notice = here.publisher.propose(session, file, author)
+    if notice is None:
+        return answer(Proposed(purpose=file.purpose), status=202)
     same = before is not None and before.notice == notice
     return answer(Published.of(notice), status=200 if same else 201)
 

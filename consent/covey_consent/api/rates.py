@@ -1,4 +1,4 @@
-"""Rates: how often one caller, or one address, may ask."""
+"""Rates: how often one caller, or one address, may ask, and how many people it may enrol."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import cast
+from typing import NamedTuple, cast
 
 from limits import RateLimitItem, parse
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from covey_consent.api.problems import problem, slug
+from covey_consent.connections import client_of
 from covey_consent.errors import LimitError
 from covey_consent.registry import Registry
+
+COUNTS = "covey.counts"
 
 
 class Window:
@@ -28,12 +32,17 @@ class Window:
         self._clock, self._number = clock, 0
         self._counts: Counter[str] = Counter()
 
-    def hit(self, who: str) -> bool:
-        """Count a request; say whether it is within the rate."""
+    def hit(self, who: str, count: int = 1) -> bool:
+        """Count a request, or several at once; say whether that is within the rate.
+
+        Several that are not within it together are not counted.
+        """
         number = int(self._clock() / self.seconds)
         if number != self._number:
             self._number, self._counts = number, Counter()
-        self._counts[who] += 1
+        if count > 1 and self._counts[who] + count > self.rate.amount:
+            return False
+        self._counts[who] += count
         return self._counts[who] <= self.rate.amount
 
     @property
@@ -45,12 +54,17 @@ class Window:
 class Rates:
     """Middleware; `caller` and `address` as the `limits` library writes rates, None for no bound.
 
-    A caller is known by a token that was verified before. Addresses are counted in memory and kept nowhere.
+    A caller is known by a token that was verified before. Addresses are counted in memory and kept nowhere;
+    of IPv6, a /64 is one. `enrolments` bounds how many people one address may enrol: a route that takes many
+    messages at once counts them with `count_messages` and `count_enrolments`.
     """
 
-    def __init__(self, app: ASGIApp, caller: str | None, address: str | None) -> None:
+    def __init__(
+        self, app: ASGIApp, caller: str | None, address: str | None, enrolments: str | None = None
+    ) -> None:
         self._app = app
         self._caller, self._address = _window(caller), _window(address)
+        self._enrolments = _window(enrolments)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or answer 429."""
@@ -58,6 +72,7 @@ class Rates:
             await self._app(scope, receive, send)
             return
         window, who = self._who(scope)
+        scope[COUNTS] = _Counts(window, who, self._enrolments, _client(scope))
         if window is None or window.hit(who):
             await self._app(scope, receive, send)
         else:
@@ -70,8 +85,44 @@ class Rates:
             caller = here.gate.known(authorization.decode("latin-1"), here.calendar.now)
             if caller is not None:
                 return self._caller, f"{caller.role} {caller.subject or caller.name}"
-        client = scope.get("client")
-        return self._address, client[0] if client else ""
+        return self._address, _client(scope)
+
+
+class _Counts(NamedTuple):
+    """The windows that a request counts in, and under which names."""
+
+    requests: Window | None
+    who: str
+    enrolments: Window | None
+    client: str
+
+
+def count_messages(request: Request, count: int) -> None:
+    """Count a request's messages as so many requests; the first is counted. Raises LimitError."""
+    counts = cast(_Counts, request.scope[COUNTS])
+    if count > 1:
+        _count(counts.requests, counts.who, count - 1)
+
+
+def count_enrolments(request: Request, count: int) -> None:
+    """Count the people that a request without a token enrols. Raises LimitError."""
+    counts = cast(_Counts, request.scope[COUNTS])
+    _count(counts.enrolments, counts.client, count)
+
+
+def _count(window: Window | None, who: str, count: int) -> None:
+    if window is not None and count and not window.hit(who, count):
+        wait = max(1, window.wait)
+        error = LimitError(
+            f"{window.rate} may be sent, and {count} more arrived; send smaller batches, the next in {wait} s"
+        )
+        error.headers = {"Retry-After": str(wait)}
+        raise error
+
+
+def _client(scope: Scope) -> str:
+    client = scope.get("client")
+    return client_of(client[0]) if client else ""
 
 
 def _too_many(window: Window) -> ASGIApp:

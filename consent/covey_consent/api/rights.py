@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import rfc8785
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from fastapi import Request as HttpRequest
 from pydantic import BaseModel, Field, StringConstraints
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from covey_consent import subjects
@@ -16,6 +17,7 @@ from covey_consent.access.roles import Caller, Role
 from covey_consent.api.about import of_body, of_request
 from covey_consent.api.http import Here
 from covey_consent.api.idempotency import OnceOnly, answer
+from covey_consent.api.officer_queries import AS_CSV, Format, paged
 from covey_consent.api.pages import Cursor, Limit, Page, following
 from covey_consent.api.preconditions import IfMatch, etag, require_match, tagged
 from covey_consent.api.schemas import SUBJECT, Country, Name, Pseudonym, config, shown
@@ -24,9 +26,9 @@ from covey_consent.idempotency import Answer
 from covey_consent.models import Subject
 from covey_consent.registry import Registry
 from covey_consent.rights import certificate, desk
-from covey_consent.rights.desk import Asked, Taken
+from covey_consent.rights.desk import Asked, Due, Taken
 from covey_consent.rights.states import Kind, State, Step
-from covey_consent.rights.tables import RightsRequest, RightsStep, Tombstone
+from covey_consent.rights.tables import ErasureStep, RightsRequest, RightsStep, Tombstone
 
 router = APIRouter(tags=["rights"])
 
@@ -36,6 +38,7 @@ PASSING = ("overdue",)
 """What time alone changes."""
 
 Words = Annotated[str, StringConstraints(max_length=4000, strip_whitespace=True)]
+Days = Annotated[int | None, Query(ge=1, le=366, description="Days until the answer is due, at most")]
 Year = Annotated[int, Field(ge=1900, le=2200)]
 
 Asker = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, about=of_body)]
@@ -43,6 +46,7 @@ Lister = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR, about
 Handler = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, about=of_request)]
 Watcher = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR, about=of_request)]
 Reader = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR)]
+TrailReader = Annotated[Caller, needs(Role.AUDITOR, Role.ADMIN)]
 Officer = Annotated[Caller, needs(Role.OFFICER)]
 
 
@@ -109,7 +113,8 @@ class Request(BaseModel):
         {
             "id": "0f" * 16, "subject": SUBJECT, "kind": "objection", "purpose": "marketing",
             "words": "No more offers.", "state": "received", "received_at": 1800000000,
-            "due_at": 1802592000, "extended": False, "overdue": False, "steps": [],
+            "due_at": 1802592000, "extended": False, "overdue": False, "entered_role": "subject",
+            "entered_by": "app", "steps": [],
         }
     )  # fmt: skip
 
@@ -123,6 +128,8 @@ class Request(BaseModel):
     due_at: int
     extended: bool
     overdue: bool
+    entered_role: Role
+    entered_by: str
     steps: list[StepTaken] = []
 
 
@@ -141,6 +148,33 @@ class Erased(BaseModel):
     claims: dict[str, Any]
 
 
+class ErasureStepTaken(BaseModel):
+    """A step on the way to an erasure; `at` in Unix seconds. Of the person themselves no name is kept."""
+
+    model_config = shown(
+        {
+            "step": "verify", "role": "officer", "name": "grace", "method": "video call", "reason": "",
+            "at": 1800003600,
+        }
+    )  # fmt: skip
+
+    step: str
+    role: Role
+    name: str
+    method: str
+    reason: str
+    at: int
+
+
+class Trail(BaseModel):
+    """Who did what about an erasure, oldest first; `id` stands in the access log for whom it was about."""
+
+    model_config = shown({"id": "0f" * 16, "steps": []})
+
+    id: str
+    steps: list[ErasureStepTaken]
+
+
 class PersonsAttributes(BaseModel):
     """What a registry keeps about a person beside their choices."""
 
@@ -157,12 +191,18 @@ async def ask(said: NewRequest, here: Here, caller: Asker, once: OnceOnly) -> Re
     return await once.create(caller, _receive, here, _asked(said, caller), caller)
 
 
-@router.get("/v1/rights")
+@router.get("/v1/rights", response_model=Page[Request], responses=AS_CSV)
 async def list_requests(
-    here: Here, caller: Lister, cursor: Cursor = None, limit: Limit = 100, overdue: bool = False
-) -> Page[Request]:
-    """List requests by time of receipt: one's own, or everyone's; only late ones where asked."""
-    return await here.store.read(_page, here, caller, cursor, limit, overdue)
+    here: Here, caller: Lister, cursor: Cursor = None, limit: Limit = 100, overdue: bool = False,
+    due_within: Days = None, written_as: Format = "json",
+) -> Any:  # fmt: skip
+    """List requests by time of receipt: one's own, or everyone's.
+
+    Only late ones with `overdue`, only open ones that are due within so many days and not late with
+    `due_within`; with both, either.
+    """
+    due = Due(overdue, due_within)
+    return paged(await here.store.read(_page, here, caller, cursor, limit, due), Request, written_as)
 
 
 @router.get("/v1/rights/{id_}")
@@ -195,6 +235,12 @@ async def export(id_: str, here: Here, caller: Handler) -> Response:
 async def read_certificate(id_: str, here: Here) -> Erased:
     """Return the certificate of the erasure that a request of this id asked for: whoever knows it may ask."""
     return await here.store.read(_certificate, id_)
+
+
+@router.get("/v1/erasures/{id_}/steps")
+async def read_erasure_steps(id_: str, here: Here, _caller: TrailReader) -> Trail:
+    """Return who entered, verified and fulfilled an erasure, and when; not whose it was."""
+    return await here.store.read(_trail, id_)
 
 
 @router.get("/v1/subjects/{subject}/attributes")
@@ -242,10 +288,10 @@ def _take(
 
 
 def _page(
-    session: Session, here: Registry, caller: Caller, cursor: str | None, limit: int, late: bool
+    session: Session, here: Registry, caller: Caller, cursor: str | None, limit: int, due: Due
 ) -> Page[Request]:
     after = here.cursors.moment(LISTING, cursor)
-    rows = here.rights.desk.page(session, caller, after, limit + 1, late=late)
+    rows = here.rights.desk.page(session, caller, after, limit + 1, due)
     return Page[Request](
         items=[_plain(here, row, []) for row in rows[:limit]],
         next=following(rows, limit, lambda row: here.cursors.after(LISTING, row.received_at, row.id)),
@@ -268,6 +314,14 @@ def _certificate(session: Session, id_: str) -> Erased:
     if kept is None:
         raise UnknownError("no request of this id was fulfilled by an erasure")
     return Erased(id=kept.id, certificate=kept.certificate, claims=certificate.claims(kept.certificate))
+
+
+def _trail(session: Session, id_: str) -> Trail:
+    query = select(ErasureStep).filter_by(erasure=id_).order_by(ErasureStep.number)
+    found = session.scalars(query).all()
+    if not found:
+        raise UnknownError("no steps are kept of an erasure of this id; they go with the access log's rows")
+    return Trail(id=id_, steps=[ErasureStepTaken.model_validate(one, from_attributes=True) for one in found])
 
 
 def require_own(session: Session, caller: Caller, subject: str, year: int) -> None:

@@ -39,12 +39,13 @@ async def countersign(round_id: str, request: Request, here: Here, signature: Si
 
     The header carries the operator's signature over the body's SHA-256 in hex.
     """
-    data = await body(request, ROSTER)
+    operator.key(here)
+    terms, issuer = await here.store.read(rounds.find, round_id)
+    data = await body(request, min(ROSTER, rounds.roster_bytes(terms)))
     message = to_sign(ROUND_ROSTER, hashlib.sha256(data).digest())
     operator.require(here, message, signature, "roster")
     roster = await asyncio.to_thread(wire.decode, Roster, data)
     _require_round(round_id, roster.round_id)
-    _, issuer = await here.store.read(rounds.find, round_id)
     frozen = await asyncio.to_thread(rounds.freeze, roster, issuer)
     answer = await here.log.write(rounds.countersign, here.log, here.key, frozen, here.calendar)
     return cbor(answer)

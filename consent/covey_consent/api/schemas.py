@@ -110,7 +110,11 @@ class Happened(BaseModel):
 
 
 class Past(BaseModel):
-    """An event of a person's history; `event` names its receipt."""
+    """An event of a person's history; `event` names its receipt.
+
+    `reason` is why an officer recorded it on the person's behalf.
+    `source` is the public key of the registry that it was imported from, "" where it was said here.
+    """
 
     model_config = config(
         {
@@ -123,6 +127,8 @@ class Past(BaseModel):
             "language": "en",
             "at": "2027-01-15T08:00:00Z",
             "expires_at": None,
+            "reason": None,
+            "source": "",
         }
     )
 
@@ -135,6 +141,8 @@ class Past(BaseModel):
     language: str
     at: datetime
     expires_at: datetime | None
+    reason: str | None
+    source: str
 
 
 class Stands(BaseModel):

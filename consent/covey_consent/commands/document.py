@@ -8,13 +8,13 @@ from pathlib import Path
 from sqlalchemy import inspect, make_url
 from sqlalchemy.orm import Session
 
-from covey_consent import controller
+from covey_consent import controller, private_files
 from covey_consent.controller import Controller
 from covey_consent.database import answering, connect
 from covey_consent.documents.catalogue import Name, make
 from covey_consent.documents.facts import Facts, gather
 from covey_consent.documents.rendering import Format, render
-from covey_consent.errors import ConflictError, ConsentRegistryError, DamageError
+from covey_consent.errors import ConflictError, ConsentRegistryError, DamageError, require_folder
 from covey_consent.models import PublishedNotice
 from covey_consent.settings import Settings
 
@@ -23,13 +23,15 @@ __all__ = ["ConsentRegistryError", "document"]
 
 def document(name: str, purpose: str | None, round_id: str | None, written_as: str, out: Path | None) -> int:
     """Print the document called `name`, or write it to `out`. Raises ConsentRegistryError."""
+    if out is not None:
+        require_folder(out)
     made = make(read(Settings()), Name(name), purpose, round_id)
     text = render(made, Format(written_as))
     if out is None:
         print(text, end="")
         return 0
     part = out.with_name(f"{out.name}.part")
-    part.write_text(text, "utf-8", newline="")
+    private_files.write(part, text.encode())
     part.replace(out)
     blanks = f"; {made.blanks} blanks in it are for the officer" if made.blanks else ""
     print(f"The document is at {out}{blanks}")

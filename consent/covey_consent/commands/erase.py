@@ -13,6 +13,8 @@ from covey_consent.drills import erase as drill
 from covey_consent.drills import scratch
 from covey_consent.errors import DamageError, RequestError
 
+MOST_PEOPLE = 10_000
+
 
 def erase(people: int = 50, database_url: str | None = None, *, as_json: bool = False) -> int:
     """Play the drill and print what happened; return 0 where nothing of the person was left, 1 where it was.
@@ -21,6 +23,7 @@ def erase(people: int = 50, database_url: str | None = None, *, as_json: bool = 
     used.
     """
     try:
+        _require_some(people)
         _require_scratch(database_url)
         with tempfile.TemporaryDirectory(prefix="covey-erase-") as folder:
             outcome = asyncio.run(drill.play(Path(folder), people, database_url))
@@ -32,6 +35,11 @@ def erase(people: int = 50, database_url: str | None = None, *, as_json: bool = 
     said = json.dumps(asdict(outcome) | {"passed": outcome.passed}) if as_json else _told(outcome)
     print(said)
     return 0 if outcome.passed else 1
+
+
+def _require_some(people: int) -> None:
+    if not 2 <= people <= MOST_PEOPLE:
+        raise RequestError(f"{people} people were asked for; 2 to {MOST_PEOPLE} can play")
 
 
 def _require_scratch(url: str | None) -> None:

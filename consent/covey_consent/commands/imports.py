@@ -10,6 +10,7 @@ import httpx
 
 from covey_consent.api.media import ZIP
 from covey_consent.commands.notice import SECONDS, TOKEN
+from covey_consent.errors import without_number
 from covey_consent.rights.imports import LIMIT
 
 
@@ -27,7 +28,7 @@ def import_(file: Path, key: str, url: str) -> int:
         with file.open("rb") as opened:
             data = opened.read(LIMIT + 1)
     except OSError as error:
-        print(f"{file} cannot be read: {error}")
+        print(f"{file} cannot be read: {without_number(error)}")
         return 2
     return _post(data, key, f"{url.rstrip('/')}/v1/imports", token)
 

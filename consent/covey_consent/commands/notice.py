@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from covey_consent import controller
-from covey_consent.errors import ConsentRegistryError
+from covey_consent.errors import ConsentRegistryError, require_folder
 from covey_consent.notices import files
 from covey_consent.notices.facts import Facts
 from covey_consent.notices.files import NoticeFile
@@ -18,6 +18,8 @@ from covey_consent.settings import Settings
 
 TOKEN = "COVEY_REGISTRY_TOKEN"  # noqa: S105  the variable's name
 SECONDS = 30.0
+ACCEPTED = 202
+"""The answer to the first of the two people who put a notice in force."""
 
 
 def lint(path: str) -> int:
@@ -49,6 +51,8 @@ def show(purpose: str, out: Path | None) -> int:
     A file is not overwritten.
     """
     try:
+        if out is not None:
+            require_folder(out)
         text = files.written(purpose)
         if out is None:
             print(text, end="")
@@ -67,7 +71,8 @@ def show(purpose: str, out: Path | None) -> int:
 def publish(path: str, url: str) -> int:
     """Publish a notice file, or the packaged one of that name, at the registry that serves `url`.
 
-    The admin's access token is in COVEY_REGISTRY_TOKEN. Return 0 when it is in force, 1 when the registry
+    The admin's access token is in COVEY_REGISTRY_TOKEN; it takes two people, each with a token of their own.
+    Return 0 when it is in force or waits for the other person, 1 when the registry
     refuses it or cannot be reached, 2 when the file cannot be read or there is no token.
     """
     token = os.environ.get(TOKEN, "")
@@ -90,6 +95,9 @@ def _post(file: NoticeFile, url: str, token: str) -> int:
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, TypeError) as error:
         print(f"no registry answers at {url}: {error}")
         return 1
+    if answer.status_code == ACCEPTED:
+        print(f"{file.purpose} waits: another person publishes the same file under a name of their own")
+        return 0
     if answer.is_success:
         print(f"{file.purpose} {said.get('version')} is in force")
         return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from sqlalchemy.orm import Session
 from covey_consent import keys
 from covey_consent.access import access_log
 from covey_consent.access.roles import Caller, Role
-from covey_consent.errors import ConsentRegistryError, RequestError
+from covey_consent.errors import ConsentRegistryError, RequestError, require_folder
 from covey_consent.last_seen import replace
 from covey_consent.pack import people
 from covey_consent.pack.archive import archive
@@ -34,10 +33,9 @@ def pack(out: Path, since: int = 0, subject: str | None = None, settings: Settin
     settings = Settings() if settings is None else settings
     if out.exists():
         raise RequestError(f"{out} exists; evidence is not overwritten: name another file")
+    require_folder(out)
     if subject is not None and since:
         raise RequestError("a person's records are checked against the whole log: leave --since out")
-    # A pack holds a person's salts: nobody but its maker can read it until they hand it on.
-    os.umask(0o077)
     replace(out, make(settings, since, subject))
     key = keys.load_or_create(settings.key_file).public
     print(f"{out}: check it offline with")

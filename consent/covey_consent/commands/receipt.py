@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from covey_consent.errors import RequestError
+from covey_consent.errors import RequestError, without_number
 from covey_consent.receipts.signing import LIMIT
 from covey_consent.receipts.verification import verify
 from covey_privacy.errors import MisuseError
@@ -16,7 +16,7 @@ def check(file: Path, key: str) -> int:
     try:
         print(verify(_read(file), public_key(key)))
     except (OSError, RequestError, MisuseError) as error:
-        print(f"the receipt is refused: {error}")
+        print(f"the receipt is refused: {without_number(error)}")
         return 1
     return 0
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 
 from covey_consent import keys
+from covey_consent.clock_monitor import ClockMonitor
 from covey_consent.epochs import Calendar
 from covey_consent.errors import ConsentRegistryError, RequestError
 from covey_consent.recipients.outbox import Outbox
@@ -27,7 +28,8 @@ def run(
 ) -> int:
     """Delete what is over now, or will be `later` ("+400d"); `dry`, only count it. Print how much, return 0.
 
-    Raises RequestError for another `later`, UnavailableError where a registry serves the same database.
+    Raises RequestError for another `later`; UnavailableError where a registry serves the same database, or
+    the database shows that the clock is not to be trusted: start the registry then, and confirm the time.
     """
     settings = Settings() if settings is None else settings
     now = time.time()
@@ -47,7 +49,12 @@ async def _run(settings: Settings, at: int, now: float, dry: bool) -> Mapping[st
     try:
         outbox = Outbox(signer, calendar, settings.recipient_tries)
         retention = Retention(store, outbox, Terms.of(settings), lambda _session, _people: None)
-        return await (retention.due(at) if dry else retention.run(at))
+        if dry:
+            return await retention.due(at)
+        monitor = ClockMonitor(lambda: now, None)
+        await store.read(monitor.open)
+        monitor.require()
+        return await retention.run(at)
     finally:
         await store.close()
 

@@ -106,7 +106,7 @@ def _decision(registry: Registry, phone: SigningKey, purpose: str, state: str, a
 
 async def _post(http: httpx.AsyncClient, path: str, signed: list[bytes], phones: list[SigningKey]) -> None:
     body = wire.encode(Batch(tuple(signed), tuple(phone.public for phone in phones)))
-    answer = await http.post(path, content=body)
+    answer = await http.post(path, content=body, headers={"Content-Type": "application/cbor"})
     answer.raise_for_status()
 
 

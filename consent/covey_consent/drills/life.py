@@ -43,6 +43,7 @@ class Life:
         await self._is_shown()
         await self._takes_tickets()
         await self._loses_a_phone()
+        await self._calls_the_shop()
         await self._asks()
         await self._is_looked_at(asked, linked)
         return [asked, linked]
@@ -93,6 +94,14 @@ class Life:
         path = f"/v1/subjects/{self.subject}/devices/{SigningKey(os.urandom(32)).public.hex()}"
         (await self.http.put(path, headers=self.as_(Role.SERVICE))).raise_for_status()
         (await self.http.delete(path, headers=self.as_(Role.SUBJECT))).raise_for_status()
+
+    async def _calls_the_shop(self) -> None:
+        """Become a customer with a number, and have an officer refuse a purpose on the person's behalf."""
+        path = f"/v1/subjects/{self.subject}"
+        known = {"reference": secrets.token_hex(8)}
+        put = await self.http.put(f"{path}/reference", json=known, headers=self.as_(Role.SERVICE))
+        put.raise_for_status()
+        await self.post(f"{path}/consents", Role.OFFICER, purpose="marketing", state="refused")
 
     async def _reads(self, *paths: str) -> None:
         for path in paths:

@@ -18,7 +18,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from covey_consent import purposes
-from covey_consent.errors import RequestError
+from covey_consent.errors import RequestError, without_number
 from covey_consent.notices.items import NAMES, asked_of
 from covey_privacy.semver import PATTERN, Semver
 
@@ -127,7 +127,7 @@ def read(path: Path) -> NoticeFile:
     try:
         file = parse(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, RequestError) as error:
-        raise RequestError(f"the notice {path} cannot be used: {error}") from None
+        raise RequestError(f"the notice {path} cannot be used: {without_number(error)}") from None
     if path.stem != file.purpose:
         raise RequestError(f"{path} is the notice for {file.purpose!r}; name it {file.purpose}.toml")
     return file

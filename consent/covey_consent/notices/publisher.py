@@ -6,15 +6,18 @@ that was published before and followed by another changes nothing.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from covey_consent import assessments, purposes
+from covey_consent.access.roles import same_person
 from covey_consent.epochs import Calendar
 from covey_consent.errors import ConflictError
 from covey_consent.log import Log
-from covey_consent.models import PublishedNotice
+from covey_consent.models import NoticeProposal, PublishedNotice
 from covey_consent.notices import history
 from covey_consent.notices.drafts import draft, terms
 from covey_consent.notices.facts import Facts
@@ -68,27 +71,57 @@ class Publisher:
     def enact(self, session: Session, file: NoticeFile) -> Notice:
         """Do as `publish`, in the caller's `Log.write`."""
         file = file.completed
+        self._require_new(session, file)
+        return self._publish(session, file)
+
+    def _require_new(self, session: Session, file: NoticeFile) -> None:
+        """Raise ConflictError for a completed file that was published before and replaced since."""
         sources = history.sources(session, file.purpose)
         if file.source in sources and file.source != sources[-1]:
             raise ConflictError(
                 f"this notice for {file.purpose!r} was published before, and replaced since; to have its "
                 "words back, declare a greater version"
             )
+
+    def propose(self, session: Session, file: NoticeFile, author: str) -> Notice | None:
+        """Put a notice in force that another person proposed before; else keep that `author` proposes it.
+
+        Returns the notice in force, or None where it waits for another person. Raises as `publish` does, also
+        for what would be refused once it is put in force.
+        """
+        file = file.completed
+        self._require_new(session, file)
+        before, after = self._weigh(session, file)
+        if before is not None and before.says_the_same(after):
+            return before.notice
+        number(after, before)
+        key = (file.purpose, hashlib.sha256(file.source.encode()).digest())
+        kept = session.get(NoticeProposal, key)
+        if kept is None:
+            row = NoticeProposal(purpose=key[0], digest=key[1], author=author, at=self._calendar.now)
+            session.add(row)
+            return None
+        if same_person(kept.author, author):
+            return None
+        session.execute(delete(NoticeProposal).filter_by(purpose=file.purpose))
         return self._publish(session, file)
 
     def _publish(self, session: Session, file: NoticeFile) -> Notice:
         """Publish a completed file, unless what is in force says the same."""
-        purpose = purposes.find(file.purpose)
-        require_complete(file, self._facts)
-        if purpose.risk == HIGH:
-            assessments.require(session, purpose.id, self._calendar.now)
-        new = Edition(draft(file, self._facts), terms(purpose))
-        before = history.newest(session, purpose.id)
+        before, new = self._weigh(session, file)
         if before is not None and before.says_the_same(new):
             return before.notice
         notice = numbered(new.notice, number(new, before))
         self._keep(session, notice, file, new.terms)
         return notice
+
+    def _weigh(self, session: Session, file: NoticeFile) -> tuple[Edition | None, Edition]:
+        """Return the edition in force, if there is one, and the file's. Raises where it is not to be one."""
+        purpose = purposes.find(file.purpose)
+        require_complete(file, self._facts)
+        if purpose.risk == HIGH:
+            assessments.require(session, purpose.id, self._calendar.now)
+        return history.newest(session, purpose.id), Edition(draft(file, self._facts), terms(purpose))
 
     def _keep(self, session: Session, notice: Notice, file: NoticeFile, agreed: str) -> None:
         row = PublishedNotice(

@@ -37,6 +37,7 @@ def event(record: Record, legal_basis: Sequence[str], until: str) -> Event:
         has_indication_method=record.method,
         is_indicated_at_time=time(record.at),
         has_duration=duration(record, until),
+        imported_from=record.source or None,
     )
 
 

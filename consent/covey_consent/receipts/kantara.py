@@ -10,6 +10,7 @@ from covey_consent.errors import ConflictError
 from covey_consent.purposes import Purpose
 from covey_consent.receipts.content import Case
 from covey_consent.receipts.event import VALID
+from covey_consent.records import Record
 
 PROFILE = "kantara-1.1"
 VERSION = "KI-CR-v1.1.0"
@@ -31,7 +32,7 @@ def receipt(identifier: str, case: Case, controller: Controller, key: bytes) -> 
         "version": VERSION,
         "jurisdiction": controller.country,
         "consentTimestamp": record.at // 1000,
-        "collectionMethod": record.method,
+        "collectionMethod": _method(record),
         "consentReceiptID": identifier,
         "publicKey": key.hex(),
         "language": record.language,
@@ -42,6 +43,11 @@ def receipt(identifier: str, case: Case, controller: Controller, key: bytes) -> 
         "sensitive": bool(special),
         "spiCat": special,
     }
+
+
+def _method(record: Record) -> str:
+    # The format has no field for it, and its readers take no other.
+    return f"{record.method}, imported from registry {record.source}" if record.source else record.method
 
 
 def _controller(controller: Controller) -> dict[str, Any]:

@@ -28,6 +28,7 @@ TERMS = {
     )},
     **{name: f"covey:{to_camel(name)}" for name in (
         "sha256", "data_in_words", "privacy_budget", "epsilon", "epsilon_total", "delta", "evidence",
+        "imported_from",
     )},
 }  # fmt: skip
 

@@ -137,7 +137,10 @@ class Right(Node):
 
 
 class Event(Node):
-    """What was said, when, by whom and until when (event_time, validity_duration, entity_id, event_state)."""
+    """What was said, when, by whom and until when (event_time, validity_duration, entity_id, event_state).
+
+    `imported_from` is the public key of the registry from which the event came, where it was not said here.
+    """
 
     type: Iri
     has_legal_basis: Iri
@@ -145,6 +148,7 @@ class Event(Node):
     has_indication_method: Words
     is_indicated_at_time: Time
     has_duration: Duration
+    imported_from: Hex32 | None = None
 
 
 class ConsentRecord(Node):

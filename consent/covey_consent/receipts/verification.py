@@ -23,7 +23,7 @@ class Verified:
     def __str__(self) -> str:
         events = (
             f"subject {record.subject} {record.state} {_about(record)} "
-            f"at {entry.has_consent_status[0].is_indicated_at_time}, {place}"
+            f"at {entry.has_consent_status[0].is_indicated_at_time}, {_origin(record)}{place}"
             for entry, place in zip(self.receipt.has_record_of_activity, self.places, strict=True)
             for record in (entry.evidence.record,)
         )
@@ -32,6 +32,10 @@ class Verified:
 
 def _about(record: Record) -> str:
     return f"{record.purpose!r} on notice {record.notice}" if record.notice else repr(record.purpose)
+
+
+def _origin(record: Record) -> str:
+    return f"imported from registry {record.source}, " if record.source else ""
 
 
 def verify(data: bytes, key: bytes) -> Verified:

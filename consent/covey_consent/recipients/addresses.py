@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+from collections.abc import Iterable
+from typing import TypeAlias
 
 from httpx import URL, InvalidURL
 
@@ -12,7 +14,33 @@ from covey_consent.errors import RequestError
 
 LIMIT = 1024
 
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+# Python's `is_global` differs between versions, and calls some of these global: they are listed in full, by
+# the IANA special-purpose address registries.
+_NOT_V4 = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+            "192.0.0.0/24", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24",
+            "192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
+            "224.0.0.0/4", "240.0.0.0/4",
+        ),
+    )
+)  # fmt: skip
+
+_UNICAST = ipaddress.ip_network("2000::/3")
+"""All that IANA gives out as global unicast: no NAT64, mapped, compatible, site-local or local address."""
+
+_NOT_V6 = tuple(
+    map(
+        ipaddress.ip_network,
+        # Protocols' own, Teredo among them; documentation; 6to4; AS112; documentation.
+        ("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20"),
+    )
+)
 
 
 def check(text: str, *, private: bool) -> str:
@@ -26,6 +54,8 @@ def check(text: str, *, private: bool) -> str:
         raise RequestError(
             f"a recipient's address is an {' or '.join(schemes)} URL with neither user nor fragment"
         )
+    if url.port is not None and not 0 < url.port < 2**16:
+        raise RequestError(f"{url.port} is no port; 1 to 65535 was expected")
     if not private and (address := literal(url.host)) and not public(address):
         raise RequestError(f"{url.host} is not public; name an address that everyone reaches")
     return text
@@ -60,7 +90,21 @@ async def resolve(url: URL, *, private: bool) -> str:
 
 
 def public(address: str) -> bool:
-    """Say whether everyone can reach the IP address; an IPv6 one that carries an IPv4 is judged by that."""
+    """Say whether the IP address is a globally routable unicast one, whoever asks from wherever.
+
+    IPv6 addresses that stand for an IPv4 one (mapped, compatible, translated, NAT64, 6to4, Teredo, ISATAP)
+    are not: where such an address leads depends on the network that it is used in.
+    """
     ip = ipaddress.ip_address(address.partition("%")[0])
-    inner = getattr(ip, "ipv4_mapped", None) or getattr(ip, "sixtofour", None) or ip
-    return inner.is_global and not inner.is_multicast and inner not in _NAT64
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip.is_global and not _within(ip, _NOT_V4)
+    return ip in _UNICAST and ip.is_global and not _within(ip, _NOT_V6) and not _is_isatap(ip)
+
+
+def _within(ip: Address, networks: Iterable[Network]) -> bool:
+    return any(ip in network for network in networks)
+
+
+def _is_isatap(ip: ipaddress.IPv6Address) -> bool:
+    """Say whether the interface identifier carries an IPv4 address (RFC 5214)."""
+    return int(ip) >> 32 & 0xFDFFFFFF == 0x00005EFE

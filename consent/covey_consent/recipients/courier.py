@@ -2,6 +2,9 @@
 
 A message is sent at least once, under one id that never changes: a registry that stops between sending and
 noting it sends it again, and the recipient knows it by that id.
+
+What fails at one letter is noted at that letter; what fails at one recipient makes that recipient wait.
+Neither holds up anyone else.
 """
 
 from __future__ import annotations
@@ -9,22 +12,30 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ssl import SSLContext
+from typing import Any
 
 import httpx
 from httpx import URL
-from sqlalchemy.exc import SQLAlchemyError
 
-from covey_consent.errors import RequestError
+from covey_consent.errors import ConsentRegistryError, RequestError, UnavailableError
 from covey_consent.recipients import addresses
 from covey_consent.recipients.outbox import Letter, Outbox, Outcome
 from covey_consent.settings import Settings
 from covey_consent.store import Store
+from covey_consent.supervision import Done, backoff, nothing
 
 BATCH = 32
 """Letters under way at once to one recipient."""
+
+ANSWER_CHARACTERS = 200
+"""What is noted of an answer."""
+
+CONNECTED = "connection.connect_tcp.complete"
+"""How httpcore calls the event that a TCP connection was made, in its `trace` extension."""
 
 _DRAW = secrets.SystemRandom()
 
@@ -51,56 +62,126 @@ class Courier:
         seconds, every = settings.recipient_seconds, settings.recipient_every_seconds
         return cls(store, outbox, seconds, every, settings.private_recipients)
 
-    async def run(self) -> None:
+    async def run(self, done: Done = nothing) -> None:
         """Send until cancelled, to each recipient in its own time: a silent one delays nobody else."""
-        sending: dict[str, asyncio.Task[None]] = {}
-        async with self._client() as client, asyncio.TaskGroup() as tasks:
-            while True:
-                for recipient in await self._awaited():
-                    if recipient not in sending or sending[recipient].done():
-                        sending[recipient] = tasks.create_task(self._serve(client, recipient))
-                await asyncio.sleep(self.every)
+        lanes: dict[str, _Lane] = {}
+        async with self._transport() as transport:
+            try:
+                while True:
+                    for recipient in await self.store.read(self.outbox.awaited):
+                        lane = lanes.setdefault(recipient, _Lane())
+                        if lane.is_free:
+                            lane.task = asyncio.create_task(self._keep(transport, recipient, lane))
+                    done()
+                    await asyncio.sleep(self.every)
+            finally:
+                await _end([lane.task for lane in lanes.values() if lane.task is not None])
 
-    def _client(self) -> httpx.AsyncClient:
-        # No proxy of the environment's, which would resolve names on its own; and no connection is used
-        # twice, because one to an address may have shown the certificate of another recipient there.
-        alone = httpx.Limits(max_keepalive_connections=0)
-        return httpx.AsyncClient(follow_redirects=False, trust_env=False, verify=self.trust, limits=alone)
+    def _transport(self) -> httpx.AsyncHTTPTransport:
+        # Not a client: that reads redirects, which are not followed, and raises at some of them; and it sends
+        # one recipient's cookies to another. No proxy of the environment's, which would resolve names on its
+        # own; and no connection is used twice, because one to an address may have shown the certificate of
+        # another recipient there.
+        alone = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+        return httpx.AsyncHTTPTransport(verify=self.trust, trust_env=False, limits=alone)
 
-    async def _awaited(self) -> Sequence[str]:
+    async def _keep(self, transport: httpx.AsyncHTTPTransport, recipient: str, lane: _Lane) -> None:
         try:
-            return await self.store.read(self.outbox.awaited)
-        except SQLAlchemyError as error:
-            log.warning("the outbox could not be read: %s", type(error).__name__)
-            return ()
+            await self._serve(transport, recipient)
+            lane.failures = 0
+        except Exception as error:
+            # Whatever it is: one recipient's failure must not end the others' deliveries.
+            lane.failures += 1
+            wait = backoff(lane.failures)
+            lane.rests_until = time.monotonic() + wait
+            place = None if isinstance(error, UnavailableError) else error
+            log.warning(
+                "deliveries to a recipient failed (%s); they go on in %.1f s", type(error).__name__, wait,
+                exc_info=place,
+            )  # fmt: skip
 
-    async def _serve(self, client: httpx.AsyncClient, recipient: str) -> None:
+    async def _serve(self, transport: httpx.AsyncHTTPTransport, recipient: str) -> None:
+        while letters := await self.store.read(self.outbox.due, recipient, BATCH):
+            outcomes = await asyncio.gather(*(self._attempt(transport, letter) for letter in letters))
+            await self._settle(outcomes)
+
+    async def _settle(self, outcomes: Sequence[Outcome]) -> None:
+        """Note how attempts went: all at once or, where one cannot be noted, each alone.
+
+        Raises what one of them raised that could not be noted, so that it is not sent again at once.
+        """
+        drawn = [_DRAW.random() for _ in outcomes]
         try:
-            while letters := await self.store.read(self.outbox.due, recipient, BATCH):
-                outcomes = await asyncio.gather(*(self._attempt(client, letter) for letter in letters))
-                drawn = [_DRAW.random() for _ in outcomes]
-                await self.store.write(self.outbox.settle, outcomes, drawn)
-        except SQLAlchemyError as error:
-            log.warning("the outbox could not be used: %s", type(error).__name__)
+            await self.store.write(self.outbox.settle, outcomes, drawn)
+        except UnavailableError:
+            raise
+        except Exception as error:
+            if len(outcomes) == 1:
+                raise
+            log.warning("letters are noted one by one: %s", type(error).__name__)
+            alone = (self._settle([outcome]) for outcome in outcomes)
+            found = await asyncio.gather(*alone, return_exceptions=True)
+            for failed in filter(None, found):
+                raise failed from None
 
-    async def _attempt(self, client: httpx.AsyncClient, letter: Letter) -> Outcome:
+    async def _attempt(self, transport: httpx.AsyncHTTPTransport, letter: Letter) -> Outcome:
         try:
             async with asyncio.timeout(self.seconds):
-                status = await self._post(client, letter)
+                status = await self._post(transport, letter)
         except TimeoutError:
             return Outcome(letter.id, 0, f"no answer within {self.seconds:g} s")
-        except (httpx.HTTPError, RequestError) as error:
-            return Outcome(letter.id, 0, f"{type(error).__name__}: {error}"[:200])
+        except Exception as error:
+            # Whatever an address or an answer raises is noted at its letter.
+            if not isinstance(error, httpx.HTTPError | httpx.InvalidURL | ConsentRegistryError):
+                log.warning("a letter could not be sent (%s)", type(error).__name__, exc_info=error)
+            return Outcome(letter.id, 0, _line(error))
         return Outcome(letter.id, status, f"HTTP {status}")
 
-    async def _post(self, client: httpx.AsyncClient, letter: Letter) -> int:
+    async def _post(self, transport: httpx.AsyncHTTPTransport, letter: Letter) -> int:
         url = URL(letter.url)
         now = self.outbox.calendar.now
         headers = self.outbox.signer.headers(letter.recipient, letter.id, now, letter.body)
         headers |= {"content-type": "application/json", "host": url.netloc.decode()}
         at = url.copy_with(host=await addresses.resolve(url, private=self.private))
+        extensions = {"sni_hostname": url.host, "trace": self._require_public}
+        request = httpx.Request("POST", at, content=letter.body, headers=headers, extensions=extensions)
         # Of the answer only the status is read, so that its length does not matter.
-        async with client.stream(
-            "POST", at, content=letter.body, headers=headers, extensions={"sni_hostname": url.host}
-        ) as answer:
-            return answer.status_code
+        answer = await transport.handle_async_request(request)
+        await answer.aclose()
+        return answer.status_code
+
+    async def _require_public(self, event: str, information: dict[str, Any]) -> None:
+        """Close a new connection that is to no public address, before anything is sent over it."""
+        if self.private or event != CONNECTED:
+            return
+        stream = information["return_value"]
+        peer = stream.get_extra_info("server_addr")
+        if peer is None or not addresses.public(str(peer[0])):
+            await stream.aclose()
+            raise RequestError("the connection is to an address that is not public")
+
+
+@dataclass(slots=True)
+class _Lane:
+    """Deliveries to one recipient: the task that sends, failures in a row, and until when it waits."""
+
+    task: asyncio.Task[None] | None = None
+    failures: int = 0
+    rests_until: float = 0.0
+
+    @property
+    def is_free(self) -> bool:
+        return (self.task is None or self.task.done()) and time.monotonic() >= self.rests_until
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+
+
+def _line(error: Exception) -> str:
+    """Return an error as a line of printable ASCII: it may quote what a recipient sent."""
+    text = f"{type(error).__name__}: {error}".encode("ascii", "backslashreplace").decode()
+    return "".join(one for one in text if one.isprintable())[:ANSWER_CHARACTERS]

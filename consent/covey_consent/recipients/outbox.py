@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session
 
 from covey_consent import states
@@ -51,6 +51,14 @@ class Letter(NamedTuple):
     recipient: str
     url: str
     body: bytes
+
+
+class Undelivered(NamedTuple):
+    """Letters that wait, letters that were given up, and the age in seconds of the oldest that waits."""
+
+    waiting: int
+    dead: int
+    oldest_seconds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +121,22 @@ class Outbox:
         rows = session.execute(query.order_by(Notification.due_at, Notification.id).limit(limit))
         return [Letter(*row) for row in rows]
 
+    def undelivered(self, session: Session) -> Undelivered:
+        """Return how many letters are not delivered, and how long the oldest of an active recipient waits."""
+        query = (
+            select(Notification.state, func.count())
+            .where(Notification.state.in_((State.WAITING, State.DEAD)))
+            .group_by(Notification.state)
+        )
+        counts: dict[str, int] = {row[0]: row[1] for row in session.execute(query)}
+        oldest = session.scalar(
+            select(func.min(Notification.created_at))
+            .join(Recipient, Recipient.id == Notification.recipient)
+            .where(Notification.state == State.WAITING, Recipient.active)
+        )
+        age = 0 if oldest is None else max(0, self.calendar.now - oldest)
+        return Undelivered(counts.get(State.WAITING, 0), counts.get(State.DEAD, 0), age)
+
     def settle(self, session: Session, outcomes: Sequence[Outcome], drawn: Sequence[float]) -> None:
         """Keep how attempts went, and when the next ones are; each `drawn` in [0, 1) spreads them out."""
         for outcome, lot in zip(outcomes, drawn, strict=True):
@@ -130,10 +154,14 @@ class Outbox:
             row.due_at = self.calendar.now + backoff.seconds(row.tries, lot)
 
     def _due(self, query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
-        """Narrow a query to letters that active recipients have to get now."""
+        """Narrow a query to letters that active recipients have to get now.
+
+        No letter waits for longer than the longest wait: a later time is from a clock that ran ahead.
+        """
+        now, due_at = self.calendar.now, Notification.due_at
         return (
             query.join(Recipient, Recipient.id == Notification.recipient)
-            .where(Notification.state == State.WAITING, Notification.due_at <= self.calendar.now)
+            .where(Notification.state == State.WAITING, (due_at <= now) | (due_at > now + backoff.MOST))
             .where(Recipient.active)
         )
 

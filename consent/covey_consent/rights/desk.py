@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from covey_consent import subjects
-from covey_consent.access.roles import Caller, Role
+from covey_consent.access.roles import Caller, Role, same_person
 from covey_consent.epochs import Calendar
 from covey_consent.errors import ConflictError, DeniedError, RequestError, UnknownError
 from covey_consent.rights import states
@@ -29,6 +29,9 @@ REASONED = (Step.EXTEND, Step.REFUSE)
 
 EFFECTIVE = (Step.FULFIL, Step.LIFT)
 """Steps that do something to what is kept of the person."""
+
+FOUR_EYES = (Kind.ERASURE,)
+"""Requests of which one officer alone can do nothing: who verifies is another than who entered it."""
 
 OWN = (Step.CANCEL, Step.LIFT)
 """Steps that a person takes themselves."""
@@ -63,6 +66,14 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
+class Due:
+    """Which requests are listed: late ones, open ones that are due within so many days; all with neither."""
+
+    overdue: bool = False
+    within_days: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Desk:
     """The desk's clock, the law's periods (see `period`), and what each kind of request does."""
 
@@ -78,6 +89,7 @@ class Desk:
             id=uuid.uuid4().hex, subject=asked.subject, kind=asked.kind, purpose=asked.purpose,
             words=asked.words, changes=asked.changes, state=State.RECEIVED, received_at=now,
             due_at=period(self.periods, country, asked.kind).after(now), extended=False, version=0,
+            entered_role=caller.role, entered_by=caller.name,
         )  # fmt: skip
         session.add(request)
         session.flush()
@@ -97,15 +109,22 @@ class Desk:
         return session.scalar(select(func.count()).where(*self._late())) or 0
 
     def page(
-        self, session: Session, caller: Caller, after: Place | None, limit: int, *, late: bool = False
+        self, session: Session, caller: Caller, after: Place | None, limit: int, due: Due
     ) -> Sequence[RightsRequest]:
-        """Return requests by time of receipt: a person's own, or everyone's; `late` ones only where asked."""
+        """Return requests by time of receipt: a person's own, or everyone's; only those `due` where asked."""
         query = select(RightsRequest).order_by(RightsRequest.received_at, RightsRequest.id).limit(limit)
         if after is not None:
             query = query.where(tuple_(RightsRequest.received_at, RightsRequest.id) > after)
         if caller.role is Role.SUBJECT:
             query = query.where(_theirs(session, caller, self.calendar.year))
-        return session.scalars(query.where(*self._late()) if late else query).all()
+        return session.scalars(query.where(*self._due(due))).all()
+
+    def _due(self, due: Due) -> tuple[ColumnElement[bool], ...]:
+        now = self.calendar.now
+        if due.within_days is None:
+            return self._late() if due.overdue else ()
+        soon = RightsRequest.state.in_(OPEN), RightsRequest.due_at <= now + due.within_days * 86400
+        return soon if due.overdue else (*soon, RightsRequest.due_at >= now)
 
     def _late(self) -> tuple[ColumnElement[bool], ...]:
         return RightsRequest.state.in_(OPEN), RightsRequest.due_at < self.calendar.now
@@ -181,6 +200,14 @@ def _check(request: RightsRequest, taken: Taken, caller: Caller) -> None:
         raise DeniedError(f"a person may {' or '.join(OWN)}; to {taken.step} is an officer's step")
     if taken.step is Step.VERIFY and not taken.method:
         raise RequestError("to verify an identity, say by which method it was checked")
+    if (
+        taken.step is Step.VERIFY
+        and request.kind in FOUR_EYES
+        and same_person(request.entered_by, caller.name)
+    ):
+        raise DeniedError(
+            f"{caller.name!r} entered this request for {request.kind}; another officer has to verify who asks"
+        )
     if taken.step is Step.LIFT:
         require_told(caller, taken.reason)
     if taken.step in REASONED and not taken.reason:

@@ -34,13 +34,16 @@ COLUMN = "subject"
 BLANK = "blank"
 """`info={BLANK: columns}` on a table keeps its rows at erasure and empties these: for what others did."""
 
+STAND_IN = "stand_in"
+"""`info={STAND_IN: True}` beside it: the id of the erasure stands in those rows in the pseudonym's place."""
+
 GONE = "[erased]"
 """What stands in other people's rows where the person's name was among words."""
 
 WORDLESS = {
-    "checkpoints", "choices", "cosignatures", "detached_devices", "devices", "events", "issuances",
-    "issuer_keys", "log", "notices", "notifications", "promised", "rounds", "served", "spent", "subject_keys",
-    "subjects", "tombstones",
+    "checkpoints", "choices", "clock_state", "cosignatures", "detached_devices", "devices", "events",
+    "issuances", "issuer_keys", "log", "notices", "notifications", "promised", "rounds", "served", "spent",
+    "subject_keys", "subject_references", "subjects", "tombstones", "write_probe",
 }  # fmt: skip
 """Tables that take no words from anyone, so that no name can be among them. Every other one is searched."""
 
@@ -65,21 +68,26 @@ def rows(session: Session, table: Table, subject: str) -> Sequence[dict[str, Any
     return [dict(row) for row in session.execute(query).mappings()]
 
 
-def erase(session: Session, people: Collection[str]) -> Erased:
-    """Delete these people's rows in every table, and their names in others'. Part of the caller's write."""
+def erase(session: Session, people: Collection[str], stand_in: str | None = None) -> Erased:
+    """Delete these people's rows in every table, and their names in others'. Part of the caller's write.
+
+    In the rows that stay, `stand_in` takes the place of their pseudonym, so that they can be found together.
+    """
     blanked = _unlink(session, people)
     deleted: dict[str, int] = {}
     for table in reversed(tables()):
         counts = blanked if BLANK in table.info else deleted
-        counts[table.name] = _erase(session, table, people)
+        counts[table.name] = _erase(session, table, people, stand_in)
     for table in Base.metadata.sorted_tables:
         blanked[table.name] += _unname(session, table, people)
     return Erased(deleted, {table: count for table, count in blanked.items() if count})
 
 
-def _erase(session: Session, table: Table, people: Collection[str]) -> int:
+def _erase(session: Session, table: Table, people: Collection[str], stand_in: str | None) -> int:
     theirs = table.c[COLUMN].in_(people)
-    emptied = dict.fromkeys(table.info.get(BLANK, ()))
+    emptied: dict[str, str | None] = dict.fromkeys(table.info.get(BLANK, ()))
+    if table.info.get(STAND_IN):
+        emptied[COLUMN] = stand_in
     change = update(table).where(theirs).values(emptied) if emptied else delete(table).where(theirs)
     return _changed(session, change)
 

@@ -101,10 +101,13 @@ def read(data: bytes, key: bytes) -> Export:
         raise RequestError(f"this is no {FORMAT} export: {said[:200]}") from None
 
 
-def import_(session: Session, subjects: Subjects, choices: Choices, export: Export) -> Guardian:
+def import_(
+    session: Session, subjects: Subjects, choices: Choices, export: Export, source: bytes
+) -> Guardian:
     """Make the person of the export known here and record what they said; return what became of a guardian.
 
-    Raises ConflictError where they, or a device of theirs, are known here already.
+    Each event is marked as imported from the registry whose public key is `source`. Raises ConflictError
+    where the person, or a device of theirs, is known here already.
     """
     person = export.person
     if session.get(Subject, person.subject) is not None:
@@ -114,7 +117,7 @@ def import_(session: Session, subjects: Subjects, choices: Choices, export: Expo
     subjects.adopt(session, person.subject, person.country, person.birth_year, guardian)
     for key in export.devices:
         subjects.attach(session, person.subject, key)
-    choices.record(session, [_act(person.subject, consent) for consent in export.consents])
+    choices.record(session, [_act(person.subject, consent, source.hex()) for consent in export.consents])
     return "none" if person.guardian is None else "linked" if known else "lost"
 
 
@@ -166,11 +169,12 @@ def _file(archive: zipfile.ZipFile, name: str) -> bytes:
     return data
 
 
-def _act(subject: str, consent: _Consent) -> Act:
+def _act(subject: str, consent: _Consent, source: str) -> Act:
     said = consent.record
     major = said.notice.partition(".")[0]
     return Act(
         subject, said.purpose, said.state, said.actor, said.method, said.at, notice=said.notice,
         version=int(major) if major.isdecimal() else 0, language=said.language,
         text=bytes.fromhex(said.text), expires_at=said.expires, signed=bytes.fromhex(consent.signed),
+        source=source,
     )  # fmt: skip

@@ -23,7 +23,7 @@ from covey_consent.recipients.outbox import State as Letter
 from covey_consent.recipients.tables import Notification
 from covey_consent.rights import footprint
 from covey_consent.rights.states import OPEN, Kind, State, Step
-from covey_consent.rights.tables import AttributeChange, RightsRequest, RightsStep
+from covey_consent.rights.tables import AttributeChange, ErasureStep, RightsRequest, RightsStep
 from covey_consent.settings import Settings
 from covey_consent.store import Store
 from covey_consent.tickets import YEAR_SECONDS
@@ -71,14 +71,22 @@ class Rule(NamedTuple):
         return list(self.of.__table__.primary_key.columns)  # type: ignore[attr-defined]  # SQLAlchemy types it too widely
 
 
+def _always() -> None:
+    """Let every deletion go on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Deletes what is over; recipients are written to as at any erasure."""
+    """Deletes what is over; recipients are written to as at any erasure.
+
+    `require` is called in each transaction before it deletes, and raises where the clock is not trusted.
+    """
 
     store: Store
     outbox: Outbox
     terms: Terms
     forget: Forget
+    require: Callable[[], None] = _always
 
     async def run(self, now: int) -> Mapping[str, int]:
         """Delete what is over at `now` (Unix seconds); return how many people, and rows of each table."""
@@ -88,7 +96,7 @@ class Retention:
         for rule in rules(self.terms, now):
             # Read first: no write waits while a large table is looked through.
             while found := await self.store.read(_found, rule):
-                counts[rule.of.__tablename__] += await self.store.write(_delete, rule, found)
+                counts[rule.of.__tablename__] += await self.store.write(self._delete, rule, found)
         if counts[PEOPLE]:
             await self.store.purge()
         return counts
@@ -104,7 +112,12 @@ class Retention:
             erased, last = erased + await self.store.write(self._erase, found, now), found[-1]
         return erased
 
+    def _delete(self, session: Session, rule: Rule, found: Sequence[Key]) -> int:
+        self.require()
+        return _delete(session, rule, found)
+
     def _erase(self, session: Session, found: Sequence[str], now: int) -> int:
+        self.require()
         # Who came back since they were found stays.
         people = session.scalars(over(self.terms, now).where(Subject.subject.in_(found))).all()
         for subject in people:
@@ -140,6 +153,7 @@ def rules(terms: Terms, now: int) -> tuple[Rule, ...]:
     settled = Notification.state.in_((Letter.TOLD, Letter.DEAD))
     return (
         Rule(Access, Access.at < now - terms.access_log),
+        Rule(ErasureStep, ErasureStep.at < now - terms.access_log),
         Rule(Notification, settled & (Notification.due_at < now - terms.letters)),
         Rule(KeptAnswer, KeptAnswer.expires_at <= now),
         Rule(Issuance, Issuance.hour < (now - YEAR_SECONDS) // HOUR),

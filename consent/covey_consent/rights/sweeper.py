@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from dataclasses import dataclass
 
 from sqlalchemy import select, update
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from covey_consent.errors import ConsentRegistryError
 from covey_consent.rights.tables import Tombstone
 from covey_consent.store import Store
-
-log = logging.getLogger("covey.registry")
+from covey_consent.supervision import Done, nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +21,12 @@ class Sweeper:
     look: float
     every: float
 
-    async def run(self) -> None:
+    async def run(self, done: Done = nothing) -> None:
         """Sweep until cancelled."""
         while True:
-            await asyncio.sleep(self.every if await self._swept() else self.look)
+            wait = self.every if await self.sweep() else self.look
+            done()
+            await asyncio.sleep(wait)
 
     async def sweep(self) -> bool:
         """Rebuild the files where people were erased since the last time; say whether."""
@@ -37,13 +35,6 @@ class Sweeper:
             await self.store.purge()
             await self.store.write(_mark, erased)
         return bool(erased)
-
-    async def _swept(self) -> bool:
-        try:
-            return await self.sweep()
-        except (SQLAlchemyError, ConsentRegistryError) as error:
-            log.warning("the database's files were not rebuilt after an erasure: %s", type(error).__name__)
-            return False
 
 
 def _unswept(session: Session) -> list[str]:

@@ -9,7 +9,10 @@ from covey_consent.models import ROW, Base, Subject
 
 
 class RightsRequest(Base):
-    """A person's request, as it stands. `id` is random; `version` counts its steps."""
+    """A person's request, as it stands. `id` is random; `version` counts its steps.
+
+    `entered_role` and `entered_by` say who brought it: the person, or an officer for them.
+    """
 
     __tablename__ = "rights_requests"
     __table_args__ = (Index("rights_requests_by_due", "state", "due_at"),)
@@ -25,6 +28,8 @@ class RightsRequest(Base):
     due_at: Mapped[int]
     extended: Mapped[bool]
     version: Mapped[int] = mapped_column(Integer)
+    entered_role: Mapped[str]
+    entered_by: Mapped[str]
 
 
 class RightsStep(Base):
@@ -73,3 +78,21 @@ class Tombstone(Base):
     hour: Mapped[int]
     certificate: Mapped[str]
     purged: Mapped[bool]
+
+
+class ErasureStep(Base):
+    """What was done about a request that ended in an erasure, by whom, how and why; without whose it was.
+
+    `erasure` is the request's id, as in `Tombstone`. It is kept as long as the access log.
+    """
+
+    __tablename__ = "erasure_steps"
+
+    erasure: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    step: Mapped[str]
+    role: Mapped[str]
+    name: Mapped[str]
+    method: Mapped[str]
+    reason: Mapped[str]
+    at: Mapped[int] = mapped_column(index=True)

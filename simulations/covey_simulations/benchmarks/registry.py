@@ -21,6 +21,7 @@ from rich.table import Table
 from covey_consent import keys
 from covey_consent.access.roles import Caller, Role
 from covey_consent.access.tokens import Tokens
+from covey_consent.errors import ConsentRegistryError
 from covey_consent.settings import Settings
 from covey_simulations.benchmarks import log, wrk
 from covey_simulations.benchmarks.population import PURPOSE, settle
@@ -78,8 +79,9 @@ def measure(asked: Asked) -> dict[str, Any]:
     """Return the figures. Raises SetupError for what cannot be, SimulationError where the load met errors."""
     if asked.rows < 1 or asked.seconds < 1:
         raise SetupError("at least 1 person and 1 second are needed")
+    wrk.require()
     progress = Progress(Console(stderr=True))
-    with TemporaryDirectory() as folder, progress.showing():
+    with TemporaryDirectory() as folder, progress.showing(), _possible():
         settings = Settings(
             database_url=asked.db or f"sqlite:///{folder}/registry.db", key_file=Path(folder) / "registry.key"
         )
@@ -93,6 +95,15 @@ def measure(asked: Asked) -> dict[str, Any]:
         with progress.step("Log entries, a thousand at a time", -(-asked.rows // log.BATCH)) as done:
             found |= log.measure(asked.rows, done)
         return {"rows": asked.rows, "database": settings.database_url.split(":")[0]} | found
+
+
+@contextmanager
+def _possible() -> Iterator[None]:
+    """Raise SetupError where the registry cannot use the database."""
+    try:
+        yield
+    except ConsentRegistryError as error:
+        raise SetupError(str(error)) from None
 
 
 def _play(asked: Asked, settings: Settings, crowd: Crowd, done: Any) -> dict[str, Any]:

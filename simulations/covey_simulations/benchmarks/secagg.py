@@ -48,6 +48,8 @@ def measure(asked: Asked) -> dict[str, Any]:
         raise SetupError(
             f"at least 2 clients, 1 to {2**24} entries and a dropout of 0 to {DELTA} are possible"
         )
+    if not 0 <= asked.gamma < 1:
+        raise SetupError(f"--gamma is {asked.gamma}; a share from 0 up to, but not, 1 was expected")
     if not asked.measured >= 1:
         raise SetupError(f"{asked.measured} devices cannot be measured; at least 1 is")
     progress = Progress(Console(stderr=True))

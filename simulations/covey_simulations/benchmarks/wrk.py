@@ -62,6 +62,12 @@ class Load:
     longest: float
 
 
+def require() -> None:
+    """Raise SetupError without wrk."""
+    if shutil.which("wrk") is None:
+        raise SetupError("wrk makes the load, and is not installed: apt-get install wrk, or brew install wrk")
+
+
 def play(
     url: str,
     requests: Sequence[Request],
@@ -75,8 +81,7 @@ def play(
 
     Raises SetupError without wrk, SimulationError where an answer was an error.
     """
-    if shutil.which("wrk") is None:
-        raise SetupError("wrk makes the load, and is not installed: apt-get install wrk, or brew install wrk")
+    require()
     with TemporaryDirectory() as folder:
         script = _write(Path(folder), requests, pause_milliseconds)
         headers = ["-H", f"Authorization: Bearer {token}", "-H", "Content-Type: application/json"]

@@ -23,7 +23,7 @@ def upgrade() -> None:
         sa.Column("subject", TEXT, nullable=True),
         sa.Column("reason", TEXT, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_access_log")),
-        info={"blank": ("subject", "reason")},
+        info={"blank": ("subject", "reason"), "stand_in": True},
     )
     with op.batch_alter_table("access_log", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_access_log_name"), ["name"], unique=False)
@@ -65,6 +65,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("size", name=op.f("pk_checkpoints")),
     )
     op.create_table(
+        "clock_state",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_clock_state")),
+    )
+    op.create_table(
         "cosignatures",
         sa.Column("size", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("witness", TEXT, nullable=False),
@@ -78,6 +85,21 @@ def upgrade() -> None:
         sa.Column("index", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("epoch", name=op.f("pk_ended_epochs")),
     )
+    op.create_table(
+        "erasure_steps",
+        sa.Column("erasure", TEXT, nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("step", TEXT, nullable=False),
+        sa.Column("role", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("method", TEXT, nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("erasure", "number", name=op.f("pk_erasure_steps")),
+    )
+    with op.batch_alter_table("erasure_steps", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_erasure_steps_at"), ["at"], unique=False)
+
     op.create_table(
         "idempotent_answers",
         sa.Column("key", sa.LargeBinary(), nullable=False),
@@ -108,6 +130,14 @@ def upgrade() -> None:
         ),
         sa.Column("entry", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("index", name=op.f("pk_log")),
+    )
+    op.create_table(
+        "notice_proposals",
+        sa.Column("purpose", TEXT, nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("author", TEXT, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("purpose", "digest", name=op.f("pk_notice_proposals")),
     )
     op.create_table(
         "notices",
@@ -142,6 +172,22 @@ def upgrade() -> None:
         sa.UniqueConstraint("name", name=op.f("uq_recipients_name")),
     )
     op.create_table(
+        "revocations",
+        sa.Column(
+            "id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
+        ),
+        sa.Column("token", TEXT, nullable=True),
+        sa.Column("role", TEXT, nullable=True),
+        sa.Column("name", TEXT, nullable=True),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("by", TEXT, nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_revocations")),
+    )
+    with op.batch_alter_table("revocations", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_revocations_until"), ["until"], unique=False)
+
+    op.create_table(
         "rounds",
         sa.Column("round_id", TEXT, nullable=False),
         sa.Column("manifest", sa.LargeBinary(), nullable=False),
@@ -173,6 +219,12 @@ def upgrade() -> None:
         sa.Column("certificate", TEXT, nullable=False),
         sa.Column("purged", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tombstones")),
+    )
+    op.create_table(
+        "write_probe",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_write_probe")),
     )
     op.create_table(
         "attribute_changes",
@@ -261,6 +313,7 @@ def upgrade() -> None:
         sa.Column("counts_at", sa.BigInteger(), nullable=False),
         sa.Column("received_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("source", TEXT, nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=True),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
         sa.Column("commitment", sa.LargeBinary(), nullable=False),
@@ -319,6 +372,8 @@ def upgrade() -> None:
         sa.Column("due_at", sa.BigInteger(), nullable=False),
         sa.Column("extended", sa.Boolean(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("entered_role", TEXT, nullable=False),
+        sa.Column("entered_by", TEXT, nullable=False),
         sa.ForeignKeyConstraint(["subject"], ["subjects.subject"], name=op.f("fk_rights_requests_subject")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_rights_requests")),
     )
@@ -364,6 +419,29 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "subject_references",
+        sa.Column("subject", TEXT, nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["subject"], ["subjects.subject"], name=op.f("fk_subject_references_subject")
+        ),
+        sa.PrimaryKeyConstraint("subject", name=op.f("pk_subject_references")),
+        sa.UniqueConstraint("digest", name=op.f("uq_subject_references_digest")),
+    )
+    op.create_table(
+        "event_reasons",
+        sa.Column("event", TEXT, nullable=False),
+        sa.Column("subject", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("reason", TEXT, nullable=False),
+        sa.ForeignKeyConstraint(["event"], ["events.event"], name=op.f("fk_event_reasons_event")),
+        sa.ForeignKeyConstraint(["subject"], ["subjects.subject"], name=op.f("fk_event_reasons_subject")),
+        sa.PrimaryKeyConstraint("event", name=op.f("pk_event_reasons")),
+    )
+    with op.batch_alter_table("event_reasons", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_event_reasons_subject"), ["subject"], unique=False)
+
+    op.create_table(
         "rights_steps",
         sa.Column("request", TEXT, nullable=False),
         sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
@@ -389,6 +467,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_rights_steps_subject"))
 
     op.drop_table("rights_steps")
+    with op.batch_alter_table("event_reasons", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_event_reasons_subject"))
+
+    op.drop_table("event_reasons")
+    op.drop_table("subject_references")
     op.drop_table("subject_keys")
     with op.batch_alter_table("spent", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_spent_round_id"))
@@ -429,12 +512,18 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_attribute_changes_subject"))
 
     op.drop_table("attribute_changes")
+    op.drop_table("write_probe")
     op.drop_table("tombstones")
     op.drop_table("subjects")
     op.drop_table("rounds")
+    with op.batch_alter_table("revocations", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_revocations_until"))
+
+    op.drop_table("revocations")
     op.drop_table("recipients")
     op.drop_table("promised")
     op.drop_table("notices")
+    op.drop_table("notice_proposals")
     op.drop_table("log")
     op.drop_table("issuer_keys")
     with op.batch_alter_table("idempotent_answers", schema=None) as batch_op:
@@ -442,8 +531,13 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_idempotent_answers_expires_at"))
 
     op.drop_table("idempotent_answers")
+    with op.batch_alter_table("erasure_steps", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_erasure_steps_at"))
+
+    op.drop_table("erasure_steps")
     op.drop_table("ended_epochs")
     op.drop_table("cosignatures")
+    op.drop_table("clock_state")
     op.drop_table("checkpoints")
     op.drop_table("breaches")
     with op.batch_alter_table("assessments", schema=None) as batch_op:

@@ -1,0 +1,39 @@
+"""What a tag tests, in words with the rules' own cuts and windows, in English and Chinese.
+
+said_of("behav.high_freq_trier", "yes", rules)  # ("3 orders or more in 30 days", "30 天内下单至少 3 次")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+from covey_sdk.lifecycle import REPEAT_ORDERS
+from covey_sdk.phrases import said
+from covey_sdk.rules import Rules
+
+
+@lru_cache(maxsize=256)
+def said_of(kind: str, value: str, rules: Rules) -> tuple[str, str]:
+    """Return what a kind of tag tests; of the life cycle, what the stage `value` takes."""
+    phrase = f"tests {kind} {value}" if kind == "lifecycle.stage" else f"tests {kind}"
+    return said(phrase, **_words(rules))
+
+
+def _words(rules: Rules) -> Mapping[str, tuple[str, str]]:
+    """Return every number that the phrases name, the same in both languages."""
+    rfm, stages, churn, price = rules.rfm, rules.lifecycle, rules.churn, rules.price
+    habit, liking, supply = rules.habit, rules.preference, rules.replenish
+    numbers = {
+        "recency": rfm.recency_days, "often": rfm.orders, "often_days": rfm.order_window_days,
+        "mean": rfm.mean_order_minor, "repeat": REPEAT_ORDERS, "dormant": stages.dormant, "lost": stages.lost,
+        "silent": stages.silent_days, "core": stages.core_orders, "core_days": stages.core_days,
+        "loyal": stages.loyal_minor, "loyal_days": stages.loyal_days, "trier": stages.trier_orders,
+        "trier_days": stages.trier_days, "churn": churn.least_orders, "factor": churn.factor,
+        "churn_days": churn.most_days, "lines": price.least_lines, "price_days": price.days,
+        "weeks": habit.weeks, "least_weeks": habit.least_weeks, "habit_share": 100 * habit.share,
+        "liking_days": liking.days, "liking_share": 100 * liking.share, "events": liking.least_events,
+        "half_life": liking.half_life, "lead": supply.lead, "active": supply.active_days,
+        "buys": supply.least_buys, "supply_days": supply.days,
+    }  # fmt: skip
+    return {name: (f"{number:,.12g}",) * 2 for name, number in numbers.items()}

@@ -1,0 +1,26 @@
+"""The first phone to fetch tickets for a purpose set in an epoch gets them, though the key is made for it."""
+
+from shared_fixtures import fixtures_of
+
+from covey_sdk.door import Door
+
+globals().update(fixtures_of("client_sdk"))
+
+SET = ("analytics", "personalize")
+SECONDS = 86400
+
+
+def test_first_ticket_fetch(device, clock):
+    device.grant("analytics")
+    door = Door(device, boot_id=bytes(32))
+    epoch = int(clock.now.timestamp()) // SECONDS
+    assert door.fetch_tickets(epoch, SET, ("personalize",)) == (SET, ("personalize",))
+
+
+def test_first_ticket_fetch_after_the_epoch_turned(device, clock):
+    device.grant("analytics")
+    door = Door(device, boot_id=bytes(32))
+    for _ in range(2):
+        epoch = int(clock.now.timestamp()) // SECONDS
+        assert door.fetch_tickets(epoch, SET) == (SET,)
+        clock.forward(days=1)
