@@ -94,7 +94,8 @@ class Device:
     ) -> Device:
         """Open the store at `path`, or make it. `key` is 32 bytes that the platform's keystore holds.
 
-        `clock` gives the time in the device's zone; `currency` is the profile's, else the first order's.
+        `clock` gives the time in the device's IANA zone, of whose days events are (`covey_sdk.clock`);
+        `currency` is the profile's, else the first order's.
         Raises StoreError when the file has another key or is damaged.
         """
         store = Store(path, key)

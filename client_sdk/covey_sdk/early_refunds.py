@@ -15,7 +15,7 @@ from typing import Annotated
 from covey_privacy import wire
 from covey_privacy.errors import PrivacyError
 from covey_sdk import events
-from covey_sdk.clock import milliseconds
+from covey_sdk.clock import milliseconds, milliseconds_after
 from covey_sdk.errors import EventError, StoreError
 from covey_sdk.events import Refund
 from covey_sdk.purposes import EVENTS
@@ -44,7 +44,7 @@ class EarlyRefunds:
     def __init__(self, store: Store, now: datetime) -> None:
         self._store = store
         self._since = milliseconds(now)
-        oldest = milliseconds(now - timedelta(days=MOST_DAYS))
+        oldest = milliseconds_after(now, -timedelta(days=MOST_DAYS))
         held = _read(store)
         self._waiting = [(since, refund) for since, refund in held if since >= oldest]
         self._expired = len(held) - len(self._waiting)

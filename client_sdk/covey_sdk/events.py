@@ -188,7 +188,11 @@ class AppOpen:
 
     @property
     def identity(self) -> tuple[str | int, ...]:
-        """What makes two reports the same event: the local day, more is not kept."""
+        """What makes two reports the same event: the local day, more is not kept.
+
+        It is the day by the offset that the event tells, whatever the zone of the device: the device may
+        travel into another zone, and a report stays the same.
+        """
         return ((self.at_ms + 60_000 * self.tz_offset_min) // 86_400_000,)
 
     @property

@@ -32,6 +32,7 @@ OrderOf = Callable[[str], OrderPaid | None]
 class _Counted:
     """What an order comes to, net of its refunds; `order` is None where nothing of it is left."""
 
+    day: date
     at_ms: int
     order: Order | None
     lines: tuple[Purchase, ...]
@@ -56,7 +57,7 @@ class HistoryBuilder:
         self._orders: tuple[Order, ...] | None = ()
         self._bought = Bought()
         self._interests = Interests()
-        self._opened = 0
+        self._last_open: date | None = None
 
     def add(self, event: Event) -> None:
         """Add an event."""
@@ -68,27 +69,27 @@ class HistoryBuilder:
             if order is not None:
                 self._count(order)
         elif isinstance(event, AppOpen):
-            self._opened = max(self._opened, event.at_ms)
+            opened = self._day(event)
+            self._last_open = max(self._last_open or opened, opened)
         elif isinstance(event, Interaction) and self._rules.admits(event.category, self._sensitive):
             categories = dict.fromkeys(map(plain, event.category))
-            self._interests.add(day(event.at_ms, self._zone), event.name, categories)
+            self._interests.add(self._day(event), event.name, categories)
 
     def history(self, today: date) -> History:
         """Return the history of what was added, seen from `today`."""
         if self._orders is None:
-            by_time = sorted(self._counted.items(), key=lambda each: (each[1].at_ms, each[0]))
-            self._orders = tuple(counted.order for _, counted in by_time if counted.order)
-            lines = tuple(line for _, counted in by_time for line in counted.lines)
+            counted = [self._counted[order_id] for order_id in self._oldest_first(self._counted)]
+            self._orders = tuple(each.order for each in counted if each.order)
+            lines = tuple(line for each in counted for line in each.lines)
             self._bought = Bought(lines, self._buys(), self._bought.memo)
-        last_open = day(self._opened, self._zone) if self._opened else None
-        return History(today, self._orders, last_open, self._bought, self._interests, self._sensitive)
+        return History(today, self._orders, self._last_open, self._bought, self._interests, self._sensitive)
 
     def _count(self, order: OrderPaid) -> None:
         """Count an order anew: it, or a refund of it, was added."""
         before = self._counted.get(order.order_id)
-        refunds, on = self._refunds.get(order.order_id, []), day(order.at_ms, self._zone)
+        refunds, on = self._refunds.get(order.order_id, []), self._day(order)
         lines = tuple(purchases.purchases(order, refunds, self._rules, self._sensitive, on))
-        self._counted[order.order_id] = _Counted(order.at_ms, _net(order, refunds, on), lines)
+        self._counted[order.order_id] = _Counted(on, order.at_ms, _net(order, refunds, on), lines)
         self._orders = None
         for line in before.lines if before else ():
             self._interests.add(line.day, ORDER_LINE, (line.category,), -1)
@@ -102,11 +103,23 @@ class HistoryBuilder:
         """Return the buys of every category, by its name, worked out anew for those that changed."""
         buys = dict(self._bought.buys)
         for category in self._stale:
-            ids = sorted(self._orders_of[category], key=lambda each: (self._counted[each].at_ms, each))
-            lines = [line for each in ids for line in self._counted[each].lines if line.category == category]
+            orders = [self._counted[each] for each in self._oldest_first(self._orders_of[category])]
+            lines = [line for order in orders for line in order.lines if line.category == category]
             buys[category] = purchases.buys_of(lines)
         self._stale.clear()
         return {category: buys[category] for category in sorted(buys) if buys[category]}
+
+    def _oldest_first(self, order_ids: Iterable[str]) -> list[str]:
+        """Sort by day first: where offsets differ, times and days may disagree."""
+
+        def place(order_id: str) -> tuple[date, int, str]:
+            counted = self._counted[order_id]
+            return counted.day, counted.at_ms, order_id
+
+        return sorted(order_ids, key=place)
+
+    def _day(self, event: Event) -> date:
+        return day(event.at_ms, event.tz_offset_min, self._zone)
 
 
 def history(

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from covey_privacy import wire
-from covey_sdk.clock import milliseconds
+from covey_sdk.clock import milliseconds, milliseconds_after
 from covey_sdk.store import Store
 from covey_sdk.stored_value import StoredValue
 
@@ -58,7 +58,7 @@ class Issuances:
             issued: batches for `purposes` within a year that the registry counts, with this one.
             yearly: the most that it issues to one person in a year.
         """
-        known, oldest = self._known.read(), milliseconds(now - YEAR)
+        known, oldest = self._known.read(), milliseconds_after(now, -YEAR)
         recent = [batch for batch in known.fetched if batch.at > oldest]
         fetched = (*recent, _Fetched(purposes, milliseconds(now)))
         own = sum(batch.purposes == purposes for batch in fetched)
@@ -68,7 +68,7 @@ class Issuances:
 
     def shares(self, now: datetime) -> Mapping[str, float]:
         """Return the share of each purpose's yearly cap, 0 to 1, that counts as spent elsewhere."""
-        oldest, shares = milliseconds(now - YEAR), dict[str, float]()
+        oldest, shares = milliseconds_after(now, -YEAR), dict[str, float]()
         for entry in self._known.read().elsewhere:
             if entry.at > oldest and entry.batches:
                 for purpose in entry.purposes:

@@ -18,7 +18,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from covey_sdk import early_refunds, events, unmapped
-from covey_sdk.clock import milliseconds
+from covey_sdk.clock import milliseconds, milliseconds_after
 from covey_sdk.early_refunds import EarlyRefunds
 from covey_sdk.errors import EventError, StoreError
 from covey_sdk.events import Event, OrderPaid, Refund
@@ -115,7 +115,7 @@ class Journal:
         return kept
 
     def _record(self, event: Event, allows: Allows, rules: Rules, now: datetime, early: EarlyRefunds) -> bool:
-        if event.at_ms > milliseconds(now + FUTURE):
+        if event.at_ms > milliseconds_after(now, FUTURE):
             raise EventError(
                 f"{events.name_of(event)}.at_ms is {event.at_ms}, in the future; check the clock that set it"
             )

@@ -17,7 +17,7 @@ from covey_privacy import wire
 from covey_privacy.consent import Notice
 from covey_privacy.dp import Caps, Charge, SkellamMechanism, Spent, require_room, spent
 from covey_privacy.errors import MisuseError, PeerError, PrivacyError
-from covey_sdk.clock import milliseconds
+from covey_sdk.clock import milliseconds, milliseconds_after
 from covey_sdk.errors import StoreError
 from covey_sdk.issuances import Issuances
 from covey_sdk.store import Store
@@ -141,7 +141,7 @@ class Odometer:
         return Caps(per_purpose, total, self._caps.delta)
 
     def _recent(self, now: datetime) -> tuple[_Booked, ...]:
-        oldest = milliseconds(now - WINDOW)
+        oldest = milliseconds_after(now, -WINDOW)
         return tuple(booked for booked in self._booked() if booked.at > oldest)
 
     def _booked(self) -> tuple[_Booked, ...]:

@@ -2,6 +2,8 @@
 
 Every transport failure, refusal and bad answer becomes one RegistryError. Cookies are never kept: nothing
 but what a phone signs may tell two of its requests belong together.
+
+httpx is imported when the first request is sent: an app that only opens its store does not pay for it.
 """
 
 from __future__ import annotations
@@ -13,9 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, TypeVar
-
-import httpx
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from covey_privacy import wire
 from covey_privacy.checkpoint import Checkpoint, open_note
@@ -38,6 +38,9 @@ from covey_privacy.signatures import Verify, open_signed, verify
 from covey_privacy.tickets import purpose_set
 from covey_privacy.witness import Policy
 from covey_sdk.errors import RegistryError, RegistryForkError
+
+if TYPE_CHECKING:
+    import httpx
 
 MOST_BYTES = 2**20
 SECONDS = 10.0
@@ -237,6 +240,8 @@ class Registry:
         )
 
     def _call(self, request: httpx.Request) -> bytes:
+        import httpx
+
         request.headers["Accept-Encoding"] = "identity"
         try:
             response = self._answer(request)
@@ -262,6 +267,8 @@ class Registry:
         A server may close an idle line just as it is used again; what it did not answer is then sent once
         more, on a new one. Nothing that a phone sends counts twice.
         """
+        import httpx
+
         try:
             return self._client.send(request, stream=True)
         except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):

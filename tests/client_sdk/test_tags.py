@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -209,7 +210,7 @@ def test_sensitive_lines_count_in_totals_alone(order, clock, mapped, sensitive):
 def test_days_are_the_calendar_days_of_the_devices_zone(order, clock):
     late = order(at_ms=milliseconds(datetime(2027, 2, 28, 16, 1, tzinfo=UTC)))
     assert history([late], BASE, clock.now).recency_days == 0
-    assert history([late], BASE, clock.now.astimezone(UTC)).recency_days == 1
+    assert history([late], BASE, clock.now.astimezone(ZoneInfo("UTC"))).recency_days == 1
 
 
 def test_an_order_that_a_fast_clock_dated_tomorrow_is_of_today(order, clock):
