@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from itertools import pairwise
-from operator import itemgetter
 from statistics import median
 from typing import TypeVar, cast
 

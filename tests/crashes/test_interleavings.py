@@ -1,0 +1,376 @@
+"""Two processes of one app, and two threads in each, act on one store in any order: nothing is lost.
+
+What each process answers, and what the store and the registry hold in the end, is compared with a model that
+knows nothing of processes. `contribute` is the step of a round that checks consent, charges and writes the
+ledger.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from multiprocessing.connection import Pipe
+from pathlib import Path
+from typing import Any
+
+import cbor2
+import httpx
+import pytest
+from corner import KEY, LABORATORY, TLS, Town
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from covey_models import QUERIES
+from covey_privacy.checkpoint import EMPTY_LOG
+from covey_privacy.consent import SYNC, Sync
+from covey_privacy.manifest import Manifest, model_digest
+from covey_privacy.signatures import SigningKey, sign
+from covey_sdk import Device, Registry
+from covey_sdk.clock import milliseconds
+from covey_sdk.door import Door
+from covey_sdk.errors import CoveyError
+from covey_sdk.events import Line, OrderPaid
+from covey_sdk.invitation import Invited
+from covey_sdk.ledger import CONTRIBUTION
+
+PURPOSES = ("analytics", "personalize")
+QUERY = QUERIES["q1"]
+
+
+def manifest(round_id: str) -> Manifest:
+    """Return the manifest of a round that costs next to nothing."""
+    return Manifest(
+        round_id=round_id, query=QUERY.id, purpose=QUERY.purpose, purposes=PURPOSES, epoch=0,
+        profile=LABORATORY.name, issuer=bytes(32), model=model_digest(QUERY.digest()), length=QUERY.length,
+        norm=QUERY.norm, scale=64.0, sigma=200.0, epsilon=0.01, delta=1e-6, bits=24, gamma=0.0, dropout=0.0,
+        least_cohort=2, most_cohort=10, honest=1, least_issued=0, least_cell=1,
+    )  # fmt: skip
+
+
+class Gate(httpx.HTTPTransport):
+    """A way to the registry that can be cut."""
+
+    open = True
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if not self.open:
+            raise httpx.ConnectError("no route", request=request)
+        return super().handle_request(request)
+
+
+class App:
+    """What one process of the app can be told to do; every answer is plain data."""
+
+    def __init__(self, town: Town) -> None:
+        self.town, self.way = town, Gate(verify=TLS)
+        self.client = httpx.Client(base_url=town.url, transport=self.way)
+        self.device: Device | None = None
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.town.clock.seconds(), UTC)
+
+    def open(self, path: str) -> None:
+        if self.device:
+            self.device.close()
+        registry = Registry(self.client, self.town.trust)
+        self.device = Device.open(
+            path, KEY, trust=self.town.trust, registry=registry, profile=LABORATORY, clock=self.now
+        )
+
+    def reach(self, whether: bool) -> None:
+        self.way.open = whether
+
+    def enrol(self) -> None:
+        self.device.enrol()
+        assert self.device.notices
+
+    def record(self, number: int) -> bool:
+        at = milliseconds(self.now()) - 1000
+        return self.device.record(OrderPaid(f"o{number}", (Line("i", "c", 100),), 100, "USD", at, 0))
+
+    def grant(self, purpose: str) -> None:
+        self.device.grant(purpose)
+
+    def withdraw(self, purpose: str) -> None:
+        self.device.withdraw(purpose)
+
+    def sync(self) -> None:
+        self.device.sync()
+
+    def contribute(self, number: int) -> None:
+        with self.device.store.transaction():
+            Door(self.device, boot_id=bytes(32))._contribute(Invited(manifest(f"r{number}"), bytes(32)))
+
+    def erase(self) -> list[bytes]:
+        secret = self.device.store.get("device")
+        return [secret, self.device.erase()]
+
+    def look(self) -> dict[str, Any]:
+        device = self.device
+        with device.store.snapshot():
+            return {
+                "allowed": [purpose for purpose in PURPOSES if device.gate().allows(purpose)],
+                "orders": sorted(event.order_id for event in device.journal.events()),
+                "contributed": sorted(e.round_id for e in device.ledger() if e.kind == CONTRIBUTION),
+                "charged": sorted(charge.round_id for charge in device.odometer.charges(self.now())),
+                "unsent": list(device.consents._state.read().unsent),
+                "secret": device.store.get("device"),
+            }
+
+    def act(self, name: str, *arguments: Any) -> list[Any]:
+        try:
+            return [True, getattr(self, name)(*arguments)]
+        except CoveyError as error:
+            return [False, f"{type(error).__name__}: {error}"]
+
+    def threads(self, *lists: list[list[Any]]) -> list[list[list[Any]]]:
+        """Do each list of actions in a thread of its own."""
+        with ThreadPoolExecutor(len(lists)) as pool:
+            return list(pool.map(lambda actions: [self.act(*action) for action in actions], lists))
+
+
+@dataclass
+class Process:
+    """A process of the app, on the other end of a pipe."""
+
+    pipe: Any
+
+    def start(self, name: str, *arguments: Any) -> None:
+        self.pipe.send_bytes(cbor2.dumps([name, *arguments]))
+
+    def answer(self) -> list[Any]:
+        assert self.pipe.poll(60), "a process of the app does not answer"
+        return cbor2.loads(self.pipe.recv_bytes())
+
+    def do(self, name: str, *arguments: Any) -> Any:
+        self.start(name, *arguments)
+        return self.answer()
+
+    def must(self, name: str, *arguments: Any) -> Any:
+        done, value = self.do(name, *arguments)
+        assert done, value
+        return value
+
+
+@contextlib.contextmanager
+def process(town: Town) -> Iterator[Process]:
+    ours, theirs = Pipe()
+    pid = os.fork()
+    if not pid:
+        ours.close()
+        app = App(town)
+        with contextlib.suppress(EOFError):
+            while True:
+                theirs.send_bytes(cbor2.dumps(app.act(*cbor2.loads(theirs.recv_bytes()))))
+        os._exit(0)
+    theirs.close()
+    try:
+        yield Process(ours)
+    finally:
+        ours.close()
+        os.waitpid(pid, 0)
+
+
+@pytest.fixture(scope="module")
+def processes(town: Town) -> Iterator[list[Process]]:
+    with process(town) as one, process(town) as other:
+        yield [one, other]
+
+
+@dataclass
+class Model:
+    """What one careful process would hold."""
+
+    decided: dict[str, str] = field(default_factory=dict)
+    confirmed: set[str] = field(default_factory=set)
+    orders: set[str] = field(default_factory=set)
+    rounds: set[str] = field(default_factory=set)
+    reachable: bool = True
+
+    @property
+    def allowed(self) -> set[str]:
+        return {purpose for purpose in self.confirmed if self.decided.get(purpose) == "granted"}
+
+    def sync(self) -> bool:
+        if self.reachable:
+            self.confirmed = {name for name, state in self.decided.items() if state == "granted"}
+        return self.reachable
+
+    def act(self, name: str, argument: Any = None) -> tuple[bool, Any]:
+        """Return whether the action succeeds, and its value."""
+        if name == "reach":
+            self.reachable = argument
+        elif name == "record":
+            kept = "personalize" in self.allowed and f"o{argument}" not in self.orders
+            if kept:
+                self.orders.add(f"o{argument}")
+            return True, kept
+        elif name == "grant":
+            self.decided[argument] = "granted"
+            return self.sync(), None
+        elif name == "withdraw" and argument in self.decided:
+            self.decided[argument] = "withdrawn"
+            self.confirmed.discard(argument)
+            if argument == "personalize":
+                self.orders.clear()
+        elif name == "sync":
+            return self.sync(), None
+        elif name == "contribute":
+            done = self.allowed >= set(PURPOSES)
+            if done:
+                self.rounds.add(f"r{argument}")
+            return done, None
+        return True, None
+
+
+def at_registry(town: Town, secret: bytes) -> set[str]:
+    """Return what the registry holds as granted by the device with this secret."""
+    key = SigningKey(secret)
+    with town.client() as client:
+        now = town.clock.seconds()
+        signed = sign(SYNC, Sync(key.public, int(now * 1000), 0), key)
+        synced, _ = Registry(client, town.trust).sync(signed, EMPTY_LOG, "", int(now))
+    return {choice.purpose for choice in synced.choices if choice.state == "granted"}
+
+
+numbers = itertools.count()
+purposes = st.sampled_from(PURPOSES)
+actions = st.one_of(
+    st.tuples(st.just("record"), st.none()),
+    st.tuples(st.just("contribute"), st.none()),
+    st.tuples(st.sampled_from(["grant", "withdraw"]), purposes),
+    st.tuples(st.just("sync")),
+)
+steps = st.lists(
+    st.tuples(
+        st.integers(0, 1),
+        st.one_of(actions, actions, st.tuples(st.just("reach"), st.booleans()), st.tuples(st.just("erase"))),
+    ),
+    max_size=14,
+)
+
+
+def numbered(action: tuple[Any, ...]) -> list[Any]:
+    return [action[0], next(numbers)] if action[0] in ("record", "contribute") else list(action)
+
+
+def opened(processes: list[Process], folder: Path) -> None:
+    """Let both processes open a new store, whose device is enrolled."""
+    path = str(folder / f"{next(numbers)}.db")
+    for each in processes:
+        each.must("reach", True)
+        each.must("open", path)
+    processes[0].must("enrol")
+
+
+def in_any_order(processes: list[Process], town: Town, folder: Path, told: list[Any]) -> None:
+    opened(processes, folder)
+    model = Model()
+    for who, plain in told:
+        action = numbered(plain)
+        if action[0] == "erase":
+            secret, farewell = processes[who].must("erase")
+            if farewell:
+                with town.client() as client:
+                    Registry(client, town.trust).send_farewell(farewell)
+            assert at_registry(town, secret) == set()
+            assert processes[1 - who].do("record", next(numbers))[0] is False
+            opened(processes, folder)
+            model = Model()
+            continue
+        if action[0] == "reach":
+            processes[1 - who].must(*action)
+        done, value = processes[who].do(*action)
+        expected = model.act(*action)
+        assert (done, value if done else None) == expected, (action, value)
+        for each in processes:
+            seen = each.must("look")
+            assert set(seen["allowed"]) == model.allowed
+            assert set(seen["orders"]) == model.orders
+            assert set(seen["contributed"]) == set(seen["charged"]) == model.rounds
+    settled(processes, town, model.decided)
+
+
+def settled(processes: list[Process], town: Town, decided: dict[str, str]) -> None:
+    """Once the registry can be reached, it holds what was decided, and nothing waits to be sent."""
+    for each in processes:
+        each.must("reach", True)
+    processes[0].must("sync")
+    seen = processes[1].must("look")
+    assert seen["unsent"] == []
+    granted = {purpose for purpose, state in decided.items() if state == "granted"}
+    assert set(seen["allowed"]) == granted == at_registry(town, seen["secret"])
+
+
+lists = st.lists(actions, max_size=5)
+
+
+def at_once(processes: list[Process], town: Town, told: list[list[Any]], folder: Path) -> None:
+    """Two threads of each process act at the same time; then everything fits together."""
+    opened(processes, folder)
+    for purpose in PURPOSES:
+        processes[0].must("grant", purpose)
+    told = [[numbered(action) for action in each] for each in told]
+    for each, own in zip(processes, (told[:2], told[2:]), strict=True):
+        each.start("threads", *own)
+    answers = [answer for each in processes for answer in each.answer()[1]]
+    done = [
+        (action, value)
+        for actions, each in zip(told, answers, strict=True)
+        for action, (done, value) in zip(actions, each, strict=True)
+        if done
+    ]
+    failed = [
+        value for each in answers for done, value in each if not done and "is not allowed" not in str(value)
+    ]
+    assert [value for value in failed if "sync again later" not in value] == []
+    processes[0].must("sync")
+    seen, other = (each.must("look") for each in processes)
+    assert seen == other
+    kept = {f"o{action[1]}" for action, value in done if action[0] == "record" and value}
+    withdrawn = {action[1] for action, _ in done if action[0] == "withdraw"}
+    assert set(seen["orders"]) <= kept
+    if "personalize" not in withdrawn:
+        assert set(seen["orders"]) == kept
+    contributed = {f"r{action[1]}" for action, _ in done if action[0] == "contribute"}
+    assert set(seen["contributed"]) == set(seen["charged"]) == contributed
+    asked_again = {action[1] for actions in told for action in actions if action[0] == "grant"}
+    assert set(seen["allowed"]) >= set(PURPOSES) - withdrawn
+    assert set(seen["allowed"]) <= (set(PURPOSES) - withdrawn) | asked_again
+    assert seen["unsent"] == []
+    assert set(seen["allowed"]) == at_registry(town, seen["secret"])
+
+
+few = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(few, max_examples=500)
+
+
+@few
+@given(told=steps)
+def test_two_processes_in_any_order(processes, town, tmp_path_factory, told):
+    in_any_order(processes, town, tmp_path_factory.mktemp("store"), told)
+
+
+@few
+@given(told=st.tuples(lists, lists, lists, lists))
+def test_two_threads_of_two_processes_at_once(processes, town, tmp_path_factory, told):
+    at_once(processes, town, list(told), tmp_path_factory.mktemp("store"))
+
+
+@pytest.mark.slow
+@many
+@given(told=steps)
+def test_two_processes_in_any_order_500(processes, town, tmp_path_factory, told):
+    in_any_order(processes, town, tmp_path_factory.mktemp("store"), told)
+
+
+@pytest.mark.slow
+@many
+@given(told=st.tuples(lists, lists, lists, lists))
+def test_two_threads_of_two_processes_at_once_500(processes, town, tmp_path_factory, told):
+    at_once(processes, town, list(told), tmp_path_factory.mktemp("store"))
