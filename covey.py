@@ -38,12 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    import covey_catalogue
     import covey_registry
 
     parser = argparse.ArgumentParser(prog="covey", description="Privacy-preserving personalization.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_demo(commands)
     covey_registry.add(commands)
+    covey_catalogue.add(commands)
     _add_log(commands)
     _add_bench(commands)
     _add_audit(commands)
