@@ -53,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    import covey_catalogue
     import covey_registry
 
     parser = argparse.ArgumentParser(prog="covey", description="Privacy-preserving personalization.")
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     covey_registry.add(commands)
     _add_operator(commands)
+    covey_catalogue.add(commands)
     _add_log(commands)
     _add_bench(commands)
     _add_audit(commands)

@@ -13,6 +13,10 @@ class EventError(CoveyError, ValueError):
     """The app's data is wrong; nothing was changed."""
 
 
+class CatalogueError(CoveyError, ValueError):
+    """A file of categories, or of their mapping, is wrong; nothing was written."""
+
+
 class StoreError(CoveyError):
     """The store cannot be used: another key made it, or the file is damaged, busy or not writable."""
 

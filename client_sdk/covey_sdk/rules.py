@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib import resources
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from covey_privacy import wire
@@ -216,8 +217,16 @@ class Rules:
         return {category.id: category.kind for category in self.categories}
 
 
-def sign_rules(rules: Rules, key: SigningKey) -> bytes:
-    """Return the bundle signed by the operator. Raises RegistryError where a phone would refuse it."""
+def sign_rules(rules: Rules, key: SigningKey, names: Mapping[str, str] = MappingProxyType({})) -> bytes:
+    """Return the bundle signed by the operator.
+
+    Args:
+        names: What the shop calls its category ids. They are checked and not signed: phones know ids alone.
+
+    Raises RegistryError where a phone would refuse it, or where a category whose id or name holds a known
+    sensitive word is mapped to `ordinary` without a written reason.
+    """
+    _check_words(rules.categories, names)
     signed = sign(CONTEXT, rules, key)
     open_rules(signed, key.public)
     return signed
@@ -272,6 +281,25 @@ def _check_categories(categories: Iterable[Category]) -> None:
                 "that differs by more than case, spaces and underscores"
             )
         seen[name] = category.id
+
+
+def _check_words(categories: Iterable[Category], names: Mapping[str, str]) -> None:
+    """Require a written reason for each `ordinary` category whose id or name holds a sensitive word."""
+    from covey_sdk import sensitive_words  # no phone signs: none is to load the lists
+
+    for category in categories:
+        if category.kind != ORDINARY_KIND or sensitive_words.is_reason(category.reason, category.id):
+            continue
+        name = names.get(category.id, "")
+        for text in (category.id, name):
+            found = sensitive_words.branch_of(text), *sensitive_words.find(text)
+            for match in filter(None, found):
+                called = f" ({name!r})" if name and name != category.id else ""
+                raise RegistryError(
+                    f"category {category.id!r}{called} is mapped to {ORDINARY_KIND!r}, but "
+                    f"{match.text!r} is a known word of {match.kind}: map it to {match.kind!r}, or give "
+                    "`reason`, three words or more that say why it is ordinary"
+                )
 
 
 @lru_cache(maxsize=8192)

@@ -11,7 +11,7 @@ from covey_privacy.consent import GRANTED, Batch
 from covey_privacy.tickets import purpose_set
 from covey_sdk.errors import ConsentError
 from covey_sdk.events import Event, OrderPaid, parse
-from covey_simulations import draw, orders
+from covey_simulations import draw, orders, shop_rules
 from covey_simulations.phone import Phones
 
 SETS = {
@@ -22,14 +22,16 @@ SETS = {
 
 
 def enrol(phones: Phones, households: list[int]) -> dict[str, int]:
-    """Make the households' devices known and decide as drawn.
+    """Make the households' devices known, with the shop's rule bundle, and decide as drawn.
 
     Return how many of the grants, by purpose, the registry confirmed, and how many households have none.
     """
     enrolments: list[tuple[bytes, bytes]] = []
     decisions: list[tuple[bytes, bytes]] = []
+    rules = (phones.world.public / shop_rules.NAME).read_bytes()
     for household in households:
         with phones.open(household) as device:
+            device.adopt_rules(rules)
             key, granted = device.key.public, draw.grants(phones.world.seed, household)
             enrolments.append((device.enrolment(), key))
             decisions.extend((device.decision(purpose, GRANTED), key) for purpose in granted)

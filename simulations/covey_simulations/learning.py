@@ -103,7 +103,7 @@ class Learning:
         documents = dict(
             zip((CATALOGUE, MODEL), self._shop.stored(lambda s: s.releases((CATALOGUE, MODEL))), strict=True)
         )
-        world.public.mkdir()
+        world.public.mkdir(exist_ok=True)
         for name, signed in documents.items():
             (world.public / name).write_bytes(signed)
         items = open_listing(documents[CATALOGUE], world.trust.operator).items

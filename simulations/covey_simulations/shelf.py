@@ -1,6 +1,6 @@
 """The shop's shelf: every product type of the data set with its department and category, as a catalogue.
 
-Types whose category tells about health or family are left out: no recommender is to know them.
+Types whose category the shop does not map to `ordinary` are left out: no recommender is to know them.
 """
 
 from __future__ import annotations
@@ -12,16 +12,15 @@ from pathlib import Path
 import pandas as pd
 
 from covey_models import Catalogue
-from covey_sdk.purposes import ORDINARY
-from covey_sdk.rules import BASE
+from covey_simulations import shop_rules
 
 LEVELS = ("department", "product_category")
 
 
 def of(products: pd.DataFrame) -> Catalogue:
     """Return the catalogue of the data set's products."""
-    groups = grouped(products, "product_type", LEVELS)
-    ordinary = groups[[BASE.purposes_of(category) == ORDINARY for category in groups["product_category"]]]
+    groups, rules = grouped(products, "product_type", LEVELS), shop_rules.rules()
+    ordinary = groups[[rules.is_ordinary(category) for category in groups["product_category"]]]
     levels = {level: tuple(ordinary[level]) for level in LEVELS}
     return Catalogue(tuple(ordinary.index), levels)
 

@@ -13,7 +13,8 @@ from covey_consent.settings import Settings
 from covey_privacy.dp.odometer import Caps
 from covey_privacy.profile import profile
 from covey_server import config as configuration
-from covey_simulations import household, orders, registry
+from covey_server import coordinator
+from covey_simulations import household, orders, registry, shop_rules
 from covey_simulations.clock import DAY, Clock
 from covey_simulations.errors import SetupError
 from covey_simulations.phone import Phones
@@ -35,6 +36,7 @@ def set_up(
 ) -> Iterator[World]:
     """Yield a world whose registry runs until the block ends.
 
+    The shop signs its rule bundle with the coordinator's key in `folder`, whose public half `operator` is.
     The notices promise `caps`; `tickets` is how many a phone gets an epoch.
     """
     epoch_seconds = epoch_days * DAY
@@ -66,6 +68,8 @@ def set_up(
             epoch_seconds,
         )
         world.save()
+        world.public.mkdir(exist_ok=True)
+        (world.public / shop_rules.NAME).write_bytes(shop_rules.signed(coordinator.operator_key(folder)))
         yield world
 
 

@@ -70,7 +70,7 @@ def history(number: int) -> list[dict]:
             "currency": "USD",
             "total_minor": amount,
             "lines": [
-                {"item_id": item, "category": "tea", "paid_minor": amount // 2}
+                {"item_id": item, "category": "TEAS", "paid_minor": amount // 2}
                 for item in (ITEMS[(number + i) % 10], ITEMS[(7 * number + 3 * i) % 40])
             ],
         }

@@ -34,7 +34,8 @@ COMMANDS = (
     "registry notice publish, registry notice show, registry import, registry retention run, "
     "registry migrate, registry pack, registry drill crash, "
     "registry drill tamper, registry drill withdraw, registry drill erase, log judge, witness serve, "
-    "witness key, audit, bench secagg, bench dp, bench registry, bench tickets"
+    "witness key, audit, bench secagg, bench dp, bench registry, bench tickets, "
+    "catalogue classify, catalogue sign"
 )
 
 

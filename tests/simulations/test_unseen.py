@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 
 from covey_models import Catalogue, p1_release, p1_steps
-from covey_sdk import facts, rules
+from covey_sdk import facts
 from covey_sdk.events import parse
 from covey_sdk.history_builder import history
-from covey_simulations import journey, orders
+from covey_simulations import journey, orders, shop_rules
 
 SEED = 1
 HOUSEHOLDS = tuple(range(1, 31))
@@ -57,7 +57,7 @@ def data(ahead):
         {
             "product_id": range(len(TYPES)),
             "product_type": TYPES,
-            "product_category": [f"CATEGORY {place // 11}" for place in range(len(TYPES))],
+            "product_category": [("COFFEE", "TEAS", "WATER")[place // 11] for place in range(len(TYPES))],
             "department": "GROCERY",
         }
     )
@@ -81,7 +81,8 @@ def extracted(tmp_path, monkeypatch):
 def facts_of(folder):
     """What each household's phone would learn from, on the day of the cut."""
     told = {h: [parse(order) for order in orders.read(folder, h)] for h in HOUSEHOLDS}
-    return {h: facts.facts(history(events, rules.BASE, orders.CUT), rules.BASE) for h, events in told.items()}
+    rules = shop_rules.rules()
+    return {h: facts.facts(history(events, rules, orders.CUT), rules) for h, events in told.items()}
 
 
 def catalogue_of(folder):
