@@ -24,8 +24,9 @@ from covey_privacy import wire
 from covey_privacy.consent import GRANTED, REFUSED, WITHDRAWN, Choice, Notice
 from covey_privacy.profile import PRODUCTION, Profile
 from covey_privacy.signatures import SigningKey
+from covey_privacy.witness import Policy
+from covey_sdk import checks, ledger, recommender, rounds
 from covey_sdk import clock as clocks
-from covey_sdk import ledger, recommender, rounds
 from covey_sdk.clock import Clock, milliseconds
 from covey_sdk.consents import Consents
 from covey_sdk.errors import ConsentError, RegistryError, StoreError
@@ -45,6 +46,8 @@ from covey_sdk.releases import NEEDED_BY, Releases
 from covey_sdk.store import Store
 from covey_sdk.tags import Tag
 from covey_sdk.wallet import Wallet
+
+PUBLIC_KEY_LENGTH = 32
 
 _KEY = "device"
 _SWEPT = "swept"
@@ -95,8 +98,10 @@ class Device:
         """Open the store at `path`, or make it. `key` is 32 bytes that the platform's keystore holds.
 
         `clock` gives the time in the device's zone; `currency` is the profile's, else the first order's.
-        Raises StoreError when the file has another key or is damaged.
+        Raises StoreError when path or key is none, or when the file has another key or is damaged, and
+        EventError for another argument that makes no sense.
         """
+        _check_opening(trust, registry, profile, clock, currency)
         store = Store(path, key)
         try:
             return cls(store, trust, registry, profile, clock, currency)
@@ -380,6 +385,27 @@ class Device:
             return
         with suppress(RegistryError):
             self.consents.send_refusals(self._registry, self.clock.unchecked())
+
+
+def _check_opening(trust: Any, registry: Any, profile: Any, clock: Any, currency: Any) -> None:
+    """Raise EventError for an argument of `Device.open` that makes no sense, before anything is opened."""
+    if not isinstance(trust, Trust):
+        raise checks.wrong("trust", "a Trust", trust)
+    for name in ("operator", "registry"):
+        pinned = getattr(trust, name)
+        if type(pinned) is not bytes or len(pinned) != PUBLIC_KEY_LENGTH:
+            raise checks.wrong(f"trust.{name}", f"a public key of {PUBLIC_KEY_LENGTH} bytes", pinned)
+    checks.text(trust.origin, "trust.origin")
+    if trust.policy is not None and not isinstance(trust.policy, Policy):
+        raise checks.wrong("trust.policy", "a Policy or None", trust.policy)
+    if registry is not None and not isinstance(registry, Registry):
+        raise checks.wrong("registry", "a Registry or None", registry)
+    if not isinstance(profile, Profile):
+        raise checks.wrong("profile", "a Profile", profile)
+    if not callable(clock):
+        raise checks.wrong("clock", "a function that returns the time", clock)
+    if currency is not None:
+        checks.currency(currency, "currency")
 
 
 def _secret(store: Store) -> bytes:

@@ -1,0 +1,150 @@
+"""Odd input from the app or the disk: one clear error, and nothing is taken for what it is not."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from covey_sdk import CoveyError, Device, StoreError, Trust
+from covey_sdk.clock import milliseconds
+from covey_sdk.errors import EventError
+from covey_sdk.events import Refund, parse
+from covey_sdk.store import Store
+
+KEY = bytes(range(32))
+LINE = {"item_id": "7", "category": "tea", "paid_minor": 4500}
+ORDER = {
+    "type": "order_paid",
+    "order_id": "A-1",
+    "at_ms": 1_760_000_000_000,
+    "tz_offset_min": 480,
+    "currency": "CNY",
+    "total_minor": 4500,
+    "lines": [LINE],
+}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"order_id": "A\x001"},
+        {"order_id": "A\ud8001"},
+        {"order_id": "   "},
+        {"at_ms": 10**5000},
+        {"total_minor": 10**5000},
+        {"currency": "XQZ"},
+        {"currency": ["CNY"]},
+        {"lines": [{**LINE, "list_minor": 4499}]},
+        {"lines": [{**LINE, "category": "  "}]},
+        {"lines": [{**LINE, "category": "_ _"}]},
+        {"lines": [{**LINE, "qty": 10**5000}]},
+    ],
+    ids=lambda odd: ",".join(odd),
+)
+def test_odd_input_is_one_clear_error(odd):
+    with pytest.raises(EventError) as refused:
+        parse({**ORDER, **odd})
+    str(refused.value).encode()
+    assert len(str(refused.value)) < 500
+
+
+def test_a_refund_dated_before_its_order_is_refused(device, order, clock):
+    bought = order(1)
+    device.record(bought)
+    early = milliseconds(clock.now - timedelta(days=2))
+    with pytest.raises(EventError, match="before"):
+        device.record(Refund("R-1", bought.order_id, 100, early, 480))
+
+
+@pytest.mark.parametrize("key", [None, "k" * 32, 7, bytearray(32), b"", bytes(31), bytes(33), ["k"]])
+def test_a_wrong_key_is_a_store_error_that_does_not_show_it(path, shop, key):
+    with pytest.raises(StoreError, match="a store's key has 32 bytes; ") as refused:
+        Device.open(path, key, trust=shop.trust)
+    assert "kkk" not in str(refused.value)
+    assert list(path.parent.glob("device.db*")) == []
+
+
+@pytest.mark.parametrize("wrong", [None, 7, b"device.db", ["device.db"], "", ".", "/", "a\0b", "a\ud800b"])
+def test_a_wrong_path_is_a_store_error(shop, wrong, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoreError) as refused:
+        Device.open(wrong, KEY, trust=shop.trust)
+    str(refused.value).encode()
+
+
+@pytest.mark.parametrize(
+    "trust",
+    [
+        None,
+        "trust",
+        (bytes(32), bytes(32), "covey.test/log"),
+        Trust(None, bytes(32), "covey.test/log"),
+        Trust("0" * 64, bytes(32), "covey.test/log"),
+        Trust(bytes(32), bytes(31), "covey.test/log"),
+        Trust(bytes(32), bytes(32), None),
+        Trust(bytes(32), bytes(32), "covey.test/log", "policy"),
+    ],
+)
+def test_a_wrong_trust_is_an_error_before_a_file_is_made(path, trust):
+    with pytest.raises(CoveyError, match=r"^trust"):
+        Device.open(path, KEY, trust=trust)
+    assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "odd", [{"registry": "r"}, {"profile": 1}, {"clock": 7}, {"currency": "XQZ"}], ids=str
+)
+def test_another_odd_argument_of_opening_is_named(path, shop, odd):
+    with pytest.raises(CoveyError, match=f"^{next(iter(odd))} is "):
+        Device.open(path, KEY, trust=shop.trust, **odd)
+
+
+def beside(path: Path) -> set[str]:
+    """The names of a store's files without their endings in "-wal" and "-shm"."""
+    return {file.name for file in path.parent.iterdir() if not file.name.endswith(("-wal", "-shm"))}
+
+
+@pytest.mark.parametrize("length", [0, 1])
+def test_a_store_that_was_cut_is_damaged_and_no_new_device(tmp_path, shop, length):
+    path = tmp_path / "cut.db"
+    Device.open(path, KEY, trust=shop.trust).close()
+    path.write_bytes(path.read_bytes()[:length])
+    for _ in range(2):
+        with pytest.raises(StoreError, match="is damaged"):
+            Device.open(path, KEY, trust=shop.trust)
+
+
+def test_the_marker_of_a_new_store_goes_once_its_tables_are_there(tmp_path):
+    path = tmp_path / "new.db"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("covey_sdk.store.sqlite3.connect", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            Store(path, KEY)
+    assert beside(path) == {"new.db", "new.db-new"}, "as a phone that is killed here leaves it"
+    Store(path, KEY).close()
+    assert beside(path) == {"new.db"}
+
+
+def test_a_marker_left_by_another_opener_is_removed_and_erased(tmp_path):
+    path = tmp_path / "new.db"
+    store = Store(path, KEY)
+    path.with_name("new.db-new").touch()
+    store.erase()
+    assert beside(path) == set()
+    Store(path, KEY).close()
+    path.with_name("new.db-new").touch()
+    Store(path, KEY).close()
+    assert beside(path) == {"new.db"}
+
+
+def test_a_paused_store_whose_file_is_gone_is_not_made_anew(tmp_path):
+    path = tmp_path / "gone.db"
+    store = Store(path, KEY)
+    store.put("name", b"value")
+    store.pause()
+    path.unlink()
+    with pytest.raises(StoreError, match="cannot be opened"):
+        store.get("name")
+    assert not path.exists()
