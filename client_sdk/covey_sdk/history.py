@@ -44,7 +44,8 @@ class History:
     """One person's orders, oldest first, and the last day on which the app was opened, seen from `today`.
 
     `purchases`, oldest first, and `touches` hold what the `sensitive` purposes allow besides the ordinary;
-    `items` gives the days on which each item was bought, oldest first, of the ordinary alone.
+    `items` gives the days on which each item was bought, oldest first, of the ordinary alone. `currency` is
+    that of all amounts, None where none is known.
     """
 
     today: date
@@ -54,6 +55,7 @@ class History:
     touches: tuple[Touch, ...] = ()
     sensitive: frozenset[str] = frozenset()
     items: Mapping[str, tuple[date, ...]] = field(default_factory=dict)
+    currency: str | None = None
 
     @property
     def recency_days(self) -> int | None:
@@ -125,9 +127,11 @@ def history(
         bought.extend(purchases.purchases(order, back, rules, sensitive, on))
     last_open = day(opened, now.tzinfo) if opened else None
     items = purchases.item_days(bought, rules)
+    currencies = {order.currency for order in paid}
     return History(
-        now.date(), tuple(orders), last_open, tuple(bought), tuple(touches), frozenset(sensitive), items
-    )
+        now.date(), tuple(orders), last_open, tuple(bought), tuple(touches), frozenset(sensitive), items,
+        currencies.pop() if len(currencies) == 1 else None,
+    )  # fmt: skip
 
 
 def _order(order: OrderPaid, refunds: list[Refund], rules: Rules, on: date) -> tuple[Order, ...]:

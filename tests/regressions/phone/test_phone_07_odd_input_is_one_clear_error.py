@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from covey_privacy.release import Figure, Release, sign_release
 from covey_sdk import CoveyError, Device, StoreError, Trust
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import EventError
 from covey_sdk.events import Refund, parse
+from covey_sdk.rules import BASE, MoneyCuts, sign_rules
 from covey_sdk.store import Store
 
 KEY = bytes(range(32))
@@ -148,3 +151,54 @@ def test_a_paused_store_whose_file_is_gone_is_not_made_anew(tmp_path):
     with pytest.raises(StoreError, match="cannot be opened"):
         store.get("name")
     assert not path.exists()
+
+
+def spender(device, order, currency):
+    """Record what makes a loyal fan, a core user and an important customer of someone who pays in USD."""
+    device.record_many([order(days, 50_000, currency=currency) for days in (1, 100, 200, 300)])
+
+
+def held(device) -> dict[str, str]:
+    return {tag.id: tag.value for tag in device.tags()}
+
+
+MONEY = {"rfm.segment": "important_value", "lifecycle.stage": "super", "behav.loyal_fan": "yes"}
+
+
+def test_amounts_in_the_currency_of_the_cuts_are_held_against_them(device, order):
+    spender(device, order, "USD")
+    assert held(device).items() >= MONEY.items()
+    assert device.facts()["segment"] == "important_value"
+
+
+def test_amounts_in_another_currency_are_held_against_no_cut(device, order):
+    spender(device, order, "JPY")
+    assert not MONEY.keys() & held(device).keys()
+    assert held(device)["behav.core_user"] == "yes", "which needs no currency"
+    facts = device.facts()
+    assert facts["segment"] is None
+    assert (facts["orders"], facts["mean_order_minor"]) == (4, 50_000)
+
+
+def test_a_bundle_gives_cuts_for_further_currencies(device, order, shop):
+    spender(device, order, "JPY")
+    bundle = replace(BASE, version=BASE.version + 1, money=(MoneyCuts("JPY", 60_000.0, 190_000),))
+    device.adopt_rules(sign_rules(bundle, shop.operator))
+    expected = {**MONEY, "rfm.segment": "general_value"}
+    assert held(device).items() >= expected.items()
+    (fan,) = (tag for tag in device.tags() if tag.id == "behav.loyal_fan")
+    assert fan.evidence[0].cut == 190_000
+
+
+def test_medians_of_the_population_need_no_currency(device, order, shop):
+    spender(device, order, "JPY")
+    medians = (Figure("recency", 5.0), Figure("frequency", 2.0), Figure("monetary", 49_999.0))
+    device.adopt("q20", sign_release(Release("q20", 1, "q20-1", medians), shop.operator))
+    assert held(device)["rfm.segment"] == "important_value"
+    assert "behav.loyal_fan" not in held(device)
+
+
+@pytest.mark.parametrize(("days", "stage"), [((1, 2, 3, 200), "super"), ((1, 100), "repeat"), ((1,), "new")])
+def test_a_stage_that_hangs_on_no_amount_needs_no_currency(device, order, days, stage):
+    device.record_many([order(day, 50_000, currency="JPY") for day in days])
+    assert held(device)["lifecycle.stage"] == stage
