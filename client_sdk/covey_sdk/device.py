@@ -28,7 +28,7 @@ from covey_privacy.witness import Policy
 from covey_sdk import checks, ledger, recommender, rounds
 from covey_sdk import clock as clocks
 from covey_sdk.clock import Clock, milliseconds
-from covey_sdk.consents import Consents
+from covey_sdk.consents import Consents, require_purpose
 from covey_sdk.errors import ConsentError, RegistryError, StoreError
 from covey_sdk.events import Event
 from covey_sdk.export import export
@@ -190,6 +190,7 @@ class Device:
         count at once, delete every event that no other granted purpose needs, and are sent until the
         registry has them.
         """
+        require_purpose(purpose)
         if state != GRANTED and purpose in CONTRACT:
             raise ConsentError(
                 f"purpose {purpose!r} rests on the contract with the shop; end that with the shop"
@@ -230,6 +231,7 @@ class Device:
 
     def withdraw(self, purpose: str, language: str = "en", method: str = "toggle") -> None:
         """Withdraw a purpose. It counts at once, whether or not the registry can be reached now."""
+        require_purpose(purpose)
         with self.store.snapshot():
             decided = purpose in self.consents.decisions
         if decided or purpose in CONTRACT:
@@ -305,8 +307,9 @@ class Device:
         """Return why an item ranks where it does for the owner, also one that they would never be shown.
 
         It is worked out when asked for and kept nowhere. Raises ConsentError where personalisation is not
-        allowed: no item is then ranked for anyone.
+        allowed: no item is then ranked for anyone. Raises EventError for what cannot be an item's name.
         """
+        checks.text(item, "item")
         with self.store.snapshot():
             gate = self.gate()
             gate.require(PERSONALIZE)
@@ -316,8 +319,10 @@ class Device:
     def adopt_rules(self, signed: bytes) -> None:
         """Use the operator's rule bundle from now on.
 
-        Raises RegistryError when it is not signed by the operator or not newer than the one in use.
+        Raises RegistryError when it is not signed by the operator or not newer than the one in use, and
+        EventError when it is no bytes.
         """
+        checks.data(signed, "signed")
         with self.store.transaction():
             now = self.clock.now()
             self.portrait.adopt(signed)
@@ -330,8 +335,10 @@ class Device:
         """Keep what the shop publishes for everyone: the listing ("catalogue") or a release, by its name.
 
         Raises ConsentError where no allowed purpose needs it, RegistryError when it is not signed by the
-        operator or older than the one in use.
+        operator or older than the one in use, EventError for an argument that makes no sense.
         """
+        checks.text(name, "name")
+        checks.data(signed, "signed")
         with self.store.transaction():
             if name in NEEDED_BY:
                 self.gate().require(NEEDED_BY[name])

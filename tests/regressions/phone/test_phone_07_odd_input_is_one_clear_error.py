@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from covey_privacy.release import Figure, Release, sign_release
 from covey_sdk import CoveyError, Device, StoreError, Trust
 from covey_sdk.clock import milliseconds
-from covey_sdk.errors import EventError
+from covey_sdk.errors import ConsentError, EventError
 from covey_sdk.events import Refund, parse
 from covey_sdk.rules import BASE, MoneyCuts, sign_rules
 from covey_sdk.store import Store
@@ -202,3 +206,92 @@ def test_medians_of_the_population_need_no_currency(device, order, shop):
 def test_a_stage_that_hangs_on_no_amount_needs_no_currency(device, order, days, stage):
     device.record_many([order(day, 50_000, currency="JPY") for day in days])
     assert held(device)["lifecycle.stage"] == stage
+
+
+@pytest.mark.parametrize("odd", [None, 7, ["personalize"], {"a": 1}, "a\ud800b", "p" * 10_000, [10**5000]])
+@pytest.mark.parametrize("act", ["grant", "refuse", "withdraw", "decision"])
+def test_an_odd_purpose_language_or_method_is_a_consent_error(device, act, odd):
+    before = device.consents.decisions, device.ledger()
+    rest = ("granted",) if act == "decision" else ()
+    calls = [((odd, *rest), {}), (("personalize", *rest), {"method": odd})]
+    if not isinstance(odd, str) or len(odd) > 128:
+        calls.append((("personalize", *rest), {"language": odd}))
+    for positional, named in calls:
+        # Who never decided on a purpose of that name has nothing to withdraw.
+        if act == "withdraw" and positional == ("a\ud800b",):
+            continue
+        with pytest.raises(ConsentError) as refused:
+            getattr(device, act)(*positional, **named)
+        str(refused.value).encode()
+        assert len(str(refused.value)) < 500
+    assert (device.consents.decisions, device.ledger()) == before
+
+
+@pytest.mark.parametrize("odd", [None, 7, "text", bytearray(b"x"), [b"x"], b"", b"\xff" * 99])
+def test_what_is_no_signed_document_is_refused(device, odd):
+    for act in (device.adopt_rules, lambda signed: device.adopt("q20", signed)):
+        with pytest.raises(CoveyError):
+            act(odd)
+
+
+@pytest.mark.parametrize("odd", [None, 7, ["q20"], {"q20": 1}, "", "a\0b"])
+def test_an_odd_name_of_a_document_or_item_is_an_event_error(device, odd):
+    with pytest.raises(EventError, match=r"^name is "):
+        device.adopt(odd, b"")
+    with pytest.raises(EventError, match=r"^item is "):
+        device.explain(odd)
+
+
+@pytest.mark.parametrize("odd", [None, 7, "tea", b"tea", [7], ["a\0b"], itertools.repeat("tea")])
+def test_odd_candidates_are_an_event_error(device, odd):
+    with pytest.raises(EventError, match="candidate"):
+        device.recommend(odd)
+
+
+TEXTS = st.text(st.characters(exclude_categories=()), max_size=150)
+NUMBERS = st.integers() | st.sampled_from([10**4000, -(10**4000), 2**63]) | st.floats()
+PLAIN = st.none() | st.booleans() | NUMBERS | st.binary(max_size=40) | st.builds(object)
+JUNK = st.recursive(
+    PLAIN | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4) | st.tuples(inner),
+    max_leaves=8,
+)
+FIELDS = st.sampled_from([*ORDER, "refund_id", "source", "channel", "positions", "line_ix", "amount_minor"])
+LINES = st.dictionaries(st.sampled_from([*LINE, "style", "qty", "list_minor"]), JUNK, max_size=2).map(
+    lambda odd: {**LINE, **odd}
+)
+EVENTS = JUNK | st.tuples(
+    st.dictionaries(FIELDS, JUNK, max_size=2), st.lists(LINES, min_size=1, max_size=2)
+).map(lambda parts: {**ORDER, "lines": parts[1], **parts[0]})
+NAMES = JUNK | st.sampled_from(
+    ["personalize", "train", "core", "catalogue", "q20", "new", "granted", "toggle"]
+)
+OPENINGS = st.fixed_dictionaries(
+    {}, optional={"trust": JUNK, "currency": JUNK, "clock": JUNK, "profile": JUNK}
+)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_only_covey_s_errors_leave_the_public_calls(device, shop, tmp_path, data):
+    def reopened(path, key, options):
+        at = tmp_path / path if isinstance(path, str) else path
+        Device.open(at, key, **{"trust": shop.trust, **options}).close()
+
+    paths = PLAIN | TEXTS.filter(lambda text: "/" not in text)
+    calls = {
+        "parse": (lambda event: device.record(parse(event)), EVENTS),
+        "record": (device.record, JUNK),
+        "record_many": (device.record_many, JUNK),
+        "grant": (device.grant, NAMES, NAMES, NAMES),
+        "withdraw": (device.withdraw, JUNK, NAMES, NAMES),
+        "decision": (device.decision, NAMES, NAMES, NAMES, NAMES),
+        "recommend": (device.recommend, NAMES, NAMES, NAMES),
+        "explain": (device.explain, NAMES),
+        "adopt": (device.adopt, NAMES, NAMES),
+        "adopt_rules": (device.adopt_rules, NAMES),
+        "open": (reopened, paths, st.just(KEY) | JUNK, OPENINGS),
+    }
+    act, *arguments = calls[data.draw(st.sampled_from(sorted(calls)))]
+    with suppress(CoveyError):
+        act(*map(data.draw, arguments))
