@@ -84,6 +84,12 @@ def one_of(value: Any, where: str, known: frozenset[str]) -> None:
         raise wrong(where, f"one of {', '.join(sorted(known))}", value)
 
 
+def data(value: Any, where: str) -> None:
+    """Require bytes."""
+    if type(value) is not bytes:
+        raise wrong(where, "bytes", value)
+
+
 def moment(at_ms: Any, tz_offset_min: Any, name: str) -> None:
     """Require UTC milliseconds and a zone's offset in minutes, of the event `name`."""
     integer(at_ms, f"{name}.at_ms", 0, MOST_MILLISECONDS)

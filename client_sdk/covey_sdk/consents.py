@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from covey_privacy import wire
 from covey_privacy.checkpoint import EMPTY_LOG, Checkpoint
@@ -35,6 +35,7 @@ from covey_privacy.consent import (
 )
 from covey_privacy.signatures import SigningKey, sign
 from covey_sdk import agreed, ledger
+from covey_sdk.checks import MOST_CHARACTERS, shown
 from covey_sdk.clock import milliseconds, moment
 from covey_sdk.errors import ConsentError, RegistryError, RegistryForkError
 from covey_sdk.gate import Gate
@@ -124,10 +125,13 @@ class Consents:
         Raises ConsentError when the purpose has no notice that the person could have read, or when `state`
         or `method` is none that there is; nothing is written then.
         """
+        require_purpose(purpose)
         if state not in (GRANTED, REFUSED, WITHDRAWN):
-            raise ConsentError(f"a decision is granted, refused or withdrawn; {state!r} was given")
+            raise ConsentError(f"a decision is granted, refused or withdrawn; {shown(state)} was given")
         if method not in METHODS:
-            raise ConsentError(f"a decision is made by {', '.join(METHODS)}; {method!r} was given")
+            raise ConsentError(f"a decision is made by {', '.join(METHODS)}; {shown(method)} was given")
+        if type(language) is not str or len(language) > MOST_CHARACTERS:
+            raise ConsentError(f"a language is a tag such as zh-CN; {shown(language)} was given")
         with self._store.transaction():
             before = self._state.read()
             known = _by_purpose(before.decisions)
@@ -333,6 +337,12 @@ class Consents:
     def _tell_owner(self, state: str, purpose: str, now: datetime) -> None:
         entry = ledger.consent(milliseconds(now), state, purpose, self.notices.get(purpose))
         ledger.write(self._store, entry)
+
+
+def require_purpose(purpose: Any) -> None:
+    """Raise ConsentError for what cannot be a purpose's name."""
+    if type(purpose) is not str or len(purpose) > MOST_CHARACTERS:
+        raise ConsentError(f"a purpose is named by text such as personalize; {shown(purpose)} was given")
 
 
 def _by_purpose(items: Iterable[_HasPurpose]) -> dict[str, _HasPurpose]:

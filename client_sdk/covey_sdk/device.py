@@ -24,10 +24,11 @@ from covey_privacy import wire
 from covey_privacy.consent import GRANTED, REFUSED, WITHDRAWN, Choice, Notice
 from covey_privacy.profile import PRODUCTION, Profile
 from covey_privacy.signatures import SigningKey
+from covey_privacy.witness import Policy
+from covey_sdk import checks, ledger, recommender, rounds, unmapped
 from covey_sdk import clock as clocks
-from covey_sdk import ledger, recommender, rounds, unmapped
 from covey_sdk.clock import Clock, milliseconds
-from covey_sdk.consents import Consents
+from covey_sdk.consents import Consents, require_purpose
 from covey_sdk.errors import ConsentError, RegistryError, StoreError
 from covey_sdk.events import Event
 from covey_sdk.export import export
@@ -45,6 +46,8 @@ from covey_sdk.releases import NEEDED_BY, Releases
 from covey_sdk.store import Store
 from covey_sdk.tags import Tag
 from covey_sdk.wallet import Wallet
+
+PUBLIC_KEY_LENGTH = 32
 
 _KEY = "device"
 _SWEPT = "swept"
@@ -95,9 +98,10 @@ class Device:
         """Open the store at `path`, or make it. `key` is 32 bytes that the platform's keystore holds.
 
         `clock` gives the time in the device's IANA zone, of whose days events are (`covey_sdk.clock`);
-        `currency` is the profile's, else the first order's.
-        Raises StoreError when the file has another key or is damaged.
+        `currency` is the profile's, else the first order's. Raises StoreError when path or key is none, or
+        when the file has another key or is damaged, and EventError for another argument that makes no sense.
         """
+        _check_opening(trust, registry, profile, clock, currency)
         store = Store(path, key)
         try:
             return cls(store, trust, registry, profile, clock, currency)
@@ -186,6 +190,7 @@ class Device:
         count at once, delete every event that no other granted purpose needs, and are sent until the
         registry has them.
         """
+        require_purpose(purpose)
         if state != GRANTED and purpose in CONTRACT:
             raise ConsentError(
                 f"purpose {purpose!r} rests on the contract with the shop; end that with the shop"
@@ -226,6 +231,7 @@ class Device:
 
     def withdraw(self, purpose: str, language: str = "en", method: str = "toggle") -> None:
         """Withdraw a purpose. It counts at once, whether or not the registry can be reached now."""
+        require_purpose(purpose)
         with self.store.snapshot():
             decided = purpose in self.consents.decisions
         if decided or purpose in CONTRACT:
@@ -312,8 +318,9 @@ class Device:
         """Return why an item ranks where it does for the owner, also one that they would never be shown.
 
         It is worked out when asked for and kept nowhere. Raises ConsentError where personalisation is not
-        allowed: no item is then ranked for anyone.
+        allowed: no item is then ranked for anyone. Raises EventError for what cannot be an item's name.
         """
+        checks.text(item, "item")
         with self.store.snapshot():
             gate = self.gate()
             gate.require(PERSONALIZE)
@@ -323,8 +330,10 @@ class Device:
     def adopt_rules(self, signed: bytes) -> None:
         """Use the operator's rule bundle from now on.
 
-        Raises RegistryError when it is not signed by the operator or not newer than the one in use.
+        Raises RegistryError when it is not signed by the operator or not newer than the one in use, and
+        EventError when it is no bytes.
         """
+        checks.data(signed, "signed")
         with self.store.transaction():
             now = self.clock.now()
             self.portrait.adopt(signed)
@@ -337,8 +346,10 @@ class Device:
         """Keep what the shop publishes for everyone: the listing ("catalogue") or a release, by its name.
 
         Raises ConsentError where no allowed purpose needs it, RegistryError when it is not signed by the
-        operator or older than the one in use.
+        operator or older than the one in use, EventError for an argument that makes no sense.
         """
+        checks.text(name, "name")
+        checks.data(signed, "signed")
         with self.store.transaction():
             if name in NEEDED_BY:
                 self.gate().require(NEEDED_BY[name])
@@ -394,6 +405,27 @@ class Device:
             return
         with suppress(RegistryError):
             self.consents.send_refusals(self._registry, self.clock.unchecked())
+
+
+def _check_opening(trust: Any, registry: Any, profile: Any, clock: Any, currency: Any) -> None:
+    """Raise EventError for an argument of `Device.open` that makes no sense, before anything is opened."""
+    if not isinstance(trust, Trust):
+        raise checks.wrong("trust", "a Trust", trust)
+    for name in ("operator", "registry"):
+        pinned = getattr(trust, name)
+        if type(pinned) is not bytes or len(pinned) != PUBLIC_KEY_LENGTH:
+            raise checks.wrong(f"trust.{name}", f"a public key of {PUBLIC_KEY_LENGTH} bytes", pinned)
+    checks.text(trust.origin, "trust.origin")
+    if trust.policy is not None and not isinstance(trust.policy, Policy):
+        raise checks.wrong("trust.policy", "a Policy or None", trust.policy)
+    if registry is not None and not isinstance(registry, Registry):
+        raise checks.wrong("registry", "a Registry or None", registry)
+    if not isinstance(profile, Profile):
+        raise checks.wrong("profile", "a Profile", profile)
+    if not callable(clock):
+        raise checks.wrong("clock", "a function that returns the time", clock)
+    if currency is not None:
+        checks.currency(currency, "currency")
 
 
 def _secret(store: Store) -> bytes:

@@ -37,11 +37,12 @@ def facts(history: History, rules: Rules) -> Facts:
 def _numbers(history: History, rules: Rules) -> Facts:
     if not history.orders:
         return {}
+    segment = rfm.segment(history, rules)
     return {
         "recency_days": history.recency_days,
         "orders": rfm.frequency(history, rules),
         "mean_order_minor": rfm.mean_order(history),
-        "segment": rfm.segment(history, rules)[0].value,
+        "segment": segment[0].value if segment else None,
     }
 
 

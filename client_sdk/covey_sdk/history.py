@@ -67,7 +67,7 @@ class History:
     """One person's orders, oldest first, and the last day on which the app was opened, seen from `today`.
 
     `kept` and `interests` hold what the `sensitive` purposes allow besides the ordinary. `interests` goes on
-    counting where further events are added.
+    counting where further events are added. `currency` is that of all amounts, None where none is known.
     """
 
     today: date
@@ -76,6 +76,7 @@ class History:
     kept: Bought = field(default_factory=Bought)
     interests: Interests = field(default_factory=Interests)
     sensitive: frozenset[str] = frozenset()
+    currency: str | None = None
 
     @property
     def recency_days(self) -> int | None:

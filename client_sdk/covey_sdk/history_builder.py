@@ -57,6 +57,7 @@ class HistoryBuilder:
         self._orders: tuple[Order, ...] | None = ()
         self._bought = Bought()
         self._interests = Interests()
+        self._currencies: set[str] = set()
         self._last_open: date | None = None
 
     def add(self, event: Event) -> None:
@@ -86,6 +87,7 @@ class HistoryBuilder:
 
     def _count(self, order: OrderPaid) -> None:
         """Count an order anew: it, or a refund of it, was added."""
+        self._currencies.add(order.currency)
         before = self._counted.get(order.order_id)
         refunds, on = self._refunds.get(order.order_id, []), self._day(order)
         lines = tuple(purchases.purchases(order, refunds, self._rules, self._sensitive, on))

@@ -10,7 +10,10 @@ REPEAT_ORDERS = 2
 
 
 def stage(history: History, rules: Rules) -> tuple[Finding, ...]:
-    """Return the stage. Silence overrides: who has not ordered for long is dormant, then lost."""
+    """Return the stage. Silence overrides: who has not ordered for long is dormant, then lost.
+
+    Nothing where it hangs on whether a core user is a loyal fan, and no cut is in the currency of the orders.
+    """
     cuts, recency = rules.lifecycle, history.recency_days
     orders = Evidence("orders", len(history.orders), REPEAT_ORDERS)
     if recency is None:
@@ -22,21 +25,26 @@ def stage(history: History, rules: Rules) -> tuple[Finding, ...]:
     shown = behaviours(history, rules)
     if len(shown) > 1 and "behav.core_user" in {finding.id for finding in shown}:
         return (_stage("super", *(evidence for finding in shown for evidence in finding.evidence)),)
+    if shown and shown[0].id == "behav.core_user" and rules.money_in(history.currency) is None:
+        return ()
     return (_stage("repeat" if len(history.orders) >= REPEAT_ORDERS else "new", orders),)
 
 
 def behaviours(history: History, rules: Rules) -> tuple[Finding, ...]:
-    """Return the behaviours shown: core user, loyal fan, high-frequency trier."""
-    cuts = rules.lifecycle
+    """Return the behaviours shown: core user, loyal fan, high-frequency trier.
+
+    No loyal fan shows where no cut is in the currency of the orders.
+    """
+    cuts, money = rules.lifecycle, rules.money_in(history.currency)
     core = len(history.within(cuts.core_days))
     spend = sum(order.amount for order in history.within(cuts.loyal_days))
     recent = len(history.within(cuts.trier_days))
     often = Evidence("orders", core, cuts.core_orders, cuts.core_days)
-    much = Evidence("spend_minor", spend, cuts.loyal_minor, cuts.loyal_days)
+    much = Evidence("spend_minor", spend, money.loyal_minor if money else 0, cuts.loyal_days)
     lately = Evidence("orders", recent, cuts.trier_orders, cuts.trier_days)
     found = (
         ("behav.core_user", core >= cuts.core_orders, often),
-        ("behav.loyal_fan", spend > cuts.loyal_minor, much),
+        ("behav.loyal_fan", money is not None and spend > money.loyal_minor, much),
         ("behav.high_freq_trier", recent >= cuts.trier_orders, lately),
     )
     return tuple(Finding(name, "yes", (evidence,)) for name, holds, evidence in found if holds)

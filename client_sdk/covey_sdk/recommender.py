@@ -10,8 +10,9 @@ counts where it came first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,9 +117,9 @@ def asked(candidates: Sequence[str], k: int, ranking: str) -> tuple[str, ...]:
     """Return the candidates, every name once. Raises EventError for an argument that makes no sense."""
     checks.integer(k, "k", 1, MOST)
     checks.one_of(ranking, "ranking", frozenset({NEW, AGAIN}))
-    if isinstance(candidates, str):
+    if isinstance(candidates, str) or not isinstance(candidates, Iterable):
         raise checks.wrong("candidates", "a list of item names", candidates)
-    names = tuple(candidates)
+    names = tuple(islice(candidates, MOST + 1))
     checks.items(names, "candidates", MOST)
     for name in names:
         checks.text(name, "a candidate")

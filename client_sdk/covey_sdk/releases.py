@@ -18,7 +18,7 @@ from covey_privacy.release import Release, open_release
 from covey_sdk.errors import RegistryError
 from covey_sdk.purposes import PERSONALIZE, TRAIN
 from covey_sdk.recommender import Model
-from covey_sdk.rules import POPULATION, Rules
+from covey_sdk.rules import FIXED, POPULATION, Rules
 from covey_sdk.store import Store
 
 CUTS = "q20"
@@ -93,14 +93,12 @@ class Releases:
                 self._store.delete(_key(name))
 
     def apply(self, rules: Rules) -> Rules:
-        """Return the rules with the population's cuts, where they were released."""
-        cuts = self.latest(CUTS)
-        if cuts is None:
-            return rules
-        rfm = rules.rfm
-        recency, frequency, monetary = _cuts(cuts)
+        """Return the rules with the population's cuts, where they were released, else with the shop's."""
+        cuts, rfm = self.latest(CUTS), rules.rfm
+        recency, frequency, monetary = _cuts(cuts) if cuts else (None, None, None)
         if recency is None or frequency is None or monetary is None:
-            return rules
+            # Until there are medians, the cuts are the bundle's own, in the bundle's currency.
+            return replace(rules, rfm=replace(rfm, mode=FIXED)) if rfm.mode != FIXED else rules
         population = replace(
             rfm, mode=POPULATION, recency_days=recency, orders=frequency, mean_order_minor=monetary
         )

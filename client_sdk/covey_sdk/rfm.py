@@ -22,18 +22,19 @@ SEGMENTS: Mapping[tuple[bool, bool, bool], str] = {
 
 
 def segment(history: History, rules: Rules) -> tuple[Finding, ...]:
-    """Return the segment; nothing without an order."""
+    """Return the segment; nothing without an order, or where no cut is in the currency of the orders."""
     recency, cuts = history.recency_days, rules.rfm
-    if recency is None:
+    cut = rules.mean_order_cut(history.currency)
+    if recency is None or cut is None:
         return ()
     orders = frequency(history, rules)
     mean = mean_order(history)
     # Compared as sums: a mean of exactly the cut must not turn high by rounding.
-    high = history.spend > cuts.mean_order_minor * len(history.orders)
+    high = history.spend > cut * len(history.orders)
     evidence = (
         Evidence("recency_days", recency, cuts.recency_days),
         Evidence("orders", orders, cuts.orders, cuts.order_window_days),
-        Evidence("mean_order_minor", mean, cuts.mean_order_minor),
+        Evidence("mean_order_minor", mean, cut),
     )
     return (
         Finding("rfm.segment", SEGMENTS[recency <= cuts.recency_days, orders >= cuts.orders, high], evidence),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib import resources
@@ -19,6 +19,7 @@ from typing import Annotated, Any
 from covey_privacy import wire
 from covey_privacy.errors import PrivacyError
 from covey_privacy.signatures import SigningKey, Verify, open_signed, sign, verify
+from covey_sdk.checks import CURRENCIES
 from covey_sdk.errors import RegistryError
 from covey_sdk.purposes import FAMILY, HEALTH, ORDINARY, SENSITIVE
 
@@ -66,6 +67,15 @@ class LifecycleRules:
     loyal_days: Days
     trier_orders: Count
     trier_days: Days
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyCuts:
+    """What `rfm.mean_order_minor` and `lifecycle.loyal_minor` are in another currency, in its minor unit."""
+
+    currency: wire.Name
+    mean_order_minor: Annotated[float, wire.Range(0, 1e12)]
+    loyal_minor: Minor
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +168,14 @@ Pairs = Annotated[tuple[Pair, ...], wire.Size(0, 10_000)]
 
 @dataclass(frozen=True)
 class Rules:
-    """A bundle. `categories` maps ids exactly as events name them: another spelling is not mapped."""
+    """A bundle. `categories` maps ids exactly as events name them: another spelling is not mapped.
+
+    `currency` is that of the cuts in `rfm` and `lifecycle`; `money` gives them for further currencies.
+    """
 
     version: wire.U32
+    currency: wire.Name
+    money: Annotated[tuple[MoneyCuts, ...], wire.Size(0, 256)]
     rfm: RfmRules
     lifecycle: LifecycleRules
     churn: ChurnRules
@@ -203,6 +218,21 @@ class Rules:
         """Say whether what stands in all these categories counts under the `sensitive` purposes."""
         counting = ORDINARY | sensitive
         return all(self.keeps(category, counting) for category in categories)
+
+    def money_in(self, currency: str | None) -> MoneyCuts | None:
+        """Return the money cuts in a currency, None where the bundle gives none: nothing is converted."""
+        own = MoneyCuts(self.currency, self.rfm.mean_order_minor, self.lifecycle.loyal_minor)
+        return next((cuts for cuts in (own, *self.money) if cuts.currency == currency), None)
+
+    def mean_order_cut(self, currency: str | None) -> float | None:
+        """Return the cut of the mean order, None where there is none in this currency.
+
+        The population's is the median of the phones' amounts, and so in whatever currency they pay.
+        """
+        if self.rfm.mode == POPULATION:
+            return self.rfm.mean_order_minor
+        cuts = self.money_in(currency)
+        return cuts.mean_order_minor if cuts else None
 
     def lead_of(self, category: str) -> int:
         """Return how many days before it runs out a category is due."""
@@ -255,6 +285,7 @@ def adopt(data: bytes, operator: bytes, current: Rules, verify: Verify = verify)
 def _check(rules: Rules) -> None:
     if rules.rfm.mode not in (FIXED, POPULATION):
         raise RegistryError(f"rfm.mode is {rules.rfm.mode!r}; {FIXED!r} or {POPULATION!r} was expected")
+    _check_currencies([rules.currency, *(cuts.currency for cuts in rules.money)])
     if rules.lifecycle.lost < rules.lifecycle.dormant:
         raise RegistryError("lifecycle.lost comes before lifecycle.dormant; it must not")
     if rules.habit.weeks < rules.habit.least_weeks:
@@ -302,6 +333,17 @@ def _check_words(categories: Iterable[Category], names: Mapping[str, str]) -> No
                 )
 
 
+def _check_currencies(currencies: Sequence[str]) -> None:
+    for currency in currencies:
+        if currency not in CURRENCIES:
+            raise RegistryError(
+                f"the rule bundle has money cuts in {currency!r}; "
+                "a currency of ISO 4217, such as CNY, was expected"
+            )
+    if len(set(currencies)) < len(currencies):
+        raise RegistryError("the rule bundle gives money cuts in one currency twice; it must not")
+
+
 @lru_cache(maxsize=8192)
 def plain(category: str) -> str:
     """Return a category in the one spelling that tags use: `Infant  Formula` is `infant_formula`."""
@@ -312,6 +354,8 @@ def _load(data: Mapping[str, Any]) -> Rules:
     replenish = data["replenish"]
     return Rules(
         data["version"],
+        data["currency"],
+        tuple(MoneyCuts(**cuts) for cuts in data["money"]),
         RfmRules(**data["rfm"]),
         LifecycleRules(**data["lifecycle"]),
         ChurnRules(**data["churn"]),

@@ -4,6 +4,9 @@ In clear stand sequence numbers, names of settings, phases, and HMAC tags; nothi
 binds its table and its key, so that a row which was altered or moved does not open. The app keeps the
 32-byte key in the platform's keystore; without it the file is noise.
 
+A marker file stands beside a new store from before its file is made until its tables are committed: a file
+without tables is a new store's only then, and damaged otherwise.
+
 Several threads and several processes may use one store: `transaction` and `snapshot` give each of them the
 store to itself, or as of one moment. What is read to decide on a write is read in the write's transaction.
 """
@@ -25,6 +28,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from covey_sdk import checks
 from covey_sdk.errors import StoreError
 
 KEY_LENGTH = 32
@@ -35,6 +39,8 @@ MOST_STATEMENTS = 8
 
 _NONCE_LENGTH = 12
 _EDITION = "event-edition"
+_NEW = "-new"
+"""The ending of the marker of a store whose tables are not committed yet."""
 _ERASED = 0
 """The layout's number in a file that was erased while another process had it open."""
 _PASSING = frozenset(
@@ -56,16 +62,16 @@ _TABLES = ("items", "events", "ledger", "rounds")
 class Store:
     """A store file, made when it is missing. `random` gives nonces.
 
-    Raises StoreError when `key` is not the file's, or when the file is damaged, closed or erased.
+    Raises StoreError when `key` or `path` is none, when `key` is not the file's, or when the file is damaged,
+    closed or erased.
     """
 
     settings: tuple[str, ...] = ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON")
     """SQLite's pragmas for every opening: a commit is on disk before it returns, what is deleted is gone."""
 
     def __init__(self, path: str | Path, key: bytes, random: Callable[[int], bytes] = os.urandom) -> None:
-        if len(key) != KEY_LENGTH:
-            raise StoreError(f"a store's key has {KEY_LENGTH} bytes; {len(key)} were given")
-        self.path = Path(path)
+        self.path = _checked_path(path)
+        _check_key(key)
         self._random = random
         self._aead = AESGCM(_subkey(key, "seal"))
         self._tag_key = _subkey(key, "tag")
@@ -286,7 +292,7 @@ class Store:
         self._db.close()
 
     def _open(self) -> None:
-        self._db, self._paused = _connect(self.path), False
+        self._db, self._paused = _connect(self.path, make=not self._made), False
         self._openings += 1
 
     def _set(self) -> None:
@@ -308,6 +314,9 @@ class Store:
         elif version != SCHEMA_VERSION:
             raise StoreError(f"{self.path.name} has layout {version}; this SDK reads {SCHEMA_VERSION}")
         self._made = True
+        # A marker that cannot be removed now is removed by the next opening.
+        with suppress(OSError):
+            _marker(self.path).unlink(missing_ok=True)
 
     def _finish_erasing(self, key: bytes) -> None:
         """Delete a file whose erasure was cut off before its end, and make a new one."""
@@ -323,6 +332,9 @@ class Store:
         with self.transaction():
             if self._is_made():
                 return  # Another opener made it just now.
+            # The marker goes only after tables are committed, so it is there while another opener makes them.
+            if not _marker(self.path).exists():
+                raise self._damaged("it holds nothing, but is no new store's file")
             for statement in _SCHEMA:
                 self._rows(statement)
             row = (SCHEMA_VERSION, check, hashlib.sha256(check).digest())
@@ -367,18 +379,59 @@ class Store:
         return StoreError(f"{self.path.name} is damaged ({why}); restore a backup or erase it")
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _checked_path(path: Any) -> Path:
+    if not isinstance(path, str | Path):
+        raise StoreError(f"a store's path is {checks.shown(path)}; text or a pathlib.Path was expected")
+    if not Path(path).name:
+        raise StoreError(f"a store's path is {str(path)!r}; the path of a file was expected")
+    return Path(path)
+
+
+def _check_key(key: Any) -> None:
+    """Require the bytes of a key. The error never shows them."""
+    if type(key) is not bytes:
+        raise StoreError(f"a store's key has {KEY_LENGTH} bytes; a {type(key).__name__} was given")
+    if len(key) != KEY_LENGTH:
+        raise StoreError(f"a store's key has {KEY_LENGTH} bytes; {len(key)} were given")
+
+
+def _connect(path: Path, *, make: bool) -> sqlite3.Connection:
+    """Open the file. With `make`, a missing one is made, after its marker."""
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        if make and not path.exists():
+            _mark(path)
+        os.close(os.open(path, os.O_RDWR | (os.O_CREAT if make else 0), 0o600))
         return sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, cached_statements=MOST_STATEMENTS
         )
-    except (OSError, sqlite3.Error) as error:
-        raise StoreError(f"{path} cannot be opened: {error}") from None
+    # A ValueError is for a path with a NUL or with a lone surrogate.
+    except (OSError, ValueError, sqlite3.Error) as error:
+        raise StoreError(f"{str(path)!r} cannot be opened: {error}") from None
+
+
+def _mark(path: Path) -> None:
+    """Write the marker of a new store, on disk before the store's own file is."""
+    marker = os.open(_marker(path), os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        os.fsync(marker)
+    finally:
+        os.close(marker)
+    # Some systems cannot open a folder; there the file system keeps the order in which files are made.
+    with suppress(OSError):
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _marker(path: Path) -> Path:
+    return path.with_name(path.name + _NEW)
 
 
 def _files(path: Path) -> list[Path]:
-    return [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm", "-journal")]
+    """Return all files of a store, the marker first: a store made anew meanwhile keeps its own."""
+    return [path.with_name(path.name + suffix) for suffix in (_NEW, "", "-wal", "-shm", "-journal")]
 
 
 def _subkey(key: bytes, use: str) -> bytes:

@@ -203,7 +203,7 @@ def order(clock: Clock) -> Events:
             "order_id": f"order-{next(numbers)}",
             "lines": lines,
             "total_minor": sum(line.paid_minor for line in lines),
-            "currency": "CNY",
+            "currency": "USD",
             "at_ms": milliseconds(clock.now - timedelta(days=days)),
             "tz_offset_min": 480,
         }

@@ -76,14 +76,14 @@ class TestRecording:
 
     def test_currencies_do_not_mix(self, device, order, opened, path):
         device.record(order(1))
-        with pytest.raises(EventError, match="currency is USD; this profile is in CNY"):
-            device.record(order(1, currency="USD"))
-        given = opened(currency="USD")
-        with pytest.raises(EventError, match="this profile is in USD"):
+        with pytest.raises(EventError, match="currency is CNY; this profile is in USD"):
+            device.record(order(1, currency="CNY"))
+        given = opened(currency="CNY")
+        with pytest.raises(EventError, match="this profile is in CNY"):
             given.record(order(1))
 
     def test_many_are_kept_all_or_none(self, device, order):
-        good, wrong = order(2), order(1, currency="USD")
+        good, wrong = order(2), order(1, currency="CNY")
         with pytest.raises(EventError):
             device.record_many([good, wrong])
         assert device.journal.events() == []
@@ -147,7 +147,7 @@ class TestSensitive:
         assert [len(event.lines) for event in device.journal.events()] == [1, 2]
         assert device.facts()["orders"] == 1
         assert device.facts()["mean_order_minor"] == 1000
-        for plain in (b"syrup-secret", b"COLD AND FLU", b"tea-1", b"order-1", b"CNY"):
+        for plain in (b"syrup-secret", b"COLD AND FLU", b"tea-1", b"order-1", b"USD"):
             assert plain not in on_disk(path)
 
     def test_without_health_its_plaintext_is_nowhere(self, device, order, path):
@@ -423,7 +423,7 @@ class TestConsent:
 
 
 class TestRules:
-    def test_an_adopted_bundle_decides_and_stays(self, device, opened, order, shop):
+    def test_an_adopted_bundle_decides_and_stays(self, device, opened, order, shop, mapped):
         device.record(order(10))
         tight = replace(mapped, version=3, rfm=replace(mapped.rfm, recency_days=9))
         device.adopt_rules(sign_rules(tight, shop.operator))
@@ -437,7 +437,7 @@ class TestRules:
 
 
 class TestWhole:
-    def test_export_is_everything_as_plain_json(self, device, order):
+    def test_export_is_everything_as_plain_json(self, device, order, mapped):
         sold = order(1, lines=(TEA, replace(TEA, item_id="b")))
         device.record(sold)
         held = json.loads(json.dumps(device.export()))

@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -34,6 +35,14 @@ def test_released_medians_become_the_cuts(releases):
 
 def test_without_a_release_the_fixed_cuts_stand(releases):
     assert releases.apply(rules.BASE) == rules.BASE
+
+
+def test_until_medians_are_released_the_cuts_of_a_population_bundle_are_its_own(releases):
+    fixed = rules.BASE.rfm
+    bundle = replace(rules.BASE, rfm=replace(fixed, mode="population"))
+    assert releases.apply(bundle).rfm == fixed
+    releases.keep("q20", cuts())
+    assert releases.apply(bundle).rfm.mode == "population"
 
 
 @pytest.mark.parametrize("hidden", CUTS)

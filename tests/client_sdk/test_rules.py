@@ -4,7 +4,7 @@ import pytest
 
 from covey_privacy.signatures import SigningKey, sign
 from covey_sdk.errors import RegistryError
-from covey_sdk.rules import BASE, CONTEXT, Category, Pair, Rules, adopt, open_rules, sign_rules
+from covey_sdk.rules import BASE, CONTEXT, Category, MoneyCuts, Pair, Rules, adopt, open_rules, sign_rules
 
 OPERATOR = SigningKey(bytes(32))
 NEWER = replace(BASE, version=BASE.version + 1)
@@ -36,6 +36,13 @@ def test_a_bundle_of_another_signer_or_altered_is_refused():
         replace(BASE, categories=(Category("", "ordinary"),)),
         replace(BASE, categories=(Category("x" * 129, "ordinary"),)),
         replace(BASE, rfm=replace(BASE.rfm, order_window_days=0)),
+        replace(BASE, currency="XQZ"),
+        replace(BASE, currency=""),
+        replace(BASE, money=(MoneyCuts("yuan", 1.0, 1),)),
+        replace(BASE, money=(MoneyCuts("USD", 1.0, 1),)),
+        replace(BASE, money=(MoneyCuts("CNY", 1.0, 1), MoneyCuts("CNY", 2.0, 2))),
+        replace(BASE, money=(MoneyCuts("CNY", float("nan"), 1),)),
+        replace(BASE, money=(MoneyCuts("CNY", 1.0, -1),)),
         replace(BASE, habit=replace(BASE.habit, weeks=2)),
         replace(BASE, complement=(Pair("phone", "case", 10, 7),)),
         replace(BASE, preference=replace(BASE.preference, share=1.5)),

@@ -20,12 +20,13 @@ from covey_sdk.tags import FINDERS, tags
 TODAY = date(2027, 3, 1)
 
 
-def seen(*orders, opened=None):
+def seen(*orders, opened=None, currency="USD"):
     """A history of (days ago, minor units)."""
     dated = sorted(
         (Order(TODAY - timedelta(days), minor) for days, minor in orders), key=lambda order: order.day
     )
-    return History(TODAY, tuple(dated), None if opened is None else TODAY - timedelta(opened))
+    last_open = None if opened is None else TODAY - timedelta(opened)
+    return History(TODAY, tuple(dated), last_open, currency=currency)
 
 
 def values(seen_history, rules=BASE):

@@ -17,7 +17,7 @@ STAGES = ("prospect", "new", "repeat", "super", "dormant", "lost")
 
 def seen(*ages: int) -> History:
     orders = tuple(Order(TODAY - timedelta(days=age), 100) for age in sorted(ages, reverse=True))
-    return History(TODAY, orders)
+    return History(TODAY, orders, currency="USD")
 
 
 def test_tags_say_what_they_test():
