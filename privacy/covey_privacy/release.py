@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from covey_privacy import wire
 from covey_privacy.errors import MisuseError, PeerError
 from covey_privacy.rules import Rule
-from covey_privacy.signatures import SigningKey, Verify, open_signed, sign, verify
+from covey_privacy.signatures import DOCUMENT_LIMIT, SigningKey, Verify, open_signed, sign_checked, verify
 
 CONTEXT = "release"
 
@@ -32,7 +32,7 @@ class Array:
 
     name: wire.Name
     shape: Annotated[tuple[wire.U32, ...], wire.Size(1, 4)]
-    data: Annotated[bytes, wire.Size(0, 2**26)]
+    data: Annotated[bytes, wire.Size(0, DOCUMENT_LIMIT)]
 
     @classmethod
     def of(cls, name: str, values: ArrayLike) -> Array:
@@ -92,8 +92,8 @@ def _named(name: str, some: Sequence[_T], otherwise: str) -> _T:
 
 
 def sign_release(release: Release, key: SigningKey) -> bytes:
-    """Return the release signed by the operator."""
-    return sign(CONTEXT, release, key)
+    """Return the release signed by the operator. Raises MisuseError where readers would refuse it."""
+    return sign_checked(CONTEXT, release, key)
 
 
 def open_release(data: bytes, operator: bytes, verify: Verify = verify) -> Release:
