@@ -16,7 +16,7 @@ SINGLY = 3
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """What `code` says adds `amount` to the score; `about` is the bought item that it is about, or empty."""
+    """What `code` says adds `amount` to the score; `about` is the bought item or the group that it is about, or empty."""
 
     code: str
     amount: float
@@ -49,6 +49,11 @@ def of_again(parts: again.Parts, place: int | np.intp, ages: Sequence[int]) -> t
 def of_public_order() -> tuple[Reason, ...]:
     """Return the reason of a list that is the same for everyone."""
     return (Reason("public_order", 0.0, "", *said("public_order")),)
+
+
+def of_group(score: float, group: str) -> tuple[Reason, ...]:
+    """Return the reason for an item that is newer than the model and scored as its `group` is."""
+    return _telling((_reason("group", score, about=group),))
 
 
 def of_unknown() -> tuple[Reason, ...]:

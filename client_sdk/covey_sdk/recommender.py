@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import merge
 from itertools import islice
 
 import numpy as np
@@ -37,7 +38,9 @@ Bought = Mapping[str, Sequence[int]]
 class Model:
     """What the shop has learnt and released: the same for every phone.
 
-    `factors`, float64 [items, d], have no column where popularity and adoption are all there is. Raises
+    `factors`, float64 [items, d], have no column where popularity and adoption are all there is.
+    `catalogue` has the items that the model was trained on, `listing` the shop's items of today where they are
+    others: an item that is gone from it is not ranked, a new one is scored as its group is. Raises
     ModelError when the parts do not fit each other.
     """
 
@@ -47,6 +50,7 @@ class Model:
     mix: float
     version: int
     round_id: str
+    listing: Catalogue | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.mix <= 1:
@@ -84,15 +88,22 @@ def recommend(
 ) -> tuple[Recommendation, ...]:
     """Return the best k of what is new to the owner, or of what to buy again, the best first.
 
-    Items that the model does not know come last, in public order. Raises EventError for an argument that
+    Items that the model does not know, or that the shop no longer lists, come last, in public order. Raises EventError for an argument that
     makes no sense.
     """
     names = asked(candidates, k, ranking)
     wanted = [name for name in names if (name in bought) == (ranking == AGAIN)]
     places = model.catalogue.places
-    known = [places[name] for name in wanted if name in places]
+    today = places if model.listing is None else model.listing.places
+    known = [places[name] for name in wanted if name in places and name in today]
     best = (_again if ranking == AGAIN else _new)(model, bought, np.array(known, dtype=np.intp), k)
-    unknown = [name for name in wanted if name not in places][: k - len(best)]
+    added = [name for name in wanted if name in today and name not in places]
+    more: list[Recommendation] = []
+    if added:
+        more = (_again_added if ranking == AGAIN else _new_added)(model, bought, added)
+        best = list(merge(best, more, key=lambda each: -each.score))[:k]
+    ranked = {model.catalogue.items[place] for place in known} | {each.item for each in more}
+    unknown = [name for name in wanted if name not in ranked][: k - len(best)]
     return (*best, *(_recommendation(name, reasons.of_unknown()) for name in unknown))
 
 
@@ -145,6 +156,42 @@ def _again(model: Model, bought: Bought, known: NDArray[np.intp], k: int) -> lis
     parts = again.parts(days, np.array([again.faded(each) for each in ages]), model.base.popularity)
     best = _best(parts.frequency + parts.recency + parts.popularity, known, k)
     return [_recommendation(items[place], reasons.of_again(parts, place, ages[place])) for place in best]
+
+
+def _new_added(model: Model, bought: Bought, added: Sequence[str]) -> list[Recommendation]:
+    """Return those of the `added` items that can be scored, the best first.
+
+    An item that was listed after the training has the mean score of the items of its group that the model
+    ranks for this owner, at the level with the most groups that holds any of them.
+    """
+    places, listing = model.catalogue.places, model.listing or model.catalogue
+    scores = p1.score(model.catalogue.history(bought), model.base, model.factors, model.mix)
+    means: list[dict[str, float]] = []
+    levels = sorted(listing.levels.values(), key=lambda groups: -len(set(groups)))
+    for groups in levels:
+        of_group: dict[str, list[float]] = {}
+        for item, group in zip(listing.items, groups, strict=True):
+            if item in places and np.isfinite(scores[places[item]]):
+                of_group.setdefault(group, []).append(float(scores[places[item]]))
+        means.append({group: float(np.mean(each)) for group, each in of_group.items()})
+    found = []
+    for name in added:
+        place = listing.places[name]
+        own = ((groups[place], mean) for groups, mean in zip(levels, means, strict=True))
+        group, score = next(((group, mean[group]) for group, mean in own if group in mean), ("", 0.0))
+        if group:
+            found.append(_recommendation(name, reasons.of_group(score, group)))
+    return sorted(found, key=lambda each: -each.score)
+
+
+def _again_added(model: Model, bought: Bought, added: Sequence[str]) -> list[Recommendation]:
+    """Return the `added` items, all bought before, as an item of average popularity, the best first."""
+    ages = [bought[name] for name in added]
+    days = np.array([len(each) for each in ages], dtype=np.float64)
+    average = np.full(len(added), 1 / len(added))
+    parts = again.parts(days, np.array([again.faded(each) for each in ages]), average)
+    found = [_recommendation(name, reasons.of_again(parts, row, ages[row])) for row, name in enumerate(added)]
+    return sorted(found, key=lambda each: -each.score)
 
 
 def _best(scores: p1.Vector, places: NDArray[np.intp], k: int) -> NDArray[np.intp]:

@@ -121,21 +121,28 @@ def _require_sound(name: str, signed: bytes, operator: bytes) -> None:
         Catalogue(document.items, document.taxonomy)
     elif name == p1_steps.MODEL:
         anything = map(str, range(len(document.array("popularity"))))
-        _read(document, Catalogue(tuple(anything)))
+        _read(document, Catalogue(document.items or tuple(anything)))
     elif name == CUTS:
         _cuts(document)
 
 
 @lru_cache(maxsize=2)
 def _model(listing: bytes, signed: bytes, operator: bytes) -> Model | None:
-    """Return the model, None where it rests on another listing or does not fit it."""
+    """Return the model, None where it does not fit the listing that it rests on.
+
+    A model that names its items is used beside any newer listing: see `recommender`. One that names none is
+    used only beside the very listing that it rests on.
+    """
     release = open_release(signed, operator)
-    if release.rests_on != (hashlib.sha256(listing).digest(),):
-        return None
     shop = open_listing(listing, operator)
-    if len(release.array("popularity")) != len(shop.items):
+    trained_on_it = release.rests_on == (hashlib.sha256(listing).digest(),)
+    items = release.items or (shop.items if trained_on_it else ())
+    if len(release.rests_on) != 1 or len(release.array("popularity")) != len(items):
         return None
-    return _read(release, Catalogue(shop.items, shop.taxonomy))
+    current = Catalogue(shop.items, shop.taxonomy)
+    if trained_on_it:
+        return _read(release, current) if items == shop.items else None
+    return replace(_read(release, Catalogue(items)), listing=current)
 
 
 def _read(release: Release, catalogue: Catalogue) -> Model:

@@ -12,6 +12,7 @@ from typing import Annotated
 from covey_privacy import wire
 from covey_privacy.errors import ServerError
 from covey_privacy.rules import Rule
+from covey_privacy.signatures import DOCUMENT_LIMIT
 from covey_privacy.tickets import IssuerKey
 from covey_sdk.store import Store
 
@@ -25,7 +26,7 @@ class Joined:
     """A round that the phone is in: its terms, and where its participant stands."""
 
     boot: wire.Bytes32
-    manifest: Annotated[bytes, wire.Size(1, 2**20)]
+    manifest: Annotated[bytes, wire.Size(1, DOCUMENT_LIMIT)]
     issuer: IssuerKey
     participant: Annotated[bytes, wire.Size(1, 2**24)]
 

@@ -10,7 +10,7 @@ import numpy as np
 from covey_privacy import wire
 from covey_privacy.errors import PeerError
 from covey_privacy.rules import Rule
-from covey_privacy.signatures import SigningKey, Verify, open_signed, sign, verify
+from covey_privacy.signatures import SigningKey, Verify, open_signed, sign_checked, verify
 
 CONTEXT = "listing"
 MOST_ITEMS = 2**16
@@ -67,8 +67,8 @@ class Listing:
 
 
 def sign_listing(listing: Listing, key: SigningKey) -> bytes:
-    """Return the listing signed by the operator."""
-    return sign(CONTEXT, listing, key)
+    """Return the listing signed by the operator. Raises MisuseError where readers would refuse it."""
+    return sign_checked(CONTEXT, listing, key)
 
 
 def open_listing(data: bytes, operator: bytes, verify: Verify = verify) -> Listing:

@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from covey_privacy import wire
 from covey_privacy.errors import MisuseError, PeerError
+from covey_privacy.listing import MOST_ITEMS, Label
 from covey_privacy.rules import Rule
-from covey_privacy.signatures import SigningKey, Verify, open_signed, sign, verify
+from covey_privacy.signatures import DOCUMENT_LIMIT, SigningKey, Verify, open_signed, sign_checked, verify
 
 CONTEXT = "release"
 
@@ -32,7 +33,7 @@ class Array:
 
     name: wire.Name
     shape: Annotated[tuple[wire.U32, ...], wire.Size(1, 4)]
-    data: Annotated[bytes, wire.Size(0, 2**26)]
+    data: Annotated[bytes, wire.Size(0, DOCUMENT_LIMIT)]
 
     @classmethod
     def of(cls, name: str, values: ArrayLike) -> Array:
@@ -66,7 +67,8 @@ class Release:
     """What a query or a training gave: figures by name, and arrays.
 
     Of two releases of one query the higher version counts; a phone never goes back. `rests_on` holds the
-    SHA-256 of each signed document without which the arrays mean nothing.
+    SHA-256 of each signed document that the arrays were made from. `items` names the rows of the arrays where
+    they are one for each item, so that they can be read beside a newer listing.
     """
 
     query: wire.Name
@@ -75,6 +77,7 @@ class Release:
     figures: Annotated[tuple[Figure, ...], wire.Size(0, 4096)]
     arrays: Annotated[tuple[Array, ...], wire.Size(0, 16)] = ()
     rests_on: Annotated[tuple[wire.Bytes32, ...], wire.Size(0, 16)] = ()
+    items: Annotated[tuple[Label, ...], wire.Size(0, MOST_ITEMS)] = ()
 
     def __getitem__(self, name: str) -> float | None:
         return _named(name, self.figures, f"release {self.version} of {self.query} has no figure").value
@@ -92,8 +95,8 @@ def _named(name: str, some: Sequence[_T], otherwise: str) -> _T:
 
 
 def sign_release(release: Release, key: SigningKey) -> bytes:
-    """Return the release signed by the operator."""
-    return sign(CONTEXT, release, key)
+    """Return the release signed by the operator. Raises MisuseError where readers would refuse it."""
+    return sign_checked(CONTEXT, release, key)
 
 
 def open_release(data: bytes, operator: bytes, verify: Verify = verify) -> Release:

@@ -17,10 +17,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from covey_privacy import blind_rsa, wire
-from covey_privacy.errors import PeerError
+from covey_privacy.errors import MisuseError, PeerError
 from covey_privacy.rules import Rule
 
 T = TypeVar("T")
+
+DOCUMENT_LIMIT = 32 * 2**20
+"""No signed document has more bytes than this, its signature included: neither to sign nor to read.
+
+It holds 100,000 items with 64 factors each as 32-bit floats (26 MB) and their names, and is half of what any
+message may have (`wire.MESSAGE_LIMIT`), so that a document fits into a message together with others.
+"""
 
 Verify = Callable[[bytes, bytes, bytes], bool]
 """`verify(key, message, signature)`: whether the signature is good."""
@@ -58,7 +65,7 @@ class SigningKey:
 class Signed:
     """A message's bytes with a signature over `context` and those bytes."""
 
-    body: Annotated[bytes, wire.Size(1, 2**20)]
+    body: Annotated[bytes, wire.Size(1, DOCUMENT_LIMIT)]
     signature: wire.Signature
 
     @property
@@ -68,9 +75,27 @@ class Signed:
 
 
 def sign(context: str, message: Any, key: SigningKey) -> bytes:
-    """Return the bytes of a `Signed` that holds `message` for the given context."""
+    """Return the bytes of a `Signed` that holds `message` for the given context.
+
+    Raises MisuseError when they would be more than `DOCUMENT_LIMIT`, which every reader refuses.
+    """
     body = wire.encode(message)
-    return wire.encode(Signed(body, key.sign(to_sign(context, body))))
+    signed = wire.encode(Signed(body, key.sign(to_sign(context, body))))
+    if len(signed) > DOCUMENT_LIMIT:
+        raise MisuseError(
+            f"a signed {type(message).__name__} of {len(signed)} bytes would be refused by everyone; "
+            f"at most {DOCUMENT_LIMIT} are taken: publish fewer items, columns or figures"
+        )
+    return signed
+
+
+def sign_checked(context: str, message: Any, key: SigningKey) -> bytes:
+    """Return what `sign` does. Raises MisuseError also when a field is outside the bounds of its class."""
+    try:
+        wire.decode(type(message), wire.encode(message))
+    except PeerError as error:
+        raise MisuseError(f"this {type(message).__name__} would be refused by everyone: {error}") from None
+    return sign(context, message, key)
 
 
 def open_signed(
@@ -80,7 +105,7 @@ def open_signed(
 
     Raises PeerError when the bytes are malformed or `key` did not sign them for `context`.
     """
-    envelope = wire.decode(Signed, data)
+    envelope = wire.decode(Signed, data, DOCUMENT_LIMIT)
     if not verify(key, to_sign(context, envelope.body), envelope.signature):
         raise PeerError(
             f"this {cls.__name__} is not signed by the {signer}; nothing in it is used",
@@ -91,7 +116,7 @@ def open_signed(
 
 def digest_of(data: bytes) -> bytes:
     """Return the digest of the body inside a `Signed`'s bytes."""
-    return wire.decode(Signed, data).digest
+    return wire.decode(Signed, data, DOCUMENT_LIMIT).digest
 
 
 def to_sign(context: str, body: bytes) -> bytes:

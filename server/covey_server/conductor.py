@@ -132,7 +132,12 @@ class Conductor:
         self._finish(planned, tally, RELEASED, outcome, started, release)
 
     def release(
-        self, name: str, round_id: str, published: dict[str, Any], rests_on: tuple[bytes, ...] = ()
+        self,
+        name: str,
+        round_id: str,
+        published: dict[str, Any],
+        rests_on: tuple[bytes, ...] = (),
+        items: tuple[str, ...] = (),
     ) -> SignedRelease:
         """Sign what is published, figures and arrays, as the next release called `name`; `play` keeps it."""
         release = Release(
@@ -142,6 +147,7 @@ class Conductor:
             tuple(Figure(key, value) for key, value in published.items() if _is_figure(value)),
             tuple(Array.of(key, value) for key, value in published.items() if isinstance(value, np.ndarray)),
             tuple(hashlib.sha256(document).digest() for document in rests_on),
+            items,
         )
         return SignedRelease(name, release.version, sign_release(release, self.operator))
 

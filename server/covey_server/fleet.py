@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
 from covey_privacy import wire
+from covey_privacy.signatures import DOCUMENT_LIMIT
 from covey_server.errors import ConfigError
 
 ADVERTISE, SHARE, MASK, AGREE, OPEN = "advertise", "share", "mask", "agree", "open"
@@ -42,7 +43,7 @@ class Invitation:
     """ADVERTISE: the signed manifest, and the signed public documents that its query builds on."""
 
     manifest: Message
-    documents: Annotated[tuple[Annotated[bytes, wire.Size(1, 2**20)], ...], wire.Size(0, 8)]
+    documents: Annotated[tuple[Annotated[bytes, wire.Size(1, DOCUMENT_LIMIT)], ...], wire.Size(0, 8)]
 
 
 @dataclass(frozen=True, slots=True)

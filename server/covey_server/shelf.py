@@ -28,13 +28,19 @@ def read(path: Path) -> Catalogue:
 
 
 def publish(catalogue: Catalogue, store: Store, operator: SigningKey) -> bytes:
-    """Return the signed listing of these items: the one published before, or the next version of it."""
+    """Return the signed listing of these items: the one published before, or the next version of it.
+
+    Raises ConfigError where phones would refuse it: too many items, or a name that is too long.
+    """
     levels = tuple(Level.of(name, groups) for name, groups in catalogue.levels.items())
     kept = store.releases([CATALOGUE])
     if kept and _same(kept[0], catalogue, levels, operator):
         return kept[0]
     version = store.next_version(CATALOGUE)
-    signed = sign_listing(Listing(version, catalogue.items, levels), operator)
+    try:
+        signed = sign_listing(Listing(version, catalogue.items, levels), operator)
+    except PrivacyError as error:
+        raise ConfigError(f"the shop's items cannot be published: {error}") from None
     store.put_release(CATALOGUE, version, signed)
     return signed
 

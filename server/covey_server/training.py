@@ -152,4 +152,4 @@ def _release(
     else:
         model = {"popularity": public.base.popularity, "rate": public.base.rate, **published}
     model["mix"] = p1_release.mix(training.plan.epsilon, len(training.plan.steps))
-    return conductor.release(MODEL, round_id, model, (documents[CATALOGUE],))
+    return conductor.release(MODEL, round_id, model, (documents[CATALOGUE],), public.catalogue.items)
