@@ -83,7 +83,10 @@ class HistoryBuilder:
             self._orders = tuple(each.order for each in counted if each.order)
             lines = tuple(line for each in counted for line in each.lines)
             self._bought = Bought(lines, self._buys(), self._bought.memo)
-        return History(today, self._orders, self._last_open, self._bought, self._interests, self._sensitive)
+        currency = next(iter(self._currencies)) if len(self._currencies) == 1 else None
+        return History(
+            today, self._orders, self._last_open, self._bought, self._interests, self._sensitive, currency
+        )
 
     def _count(self, order: OrderPaid) -> None:
         """Count an order anew: it, or a refund of it, was added."""

@@ -31,24 +31,11 @@ with warnings.catch_warnings():
 ORIGIN = "covey.test/log"
 KEY = bytes(range(32))
 ORDINARY = (
-    *(
-        "tea",
-        "milk",
-        "oil",
-        "soap",
-        "bread",
-        "bakery",
-        "coffee",
-        "mug",
-        "gifts",
-        "wine",
-        "organic vegetables",
-    ),
-    *("phone", "phone_case", "shoes", "socks", "boots", "detergent", "dish_soap"),
-    *(f"category {number}" for number in range(20)),
-)
-HEALTH = ("cold_med", "pregnancy_test")
-FAMILY = ("diapers", "infant_formula", "wipes")
+    "tea milk oil soap bread bakery coffee mug gifts wine phone phone_case shoes socks boots detergent "
+    "dish_soap"
+).split() + ["organic vegetables", *(f"category {number}" for number in range(20))]
+HEALTH = ["cold_med", "COLD AND FLU", "pregnancy_test"]
+FAMILY = ["diapers", "INFANT FORMULA", "wipes"]
 RULES = replace(
     BASE,
     categories=tuple(

@@ -12,7 +12,8 @@ from covey_sdk.clock import milliseconds
 from covey_sdk.events import AppOpen, Line
 from covey_sdk.facts import UNKNOWN, facts
 from covey_sdk.finding import Evidence
-from covey_sdk.history import History, Order, history
+from covey_sdk.history import History, Order
+from covey_sdk.history_builder import history
 from covey_sdk.purposes import TAGS, kind_of
 from covey_sdk.rules import BASE, POPULATION
 from covey_sdk.tags import FINDERS, tags
@@ -204,7 +205,7 @@ def test_sensitive_lines_count_in_totals_alone(order, clock, mapped, sensitive):
     medicine = order(1, lines=(Line("b", "COLD AND FLU", 900),))
     counted = history([mixed, medicine], mapped, clock.now, frozenset(sensitive))
     assert [order.amount for order in counted.orders] == [1000, 900]
-    assert counted.items.keys() == {"a"}
+    assert counted.bought.keys() == {"a"}
     assert len(counted.purchases) == (3 if sensitive else 1)
 
 

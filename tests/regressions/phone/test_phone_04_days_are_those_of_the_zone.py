@@ -13,7 +13,7 @@ from covey_sdk import clock as clocks
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import ClockError
 from covey_sdk.events import AppOpen, Line, OrderPaid
-from covey_sdk.history import history
+from covey_sdk.history_builder import history
 from covey_sdk.interactions import ItemView
 from covey_sdk.rules import BASE
 
