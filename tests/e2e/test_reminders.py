@@ -5,12 +5,18 @@ from datetime import timedelta
 
 from covey_privacy.consent import GRANTED, WITHDRAWN
 from covey_sdk.events import parse
-from covey_sdk.rules import BASE, Pair, sign_rules
+from covey_sdk.rules import BASE, Category, Pair, sign_rules
 from covey_server import coordinator
-from covey_simulations import orders
+from covey_simulations import orders, shop_rules
 
 BOUGHT = {"tea": (33, 23, 13, 3), "shoes": (8,), "tent": (300,), "coffee": (30,)}
-RULES = replace(BASE, version=BASE.version + 1, cross_sell=(Pair("coffee", "mug", 20, 40),))
+CATEGORIES = tuple(Category(name, "ordinary") for name in (*BOUGHT, "socks", "mug"))
+RULES = replace(
+    BASE,
+    version=shop_rules.rules().version + 1,
+    cross_sell=(Pair("coffee", "mug", 20, 40),),
+    categories=CATEGORIES,
+)
 
 
 def order(category, days):

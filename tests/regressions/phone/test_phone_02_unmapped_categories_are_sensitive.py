@@ -1,9 +1,13 @@
 """A category that the shop has not mapped counts as sensitive: its lines are dropped at event write."""
 
+from dataclasses import replace
+
 import pytest
 
+from covey_sdk import unmapped
 from covey_sdk.events import Line
 from covey_sdk.interactions import ItemView
+from covey_sdk.rules import Category, sign_rules
 
 WORDS = (
     *("pregnancy tests", "nappies", "condom", "tampons", "insulin", "baby formula"),
@@ -24,3 +28,95 @@ def test_phone_02_unmapped_categories_are_sensitive(device, order, met, category
     assert category not in repr(held["events"]) + repr(held["tags"]) + repr(held["facts"])
     assert "item of it" not in repr(held)
     assert device.facts()["orders"] == 4
+
+
+@pytest.mark.parametrize("granted", [("health",), ("family",), ("health", "family")])
+def test_an_unmapped_line_takes_both_sensitive_purposes(opened, allow, order, granted):
+    device = opened()
+    allow(device, "personalize", *granted)
+    device.record(order(1, lines=(Line("item of it", "condom", 500),)))
+    assert bool(device.journal.events()[0].lines) == (len(granted) == 2)
+    assert device.facts()["items"] == frozenset()
+    device.withdraw(granted[-1])
+    assert device.journal.events()[0].lines == ()
+
+
+def test_what_was_dropped_does_not_come_back_with_the_mapping(device, order, met, shop, mapped):
+    device.record(order(9, lines=(Line("item of it", "condom", 500),)))
+    device.record_many([met(ItemView, 9, "condom"), met(ItemView, 8, "condom"), met(ItemView, 8, "tea")])
+    assert device.unmapped() == {"condom": 3}
+    more = replace(mapped, version=3, categories=(*mapped.categories, Category("condom", "health")))
+    device.adopt_rules(sign_rules(more, shop.operator))
+    assert device.unmapped() == {}
+    assert [line for event in device.journal.events() for line in getattr(event, "lines", ())] == []
+    device.record(met(ItemView, 7, "condom"))
+    assert "condom" not in repr(device.export())
+
+
+def test_a_total_without_lines_is_net_of_refunds(device, order, refund):
+    paid = order(9, lines=(Line("a", "condom", 500), Line("b", "tampons", 300)))
+    assert device.record_many([paid, refund(paid, 500, 0)]) == 2
+    assert (device.facts()["orders"], device.facts()["mean_order_minor"]) == (1, 300)
+    device.record(refund(paid, 300, 1))
+    assert device.facts()["orders"] is None
+
+
+def test_a_partial_refund_of_a_mixed_order_takes_no_kept_line_with_it(device, order, refund):
+    mixed = order(9, lines=(Line("a", "tea", 100), Line("b", "condom", 900)))
+    device.record_many([mixed, refund(mixed, 500)])
+    assert (device.facts()["mean_order_minor"], device.facts()["items"]) == (500, {"a"})
+    device.record(refund(mixed, 400, 0, 1))
+    assert device.facts()["items"] == {"a"}
+
+
+def test_one_spelling_of_an_id_does_not_speak_for_another(device, order):
+    for category in ("TEA", "tea ", " tea", "Tea", "ｔｅａ"):
+        device.record(order(1, lines=(Line("item of it", category, 500),)))
+    assert device.facts()["items"] == frozenset()
+    assert len(device.unmapped()) == 5
+
+
+def test_no_other_purpose_keeps_an_order_without_a_line(opened, allow, order):
+    device = opened()
+    allow(device, "replenish", "marketing", "personalize")
+    device.record(order(1, lines=(Line("item of it", "condom", 500),)))
+    device.withdraw("personalize")
+    assert device.journal.events() == []
+    assert device.record(order(1, lines=(Line("item of it", "condom", 500),))) is False
+
+
+def test_waiting_ids_go_with_personalisation_and_are_bounded(device, order, allow):
+    for batch in range(3):
+        lines = tuple(Line("x", f"new {batch} {number}", 1) for number in range(100))
+        device.record(order(1, lines=lines))
+    assert len(device.unmapped()) == unmapped.MOST == 256
+    assert device.export()["unmapped"] == device.unmapped()
+    device.withdraw("personalize")
+    assert device.unmapped() == {}
+    assert device.store.names("unmapped") == []
+
+
+def test_another_process_records_under_the_bundle_that_was_adopted(device, opened, order, shop, mapped):
+    other = opened()
+    other.record(order(2))
+    less = tuple(category for category in mapped.categories if category.id != "tea")
+    device.adopt_rules(sign_rules(replace(mapped, version=3, categories=less), shop.operator))
+    other.record(order(1))
+    assert other.facts()["items"] == frozenset()
+
+
+def test_a_bundle_that_could_not_be_adopted_decides_nothing(device, order, shop, mapped, monkeypatch):
+    newer = replace(mapped, version=3, categories=(Category("condom", "ordinary", "a test"),))
+    monkeypatch.setattr(device.clock, "keep", lambda now: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        device.adopt_rules(sign_rules(newer, shop.operator))
+    monkeypatch.undo()
+    assert device.portrait.rules == mapped
+    device.record(order(1, lines=(Line("item of it", "condom", 500),)))
+    assert device.facts()["items"] == frozenset()
+
+
+def test_a_recommendation_never_learns_of_an_unmapped_line(device, order):
+    device.record(order(1, lines=(Line("item of it", "condom", 500),)))
+    assert device.portrait.bought(device.gate()) == {}
+    assert device.explain("item of it").ranking == "public_order"

@@ -1,6 +1,7 @@
 """Days and weekdays of events are those of the device's IANA zone, in summer and in winter."""
 
 import os
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -15,7 +16,7 @@ from covey_sdk.errors import ClockError
 from covey_sdk.events import AppOpen, Line, OrderPaid
 from covey_sdk.history_builder import history
 from covey_sdk.interactions import ItemView
-from covey_sdk.rules import BASE
+from covey_sdk.rules import BASE, Category
 
 BERLIN = ZoneInfo("Europe/Berlin")
 EVENING = datetime(2026, 12, 10, 23, 30, tzinfo=BERLIN)
@@ -41,6 +42,8 @@ EDGES = (
     datetime(2011, 12, 30, 10, tzinfo=UTC),  # Apia: 30 December 2011 does not exist
 )
 
+RULES = replace(BASE, categories=(Category("tea", "ordinary"),))
+
 
 def bought(at: datetime, offset_min: int, order_id: str = "1") -> OrderPaid:
     return OrderPaid(order_id, (Line("t", "tea", 3000),), 3000, "EUR", milliseconds(at), offset_min)
@@ -54,7 +57,7 @@ def set_zone_files(monkeypatch: pytest.MonkeyPatch, link: Path, name: Path) -> N
 def test_days_are_those_of_the_zone():
     order = bought(EVENING, 60)
     for now in (EVENING, SUMMER, SUMMER.astimezone(timezone(timedelta(hours=2)))):
-        (counted,) = history([order], BASE, now).orders
+        (counted,) = history([order], RULES, now).orders
         assert counted.day == date(2026, 12, 10)
 
 
@@ -65,8 +68,8 @@ def test_the_zone_wins_over_the_offset_that_the_event_tells():
         ItemView("t", ("tea",), milliseconds(EVENING), 480),
         AppOpen(milliseconds(EVENING), 480),
     ]
-    seen = history(told, BASE, SUMMER)
-    days = {each.day for each in (*seen.orders, *seen.purchases, *seen.touches)}
+    seen = history(told, RULES, SUMMER)
+    days = {each.day for each in (*seen.orders, *seen.purchases)} | {*seen.interests._all}
     assert days | {seen.last_open} == {date(2026, 12, 10)}
 
 
@@ -77,8 +80,8 @@ def test_without_a_zone_the_offset_at_the_event_counts():
         ItemView("t", ("tea",), milliseconds(EVENING), 60),
         AppOpen(milliseconds(EVENING), 60),
     ]
-    seen = history(told, BASE, summer)
-    assert (seen.orders[0].day, seen.touches[0].day, seen.last_open) == (date(2026, 12, 10),) * 3
+    seen = history(told, RULES, summer)
+    assert {seen.orders[0].day, *seen.interests._all, seen.last_open} == {date(2026, 12, 10)}
     assert seen.purchases[0].day.weekday() == 3
 
 
@@ -86,11 +89,11 @@ def test_offsets_that_differ_leave_the_days_in_order():
     """In one instant it is Friday here and Thursday there: the histories' days still rise."""
     first = bought(EVENING, 480, "1")
     then = bought(EVENING + timedelta(minutes=1), -600, "2")
-    seen = history([first, then], BASE, SUMMER.astimezone(UTC))
+    seen = history([first, then], RULES, SUMMER.astimezone(UTC))
     assert [order.day for order in seen.orders] == [date(2026, 12, 10), date(2026, 12, 11)]
     assert [purchase.day for purchase in seen.purchases] == [date(2026, 12, 10), date(2026, 12, 11)]
     visits = [AppOpen(event.at_ms, event.tz_offset_min) for event in (first, then)]
-    assert history(visits, BASE, SUMMER.astimezone(UTC)).last_open == date(2026, 12, 11)
+    assert history(visits, RULES, SUMMER.astimezone(UTC)).last_open == date(2026, 12, 11)
 
 
 @given(
@@ -109,10 +112,10 @@ def test_a_day_depends_on_event_and_zone_alone(name, edge, first_s, then_s, offs
     expected = sorted(at.astimezone(zone).date() for at in ats)
     now = (max(ats) + timedelta(days=later_days)).astimezone(zone)
     told = [bought(at, offset_min, str(number)) for number, at in enumerate(ats)]
-    seen = history(told, BASE, now)
+    seen = history(told, RULES, now)
     assert [order.day for order in seen.orders] == expected
     assert sorted({buy.day for buy in seen.buys["tea"]}) == [buy.day for buy in seen.buys["tea"]]
-    fixed = history(told, BASE, now.astimezone(timezone(now.utcoffset() or timedelta())))
+    fixed = history(told, RULES, now.astimezone(timezone(now.utcoffset() or timedelta())))
     by_offset = sorted((at + timedelta(minutes=offset_min)).date() for at in ats)
     assert [order.day for order in fixed.orders] == by_offset
 
