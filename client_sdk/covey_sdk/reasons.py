@@ -16,7 +16,7 @@ SINGLY = 3
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """What `code` says adds `amount` to the score; `about` is the bought item or the group that it is about, or empty."""
+    """What `code` says adds `amount` to the score; `about` is a bought item or a group, or empty."""
 
     code: str
     amount: float

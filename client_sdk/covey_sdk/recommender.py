@@ -39,9 +39,9 @@ class Model:
     """What the shop has learnt and released: the same for every phone.
 
     `factors`, float64 [items, d], have no column where popularity and adoption are all there is.
-    `catalogue` has the items that the model was trained on, `listing` the shop's items of today where they are
-    others: an item that is gone from it is not ranked, a new one is scored as its group is. Raises
-    ModelError when the parts do not fit each other.
+    `catalogue` has the items that the model was trained on, `listing` the shop's current items where they
+    differ: an item that is gone from it is not ranked, a new one is scored as its group is. Raises ModelError
+    when the parts do not fit each other.
     """
 
     catalogue: Catalogue
@@ -88,8 +88,8 @@ def recommend(
 ) -> tuple[Recommendation, ...]:
     """Return the best k of what is new to the owner, or of what to buy again, the best first.
 
-    Items that the model does not know, or that the shop no longer lists, come last, in public order. Raises EventError for an argument that
-    makes no sense.
+    Items that the model cannot score, or that the shop no longer lists, come last, in public order. Raises
+    EventError for an argument that makes no sense.
     """
     names = asked(candidates, k, ranking)
     wanted = [name for name in names if (name in bought) == (ranking == AGAIN)]
@@ -100,7 +100,7 @@ def recommend(
     added = [name for name in wanted if name in today and name not in places]
     more: list[Recommendation] = []
     if added:
-        more = (_again_added if ranking == AGAIN else _new_added)(model, bought, added)
+        more = _again_added(bought, added) if ranking == AGAIN else _new_added(model, bought, added)
         best = list(merge(best, more, key=lambda each: -each.score))[:k]
     ranked = {model.catalogue.items[place] for place in known} | {each.item for each in more}
     unknown = [name for name in wanted if name not in ranked][: k - len(best)]
@@ -184,7 +184,7 @@ def _new_added(model: Model, bought: Bought, added: Sequence[str]) -> list[Recom
     return sorted(found, key=lambda each: -each.score)
 
 
-def _again_added(model: Model, bought: Bought, added: Sequence[str]) -> list[Recommendation]:
+def _again_added(bought: Bought, added: Sequence[str]) -> list[Recommendation]:
     """Return the `added` items, all bought before, as an item of average popularity, the best first."""
     ages = [bought[name] for name in added]
     days = np.array([len(each) for each in ages], dtype=np.float64)

@@ -31,11 +31,25 @@ with warnings.catch_warnings():
 ORIGIN = "covey.test/log"
 KEY = bytes(range(32))
 ORDINARY = (
-    "tea milk oil soap bread bakery coffee mug gifts wine phone phone_case shoes socks boots detergent "
-    "dish_soap wipes"
-).split() + ["organic vegetables", *(f"category {number}" for number in range(20))]
-HEALTH = ["cold_med", "COLD AND FLU", "pregnancy_test"]
-FAMILY = ["diapers", "INFANT FORMULA"]
+    *(
+        "tea",
+        "milk",
+        "oil",
+        "soap",
+        "bread",
+        "bakery",
+        "coffee",
+        "mug",
+        "gifts",
+        "wine",
+        "phone",
+        "phone_case",
+    ),
+    *("shoes", "socks", "boots", "detergent", "dish_soap", "wipes", "organic vegetables"),
+    *(f"category {number}" for number in range(20)),
+)
+HEALTH = ("cold_med", "COLD AND FLU", "pregnancy_test")
+FAMILY = ("diapers", "INFANT FORMULA")
 RULES = replace(
     BASE,
     categories=tuple(

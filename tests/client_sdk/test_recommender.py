@@ -398,7 +398,7 @@ def test_the_documentation_works_as_shown_and_lists_every_code(device, taught, b
     exec(code, {"device": device, "ITEMS": SHOP})  # noqa: S102  # the documentation's own code
     (first, *_) = device.recommend(SHOP)
     assert capsys.readouterr().out.startswith(f"{first.item} {first.score:.2f}")
-    codes = {*SIGNED, "frequent", "recent", "public_order", "unknown"}
+    codes = {*SIGNED, "group", "frequent", "recent", "public_order", "unknown"}
     assert set(re.findall(r"`(\w+)`", "".join(re.findall(r"(?m)^\| (`.*?) \|", DOCS)))) == codes
 
 
