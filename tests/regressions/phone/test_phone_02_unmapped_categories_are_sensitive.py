@@ -106,7 +106,7 @@ def test_another_process_records_under_the_bundle_that_was_adopted(device, opene
 
 
 def test_a_bundle_that_could_not_be_adopted_decides_nothing(device, order, shop, mapped, monkeypatch):
-    newer = replace(mapped, version=3, categories=(Category("condom", "ordinary", "a test"),))
+    newer = replace(mapped, version=3, categories=(Category("condom", "ordinary", "a brand of tea here"),))
     monkeypatch.setattr(device.clock, "keep", lambda now: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         device.adopt_rules(sign_rules(newer, shop.operator))
