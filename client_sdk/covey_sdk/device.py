@@ -39,11 +39,12 @@ from covey_sdk.ledger import Entry
 from covey_sdk.log import Log
 from covey_sdk.odometer import Odometer
 from covey_sdk.portrait import Portrait
-from covey_sdk.purposes import CONTRACT, PERSONALIZE
+from covey_sdk.purposes import CONTRACT, PERSONALIZE, TAGS, kind_of
 from covey_sdk.recommender import NEW, Explanation, Recommendation
 from covey_sdk.registry import Registry, Trust
 from covey_sdk.releases import NEEDED_BY, Releases
 from covey_sdk.store import Store
+from covey_sdk.tag_choices import require_single
 from covey_sdk.tags import Tag
 from covey_sdk.wallet import Wallet
 
@@ -81,7 +82,7 @@ class Device:
         self.portrait = Portrait(store, trust.operator, self.journal, self.releases)
         self._registry = registry
         # Read once now, so that a damaged store shows when it is opened.
-        _ = self.choices, self.log.note, self.portrait.rules
+        _ = self.choices, self.log.note, self.portrait.rules, self.portrait.choices.read()
 
     @classmethod
     def open(
@@ -281,6 +282,42 @@ class Device:
         with self.store.snapshot():
             return self.portrait.tags(self.gate())
 
+    def block(self, tag_id: str) -> None:
+        """Delete a tag for good: it is not computed, stands in no fact, and feeds no other tag.
+
+        `tag_id` is the id of a tag, or of a kind of which all tags are blocked, such as "habit.weekly". The
+        block outlasts withdrawals and new rules, until `unblock`. Raises EventError for an id of no tag.
+        """
+        with self.store.transaction():
+            # A wrong clock must not hinder anyone from saying no.
+            self.portrait.choices.block(tag_id, milliseconds(self.clock.unchecked()))
+        self.store.scrub()
+
+    def unblock(self, tag_id: str) -> None:
+        """Let a tag that was blocked be computed again.
+
+        Raises EventError for an id of no tag, or for a tag of a kind that is blocked as a whole.
+        """
+        with self.store.transaction():
+            now = self.clock.now()
+            self.portrait.choices.unblock(tag_id, milliseconds(now))
+            self.clock.keep(now)
+
+    def correct(self, tag_id: str, value: str | None) -> None:
+        """Show a tag with the person's own value for as long as the rules find the tag; None takes it back.
+
+        The value is shown on this phone alone and counts in no query. It is deleted when the purpose of the
+        tag is withdrawn. Raises EventError for an id of no single tag, for a blocked tag, or for a value that
+        is no text of 1 to 128 characters; ConsentError where the purpose of the tag is not allowed.
+        """
+        with self.store.transaction():
+            now = self.clock.now()
+            if value is not None:
+                self.consents.gate(now).require(TAGS[kind_of(require_single(tag_id))[0]])
+            self.portrait.choices.correct(tag_id, value, milliseconds(now))
+            self.clock.keep(now)
+        self.store.scrub()
+
     def facts(self) -> Facts:
         """Return what a query may count and a model learn from. See `covey_sdk.facts`."""
         with self.store.snapshot():
@@ -374,6 +411,7 @@ class Device:
                 events=self.journal.events(),
                 early_refunds=self.journal.early_refunds(),
                 tags=self.tags(),
+                tag_choices=self.portrait.choices.read(),
                 facts=self.facts(),
                 ledger=self.ledger(),
                 evidence=self.evidence(),
@@ -394,6 +432,7 @@ class Device:
         Wallet(self.store, self.key).sweep(granted)
         rounds.sweep(self.store, granted)
         unmapped.sweep(self.store, granted, self.portrait.rules)
+        self.portrait.choices.sweep(granted)
         met = self.journal.sweep(granted, self.portrait.rules, now)
         if met:
             ledger.write(self.store, ledger.purge(milliseconds(now), met))

@@ -19,6 +19,7 @@ CONSENT = "consent"
 PURGE = "purge"
 RULES = "rules"
 FORK = "fork"
+TAG = "tag"
 
 Label = Annotated[str, wire.Size(0, 64)]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from covey_sdk.finding import Evidence, Finding
 from covey_sdk.history import History
 from covey_sdk.rules import Rules
@@ -9,10 +11,13 @@ from covey_sdk.rules import Rules
 REPEAT_ORDERS = 2
 
 
-def stage(history: History, rules: Rules) -> tuple[Finding, ...]:
+def stage(
+    history: History, rules: Rules, withheld: Callable[[str], bool] = lambda _: False
+) -> tuple[Finding, ...]:
     """Return the stage. Silence overrides: who has not ordered for long is dormant, then lost.
 
     Nothing where it hangs on whether a core user is a loyal fan, and no cut is in the currency of the orders.
+    A behaviour that is `withheld`, by its tag's id, makes no one a super user.
     """
     cuts, recency = rules.lifecycle, history.recency_days
     orders = Evidence("orders", len(history.orders), REPEAT_ORDERS)
@@ -22,7 +27,7 @@ def stage(history: History, rules: Rules) -> tuple[Finding, ...]:
         return (_stage("lost", Evidence("recency_days", recency, cuts.lost)),)
     if recency > cuts.dormant:
         return (_stage("dormant", Evidence("recency_days", recency, cuts.dormant)),)
-    shown = behaviours(history, rules)
+    shown = [finding for finding in behaviours(history, rules) if not withheld(finding.id)]
     if len(shown) > 1 and "behav.core_user" in {finding.id for finding in shown}:
         return (_stage("super", *(evidence for finding in shown for evidence in finding.evidence)),)
     if shown and shown[0].id == "behav.core_user" and rules.money_in(history.currency) is None:

@@ -16,6 +16,7 @@ from covey_sdk.releases import CUTS, Releases
 from covey_sdk.rules import Rules
 from covey_sdk.store import Store
 from covey_sdk.stored_value import StoredValue
+from covey_sdk.tag_choices import TagChoices
 from covey_sdk.tags import Tag, tags
 
 _RULES = "rules"
@@ -29,6 +30,7 @@ class Portrait:
         self._operator = operator
         self._journal = journal
         self._releases = releases
+        self.choices = TagChoices(store)
         self._built: tuple[Any, HistoryBuilder, int] | None = None
         """What the history depends on besides events, its builder, and the number of the last event added."""
         self._seen: History | None = None
@@ -44,11 +46,17 @@ class Portrait:
         """Return the tags that hold at the gate's time, of the purposes that it allows."""
         if not any(map(gate.allows, ORDINARY)):
             return ()
-        return tags(self.history(gate), self._in_use(), gate)
+        return tags(self.history(gate), self._in_use(), gate, self.choices.read())
 
     def facts(self, gate: Gate) -> Facts:
-        """Return what a query may count, all unknown where the gate does not allow it."""
-        return facts(self.history(gate), self._in_use()) if gate.allows(PERSONALIZE) else dict(UNKNOWN)
+        """Return what a query may count, all unknown where the gate does not allow it.
+
+        The segment is unknown while its tag is blocked or corrected.
+        """
+        if not gate.allows(PERSONALIZE):
+            return dict(UNKNOWN)
+        known = facts(self.history(gate), self._in_use())
+        return {**known, "segment": None} if self.choices.read().withholds("rfm.segment") else known
 
     def bought(self, gate: Gate) -> Mapping[str, tuple[int, ...]]:
         """Return how many days ago each item was bought, nothing where the gate does not allow it."""

@@ -1,20 +1,24 @@
 """Tags: what the phone concludes about its owner. They never leave it.
 
 A tag that is absent is unknown, not false. Each carries the evidence that it rests on, so that it can be
-explained, and holds until the next midnight, when the days turn.
+explained, and holds until the next midnight, when the days turn. The person may block a tag or correct it
+(`covey_sdk.tag_choices`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from covey_sdk import churn, companion, habit, lifecycle, preference, price, replenish, rfm
 from covey_sdk.finding import Evidence, Finding
 from covey_sdk.gate import Gate
 from covey_sdk.history import History
+from covey_sdk.phrases import said
 from covey_sdk.purposes import TAGS
 from covey_sdk.rules import Rules
+from covey_sdk.tag_choices import Choices, Correction
 from covey_sdk.tag_tests import said_of
 
 FINDERS = (
@@ -30,6 +34,13 @@ FINDERS = (
     companion.cross_sell,
     companion.complement,
 )
+
+CORRECTED = "corrected_by_you"
+"""The fact that stands in the evidence of a tag that the person corrected."""
+
+NO_CHOICES = Choices()
+
+_BY_PERSON = Evidence(CORRECTED, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +59,34 @@ class Tag:
     said_zh: str
 
 
-def tags(history: History, rules: Rules, gate: Gate) -> tuple[Tag, ...]:
-    """Return the tags that hold at the gate's time, of the purposes that it allows."""
-    findings = [finding for find in FINDERS for finding in find(history, rules)]
-    return tuple(_tag(finding, rules, gate.now) for finding in findings if gate.allows(TAGS[finding.kind]))
+def tags(history: History, rules: Rules, gate: Gate, choices: Choices = NO_CHOICES) -> tuple[Tag, ...]:
+    """Return the tags that hold at the gate's time, of the purposes that it allows, as the person chose."""
+    held = [
+        _tag(finding, rules, gate.now)
+        for finding in _findings(history, rules, choices)
+        if gate.allows(TAGS[finding.kind])
+    ]
+    return tuple(_corrected(tag, choices.correction(tag.id)) for tag in held)
+
+
+def _findings(history: History, rules: Rules, choices: Choices) -> Iterator[Finding]:
+    """Yield what the rules find, without what is blocked."""
+    for find in FINDERS:
+        if find is lifecycle.stage:
+            found = lifecycle.stage(history, rules, choices.withholds)
+        else:
+            found = find(history, rules)
+        yield from (finding for finding in found if not choices.blocks(finding.id))
+
+
+def _corrected(tag: Tag, correction: Correction | None) -> Tag:
+    """Return the tag with the person's value in place of the one found, if there is one."""
+    if correction is None:
+        return tag
+    english, chinese = said(CORRECTED)
+    return replace(
+        tag, value=correction.value, score=1.0, evidence=(_BY_PERSON,), said_en=english, said_zh=chinese
+    )
 
 
 def _tag(finding: Finding, rules: Rules, now: datetime) -> Tag:
