@@ -164,6 +164,7 @@ class TestThreeSteps:
         assert model.array("popularity").tolist() == base.array("popularity").tolist()
         assert model.array("rate").tolist() == base.array("rate").tolist()
         assert (model["mix"], model.version, model.round_id) == (0.8, 1, trained.names[2])
+        assert model.items == trained.catalogue.items
 
     def test_phones_take_the_model_and_rank_with_it(self, trained):
         model, items = trained.release(MODEL), trained.catalogue.items
