@@ -564,7 +564,7 @@ def test_every_table_without_a_person_is_known_as_such():
     impersonal = every - {table.name for table in footprint.tables()}
     # A new table belongs here, or has a column `subject`.
     assert impersonal == {
-        "assessments", "breach_steps", "breaches", "checkpoints", "cosignatures", "ended_epochs",
-        "erasure_steps", "issuer_keys", "log", "notice_proposals", "notices", "promised", "recipients",
-        "revocations", "rounds", "spent", "tombstones",
+        "assessments", "breach_steps", "breaches", "checkpoints", "clock_state", "cosignatures",
+        "ended_epochs", "erasure_steps", "issuer_keys", "log", "notice_proposals", "notices", "promised",
+        "recipients", "revocations", "rounds", "spent", "tombstones", "write_probe",
     }  # fmt: skip
