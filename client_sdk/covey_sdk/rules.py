@@ -257,7 +257,10 @@ def sign_rules(rules: Rules, key: SigningKey, names: Mapping[str, str] = Mapping
     sensitive word is mapped to `ordinary` without a written reason.
     """
     _check_words(rules.categories, names)
-    signed = sign(CONTEXT, rules, key)
+    try:
+        signed = sign(CONTEXT, rules, key)
+    except PrivacyError as error:
+        raise RegistryError(f"the rule bundle is not signed: {error}") from None
     open_rules(signed, key.public)
     return signed
 
