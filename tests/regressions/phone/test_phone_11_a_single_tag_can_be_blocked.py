@@ -11,7 +11,7 @@ from covey_sdk.errors import ClockError, ConsentError, EventError
 from covey_sdk.events import Line
 from covey_sdk.interactions import ItemView
 from covey_sdk.purposes import TAGS, kind_of
-from covey_sdk.rules import BASE, sign_rules
+from covey_sdk.rules import sign_rules
 from covey_sdk.tag_choices import MEMBERS, Choices, require_known
 
 TEA = "pref.category.tea"
@@ -120,7 +120,7 @@ def test_a_withdrawal_deletes_corrections_and_leaves_blocks(loyal, clock, order)
     assert shown(loyal)["lifecycle.stage"].value == "super"
 
 
-def test_choices_survive_restart_and_new_rules_and_reach_other_processes(loyal, opened, shop):
+def test_choices_survive_restart_and_new_rules_and_reach_other_processes(loyal, opened, shop, mapped):
     other = opened()
     loyal.block(TEA)
     loyal.correct("rfm.segment", "mine")
@@ -130,7 +130,7 @@ def test_choices_survive_restart_and_new_rules_and_reach_other_processes(loyal, 
     other.unblock(TEA)
     assert TEA in shown(loyal)
     loyal.block(TEA)
-    loyal.adopt_rules(sign_rules(replace(BASE, version=9), shop.operator))
+    loyal.adopt_rules(sign_rules(replace(mapped, version=9), shop.operator))
     loyal.close()
     again = opened()
     assert TEA not in shown(again)
@@ -201,9 +201,9 @@ def test_a_kind_with_members_is_not_corrected_as_one(loyal):
 
 def test_every_tag_that_is_found_can_be_blocked(device, allow, order, met):
     allow(device, "personalize", "replenish", "marketing")
-    phone = (Line("p", "Phone: new", 100, days_per_unit=10, discounted=True), Line("q", "phone", 1))
+    phone = (Line("p", "organic vegetables", 100, days_per_unit=10, discounted=True), Line("q", "phone", 1))
     device.record_many([order(days, lines=phone) for days in (8, 15, 22)])
-    device.record_many([met(ItemView, days, "Big  Tea") for days in (1, 2, 3)])
+    device.record_many([met(ItemView, days, "organic vegetables") for days in (1, 2, 3)])
     found = set(shown(device))
     assert {"habit.weekly", "replenish.due", "complement.due", "pref.category"} <= {
         kind_of(each)[0] for each in found
