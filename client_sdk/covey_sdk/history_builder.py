@@ -149,11 +149,11 @@ def _net(order: OrderPaid, refunds: Sequence[Refund], on: date) -> Order | None:
 
 
 def _refunded(refund: Refund, lines: dict[int, int], total: int) -> int:
-    """Return what of a refund counts: no more than the lines (paid amounts by position) that it names.
+    """Return what of a refund counts: no more than the lines (paid amounts by position) that it is for.
 
     What was left out is together what the `lines` lack of `total`.
     """
-    named = {position: lines[position] for position in refund.line_ix if position in lines}
-    if len(named) == len(refund.line_ix):
-        return min(refund.amount_minor, sum(named.values()) if named else total)
-    return min(refund.amount_minor, sum(named.values()) + total - sum(lines.values()))
+    if not refund.line_ix and not refund.left_out:
+        return min(refund.amount_minor, total)
+    others = total - sum(lines.values()) if refund.left_out else 0
+    return min(refund.amount_minor, sum([lines.get(position, 0) for position in refund.line_ix]) + others)

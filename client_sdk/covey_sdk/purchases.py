@@ -81,17 +81,17 @@ def _buy(day: date, bought: Sequence[Purchase]) -> Buy:
 def _returned(order: OrderPaid, refunds: Sequence[Refund]) -> Set[int]:
     """Return the positions of the lines whose whole price went back."""
     paid = {order.position(ix): line.paid_minor for ix, line in enumerate(order.lines)}
-    back: dict[tuple[int, ...], int] = {}
+    back: dict[tuple[tuple[int, ...], bool], int] = {}
     for refund in refunds:
-        named = tuple(sorted(refund.line_ix))
+        named = tuple(sorted(refund.line_ix)), refund.left_out
         back[named] = back.get(named, 0) + refund.amount_minor
     if sum(back.values()) >= order.total_minor:
         return paid.keys()
     # What a line cost that was left out is not kept: all that was left out is the most that it can be.
-    most = order.total_minor - sum(paid.values())
+    others = order.total_minor - sum(paid.values())
     return {
         position
-        for named, amount in back.items()
-        if amount >= sum(paid.get(each, 0) for each in named) + (0 if paid.keys() >= {*named} else most)
+        for (named, left_out), amount in back.items()
+        if amount >= sum(paid.get(each, 0) for each in named) + (others if left_out else 0)
         for position in named
     }
