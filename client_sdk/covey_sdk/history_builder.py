@@ -72,7 +72,7 @@ class HistoryBuilder:
         elif isinstance(event, AppOpen):
             opened = self._day(event)
             self._last_open = max(self._last_open or opened, opened)
-        elif isinstance(event, Interaction) and self._rules.admits(event.category, self._sensitive):
+        elif isinstance(event, Interaction) and self._rules.may_enter_tags(event.category, self._sensitive):
             categories = dict.fromkeys(map(plain, event.category))
             self._interests.add(self._day(event), event.name, categories)
 

@@ -41,12 +41,12 @@ class Buy:
 def purchases(
     order: OrderPaid, refunds: Sequence[Refund], rules: Rules, sensitive: Set[str], day: date
 ) -> list[Purchase]:
-    """Return the lines of an order of `day` that count; sensitive ones do under the `sensitive` purposes."""
+    """Return the lines of an order of `day` that tags may be about under the `sensitive` purposes."""
     back = _returned(order, refunds) if refunds else ()
     return [
         _purchase(line, rules, day)
         for ix, line in enumerate(order.lines)
-        if rules.admits((line.category,), sensitive) and order.position(ix) not in back
+        if rules.may_enter_tags((line.category,), sensitive) and order.position(ix) not in back
     ]
 
 

@@ -8,7 +8,7 @@ from covey_sdk import unmapped
 from covey_sdk.events import Line, Refund
 from covey_sdk.facts import UNKNOWN
 from covey_sdk.interactions import ItemView
-from covey_sdk.rules import Category, sign_rules
+from covey_sdk.rules import Category, Pair, sign_rules
 
 WORDS = (
     *("pregnancy tests", "nappies", "condom", "tampons", "insulin", "baby formula"),
@@ -40,6 +40,36 @@ def test_an_unmapped_line_takes_both_sensitive_purposes(opened, allow, order, gr
     assert device.facts()["items"] == frozenset()
     device.withdraw(granted[-1])
     assert device.journal.events()[0].lines == ()
+
+
+def test_an_unmapped_line_that_is_kept_enters_no_tag_before_it_is_mapped(
+    opened, allow, order, met, shop, mapped
+):
+    device = opened()
+    allow(device, "personalize", "replenish", "marketing", "health", "family")
+    for days in (5, 12, 19, 26):
+        device.record(order(days, lines=(Line("c", "condom", 500, days_per_unit=9),)))
+        device.record(met(ItemView, days, "condom", "tea"))
+    assert "condom" in repr(device.journal.events())
+    assert "condom" not in repr(device.tags()) + repr(device.facts()) + repr(device.ledger())
+    assert "c" not in device.portrait.bought(device.gate())
+    more = replace(mapped, version=3, categories=(*mapped.categories, Category("condom", "health")))
+    device.adopt_rules(sign_rules(more, shop.operator))
+    assert "pref.category.condom" in {tag.id for tag in device.tags()}
+    assert "c" not in device.facts()["items"]
+
+
+def test_a_pair_asks_for_nothing_unmapped(opened, allow, order, shop, mapped):
+    device = opened()
+    allow(device, "marketing", "health", "family")
+    pair = Pair("wine", "condom", 1, 60)
+    rules = replace(mapped, version=3, cross_sell=(pair,), complement=(pair,))
+    device.adopt_rules(sign_rules(rules, shop.operator))
+    device.record(order(30, lines=(Line("w", "wine", 900),)))
+    assert device.tags() == ()
+    more = replace(rules, version=4, categories=(*mapped.categories, Category("condom", "health")))
+    device.adopt_rules(sign_rules(more, shop.operator))
+    assert {tag.id for tag in device.tags()} == {"cross_sell.due:condom", "complement.due:condom"}
 
 
 def test_what_was_dropped_does_not_come_back_with_the_mapping(device, order, met, shop, mapped):
