@@ -23,7 +23,7 @@ def _due(kind: str, pairs: Iterable[Pair], history: History, rules: Rules) -> tu
     """Return each due category once; a sensitive one only where the history may hold it."""
     found: dict[str, Finding] = {}
     for pair in pairs:
-        lag = _lag(pair, history) if rules.admits((pair.due,), history.sensitive) else None
+        lag = _lag(pair, history) if rules.may_enter_tags((pair.due,), history.sensitive) else None
         if lag is not None:
             evidence = (Evidence("lag_days", lag, pair.least_days), Evidence("lag_days", lag, pair.most_days))
             about = f":{plain(pair.due)}"

@@ -138,7 +138,8 @@ class Refund:
     """Money went back for an order: for the lines at the positions `line_ix`, or for all of it when empty.
 
     `refund_id` is what the shop calls the refund: whoever tells of it, app or till, gives the same one. It
-    must differ among the refunds of one order.
+    must differ among the refunds of one order. `left_out` says that it was also for lines that were left out
+    of the order, which `line_ix` then does not name. The app never gives it.
     """
 
     refund_id: str
@@ -149,6 +150,7 @@ class Refund:
     line_ix: tuple[int, ...] = ()
     reason: str = "other"
     source: str = "app"
+    left_out: bool = False
 
     def __post_init__(self) -> None:
         checks.text(self.refund_id, "refund.refund_id")
@@ -162,6 +164,7 @@ class Refund:
             raise checks.wrong("refund.line_ix", "each position once", self.line_ix)
         checks.text(self.reason, "refund.reason")
         checks.source(self.source, "refund.source")
+        checks.flag(self.left_out, "refund.left_out")
 
     @property
     def identity(self) -> tuple[str | int, ...]:
@@ -213,7 +216,7 @@ TYPES: Mapping[str, type[Event]] = {
 }
 CLASSES = frozenset(TYPES.values())
 _NAMES: Mapping[type, str] = {cls: name for name, cls in TYPES.items()}
-_INTERNAL = frozenset({"positions", "partial"})
+_INTERNAL = frozenset({"positions", "partial", "left_out"})
 
 
 def name_of(event: Event) -> str:
@@ -241,7 +244,7 @@ def parse(data: Mapping[str, Any]) -> Event:
 
 
 def unparse(event: Event) -> dict[str, Any]:
-    """Return the mapping that `parse` takes, with `positions` and `partial` where lines were left out."""
+    """Return the mapping that `parse` takes, and what says that lines were left out, where some were."""
     fields = dataclasses.asdict(event)
     for name in _INTERNAL:
         if not fields.get(name, True):

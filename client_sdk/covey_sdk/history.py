@@ -2,7 +2,8 @@
 
 Of a sensitive line, and of one whose category is not mapped, `orders` hold the price, as part of an order's
 total, and `bought` nothing: queries, training and recommending read these two. In `purchases` and
-`interests`, which those do not read, such a line counts under its own purpose.
+`interests`, which those do not read, a sensitive line counts under its own purpose, one that is not mapped
+never.
 """
 
 from __future__ import annotations

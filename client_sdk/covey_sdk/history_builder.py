@@ -72,7 +72,7 @@ class HistoryBuilder:
         elif isinstance(event, AppOpen):
             opened = self._day(event)
             self._last_open = max(self._last_open or opened, opened)
-        elif isinstance(event, Interaction) and self._rules.admits(event.category, self._sensitive):
+        elif isinstance(event, Interaction) and self._rules.may_enter_tags(event.category, self._sensitive):
             categories = dict.fromkeys(map(plain, event.category))
             self._interests.add(self._day(event), event.name, categories)
 
@@ -149,11 +149,11 @@ def _net(order: OrderPaid, refunds: Sequence[Refund], on: date) -> Order | None:
 
 
 def _refunded(refund: Refund, lines: dict[int, int], total: int) -> int:
-    """Return what of a refund counts: no more than the lines (paid amounts by position) that it names.
+    """Return what of a refund counts: no more than the lines (paid amounts by position) that it is for.
 
     What was left out is together what the `lines` lack of `total`.
     """
-    named = {position: lines[position] for position in refund.line_ix if position in lines}
-    if len(named) == len(refund.line_ix):
-        return min(refund.amount_minor, sum(named.values()) if named else total)
-    return min(refund.amount_minor, sum(named.values()) + total - sum(lines.values()))
+    if not refund.line_ix and not refund.left_out:
+        return min(refund.amount_minor, total)
+    others = total - sum(lines.values()) if refund.left_out else 0
+    return min(refund.amount_minor, sum([lines.get(position, 0) for position in refund.line_ix]) + others)

@@ -308,14 +308,21 @@ def _kept_order(order: OrderPaid, needed: Set[str], rules: Rules) -> OrderPaid |
 
 
 def _kept_refund(refund: Refund, order: OrderPaid) -> Refund | None:
-    if order.partial:
-        return replace(refund, amount_minor=min(refund.amount_minor, order.total_minor))
+    """Return the refund without the positions of lines that were left out of the order.
+
+    Where the order's total holds them still, so does the refund's amount, and `left_out` stands for them.
+    """
     paid = {order.position(ix): line.paid_minor for ix, line in enumerate(order.lines)}
     named = tuple(position for position in refund.line_ix if position in paid)
-    if refund.line_ix and not named:
-        return None
-    amount = min(refund.amount_minor, sum(paid[position] for position in named or paid))
-    return replace(refund, line_ix=named, amount_minor=amount)
+    left_out = order.partial and (refund.left_out or len(named) < len(refund.line_ix))
+    most = order.total_minor
+    if refund.line_ix or refund.left_out:
+        if not named and not left_out:
+            return None
+        others = order.total_minor - sum(paid.values()) if left_out else 0
+        most = sum(paid[position] for position in named) + others
+    amount = min(refund.amount_minor, most)
+    return replace(refund, line_ix=named, amount_minor=amount, left_out=left_out)
 
 
 def _waiting(event: Event, allows: Allows, rules: Rules, now: datetime) -> set[str]:

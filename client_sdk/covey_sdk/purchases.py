@@ -41,12 +41,12 @@ class Buy:
 def purchases(
     order: OrderPaid, refunds: Sequence[Refund], rules: Rules, sensitive: Set[str], day: date
 ) -> list[Purchase]:
-    """Return the lines of an order of `day` that count; sensitive ones do under the `sensitive` purposes."""
+    """Return the lines of an order of `day` that tags may be about under the `sensitive` purposes."""
     back = _returned(order, refunds) if refunds else ()
     return [
         _purchase(line, rules, day)
         for ix, line in enumerate(order.lines)
-        if rules.admits((line.category,), sensitive) and order.position(ix) not in back
+        if rules.may_enter_tags((line.category,), sensitive) and order.position(ix) not in back
     ]
 
 
@@ -81,17 +81,17 @@ def _buy(day: date, bought: Sequence[Purchase]) -> Buy:
 def _returned(order: OrderPaid, refunds: Sequence[Refund]) -> Set[int]:
     """Return the positions of the lines whose whole price went back."""
     paid = {order.position(ix): line.paid_minor for ix, line in enumerate(order.lines)}
-    back: dict[tuple[int, ...], int] = {}
+    back: dict[tuple[tuple[int, ...], bool], int] = {}
     for refund in refunds:
-        named = tuple(sorted(refund.line_ix))
+        named = tuple(sorted(refund.line_ix)), refund.left_out
         back[named] = back.get(named, 0) + refund.amount_minor
     if sum(back.values()) >= order.total_minor:
         return paid.keys()
     # What a line cost that was left out is not kept: all that was left out is the most that it can be.
-    most = order.total_minor - sum(paid.values())
+    others = order.total_minor - sum(paid.values())
     return {
         position
-        for named, amount in back.items()
-        if amount >= sum(paid.get(each, 0) for each in named) + (0 if paid.keys() >= {*named} else most)
+        for (named, left_out), amount in back.items()
+        if amount >= sum(paid.get(each, 0) for each in named) + (others if left_out else 0)
         for position in named
     }

@@ -219,6 +219,16 @@ class Rules:
         counting = ORDINARY | sensitive
         return all(self.keeps(category, counting) for category in categories)
 
+    def may_enter_tags(self, categories: Iterable[str], sensitive: Set[str]) -> bool:
+        """Say whether tags may be about all these categories under the `sensitive` purposes.
+
+        One that is not mapped never enters a tag, also where both `health` and `family` let it be kept.
+        """
+        counting = ORDINARY | sensitive
+        return all(
+            self.kind_of(category) is not None and self.keeps(category, counting) for category in categories
+        )
+
     def money_in(self, currency: str | None) -> MoneyCuts | None:
         """Return the money cuts in a currency, None where the bundle gives none: nothing is converted."""
         own = MoneyCuts(self.currency, self.rfm.mean_order_minor, self.lifecycle.loyal_minor)

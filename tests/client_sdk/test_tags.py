@@ -202,11 +202,11 @@ def test_a_free_order_counts_until_it_is_refunded(order, refund, clock):
 @pytest.mark.parametrize("sensitive", [(), ("health", "family")])
 def test_sensitive_lines_count_in_totals_alone(order, clock, mapped, sensitive):
     mixed = order(1, lines=(Line("a", "tea", 100), Line("b", "cold_med", 900)))
-    medicine = order(1, lines=(Line("b", "COLD AND FLU", 900),))
-    counted = history([mixed, medicine], mapped, clock.now, frozenset(sensitive))
+    unmapped = order(1, lines=(Line("c", "condom", 900),))
+    counted = history([mixed, unmapped], mapped, clock.now, frozenset(sensitive))
     assert [order.amount for order in counted.orders] == [1000, 900]
     assert counted.bought.keys() == {"a"}
-    assert len(counted.purchases) == (3 if sensitive else 1)
+    assert len(counted.purchases) == (2 if sensitive else 1)
 
 
 def test_days_are_the_calendar_days_of_the_devices_zone(order, clock):

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from covey_sdk import unmapped
-from covey_sdk.events import Line
+from covey_sdk.events import Line, Refund
+from covey_sdk.facts import UNKNOWN
 from covey_sdk.interactions import ItemView
-from covey_sdk.rules import Category, sign_rules
+from covey_sdk.rules import Category, Pair, sign_rules
 
 WORDS = (
     *("pregnancy tests", "nappies", "condom", "tampons", "insulin", "baby formula"),
@@ -41,6 +42,36 @@ def test_an_unmapped_line_takes_both_sensitive_purposes(opened, allow, order, gr
     assert device.journal.events()[0].lines == ()
 
 
+def test_an_unmapped_line_that_is_kept_enters_no_tag_before_it_is_mapped(
+    opened, allow, order, met, shop, mapped
+):
+    device = opened()
+    allow(device, "personalize", "replenish", "marketing", "health", "family")
+    for days in (5, 12, 19, 26):
+        device.record(order(days, lines=(Line("c", "condom", 500, days_per_unit=9),)))
+        device.record(met(ItemView, days, "condom", "tea"))
+    assert "condom" in repr(device.journal.events())
+    assert "condom" not in repr(device.tags()) + repr(device.facts()) + repr(device.ledger())
+    assert "c" not in device.portrait.bought(device.gate())
+    more = replace(mapped, version=3, categories=(*mapped.categories, Category("condom", "health")))
+    device.adopt_rules(sign_rules(more, shop.operator))
+    assert "pref.category.condom" in {tag.id for tag in device.tags()}
+    assert "c" not in device.facts()["items"]
+
+
+def test_a_pair_asks_for_nothing_unmapped(opened, allow, order, shop, mapped):
+    device = opened()
+    allow(device, "marketing", "health", "family")
+    pair = Pair("wine", "condom", 1, 60)
+    rules = replace(mapped, version=3, cross_sell=(pair,), complement=(pair,))
+    device.adopt_rules(sign_rules(rules, shop.operator))
+    device.record(order(30, lines=(Line("w", "wine", 900),)))
+    assert device.tags() == ()
+    more = replace(rules, version=4, categories=(*mapped.categories, Category("condom", "health")))
+    device.adopt_rules(sign_rules(more, shop.operator))
+    assert {tag.id for tag in device.tags()} == {"cross_sell.due:condom", "complement.due:condom"}
+
+
 def test_what_was_dropped_does_not_come_back_with_the_mapping(device, order, met, shop, mapped):
     device.record(order(9, lines=(Line("item of it", "condom", 500),)))
     device.record_many([met(ItemView, 9, "condom"), met(ItemView, 8, "condom"), met(ItemView, 8, "tea")])
@@ -59,6 +90,52 @@ def test_a_total_without_lines_is_net_of_refunds(device, order, refund):
     assert (device.facts()["orders"], device.facts()["mean_order_minor"]) == (1, 300)
     device.record(refund(paid, 300, 1))
     assert device.facts()["orders"] is None
+
+
+def refunds(device):
+    return [event for event in device.journal.events() if isinstance(event, Refund)]
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_no_refund_names_a_line_that_was_dropped(device, order, refund, early):
+    mixed = order(9, lines=(Line("a", "condom", 500), Line("b", "tea", 300), Line("c", "tea", 200)))
+    told = [refund(mixed, 500, 0), refund(mixed, 250, 1, 0), refund(mixed, 200, 2)]
+    device.record_many([*told, mixed] if early else [mixed])
+    device.record_many([] if early else told)
+    assert [(back.line_ix, back.left_out) for back in refunds(device)] == [
+        ((), True), ((1,), True), ((2,), False),
+    ]  # fmt: skip
+    assert device.facts()["mean_order_minor"] == 50
+    assert device.facts()["items"] == {"b"}
+    assert device.journal.early_refunds() == []
+
+
+def test_a_line_counts_as_returned_once_all_that_its_refunds_were_for_came_back(device, order, refund):
+    mixed = order(9, lines=(Line("a", "condom", 500), Line("b", "tea", 300), Line("c", "tea", 200)))
+    device.record_many([mixed, refund(mixed, 500, 0, 1)])
+    assert device.facts()["items"] == {"b", "c"}
+    device.record(refund(mixed, 300, 1, 0))
+    assert device.facts()["items"] == {"c"}
+
+
+def test_a_bundle_that_maps_less_cuts_refunds_too_and_they_still_count(device, order, refund, shop, mapped):
+    mixed = order(9, lines=(Line("a", "wine", 500), Line("b", "tea", 300)))
+    device.record_many([mixed, refund(mixed, 200, 0), refund(mixed, 800, 1, 0)])
+    less = tuple(category for category in mapped.categories if category.id != "wine")
+    before = device.facts()
+    device.adopt_rules(sign_rules(replace(mapped, version=3, categories=less), shop.operator))
+    assert [(back.line_ix, back.left_out) for back in refunds(device)] == [((), True), ((1,), True)]
+    assert device.facts() == before == UNKNOWN
+
+
+def test_a_refund_of_a_dropped_line_takes_nothing_else_with_it(opened, allow, order, refund):
+    device = opened()
+    allow(device, "personalize", "health")
+    mixed = order(9, lines=(Line("a", "condom", 500), Line("b", "cold_med", 500)))
+    device.record_many([mixed, refund(mixed, 500, 0)])
+    device.withdraw("personalize")
+    (kept,) = device.journal.events()
+    assert (kept.lines, kept.total_minor) == ((mixed.lines[1],), 500)
 
 
 def test_a_partial_refund_of_a_mixed_order_takes_no_kept_line_with_it(device, order, refund):
@@ -106,7 +183,7 @@ def test_another_process_records_under_the_bundle_that_was_adopted(device, opene
 
 
 def test_a_bundle_that_could_not_be_adopted_decides_nothing(device, order, shop, mapped, monkeypatch):
-    newer = replace(mapped, version=3, categories=(Category("condom", "ordinary", "a brand of tea here"),))
+    newer = replace(mapped, version=3, categories=(Category("condom", "ordinary", "made for this test"),))
     monkeypatch.setattr(device.clock, "keep", lambda now: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         device.adopt_rules(sign_rules(newer, shop.operator))
