@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from covey_privacy import wire
+from covey_privacy.errors import PrivacyError
+from covey_sdk.errors import StoreError
 from covey_sdk.purposes import PERSONALIZE
 from covey_sdk.rules import CategoryId, Rules
 from covey_sdk.store import Store
@@ -61,7 +63,10 @@ def sweep(store: Store, granted: Callable[[str], bool], rules: Rules) -> None:
 
 def _read(store: Store) -> dict[str, int]:
     data = store.get(_NAME)
-    return {each.category: each.times for each in wire.decode(_Kept, data).waiting} if data else {}
+    try:
+        return {each.category: each.times for each in wire.decode(_Kept, data).waiting} if data else {}
+    except PrivacyError as error:
+        raise StoreError(f"the store holds unmapped categories that cannot be read: {error}") from None
 
 
 def _write(store: Store, counts: Mapping[str, int]) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from covey_sdk import unmapped
+from covey_sdk import StoreError, unmapped
 from covey_sdk.events import Line, Refund
 from covey_sdk.facts import UNKNOWN
 from covey_sdk.interactions import ItemView
@@ -197,3 +197,31 @@ def test_a_recommendation_never_learns_of_an_unmapped_line(device, order):
     device.record(order(1, lines=(Line("item of it", "condom", 500),)))
     assert device.portrait.bought(device.gate()) == {}
     assert device.explain("item of it").ranking == "public_order"
+
+
+def test_unmapped_ids_that_cannot_be_read_are_an_error_of_the_store(device, order):
+    device.store.put("unmapped", b"\xff")
+    for act in (device.unmapped, lambda: device.record(order(1, lines=(Line("a", "condom", 500),)))):
+        with pytest.raises(StoreError, match="unmapped categories that cannot be read"):
+            act()
+
+
+def test_an_id_of_any_length_that_events_take_can_wait_and_be_mapped(device, order, shop, mapped):
+    longest = "验" * 128
+    device.record(order(1, lines=(Line("a", longest, 500),)))
+    assert device.unmapped() == {longest: 1}
+    more = replace(mapped, version=3, categories=(*mapped.categories, Category(longest, "ordinary")))
+    device.adopt_rules(sign_rules(more, shop.operator))
+    assert device.unmapped() == {}
+    device.record(order(1, lines=(Line("a", longest, 500),)))
+    assert device.facts()["items"] == {"a"}
+
+
+def test_an_order_that_was_cut_is_not_restored_by_another_source(device, order, shop, mapped):
+    sold = order(1, lines=(Line("a", "new tea", 500), Line("b", "tea", 300)))
+    device.record(sold)
+    more = replace(mapped, version=3, categories=(*mapped.categories, Category("new tea", "ordinary")))
+    device.adopt_rules(sign_rules(more, shop.operator))
+    assert not device.record(replace(sold, source="pos_qr"))
+    assert device.facts()["items"] == {"b"}
+    assert device.facts()["mean_order_minor"] == 800
