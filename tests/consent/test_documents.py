@@ -49,7 +49,8 @@ SAID = {
     "average": ("average", "普通顾客"),
     "frequent": ("how many days", "多少天"),
     "recent": ("how long ago", "距今多久"),
-    "unknown": ("does not know yet", "尚不了解"),
+    "group": ("of its group", "所在类别"),
+    "unknown": ("cannot score", "无法评分"),
     "public_order": ("public order", "公开顺序"),
 }
 
@@ -529,7 +530,8 @@ class TestRecommenderText:
     @pytest.mark.compliance("DSA 27", "every reason that a phone may give is among the parameters told")
     def test_every_reason_of_the_recommender_is_told(self, ask):
         others = {"granted", "refused", "withdrawn", "ended", "purged", "contributed", "rules", "forked"}
-        others |= {"chosen", "not_accepted", "not_continued"}
+        others |= {"chosen", "not_accepted", "not_continued", "corrected_by_you"}
+        others |= {"tag_blocked", "tag_unblocked", "tag_corrected", "tag_restored"}
         codes = {re.sub("_(for|against)$", "", code) for code in _PHRASES if not code.startswith("tests ")}
         assert codes - others == set(SAID)
         en, zh = (" ".join(each["text"]) for each in ask("dsa").json()["sections"])
