@@ -272,7 +272,7 @@ def test_a_failed_check_is_said_at_the_top(
     part[field] = value
     text = report.page(found)
     assert warning in text
-    assert text.count("✗") == 1
+    assert text.count('<span class="bad">✗') == 1
 
 
 def test_the_test_profile_and_the_shared_operator_are_said(found: dict[str, Any]) -> None:
