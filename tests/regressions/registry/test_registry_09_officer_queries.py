@@ -133,7 +133,7 @@ def test_the_text_of_an_old_notice_version(shop, problem):
     new = json.loads(files.packaged()["train"].model_dump_json())
     new["version"] = "1.1.0"
     new["texts"]["en"]["text"] += "\n\nOne more sentence."
-    published = shop.http.post("/v1/notices", json=new, headers=shop.as_(Role.ADMIN))
+    published = shop.publish(new)
     assert published.status_code == 201, published.text
     assert shop.http.get("/v1/notices/train").json()["version"] == "1.1.0"
     assert shop.http.get("/v1/notices/train/versions/1.0.0").json() == old
