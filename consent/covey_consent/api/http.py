@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from copy import copy
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
@@ -48,7 +49,9 @@ def cbor(message: Any) -> Response:
 
 def add_routes(app: FastAPI, router: APIRouter) -> None:
     """Add the routes as they are: `include_router` puts each together anew for every request."""
-    for route in router.routes:
+    for shared in router.routes:
+        # Each application serves its own copy: the routers are shared by all that one process makes.
+        route = copy(shared)
         if isinstance(route, APIRoute):
             route.operation_id = route.name
             if lean.is_lean(route):
