@@ -10,7 +10,7 @@ nothing has changed since.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
@@ -148,7 +148,8 @@ class Consents:
                 )  # fmt: skip
             decisions = tuple({**known, purpose: decision}.values())
             unsent = tuple(sorted({*before.unsent, purpose}))
-            self._state.write(replace(before, decisions=decisions, unsent=unsent))
+            confirmed = before.confirmed if state == GRANTED else _without(before.confirmed, {purpose})
+            self._state.write(replace(before, decisions=decisions, confirmed=confirmed, unsent=unsent))
             if state == GRANTED:
                 agreed.keep(self._store, self._notice(purpose))
             self._tell_owner("chosen" if state == GRANTED else state, purpose, now)
@@ -284,7 +285,7 @@ class Consents:
         # Grants that were unsent are confirmed by now; a refusal made since the last sending is not.
         unsent = tuple(name for name, decision in _unsent(state).items() if decision.state != GRANTED)
         after = replace(
-            state, decisions=decisions, confirmed=synced.choices, unsent=unsent,
+            state, decisions=decisions, confirmed=_without(synced.choices, unsent), unsent=unsent,
             synced_at=milliseconds(now), origin=head.origin, log_size=head.size, log_root=head.root,
         )  # fmt: skip
         self.shelve(notices)
@@ -358,6 +359,11 @@ def _standing(state: _State) -> Mapping[str, Choice]:
         if own.state != GRANTED or confirmed.get(own.purpose) == own:
             standing[own.purpose] = own
     return standing
+
+
+def _without(choices: Iterable[Choice], refused: Collection[str]) -> tuple[Choice, ...]:
+    """Return the choices without those on purposes that were refused since: a later grant needs its own."""
+    return tuple(choice for choice in choices if choice.purpose not in refused)
 
 
 def _unsent(state: _State) -> dict[str, Decision]:

@@ -106,6 +106,29 @@ def test_a_later_withdrawal_is_not_taken_for_the_one_that_was_sent(ui, backgroun
     assert not ui.gate().allows("train")
 
 
+def test_a_grant_after_a_withdrawal_waits_for_the_registry(ui, background, shop):
+    """What the registry confirmed before the withdrawal confirms no later grant."""
+    shop.reachable = False
+    ui.withdraw("train")
+    with pytest.raises(RegistryError):
+        ui.grant("train")
+    assert not background.gate().allows("train")
+    shop.reachable = True
+    background.sync()
+    assert ui.gate().allows("train")
+
+
+def test_a_grant_after_a_withdrawal_during_a_sync_waits_for_the_registry(ui, background, shop):
+    """The registry still confirms the grant before, because the withdrawal has not reached it."""
+    background.decision("analytics", "withdrawn")
+    during(shop, "/v1/decisions", lambda: ui.decision("train", "withdrawn"))
+    background.sync()
+    ui.decision("train", "granted")
+    assert not background.gate().allows("train")
+    background.sync()
+    assert ui.gate().allows("train")
+
+
 def test_a_sync_gives_up_where_consents_keep_changing(ui, background, shop):
     def answer(request, response):
         if request.url.path == "/v1/sync":
