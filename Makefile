@@ -18,10 +18,11 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 fast: $(VENV)/.dev
-	$(BIN)/pytest -n auto -m "not slow"
+	$(BIN)/pytest -n auto -m "not slow and not postgresql"
 
-# Real engines and whole runs: minutes, not seconds.
+# The registry's tests on PostgreSQL too; then real engines and whole runs: minutes, not seconds.
 slow: $(VENV)/.dev
+	$(BIN)/pytest -n auto -m "postgresql and not slow"
 	$(BIN)/pytest -m slow
 
 $(VENV)/.demo: $(BIN)/python pyproject.toml

@@ -20,9 +20,16 @@ from covey_privacy.signatures import SigningKey, verify
 from covey_privacy.tickets import IssuerKey, RoundKey
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Let reports say which article a test shows; an article that is not in the table stops the run."""
+    """Mark what runs on PostgreSQL, and let reports say which article a test shows.
+
+    An article that is not in the table stops the run.
+    """
     for item in items:
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+            if "postgresql" in item.callspec.params.values():
+                item.add_marker("postgresql")
         for mark in item.iter_markers("compliance"):
             if mark.args[0] not in articles.load().shows:
                 raise pytest.UsageError(

@@ -273,10 +273,11 @@ class Consents:
         """Write down what the registry answered about `state`, in the caller's transaction."""
         before = _standing(state)
         confirmed = _by_purpose(synced.choices)
+        # Either the registry ended a grant, or a withdrawal that was sent before it arrived after it.
         ended = frozenset(
-            purpose
-            for purpose, choice in before.items()
-            if choice.state == GRANTED and confirmed.get(purpose) != choice
+            decision.purpose
+            for decision in state.decisions
+            if decision.state == GRANTED and confirmed.get(decision.purpose) != _choice(decision)
         )
         decisions = tuple(
             replace(decision, state=WITHDRAWN) if decision.purpose in ended else decision
@@ -295,7 +296,8 @@ class Consents:
             if choice.state == GRANTED and before.get(purpose) != choice:
                 self._tell_owner(GRANTED, purpose, now)
         for purpose in sorted(ended):
-            self._tell_owner("ended", purpose, now)
+            stood = purpose in before and before[purpose].state == GRANTED
+            self._tell_owner("ended" if stood else "not_accepted", purpose, now)
         settle(ended)
 
     def _sent(self, *sent: Decision) -> None:
@@ -350,12 +352,17 @@ def _by_purpose(items: Iterable[_HasPurpose]) -> dict[str, _HasPurpose]:
     return {item.purpose: item for item in items}
 
 
+def _choice(decision: Decision) -> Choice:
+    """Return the choice by which the registry confirms a decision."""
+    return Choice(decision.purpose, decision.state, decision.notice_version)
+
+
 def _standing(state: _State) -> Mapping[str, Choice]:
     """Return the choices that stand: grants of this device that are confirmed, and every no."""
     confirmed = _by_purpose(state.confirmed)
     standing = {purpose: choice for purpose, choice in confirmed.items() if choice.state != GRANTED}
     for decision in state.decisions:
-        own = Choice(decision.purpose, decision.state, decision.notice_version)
+        own = _choice(decision)
         if own.state != GRANTED or confirmed.get(own.purpose) == own:
             standing[own.purpose] = own
     return standing
@@ -376,8 +383,7 @@ def _unconfirmed(state: _State, choices: Iterable[Choice]) -> bool:
     """Say whether a grant waits to be sent and the registry's choices do not hold it."""
     held = set(choices)
     return any(
-        decision.state == GRANTED and Choice(purpose, GRANTED, decision.notice_version) not in held
-        for purpose, decision in _unsent(state).items()
+        decision.state == GRANTED and _choice(decision) not in held for decision in _unsent(state).values()
     )
 
 

@@ -2,6 +2,7 @@ import asyncio
 import dataclasses
 import hashlib
 import os
+import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -295,10 +296,19 @@ def worked_on(postgres: str | None) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def new_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite database with the registry's tables and without a row; tests work on copies of it."""
+    file = tmp_path_factory.mktemp("registry") / "new.db"
+    asyncio.run(Store.open(f"sqlite:///{file}").close())
+    return file
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database without a row; the test runs once on each kind."""
     if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("new_file"), tmp_path / "registry.db")
         return f"sqlite:///{tmp_path}/registry.db"
     url = request.getfixturevalue("worked_on")
     postgresql.empty(url, Base.metadata.tables)

@@ -55,6 +55,7 @@ def at_the_first_insert(call):
         event.remove(Engine, "after_cursor_execute", executed)
 
 
+@pytest.mark.postgresql
 def test_postgresql_was_tested(postgres):
     assert postgres, postgresql.INSTALL
 

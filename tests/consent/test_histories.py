@@ -370,6 +370,6 @@ def test_any_history_is_judged_as_the_model_judges_it(shop):
     run_state_machine_as_test(
         lambda: Histories(shop),
         settings=settings(
-            max_examples=20, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=10, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

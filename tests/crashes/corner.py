@@ -103,6 +103,7 @@ def open_town(folder: Path) -> Iterator[Town]:
         batch=8,
         epsilon=CAPS,
         epsilon_total=sum(CAPS.values()),
+        rate_enrolments=None,
     )
     key = load_or_create(settings.key_file).public
     (told, tell), (ended, end) = os.pipe(), os.pipe()

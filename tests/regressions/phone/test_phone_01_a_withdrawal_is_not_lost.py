@@ -129,6 +129,18 @@ def test_a_grant_after_a_withdrawal_during_a_sync_waits_for_the_registry(ui, bac
     assert ui.gate().allows("train")
 
 
+def test_the_ledger_says_so_where_a_withdrawal_arrives_after_a_later_grant(ui, background, shop):
+    """Clocks differ: of a grant and a withdrawal within minutes, the registry takes the withdrawal."""
+    withdrawal = background.decision("train", "withdrawn")
+    late = background.consents.batch(withdrawal)
+    during(shop, "/v1/decisions", lambda: background.registry.decide(late))
+    ui.grant("train")
+    assert not background.gate().allows("train")
+    assert "did not accept" in ui.ledger()[-1].said_en
+    ui.grant("train")
+    assert background.gate().allows("train")
+
+
 def test_a_sync_gives_up_where_consents_keep_changing(ui, background, shop):
     def answer(request, response):
         if request.url.path == "/v1/sync":
