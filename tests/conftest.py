@@ -27,9 +27,8 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     An article that is not in the table stops the run.
     """
     for item in items:
-        if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
-            if "postgresql" in item.callspec.params.values():
-                item.add_marker("postgresql")
+        if "postgresql" in getattr(getattr(item, "callspec", None), "params", {}).values():
+            item.add_marker("postgresql")
         for mark in item.iter_markers("compliance"):
             if mark.args[0] not in articles.load().shows:
                 raise pytest.UsageError(
