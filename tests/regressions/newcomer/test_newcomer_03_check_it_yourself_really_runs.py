@@ -5,6 +5,7 @@ import html
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,10 +18,10 @@ EXAMPLE = json.loads((Path(__file__).parents[2] / "simulations" / "example_repor
 NAMES = {"roster": "cohort", "round_id": "round"}
 
 
-@pytest.fixture
-def written(small_shop, tmp_path):
+@pytest.fixture(scope="module")
+def played(lasting_shop, tmp_path_factory):
     """Return the folder of a report on two rounds that were played."""
-    shop = small_shop()
+    shop = lasting_shop()
     results = shop.ask("q20=0.6", "q1=1.4")
     log, found = proof.check(shop.world, results), copy.deepcopy(EXAMPLE)
     shown = {played["query"]: played for played in found["rounds"]}
@@ -34,7 +35,7 @@ def written(small_shop, tmp_path):
     found["log"] = {**found["log"], **log}
     found["rounds"] += [{**shown["p1-base"]}]
     page_only = found["rounds"].pop()
-    out = tmp_path / "out"
+    out = tmp_path_factory.mktemp("report") / "out"
     text = report.page({**found, "rounds": [*found["rounds"], page_only]})
     report.write(
         {**found, "rounds": [*found["rounds"], page_only]}, out, proof.files(shop.world, log["checkpoint"])
@@ -42,6 +43,12 @@ def written(small_shop, tmp_path):
     (out / "report.json").write_text(json.dumps(found), "utf-8")
     assert text == (out / "report.html").read_text("utf-8")
     return out
+
+
+@pytest.fixture
+def written(played, tmp_path):
+    """Return a copy of that folder."""
+    return Path(shutil.copytree(played, tmp_path / "out"))
 
 
 def commands(out: Path) -> list[str]:
