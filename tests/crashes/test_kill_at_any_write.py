@@ -235,9 +235,13 @@ def survives_training(crash: Crash) -> None:
 
 
 TRAINING_SAMPLE = {
-    "the second step is charged": ("INTO charges",) * 4 + ("after COMMIT",),
+    "the second step is charged": pytest.param(
+        ("INTO charges",) * 4 + ("after COMMIT",), marks=pytest.mark.slow
+    ),
     "the second step is published": ("INTO releases",) * 4 + ("before UPDATE trainings",),
-    "a phone is charged for the third step": ("INTO ledger",) * 5 + ("after COMMIT",),
+    "a phone is charged for the third step": pytest.param(
+        ("INTO ledger",) * 5 + ("after COMMIT",), marks=pytest.mark.slow
+    ),
 }
 
 

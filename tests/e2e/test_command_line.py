@@ -1,9 +1,12 @@
+import contextlib
+import io
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from covey import main
 
 from covey_privacy.checkpoint import Checkpoint, sign
 from covey_privacy.fork import evidence
@@ -21,6 +24,14 @@ def covey(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
         check=False,
         timeout=120,
     )
+
+
+def called(*arguments: str) -> subprocess.CompletedProcess:
+    """Run a command in this process, which has imported what it needs already."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = main(arguments)
+    return subprocess.CompletedProcess(arguments, status, out.getvalue(), err.getvalue())
 
 
 def test_version():
@@ -71,7 +82,7 @@ def test_a_database_that_cannot_be_had_is_one_line(monkeypatch, command):
 )
 def test_bad_input_gets_one_line_and_leaves_nothing(tmp_path, arguments, says):
     out = tmp_path / "out"
-    refused = covey("demo", "--out", str(out), *arguments)
+    refused = called("demo", "--out", str(out), *arguments)
     last = refused.stderr.strip().splitlines()[-1]
     assert refused.returncode == 2
     assert last.startswith("covey: ")
@@ -141,11 +152,11 @@ def test_keys_are_printed_as_others_want_them(tmp_path, monkeypatch):
     monkeypatch.setenv("COVEY_REGISTRY_KEY_FILE", str(tmp_path / "registry.key"))
     of_witness = ["witness", "key", "--name", "witness.test/1", "--folder", str(tmp_path / "w1")]
     for command, algorithm in ((["registry", "key"], ED25519), (of_witness, COSIGNATURE)):
-        printed = covey(*command).stdout
+        printed = called(*command).stdout
         assert VerifierKey.parse(printed.strip()).algorithm == algorithm
         assert covey(*command).stdout == printed
-    key = VerifierKey.parse(covey("registry", "key").stdout.strip())
-    assert covey("registry", "key", "--hex").stdout.strip() == key.public.hex()
+    key = VerifierKey.parse(called("registry", "key").stdout.strip())
+    assert called("registry", "key", "--hex").stdout.strip() == key.public.hex()
 
 
 @pytest.mark.parametrize(

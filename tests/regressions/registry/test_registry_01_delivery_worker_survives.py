@@ -472,18 +472,20 @@ def test_a_needed_loop_that_stands_still_for_long_is_not_ready(opened, problem, 
 
     with opened(**QUICK) as shop:
         assert ready(shop) == 200
-        now = time.monotonic
+        now, stands_still = time.monotonic, threading.Event()
         registry = shop.http.app.state.registry
         hold = registry.courier.store.read
 
         async def read(work, *args):
             if work == registry.outbox.awaited:
+                stands_still.set()
                 await asyncio.Event().wait()  # As a database that never answers.
             return await hold(work, *args)
 
         monkeypatch.setattr(registry.store, "read", read)
+        until(stands_still.is_set, "deliveries stand still")
         monkeypatch.setattr(registry.supervisor, "_clock", lambda: now() + supervision.STALLED_SECONDS)
-        until(lambda: ready(shop) == 503, "deliveries stand still")
+        until(lambda: ready(shop) == 503, "the registry is not ready")
 
         def standing():
             return problem(shop.http.get("/readyz"), 503)
