@@ -92,11 +92,17 @@ def is_reason(text: str, category: str) -> bool:
 def branch_of(path: str) -> Match | None:
     """Return the sensitive branch of a public taxonomy that a path with ` > ` between its parts stands in."""
     place = branch_words(path)
-    for kind, branches in _data()["branches"].items():
-        for branch in branches:
-            if place.startswith(branch_words(branch)):
-                return Match(kind, branch)
-    return None
+    return next((match for begins, match in _branches() if place.startswith(begins)), None)
+
+
+@lru_cache(maxsize=1)
+def _branches() -> list[tuple[str, Match]]:
+    """Return the sensitive branches by the words that a path in them begins with."""
+    return [
+        (branch_words(branch), Match(kind, branch))
+        for kind, branches in _data()["branches"].items()
+        for branch in branches
+    ]
 
 
 def branch_words(path: str) -> str:
