@@ -164,6 +164,7 @@ def followed(url, settings, policy, folder):
         return parse(device.log.note)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("code", "kept"), [(ONCE_WRITTEN, True), (BEFORE_WRITTEN, False)])
 def test_killed_between_writing_and_answering_it_never_signs_two_forks(tmp_path, code, kept):
     log, fork = Growing(), Growing(changed=0)

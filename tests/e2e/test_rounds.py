@@ -55,6 +55,7 @@ def test_a_spent_budget_refuses_the_round_before_it_starts(small_shop):
     assert len(shop.sent(before[0]["round_id"])) == 26
 
 
+@pytest.mark.slow
 def test_spent_odometers_refuse_what_the_coordinator_asks(small_shop):
     """The notice promises 0.5; an operator that asks for 1.4 finds no phone."""
     shop = small_shop(cap=0.5)
@@ -73,6 +74,7 @@ def test_fewer_devices_than_the_floor_is_refused_in_one_line(small_shop):
     assert shop.results() == []
 
 
+@pytest.mark.slow
 def test_phones_of_production_refuse_a_test_round(small_shop, monkeypatch):
     shop = small_shop()
     monkeypatch.setattr(phone, "profile", lambda _name: PRODUCTION)
@@ -109,6 +111,7 @@ def test_the_door_answers_a_request_again_and_no_other(small_shop, monkeypatch):
             Door(device).advertise(manifest, [b"another release"])
 
 
+@pytest.mark.slow
 def test_a_restarted_phone_burns_its_open_round(small_shop, monkeypatch):
     shop = small_shop()
     manifest = invitation(shop, monkeypatch)
@@ -124,6 +127,7 @@ def test_a_restarted_phone_burns_its_open_round(small_shop, monkeypatch):
             restarted.share(round_id, b"view")
 
 
+@pytest.mark.slow
 def test_a_phone_that_convicted_the_log_sends_nothing(small_shop, monkeypatch):
     """Also not in a round that it joined before."""
     shop = small_shop()
@@ -197,6 +201,7 @@ def small_shop_terms():
     return manifest_for(QUERIES["q1"], step, 1.4, "q1-1", 30, issuer, (), policy)
 
 
+@pytest.mark.slow
 def test_without_the_registry_the_gate_closes(small_shop, monkeypatch):
     shop = small_shop()
     manifest = invitation(shop, monkeypatch)
@@ -206,6 +211,7 @@ def test_without_the_registry_the_gate_closes(small_shop, monkeypatch):
         Door(device).advertise(manifest)
 
 
+@pytest.mark.slow
 def test_a_round_found_open_is_burnt(small_shop):
     from covey_server import coordinator
     from covey_server.store import Store
@@ -268,6 +274,7 @@ def test_a_round_is_on_the_odometer_for_what_it_cost(small_shop):
         assert 1.3 < device.odometer.spent(device.clock.now()) <= 1.4
 
 
+@pytest.mark.slow
 def test_joining_a_round_forgets_the_one_before(small_shop):
     shop = small_shop()
     q20, q1 = shop.ask("q20=0.6", "q1=1.4")

@@ -283,6 +283,7 @@ class TestOneSum:
 
 
 @pytest.mark.usefixtures("three_steps")
+@pytest.mark.slow
 class TestEndings:
     def test_a_training_goes_on_at_its_own_epsilon_only(self, shop):
         first = shop.ask(TRAIN)

@@ -28,8 +28,18 @@ def adding(monkeypatch, phase, more):
     [
         ("_advertise", b"no advert", [[None, "message-form"]]),
         ("_share", messages.Parcels(99, ()), [["node 2", "own-devices"], ["node 3", "own-devices"]]),
-        ("_agree", messages.Agreement(99, bytes(64)), [["node 2", "own-devices"], ["node 3", "own-devices"]]),
-        ("_open", b"no openings", [["node 2", "own-devices"], ["node 3", "own-devices"]]),
+        pytest.param(
+            "_agree",
+            messages.Agreement(99, bytes(64)),
+            [["node 2", "own-devices"], ["node 3", "own-devices"]],
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "_open",
+            b"no openings",
+            [["node 2", "own-devices"], ["node 3", "own-devices"]],
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_what_nodes_add_of_their_own_costs_the_round_nothing(small_shop, monkeypatch, phase, said, blamed):

@@ -8,6 +8,7 @@ from covey_simulations.readings import LABEL, readings
 PAGE = Path(__file__).parents[2] / "docs" / "privacy.md"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("people", "drawn", "rounds", "delta", "poisson", "fixed_size", "known"),
     [(1000, 100, 100, 5e-4, 5.15, 11.51, 86.9), (10_000, 1000, 100, 4e-5, 6.41, 13.36, 93.2)],

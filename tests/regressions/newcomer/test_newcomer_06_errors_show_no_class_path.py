@@ -53,8 +53,8 @@ def test_a_wrong_setting_is_named_as_the_operator_gave_it(covey_here, setting, v
     ("setting", "value"),
     [
         ("NOTICES", "nowhere"),
-        ("CONTROLLER", "nowhere.toml"),
-        ("DATABASE_URL", "sqlite:///nowhere/registry.db"),
+        pytest.param("CONTROLLER", "nowhere.toml", marks=pytest.mark.slow),
+        pytest.param("DATABASE_URL", "sqlite:///nowhere/registry.db", marks=pytest.mark.slow),
         ("DATABASE_URL", "nonsense"),
     ],
 )

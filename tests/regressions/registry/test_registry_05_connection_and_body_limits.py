@@ -112,6 +112,7 @@ def test_many_addresses_together_cut_nobody_off(served):
         assert httpx.get(f"{served.url}/v1/epoch", timeout=10).status_code == 200
 
 
+@pytest.mark.slow
 def test_an_unfinished_header_is_closed_after_its_deadline(served):
     with served.connect() as line, served.connect() as silent:
         began = time.monotonic()
