@@ -22,8 +22,7 @@ fast: $(VENV)/.dev
 
 # The registry's tests on PostgreSQL too; then real engines and whole runs: minutes, not seconds.
 slow: $(VENV)/.dev
-	$(BIN)/pytest -n auto -m "postgresql and not slow"
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -n auto -m "slow or postgresql"
 
 $(VENV)/.demo: $(BIN)/python pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[demo]'
