@@ -63,14 +63,13 @@ def test_who_withdrew_takes_part_in_nothing_and_who_did_not_does(capsys):
 @pytest.mark.slow
 def test_a_registry_that_remembers_the_old_choice_is_found(capsys, monkeypatch):
     """Its phones believe it. Those whose owners withdrew by themselves do not need it."""
-    record = Choices.record_each
+    recorded = Choices._recorded
 
-    def without_forgetting(choices, session, groups):
-        if any(act.state == "withdrawn" for group in groups for act in group):
-            return choices.events.record_each(session, groups)
-        return record(choices, session, groups)
+    def without_forgetting(choices, session, records, acts):
+        if not any(act.state == "withdrawn" for act in acts):
+            recorded(choices, session, records, acts)
 
-    monkeypatch.setattr(Choices, "record_each", without_forgetting)
+    monkeypatch.setattr(Choices, "_recorded", without_forgetting)
     status, said = drill(capsys)
     assert status == 1
     assert "Withdrawn by an officer, phone online: 5 of 5 could still take part" in said
