@@ -80,7 +80,7 @@ class Connections:
     def admit(self, connection: LimitedProtocol, loop: asyncio.AbstractEventLoop) -> bool:
         """Add a connection; return False where it is one too many and none can be closed for it."""
         if self._sweeping is None:
-            self._sweep(loop)
+            self._start(loop)
         address = connection.client[0] if connection.client else ""
         client = client_of(address)
         theirs = self._by_client.get(client, OrderedDict())
@@ -120,13 +120,16 @@ class Connections:
         connection.transport.abort()
         return True
 
-    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         self.now = loop.time()
+        self._sweeping = loop.call_later(SWEEP_SECONDS, self._sweep, loop)
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._sweeping = None
+        if self._all:
+            self._start(loop)
         for connection in list(self._all):
             connection.expire(self.now)
-        self._sweeping = loop.call_later(SWEEP_SECONDS, self._sweep, loop) if self._all else None
-        if self._sweeping is None:
-            self.now = 0.0
 
 
 class LimitedProtocol(HttpToolsProtocol):

@@ -14,6 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from covey_consent.connections import ConnectionLimits, Connections
+
 MIB = 2**20
 OPEN_FILES = 1024
 """The usual limit on a process's open files."""
@@ -110,6 +112,54 @@ def test_many_addresses_together_cut_nobody_off(served):
             line = stack.enter_context(served.connect(f"127.0.1.{1 + number % 100}"))
             line.sendall(b"POST /v1/sync HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nx")
         assert httpx.get(f"{served.url}/v1/epoch", timeout=10).status_code == 200
+
+
+class Line:
+    """An open connection, which notes when it was looked at."""
+
+    client = ("127.0.0.1", 1)
+
+    def __init__(self):
+        self.looked_at = []
+
+    def expire(self, now):
+        self.looked_at.append(now)
+
+
+class Loop:
+    """An event loop whose time stands still, with one timer at most."""
+
+    now, timer = 1000.0, None
+
+    def time(self):
+        return self.now
+
+    def call_later(self, seconds, act, *arguments):
+        assert self.timer is None
+        self.timer = (self.now + seconds, act, arguments)
+        return self.timer
+
+    def wait(self):
+        (self.now, act, arguments), self.timer = self.timer, None
+        act(*arguments)
+
+
+def test_the_first_connection_of_a_quiet_server_has_its_clock():
+    """It was given the time 0: the next connection closed it as overdue, and without one nothing did."""
+    connections, loop = Connections(ConnectionLimits(10, 10)), Loop()
+    for began in (1000.0, 5000.0):
+        loop.now, line = began, Line()
+        assert connections.admit(line, loop)
+        assert connections.now == began
+        other = Line()
+        assert connections.admit(other, loop)
+        assert line.looked_at == []
+        loop.wait()
+        assert line.looked_at == other.looked_at == [began + 1] == [connections.now]
+        connections.release(line)
+        connections.release(other)
+        loop.wait()
+        assert loop.timer is None
 
 
 @pytest.mark.slow
