@@ -251,11 +251,13 @@ def at_registry(town: Town, secret: bytes) -> set[str]:
 numbers = itertools.count()
 purposes = st.sampled_from(PURPOSES)
 ACTIONS = (
-    ("record", None), ("record", None), ("contribute", None),
+    ("record", None),
+    ("record", None),
+    ("contribute", None),
     *(("grant", purpose) for purpose in PURPOSES),
     *(("withdraw", purpose) for purpose in PURPOSES),
     ("sync",),
-)  # fmt: skip
+)
 actions = st.sampled_from(ACTIONS)
 steps = st.lists(
     st.tuples(

@@ -40,8 +40,11 @@ SAMPLE = {
 }
 """Points, by texts: each is in a point after that of the text before. And whether the phone restarts."""
 
-ALWAYS = ("the phone's charge is kept, nothing has left", "the vector has left",
-          "the result is kept, no evidence logged")  # fmt: skip
+ALWAYS = (
+    "the phone's charge is kept, nothing has left",
+    "the vector has left",
+    "the result is kept, no evidence logged",
+)
 """Where `make test` kills, too."""
 
 

@@ -6,8 +6,10 @@ import pytest
 
 from covey_simulations import charts, ranking_charts
 
-DRAWN = ((charts, ("consent", "segments", "spent", "histogram")),
-         (ranking_charts, ("effect", "leads", "reasons")))  # fmt: skip
+DRAWN = (
+    (charts, ("consent", "segments", "spent", "histogram")),
+    (ranking_charts, ("effect", "leads", "reasons")),
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
