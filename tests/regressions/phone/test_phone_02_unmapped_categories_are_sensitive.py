@@ -103,8 +103,10 @@ def test_no_refund_names_a_line_that_was_dropped(device, order, refund, early):
     device.record_many([*told, mixed] if early else [mixed])
     device.record_many([] if early else told)
     assert [(back.line_ix, back.left_out) for back in refunds(device)] == [
-        ((), True), ((1,), True), ((2,), False),
-    ]  # fmt: skip
+        ((), True),
+        ((1,), True),
+        ((2,), False),
+    ]
     assert device.facts()["mean_order_minor"] == 50
     assert device.facts()["items"] == {"b"}
     assert device.journal.early_refunds() == []

@@ -174,12 +174,27 @@ def test_choosing_again_changes_nothing(loyal):
 @pytest.mark.parametrize(
     "tag_id",
     [
-        "", "nothing", "rfm", "rfm.segment:x", "rfm.segmental", "pref.category.", "pref.category:tea",
-        "pref.category. _", "habit.weekly:tea", "habit.weekly:tea:day", "habit.weekly::wed",
-        "replenish.due.tea", "pref.category.a\0b", "pref.category.\udc00", "pref.category." + "x" * 129,
-        7, None, b"rfm.segment", ["rfm.segment"],
+        "",
+        "nothing",
+        "rfm",
+        "rfm.segment:x",
+        "rfm.segmental",
+        "pref.category.",
+        "pref.category:tea",
+        "pref.category. _",
+        "habit.weekly:tea",
+        "habit.weekly:tea:day",
+        "habit.weekly::wed",
+        "replenish.due.tea",
+        "pref.category.a\0b",
+        "pref.category.\udc00",
+        "pref.category." + "x" * 129,
+        7,
+        None,
+        b"rfm.segment",
+        ["rfm.segment"],
     ],
-)  # fmt: skip
+)
 def test_an_id_of_no_tag_is_refused(loyal, tag_id):
     for choose in (loyal.block, loyal.unblock, lambda each: loyal.correct(each, "x")):
         with pytest.raises(EventError, match=r"tag_id is .*the id of a tag or of a kind of tags"):
