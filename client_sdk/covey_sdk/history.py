@@ -8,11 +8,13 @@ never.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 from itertools import pairwise
+from operator import attrgetter
 from statistics import median
 from typing import TypeVar, cast
 
@@ -20,6 +22,8 @@ from covey_sdk.interests import Interests
 from covey_sdk.purchases import Buy, Purchase, item_days
 
 _T = TypeVar("_T")
+_Dated = TypeVar("_Dated", "Order", Purchase)
+_DAY = attrgetter("day")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +93,10 @@ class History:
         """Days since the app was last opened, None when it never told."""
         return self.age(self.last_open) if self.last_open else None
 
-    @property
+    @cached_property
     def spend(self) -> int:
         """What all orders come to."""
-        return sum(order.amount for order in self.orders)
+        return sum([order.amount for order in self.orders])
 
     @cached_property
     def median_gap(self) -> float | None:
@@ -126,9 +130,12 @@ class History:
 
     def within(self, days: int) -> tuple[Order, ...]:
         """Return the orders of the window: 0 <= age < `days`."""
-        return tuple(order for order, age in zip(self.orders, self._ages, strict=True) if age < days)
+        return self._latest(self.orders, days)
 
-    @cached_property
-    def _ages(self) -> tuple[int, ...]:
-        """The age in days of each order."""
-        return tuple([self.age(order.day) for order in self.orders])
+    def purchases_within(self, days: int) -> tuple[Purchase, ...]:
+        """Return the lines of the window: 0 <= age < `days`."""
+        return self._latest(self.purchases, days)
+
+    def _latest(self, dated: tuple[_Dated, ...], days: int) -> tuple[_Dated, ...]:
+        """Return those younger than `days`, at least 1, of what is sorted by day."""
+        return dated[bisect_right(dated, self.today - timedelta(days), key=_DAY) :]

@@ -11,9 +11,11 @@ history.
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
+from itertools import chain
 
 from covey_sdk import purchases
 from covey_sdk.clock import day
@@ -26,6 +28,9 @@ from covey_sdk.rules import Rules, plain
 
 OrderOf = Callable[[str], OrderPaid | None]
 """`order_of(order_id)`: the order that a refund is for. A builder keeps what orders come to, and not them."""
+
+_Place = tuple[date, int, str]
+"""Day, milliseconds and order id. By day first: where offsets differ, times and days may disagree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +54,10 @@ class HistoryBuilder:
         self._order_of = order_of
         self._sensitive = frozenset(sensitive)
         self._counted: dict[str, _Counted] = {}
-        self._orders_of: dict[str, set[str]] = {}
-        """The ids of the orders that hold something of a category."""
+        self._places: list[_Place] = []
+        """The places of all orders, oldest first."""
+        self._places_of: dict[str, list[_Place]] = {}
+        """The places of the orders that hold something of a category, oldest first."""
         self._stale: set[str] = set()
         """The categories whose buys are to be worked out anew."""
         self._refunds: dict[str, list[Refund]] = {}
@@ -79,9 +86,9 @@ class HistoryBuilder:
     def history(self, today: date) -> History:
         """Return the history of what was added, seen from `today`."""
         if self._orders is None:
-            counted = [self._counted[order_id] for order_id in self._oldest_first(self._counted)]
-            self._orders = tuple(each.order for each in counted if each.order)
-            lines = tuple(line for each in counted for line in each.lines)
+            counted = [self._counted[order_id] for _, _, order_id in self._places]
+            self._orders = tuple([each.order for each in counted if each.order])
+            lines = tuple(chain.from_iterable([each.lines for each in counted]))
             self._bought = Bought(lines, self._buys(), self._bought.memo)
         currency = next(iter(self._currencies)) if len(self._currencies) == 1 else None
         return History(
@@ -91,37 +98,36 @@ class HistoryBuilder:
     def _count(self, order: OrderPaid) -> None:
         """Count an order anew: it, or a refund of it, was added."""
         self._currencies.add(order.currency)
-        before = self._counted.get(order.order_id)
+        if order.order_id in self._counted:
+            self._enter(order.order_id, self._counted[order.order_id], -1)
         refunds, on = self._refunds.get(order.order_id, []), self._day(order)
         lines = tuple(purchases.purchases(order, refunds, self._rules, self._sensitive, on))
         self._counted[order.order_id] = _Counted(on, order.at_ms, _net(order, refunds, on), lines)
+        self._enter(order.order_id, self._counted[order.order_id])
         self._orders = None
-        for line in before.lines if before else ():
-            self._interests.add(line.day, ORDER_LINE, (line.category,), -1)
-            self._stale.add(line.category)
-        for line in lines:
-            self._interests.add(line.day, ORDER_LINE, (line.category,))
-            self._orders_of.setdefault(line.category, set()).add(order.order_id)
-            self._stale.add(line.category)
+
+    def _enter(self, order_id: str, counted: _Counted, times: int = 1) -> None:
+        """Enter an order where orders and interests are counted; with -1 `times` it is taken out again."""
+        for line in counted.lines:
+            self._interests.add(line.day, ORDER_LINE, (line.category,), times)
+        place = counted.day, counted.at_ms, order_id
+        categories = {line.category for line in counted.lines}
+        self._stale |= categories
+        for places in self._places, *[self._places_of.setdefault(each, []) for each in categories]:
+            if times > 0:
+                insort(places, place)
+            else:
+                del places[bisect_left(places, place)]
 
     def _buys(self) -> dict[str, tuple[Buy, ...]]:
         """Return the buys of every category, by its name, worked out anew for those that changed."""
         buys = dict(self._bought.buys)
         for category in self._stale:
-            orders = [self._counted[each] for each in self._oldest_first(self._orders_of[category])]
+            orders = [self._counted[order_id] for _, _, order_id in self._places_of[category]]
             lines = [line for order in orders for line in order.lines if line.category == category]
             buys[category] = purchases.buys_of(lines)
         self._stale.clear()
         return {category: buys[category] for category in sorted(buys) if buys[category]}
-
-    def _oldest_first(self, order_ids: Iterable[str]) -> list[str]:
-        """Sort by day first: where offsets differ, times and days may disagree."""
-
-        def place(order_id: str) -> tuple[date, int, str]:
-            counted = self._counted[order_id]
-            return counted.day, counted.at_ms, order_id
-
-        return sorted(order_ids, key=place)
 
     def _day(self, event: Event) -> date:
         return day(event.at_ms, event.tz_offset_min, self._zone)

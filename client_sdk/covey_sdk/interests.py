@@ -77,12 +77,12 @@ def _count(days: _Days, day: date, place: int, times: int) -> None:
 
 def _weighed(days: Mapping[date, list[int]], weighing: Weighing) -> Interest:
     """Add up in the order of days: a sum of floats must not depend on the order in which events came."""
-    events, weight = 0, 0.0
+    events, weight, weights = 0, 0.0, weighing.weights
     for day in sorted(days):
         age = max(0, (weighing.today - day).days)
         if age < weighing.days:
-            counts = days[day]
-            events += sum(counts)
-            once = sum([count * each for count, each in zip(counts, weighing.weights, strict=True)])
+            bought, carted, liked, viewed = days[day]
+            events += bought + carted + liked + viewed
+            once = sum((bought * weights[0], carted * weights[1], liked * weights[2], viewed * weights[3]))
             weight += once * 2.0 ** (-age / weighing.half_life)
     return Interest(events, weight)

@@ -42,7 +42,7 @@ def behaviours(history: History, rules: Rules) -> tuple[Finding, ...]:
     """
     cuts, money = rules.lifecycle, rules.money_in(history.currency)
     core = len(history.within(cuts.core_days))
-    spend = sum(order.amount for order in history.within(cuts.loyal_days))
+    spend = sum([order.amount for order in history.within(cuts.loyal_days)])
     recent = len(history.within(cuts.trier_days))
     often = Evidence("orders", core, cuts.core_orders, cuts.core_days)
     much = Evidence("spend_minor", spend, money.loyal_minor if money else 0, cuts.loyal_days)

@@ -10,7 +10,7 @@ from covey_sdk.rules import Rules
 def sensitive(history: History, rules: Rules) -> tuple[Finding, ...]:
     """Return `behav.price_sensitive` when every line of the window, and enough of them, was discounted."""
     cuts = rules.price
-    lines = [bought for bought in history.purchases if history.age(bought.day) < cuts.days]
+    lines = history.purchases_within(cuts.days)
     if len(lines) < cuts.least_lines or not all(bought.discounted for bought in lines):
         return ()
     evidence = (
