@@ -12,10 +12,10 @@ import pytest
 from covey_consent.law import articles
 from covey_privacy import blind_rsa, tickets, wire
 from covey_privacy.errors import PrivacyError
+from covey_privacy.five_phases import Aggregator, Blames, Participant, Sum, Terms
+from covey_privacy.five_phases.aggregator import Sharing, Total
+from covey_privacy.five_phases.messages import Survivors, sender
 from covey_privacy.manifest import Manifest
-from covey_privacy.secagg import Aggregator, Blames, Participant, Sum, Terms
-from covey_privacy.secagg.aggregator import Sharing, Total
-from covey_privacy.secagg.messages import Survivors, sender
 from covey_privacy.signatures import SigningKey, verify
 from covey_privacy.tickets import IssuerKey, RoundKey
 

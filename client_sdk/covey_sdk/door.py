@@ -23,11 +23,11 @@ from covey_models import Question
 from covey_privacy.consent import LEAF_MANIFEST
 from covey_privacy.dp import Skellam, noise_share
 from covey_privacy.errors import ServerError
+from covey_privacy.five_phases import Participant, Terms
+from covey_privacy.five_phases.ring import Vector, pack
 from covey_privacy.manifest import model_digest, open_manifest
 from covey_privacy.merkle import leaf_hash
 from covey_privacy.rules import Rule
-from covey_privacy.secagg import Participant, Terms
-from covey_privacy.secagg.ring import Vector, pack
 from covey_privacy.signatures import Verify, digest_of, verify
 from covey_privacy.tickets import IssuerKey
 from covey_sdk import boot, fetching, ledger

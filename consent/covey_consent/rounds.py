@@ -22,9 +22,9 @@ from covey_privacy import wire
 from covey_privacy.consent import LEAF_EVIDENCE, LEAF_MANIFEST, LEAF_ROSTER, Notice
 from covey_privacy.errors import PeerError, ServerError
 from covey_privacy.evidence import ABORTED, Evidence, require_consistent
+from covey_privacy.five_phases.roster import Countersigned, Roster, RosterHead
 from covey_privacy.manifest import FIRST, Manifest
 from covey_privacy.profile import PRODUCTION
-from covey_privacy.secagg.roster import Countersigned, Roster, RosterHead
 from covey_privacy.signatures import Signed, SigningKey, digest_of
 from covey_privacy.tickets import IssuerKey
 

@@ -27,8 +27,8 @@ from covey_privacy import (
     tickets,
 )
 from covey_privacy.bounds import U32, U64, Bytes32, Name, Names, Range, Records, Signature, Size, Text
+from covey_privacy.five_phases import messages, roster
 from covey_privacy.records import is_message, layout
-from covey_privacy.secagg import messages, roster
 
 ROUND = (
     signatures.Signed, manifest.Manifest, roster.Advert, roster.Roster, roster.RosterHead,

@@ -12,8 +12,8 @@ import re
 import sys
 from pathlib import Path
 
-from covey_privacy.secagg import Aggregator, Participant
-from covey_privacy.secagg.machine import Machine
+from covey_privacy.five_phases import Aggregator, Participant
+from covey_privacy.five_phases.machine import Machine
 
 MACHINES: dict[str, type[Machine]] = {"Aggregator": Aggregator, "Participant": Participant}
 

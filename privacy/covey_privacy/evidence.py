@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from covey_privacy import wire
 from covey_privacy.dp import epsilon
 from covey_privacy.errors import PrivacyError, ServerError
+from covey_privacy.five_phases import graph
+from covey_privacy.five_phases.roster import RosterHead
 from covey_privacy.manifest import Manifest
 from covey_privacy.merkle import EMPTY, Tree, leaf_hash
 from covey_privacy.rules import Rule
-from covey_privacy.secagg import graph
-from covey_privacy.secagg.roster import RosterHead
 
 CONTEXT = "evidence"
 

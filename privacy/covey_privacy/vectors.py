@@ -30,8 +30,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from covey_privacy import blind_rsa, tickets, wire
 from covey_privacy.errors import MisuseError, PrivacyError
+from covey_privacy.five_phases import Aggregator, Participant, Sum, Terms
 from covey_privacy.manifest import Manifest
-from covey_privacy.secagg import Aggregator, Participant, Sum, Terms
 from covey_privacy.signatures import SigningKey
 from covey_privacy.tickets import IssuerKey
 

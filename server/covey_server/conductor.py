@@ -19,10 +19,10 @@ from covey_privacy.consent import Issuer
 from covey_privacy.dp import Caps, Charge, Encoding, require_room
 from covey_privacy.errors import PrivacyError
 from covey_privacy.evidence import ABORTED, BURNT, NO_RELEASE, RELEASED, WITHHELD, Evidence
+from covey_privacy.five_phases import Terms
+from covey_privacy.five_phases.ring import pack
 from covey_privacy.manifest import Manifest, sign_manifest
 from covey_privacy.release import Array, Figure, Release, sign_release
-from covey_privacy.secagg import Terms
-from covey_privacy.secagg.ring import pack
 from covey_privacy.signatures import SigningKey, digest_of
 from covey_privacy.tickets import purpose_set
 from covey_server.config import Config

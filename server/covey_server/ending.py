@@ -12,9 +12,9 @@ from covey_privacy import annex
 from covey_privacy.annex import Annex
 from covey_privacy.dp import Charge, account, spent
 from covey_privacy.evidence import NO_RELEASE, Evidence, few, tens
+from covey_privacy.five_phases import Terms, graph
+from covey_privacy.five_phases.blame import Who
 from covey_privacy.merkle import Tree
-from covey_privacy.secagg import Terms, graph
-from covey_privacy.secagg.blame import Who
 from covey_privacy.signatures import SigningKey
 from covey_server.rounds import Tally
 

@@ -8,9 +8,9 @@ from functools import partial
 
 from covey_privacy import wire
 from covey_privacy.errors import PeerError
+from covey_privacy.five_phases import Advert, Blames, Roster
+from covey_privacy.five_phases.messages import PartialSum, Survivors, sender
 from covey_privacy.rules import Rule
-from covey_privacy.secagg import Advert, Blames, Roster
-from covey_privacy.secagg.messages import PartialSum, Survivors, sender
 
 
 @dataclass(frozen=True, slots=True)

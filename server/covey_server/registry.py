@@ -12,7 +12,7 @@ from covey_privacy import wire
 from covey_privacy.consent import Issuer
 from covey_privacy.errors import PeerError
 from covey_privacy.evidence import CONTEXT, Evidence
-from covey_privacy.secagg.roster import ROUND_ROSTER, Countersigned, Logged, Roster
+from covey_privacy.five_phases.roster import ROUND_ROSTER, Countersigned, Logged, Roster
 from covey_privacy.signatures import SigningKey, sign, to_sign
 from covey_privacy.tickets import to_count
 from covey_server.errors import RegistryError

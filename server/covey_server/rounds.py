@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from covey_privacy import wire
 from covey_privacy.errors import AbortError
 from covey_privacy.evidence import survivors_root
+from covey_privacy.five_phases import Aggregator, Blames, Roster, Terms, Total
+from covey_privacy.five_phases.messages import Survivors
 from covey_privacy.manifest import Manifest
 from covey_privacy.rules import Rule
-from covey_privacy.secagg import Aggregator, Blames, Roster, Terms, Total
-from covey_privacy.secagg.messages import Survivors
 from covey_server import fleet
 from covey_server.homes import Homes
 from covey_server.registry import Registry

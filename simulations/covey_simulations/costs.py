@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass, replace
 
 from covey_models import QUERIES
 from covey_privacy.dp import Skellam, SkellamMechanism, Spent, account, noise_share
+from covey_privacy.five_phases import graph
 from covey_privacy.manifest import Step
-from covey_privacy.secagg import graph
 from covey_server import training
 from covey_server.plan import BITS, Size, fitted
 from covey_simulations.acts import Q20_SHARE

@@ -15,8 +15,8 @@ from flwr.app import Context
 
 from covey_privacy import wire
 from covey_privacy.errors import PrivacyError
+from covey_privacy.five_phases import Blames, Directory, Roster, Sum
 from covey_privacy.manifest import Manifest
-from covey_privacy.secagg import Blames, Directory, Roster, Sum
 from covey_privacy.signatures import Signed
 from covey_sdk.door import Door
 from covey_sdk.errors import CoveyError

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from covey_privacy.secagg import ring
+from covey_privacy.five_phases import ring
 from covey_sdk import ledger
 from covey_sdk.reasons import Reason
 from covey_sdk.recommender import Recommendation

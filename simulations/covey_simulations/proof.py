@@ -25,11 +25,11 @@ from covey_privacy.consent import (
 )
 from covey_privacy.errors import ServerError
 from covey_privacy.evidence import CONTEXT, Evidence, require_consistent
+from covey_privacy.five_phases.roster import RosterHead
 from covey_privacy.manifest import open_manifest
 from covey_privacy.merkle import Tree, leaf_hash
 from covey_privacy.note import ED25519, VerifierKey
 from covey_privacy.rules import Rule
-from covey_privacy.secagg.roster import RosterHead
 from covey_privacy.signatures import digest_of, open_signed
 from covey_simulations import compare_report
 from covey_simulations.world import ORIGIN, World

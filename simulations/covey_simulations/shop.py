@@ -12,7 +12,7 @@ import numpy as np
 from flwr.app import Context, RecordDict
 
 from covey_privacy.dp.odometer import Caps
-from covey_privacy.secagg import ring
+from covey_privacy.five_phases import ring
 from covey_server import coordinator, node
 from covey_server.fleet import PHASES
 from covey_server.flower import InProcessGrid

@@ -42,9 +42,9 @@ from covey_privacy.consent import (
     TicketRequest,
 )
 from covey_privacy.evidence import Evidence
+from covey_privacy.five_phases import graph
+from covey_privacy.five_phases.roster import ROUND_ROSTER, Advert, Countersigned, Roster, sign_advert
 from covey_privacy.manifest import Manifest
-from covey_privacy.secagg import graph
-from covey_privacy.secagg.roster import ROUND_ROSTER, Advert, Countersigned, Roster, sign_advert
 from covey_privacy.signatures import SigningKey, digest_of, open_signed, sign, to_sign
 from covey_privacy.tickets import RoundKey
 

@@ -7,7 +7,7 @@ from covey_consent.cosigners import Cosigners
 from covey_privacy import annex, evidence, manifest, wire
 from covey_privacy.consent import LEAF_EVIDENCE, LEAF_MANIFEST, LEAF_ROSTER
 from covey_privacy.errors import ServerError
-from covey_privacy.secagg.roster import ROUND_ROSTER, Countersigned, Logged, Roster
+from covey_privacy.five_phases.roster import ROUND_ROSTER, Countersigned, Logged, Roster
 from covey_privacy.signatures import Signed, SigningKey, digest_of, open_signed, sign, to_sign
 
 

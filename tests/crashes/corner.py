@@ -25,8 +25,8 @@ from covey_privacy import wire
 from covey_privacy.consent import LEAF_EVIDENCE, Entries
 from covey_privacy.errors import PrivacyError
 from covey_privacy.evidence import Evidence
+from covey_privacy.five_phases import Directory
 from covey_privacy.profile import Profile
-from covey_privacy.secagg import Directory
 from covey_privacy.signatures import Signed, SigningKey
 from covey_sdk import Device, Registry, Trust
 from covey_sdk.door import Door

@@ -15,8 +15,8 @@ from mortal import ASKED, REFUSED, SAID, Fuse, fork
 
 from covey_privacy import wire
 from covey_privacy.evidence import Evidence
-from covey_privacy.secagg import messages, ring
-from covey_privacy.secagg.roster import Advert
+from covey_privacy.five_phases import messages, ring
+from covey_privacy.five_phases.roster import Advert
 from covey_sdk import ledger
 from covey_server.store import Store
 

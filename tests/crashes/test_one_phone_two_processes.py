@@ -14,8 +14,8 @@ from mortal import ASKED, fork
 
 from covey_privacy import wire
 from covey_privacy.errors import AbortError, ServerError
+from covey_privacy.five_phases import messages
 from covey_privacy.rules import Rule
-from covey_privacy.secagg import messages
 from covey_sdk import Device, ledger
 from covey_sdk.door import Door
 from covey_sdk.errors import ConsentError

@@ -21,8 +21,8 @@ from covey_privacy import wire
 from covey_privacy.consent import LEAF_EVIDENCE, LEAF_MANIFEST, Entries
 from covey_privacy.dp.odometer import Caps
 from covey_privacy.evidence import Evidence
+from covey_privacy.five_phases import ring
 from covey_privacy.manifest import Manifest, open_manifest
-from covey_privacy.secagg import ring
 from covey_privacy.signatures import Signed, digest_of
 from covey_sdk import ledger
 from covey_server import coordinator, node

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from covey_privacy.secagg import ring
+from covey_privacy.five_phases import ring
 from covey_sdk import ledger
 from covey_server import coordinator
 from covey_server.store import Store

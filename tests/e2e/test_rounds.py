@@ -11,9 +11,9 @@ from covey_privacy.checkpoint import Checkpoint, sign
 from covey_privacy.consent import Entries
 from covey_privacy.errors import AbortError, BudgetError, PrivacyError, ServerError
 from covey_privacy.evidence import CONTEXT, Evidence
+from covey_privacy.five_phases import ring
 from covey_privacy.fork import evidence
 from covey_privacy.profile import PRODUCTION
-from covey_privacy.secagg import ring
 from covey_privacy.signatures import open_signed
 from covey_sdk.door import Door
 from covey_sdk.errors import ConsentError, CoveyError, RegistryError

@@ -14,10 +14,10 @@ from covey_models import Catalogue, p1, p1_release
 from covey_models.p1 import Base
 from covey_models.p1_steps import AXES, BASE, CATALOGUE, GRAM, HALF_STEP, MODEL
 from covey_privacy.errors import AbortError, BudgetError
+from covey_privacy.five_phases import ring
 from covey_privacy.listing import open_listing
 from covey_privacy.manifest import FIRST
 from covey_privacy.release import open_release
-from covey_privacy.secagg import ring
 from covey_sdk.door import Door
 from covey_sdk.errors import ConsentError
 from covey_server.errors import ConfigError, RoundError

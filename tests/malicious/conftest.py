@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from covey_privacy import wire
-from covey_privacy.secagg import Advert, Directory, Participant, Roster, messages, ring, shamir
-from covey_privacy.secagg.graph import neighbours
-from covey_privacy.secagg.graph import ring as ring_order
-from covey_privacy.secagg.messages import Survivors
-from covey_privacy.secagg.unmasking import Job, unmask
+from covey_privacy.five_phases import Advert, Directory, Participant, Roster, messages, ring, shamir
+from covey_privacy.five_phases.graph import neighbours
+from covey_privacy.five_phases.graph import ring as ring_order
+from covey_privacy.five_phases.messages import Survivors
+from covey_privacy.five_phases.unmasking import Job, unmask
 from covey_privacy.signatures import SigningKey
 
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 
 from covey_privacy.errors import AbortError, BudgetError
+from covey_privacy.five_phases import Aggregator
 from covey_privacy.rules import Rule
-from covey_privacy.secagg import Aggregator
 from covey_sdk.door import Door
 from covey_simulations.fleet import Fleet
 

@@ -9,9 +9,9 @@ import pytest
 
 from covey_privacy import wire
 from covey_privacy.errors import AbortError, PeerError
+from covey_privacy.five_phases import Blame, Sum, messages, ring
+from covey_privacy.five_phases.roster import Advert
 from covey_privacy.rules import Rule
-from covey_privacy.secagg import Blame, Sum, messages, ring
-from covey_privacy.secagg.roster import Advert
 
 COUNT, LENGTH = 12, 5
 CLASSES = {

@@ -7,7 +7,7 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from covey_privacy import wire
-from covey_privacy.secagg import messages
+from covey_privacy.five_phases import messages
 from covey_server import fleet, flower
 from covey_simulations.fleet import Fleet
 

@@ -11,12 +11,12 @@ import pytest
 
 from covey_privacy import wire
 from covey_privacy.errors import AbortError, PeerError, ServerError
+from covey_privacy.five_phases import Directory, Participant, Roster, graph
+from covey_privacy.five_phases.low_order import LOW_ORDER
+from covey_privacy.five_phases.masks import KeyPair
+from covey_privacy.five_phases.messages import RosterView
+from covey_privacy.five_phases.roster import Advert, sign_advert
 from covey_privacy.rules import Rule
-from covey_privacy.secagg import Directory, Participant, Roster, graph
-from covey_privacy.secagg.low_order import LOW_ORDER
-from covey_privacy.secagg.masks import KeyPair
-from covey_privacy.secagg.messages import RosterView
-from covey_privacy.secagg.roster import Advert, sign_advert
 from covey_privacy.signatures import SigningKey
 
 REGISTRY = SigningKey(b"\x07" * 32)

@@ -8,8 +8,8 @@ import pytest
 
 from covey_privacy import wire
 from covey_privacy.errors import PeerError, ServerError
+from covey_privacy.five_phases.messages import Parcels
 from covey_privacy.rules import Rule
-from covey_privacy.secagg.messages import Parcels
 
 
 def of(device):

@@ -9,9 +9,9 @@ import pytest
 
 from covey_privacy import wire
 from covey_privacy.errors import PeerError, ServerError
+from covey_privacy.five_phases import Participant, graph, messages
+from covey_privacy.five_phases.messages import Survivors
 from covey_privacy.rules import Rule
-from covey_privacy.secagg import Participant, graph, messages
-from covey_privacy.secagg.messages import Survivors
 from covey_simulations.attacks import covey
 
 

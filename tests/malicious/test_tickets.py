@@ -8,9 +8,9 @@ import pytest
 
 from covey_privacy import blind_rsa, tickets, wire
 from covey_privacy.errors import PeerError
+from covey_privacy.five_phases import Participant
+from covey_privacy.five_phases.roster import Countersigned, Roster
 from covey_privacy.rules import Rule
-from covey_privacy.secagg import Participant
-from covey_privacy.secagg.roster import Countersigned, Roster
 from covey_privacy.tickets import IssuerKey
 
 

@@ -14,9 +14,9 @@ from cddl_verifier import Validator
 from covey_privacy import cddl, consent, evidence, listing, manifest, release, signatures, tickets, wire
 from covey_privacy.bounds import Range, Records
 from covey_privacy.errors import PeerError
+from covey_privacy.five_phases import messages, roster
 from covey_privacy.manifest import Manifest
 from covey_privacy.records import is_message
-from covey_privacy.secagg import messages, roster
 from covey_privacy.signatures import SigningKey, sign
 
 ROOT = Path(__file__).parents[2]

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from covey_privacy.errors import MisuseError
-from covey_privacy.secagg import parameters
-from covey_privacy.secagg.graph import neighbours
+from covey_privacy.five_phases import parameters
+from covey_privacy.five_phases.graph import neighbours
 
 RATES = ((0.05, 0.05), (0.1, 0.1), (0.1, 0.2), (0.2, 0.2), (0.33, 0.2), (0.33, 0.33))
 

@@ -5,9 +5,9 @@ import os
 import pytest
 
 from covey_privacy.errors import PeerError
+from covey_privacy.five_phases.low_order import LOW_ORDER
+from covey_privacy.five_phases.masks import KeyPair
 from covey_privacy.rules import Rule
-from covey_privacy.secagg.low_order import LOW_ORDER
-from covey_privacy.secagg.masks import KeyPair
 
 
 @pytest.mark.parametrize("point", sorted(LOW_ORDER), ids=bytes.hex)

@@ -3,9 +3,9 @@ from dataclasses import dataclass
 import pytest
 
 from covey_privacy.errors import MisuseError, PeerError
+from covey_privacy.five_phases import Aggregator, Participant
+from covey_privacy.five_phases.machine import Machine, step
 from covey_privacy.rules import Rule
-from covey_privacy.secagg import Aggregator, Participant
-from covey_privacy.secagg.machine import Machine, step
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 
 from covey_privacy import wire
 from covey_privacy.errors import PeerError
-from covey_privacy.secagg import mail
-from covey_privacy.secagg.messages import Parcel, Parcels
+from covey_privacy.five_phases import mail
+from covey_privacy.five_phases.messages import Parcel, Parcels
 
 SEALED = st.integers(0, 255).map(lambda byte: bytes([byte]) * 144)
 SENT = st.dictionaries(

@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 
 from covey_privacy import wire
 from covey_privacy.errors import PeerError
-from covey_privacy.secagg import openings
-from covey_privacy.secagg.messages import Opening, Openings
+from covey_privacy.five_phases import openings
+from covey_privacy.five_phases.messages import Opening, Openings
 
 SHARE = st.integers(0, 255).map(lambda byte: bytes([byte]) * 64)
 SAID = st.lists(

@@ -14,7 +14,7 @@ import second_primitives
 from covey_privacy import cddl, diagrams, tickets
 from covey_privacy.dp import Encoding
 from covey_privacy.errors import MisuseError
-from covey_privacy.secagg import graph, messages, ring, roster
+from covey_privacy.five_phases import graph, messages, ring, roster
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "protocol.md"

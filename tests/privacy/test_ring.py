@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from covey_privacy.errors import PeerError
-from covey_privacy.secagg import masks, ring
+from covey_privacy.five_phases import masks, ring
 
 
 @given(st.lists(st.integers(0, 2**32 - 1), max_size=70), st.integers(1, 32))

@@ -13,8 +13,8 @@ from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
 from covey_privacy.errors import AbortError, ServerError
-from covey_privacy.secagg import ring
-from covey_privacy.secagg.aggregator import Sharing, Total
+from covey_privacy.five_phases import ring
+from covey_privacy.five_phases.aggregator import Sharing, Total
 from covey_privacy.signatures import verify
 
 PHASES = ("advertise", "share", "mask", "agree", "open")

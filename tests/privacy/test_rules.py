@@ -38,7 +38,7 @@ def test_no_refusal_is_without_its_rule(path):
 
 
 def test_secagg_names_a_rule_even_where_the_caller_erred():
-    folder = ROOT / "privacy/covey_privacy/secagg"
+    folder = ROOT / "privacy/covey_privacy/five_phases"
     unnamed = [
         (path.name, ast.unparse(call)[:60])
         for path in folder.glob("*.py")

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from covey_privacy.secagg import scrape, shamir
+from covey_privacy.five_phases import scrape, shamir
 
 SECRET = bytes(range(32))
 

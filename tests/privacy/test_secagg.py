@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from covey_privacy import wire
 from covey_privacy.errors import AbortError, MisuseError, PeerError, ServerError
+from covey_privacy.five_phases import Blame, Participant, messages, ring
 from covey_privacy.rules import Rule
-from covey_privacy.secagg import Blame, Participant, messages, ring
 from covey_privacy.signatures import verify
 
 PHASES = ("advertise", "share", "mask", "agree", "open")

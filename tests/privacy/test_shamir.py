@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from covey_privacy.errors import AbortError, MisuseError
-from covey_privacy.secagg import openings, shamir
-from covey_privacy.secagg.recovery import OWNERS_AT_ONCE, recover, recover_all
+from covey_privacy.five_phases import openings, shamir
+from covey_privacy.five_phases.recovery import OWNERS_AT_ONCE, recover, recover_all
 
 
 @settings(max_examples=40, deadline=None)
@@ -97,7 +97,7 @@ def test_many_owners_at_once_some_of_whose_neighbours_lie():
 
 def test_honest_shares_are_opened_in_one_go(monkeypatch):
     """Though it would find their secrets, too, nobody is left to the slow way that looks for lies."""
-    monkeypatch.delattr("covey_privacy.secagg.recovery.recover")
+    monkeypatch.delattr("covey_privacy.five_phases.recovery.recover")
     secrets = {owner: os.urandom(32) for owner in range(9)}
     opened = {}
     for owner, secret in secrets.items():

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from covey_privacy.errors import PeerError
-from covey_privacy.secagg import ring
-from covey_privacy.secagg.tally import Tally
+from covey_privacy.five_phases import ring
+from covey_privacy.five_phases.tally import Tally
 
 VECTORS = st.integers(1, 20).flatmap(
     lambda length: st.lists(

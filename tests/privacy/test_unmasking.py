@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from covey_privacy import wire
-from covey_privacy.secagg import Aggregator, masks, ring, unmasking
-from covey_privacy.secagg.unmasking import Dropped, Job, Peer
+from covey_privacy.five_phases import Aggregator, masks, ring, unmasking
+from covey_privacy.five_phases.unmasking import Dropped, Job, Peer
 
 KEYS = [bytes([number]) * 32 for number in range(1, 9)]
 PEERS = tuple(Peer(index, masks.KeyPair(key).public) for index, key in enumerate(KEYS))

@@ -4,8 +4,8 @@ import pytest
 
 from covey_privacy import wire
 from covey_privacy.errors import PeerError
+from covey_privacy.five_phases import Advert, Blames, Roster, messages
 from covey_privacy.rules import Rule
-from covey_privacy.secagg import Advert, Blames, Roster, messages
 from covey_privacy.tickets import Ticket
 from covey_server import fleet
 from covey_server.homes import Homes

@@ -15,8 +15,8 @@ from covey_consent.errors import RequestError
 from covey_consent.messages import open_from
 from covey_privacy import evidence, manifest, wire
 from covey_privacy.evidence import Evidence
+from covey_privacy.five_phases.roster import ROUND_ROSTER, Logged, Roster
 from covey_privacy.manifest import Manifest
-from covey_privacy.secagg.roster import ROUND_ROSTER, Logged, Roster
 from covey_privacy.signatures import to_sign
 
 router = APIRouter(tags=["rounds"])

@@ -28,10 +28,10 @@ from covey_privacy.consent import (
 )
 from covey_privacy.errors import PrivacyError
 from covey_privacy.evidence import Evidence
+from covey_privacy.five_phases.roster import RosterHead
 from covey_privacy.manifest import Manifest
 from covey_privacy.merkle import Tree, leaf_hash
 from covey_privacy.note import parse
-from covey_privacy.secagg.roster import RosterHead
 from covey_privacy.signatures import Signed
 from covey_privacy.tickets import IssuerKey
 

@@ -18,13 +18,13 @@ from covey_models import QUERIES
 from covey_privacy import wire
 from covey_privacy.consent import Issuer
 from covey_privacy.errors import PrivacyError
+from covey_privacy.five_phases import Advert, Aggregator, Directory, Participant, Roster, Sum, Terms, messages
+from covey_privacy.five_phases.low_order import LOW_ORDER
+from covey_privacy.five_phases.masks import add_streams
+from covey_privacy.five_phases.messages import Survivors
+from covey_privacy.five_phases.roster import sign_advert
 from covey_privacy.profile import TEST
 from covey_privacy.rules import Rule
-from covey_privacy.secagg import Advert, Aggregator, Directory, Participant, Roster, Sum, Terms, messages
-from covey_privacy.secagg.low_order import LOW_ORDER
-from covey_privacy.secagg.masks import add_streams
-from covey_privacy.secagg.messages import Survivors
-from covey_privacy.secagg.roster import sign_advert
 from covey_privacy.signatures import SigningKey
 from covey_privacy.tickets import RoundKey
 from covey_sdk.invitation import Invited, check

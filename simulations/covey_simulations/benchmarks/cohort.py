@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 
 from covey_privacy import blind_rsa, tickets
+from covey_privacy.five_phases import Terms
 from covey_privacy.manifest import Manifest
-from covey_privacy.secagg import Terms
 from covey_privacy.signatures import SigningKey
 from covey_privacy.tickets import IssuerKey, RoundKey
 

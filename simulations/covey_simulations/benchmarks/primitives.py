@@ -14,8 +14,8 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from covey_privacy import blind_rsa
-from covey_privacy.secagg import masks, ring, shamir
-from covey_privacy.secagg.shamir import SHARE_LENGTH
+from covey_privacy.five_phases import masks, ring, shamir
+from covey_privacy.five_phases.shamir import SHARE_LENGTH
 from covey_privacy.signatures import SigningKey, verify
 from covey_simulations.benchmarks.cohort import Cohort
 from covey_simulations.benchmarks.stopwatch import Stopwatch

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from covey_privacy.secagg import Participant
-from covey_privacy.secagg.aggregator import Total
+from covey_privacy.five_phases import Participant
+from covey_privacy.five_phases.aggregator import Total
 from covey_privacy.signatures import verify
 from covey_simulations.benchmarks.cohort import Cohort
 from covey_simulations.benchmarks.primitives import Primitives

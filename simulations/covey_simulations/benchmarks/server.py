@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from covey_privacy.secagg import Aggregator, Sum, graph, masks
-from covey_privacy.secagg.aggregator import Total
-from covey_privacy.secagg.node import Directory
-from covey_privacy.secagg.roster import Roster
+from covey_privacy.five_phases import Aggregator, Sum, graph, masks
+from covey_privacy.five_phases.aggregator import Total
+from covey_privacy.five_phases.node import Directory
+from covey_privacy.five_phases.roster import Roster
 from covey_simulations.benchmarks.cohort import Cohort
 from covey_simulations.benchmarks.stopwatch import Stopwatch
 

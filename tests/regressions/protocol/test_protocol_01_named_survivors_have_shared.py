@@ -9,8 +9,8 @@ import pytest
 
 from covey_models import QUERIES
 from covey_privacy.errors import ServerError
+from covey_privacy.five_phases import graph
 from covey_privacy.profile import PRODUCTION
-from covey_privacy.secagg import graph
 from covey_sdk.invitation import Invited, check
 from covey_server.errors import ConfigError
 

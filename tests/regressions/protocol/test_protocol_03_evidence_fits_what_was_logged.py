@@ -15,7 +15,7 @@ from covey_privacy.evidence import (
     require_release,
     require_survivors,
 )
-from covey_privacy.secagg.roster import Roster
+from covey_privacy.five_phases.roster import Roster
 from covey_privacy.signatures import Signed
 
 globals().update(fixtures_of("consent"))

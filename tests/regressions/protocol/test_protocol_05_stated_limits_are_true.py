@@ -15,10 +15,10 @@ from covey_privacy import wire
 from covey_privacy.dp import Skellam, noise_share
 from covey_privacy.dp.encoding import Encoding
 from covey_privacy.errors import AbortError
-from covey_privacy.secagg import ring
-from covey_privacy.secagg.graph import neighbours
-from covey_privacy.secagg.messages import MaskedVector
-from covey_privacy.secagg.roster import ROSTER, RosterHead
+from covey_privacy.five_phases import ring
+from covey_privacy.five_phases.graph import neighbours
+from covey_privacy.five_phases.messages import MaskedVector
+from covey_privacy.five_phases.roster import ROSTER, RosterHead
 from covey_privacy.signatures import SigningKey, to_sign
 from covey_server.plan import BITS, Size, fitted
 
@@ -40,7 +40,7 @@ def test_stated_limits_are_true():
         "nobody chooses who is whose",
     ):
         assert false not in every, f"a page still says {false!r}"
-    assert "one key, one head, one signature" not in page("privacy/covey_privacy/secagg/roster.py")
+    assert "one key, one head, one signature" not in page("privacy/covey_privacy/five_phases/roster.py")
     assert "**nothing checks a norm**: one device moved a count from 15 to 316" in protocol
     assert "**The registry can choose it**" in protocol
     assert "nobody is blamed" in threats

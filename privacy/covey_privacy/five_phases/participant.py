@@ -18,15 +18,13 @@ import numpy as np
 
 from covey_privacy import wire
 from covey_privacy.errors import PeerError, ServerError
-from covey_privacy.merkle import verify_inclusion
-from covey_privacy.rules import Rule
-from covey_privacy.secagg import masks, messages, ring, shamir, states, terms
-from covey_privacy.secagg.graph import neighbours
-from covey_privacy.secagg.machine import Machine, step
-from covey_privacy.secagg.messages import Survivors
-from covey_privacy.secagg.roster import Advert, sign_advert
-from covey_privacy.secagg.shamir import SECRET_LENGTH, SHARE_LENGTH
-from covey_privacy.secagg.states import (
+from covey_privacy.five_phases import masks, messages, ring, shamir, states, terms
+from covey_privacy.five_phases.graph import neighbours
+from covey_privacy.five_phases.machine import Machine, step
+from covey_privacy.five_phases.messages import Survivors
+from covey_privacy.five_phases.roster import Advert, sign_advert
+from covey_privacy.five_phases.shamir import SECRET_LENGTH, SHARE_LENGTH
+from covey_privacy.five_phases.states import (
     Advertised,
     Agreed,
     Held,
@@ -39,7 +37,9 @@ from covey_privacy.secagg.states import (
     State,
     expect,
 )
-from covey_privacy.secagg.terms import Terms
+from covey_privacy.five_phases.terms import Terms
+from covey_privacy.merkle import verify_inclusion
+from covey_privacy.rules import Rule
 from covey_privacy.signatures import SigningKey, Verify, to_sign, verify
 from covey_privacy.tickets import RoundKey
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from covey_privacy import wire
 from covey_privacy.errors import PeerError
+from covey_privacy.five_phases.messages import MOST_NEIGHBOURS, Agreement, Index, Parcel
 from covey_privacy.records import layout
 from covey_privacy.rules import Rule
-from covey_privacy.secagg.messages import MOST_NEIGHBOURS, Agreement, Index, Parcel
 
 _SIZE = layout(Parcel).size
 _RECORD = np.dtype([("peer", ">u4"), ("sealed", f"V{_SIZE - 4}")])

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from covey_privacy import wire
 from covey_privacy.errors import PeerError
+from covey_privacy.five_phases.messages import MOST_NEIGHBOURS, Index, Opening
+from covey_privacy.five_phases.shamir import SHARE_LENGTH
 from covey_privacy.records import layout
 from covey_privacy.rules import Rule
-from covey_privacy.secagg.messages import MOST_NEIGHBOURS, Index, Opening
-from covey_privacy.secagg.shamir import SHARE_LENGTH
 
 _SIZE = layout(Opening).size
 _RECORD = np.dtype([("owner", ">u4"), ("share", f"V{SHARE_LENGTH}")])

@@ -4,13 +4,13 @@
 needs. All of them take and return bytes; nothing here opens a socket or asks for the time.
 """
 
-from covey_privacy.secagg.aggregator import Aggregator, Total
-from covey_privacy.secagg.blame import Blame, Blames
-from covey_privacy.secagg.graph import parameters
-from covey_privacy.secagg.node import Directory, Sum
-from covey_privacy.secagg.participant import Participant
-from covey_privacy.secagg.roster import Advert, Countersigned, Logged, Roster, RosterHead
-from covey_privacy.secagg.terms import Terms
+from covey_privacy.five_phases.aggregator import Aggregator, Total
+from covey_privacy.five_phases.blame import Blame, Blames
+from covey_privacy.five_phases.graph import parameters
+from covey_privacy.five_phases.node import Directory, Sum
+from covey_privacy.five_phases.participant import Participant
+from covey_privacy.five_phases.roster import Advert, Countersigned, Logged, Roster, RosterHead
+from covey_privacy.five_phases.terms import Terms
 
 __all__ = [
     "Advert",

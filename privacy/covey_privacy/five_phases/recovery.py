@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from covey_privacy.errors import AbortError, MisuseError
+from covey_privacy.five_phases import scrape, shamir
+from covey_privacy.five_phases.openings import Opened
 from covey_privacy.rules import Rule
-from covey_privacy.secagg import scrape, shamir
-from covey_privacy.secagg.openings import Opened
 
 OWNERS_AT_ONCE = 256
 """How many secrets are worked out in one go, which bounds the memory that it takes."""

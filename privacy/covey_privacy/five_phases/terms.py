@@ -6,10 +6,10 @@ import hashlib
 from dataclasses import dataclass
 
 from covey_privacy.errors import MisuseError, ServerError
+from covey_privacy.five_phases.graph import parameters
+from covey_privacy.five_phases.roster import RosterHead
 from covey_privacy.manifest import Manifest
 from covey_privacy.rules import Rule
-from covey_privacy.secagg.graph import parameters
-from covey_privacy.secagg.roster import RosterHead
 from covey_privacy.tickets import IssuerKey
 
 

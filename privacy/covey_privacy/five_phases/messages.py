@@ -12,9 +12,9 @@ from typing import Annotated
 
 from covey_privacy import wire
 from covey_privacy.consent import Proof
-from covey_privacy.secagg.masks import TAG_LENGTH
-from covey_privacy.secagg.roster import Advert
-from covey_privacy.secagg.shamir import SHARE_LENGTH
+from covey_privacy.five_phases.masks import TAG_LENGTH
+from covey_privacy.five_phases.roster import Advert
+from covey_privacy.five_phases.shamir import SHARE_LENGTH
 
 SURVIVORS = "survivors"
 

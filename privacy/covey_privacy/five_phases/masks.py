@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from covey_privacy.errors import PeerError
+from covey_privacy.five_phases.ring import Vector
 from covey_privacy.rules import Rule
-from covey_privacy.secagg.ring import Vector
 
 _NONCE = bytes(12)
 _CTR = modes.CTR(bytes(16))

@@ -10,10 +10,10 @@ from typing import Annotated, TypeVar
 
 from covey_privacy import wire
 from covey_privacy.errors import MisuseError
+from covey_privacy.five_phases.messages import MOST_NEIGHBOURS, Survivors
+from covey_privacy.five_phases.roster import Advert
+from covey_privacy.five_phases.shamir import SHARE_LENGTH
 from covey_privacy.rules import Rule
-from covey_privacy.secagg.messages import MOST_NEIGHBOURS, Survivors
-from covey_privacy.secagg.roster import Advert
-from covey_privacy.secagg.shamir import SHARE_LENGTH
 
 S = TypeVar("S")
 

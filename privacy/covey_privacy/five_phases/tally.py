@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from covey_privacy.secagg import ring
+from covey_privacy.five_phases import ring
 
 Octets = NDArray[np.uint8]
 

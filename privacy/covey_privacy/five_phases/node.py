@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from covey_privacy import wire
 from covey_privacy.errors import PeerError
+from covey_privacy.five_phases import graph, messages, ring
+from covey_privacy.five_phases.roster import Roster
+from covey_privacy.five_phases.tally import Tally
 from covey_privacy.records import layout
 from covey_privacy.rules import Rule
-from covey_privacy.secagg import graph, messages, ring
-from covey_privacy.secagg.roster import Roster
-from covey_privacy.secagg.tally import Tally
 
 
 @dataclass(frozen=True, slots=True)

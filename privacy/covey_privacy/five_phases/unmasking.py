@@ -13,9 +13,9 @@ from typing import Annotated
 import numpy as np
 
 from covey_privacy import wire
-from covey_privacy.secagg import masks, terms
-from covey_privacy.secagg.messages import MOST_NEIGHBOURS, Index
-from covey_privacy.secagg.ring import Vector
+from covey_privacy.five_phases import masks, terms
+from covey_privacy.five_phases.messages import MOST_NEIGHBOURS, Index
+from covey_privacy.five_phases.ring import Vector
 
 
 @dataclass(frozen=True, slots=True)

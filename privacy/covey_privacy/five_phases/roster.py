@@ -10,10 +10,10 @@ from typing import Annotated
 
 from covey_privacy import wire
 from covey_privacy.errors import PeerError, ServerError
+from covey_privacy.five_phases.low_order import LOW_ORDER
 from covey_privacy.merkle import Tree, leaf_hash
 from covey_privacy.records import layout
 from covey_privacy.rules import Rule
-from covey_privacy.secagg.low_order import LOW_ORDER
 from covey_privacy.signatures import SigningKey, Verify, to_sign, verify
 from covey_privacy.tickets import IssuerKey, Ticket
 

@@ -16,17 +16,17 @@ from typing import TypeVar
 
 from covey_privacy import wire
 from covey_privacy.errors import AbortError, PeerError
+from covey_privacy.five_phases import mail, masks, messages, openings, ring, terms
+from covey_privacy.five_phases.blame import Blame, Blames
+from covey_privacy.five_phases.graph import neighbours
+from covey_privacy.five_phases.machine import Machine, step
+from covey_privacy.five_phases.messages import Survivors
+from covey_privacy.five_phases.node import Directory, Sum
+from covey_privacy.five_phases.recovery import Recovered, recover_all
+from covey_privacy.five_phases.roster import Advert, Roster
+from covey_privacy.five_phases.terms import Terms
+from covey_privacy.five_phases.unmasking import Dropped, Job, Peer, Unmask, unmask
 from covey_privacy.rules import Rule
-from covey_privacy.secagg import mail, masks, messages, openings, ring, terms
-from covey_privacy.secagg.blame import Blame, Blames
-from covey_privacy.secagg.graph import neighbours
-from covey_privacy.secagg.machine import Machine, step
-from covey_privacy.secagg.messages import Survivors
-from covey_privacy.secagg.node import Directory, Sum
-from covey_privacy.secagg.recovery import Recovered, recover_all
-from covey_privacy.secagg.roster import Advert, Roster
-from covey_privacy.secagg.terms import Terms
-from covey_privacy.secagg.unmasking import Dropped, Job, Peer, Unmask, unmask
 
 _round_key, _device = attrgetter("round_key"), attrgetter("device")
 

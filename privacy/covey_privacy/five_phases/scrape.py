@@ -12,7 +12,7 @@ import os
 import numpy as np
 from numpy.typing import NDArray
 
-from covey_privacy.secagg.shamir import PRIME, Limbs, Random, logarithms
+from covey_privacy.five_phases.shamir import PRIME, Limbs, Random, logarithms
 
 Came = NDArray[np.bool_]
 
