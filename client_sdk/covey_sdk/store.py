@@ -18,6 +18,7 @@ import hmac
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -41,6 +42,9 @@ _NONCE_LENGTH = 12
 _EDITION = "event-edition"
 _NEW = "-new"
 """The ending of the marker of a store whose tables are not committed yet."""
+_OPEN_S = 5.0
+"""How long an opening waits for others to finish making the file; it asks again every `_RETRY_S`."""
+_RETRY_S = 0.005
 _ERASED = 0
 """The layout's number in a file that was erased while another process had it open."""
 _PASSING = frozenset(
@@ -296,8 +300,23 @@ class Store:
         self._openings += 1
 
     def _set(self) -> None:
+        """Apply the settings.
+
+        A new file's change to WAL fails at once while another opener makes it: SQLite does not wait there.
+        """
+        deadline = time.monotonic() + _OPEN_S
+        while self._is_busy() and time.monotonic() < deadline:
+            time.sleep(_RETRY_S)
         for setting in self.settings:
             self._rows(f"PRAGMA {setting}")
+
+    def _is_busy(self) -> bool:
+        try:
+            for setting in self.settings:
+                self._db.execute(f"PRAGMA {setting}").fetchall()
+        except sqlite3.Error as error:
+            return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+        return False
 
     def _check(self, key: bytes) -> None:
         self._set()
