@@ -24,6 +24,8 @@ from covey_simulations import household, phone
 from covey_simulations.fleet import Fleet
 from covey_simulations.world import ORIGIN
 
+pytestmark = pytest.mark.slow  # The five-phase protocol is about to be replaced.
+
 
 def test_two_rounds_give_the_plain_sums_of_what_the_phones_say_they_sent(small_shop):
     shop = small_shop()

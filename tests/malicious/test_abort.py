@@ -12,6 +12,8 @@ from covey_privacy.rules import Rule
 from covey_sdk.door import Door
 from covey_simulations.fleet import Fleet
 
+pytestmark = pytest.mark.slow  # The five-phase protocol is about to be replaced.
+
 ATTEMPTS = 50
 
 

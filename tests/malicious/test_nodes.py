@@ -11,6 +11,8 @@ from covey_privacy.five_phases import messages
 from covey_server import fleet, flower
 from covey_simulations.fleet import Fleet
 
+pytestmark = pytest.mark.slow  # The five-phase protocol is about to be replaced.
+
 
 def adding(monkeypatch, phase, more):
     """Let every node's reply in a phase have `more(node)` messages in it."""

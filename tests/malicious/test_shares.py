@@ -11,6 +11,8 @@ from covey_privacy.errors import PeerError, ServerError
 from covey_privacy.five_phases.messages import Parcels
 from covey_privacy.rules import Rule
 
+pytestmark = pytest.mark.slow  # The five-phase protocol is about to be replaced.
+
 
 def of(device):
     """The first parcel under another sender's name."""

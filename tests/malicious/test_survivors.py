@@ -14,6 +14,8 @@ from covey_privacy.five_phases.messages import Survivors
 from covey_privacy.rules import Rule
 from covey_simulations.attacks import covey
 
+pytestmark = pytest.mark.slow  # The five-phase protocol is about to be replaced.
+
 
 @pytest.mark.parametrize("size", [5, 7, 600])
 def test_survivors_of_another_roster(play, lie, refuses, vectors, size):

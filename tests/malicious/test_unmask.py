@@ -14,6 +14,8 @@ from covey_privacy.five_phases.messages import Survivors
 from covey_privacy.rules import Rule
 from covey_simulations.attacks import covey
 
+pytestmark = pytest.mark.slow  # The five-phase protocol is about to be replaced.
+
 ARGUMENTS = {"share": (b"",), "mask": (b"", np.zeros(3, np.uint32)), "agree": (b"",), "open": (b"",)}
 
 

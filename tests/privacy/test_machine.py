@@ -4,7 +4,7 @@ import pytest
 
 from covey_privacy.errors import MisuseError, PeerError
 from covey_privacy.five_phases import Aggregator, Participant
-from covey_privacy.five_phases.machine import Machine, step
+from covey_privacy.machine import Machine, step
 from covey_privacy.rules import Rule
 
 

@@ -17,6 +17,8 @@ from covey_privacy.five_phases import ring
 from covey_privacy.five_phases.aggregator import Sharing, Total
 from covey_privacy.signatures import verify
 
+pytestmark = pytest.mark.slow  # The five-phase protocol is about to be replaced.
+
 PHASES = ("advertise", "share", "mask", "agree", "open")
 STAYS = len(PHASES)
 

