@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from covey_privacy.five_phases import Aggregator, Participant
-from covey_privacy.five_phases.machine import Machine
+from covey_privacy.machine import Machine
 
 MACHINES: dict[str, type[Machine]] = {"Aggregator": Aggregator, "Participant": Participant}
 

@@ -71,3 +71,30 @@ class Rule(StrEnum):
     OPENINGS = "openings"  # a survivor opens one share of each neighbour that shared with it
     SHARE = "share"  # an opened share is the one that its owner sealed
     ENOUGH_SHARES = "enough-shares"  # enough good shares come to open each secret
+
+    # Secure aggregation in one message (covey_privacy.secagg).
+    COMMITTEE_KIND = "committee-kind"  # a round has the committees that its terms name
+    COMMITTEE_MEMBERS = "committee-members"  # a committee has m distinct members, with distinct box keys
+    ORGANISATION_SIGNATURE = "organisation-signature"  # a pinned organisation signed its box key
+    VOLUNTEER_SIGNATURE = "volunteer-signature"  # a volunteer's round key signed its box key
+    DRAW_NONCE = "draw-nonce"  # the nonce is the one whose hash stands in the manifest
+    DRAW_ORDER = "draw-order"  # a committee holds the volunteers that the draw names
+    SAMPLED = "sampled"  # a phone takes part only in a round that samples it
+    ROUNDING = "rounding"  # y drops as many bits as the round's noise bears, and no more
+    CONTRIBUTION_SIZE = "contribution-size"  # every contribution of a round has one size
+    CONTRIBUTION_SIGNATURE = "contribution-signature"  # the round key signed the leaf
+    ONE_CONTRIBUTION = "one-contribution"  # a round key and a ticket count once
+    TICKET_SPENT = "ticket-spent"  # a ticket is spent once, ever
+    RETRACTED = "retracted"  # a retracted round key does not take part
+    SIGNED_ONCE = "signed-once"  # the registry signs one roster, draw, included and final set a round
+    HEAD_SIGNATURE = "head-signature"  # the registry signed a head, for this round
+    LEAVES = "leaves"  # leaves are sorted by round key, distinct, and lead to the signed root
+    LEAST_SET = "least-set"  # a set has at least n_h + K + 1 members
+    BOX = "box"  # a sealed share opens
+    SHARE_PROOF = "share-proof"  # a share fits the dealer's proof
+    DISPUTE = "dispute"  # a dispute is over what the dealer signed, allowed by the registry, once a dealer
+    EXCLUSION = "exclusion"  # a member is left out for a proved fault alone
+    MISSING_SHARE = "missing-share"  # a decryptor opens only with a good share of every member
+    ENOUGH_SUMS = "enough-sums"  # enough decryptors open
+    WRONG_SUMS = "wrong-sums"  # no more sums of shares are wrong than can be corrected
+    VECTOR_RANGE = "vector-range"  # a vector is of integers below q / 2 in magnitude

@@ -19,7 +19,7 @@ from covey_privacy.errors import AbortError, PeerError
 from covey_privacy.five_phases import mail, masks, messages, openings, ring, terms
 from covey_privacy.five_phases.blame import Blame, Blames
 from covey_privacy.five_phases.graph import neighbours
-from covey_privacy.five_phases.machine import Machine, step
+from covey_privacy.machine import Machine, step
 from covey_privacy.five_phases.messages import Survivors
 from covey_privacy.five_phases.node import Directory, Sum
 from covey_privacy.five_phases.recovery import Recovered, recover_all

@@ -20,7 +20,7 @@ from covey_privacy import wire
 from covey_privacy.errors import PeerError, ServerError
 from covey_privacy.five_phases import masks, messages, ring, shamir, states, terms
 from covey_privacy.five_phases.graph import neighbours
-from covey_privacy.five_phases.machine import Machine, step
+from covey_privacy.machine import Machine, step
 from covey_privacy.five_phases.messages import Survivors
 from covey_privacy.five_phases.roster import Advert, sign_advert
 from covey_privacy.five_phases.shamir import SECRET_LENGTH, SHARE_LENGTH

@@ -31,3 +31,24 @@ class Shape:
     def chunks(self, length: int) -> int:
         """Return C: how many polynomials carry the seed of a vector of `length` entries."""
         return -(-min(length, RING_SIZE) // self.packing)
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    least_volunteers: wire.U32
+    most_volunteers: wire.U32
+    shape: Shape
+
+
+def corrupt_phones(gamma, issued, sample=1.0):
+    return int(gamma * issued)
+
+
+def require_shape(shape, volunteers, corrupt, lost): ...
+def require_standing(shape): ...
+def shape_for(bands, volunteers):
+    return next(b.shape for b in bands if b.least_volunteers <= volunteers <= b.most_volunteers)
+
+
+def standing_shape(members=4, privacy=1):
+    return Shape(members, privacy, 1, (members - privacy - 1) // 2)
