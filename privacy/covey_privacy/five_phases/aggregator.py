@@ -19,13 +19,13 @@ from covey_privacy.errors import AbortError, PeerError
 from covey_privacy.five_phases import mail, masks, messages, openings, ring, terms
 from covey_privacy.five_phases.blame import Blame, Blames
 from covey_privacy.five_phases.graph import neighbours
-from covey_privacy.machine import Machine, step
 from covey_privacy.five_phases.messages import Survivors
 from covey_privacy.five_phases.node import Directory, Sum
 from covey_privacy.five_phases.recovery import Recovered, recover_all
 from covey_privacy.five_phases.roster import Advert, Roster
 from covey_privacy.five_phases.terms import Terms
 from covey_privacy.five_phases.unmasking import Dropped, Job, Peer, Unmask, unmask
+from covey_privacy.machine import Machine, step
 from covey_privacy.rules import Rule
 
 _round_key, _device = attrgetter("round_key"), attrgetter("device")

@@ -20,7 +20,6 @@ from covey_privacy import wire
 from covey_privacy.errors import PeerError, ServerError
 from covey_privacy.five_phases import masks, messages, ring, shamir, states, terms
 from covey_privacy.five_phases.graph import neighbours
-from covey_privacy.machine import Machine, step
 from covey_privacy.five_phases.messages import Survivors
 from covey_privacy.five_phases.roster import Advert, sign_advert
 from covey_privacy.five_phases.shamir import SECRET_LENGTH, SHARE_LENGTH
@@ -38,6 +37,7 @@ from covey_privacy.five_phases.states import (
     expect,
 )
 from covey_privacy.five_phases.terms import Terms
+from covey_privacy.machine import Machine, step
 from covey_privacy.merkle import verify_inclusion
 from covey_privacy.rules import Rule
 from covey_privacy.signatures import SigningKey, Verify, to_sign, verify
