@@ -71,3 +71,5 @@ class Rule(StrEnum):
     OPENINGS = "openings"  # a survivor opens one share of each neighbour that shared with it
     SHARE = "share"  # an opened share is the one that its owner sealed
     ENOUGH_SHARES = "enough-shares"  # enough good shares come to open each secret
+
+    COMMITTEE_SHAPE = "committee-shape"  # a committee is both safe and live for its roster
