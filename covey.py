@@ -7,6 +7,7 @@ so in one line.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import importlib
 import json
 import os
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_operator(commands)
     covey_catalogue.add(commands)
     _add_log(commands)
+    _add_protocol(commands)
     _add_bench(commands)
     _add_audit(commands)
     show = command(commands, "version", "say which Covey this is", "covey version --json")
@@ -143,6 +145,41 @@ def _add_log(commands: Commands) -> None:
     judge.add_argument("--key", required=True, metavar="KEY", help=KEY)
     judge.add_argument("--json", action="store_true", help="for a program to read")
     judge.set_defaults(run=_judge)
+
+
+def _add_protocol(commands: Commands) -> None:
+    protocol = command(
+        commands,
+        "protocol",
+        "the protocol of a round",
+        "covey protocol parameters --issued 1000 --volunteers 900",
+    )
+    actions = protocol.add_subparsers(required=True, metavar="ACTION")
+    parameters = command(
+        actions,
+        "parameters",
+        "size the drawn committee of a round: its chances to fail, bytes, seconds; exits with 1 without one",
+        "covey protocol parameters --issued 1000 --volunteers 900 --gamma 0.05 --lost 0.3 --length 25000",
+    )
+    parameters.add_argument(
+        "--issued", type=int, required=True, metavar="N", help="phones that were issued tickets"
+    )
+    parameters.add_argument(
+        "--volunteers", type=int, required=True, metavar="V", help="phones on the roster of volunteers"
+    )
+    parameters.add_argument(
+        "--gamma",
+        type=float,
+        default=0.05,
+        metavar="G",
+        help="corrupt share of the issued phones, default 0.05",
+    )
+    parameters.add_argument(
+        "--lost", type=float, default=0.5, metavar="L", help="share that does not answer, default 0.5"
+    )
+    parameters.add_argument("--length", type=int, default=1024, metavar="L", help="entries, default 1024")
+    parameters.add_argument("--json", action="store_true", help="for a program to read")
+    parameters.set_defaults(run=_protocol_parameters)
 
 
 def _add_bench(commands: Commands) -> None:
@@ -366,6 +403,24 @@ def _judge(chosen: argparse.Namespace) -> int:
     name = verdict.name.lower()
     print(json.dumps({"verdict": name, "says": verdict.value}) if chosen.json else f"{name}: {verdict.value}")
     return {"consistent": 0, "forked": 3, "open": 4}[name]
+
+
+def _protocol_parameters(chosen: argparse.Namespace) -> int:
+    from covey_privacy.errors import MisuseError
+    from covey_privacy.rules import Rule
+    from covey_privacy.secagg import parameters
+
+    try:
+        plan = parameters.plan_committee(
+            chosen.issued, chosen.volunteers, chosen.gamma, chosen.lost, chosen.length
+        )
+    except MisuseError as error:
+        return fail(error, 1 if error.rule is Rule.COMMITTEE_SHAPE else 2)
+    if chosen.json:
+        print(json.dumps(dataclasses.asdict(plan), indent=2))
+    else:
+        print("\n".join(parameters.describe_plan(plan)))
+    return 0
 
 
 def _unhexed(data: bytes) -> bytes:

@@ -98,3 +98,4 @@ class Rule(StrEnum):
     ENOUGH_SUMS = "enough-sums"  # enough decryptors open
     WRONG_SUMS = "wrong-sums"  # no more sums of shares are wrong than can be corrected
     VECTOR_RANGE = "vector-range"  # a vector is of integers below q / 2 in magnitude
+    COMMITTEE_SHAPE = "committee-shape"  # a committee is both safe and live for its roster

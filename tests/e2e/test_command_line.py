@@ -44,7 +44,8 @@ COMMANDS = (
     "registry serve, registry key, registry token, registry notice lint, "
     "registry notice publish, registry notice show, registry import, registry retention run, "
     "registry migrate, registry pack, registry drill crash, "
-    "registry drill tamper, registry drill withdraw, registry drill erase, log judge, witness serve, "
+    "registry drill tamper, registry drill withdraw, registry drill erase, log judge, protocol parameters, "
+    "witness serve, "
     "witness key, audit, bench secagg, bench dp, bench registry, bench tickets, "
     "catalogue classify, catalogue sign"
 )
@@ -174,6 +175,46 @@ def test_keys_are_printed_as_others_want_them(tmp_path, monkeypatch):
 def test_a_witness_that_cannot_serve_says_why_in_one_line(tmp_path, name, log, says):
     refused = covey("witness", "serve", "--name", name, "--folder", str(tmp_path), "--log", log)
     assert refused.returncode == 1
+    assert says in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_a_committee_is_planned():
+    asked = ["protocol", "parameters", "--issued", "1000", "--volunteers", "900", "--lost", "0.3"]
+    asked += ["--gamma", "0.05", "--length", "25000"]
+    planned = called(*asked, "--json")
+    found = json.loads(planned.stdout)
+    assert (planned.returncode, planned.stderr) == (0, "")
+    assert found["shape"] == {"members": 108, "privacy": 26, "packing": 16, "corrects": 6}
+    assert found["bytes"]["phone_up"] == 416 + 3 * 25_000 + (108 - 42) * (131 * 4 + 16) + 3 * 42 * 4
+    assert found["chances"]["corrupt_exceed"] <= -40
+    assert found["lattice_bits"] == pytest.approx(243.2, abs=0.05)
+    shown = covey(*asked)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.startswith(
+        "committee   m = 108 of 900 volunteers: any T = 26 shares tell nothing, R = 42"
+    )
+    assert "from a prototype" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "says"),
+    [
+        (
+            "--issued 10000 --volunteers 5000",
+            1,
+            "no committee of at most 600 of 5,000 volunteers is both safe",
+        ),
+        ("--issued 10 --volunteers 9 --json", 1, "increase volunteers or plan for fewer losses"),
+        ("--issued 10 --volunteers 11", 2, "1 <= volunteers <= issued"),
+        ("--issued 1000 --volunteers 900 --lost 1", 2, "0 <= lost < 1"),
+        ("--issued 1000 --volunteers 900 --gamma nan", 2, "0 <= gamma < 1"),
+        ("--issued 1000 --volunteers 900 --length 0", 2, "1 <= length"),
+    ],
+)
+def test_a_committee_that_cannot_be_is_one_line(asked, status, says):
+    refused = called("protocol", "parameters", *asked.split())
+    assert (refused.returncode, refused.stdout) == (status, "")
     assert says in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
 
