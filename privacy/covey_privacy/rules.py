@@ -17,6 +17,8 @@ class Rule(StrEnum):
     DOCUMENT_SIGNATURE = "document-signature"  # a document is signed by whom it is to be from
     DOCUMENT_CONTENT = "document-content"  # what a signed document holds fits together
 
+    KEY_ENCODING = "key-encoding"  # a round or box key is canonical, on the curve and of prime order
+
     ISSUER_KEY = "issuer-key"  # an issuer key is RSA, and the one that manifest and log name
     BLIND_SIGNATURE = "blind-signature"  # a blind signature is asked for and given under the key named
     TICKET_SIGNATURE = "ticket-signature"  # a ticket is signed for the round's purposes and epoch

@@ -11,6 +11,7 @@ HEAVY = (
     "sqlalchemy",
     "fastapi",
     "gmpy2",
+    "nacl",
     "dp_accounting",
 )
 CODE = f"""
