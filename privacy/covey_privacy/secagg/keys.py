@@ -21,6 +21,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from covey_privacy import blind_rsa
 from covey_privacy.errors import PeerError
 from covey_privacy.rules import Rule
 from covey_privacy.secagg import curve25519, libsodium
@@ -141,6 +142,13 @@ def verify_strict(key: bytes, message: bytes, signature: bytes) -> bool:
     except (InvalidSignature, ValueError):  # other libraries than OpenSSL decode the key first: ValueError
         return False
     return True
+
+
+def verify(key: bytes, message: bytes, signature: bytes) -> bool:
+    """Say whether a signature of the round protocol is good: RSA for a ticket, else `verify_strict`."""
+    if len(key) != 32:
+        return blind_rsa.verify(key, message, signature)
+    return verify_strict(key, message, signature)
 
 
 def _has_prime_order(encoded: bytes) -> bool:

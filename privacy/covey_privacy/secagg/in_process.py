@@ -1,0 +1,231 @@
+"""All parties of a round in one process, with real tickets, log and witness: for tests and benchmarks.
+
+players = Players(setting, random)
+file = players.seat()
+for contributor, vector in zip(players.contributors(), vectors, strict=True):
+    players.aggregator.add(contributor.contribute(file, vector))
+result = players.finish()
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, MutableMapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from covey_privacy import blind_rsa, tickets, wire
+from covey_privacy.checkpoint import Checkpoint
+from covey_privacy.checkpoint import sign as sign_checkpoint
+from covey_privacy.merkle import Tree, leaf_hash
+from covey_privacy.note import COSIGNATURE, VerifierKey
+from covey_privacy.secagg.aggregator import Aggregator, Result
+from covey_privacy.secagg.committee import check_committees
+from covey_privacy.secagg.contributor import Accepted, Contributor
+from covey_privacy.secagg.decryptor import Decryptor
+from covey_privacy.secagg.keys import verify
+from covey_privacy.secagg.log_entries import LogView, entry_of
+from covey_privacy.secagg.messages import CommitteeFile, DrawnCommittee, Logged, Seat
+from covey_privacy.secagg.notary import MemoryRecords, Notary
+from covey_privacy.secagg.shape import Band, Shape
+from covey_privacy.secagg.terms import Kind, RoundInfo, RoundTerms
+from covey_privacy.secagg.volunteer import DecryptorKeys, Volunteer, offer_seat
+from covey_privacy.signatures import SigningKey, Verify
+from covey_privacy.tickets import IssuerKey, Random, RoundKey
+from covey_privacy.witness import Policy, cosign
+
+PURPOSES = ("analytics", "personalize")
+EPOCH = 20_000
+NOW = 1_790_000_000
+ORIGIN, WITNESS = "registry.example/log", "witness.example"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a round is played with: how many contribute and volunteer, and the terms' figures."""
+
+    phones: int
+    length: int
+    standing: Shape | None = None
+    drawn: Shape | None = None
+    volunteers: int = 0
+    honest: int = 1
+    issued: int = 0
+    gamma: float = 0.0
+    lost: float = 0.0
+    drop: int = 0
+    steps: float = 0.0
+    sample: int = 2**64 - 1
+
+
+class WitnessedLog:
+    """A log of entries with its key and one witness."""
+
+    def __init__(self, key: SigningKey, witness: SigningKey) -> None:
+        self._key, self._witness, self._tree = key, witness, Tree()
+        pinned = VerifierKey(WITNESS, COSIGNATURE, witness.public)
+        self.view = LogView(key.public, Policy((pinned,), 1, 3600))
+
+    def append(self, signed: bytes, now: int = NOW) -> Logged:
+        """Log a signed head, and return where it stands under a cosigned checkpoint."""
+        self._tree.append(leaf_hash(entry_of(signed)))
+        size = len(self._tree)
+        note = sign_checkpoint(Checkpoint(ORIGIN, size, self._tree.root()), self._key)
+        note += cosign(note, WITNESS, self._witness, now)
+        return Logged(note, size - 1, self._tree.inclusion(size - 1))
+
+
+class Issuer:
+    """Signs tickets of one role. Rounds that share an issuer share its round keys, which are slow to make."""
+
+    def __init__(self, epoch: int) -> None:
+        self._signer = blind_rsa.Signer(blind_rsa.generate())
+        self._made: tuple[RoundKey, ...] = ()
+        self.key = IssuerKey(PURPOSES, epoch, self._signer.public)
+
+    def round_keys(self, count: int, random: Random) -> tuple[RoundKey, ...]:
+        """Return `count` certified round keys, the same ones each time."""
+        pending = tickets.request(self.key, max(0, count - len(self._made)), random)
+        signatures = [self._signer.blind_sign(each.blinded) for each in pending]
+        self._made += tickets.receive(self.key, pending, signatures)
+        return self._made[:count]
+
+
+def new_issuers() -> tuple[Issuer, Issuer]:
+    """Return the issuers of the two roles: to contribute, and to volunteer."""
+    return Issuer(EPOCH), Issuer(EPOCH + 1)
+
+
+@dataclass
+class Players:
+    """The parties of one round. `random` gives every party's secrets."""
+
+    setting: Setting
+    issuers: tuple[Issuer, Issuer] = field(default_factory=new_issuers)
+    random: Random = os.urandom
+    verify: Verify = verify
+    messages: MutableMapping[bytes, bytes] = field(default_factory=dict)
+    records: MemoryRecords = field(default_factory=MemoryRecords)
+    decryptors: dict[tuple[Kind, int], Decryptor] = field(default_factory=dict)
+    file: bytes = b""
+
+    def __post_init__(self) -> None:
+        setting, random = self.setting, self.random
+        self.registry, witness = SigningKey(random(32)), SigningKey(random(32))
+        self.log = WitnessedLog(self.registry, witness)
+        self.organisations = [
+            SigningKey(random(32)) for _ in range(setting.standing.members if setting.standing else 0)
+        ]
+        self._nonce = random(32)
+        bands = (Band(1, 2**32 - 1, setting.drawn),) if setting.drawn else ()
+        terms = RoundTerms(
+            setting.length, setting.drop, setting.steps, setting.honest, setting.issued, setting.gamma,
+            setting.lost, max(setting.phones, 1), tuple(key.public for key in self.organisations),
+            setting.standing, bands, hashlib.sha256(self._nonce).digest(), setting.sample,
+        )  # fmt: skip
+        digest = hashlib.sha256(wire.encode(terms)).digest()
+        self.info = RoundInfo(
+            terms,
+            digest,
+            self.registry.public,
+            self.issuers[0].key,
+            self.issuers[1].key if setting.drawn else None,
+        )
+        self.notary = Notary(self.info, self.registry, self.records, verify=self.verify)
+
+    @cached_property
+    def round_keys(self) -> tuple[RoundKey, ...]:
+        """The contributing phones' certified round keys."""
+        return self.issuers[0].round_keys(self.setting.phones, self.random)
+
+    @property
+    def accepted(self) -> Accepted:
+        """What the phones take part with: this round's organisations, and any pool."""
+        kinds = frozenset({self.info.terms.kinds})
+        return Accepted(frozenset(key.public for key in self.organisations), kinds, 0)
+
+    def seat(self) -> bytes:
+        """Seat the committees; return the committee file."""
+        seats, keys = self._seat_organisations()
+        drawn, candidates = self._draw() if self.setting.drawn else (None, [])
+        self.file = wire.encode(CommitteeFile(tuple(seats), drawn))
+        committees = check_committees(self.file, self.info, self.verify)
+        for candidate in candidates:
+            found = candidate.drawn(committees)
+            keys += [found] if found else []
+        for each in keys:
+            decryptor = Decryptor(
+                self.info, committees, each, self.log.view, random=self.random, verify=self.verify
+            )
+            self.decryptors[Kind(each.kind), decryptor.number] = decryptor
+        return self.file
+
+    @cached_property
+    def aggregator(self) -> Aggregator:
+        """The coordinator, once the committees are seated."""
+        return Aggregator(self.info, self.file, self.messages, random=self.random, verify=self.verify)
+
+    def contributors(self) -> Iterator[Contributor]:
+        """Yield the phones, ready to contribute."""
+        for key in self.round_keys:
+            yield Contributor(self.info, self.accepted, key, random=self.random, verify=self.verify)
+
+    def include(self) -> None:
+        """Close the collection and have the set included."""
+        signed = self.notary.include(self.file, self.aggregator.close())
+        self.aggregator.included(signed, self.log.append(signed))
+
+    def check(self, absent: Iterable[tuple[Kind, int]] = ()) -> None:
+        """Have every decryptor check, and settle disputes."""
+        present = {seat: each for seat, each in self.decryptors.items() if seat not in set(absent)}
+        said: dict[tuple[Kind, int], bytes] = {}
+        for (kind, number), decryptor in present.items():
+            request = self.aggregator.check_request(kind, number)
+            said[kind, number] = decryptor.check(request, NOW)
+            self.aggregator.complain(said[kind, number])
+        for member, number in self.aggregator.to_dispute():
+            grant = self.notary.dispute(said[Kind.DRAWN, number], member)
+            request = self.aggregator.dispute_request(member, number, grant, self.log.append(grant))
+            shown = present[Kind.DRAWN, number].dispute(request, NOW)
+            if shown is not None:
+                self.aggregator.disputed(shown)
+
+    def finalize(self) -> None:
+        """Have the final set signed."""
+        signed = self.notary.final(self.aggregator.exclude())
+        self.aggregator.final(signed, self.log.append(signed))
+
+    def open(self, absent: Iterable[tuple[Kind, int]] = ()) -> Result:
+        """Have every decryptor open, and return the sum."""
+        request, gone = self.aggregator.open_request(), set(absent)
+        for seat, decryptor in self.decryptors.items():
+            if seat not in gone:
+                self.aggregator.opened(decryptor.open(request, NOW))
+        return self.aggregator.conclude()
+
+    def finish(
+        self,
+        absent_at_check: Iterable[tuple[Kind, int]] = (),
+        absent_at_open: Iterable[tuple[Kind, int]] = (),
+    ) -> Result:
+        """Play everything after the last contribution, without some decryptors."""
+        gone = set(absent_at_check)
+        self.include()
+        self.check(gone)
+        self.finalize()
+        return self.open(gone.union(absent_at_open))
+
+    def _seat_organisations(self) -> tuple[list[Seat], list[DecryptorKeys]]:
+        offers = [offer_seat(self.info.digest, key.secret, self.random) for key in self.organisations]
+        return [seat for _, seat in offers], [keys for keys, _ in offers]
+
+    def _draw(self) -> tuple[DrawnCommittee, list[Volunteer]]:
+        keys = self.issuers[1].round_keys(self.setting.volunteers, self.random)
+        candidates = [Volunteer(self.info, key, random=self.random) for key in keys]
+        for candidate in candidates:
+            self.notary.volunteer(candidate.volunteer())
+        self.log.append(self.notary.roster())
+        drawn = self.notary.draw(self._nonce)
+        self.log.append(drawn.draw)
+        return drawn, candidates

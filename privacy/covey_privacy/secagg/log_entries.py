@@ -1,0 +1,54 @@
+"""The registry's heads as log entries: what a decryptor asks for before it believes one.
+
+A head counts only once it stands in the log under a checkpoint that enough witnesses cosigned, so that a
+registry restored from a backup, or one that lies, cannot sign a second one unseen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from covey_privacy.checkpoint import open_note
+from covey_privacy.errors import PeerError, ServerError
+from covey_privacy.merkle import leaf_hash, verify_inclusion
+from covey_privacy.rules import Rule
+from covey_privacy.secagg.keys import verify
+from covey_privacy.secagg.messages import Logged
+from covey_privacy.signatures import Verify, open_signed
+from covey_privacy.witness import Policy
+
+T = TypeVar("T")
+
+LEAF_SECAGG = b"S"
+"""The kind byte of these entries in the registry's log."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogView:
+    """Whom a decryptor believes about the log: the registry's key, and which witnesses must have cosigned."""
+
+    registry: bytes
+    witnesses: Policy
+
+    def require_logged(self, signed: bytes, logged: Logged, now: int, verify: Verify = verify) -> None:
+        """Raise ServerError unless the entry stands in the witnessed log; `now` is in POSIX seconds."""
+        checkpoint = open_note(logged.note, self.registry, verify)
+        self.witnesses.check(logged.note, now, verify)
+        leaf = leaf_hash(entry_of(signed))
+        verify_inclusion(leaf, logged.index, checkpoint.size, logged.proof, checkpoint.root)
+
+
+def entry_of(signed: bytes) -> bytes:
+    """Return the log entry of a signed head."""
+    return LEAF_SECAGG + signed
+
+
+def open_head(
+    cls: type[T], signing_context: str, signed: bytes, registry: bytes, verify: Verify = verify
+) -> T:
+    """Return the head in a signed document. Raises ServerError unless the registry signed it."""
+    try:
+        return open_signed(cls, signing_context, signed, registry, verify, "registry")
+    except PeerError as error:
+        raise ServerError(str(error), rule=Rule.HEAD_SIGNATURE) from None
