@@ -51,7 +51,8 @@ def pad(digest: bytes, seed: Elements, length: int) -> Elements:
     transformed = ntt.forward(seed[None, :RING_SIZE])
     rows = range(0, len(factors), _BLOCKS)
     blocks = [ntt.backward(multiply(factors[row : row + _BLOCKS], transformed)) for row in rows]
-    return np.concatenate(blocks).reshape(-1)[:length]
+    padded: Elements = np.concatenate(blocks).reshape(-1)[:length]
+    return padded
 
 
 def errors(key: bytes, length: int) -> Elements:
