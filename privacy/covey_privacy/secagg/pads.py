@@ -59,7 +59,8 @@ def errors(key: bytes, length: int) -> Elements:
     """Return `length` errors from the stream of `key`: centred binomial with variance 64."""
     coins = np.frombuffer(keystream(key, 32 * length), "<u8").reshape(4, length)
     heads = np.bitwise_count(coins).astype(np.int16)
-    return (heads[0] + heads[1] - heads[2] - heads[3]).astype(np.int64)
+    balance: Elements = (heads[0] + heads[1] - heads[2] - heads[3]).astype(np.int64)
+    return balance
 
 
 def choose_drop(length: int, most: int, steps: float) -> int:
