@@ -142,6 +142,21 @@ def draw_members(
     return tuple(roster[place] for place in places[:members])
 
 
+def check_draw(
+    drawn: DrawnCommittee, roster: Sequence[Volunteer], info: RoundInfo, verify: Verify = verify
+) -> None:
+    """Raise ServerError unless a committee is what its signed roster and nonce give.
+
+    Whoever has the whole roster can check this: an auditor, or a volunteer.
+    """
+    committee = _drawn(drawn, info, verify)
+    head = open_signed(RosterHead, ROSTER, drawn.roster, info.registry, verify, "registry")
+    nonce = open_signed(Draw, DRAW, drawn.draw, info.registry, verify, "registry").nonce
+    members = draw_members(roster, drawn.roster, nonce, committee.shape.members)
+    if head != roster_head(info.digest, roster) or members != drawn.members:
+        raise ServerError("the committee is not the one that roster and nonce give", rule=Rule.DRAW_ORDER)
+
+
 def draw_of(digest: bytes, signed_roster: bytes, nonce: bytes, members: Sequence[Volunteer]) -> Draw:
     """Return the draw that the registry signs."""
     records = layout(Volunteer).pack(members)

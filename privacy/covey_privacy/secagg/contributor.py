@@ -193,8 +193,9 @@ def _require_range(vector: Elements, length: int) -> None:
             "are padded",
             rule=Rule.VECTOR_RANGE,
         )
-    if int(np.abs(vector).max()) > Q // 2:
+    largest = max(int(vector.max()), -int(vector.min()))
+    if largest > Q // 2:
         raise MisuseError(
-            f"an entry of the vector is {int(np.abs(vector).max())} in magnitude; at most {Q // 2} fits",
+            f"an entry of the vector is {largest} in magnitude; at most {Q // 2} fits",
             rule=Rule.VECTOR_RANGE,
         )

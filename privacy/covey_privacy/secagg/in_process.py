@@ -223,8 +223,9 @@ class Players:
     def _draw(self) -> tuple[DrawnCommittee, list[Volunteer]]:
         keys = self.issuers[1].round_keys(self.setting.volunteers, self.random)
         candidates = [Volunteer(self.info, key, random=self.random) for key in keys]
-        for candidate in candidates:
-            self.notary.volunteer(candidate.volunteer())
+        self.offers = [candidate.volunteer() for candidate in candidates]
+        for offer in self.offers:
+            self.notary.volunteer(offer)
         self.log.append(self.notary.roster())
         drawn = self.notary.draw(self._nonce)
         self.log.append(drawn.draw)

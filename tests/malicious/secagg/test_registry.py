@@ -1,0 +1,372 @@
+"""Registries that lie or restart, volunteers, tickets and keys."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from secagg_rounds import SETTINGS, contribute, vectors
+
+from covey_privacy import wire
+from covey_privacy.errors import MisuseError, PeerError, PrivacyError, ServerError
+from covey_privacy.rules import Rule
+from covey_privacy.secagg.committee import check_draw, draw_of, sort_roster, volunteer_statement
+from covey_privacy.secagg.contribution import statement
+from covey_privacy.secagg.contributor import Contributor
+from covey_privacy.secagg.in_process import Players, new_issuers
+from covey_privacy.secagg.messages import (
+    DRAW,
+    CommitteeFile,
+    Entry,
+    FinalRequest,
+    IncludeRequest,
+    Leaf,
+    Retraction,
+)
+from covey_privacy.secagg.messages import Volunteer as VolunteerMessage
+from covey_privacy.secagg.notary import MemoryRecords, Notary, RefusedMembersError
+from covey_privacy.secagg.terms import RoundInfo
+from covey_privacy.secagg.volunteer import Volunteer
+from covey_privacy.signatures import SigningKey, sign
+
+P = 2**255 - 19
+
+
+def _again(played) -> Notary:
+    """The notary after a restart: made anew over its records."""
+    return Notary(played.info, played.registry, played.records)
+
+
+def _volunteers(played):
+    keys = played.issuers[1].round_keys(40, played.random)
+    return [Volunteer(played.info, key).volunteer() for key in keys]
+
+
+def _unseated(issuers, kind="drawn", **changes) -> Players:
+    return Players(dataclasses.replace(SETTINGS[kind], **changes), issuers)
+
+
+def test_a_second_included_set_is_refused_and_leaves_no_trace(players, kind):
+    played = players(kind)
+    contribute(played, vectors(12, 40))
+    request = played.aggregator.close()
+    signed = played.notary.include(played.file, request)
+    before = dict(played.records.entries), dict(played.records.spent), played.notary.state
+    whole = wire.decode(IncludeRequest, request)
+    smaller = wire.encode(dataclasses.replace(whole, entries=whole.entries[:-1]))
+    with pytest.raises(PrivacyError) as refused:
+        played.notary.include(played.file, smaller)
+    assert refused.value.rule == Rule.SIGNED_ONCE
+    assert before == (played.records.entries, played.records.spent, played.notary.state)
+    assert played.notary.include(played.file, request) == signed
+
+
+def test_a_restarted_registry_signs_the_same_and_no_second_set(players, kind):
+    """Killed after it signed and logged, before it answered: the record is what counts."""
+    played = players(kind)
+    contribute(played, vectors(12, 40))
+    request = played.aggregator.close()
+    signed = played.notary.include(played.file, request)
+    notary = _again(played)
+    if played.setting.drawn:
+        drawn = wire.decode(CommitteeFile, played.file).drawn
+        for message in played.offers:
+            notary.volunteer(message)
+        assert notary.roster() == drawn.roster
+        assert notary.draw(played._nonce) == drawn
+    assert notary.include(played.file, request) == signed
+    smaller = dataclasses.replace(wire.decode(IncludeRequest, request), entries=())
+    with pytest.raises(PrivacyError):
+        notary.include(played.file, wire.encode(smaller))
+
+
+def test_a_ticket_is_spent_once_ever(players, kind, issuers):
+    played = players(kind)
+    contribute(played, vectors(12, 40))
+    played.include()
+    later = Players(dataclasses.replace(played.setting, length=41), issuers, records=played.records)
+    later.issuers = (issuers[0], new_issuers()[1]) if later.setting.drawn else issuers
+    later.__post_init__()
+    later.seat()
+    contribute(later, vectors(12, 41))
+    with pytest.raises(RefusedMembersError) as refused:
+        later.include()
+    assert set(refused.value.members.values()) == {Rule.TICKET_SPENT}
+    assert len(refused.value.members) == 12
+
+
+def test_who_volunteers_twice_is_refused(issuers):
+    played = _unseated(issuers)
+    key = played.issuers[1].round_keys(1, played.random)[0]
+    message = Volunteer(played.info, key).volunteer()
+    played.notary.volunteer(message)
+    played.notary.volunteer(message)
+    with pytest.raises(PeerError) as refused:
+        played.notary.volunteer(Volunteer(played.info, key).volunteer())
+    assert refused.value.rule == Rule.TICKET_SPENT
+    assert len(played.notary.state.volunteers) == 1
+
+
+def test_tickets_of_one_role_do_not_serve_the_other(issuers):
+    played = _unseated(issuers, "both")
+    contribute_key = played.round_keys[0]
+    with pytest.raises(PeerError) as refused:
+        played.notary.volunteer(Volunteer(played.info, contribute_key).volunteer())
+    assert refused.value.rule == Rule.TICKET_SIGNATURE
+    played.seat()
+    volunteer_key = played.issuers[1].round_keys(1, played.random)[0]
+    phone = Contributor(played.info, played.accepted, volunteer_key)
+    with pytest.raises(PeerError) as refused:
+        played.aggregator.add(phone.contribute(played.file, np.zeros(40, np.int64)))
+    assert refused.value.rule == Rule.TICKET_SIGNATURE
+
+
+def test_a_volunteers_box_key_is_its_own(issuers):
+    played = _unseated(issuers)
+    key, other = played.issuers[1].round_keys(2, played.random)
+    message = wire.decode(VolunteerMessage, Volunteer(played.info, key).volunteer())
+    another = wire.decode(VolunteerMessage, Volunteer(played.info, other).volunteer())
+    stolen = dataclasses.replace(message, box_key=another.box_key)
+    with pytest.raises(PeerError) as refused:
+        played.notary.volunteer(wire.encode(stolen))
+    assert refused.value.rule == Rule.VOLUNTEER_SIGNATURE
+    with pytest.raises(PeerError):
+        played.notary.volunteer(wire.encode(dataclasses.replace(message, ticket=another.ticket)))
+
+
+BOX_KEYS = {
+    "zero": bytes(32),
+    "one": (1).to_bytes(32, "little"),
+    "order 8": bytes.fromhex("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"),
+    "minus one": (P - 1).to_bytes(32, "little"),
+    "p": P.to_bytes(32, "little"),
+    "p + 9": (P + 9).to_bytes(32, "little"),
+    "twist": (2).to_bytes(32, "little"),
+}
+
+
+@pytest.mark.parametrize("box_key", BOX_KEYS.values(), ids=BOX_KEYS)
+def test_a_box_key_of_the_wrong_kind_is_refused(issuers, box_key):
+    played = _unseated(issuers)
+    key = played.issuers[1].round_keys(1, played.random)[0]
+    signature = SigningKey(key.secret).sign(volunteer_statement(played.info.digest, box_key))
+    message = VolunteerMessage(key.ticket, box_key, signature)
+    with pytest.raises(PeerError) as refused:
+        played.notary.volunteer(wire.encode(message))
+    assert refused.value.rule == Rule.KEY_ENCODING
+
+
+ROUND_KEYS = {
+    "identity": (1).to_bytes(32, "little"),
+    "minus zero": (1 | 1 << 255).to_bytes(32, "little"),
+    "order 2": (P - 1).to_bytes(32, "little"),
+    "order 4": bytes(32),
+    "order 8": bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"),
+    "non-canonical": P.to_bytes(32, "little"),
+    "off the curve": (2).to_bytes(32, "little"),
+}
+
+
+@pytest.mark.parametrize("round_key", ROUND_KEYS.values(), ids=ROUND_KEYS)
+def test_a_round_key_of_the_wrong_kind_is_refused(players, kind, round_key):
+    played = players(kind)
+    contribute(played, vectors(12, 40))
+    request = wire.decode(IncludeRequest, played.aggregator.close())
+    entry = request.entries[0]
+    ticket = dataclasses.replace(entry.ticket, round_key=round_key)
+    leaf = dataclasses.replace(entry.leaf, round_key=round_key)
+    entries = sorted((dataclasses.replace(entry, ticket=ticket, leaf=leaf), *request.entries[1:]), key=_key)
+    with pytest.raises(RefusedMembersError) as refused:
+        played.notary.include(played.file, wire.encode(dataclasses.replace(request, entries=tuple(entries))))
+    assert refused.value.members == {round_key: Rule.KEY_ENCODING} or round_key in refused.value.members
+
+
+def _key(entry: Entry) -> bytes:
+    return entry.leaf.round_key
+
+
+@pytest.mark.parametrize("change", ["S + L", "S", "R"])
+def test_a_signature_that_another_library_might_take_is_refused(players, kind, change):
+    played = players(kind)
+    contribute(played, vectors(12, 40))
+    request = wire.decode(IncludeRequest, played.aggregator.close())
+    entry = request.entries[0]
+    order = 2**252 + 27742317777372353535851937790883648493
+    s = int.from_bytes(entry.signature[32:], "little")
+    changed = {
+        "S + L": entry.signature[:32] + (s + order).to_bytes(32, "little"),
+        "S": entry.signature[:32] + ((s + 1) % order).to_bytes(32, "little"),
+        "R": (1).to_bytes(32, "little") + entry.signature[32:],
+    }[change]
+    entries = (dataclasses.replace(entry, signature=changed), *request.entries[1:])
+    with pytest.raises(PeerError) as refused:
+        played.notary.include(played.file, wire.encode(dataclasses.replace(request, entries=entries)))
+    assert refused.value.rule == Rule.CONTRIBUTION_SIGNATURE
+
+
+def test_a_retracted_key_takes_no_part_and_is_dead(players, kind):
+    played = players(kind)
+    messages = contribute(played, vectors(12, 40))
+    phones = list(played.contributors())
+    retraction = phones[3].retract()
+    with pytest.raises(MisuseError):
+        phones[3].contribute(played.file, np.zeros(40, np.int64))
+    played.notary.retract(retraction)
+    with pytest.raises(RefusedMembersError) as refused:
+        played.include()
+    key = played.round_keys[3].ticket.round_key
+    assert refused.value.members == {key: Rule.TICKET_SPENT}
+    played.aggregator.leave_out([key])
+    result = played.finish()
+    assert result.members == len(messages) - 1
+    assert (result.vector == np.delete(vectors(12, 40), 3, 0).sum(axis=0)).all()
+
+
+def test_a_retraction_comes_before_the_set_is_included_and_from_the_key_itself(players, kind):
+    played = players(kind)
+    contribute(played, vectors(12, 40))
+    one, two = list(played.contributors())[:2]
+    retraction, other = one.retract(), two.retract()
+    for forged in (
+        dataclasses.replace(retraction, round_key=other.round_key),
+        dataclasses.replace(retraction, manifest=bytes(32)),
+        Retraction(played.info.digest, retraction.round_key, bytes(64)),
+    ):
+        with pytest.raises(PeerError) as refused:
+            played.notary.retract(forged)
+        assert refused.value.rule == Rule.CONTRIBUTION_SIGNATURE
+    played.include()
+    with pytest.raises(PeerError) as refused:
+        played.notary.retract(retraction)
+    assert refused.value.rule == Rule.RETRACTED
+
+
+def test_the_nonce_is_the_manifests(issuers):
+    played = _unseated(issuers)
+    for message in _volunteers(played):
+        played.notary.volunteer(message)
+    played.notary.roster()
+    with pytest.raises(ServerError) as refused:
+        played.notary.draw(bytes(32))
+    assert refused.value.rule == Rule.DRAW_NONCE
+
+
+def test_whoever_has_the_roster_sees_another_draw(issuers):
+    played = _unseated(issuers)
+    for message in _volunteers(played):
+        played.notary.volunteer(message)
+    roster = sort_roster(list(played.notary.state.volunteers.values()))
+    played.notary.roster()
+    drawn = played.notary.draw(played._nonce)
+    check_draw(drawn, roster, played.info)
+    outsider = next(each for each in roster if each not in drawn.members)
+    members = (outsider, *drawn.members[1:])
+    draw = sign(DRAW, draw_of(played.info.digest, drawn.roster, played._nonce, members), played.registry)
+    for changed, shown in (
+        (dataclasses.replace(drawn, members=members, draw=draw), roster),
+        (drawn, roster[1:]),
+    ):
+        with pytest.raises(ServerError) as refused:
+            check_draw(changed, shown, played.info)
+        assert refused.value.rule == Rule.DRAW_ORDER
+
+
+def test_one_roster_a_round(issuers):
+    """A volunteer left out, or one more: another roster under the same records is refused."""
+    played = _unseated(issuers)
+    messages = _volunteers(played)
+    for message in messages[1:]:
+        played.notary.volunteer(message)
+    signed = played.notary.roster()
+    assert played.notary.roster() == signed
+    with pytest.raises(MisuseError):
+        played.notary.volunteer(messages[0])
+    again = _again(played)
+    for message in messages:
+        again.volunteer(message)
+    with pytest.raises(ServerError) as refused:
+        again.roster()
+    assert refused.value.rule == Rule.SIGNED_ONCE
+
+
+def test_a_shape_is_held_against_the_roster_as_it_is(issuers):
+    """Fewer volunteered than the shape was worked out for: nobody signs, and no phone would deal."""
+    played = _unseated(issuers)
+    for message in _volunteers(played)[:20]:
+        played.notary.volunteer(message)
+    with pytest.raises(ServerError) as refused:
+        played.notary.roster()
+    assert refused.value.rule == Rule.COMMITTEE_SHAPE
+
+
+def test_nobody_is_left_out_of_the_final_set_without_proof(players, kind):
+    played = players(kind)
+    contribute(played, vectors(12, 40))
+    played.include()
+    played.check()
+    with pytest.raises(ServerError) as refused:
+        played.notary.final(wire.encode(FinalRequest((3,), (), ())))
+    assert refused.value.rule == Rule.EXCLUSION
+    complaints = tuple(played.aggregator.state.complaints.values())
+    with pytest.raises(ServerError) as refused:
+        played.notary.final(wire.encode(FinalRequest((3,), complaints, ())))
+    assert refused.value.rule == Rule.EXCLUSION
+    forged = dataclasses.replace(complaints[0], members=(3,))
+    with pytest.raises(PeerError):
+        played.notary.final(wire.encode(FinalRequest((3,), (forged,), ())))
+    signed = played.notary.final(wire.encode(FinalRequest((), complaints, ())))
+    assert played.notary.final(wire.encode(FinalRequest((), (), ()))) == signed
+
+
+def test_the_terms_fit_together(players, kind):
+    info = players(kind).info
+    terms = info.terms
+    changes = [
+        ({"length": 5000, "steps": 1.0}, Rule.ROUNDING),
+        ({"drop": 7}, Rule.ROUNDING),
+        ({"length": 5000, "steps": 1e4, "drop": 9}, Rule.ROUNDING),
+        ({"organisations": (), "standing": None, "bands": ()}, Rule.COMMITTEE_KIND),
+    ]
+    if terms.standing:
+        changes += [
+            ({"organisations": terms.organisations[:3]}, Rule.COMMITTEE_MEMBERS),
+            ({"organisations": terms.organisations[:1] * 4}, Rule.COMMITTEE_MEMBERS),
+            ({"organisations": ()}, Rule.COMMITTEE_KIND),
+            ({"standing": dataclasses.replace(terms.standing, privacy=3)}, Rule.COMMITTEE_SHAPE),
+            ({"standing": dataclasses.replace(terms.standing, packing=2)}, Rule.COMMITTEE_SHAPE),
+        ]
+    for fields, rule in changes:
+        with pytest.raises(ServerError) as refused:
+            dataclasses.replace(info, terms=dataclasses.replace(terms, **fields))
+        assert refused.value.rule == rule, fields
+
+
+def test_a_drawn_committee_needs_an_issuer_of_its_own(players):
+    info = players("drawn").info
+    for volunteer in (None, info.contribute):
+        with pytest.raises(MisuseError):
+            RoundInfo(info.terms, info.digest, info.registry, info.contribute, volunteer)
+
+
+def test_a_leaf_that_names_another_key_than_its_ticket_is_refused(players, kind):
+    played = players(kind)
+    contribute(played, vectors(12, 40))
+    request = wire.decode(IncludeRequest, played.aggregator.close())
+    own = SigningKey(b"7" * 32)
+    leaf = Leaf(own.public, bytes(32), bytes(32), bytes(32))
+    context = played.aggregator.committees.context
+    signature = own.sign(statement(played.info.digest, context, leaf))
+    entry = dataclasses.replace(request.entries[0], leaf=leaf, signature=signature)
+    entries = tuple(sorted((entry, *request.entries[1:]), key=_key))
+    with pytest.raises(RefusedMembersError) as refused:
+        played.notary.include(played.file, wire.encode(dataclasses.replace(request, entries=entries)))
+    assert refused.value.members == {own.public: Rule.CONTRIBUTION_SIGNATURE}
+
+
+def test_records_keep_all_or_nothing():
+    records = MemoryRecords()
+    assert not records.keep(b"one", b"signed", [b"a", b"b"], b"claim")
+    assert list(records.keep(b"two", b"other", [b"c", b"a"], b"other claim")) == [b"a"]
+    assert records.signed(b"two") is None
+    assert b"c" not in records.spent
