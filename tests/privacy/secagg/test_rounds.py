@@ -124,3 +124,34 @@ def test_the_same_vector_twice_makes_two_messages_that_share_nothing(players, ki
     one, two = (each.contribute(played.file, np.zeros(500, np.int64)) for each in played.contributors())
     same = sum(a == b for a, b in zip(one, two, strict=True))
     assert same < len(one) / 20
+
+
+@pytest.mark.parametrize("length", [1, 100, 2047, 2048, 2049])
+def test_a_packing_that_does_not_divide_the_seed(issuers, length):
+    shape = choose_shape(40, 2, 0.1, packing=17)
+    setting = dataclasses.replace(SETTINGS["drawn"], drawn=shape, phones=4, length=length, steps=1e6)
+    played = Players(setting, issuers)
+    played.seat()
+    given_vectors = vectors(4, length)
+    contribute(played, given_vectors)
+    result = played.finish()
+    assert abs(result.vector - given_vectors.sum(axis=0)).max() <= 8 * result.error_variance**0.5
+
+
+def test_forty_nine_blocks(players):
+    length = 49 * 2048
+    played = players("standing", phones=3, length=length, drop=7, steps=1e6)
+    given_vectors = vectors(3, length)
+    contribute(played, given_vectors)
+    result = played.finish()
+    error = result.vector - given_vectors.sum(axis=0)
+    assert abs(error).max() <= 8 * result.error_variance**0.5
+
+
+@given(honest=st.integers(1, 5000), issued=st.integers(0, 50_000), gamma=st.floats(0, 0.3))
+def test_a_set_of_the_least_size_keeps_all_the_noise(issuers, honest, issued, gamma):
+    """Without K corrupt members and oneself, `honest` noise shares are left: the whole variance."""
+    played = Players(dataclasses.replace(SETTINGS["standing"], phones=1, honest=honest), issuers)
+    terms = dataclasses.replace(played.info.terms, issued=issued, gamma=gamma)
+    assert terms.least_set - terms.corrupt - 1 == honest
+    assert terms.corrupt >= int(gamma * issued) - 1
