@@ -178,6 +178,7 @@ def test_a_flipped_byte_is_refused_or_changes_nothing(shop):
     holds()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_what_is_too_large_is_refused(shop, problem):
     subject, _ = decided(shop)
@@ -205,6 +206,7 @@ def test_an_import_that_fails_leaves_nothing(shop, other):
     assert shop.choices(phone) == {}
 
 
+@pytest.mark.slow
 def test_where_keys_are_pinned_no_other_is_taken(opened, other):
     subject, phone = decided(other)
     data = exported(other, subject)
@@ -215,6 +217,7 @@ def test_where_keys_are_pinned_no_other_is_taken(opened, other):
         imported(shop, data, other.registry.public)
 
 
+@pytest.mark.slow
 def test_the_command_imports(shop, other, tmp_path, monkeypatch, capsys):
     subject, _ = decided(other)
     file, key = tmp_path / "export.zip", other.registry.public.hex()

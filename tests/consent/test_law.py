@@ -76,6 +76,7 @@ def test_marks_are_found_in_classes_and_on_coroutines(checkout):
     ]
 
 
+@pytest.mark.slow
 def test_a_run_finds_what_passes_fails_and_is_skipped(checkout, monkeypatch, capsys):
     root = checkout(
         '@pytest.mark.compliance("GDPR 30", "a")',

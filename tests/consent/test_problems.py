@@ -79,6 +79,7 @@ def test_a_broken_body_is_the_sender_s_problem(toys, problem, body):
 KEYS_OF_THEIR_OWN = st.text(max_size=60).map(lambda text: json.dumps({text: text}).encode())
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.one_of(st.binary(max_size=60), KEYS_OF_THEIR_OWN))
 def test_no_body_makes_the_server_fail(toys, problem, body):

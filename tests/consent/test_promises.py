@@ -216,6 +216,7 @@ def test_a_leaf_says_nothing_but_the_commitment(play):
     assert {row[1:] for row in rows} == set(same)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(st.lists(st.lists(st.binary(max_size=40), max_size=70), max_size=5))
 def test_appending_all_is_appending_each(batches):

@@ -109,6 +109,7 @@ def one(tmp_path_factory):
         yield url, folder
 
 
+@pytest.mark.slow
 def test_a_registry_gathers_what_two_witnesses_sign_while_a_third_is_silent(tmp_path):
     now = time.time()
     settings = {

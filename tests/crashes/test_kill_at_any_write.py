@@ -20,6 +20,8 @@ from covey_privacy.five_phases.roster import Advert
 from covey_sdk import ledger
 from covey_server.store import Store
 
+pytestmark = pytest.mark.slow  # Each test is a whole round in processes of its own.
+
 RESTARTS = pytest.mark.parametrize("reboots", [False, True], ids=["the app restarts", "the phone restarts"])
 CHUNKS = 8
 STEPS = ["p1-base", "p1-gram", "p1-half-step"]

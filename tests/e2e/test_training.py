@@ -101,6 +101,7 @@ def opened(shop, place):
     return shop.phones().open(shop.world.households[place])
 
 
+@pytest.mark.slow
 class TestThreeSteps:
     def test_every_sum_is_what_the_ledgers_say_was_sent(self, trained):
         assert [played["query"] for played in trained.rounds] == list(STEPS)

@@ -106,6 +106,7 @@ def test_a_damaged_store_is_one_line(tmp_path):
         Store(path)
 
 
+@pytest.mark.slow
 def test_two_coordinators_do_not_share_a_store(tmp_path):
     path = tmp_path / "coordinator.db"
     with closing(Store(path)), pytest.raises(ConfigError, match="locked"):

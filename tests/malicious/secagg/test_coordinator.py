@@ -11,20 +11,24 @@ from secagg_rounds import contribute, seats, vectors
 from covey_privacy import wire
 from covey_privacy.errors import MisuseError, PeerError, PrivacyError, ServerError
 from covey_privacy.rules import Rule
-from covey_privacy.secagg.committee import box_key_statement, check_committees
+from covey_privacy.secagg.committee import box_key_statement, check_committees, draw_of
 from covey_privacy.secagg.contributor import Accepted, Contributor
 from covey_privacy.secagg.decryptor import Decryptor
 from covey_privacy.secagg.field import Q
 from covey_privacy.secagg.in_process import NOW
 from covey_privacy.secagg.leaves import LeafSet
 from covey_privacy.secagg.messages import (
+    DRAW,
     FINAL,
     INCLUDED,
+    ROSTER,
     CheckRequest,
     CommitteeFile,
     Contribution,
+    DrawnCommittee,
     IncludeRequest,
     OpenRequest,
+    RosterHead,
     SetHead,
 )
 from covey_privacy.secagg.notary import RefusedMembersError
@@ -461,10 +465,11 @@ def test_another_vector_than_the_terms_say_is_not_padded(players, kind):
 
 
 def test_a_phone_that_is_not_sampled_sends_nothing_and_is_not_taken(players, kind):
-    played = players(kind, sample=2**62)
-    context, terms = played.aggregator.committees.context, played.info.terms
-    numbers = [_sampling_number(context, key.ticket.round_key) for key in played.round_keys]
-    assert min(numbers) <= terms.sample < max(numbers)
+    numbers, terms = [], None
+    while not terms or not min(numbers) <= terms.sample < max(numbers):
+        played = players(kind, sample=2**62)
+        context, terms = played.aggregator.committees.context, played.info.terms
+        numbers = [_sampling_number(context, key.ticket.round_key) for key in played.round_keys]
     for contributor, number in zip(played.contributors(), numbers, strict=True):
         if number <= terms.sample:
             played.aggregator.add(contributor.contribute(played.file, VECTOR))
@@ -503,3 +508,60 @@ def test_garbage_is_refused_by_every_party(players, kind):
     played.check()
     played.finalize()
     assert played.open().members == 12
+
+
+@pytest.fixture
+def colluding(players):
+    """`colluding(change)`: a drawn round whose registry signs any roster, nonce and members."""
+
+    def seated(change):
+        played = players("drawn")
+        drawn = wire.decode(CommitteeFile, played.file).drawn
+        roster = open_signed(RosterHead, ROSTER, drawn.roster, played.registry.public)
+        nonce, members, roster = change(played._nonce, drawn.members, roster)
+        signed = sign(ROSTER, roster, played.registry)
+        draw = sign(DRAW, draw_of(played.info.digest, signed, nonce, members), played.registry)
+        return played, wire.encode(CommitteeFile((), DrawnCommittee(signed, draw, members)))
+
+    return seated
+
+
+COLLUSIONS = {
+    "another nonce": (lambda nonce, members, roster: (bytes(32), members, roster), Rule.DRAW_NONCE),
+    "a member less": (lambda nonce, members, roster: (nonce, members[1:], roster), Rule.COMMITTEE_MEMBERS),
+    "a member twice": (
+        lambda nonce, members, roster: (nonce, (members[0], *members[:-1]), roster),
+        Rule.COMMITTEE_MEMBERS,
+    ),
+    "a bad ticket": (
+        lambda nonce, members, roster: (nonce, (_with_ticket(members[0]), *members[1:]), roster),
+        Rule.TICKET_SIGNATURE,
+    ),
+    "a box key of its own": (
+        lambda nonce, members, roster: (
+            nonce,
+            (dataclasses.replace(members[0], box_key=b"9" + bytes(31)), *members[1:]),
+            roster,
+        ),
+        Rule.VOLUNTEER_SIGNATURE,
+    ),
+    "a smaller roster": (
+        lambda nonce, members, roster: (nonce, members, dataclasses.replace(roster, size=20)),
+        Rule.COMMITTEE_SHAPE,
+    ),
+    "a roster of another round": (
+        lambda nonce, members, roster: (nonce, members, dataclasses.replace(roster, manifest=bytes(32))),
+        Rule.HEAD_SIGNATURE,
+    ),
+}
+
+
+def _with_ticket(member):
+    ticket = dataclasses.replace(member.ticket, signature=bytes(len(member.ticket.signature)))
+    return dataclasses.replace(member, ticket=ticket)
+
+
+@pytest.mark.parametrize(("change", "rule"), COLLUSIONS.values(), ids=COLLUSIONS)
+def test_a_phone_checks_a_draw_whatever_the_registry_signed(colluding, change, rule):
+    played, file = colluding(change)
+    _refuses(played, file, rule)

@@ -21,8 +21,8 @@ TABLES = {
     Decryptor: "Seated check Checked, Checked check Checked, Checked dispute Checked, Checked open Opened, "
     "Opened open Opened, Seated expire Erased, Checked expire Erased, Opened expire Erased",
     Aggregator: "Collecting add Collecting, Collecting close Closed, Closed close Closed, "
-    "Closed leave_out Closed, Closed included Checking, Checking complain Checking, Checking disputed Checking, "
-    "Checking exclude Excluding, Excluding final Gathering, Gathering opened Gathering, "
+    "Closed leave_out Closed, Closed included Checking, Checking complain Checking, "
+    "Checking disputed Checking, Checking exclude Excluding, Excluding final Gathering, Gathering opened Gathering, "
     "Gathering conclude Concluded",
     Notary: "Gathering volunteer Gathering, Gathering roster Rostered, Rostered roster Rostered, "
     "Rostered draw Seated, Seated draw Seated, Gathering include SetIncluded, Seated include SetIncluded, "

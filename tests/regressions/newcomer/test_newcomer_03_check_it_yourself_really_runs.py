@@ -14,6 +14,8 @@ import pytest
 
 from covey_simulations import proof, report
 
+pytestmark = pytest.mark.slow  # It plays a report and checks it in a new process.
+
 EXAMPLE = json.loads((Path(__file__).parents[2] / "simulations" / "example_report.json").read_text("utf-8"))
 NAMES = {"roster": "cohort", "round_id": "round"}
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # It runs the README's commands in processes of their own.
+
 README = (Path(__file__).parents[3] / "README.md").read_text("utf-8")
 
 

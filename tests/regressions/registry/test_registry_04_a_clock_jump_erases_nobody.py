@@ -163,6 +163,7 @@ def test_many_small_jumps_count_together(judged, steady):
         assert found == "stopped"
 
 
+@pytest.mark.slow
 def test_a_jump_stays_a_stop_after_a_restart(judged):
     with judged() as shop:
         lived(shop)

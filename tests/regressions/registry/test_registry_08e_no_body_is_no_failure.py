@@ -21,7 +21,11 @@ BODIES = {
     "very deep": b"[" * 100_000,
     "another kind of subject": b'{"subject": {"a": [1]}}',
 }
-KINDS = ("application/json", "application/cbor", "text/plain", "application/zip", None)
+KINDS = (
+    "application/json",
+    *[pytest.param(each, marks=pytest.mark.slow) for each in ("application/cbor", "text/plain")],
+    *[pytest.param(each, marks=pytest.mark.slow) for each in ("application/zip", None)],
+)
 
 
 def writing(app) -> list[tuple[str, str, tuple[str, ...]]]:
