@@ -171,3 +171,14 @@ def test_a_copy_of_anothers_dealing_under_an_own_key_is_excluded(players, kind):
     result = played.finish()
     assert len(result.excluded) == 1
     assert (result.vector == np.delete(given, LIAR, 0).sum(axis=0)).all()
+
+
+def test_the_same_message_written_longer_is_not_taken(players, kind):
+    """CBOR can write one array in several ways; a contribution has one size whatever it holds."""
+    played = players(kind)
+    message = next(iter(played.contributors())).contribute(played.file, np.zeros(40, np.int64))
+    longer = b"\x98\x05" + message[1:]
+    assert wire.decode(Contribution, longer) == wire.decode(Contribution, message)
+    with pytest.raises(PeerError) as refused:
+        played.aggregator.add(longer)
+    assert refused.value.rule == Rule.CONTRIBUTION_SIZE
