@@ -24,6 +24,7 @@ from covey_privacy.secagg.aggregator import Aggregator, Result
 from covey_privacy.secagg.committee import check_committees
 from covey_privacy.secagg.contributor import Accepted, Contributor
 from covey_privacy.secagg.decryptor import Decryptor
+from covey_privacy.secagg.field import Elements
 from covey_privacy.secagg.keys import verify
 from covey_privacy.secagg.log_entries import LogView, entry_of
 from covey_privacy.secagg.messages import CommitteeFile, DrawnCommittee, Logged, Seat
@@ -203,6 +204,13 @@ class Players:
             if seat not in gone:
                 self.aggregator.opened(decryptor.open(request, NOW))
         return self.aggregator.conclude()
+
+    def add_up(self, vectors: Iterable[Elements]) -> Result:
+        """Play the whole round, one vector a phone; return the sum, as `ideal.ideal_sum` gives it."""
+        self.seat()
+        for contributor, vector in zip(self.contributors(), vectors, strict=True):
+            self.aggregator.add(contributor.contribute(self.file, vector))
+        return self.finish()
 
     def finish(
         self,
