@@ -66,7 +66,7 @@ class WitnessedLog:
     def __init__(self, key: SigningKey, witness: SigningKey) -> None:
         self._key, self._witness, self._tree = key, witness, Tree()
         pinned = VerifierKey(WITNESS, COSIGNATURE, witness.public)
-        self.view = LogView(key.public, Policy((pinned,), 1, 3600))
+        self.view = LogView(ORIGIN, key.public, Policy((pinned,), 1, 3600))
 
     def append(self, signed: bytes, now: int = NOW) -> Logged:
         """Log a signed head, and return where it stands under a cosigned checkpoint."""

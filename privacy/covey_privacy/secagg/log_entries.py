@@ -26,14 +26,24 @@ LEAF_SECAGG = b"S"
 
 @dataclass(frozen=True, slots=True)
 class LogView:
-    """Whom a decryptor believes about the log: the registry's key, and which witnesses must have cosigned."""
+    """Whom a decryptor believes about the log.
 
+    The log's name and the registry's key are pinned: a registry with a second log under another name could
+    have a second set cosigned there. `witnesses` says who must have cosigned.
+    """
+
+    origin: str
     registry: bytes
     witnesses: Policy
 
     def require_logged(self, signed: bytes, logged: Logged, now: int, verify: Verify = verify) -> None:
         """Raise ServerError unless the entry stands in the witnessed log; `now` is in POSIX seconds."""
         checkpoint = open_note(logged.note, self.registry, verify)
+        if checkpoint.origin != self.origin:
+            raise ServerError(
+                f"the entry stands in the log {checkpoint.origin!r}; {self.origin!r} was expected",
+                rule=Rule.LOG_ORIGIN,
+            )
         self.witnesses.check(logged.note, now, verify)
         leaf = leaf_hash(entry_of(signed))
         verify_inclusion(leaf, logged.index, checkpoint.size, logged.proof, checkpoint.root)

@@ -9,14 +9,18 @@ import pytest
 from secagg_rounds import contribute, seats, vectors
 
 from covey_privacy import wire
+from covey_privacy.checkpoint import Checkpoint
+from covey_privacy.checkpoint import sign as sign_checkpoint
 from covey_privacy.errors import MisuseError, PeerError, PrivacyError, ServerError
+from covey_privacy.merkle import leaf_hash
 from covey_privacy.rules import Rule
 from covey_privacy.secagg.committee import box_key_statement, check_committees, draw_of
 from covey_privacy.secagg.contributor import Accepted, Contributor
 from covey_privacy.secagg.decryptor import Decryptor
 from covey_privacy.secagg.field import Q
-from covey_privacy.secagg.in_process import NOW
+from covey_privacy.secagg.in_process import NOW, WITNESS
 from covey_privacy.secagg.leaves import LeafSet
+from covey_privacy.secagg.log_entries import entry_of
 from covey_privacy.secagg.messages import (
     DRAW,
     FINAL,
@@ -27,6 +31,7 @@ from covey_privacy.secagg.messages import (
     Contribution,
     DrawnCommittee,
     IncludeRequest,
+    Logged,
     OpenRequest,
     RosterHead,
     SetHead,
@@ -35,6 +40,7 @@ from covey_privacy.secagg.notary import RefusedMembersError
 from covey_privacy.secagg.terms import Kind, digest_of_fields
 from covey_privacy.secagg.volunteer import offer_seat
 from covey_privacy.signatures import SigningKey, open_signed, sign
+from covey_privacy.witness import cosign
 
 VECTOR = np.zeros(40, np.int64)
 
@@ -197,6 +203,12 @@ def test_a_decryptor_checks_a_set_that_the_registry_signed_and_logged(players, k
         with pytest.raises(ServerError) as refused:
             _check(played, seat, state.head, unlogged)
         assert refused.value.rule == Rule.LOG_INCLUSION
+    elsewhere = Checkpoint("other.example/log", 1, leaf_hash(entry_of(state.head)))
+    note = sign_checkpoint(elsewhere, played.registry)
+    note += cosign(note, WITNESS, played.log._witness, NOW)
+    with pytest.raises(ServerError) as refused:
+        _check(played, seat, state.head, Logged(note, 0, ()))
+    assert refused.value.rule == Rule.LOG_ORIGIN
     plain = dataclasses.replace(state.logged, note=state.logged.note.rsplit("—", 1)[0])
     with pytest.raises(ServerError) as refused:
         _check(played, seat, state.head, plain)
