@@ -14,9 +14,18 @@ from covey_privacy.secagg import disputes, equality_proof
 from covey_privacy.secagg.decryptor import Decryptor, complaints_statement, opening_statement
 from covey_privacy.secagg.field import Q
 from covey_privacy.secagg.in_process import NOW
-from covey_privacy.secagg.messages import Complaints, DisputeProof, DisputeRequest, Opening
+from covey_privacy.secagg.messages import (
+    DISPUTE,
+    Complaints,
+    Contribution,
+    Dealt,
+    DisputeProof,
+    DisputeRequest,
+    Grant,
+    Opening,
+)
 from covey_privacy.secagg.terms import Kind
-from covey_privacy.signatures import SigningKey
+from covey_privacy.signatures import SigningKey, sign
 
 
 def _signed(decryptor: Decryptor, keys, message):
@@ -319,3 +328,18 @@ def test_a_dispute_needs_a_complaint_and_the_registrys_grant_for_it(players):
         played.notary.dispute(said, 0 if one else 11)
     shown = decryptor.dispute(played.aggregator.dispute_request(one, last[1], grant, logged), NOW)
     assert shown is not None
+
+
+def test_a_dispute_that_a_colluding_registry_grants_needs_a_complaint_and_a_drawn_committee(players, kind):
+    played = players(kind)
+    message = wire.decode(Contribution, contribute(played, vectors(12, 40))[0])
+    played.include()
+    context = played.aggregator.committees.context
+    leaf = played.aggregator.state.members.leaves[0]
+    dealt = Dealt(bytes(32), b"", message.dealings[0].proof, message.signature)
+    for seat, decryptor in played.decryptors.items():
+        decryptor.check(played.aggregator.check_request(*seat), NOW)
+        grant = sign(DISPUTE, Grant(played.info.digest, context, leaf.hash, seat[1]), played.registry)
+        request = wire.encode(DisputeRequest(grant, played.log.append(grant), 0, dealt))
+        with pytest.raises(ServerError, match="no such complaint"):
+            decryptor.dispute(request, NOW)
