@@ -281,6 +281,7 @@ def test_a_garbled_box_provokes_no_disclosure(players):
         {"box": bytes(size)},
         {"proofs": bytes(len(dealt.proofs))},
         {"digests": dealt.digests[32:] + dealt.digests[:32]},
+        {"digests": bytes(32) + dealt.digests[32:]},
         {"signature": bytes(64)},
     ):
         with pytest.raises(ServerError) as refused:
