@@ -24,6 +24,8 @@ from covey_privacy.secagg.contributor import Contributor
 from covey_privacy.secagg.in_process import Players, new_issuers
 from covey_privacy.secagg.messages import (
     DRAW,
+    FINAL,
+    INCLUDED,
     CommitteeFile,
     Entry,
     FinalRequest,
@@ -31,12 +33,13 @@ from covey_privacy.secagg.messages import (
     Leaf,
     Retraction,
     Seat,
+    SetHead,
 )
 from covey_privacy.secagg.messages import Volunteer as VolunteerMessage
 from covey_privacy.secagg.notary import MemoryRecords, Notary, RefusedMembersError
 from covey_privacy.secagg.terms import Kind, RoundInfo
 from covey_privacy.secagg.volunteer import Volunteer
-from covey_privacy.signatures import SigningKey, sign
+from covey_privacy.signatures import SigningKey, open_signed, sign
 
 P = 2**255 - 19
 
@@ -406,3 +409,32 @@ def test_a_set_is_included_for_the_committees_that_it_was_dealt_to(players, kind
     with pytest.raises(ServerError) as refused:
         played.notary.include(played.file, wire.encode(dataclasses.replace(request, context=bytes(32))))
     assert refused.value.rule == Rule.COMMITTEE_MEMBERS
+
+
+@pytest.mark.parametrize("change", ["size", "root", "manifest", "context", "before"])
+def test_a_coordinator_takes_the_heads_of_its_own_sets_alone(players, kind, change):
+    """A registry that signs other sets: no budget is charged, and no decryptor is asked."""
+    played = players(kind)
+    contribute(played, vectors(12, 40))
+    other = {"size": 11}.get(change, b"1" * 32)
+    signed = played.notary.include(played.file, played.aggregator.close())
+    head = open_signed(SetHead, INCLUDED, signed, played.registry.public)
+    wrong = sign(INCLUDED, dataclasses.replace(head, **{change: other}), played.registry)
+    with pytest.raises(ServerError) as refused:
+        played.aggregator.included(wrong, played.log.append(wrong))
+    assert refused.value.rule == Rule.LEAVES
+    played.aggregator.included(signed, played.log.append(signed))
+    played.check()
+    signed = played.notary.final(played.aggregator.exclude())
+    head = open_signed(SetHead, FINAL, signed, played.registry.public)
+    wrong = sign(FINAL, dataclasses.replace(head, **{change: other}), played.registry)
+    with pytest.raises(ServerError) as refused:
+        played.aggregator.final(wrong, played.log.append(wrong))
+    assert refused.value.rule == Rule.LEAVES
+    for stranger in (INCLUDED, FINAL):
+        forged = sign(stranger, head, SigningKey(b"9" * 32))
+        with pytest.raises(ServerError) as refused:
+            played.aggregator.final(forged, played.log.append(signed))
+        assert refused.value.rule == Rule.HEAD_SIGNATURE
+    played.aggregator.final(signed, played.log.append(signed))
+    assert played.open().members == 12
