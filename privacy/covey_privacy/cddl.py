@@ -1,14 +1,17 @@
 """The grammar of the messages in CDDL (RFC 8610), made of the hints by which `wire` reads and writes them.
 
-python -m covey_privacy.cddl                              # print it
-python -m covey_privacy.cddl docs/protocol.cddl           # compare
-python -m covey_privacy.cddl docs/protocol.cddl --write   # after a change of the messages
+python -m covey_privacy.cddl                                 # print that of protocol.cddl
+python -m covey_privacy.cddl docs/protocol.cddl              # compare
+python -m covey_privacy.cddl docs/protocol.cddl --write      # after a change of the messages
+python -m covey_privacy.cddl docs/one-message.cddl --write   # after one of `secagg`'s messages
 """
 
 from __future__ import annotations
 
 import dataclasses
+import re
 import sys
+import textwrap
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +32,8 @@ from covey_privacy import (
 from covey_privacy.bounds import U32, U64, Bytes32, Name, Names, Range, Records, Signature, Size, Text
 from covey_privacy.five_phases import messages, roster
 from covey_privacy.records import is_message, layout
+from covey_privacy.secagg import equality_proof, leaves, shape, terms
+from covey_privacy.secagg import messages as secagg
 
 ROUND = (
     signatures.Signed, manifest.Manifest, roster.Advert, roster.Roster, roster.RosterHead,
@@ -42,6 +47,15 @@ REGISTRY = (
     consent.BlindSignatures, consent.EpochEnd, consent.Inclusion, consent.ConsistencyProof, consent.Entries,
     fork.Fork, promise.Promise,
 )  # fmt: skip
+SECAGG = (
+    signatures.Signed, terms.RoundTerms, shape.Shape, shape.Band, secagg.Volunteer, secagg.RosterHead,
+    secagg.Draw, secagg.Seat, secagg.CommitteeFile, secagg.DrawnCommittee, secagg.Contribution,
+    secagg.Dealing, secagg.Retraction, secagg.IncludeRequest, secagg.Entry, secagg.Leaf, secagg.SetHead,
+    secagg.Logged, secagg.CheckRequest, secagg.Complaints, secagg.Grant, secagg.DisputeRequest, secagg.Dealt,
+    secagg.DisputeProof, equality_proof.SharedPoint, secagg.FinalRequest, secagg.OpenRequest, secagg.Opening,
+    leaves.Placed, leaves.Presence, leaves.Absence,
+)  # fmt: skip
+"""Messages of rounds in one message."""
 
 SIGNED: dict[type, tuple[str, str]] = {
     manifest.Manifest: (manifest.CONTEXT, "operator"),
@@ -56,6 +70,19 @@ SIGNED: dict[type, tuple[str, str]] = {
     consent.TicketRequest: (consent.TICKETS, "device"),
 }
 """What travels in a `Signed`: the context of its signature, and whose key makes it."""
+SECAGG_SIGNED: dict[type, tuple[tuple[str, ...], str]] = {
+    secagg.RosterHead: ((secagg.ROSTER,), "registry"),
+    secagg.Draw: ((secagg.DRAW,), "registry"),
+    secagg.SetHead: ((secagg.INCLUDED, secagg.FINAL), "registry"),
+    secagg.Grant: ((secagg.DISPUTE,), "registry"),
+}
+"""The same of rounds in one message; a set's head is signed in one of two contexts."""
+
+_SIGNERS = {cls: ((context,), signer) for cls, (context, signer) in SIGNED.items()} | SECAGG_SIGNED
+_GRAMMARS = {
+    "protocol.cddl": (("A round", ROUND), ("The registry", REGISTRY)),
+    "one-message.cddl": (("A round in one message", SECAGG),),
+}
 
 _HEAD = """\
 ; Covey's messages, in CDDL (RFC 8610). Made by `python -m covey_privacy.cddl`; do not edit.
@@ -73,16 +100,23 @@ _NAMED = {**_COMMON, float: "float", int: "int", bool: "bool", bytes: "bytes", s
 
 _LONGEST_CHARACTER = 4
 """Bytes of a character in UTF-8: `Size` counts characters, CDDL counts bytes."""
+_WIDTH = 108
 
 
-def grammar() -> str:
-    """Return the grammar of every message that crosses a boundary of a round or of the registry."""
+def grammar(name: str = "protocol.cddl") -> str:
+    """Return the grammar in a file of docs/: of rounds in one message, or of every other message.
+
+    Args:
+        name: the file's name; one that is not known stands for `protocol.cddl`.
+    """
     known: set[Any] = set()
-    parts = [_HEAD, "\n".join([*map(_common, _COMMON), ""])]
-    for title, classes in (("A round", ROUND), ("The registry", REGISTRY)):
-        parts.append(f"; {title}\n")
-        parts += [rule for cls in classes for rule in _rules(cls, known)]
-    return "\n".join(parts)
+    rules: list[str] = []
+    for title, classes in _GRAMMARS.get(name, _GRAMMARS["protocol.cddl"]):
+        rules.append(f"; {title}\n")
+        rules += [rule for cls in classes for rule in _rules(cls, known)]
+    used = set(re.findall(r"\w+", "\n".join(rules)))
+    common = [_common(hint) for hint, word in _COMMON.items() if word in used]
+    return "\n".join([_HEAD, "\n".join([*common, ""]), *rules])
 
 
 def _common(hint: Any) -> str:
@@ -112,15 +146,16 @@ def _rules(cls: type, known: set[Any]) -> Iterator[str]:
 
 
 def _rule(cls: type, hints: dict[str, Any]) -> str:
-    summary = (cls.__doc__ or "").partition("\n")[0]
-    lines = [f"; {summary}", f"{cls.__name__} = ["]
+    summary = " ".join((cls.__doc__ or "").partition("\n\n")[0].split())
+    lines = [*(f"; {line}" for line in textwrap.wrap(summary, _WIDTH)), f"{cls.__name__} = ["]
     for field in dataclasses.fields(cls):
         kind, comment = _kind(hints[field.name])
         lines.append(_told(f"  {field.name}: {kind},", comment))
     lines.append("]")
-    if cls in SIGNED:
-        context, signer = SIGNED[cls]
-        lines.append(f'; signed by the {signer}, for the context "{context}"')
+    if cls in _SIGNERS:
+        contexts, signer = _SIGNERS[cls]
+        named = " or ".join(f'"{context}"' for context in contexts)
+        lines.append(f"; signed by the {signer}, for the context {named}")
         lines.append(f"Signed{cls.__name__} = [body: bytes .cbor {cls.__name__}, signature: signature]")
     return "\n".join([*lines, ""])
 
@@ -183,16 +218,17 @@ def _bounded(inner: Any, bound: Size | Range | Records) -> tuple[str, str]:
     if inner is str:
         kind = f"text .size ({bound.least}..{_LONGEST_CHARACTER * most})"
         return kind, f"{bound.least}..{most} characters"
-    return f"bytes .size {most}" if most == bound.least else f"bytes .size ({bound.least}..{most})", ""
+    kind = f"bytes .size {most}" if most == bound.least else f"bytes .size ({bound.least}..{most})"
+    return kind, f"a multiple of {bound.step} bytes" if bound.step > 1 else ""
 
 
 def main(arguments: list[str]) -> int:
     """Print the grammar, compare a file with it, or write the file."""
-    made = grammar()
-    if not arguments:
+    path, *write = arguments or [""]
+    made = grammar(Path(path).name)
+    if not path:
         sys.stdout.write(made)
         return 0
-    path, *write = arguments
     if write:
         Path(path).write_text(made, "utf-8")
     if Path(path).read_text("utf-8") == made:

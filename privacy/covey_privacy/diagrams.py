@@ -3,7 +3,8 @@
     python -m covey_privacy.diagrams docs/protocol.md           # compare
     python -m covey_privacy.diagrams docs/protocol.md --write   # after a change of a table
 
-A page marks where a machine's diagram stands by `<!-- diagram: Participant -->` and `<!-- end -->`.
+A page marks where a machine's diagram stands by `<!-- diagram: Participant -->` and `<!-- end -->`. Machines
+of rounds in one message are marked by `secagg.` and their name.
 """
 
 from __future__ import annotations
@@ -14,26 +15,36 @@ from pathlib import Path
 
 from covey_privacy.five_phases import Aggregator, Participant
 from covey_privacy.machine import Machine
+from covey_privacy.secagg import aggregator, contributor, decryptor, notary, volunteer
 
 MACHINES: dict[str, type[Machine]] = {"Aggregator": Aggregator, "Participant": Participant}
+SECAGG_MACHINES: dict[str, type[Machine]] = {
+    "secagg.Contributor": contributor.Contributor,
+    "secagg.Volunteer": volunteer.Volunteer,
+    "secagg.Decryptor": decryptor.Decryptor,
+    "secagg.Aggregator": aggregator.Aggregator,
+    "secagg.Notary": notary.Notary,
+}
 
-_MARKED = re.compile(r"(<!-- diagram: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_ALL = MACHINES | SECAGG_MACHINES
+_MARKED = re.compile(r"(<!-- diagram: ([\w.]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def diagram(machine: type[Machine]) -> str:
     """Return the machine's table as a Mermaid `stateDiagram-v2`."""
-    befores = dict.fromkeys(before for before, _ in machine.TABLE)
-    afters = dict.fromkeys(machine.TABLE.values())
-    starts = [f"[*] --> {state.__name__}" for state in befores if state not in afters]
+    states = dict.fromkeys(state for (before, _), after in machine.TABLE.items() for state in (before, after))
+    moves = [(before, after) for (before, _), after in machine.TABLE.items() if before is not after]
+    befores, afters = {before for before, _ in moves}, {after for _, after in moves}
+    starts = [f"[*] --> {state.__name__}" for state in states if state not in afters]
     steps = [f"{row[0].__name__} --> {after.__name__}: {row[1]}" for row, after in machine.TABLE.items()]
-    ends = [f"{state.__name__} --> [*]" for state in afters if state not in befores]
+    ends = [f"{state.__name__} --> [*]" for state in states if state not in befores]
     return "\n    ".join(["stateDiagram-v2", "direction LR", *starts, *steps, *ends])
 
 
 def drawn(page: str) -> str:
     """Return the page with the diagram of each machine that it marks."""
     return _MARKED.sub(
-        lambda found: f"{found[1]}```mermaid\n{diagram(MACHINES[found[2]])}\n```\n{found[3]}", page
+        lambda found: f"{found[1]}```mermaid\n{diagram(_ALL[found[2]])}\n```\n{found[3]}", page
     )
 
 
