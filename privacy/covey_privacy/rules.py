@@ -87,11 +87,11 @@ class Rule(StrEnum):
     CONTRIBUTION_SIGNATURE = "contribution-signature"  # the round key signed the leaf
     ONE_CONTRIBUTION = "one-contribution"  # a round key and a ticket count once
     TICKET_SPENT = "ticket-spent"  # a ticket is spent once, ever
-    RETRACTED = "retracted"  # a retracted round key does not take part
+    RETRACTED = "retracted"  # a round key is retracted before a set with it is included
     SIGNED_ONCE = "signed-once"  # the registry signs one roster, draw, included and final set a round
     HEAD_SIGNATURE = "head-signature"  # the registry signed a head, for this round
     LEAVES = "leaves"  # leaves are sorted by round key, distinct, and lead to the signed root
-    LEAST_SET = "least-set"  # a set has at least n_h + K + 1 members
+    LEAST_SET = "least-set"  # a set has n_h + K + 1 members at least, and the terms' most
     BOX = "box"  # a sealed share opens
     SHARE_PROOF = "share-proof"  # a share fits the dealer's proof
     DISPUTE = "dispute"  # a dispute is over what the dealer signed, allowed by the registry, once a dealer

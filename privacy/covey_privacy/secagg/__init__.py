@@ -1,4 +1,4 @@
-"""Secure aggregation in one message: see docs/protocol.md.
+"""Secure aggregation in one message: see docs/one-message.md.
 
 Every module takes and returns bytes or arrays. Nothing here opens a socket or asks for the time.
 """

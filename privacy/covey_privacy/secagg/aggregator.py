@@ -171,6 +171,10 @@ class Aggregator(Machine):
             if self._messages[key] != data:
                 raise PeerError("a round key sent two contributions", rule=Rule.ONE_CONTRIBUTION)
             return before, False
+        if len(before.entries) == self._info.terms.most:
+            raise PeerError(
+                f"the round has its {self._info.terms.most} members; no more are taken", rule=Rule.LEAST_SET
+            )
         leaf = leaf_of(message, self.sizes)
         entry = Entry(leaf, message.ticket, message.signature, len(data))
         check_entry(entry, self._info, self.committees.context, self._verify)

@@ -27,7 +27,7 @@ from covey_privacy.secagg.messages import (
 )
 from covey_privacy.secagg.shape import Shape
 from covey_privacy.secagg.terms import Kind, RoundInfo, digest_of_fields
-from covey_privacy.signatures import Verify, open_signed, to_sign
+from covey_privacy.signatures import Signed, Verify, open_signed, to_sign
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +190,9 @@ def _drawn(drawn: DrawnCommittee, info: RoundInfo, verify: Verify) -> Committee:
         draw = open_signed(Draw, DRAW, drawn.draw, info.registry, verify, "registry")
     except PeerError as error:
         raise ServerError(str(error), rule=Rule.HEAD_SIGNATURE) from None
+    if any(wire.encode(wire.decode(Signed, each)) != each for each in (drawn.roster, drawn.draw)):
+        # Else one signed draw, written in several ways, would give several contexts to choose among.
+        raise ServerError("a signed head is not in its one encoding", rule=Rule.HEAD_SIGNATURE)
     if roster.manifest != info.digest or draw != draw_of(
         info.digest, drawn.roster, draw.nonce, drawn.members
     ):

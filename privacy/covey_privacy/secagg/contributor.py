@@ -73,9 +73,13 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The message is made. No secret is left; the same bytes go out until they are acknowledged."""
+    """The message is made. No secret is left; the same bytes go out until they are acknowledged.
+
+    `retraction` was signed beforehand, for an owner who withdraws before the set is included.
+    """
 
     message: Annotated[bytes, wire.Size(1, 2**26)]
+    retraction: Retraction
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +132,12 @@ class Contributor(Machine):
         self._require_pool(committees)
         require_sampled(info.terms, committees.context, before.key.ticket.round_key)
         message = _message(info, committees, before.key, vector, self._random)
-        return Sent(message), message
+        return Sent(message, self._retraction(before.key)), message
 
-    @step(Ready, after=Retracted)
-    def retract(self, before: Ready) -> tuple[Retracted, Retraction]:
+    @step(Ready, Sent, after=Retracted)
+    def retract(self, before: Ready | Sent) -> tuple[Retracted, Retraction]:
         """Return what keeps this round key out of the round, until a set is included."""
-        key = SigningKey(before.key.secret)
-        signature = key.sign(retraction_statement(self._info.digest, key.public))
-        retraction = Retraction(self._info.digest, key.public, signature)
+        retraction = self._retraction(before.key) if isinstance(before, Ready) else before.retraction
         return Retracted(retraction), retraction
 
     def dump(self) -> bytes:
@@ -147,6 +149,10 @@ class Contributor(Machine):
         """Return the state that `dump` gave."""
         name, _, state = dumped.partition(b"\0")
         return wire.decode(_STATES[name], state)
+
+    def _retraction(self, key: RoundKey) -> Retraction:
+        statement = retraction_statement(self._info.digest, key.ticket.round_key)
+        return Retraction(self._info.digest, key.ticket, SigningKey(key.secret).sign(statement))
 
     def _require_pool(self, committees: Committees) -> None:
         if self._info.terms.kinds == (Kind.DRAWN,) and committees.volunteers < self._accepted.least_pool:

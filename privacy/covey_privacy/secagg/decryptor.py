@@ -4,8 +4,9 @@
     complaints = decryptor.check(request, now)
     opening = decryptor.open(request, now)
 
-Each step's answer is to be stored (`dump`) before it is given; a step asked for again gets the same bytes,
-and one asked for with other bytes is refused. After `open` or `expire` no key and no share is left.
+The state is to be stored (`dump`) before an answer is given. `check` and `open` give the same bytes to the
+same request and refuse every other; a dispute's proof is made anew each time, about the same shared point.
+After `open` or `expire` no key and no share is left.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from covey_privacy.secagg.leaves import LeafSet
 from covey_privacy.secagg.log_entries import LogView, open_head
 from covey_privacy.secagg.messages import (
     CHECK,
+    CHECK_LIMIT,
     DISPUTE,
     FINAL,
     INCLUDED,
@@ -148,7 +150,7 @@ class Decryptor(Machine):
         if isinstance(before, Checked):
             _require_same(asked, before.request, "checked")
             return before, wire.encode(before.answer)
-        message = wire.decode(CheckRequest, request)
+        message = wire.decode(CheckRequest, request, CHECK_LIMIT)
         head = self._open_head(INCLUDED, message.head)
         self._log.require_logged(message.head, message.logged, now, self._verify)
         leaves = unpack_leaves(message.leaves)

@@ -32,6 +32,8 @@ SignedDocument = Annotated[bytes, wire.Size(1, 4096)]
 """A head of the registry's, as `signatures.sign` makes it."""
 Bulk = Annotated[bytes, wire.Size(0, 2**26)]
 Index = wire.U32
+CHECK_LIMIT = 2**27
+"""Bytes of a `CheckRequest`: 10,000 members and boxes of 8,232 bytes fit, which no other message needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +208,8 @@ class CheckRequest:
     head: SignedDocument
     logged: Logged
     leaves: PackedLeaves
-    boxes: Bulk
-    claims: Bulk
+    boxes: Annotated[bytes, wire.Size(0, CHECK_LIMIT)]
+    claims: Annotated[bytes, wire.Size(0, 12 * MOST_MEMBERS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +298,7 @@ class Retraction:
     """From a phone to the registry: this round key does not take part. It counts until a set is included."""
 
     manifest: wire.Bytes32
-    round_key: wire.Bytes32
+    ticket: Ticket
     signature: wire.Signature
 
 

@@ -45,6 +45,7 @@ from covey_privacy.secagg.messages import (
     FINAL,
     INCLUDED,
     ROSTER,
+    CommitteeFile,
     Complaints,
     DrawnCommittee,
     FinalRequest,
@@ -190,15 +191,16 @@ class Notary(Machine):
         Raises:
             PeerError: the round key did not sign it, or is included already.
         """
-        statement = retraction_statement(self._info.digest, retraction.round_key)
-        signed = self._verify(retraction.round_key, statement, retraction.signature)
+        key = retraction.ticket.round_key
+        retraction.ticket.check(self._info.contribute, self._verify)
+        signed = self._verify(key, retraction_statement(self._info.digest, key), retraction.signature)
         if retraction.manifest != self._info.digest or not signed:
             raise PeerError(
                 "the retraction is not signed by the round key for this round",
                 rule=Rule.CONTRIBUTION_SIGNATURE,
             )
-        claim = digest_of_fields(b"retract", self._info.digest, retraction.round_key)
-        if self._records.spend([retraction.round_key], claim):
+        claim = digest_of_fields(b"retract", self._info.digest, key)
+        if self._records.spend([key], claim):
             raise PeerError("the contribution is included already", rule=Rule.RETRACTED)
 
     @step(Gathering, Seated, SetIncluded, after=SetIncluded)
@@ -274,6 +276,8 @@ class Notary(Machine):
         if drawn and isinstance(before, Gathering):
             raise ServerError("no committee was drawn yet", rule=Rule.STEP_ORDER)
         committees = check_committees(committee_file, self._info, self._verify)
+        if isinstance(before, Seated) and wire.decode(CommitteeFile, committee_file).drawn != before.drawn:
+            raise ServerError("the committee file holds another draw", rule=Rule.SIGNED_ONCE)
         for committee in committees.each:
             for key in committee.box_keys:
                 require_box_key(key)

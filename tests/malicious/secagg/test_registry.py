@@ -14,6 +14,7 @@ from covey_privacy.rules import Rule
 from covey_privacy.secagg import notary
 from covey_privacy.secagg.committee import (
     box_key_statement,
+    check_committees,
     check_draw,
     draw_of,
     sort_roster,
@@ -245,17 +246,73 @@ def test_a_retraction_comes_before_the_set_is_included_and_from_the_key_itself(p
     one, two = list(played.contributors())[:2]
     retraction, other = one.retract(), two.retract()
     for forged in (
-        dataclasses.replace(retraction, round_key=other.round_key),
+        dataclasses.replace(retraction, ticket=other.ticket),
         dataclasses.replace(retraction, manifest=bytes(32)),
-        Retraction(played.info.digest, retraction.round_key, bytes(64)),
+        Retraction(played.info.digest, retraction.ticket, bytes(64)),
     ):
         with pytest.raises(PeerError) as refused:
             played.notary.retract(forged)
         assert refused.value.rule == Rule.CONTRIBUTION_SIGNATURE
+    bare = dataclasses.replace(retraction.ticket, signature=bytes(256))
+    with pytest.raises(PeerError) as refused:
+        played.notary.retract(dataclasses.replace(retraction, ticket=bare))
+    assert refused.value.rule == Rule.TICKET_SIGNATURE
     played.include()
     with pytest.raises(PeerError) as refused:
         played.notary.retract(retraction)
     assert refused.value.rule == Rule.RETRACTED
+
+
+def test_who_withdraws_after_sending_is_not_in_the_set(players, kind):
+    """The retraction was signed with the message, whose making erased the round key's secret."""
+    played = players(kind)
+    phones, given = list(played.contributors()), vectors(12, 40)
+    for phone, vector in zip(phones, given, strict=True):
+        played.aggregator.add(phone.contribute(played.file, vector))
+    restarted = Contributor(played.info, played.accepted, Contributor.load(phones[3].dump()))
+    played.notary.retract(restarted.retract())
+    with pytest.raises(RefusedMembersError) as refused:
+        played.include()
+    assert set(refused.value.members) == {played.round_keys[3].ticket.round_key}
+    played.aggregator.leave_out(refused.value.members)
+    assert (played.finish().vector == np.delete(given, 3, 0).sum(axis=0)).all()
+
+
+def test_one_signed_draw_is_written_in_one_way(players):
+    """Other encodings of the same draw would give other contexts, and so other samples, to choose among."""
+    played = players("drawn")
+    file = wire.decode(CommitteeFile, played.file)
+    for name in ("draw", "roster"):
+        longer = b"\x98\x02" + getattr(file.drawn, name)[1:]
+        changed = dataclasses.replace(file, drawn=dataclasses.replace(file.drawn, **{name: longer}))
+        with pytest.raises(ServerError) as refused:
+            check_committees(wire.encode(changed), played.info)
+        assert refused.value.rule == Rule.HEAD_SIGNATURE
+
+
+def test_no_more_members_are_taken_than_the_terms_allow(players, kind):
+    played = players(kind)
+    messages = contribute(played, vectors(12, 40))
+    assert played.aggregator.add(messages[0]) is False
+    extra = played.issuers[0].round_keys(13, played.random)[12]
+    message = Contributor(played.info, played.accepted, extra).contribute(played.file, np.zeros(40, np.int64))
+    with pytest.raises(PeerError) as refused:
+        played.aggregator.add(message)
+    assert refused.value.rule == Rule.LEAST_SET
+
+
+def test_a_set_is_included_for_the_draw_that_was_signed(players):
+    """A registry whose key signed a second draw elsewhere includes no set for it."""
+    played = players("drawn")
+    file = wire.decode(CommitteeFile, played.file)
+    members = file.drawn.members[::-1]
+    draw = sign(DRAW, draw_of(played.info.digest, file.drawn.roster, played._nonce, members), played.registry)
+    changed = dataclasses.replace(file, drawn=dataclasses.replace(file.drawn, members=members, draw=draw))
+    played.file = wire.encode(changed)
+    contribute(played, vectors(12, 40))
+    with pytest.raises(ServerError) as refused:
+        played.include()
+    assert refused.value.rule == Rule.SIGNED_ONCE
 
 
 def test_the_nonce_is_the_manifests(issuers):

@@ -16,7 +16,7 @@ from covey_privacy.secagg.notary import Notary
 from covey_privacy.secagg.volunteer import Volunteer
 
 TABLES = {
-    Contributor: "Ready contribute Sent, Ready retract Retracted",
+    Contributor: "Ready contribute Sent, Ready retract Retracted, Sent retract Retracted",
     Volunteer: "Idle volunteer Offered, Offered drawn Drawn",
     Decryptor: "Seated check Checked, Checked check Checked, Checked dispute Checked, Checked open Opened, "
     "Opened open Opened, Seated expire Erased, Checked expire Erased, Opened expire Erased",
