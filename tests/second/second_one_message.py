@@ -341,7 +341,7 @@ class Organisation:
 
 
 class Phone:
-    """`fault` is a dealer's cheat as vectors write it: kind of committee, decryptor, part."""
+    """`faults` are a dealer's as vectors write them: kind of committee, decryptor, part."""
 
     def __init__(self, round_, seed):
         self.round, self.tape = round_, Tape(seed)
@@ -353,7 +353,7 @@ class Phone:
         signature = self.signing.sign(signed_text("secagg/retraction", signed))
         return cbor(self.round.digest, self.round_key, signature)
 
-    def contribute(self, file, vector, fault=None):
+    def contribute(self, file, vector, faults=()):
         known = self.round
         known.read_committees(file)
         require(known.is_sampled(self.round_key), "PeerError")
@@ -364,7 +364,7 @@ class Phone:
         error = errors(self.tape(32), known.length) if known.length > N else [0] * known.length
         padded = pad(known.digest, seed, known.length)
         packed_vector = pack([sum(each) % q for each in zip(vector, padded, error, strict=True)], known.drop)
-        dealt = [self.deal(committee, fault) for committee in known.committees]
+        dealt = [self.deal(committee, faults) for committee in known.committees]
         boxes = [box for _, _, sealed in dealt for box in sealed]
         body = H(sha(packed_vector), *map(sha, boxes))
         leaf = self.round_key + self.salt + body
@@ -378,29 +378,36 @@ class Phone:
         dealings = [[b"".join(sealed), proof] for (_, _, sealed), proof in zip(dealt, proofs, strict=True)]
         return cbor(self.ticket, self.salt, packed_vector, dealings, signature)
 
-    def deal(self, committee, fault=None):
+    def deal(self, committee, faults=()):
         """The shares of 1 to R, which are streams; the seed that they give; the other shares, sealed."""
         shape, known = committee.shape, self.round
         secret = hashlib.sha512(self.signing.private_bytes_raw()).digest()[:32]
+        try:
+            shared = [exchange(secret, box_key) for box_key in committee.box_keys]
+        except ValueError:
+            raise Refusal("PeerError") from None
         keys = [
-            known.share_key(exchange(secret, box_key), committee, self.round_key, self.salt, decryptor)
-            for decryptor, box_key in enumerate(committee.box_keys, 1)
+            known.share_key(each, committee, self.round_key, self.salt, decryptor)
+            for decryptor, each in enumerate(shared, 1)
         ]
         chunks, points = shape.chunks(known.length), range(1, shape.threshold + 1)
         first = [uniform(key, chunks + 3) for key in keys[: shape.threshold]]
-        _, liar, part = fault if fault and KINDS[fault[0]] == committee.kind else (None, None, None)
-        if part == "stream":
-            first[liar - 1][0] = (first[liar - 1][0] + 1) % q
+        own = [(decryptor, part) for kind, decryptor, part in faults if KINDS[kind] == committee.kind]
+        for decryptor, part in own:
+            if part == "stream":
+                first[decryptor - 1][0] = (first[decryptor - 1][0] + 1) % q
         secrets = [values_at(points, first, -place) for place in range(1, shape.packing + 1)]
         seed = [row[chunk] for chunk in range(chunks) for row in secrets]
         boxes = []
         for decryptor in committee.boxed:
             share = values_at(points, first, decryptor)
-            if (decryptor, part) == (liar, "share"):
+            if (decryptor, "share") in own:
                 share[0] = (share[0] + 1) % q
+            if (decryptor, "element") in own:
+                share[0] += q
             associated = known.context + committee.label
             box = AESGCM(keys[decryptor - 1]).encrypt(bytes(12), words(share), associated)
-            if (decryptor, part) == (liar, "box"):
+            if (decryptor, "box") in own:
                 box = box[:-1] + bytes([box[-1] ^ 1])
             boxes.append(box)
         return first, seed, boxes

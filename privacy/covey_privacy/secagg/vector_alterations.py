@@ -32,6 +32,7 @@ from covey_privacy.secagg.messages import (
     Dealing,
     DisputeProof,
     DisputeRequest,
+    Draw,
     DrawnCommittee,
     FinalRequest,
     Grant,
@@ -39,6 +40,7 @@ from covey_privacy.secagg.messages import (
     Opening,
     OpenRequest,
     RosterHead,
+    Seat,
     SetHead,
     Volunteer,
     unpack_leaves,
@@ -78,7 +80,14 @@ def of_committee_file(round_: VectorRound) -> Altered:
     if file.drawn is not None:
         for name, drawn in _of_drawn(round_, file.drawn):
             yield name, wire.encode(replace(file, drawn=drawn))
-    if file.seats and file.drawn is not None:
+    if not file.seats:
+        seat = Seat(public_box_key(OTHER), bytes(64))
+        yield "a committee that the terms do not name", wire.encode(replace(file, seats=(seat,)))
+    elif file.drawn is None:
+        volunteer = Volunteer(round_.phones[0][0].ticket, public_box_key(OTHER), bytes(64))
+        drawn = DrawnCommittee(OTHER, OTHER, (volunteer,))
+        yield "a committee that the terms do not name", wire.encode(replace(file, drawn=drawn))
+    else:
         yield "seats left out", wire.encode(replace(file, seats=()))
         yield "drawn committee left out", wire.encode(replace(file, drawn=None))
         first = file.drawn.members[0]
@@ -133,6 +142,7 @@ def of_include_request(round_: VectorRound) -> Altered:
         "order reversed": request.entries[::-1],
         "one member": (first,),
         "other size": (replace(first, size=first.size + 1), second, *rest),
+        "ticket of another": (replace(first, ticket=second.ticket), second, *rest),
         "leaf of another": (replace(first, leaf=other_leaf), second, *rest),
         "signature of another": (replace(first, signature=second.signature), second, *rest),
     }.items():
@@ -316,6 +326,9 @@ def _of_seats(round_: VectorRound, file: CommitteeFile) -> Altered:
         "for another round": box_key_statement(OTHER, Kind.STANDING, first.box_key),
         "for another kind": box_key_statement(digest, Kind.DRAWN, first.box_key),
     }
+    small = replace(first, box_key=bytes(32))
+    small = replace(small, signature=key.sign(box_key_statement(digest, Kind.STANDING, small.box_key)))
+    yield "a box key of zeros", wire.encode(replace(file, seats=(small, second, *rest)))
     yield "seats swapped", wire.encode(replace(file, seats=(second, first, *rest)))
     yield "a seat left out", wire.encode(replace(file, seats=file.seats[:-1]))
     other = replace(first, box_key=public_box_key(OTHER))
@@ -332,6 +345,10 @@ def _of_drawn(round_: VectorRound, drawn: DrawnCommittee) -> Iterator[tuple[str,
     yield "other nonce", _draw(round_, drawn, drawn.members, OTHER)
     fewer = sign(ROSTER, replace(roster, size=len(drawn.members) - 1), round_.registry)
     yield "a roster too small for the shape", _draw(round_, replace(drawn, roster=fewer), drawn.members)
+    stranger = sign(ROSTER, roster, SigningKey(OTHER))
+    yield "roster not signed by the registry", _draw(round_, replace(drawn, roster=stranger), drawn.members)
+    draw = open_signed(Draw, DRAW, drawn.draw, round_.registry.public)
+    yield "draw not signed by the registry", replace(drawn, draw=sign(DRAW, draw, SigningKey(OTHER)))
     elsewhere = sign(ROSTER, replace(roster, manifest=OTHER), round_.registry)
     yield "roster of another round", _draw(round_, replace(drawn, roster=elsewhere), drawn.members)
     yield "a member left out", _draw(round_, drawn, drawn.members[:-1])

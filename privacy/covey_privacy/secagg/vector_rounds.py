@@ -25,7 +25,7 @@ from covey_privacy.errors import AbortError, MisuseError, PeerError, PrivacyErro
 from covey_privacy.machine import Machine
 from covey_privacy.secagg import vector_alterations as alterations
 from covey_privacy.secagg.aggregator import Aggregator, Gathering, Result
-from covey_privacy.secagg.committee import Committee, check_committees
+from covey_privacy.secagg.committee import Committee, check_committees, check_draw, sort_roster
 from covey_privacy.secagg.contribution import leaf_of, proofs_digest, statement
 from covey_privacy.secagg.contributor import Accepted, Contributor
 from covey_privacy.secagg.dealing import (
@@ -41,7 +41,7 @@ from covey_privacy.secagg.decryptor import Decryptor, opening_statement
 from covey_privacy.secagg.field import Elements, Q, to_bytes
 from covey_privacy.secagg.in_process import EPOCH, NOW, PURPOSES, WitnessedLog
 from covey_privacy.secagg.keys import exchange_key
-from covey_privacy.secagg.leaves import LeafSet
+from covey_privacy.secagg.leaves import LeafSet, verify_absence, verify_presence
 from covey_privacy.secagg.messages import (
     CommitteeFile,
     Contribution,
@@ -51,7 +51,9 @@ from covey_privacy.secagg.messages import (
     Logged,
     Opening,
     Seat,
+    SetHead,
 )
+from covey_privacy.secagg.messages import Volunteer as VolunteerMessage
 from covey_privacy.secagg.notary import MemoryRecords, Notary
 from covey_privacy.secagg.packed_shamir import complete
 from covey_privacy.secagg.terms import Kind, RoundInfo, RoundTerms
@@ -61,6 +63,8 @@ from covey_privacy.tickets import IssuerKey, RoundKey
 
 Json = dict[str, Any]
 SeatName = tuple[Kind, int]
+Fault = tuple[str, int, str]
+"""Kind of committee, decryptor and part; see `vectors`."""
 Route = tuple[str, str, str]
 """A message's name, sender and recipient."""
 
@@ -175,6 +179,7 @@ class VectorRound:
         drawn = self._deliver(
             ("nonce", "coordinator", "registry"), self.nonce, self.notary, self.notary.draw, ()
         )
+        check_draw(drawn, sort_roster([wire.decode(VolunteerMessage, offer) for offer in offers]), self.info)
         self._record("draw", "registry", "coordinator", drawn.draw)
         self.append_to_log("draw", drawn.draw)
         self._drawn = drawn
@@ -203,7 +208,7 @@ class VectorRound:
             self.decryptors[Kind(keys.kind), decryptor.number] = decryptor
         self.aggregator = Aggregator(self.info, self.file, {}, random=RandomTape(self.info.digest))
         self._record("committee file", "coordinator", "everyone", self.file)
-        first = self._contributor(0)
+        first = self._contributor(0, RandomTape(b""))
         vector = self._vector(0)
         self._try(
             "committee file",
@@ -215,7 +220,6 @@ class VectorRound:
         )
 
     def _collect(self) -> None:
-        faults = {phone: (Kind[kind.upper()], *rest) for phone, kind, *rest in self.given["faults"]}
         for place in range(len(self.phones)):
             contributor, sender = self._contributor(place), f"phone {place}"
             if place in self.given["retracted"]:
@@ -224,8 +228,8 @@ class VectorRound:
                 self.notary.retract(retraction)
                 continue
             message = contributor.contribute(self.file, self._vector(place))
-            if place in faults:
-                message = self._cheat(self.phones[place][0], message, *faults[place])
+            if faults := [tuple(fault[1:]) for fault in self.given["faults"] if fault[0] == place]:
+                message = self._cheat(self.phones[place][0], message, faults)
             altered = alterations.of_contribution(self, message) if place == 0 else None
             self._deliver(
                 ("contribution", sender, "coordinator"),
@@ -425,25 +429,22 @@ class VectorRound:
         (key,) = tickets.receive(issuer, [pending], [signer.blind_sign(pending.blinded)])
         return key, tape
 
-    def _contributor(self, place: int) -> Contributor:
+    def _contributor(self, place: int, other_tape: RandomTape | None = None) -> Contributor:
         key, tape = self.phones[place]
         organisations = frozenset(self.info.terms.organisations)
         accepted = Accepted(organisations, frozenset({self.info.terms.kinds}), 0)
-        return Contributor(self.info, accepted, key, random=tape)
+        return Contributor(self.info, accepted, key, random=other_tape or tape)
 
     def _vector(self, place: int) -> Elements:
         return np.array(self.given["vectors"][place], np.int64)
 
-    def _cheat(self, key: RoundKey, honest: bytes, kind: Kind, decryptor: int, part: str) -> bytes:
-        """Return the message with a fault in the dealing to one decryptor, proved and signed anew.
+    def _cheat(self, key: RoundKey, honest: bytes, faults: Sequence[Fault]) -> bytes:
+        """Return the message with faults in the dealing to some decryptors, proved and signed anew.
 
         The vector stays as it is: padded with the seed of the honest dealing.
         """
         message, committees = wire.decode(Contribution, honest), self.aggregator.committees
-        dealt = [
-            self._deal(key, each, message.salt, decryptor if each.kind == kind else 0, part)
-            for each in committees.each
-        ]
+        dealt = [self._deal(key, each, message.salt, faults) for each in committees.each]
         body = body_digest(body_digests(message.vector, [box for each in dealt for box in each.boxes]))
         leaf = Leaf(message.ticket.round_key, message.salt, body, bytes(32))
         dealings: list[Dealing] = []
@@ -456,33 +457,41 @@ class VectorRound:
         return wire.encode(replace(message, dealings=tuple(dealings), signature=signature))
 
     def _deal(
-        self, key: RoundKey, committee: Committee, salt: bytes, decryptor: int = 0, part: str = ""
+        self, key: RoundKey, committee: Committee, salt: bytes, faults: Sequence[Fault] = ()
     ) -> DealtShares:
-        """Deal again; with a fault in the first word of the share of `decryptor`, where that is not 0.
-
-        `part` says where the fault is: "stream" has the polynomials pass by its stream, "share" seals
-        another share, "box" seals the share and then garbles the box.
-        """
+        """Deal again, with the faults that are for this committee; the seed is the honest one."""
         exchange, round_key = exchange_key(key.secret), key.ticket.round_key
-        context = self.aggregator.committees.context
+        context, shape = self.aggregator.committees.context, committee.shape
         honest = deal(committee, context, exchange, round_key, salt, self.info.terms.length)
-        if not decryptor:
+        own = [(number, part) for kind, number, part in faults if kind == committee.kind.name.lower()]
+        if not own:
             return honest
-        first, shape = honest.first.copy(), committee.shape
-        if part == "stream":
-            first[decryptor - 1, 0] = (first[decryptor - 1, 0] + 1) % Q
-        rest = complete(shape, first)[1]
-        if part == "share":
-            row = decryptor - shape.threshold - 1
-            rest[row, 0] = (rest[row, 0] + 1) % Q
-        boxes = [
-            _seal(committee, context, exchange, round_key, salt, number, share)
-            for number, share in zip(committee.boxed, rest, strict=True)
-        ]
-        if part == "box":
-            place = decryptor - shape.threshold - 1
-            boxes[place] = boxes[place][:-1] + bytes([boxes[place][-1] ^ 1])
+        first = honest.first.copy()
+        for number, part in own:
+            if part == "stream":
+                first[number - 1, 0] = (first[number - 1, 0] + 1) % Q
+        boxes: list[bytes] = []
+        for number, share in zip(committee.boxed, complete(shape, first)[1], strict=True):
+            if (number, "share") in own:
+                share[0] = (share[0] + 1) % Q
+            if (number, "element") in own:
+                share[0] += Q
+            box = _seal(committee, context, exchange, round_key, salt, number, share)
+            boxes.append(box[:-1] + bytes([box[-1] ^ 1]) if (number, "box") in own else box)
         return DealtShares(first, honest.seed, tuple(boxes))
+
+    def _place(self, round_key: bytes) -> bytes:
+        """Return the proof that a round key is in the final set, or not in it."""
+        members = self._final
+        head = SetHead(self.info.digest, bytes(32), len(members), members.root, bytes(32))
+        for leaf in members.leaves:
+            if leaf.round_key == round_key:
+                presence = members.presence(round_key)
+                verify_presence(head, leaf, presence)
+                return wire.encode(presence)
+        absence = members.absence(round_key)
+        verify_absence(head, round_key, absence)
+        return wire.encode(absence)
 
     def _derived(self) -> Json:
         """Return what is not sent, and what helps to find where another implementation differs."""
@@ -503,7 +512,7 @@ class VectorRound:
         }
         sizes = self.aggregator.sizes
         proofs = {
-            f"phone {place}": _place(self._final, key.ticket.round_key).hex()
+            f"phone {place}": self._place(key.ticket.round_key).hex()
             for place, (key, _) in enumerate(self.phones)
         }
         leaves = {sender: leaf_of(each, sizes).pack().hex() for sender, each in contributions.items()}
@@ -553,12 +562,6 @@ def _falsify(opening: bytes, keys: DecryptorKeys, context: bytes) -> bytes:
     wrong = replace(message, sums=word.to_bytes(4, "little") + message.sums[4:])
     signature = SigningKey(keys.signing).sign(opening_statement(context, wrong))
     return wire.encode(replace(wrong, signature=signature))
-
-
-def _place(members: LeafSet, round_key: bytes) -> bytes:
-    """Return the proof that a round key is in the set, or not in it."""
-    there = round_key in {leaf.round_key for leaf in members.leaves}
-    return wire.encode(members.presence(round_key) if there else members.absence(round_key))
 
 
 def _outcome(machine: Machine, act: Callable[[bytes], Any], data: bytes) -> Json:

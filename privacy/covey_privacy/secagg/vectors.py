@@ -16,10 +16,11 @@ says when every message comes and how old a cosignature may be. The random bytes
 - volunteer: round key, prefix, PSS salt and blinding factor as a phone; box key; 64 bytes for each dispute;
 - organisation: signing key, box key.
 
-`faults` are dealers that cheat, as [phone, kind of committee, decryptor, part]: its first word is one more in
-the polynomials than in the decryptor's "stream", or one more in the sealed "share"; or the lowest bit of the
-last byte of the "box" is flipped. The vector stays as it would be without. `retracted` phones retract instead
-of contributing, `absent` decryptors do not open, and `wrong` ones add one to the first word of their sums.
+`faults` are those of dealers that cheat, as [phone, kind of committee, decryptor, part]. The first word of
+the polynomials' values at a decryptor of 1 to R is one more than in its "stream"; or the first word of a
+sealed "share" is one more, or, as an "element", q more; or the lowest bit of a "box" is flipped in its last
+byte. The vector stays as it would be without. `retracted` phones retract instead of contributing, `absent`
+decryptors do not open, and `wrong` ones add one to the first word of their sums.
 
 `messages` are all messages in order, `log` the entries of the registry's log, `result` the coordinator's.
 `derived` are intermediate values, and each phone's proof that it is in the final set or not in it.
@@ -52,8 +53,6 @@ from covey_privacy.secagg.vector_arithmetic import make_arithmetic, make_streams
 from covey_privacy.secagg.vector_rounds import Json, RandomTape, VectorRound
 from covey_privacy.signatures import SigningKey
 
-Fault = tuple[int, str, int, str]
-
 
 @dataclass(frozen=True, slots=True)
 class VectorPlan:
@@ -67,7 +66,7 @@ class VectorPlan:
     issued: int = 0
     gamma: float = 0.0
     drop: int = 0
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[tuple[int, str, int, str], ...] = ()
     retracted: tuple[int, ...] = ()
     absent: tuple[tuple[str, int], ...] = ()
     wrong: tuple[tuple[str, int], ...] = ()
@@ -83,13 +82,20 @@ ROUNDS = {
     ),
     "drawn": VectorPlan(phones=3, length=40, drawn=choose_shape(20, 0, 0), volunteers=20),
     "drawn-disputes": VectorPlan(
-        phones=6,
+        phones=8,
         length=20,
         drawn=choose_shape(24, 1, 0),
         volunteers=24,
         issued=24,
         gamma=0.05,
-        faults=((1, "drawn", 20, "box"), (3, "drawn", 19, "share"), (4, "drawn", 5, "stream")),
+        faults=(
+            (1, "drawn", 20, "box"),
+            (3, "drawn", 19, "share"),
+            (4, "drawn", 5, "stream"),
+            (5, "drawn", 19, "box"),
+            (5, "drawn", 20, "share"),
+            (6, "drawn", 20, "element"),
+        ),
         wrong=(("drawn", 7),),
     ),
     "both": VectorPlan(
@@ -113,7 +119,10 @@ ROUNDS = {
         bits_only=True,
     ),
 }
-"""Rounds by name. 16 divides neither 40, 20 nor 17, and 18 does not divide 2,048."""
+"""Rounds by name. In `drawn-disputes`, T = 2 complaints exclude phone 5, and disputes the other cheats.
+
+16 divides neither 40, 20 nor 17, and 18 does not divide 2,048.
+"""
 
 
 def draw_secrets(name: str) -> Json:
