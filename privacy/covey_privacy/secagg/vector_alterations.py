@@ -11,12 +11,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
 from covey_privacy import wire
 from covey_privacy.secagg.aggregator import Checking, Excluding, Gathering
 from covey_privacy.secagg.committee import box_key_statement, draw_of, volunteer_statement
 from covey_privacy.secagg.contribution import leaf_of, statement
 from covey_privacy.secagg.curve25519 import BASE, ORDER
 from covey_privacy.secagg.decryptor import complaints_statement, opening_statement
+from covey_privacy.secagg.field import Q, to_bytes
 from covey_privacy.secagg.leaves import LeafSet
 from covey_privacy.secagg.messages import (
     DISPUTE,
@@ -56,7 +59,8 @@ Altered = Iterator[tuple[str, bytes]]
 
 OTHER = hashlib.sha256(b"covey/2/vector other").digest()
 """Stands for another round's digest, context, nonce, salt, point or secret."""
-NO_ELEMENT = b"\xff\xff\xff\xff"
+NO_ELEMENT = to_bytes(np.array([Q]))
+"""The least word that is none."""
 _TWIST = (2).to_bytes(32, "little")
 """u = 2 is on the twist."""
 

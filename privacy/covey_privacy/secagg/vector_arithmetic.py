@@ -7,12 +7,13 @@ and SHA-256 of all. Numbers of 32 bytes, such as keys, are big-endian.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import astuple, replace
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from covey_privacy.errors import MisuseError, PeerError
 from covey_privacy.secagg import ntt, pads
@@ -32,6 +33,7 @@ from covey_privacy.secagg.tails import answer_bound, corrupt_bound, corrupt_phon
 from covey_privacy.secagg.terms import RoundTerms, digest_of_fields
 
 Json = dict[str, Any]
+Words = NDArray[np.uint32]
 
 _SEARCHED = 2051
 """Words of a stream that are searched for rejected ones: a share of a standing committee, long vector."""
@@ -60,15 +62,14 @@ def make_streams(old: Json) -> Json:
     """Return streams with rejected words. Keys are searched for where the old file has none."""
     keys = old.get("keys") or _find_keys()
     cases = []
-    for name, key, count in _stream_cases(keys):
-        rejected = [place for place in _rejected(bytes.fromhex(key)) if place <= count]
+    for name, key, wanted in _stream_cases(keys):
         cases.append(
             {
                 "case": name,
                 "key": key,
-                "count": count,
-                "rejected": rejected,
-                "elements": _words(uniform(bytes.fromhex(key), count)),
+                "count": wanted,
+                "rejected": [place for place in _rejected(bytes.fromhex(key)) if place <= wanted],
+                "elements": _words(uniform(bytes.fromhex(key), wanted)),
             }
         )
     return {"keys": keys, "streams": cases}
@@ -100,27 +101,30 @@ def make_arithmetic(_: Json) -> Json:
 
 
 def _find_keys() -> dict[str, str]:
-    """Return the least keys whose streams have rejected words where they matter."""
-    wanted: dict[str, Any] = {
-        "front": lambda places: places[0] == 0,
-        "middle": lambda places: len(places) == 1 and 40 <= places[0] < 60,
-        "several": lambda places: len(places) >= 4,
-        "adjacent": lambda places: any(b == a + 1 for a, b in pairwise(places)),
+    """Return the least keys whose streams have certain words. It takes half a minute: q itself is rare."""
+    wanted: dict[str, Callable[[Words, list[int]], bool]] = {
+        "front": lambda _, rejected: rejected[:1] == [0],
+        "middle": lambda _, rejected: len(rejected) == 1 and 40 <= rejected[0] < 60,
+        "several": lambda _, rejected: len(rejected) >= 4,
+        "adjacent": lambda _, rejected: any(b == a + 1 for a, b in pairwise(rejected)),
+        "q": lambda words, _: bool(np.any(words == Q)),
+        "q - 1": lambda words, _: bool(np.any(words == Q - 1)),
     }
     found: dict[str, str] = {}
-    number = 0
-    while wanted:
-        key = number.to_bytes(32)
-        if places := _rejected(key):
-            for name in [name for name, holds in wanted.items() if holds(places)]:
-                found[name] = key.hex()
+    for number in count():
+        words = _words_of(number.to_bytes(32))
+        if int(words.max()) >= Q - 1:
+            rejected: list[int] = np.flatnonzero(words >= Q).tolist()
+            for name in [name for name, holds in wanted.items() if holds(words, rejected)]:
+                found[name] = number.to_bytes(32).hex()
                 del wanted[name]
-        number += 1
+            if not wanted:
+                break
     return found
 
 
 def _stream_cases(keys: dict[str, str]) -> Iterator[tuple[str, str, int]]:
-    """Yield names, keys and counts. A count may end just before a rejected word, or with it."""
+    """Yield names, keys and how many elements are read: up to a rejected word, or with it."""
     middle = _rejected(bytes.fromhex(keys["middle"]))[0]
     adjacent = _rejected(bytes.fromhex(keys["adjacent"]))
     first = next(a for a, b in pairwise(adjacent) if b == a + 1)
@@ -134,13 +138,18 @@ def _stream_cases(keys: dict[str, str]) -> Iterator[tuple[str, str, int]]:
     yield "last word needed and the next", keys["adjacent"], first + 1
     yield "last two words needed", keys["adjacent"], first + 2
     yield "longer than one ring element", keys["adjacent"], 3 * RING_SIZE
+    yield "a word that is q", keys["q"], _SEARCHED
+    yield "a word that is q - 1", keys["q - 1"], _SEARCHED
 
 
 def _rejected(key: bytes) -> list[int]:
     """Return the places of the words that are not below q, of the first `_SEARCHED`."""
-    words = np.frombuffer(keystream(key, 4 * _SEARCHED), "<u4") & np.uint32(0x7FFFFFFF)
-    places: list[int] = np.flatnonzero(words >= Q).tolist()
+    places: list[int] = np.flatnonzero(_words_of(key) >= Q).tolist()
     return places
+
+
+def _words_of(key: bytes) -> Words:
+    return np.frombuffer(keystream(key, 4 * _SEARCHED), "<u4") & np.uint32(0x7FFFFFFF)
 
 
 def _key(label: str) -> bytes:
