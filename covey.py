@@ -184,41 +184,10 @@ def _add_protocol(commands: Commands) -> None:
 
 def _add_bench(commands: Commands) -> None:
     bench = command(
-        commands, "bench", "measure Covey beside what it is held against", "covey bench secagg --json"
+        commands, "bench", "measure Covey beside what it is held against", "covey bench five-phases --json"
     )
     subjects = bench.add_subparsers(required=True, metavar="SUBJECT")
-    secagg = command(
-        subjects,
-        "secagg",
-        "a round of secure aggregation: seconds and bytes by phase, beside the primitives' own",
-        "covey bench secagg --clients 1000 --length 100000 --dropout 0.05 --against flower --json",
-    )
-    secagg.add_argument("--clients", type=int, default=1000, metavar="N", help="devices, default 1000")
-    secagg.add_argument("--length", type=int, default=100_000, metavar="L", help="entries, default 100000")
-    secagg.add_argument(
-        "--dropout", type=float, default=0.05, metavar="D", help="share that drops out, default 0.05"
-    )
-    secagg.add_argument(
-        "--gamma",
-        type=float,
-        default=0.1,
-        metavar="G",
-        help="corrupt share that the graph bears, default 0.1",
-    )
-    secagg.add_argument("--full", action="store_true", help="every device is every other's neighbour")
-    secagg.add_argument(
-        "--measured",
-        type=int,
-        default=20,
-        metavar="M",
-        help="devices that check every signature themselves and are timed, default 20",
-    )
-    secagg.add_argument(
-        "--profile", action="store_true", help="show hot spots instead of primitives; this slows the round"
-    )
-    secagg.add_argument("--against", choices=["flower"], help="measure Flower's functions as well")
-    secagg.add_argument("--json", action="store_true", help="for a program to read")
-    secagg.set_defaults(run=_bench_secagg)
+    _add_bench_five_phases(subjects)
     noise = command(
         subjects,
         "dp",
@@ -265,6 +234,41 @@ def _add_bench(commands: Commands) -> None:
     device.set_defaults(run=_bench_device)
 
 
+def _add_bench_five_phases(subjects: Commands) -> None:
+    bench = command(
+        subjects,
+        "five-phases",
+        "the round in five phases: seconds and bytes by phase, beside the primitives' own",
+        "covey bench five-phases --clients 1000 --length 100000 --dropout 0.05 --against flower --json",
+    )
+    bench.add_argument("--clients", type=int, default=1000, metavar="N", help="devices, default 1000")
+    bench.add_argument("--length", type=int, default=100_000, metavar="L", help="entries, default 100000")
+    bench.add_argument(
+        "--dropout", type=float, default=0.05, metavar="D", help="share that drops out, default 0.05"
+    )
+    bench.add_argument(
+        "--gamma",
+        type=float,
+        default=0.1,
+        metavar="G",
+        help="corrupt share that the graph bears, default 0.1",
+    )
+    bench.add_argument("--full", action="store_true", help="every device is every other's neighbour")
+    bench.add_argument(
+        "--measured",
+        type=int,
+        default=20,
+        metavar="M",
+        help="devices that check every signature themselves and are timed, default 20",
+    )
+    bench.add_argument(
+        "--profile", action="store_true", help="show hot spots instead of primitives; this slows the round"
+    )
+    bench.add_argument("--against", choices=["flower"], help="measure Flower's functions as well")
+    bench.add_argument("--json", action="store_true", help="for a program to read")
+    bench.set_defaults(run=_bench_five_phases)
+
+
 def _add_audit(commands: Commands) -> None:
     audit = command(
         commands,
@@ -309,10 +313,10 @@ def _demo(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _bench_secagg(chosen: argparse.Namespace) -> int:
+def _bench_five_phases(chosen: argparse.Namespace) -> int:
     _on_one_core()
     names = ("clients", "length", "dropout", "gamma", "full", "against", "measured", "profile")
-    return measure("covey_simulations.benchmarks.secagg", chosen, names)
+    return measure("covey_simulations.benchmarks.five_phases", chosen, names)
 
 
 def _bench_dp(chosen: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""The benchmark of secure aggregation: that it measures a whole round, and says what cannot be measured."""
+"""The benchmark of the five phases: that it measures a whole round, and says what cannot be measured."""
 
 import json
 
@@ -7,7 +7,7 @@ import pytest
 
 
 def bench(capsys, *arguments):
-    status = covey.main(["bench", "secagg", *arguments])
+    status = covey.main(["bench", "five-phases", *arguments])
     return status, capsys.readouterr()
 
 

@@ -1,4 +1,4 @@
-"""What `covey bench secagg` does: play, measure, print."""
+"""What `covey bench five-phases` does: play, measure, print."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from covey_privacy.errors import PrivacyError
-from covey_simulations.benchmarks.cohort import enrol
+from covey_simulations.benchmarks.five_phases_cohort import enrol
+from covey_simulations.benchmarks.five_phases_round import MEASURED, PASSES, Round, figures
 from covey_simulations.benchmarks.hotspots import hotspots
-from covey_simulations.benchmarks.round import MEASURED, PASSES, Round, figures
 from covey_simulations.errors import SetupError, SimulationError
 from covey_simulations.progress import Progress
 
@@ -26,7 +26,7 @@ PHASES = 5
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What `covey bench secagg` was asked for; `gamma` and DELTA size the graph, `dropout` happens.
+    """What `covey bench five-phases` was asked for; `gamma` and DELTA size the graph, `dropout` happens.
 
     `measured` devices check everything themselves and are timed; `profile` asks for hot spots instead of
     primitives.
