@@ -282,7 +282,7 @@ def _add_bench_secagg(subjects: Commands) -> None:
         help="phones that check every ticket themselves and are timed, default 20",
     )
     bench.add_argument(
-        "--profile", action="store_true", help="show hot spots instead of parts; this slows the round"
+        "--profile", action="store_true", help="show each party's hot spots instead of seconds and bytes"
     )
     bench.add_argument(
         "--whole",

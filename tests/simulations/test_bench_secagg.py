@@ -113,7 +113,7 @@ def test_hot_spots(capsys):
     }  # fmt: skip
     calls = {hot["function"]: hot["calls"] for hot in found["hotspots"]["phone"]}
     assert calls["X25519PrivateKey.exchange"] == 20 * 4
-    assert set(found["phone_seconds"]) == {"encoding", "noise", "rest", "total"}
+    assert "phone_seconds" not in found
 
 
 def test_a_whole_round_in_two_processes(capsys):
@@ -124,7 +124,7 @@ def test_a_whole_round_in_two_processes(capsys):
     assert sum(whole["step_seconds"].values()) == pytest.approx(whole["wall_seconds"], rel=0.1)
     assert set(whole["before_seconds"]) == {"tickets", "processes"}
     for party in ("phones", "decryptors", "coordinator", "registry"):
-        assert whole["processor_seconds"][party]["total"] > 0
+        assert 0 < whole["processor_seconds"][party]["total"] < whole["all_processor_seconds"]
     assert covey.main(arguments) == 0
     assert "Not in it: issuing the tickets" in capsys.readouterr().out
 
@@ -162,7 +162,7 @@ def test_a_process_that_fails_is_one_line(capsys, monkeypatch):
         (["--members", "400"], "--members is 400; 18 to 27"),
         (["--members", "18"], "18 of 27 volunteers are no committee"),
         (["--committee", "standing", "--members", "18"], "a standing one has 4"),
-        (["--committee", "standing", "--whole", "--profile"], "leave out --against and --profile"),
+        (["--committee", "standing", "--whole", "--profile"], "give one of them"),
         (["--clients", "2", "--committee", "standing", "--against", "flower"], "no graph of 2 devices"),
     ],
 )

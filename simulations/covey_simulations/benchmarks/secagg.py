@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -35,7 +36,7 @@ class SecaggOptions:
     """What `covey bench secagg` was asked for.
 
     `lost` and `members` size a drawn committee. `full` makes the graphs of what is compared complete.
-    `profile` asks for hot spots instead of parts. `whole` asks for a whole round in two processes instead.
+    `profile` asks for hot spots instead of seconds and bytes, `whole` for a whole round in two processes.
     """
 
     clients: int = 1000
@@ -70,8 +71,8 @@ def _require_possible(options: SecaggOptions) -> None:
         raise SetupError(f"--committee is {options.committee}; {STANDING}, {DRAWN} or {BOTH} was expected")
     if not options.measured >= 1:
         raise SetupError(f"{options.measured} phones cannot be measured; at least 1 is")
-    if options.whole and (options.against or options.profile):
-        raise SetupError("--whole plays a round of its own; leave out --against and --profile")
+    if bool(options.against) + options.profile + options.whole > 1:
+        raise SetupError("--against, --profile and --whole measure different things; give one of them")
     if options.against:
         try:
             graph(options.clients, options.full)
@@ -89,9 +90,9 @@ def _parties(plan: RoundPlan, options: SecaggOptions, progress: Progress) -> dic
     with progress.step("A round in one message", played.steps) as done:
         played.play(done)
     found: dict[str, Any] = {"answering": played.answering, "round_seconds": time.monotonic() - began}
-    found |= figures.figures(played)
     if options.profile:
-        found["hotspots"] = figures.hotspots(played)
+        return {**found, "hotspots": figures.hotspots(played)}
+    found |= figures.figures(played)
     length = plan.setting.length
     if FLOWER in options.against:
         with progress.step("Flower's functions", 1):
@@ -124,4 +125,5 @@ def _setting(plan: RoundPlan, options: SecaggOptions) -> Mapping[str, Any]:
         "drop": setting.drop,
         "steps": setting.steps,
         "measured": min(options.measured, options.clients),
+        "load_average": os.getloadavg()[0],
     }

@@ -63,14 +63,13 @@ def figures(played: MeasuredRound) -> dict[str, Any]:
     """Return seconds by party and part, and bytes."""
     coordinator = medians(played.coordinator.samples)
     checks = with_total({part: coordinator.pop(part) for part in CHECKS if part in coordinator})
-    registry = with_total(medians(played.registry.samples))
     found: dict[str, Any] = {
         "phone_seconds": with_total(medians(played.phone.samples)),
         "phone_first_seconds": with_total(medians(played.first.samples)),
         "coordinator_seconds": {**with_total(coordinator), "verification": checks["total"]},
         "coordinator_verification_seconds": checks,
         **_decryptors(played),
-        "registry_seconds": registry,
+        "registry_seconds": with_total(medians(played.registry.samples)),
     }
     if played.roster:
         found["registry_roster_seconds"] = with_total(played.roster)
@@ -79,7 +78,7 @@ def figures(played: MeasuredRound) -> dict[str, Any]:
 
 
 def hotspots(played: MeasuredRound) -> dict[str, list[dict[str, Any]]]:
-    """Return where the time of each party went, if this was asked for."""
+    """Return the functions with the most own seconds of each party, where the round was profiled."""
     kind = played.committees.each[-1].kind
     return {
         "phone": played.phone.hotspots(),

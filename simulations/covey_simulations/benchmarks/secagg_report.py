@@ -47,6 +47,7 @@ def _setting(found: Mapping[str, Any]) -> str:
         if found["lost"] != found["asked_lost"]:
             lost += f" (no such committee bears {found['asked_lost']:.0%})"
         lines.append(f"drawn of {found['volunteers']:,} volunteers, {found['gamma']:.0%} corrupt, {lost}")
+    lines.append(f"load average of the machine: {found['load_average']:.1f}")
     if "answering" in found:
         lines.append(
             f"{found['measured']} phones are measured, {found['answering']} decryptors answer; "
@@ -57,7 +58,9 @@ def _setting(found: Mapping[str, Any]) -> str:
 
 def _show_whole(console: Console, whole: Mapping[str, Any]) -> None:
     console.print(
-        f"A whole round took {whole['wall_seconds']:.1f} s; its devices ran in {whole['processes']} processes"
+        f"A whole round took {whole['wall_seconds']:.1f} s by the clock, "
+        f"{whole['all_processor_seconds']:.1f} s of processor time; "
+        f"its devices ran in {whole['processes']} processes"
     )
     console.print("In it: " + "; ".join(whole["included"]))
     console.print("Not in it: " + "; ".join(whole["not_included"]))

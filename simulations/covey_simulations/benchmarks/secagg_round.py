@@ -64,7 +64,7 @@ class _Answers:
 
 
 class MeasuredRound:
-    """A round under measurement; `tell(n)` hears of every n phones and decryptors that are done."""
+    """A round under measurement: `make_tickets`, `play`, then read what each party took."""
 
     def __init__(
         self,
@@ -109,7 +109,10 @@ class MeasuredRound:
             issuer.round_keys(count, players.random)
 
     def play(self, tell: Callable[[int], None] = lambda _: None) -> None:
-        """Play the round. Raises RunError where an opened sum is not that of the vectors."""
+        """Play the round; `tell(n)` hears of every n phones and decryptors that are done.
+
+        Raises RunError where an opened sum is not that of the vectors.
+        """
         with timed_calls(self.registry.spans, ROSTER):
             self.file = self._players.seat()
         self.roster = self.registry.spans.take()
@@ -124,7 +127,10 @@ class MeasuredRound:
             require_sum(result, self._plain, len(self.messages))
 
     def _contribute(self, number: int, key: RoundKey) -> None:
-        """Let a phone contribute; the first ones are measured, and some of them with empty caches."""
+        """Let a phone contribute; the first ones are measured.
+
+        Some are measured with empty caches before that. What they say then is never sent: no key deals twice.
+        """
         if number < FIRST:
             forget(pads, ntt, packed_shamir, skellam)
             self._measure_phone(self.first, number, key)

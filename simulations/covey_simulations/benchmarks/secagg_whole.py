@@ -35,9 +35,9 @@ from covey_simulations.benchmarks.spans import timed_calls
 from covey_simulations.progress import Done, Progress
 
 PROCESSES = 2
+VOLUNTEERING = "the volunteers' offers, the registry's check of each, roster and draw"
 INCLUDED = (
-    "the volunteers' offers, the registry's check of each, roster and draw",
-    "each phone: checks the committee file with all tickets, encodes, adds noise, deals, pads, signs",
+    "each phone: checks the committee file with all it holds, encodes, adds noise, deals, pads, signs",
     "the coordinator: checks every ticket and signature, adds, works out the claims, opens the sum",
     "the registry: checks every key, ticket and signature of the included set",
     "each decryptor: checks the committee file, both signed and logged sets and every share, opens",
@@ -133,11 +133,13 @@ class WholeRound:
         accounts = [self._account(process) for process in self._processes]
         plain = np.sum([account.plain for account in accounts], axis=0)
         require_sum(result, plain, self._plan.setting.phones)
+        parties = self._processor_seconds(accounts, used)
         return {
             "wall_seconds": wall,
             "step_seconds": clock.seconds,
-            "processor_seconds": self._processor_seconds(accounts, used),
-            "included": INCLUDED,
+            "all_processor_seconds": sum(parts["total"] for parts in parties.values()),
+            "processor_seconds": parties,
+            "included": (VOLUNTEERING, *INCLUDED) if self._plan.setting.drawn else INCLUDED,
             "not_included": NOT_INCLUDED,
         }
 
