@@ -187,38 +187,8 @@ def _add_bench(commands: Commands) -> None:
         commands, "bench", "measure Covey beside what it is held against", "covey bench secagg --json"
     )
     subjects = bench.add_subparsers(required=True, metavar="SUBJECT")
-    secagg = command(
-        subjects,
-        "secagg",
-        "a round of secure aggregation: seconds and bytes by phase, beside the primitives' own",
-        "covey bench secagg --clients 1000 --length 100000 --dropout 0.05 --against flower --json",
-    )
-    secagg.add_argument("--clients", type=int, default=1000, metavar="N", help="devices, default 1000")
-    secagg.add_argument("--length", type=int, default=100_000, metavar="L", help="entries, default 100000")
-    secagg.add_argument(
-        "--dropout", type=float, default=0.05, metavar="D", help="share that drops out, default 0.05"
-    )
-    secagg.add_argument(
-        "--gamma",
-        type=float,
-        default=0.1,
-        metavar="G",
-        help="corrupt share that the graph bears, default 0.1",
-    )
-    secagg.add_argument("--full", action="store_true", help="every device is every other's neighbour")
-    secagg.add_argument(
-        "--measured",
-        type=int,
-        default=20,
-        metavar="M",
-        help="devices that check every signature themselves and are timed, default 20",
-    )
-    secagg.add_argument(
-        "--profile", action="store_true", help="show hot spots instead of primitives; this slows the round"
-    )
-    secagg.add_argument("--against", choices=["flower"], help="measure Flower's functions as well")
-    secagg.add_argument("--json", action="store_true", help="for a program to read")
-    secagg.set_defaults(run=_bench_secagg)
+    _add_bench_secagg(subjects)
+    _add_bench_five_phases(subjects)
     noise = command(
         subjects,
         "dp",
@@ -263,6 +233,99 @@ def _add_bench(commands: Commands) -> None:
     device.add_argument("--events", type=int, default=10_000, metavar="N", help="events, default 10000")
     device.add_argument("--json", action="store_true", help="for a program to read")
     device.set_defaults(run=_bench_device)
+
+
+def _add_bench_secagg(subjects: Commands) -> None:
+    bench = command(
+        subjects,
+        "secagg",
+        "the round in one message: seconds of phone, coordinator, registry and decryptor, and bytes",
+        "covey bench secagg --clients 1000 --length 1024 --committee standing --against flower --json",
+    )
+    bench.add_argument("--clients", type=int, default=1000, metavar="N", help="phones, default 1000")
+    bench.add_argument("--length", type=int, default=1024, metavar="L", help="entries, default 1024")
+    bench.add_argument(
+        "--committee",
+        choices=["standing", "drawn", "both"],
+        default="drawn",
+        help="4 organisations, phones drawn from nine tenths, or one of each; default drawn",
+    )
+    bench.add_argument(
+        "--lost",
+        type=float,
+        default=0.3,
+        metavar="L",
+        help="share of the drawn decryptors that may not answer, default 0.3",
+    )
+    bench.add_argument(
+        "--members",
+        type=int,
+        metavar="M",
+        help="size of the drawn committee, default the least that is safe; "
+        "where it bears fewer losses than --lost, that is said",
+    )
+    bench.add_argument(
+        "--against",
+        action="append",
+        choices=["flower", "five-phases"],
+        default=[],
+        help="measure Flower's functions, or the round in five phases, as well; may be repeated",
+    )
+    bench.add_argument(
+        "--full", action="store_true", help="in what is compared, every device is every other's neighbour"
+    )
+    bench.add_argument(
+        "--measured",
+        type=int,
+        default=20,
+        metavar="M",
+        help="phones that check every ticket themselves and are timed, default 20",
+    )
+    bench.add_argument(
+        "--profile", action="store_true", help="show each party's hot spots instead of seconds and bytes"
+    )
+    bench.add_argument(
+        "--whole",
+        action="store_true",
+        help="play a whole round instead, all checks made, devices in two processes, and time it",
+    )
+    bench.add_argument("--json", action="store_true", help="for a program to read")
+    bench.set_defaults(run=_bench_secagg)
+
+
+def _add_bench_five_phases(subjects: Commands) -> None:
+    bench = command(
+        subjects,
+        "five-phases",
+        "the round in five phases: seconds and bytes by phase, beside the primitives' own",
+        "covey bench five-phases --clients 1000 --length 100000 --dropout 0.05 --against flower --json",
+    )
+    bench.add_argument("--clients", type=int, default=1000, metavar="N", help="devices, default 1000")
+    bench.add_argument("--length", type=int, default=100_000, metavar="L", help="entries, default 100000")
+    bench.add_argument(
+        "--dropout", type=float, default=0.05, metavar="D", help="share that drops out, default 0.05"
+    )
+    bench.add_argument(
+        "--gamma",
+        type=float,
+        default=0.1,
+        metavar="G",
+        help="corrupt share that the graph bears, default 0.1",
+    )
+    bench.add_argument("--full", action="store_true", help="every device is every other's neighbour")
+    bench.add_argument(
+        "--measured",
+        type=int,
+        default=20,
+        metavar="M",
+        help="devices that check every signature themselves and are timed, default 20",
+    )
+    bench.add_argument(
+        "--profile", action="store_true", help="show hot spots instead of primitives; this slows the round"
+    )
+    bench.add_argument("--against", choices=["flower"], help="measure Flower's functions as well")
+    bench.add_argument("--json", action="store_true", help="for a program to read")
+    bench.set_defaults(run=_bench_five_phases)
 
 
 def _add_audit(commands: Commands) -> None:
@@ -311,8 +374,16 @@ def _demo(chosen: argparse.Namespace) -> int:
 
 def _bench_secagg(chosen: argparse.Namespace) -> int:
     _on_one_core()
+    names = (
+        "clients", "length", "committee", "lost", "members", "against", "full", "measured", "profile", "whole"
+    )  # fmt: skip
+    return measure("covey_simulations.benchmarks.secagg", chosen, names, "SecaggOptions")
+
+
+def _bench_five_phases(chosen: argparse.Namespace) -> int:
+    _on_one_core()
     names = ("clients", "length", "dropout", "gamma", "full", "against", "measured", "profile")
-    return measure("covey_simulations.benchmarks.secagg", chosen, names)
+    return measure("covey_simulations.benchmarks.five_phases", chosen, names)
 
 
 def _bench_dp(chosen: argparse.Namespace) -> int:
@@ -345,12 +416,15 @@ def _on_one_core() -> None:
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 
-def measure(module: str, chosen: argparse.Namespace, names: Sequence[str]) -> int:
-    """Measure what a module measures with the options of these names; fail where that is not as expected."""
+def measure(module: str, chosen: argparse.Namespace, names: Sequence[str], options: str = "Asked") -> int:
+    """Measure what a module measures with the options of these names; fail where that is not as expected.
+
+    `options` is the module's class that holds them.
+    """
     subject = load(module, "demo")
     if subject is None:
         return 1
-    asked = subject.Asked(**{name: getattr(chosen, name) for name in names})
+    asked = getattr(subject, options)(**{name: getattr(chosen, name) for name in names})
     try:
         found = subject.measure(asked)
     except subject.SetupError as error:

@@ -351,7 +351,7 @@ class Phone:
     def retract(self):
         signed = self.round.digest + self.round_key
         signature = self.signing.sign(signed_text("secagg/retraction", signed))
-        return cbor(self.round.digest, self.round_key, signature)
+        return cbor(self.round.digest, self.ticket, signature)
 
     def contribute(self, file, vector, faults=()):
         known = self.round

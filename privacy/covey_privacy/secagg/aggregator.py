@@ -219,9 +219,8 @@ class Aggregator(Machine):
         boxes = b""
         if number in committee.boxed:
             boxes = self._boxes[kind][number - committee.shape.threshold - 1]
-        packed = b"".join([leaf.pack() for leaf in state.members.leaves])
         claimed = to_bytes(self._claims[kind][number - 1])
-        return wire.encode(CheckRequest(state.head, state.logged, packed, boxes, claimed))
+        return wire.encode(CheckRequest(state.head, state.logged, state.members.packed, boxes, claimed))
 
     @step(Checking, after=Checking)
     def complain(self, before: Checking, complaints: bytes) -> tuple[Checking, None]:

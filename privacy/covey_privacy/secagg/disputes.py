@@ -50,13 +50,13 @@ def check_dealt(
     digests = [dealt.digests[start : start + 32] for start in range(0, len(dealt.digests), 32)]
     boxed = decryptor in committee.boxed
     # A drawn committee's boxes come last.
-    box = digests[decryptor - committee.shape.members - 1] if boxed else None
+    box = digests[-committee.shape.members - 1 + decryptor :][:1]
     signed = (
         verify(leaf.round_key, statement(info.digest, context, leaf), dealt.signature)
         and len(digests) >= 1 + len(committee.boxed)
         and body_digest(digests) == leaf.body
         and hashlib.sha256(dealt.proofs).digest() == leaf.proof
-        and (hashlib.sha256(dealt.box).digest() == box if boxed else dealt.box == b"")
+        and ([hashlib.sha256(dealt.box).digest()] == box if boxed else dealt.box == b"")
     )
     if not signed:
         raise ServerError("the dispute is not over what the dealer signed", rule=Rule.DISPUTE)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated
 
 from covey_privacy import wire
@@ -63,6 +64,11 @@ class LeafSet:
     def root(self) -> bytes:
         """The root of the set's tree."""
         return self._tree.root()
+
+    @cached_property
+    def packed(self) -> bytes:
+        """The leaves end to end, as every decryptor is sent them; packed once."""
+        return b"".join([leaf.pack() for leaf in self.leaves])
 
     def without(self, places: Sequence[int]) -> LeafSet:
         """Return the set without the leaves at some places."""

@@ -29,7 +29,7 @@ from covey_privacy.signatures import SigningKey
 from covey_privacy.tickets import RoundKey
 from covey_sdk.invitation import Invited, check
 from covey_server.plan import BITS, Policy, Size, fitted, manifest_for
-from covey_simulations.benchmarks.cohort import Cohort, enrol
+from covey_simulations.benchmarks.five_phases_cohort import Cohort, enrol
 
 SEEDS = (bytes(32), b"\1\2\3\4" * 2 + bytes(24))
 """Two seeds of 256 bits; the exclusive or of the words of either is zero."""

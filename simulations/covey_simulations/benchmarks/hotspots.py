@@ -29,11 +29,16 @@ def hotspots(wanted: bool) -> Iterator[list[dict[str, Any]]]:
         return
     with cProfile.Profile() as profile:
         yield found
+    found.extend(hottest(profile))
+
+
+def hottest(profile: cProfile.Profile) -> list[dict[str, Any]]:
+    """Return the functions of a profile with the most own seconds."""
     stats = pstats.Stats(profile).stats  # type: ignore[attr-defined]  # the documented mapping
-    hottest = sorted(stats.items(), key=lambda entry: -entry[1][2])[:MOST]
-    found.extend(
-        {"function": _name(place), "calls": calls, "seconds": own} for place, (_, calls, own, _, _) in hottest
-    )
+    first = sorted(stats.items(), key=lambda entry: -entry[1][2])[:MOST]
+    return [
+        {"function": _name(place), "calls": calls, "seconds": own} for place, (_, calls, own, _, _) in first
+    ]
 
 
 def _name(place: Place) -> str:

@@ -1,127 +1,129 @@
-"""What `covey bench secagg` does: play, measure, print."""
+"""What `covey bench secagg` does: play a round in one message, measure it, compare it, print the figures."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from covey_privacy.errors import PrivacyError
-from covey_simulations.benchmarks.cohort import enrol
-from covey_simulations.benchmarks.hotspots import hotspots
-from covey_simulations.benchmarks.round import MEASURED, PASSES, Round, figures
+from covey_simulations.benchmarks import secagg_figures as figures
+from covey_simulations.benchmarks.secagg_comparison import (
+    FIVE_PHASES,
+    FLOWER,
+    PHASES,
+    five_phases_figures,
+    flower_figures,
+    graph,
+)
+from covey_simulations.benchmarks.secagg_plan import BOTH, DRAWN, STANDING, RoundPlan, plan_round
+from covey_simulations.benchmarks.secagg_primitives import primitives
+from covey_simulations.benchmarks.secagg_report import show
+from covey_simulations.benchmarks.secagg_round import MEASURED, PASSES, MeasuredRound
+from covey_simulations.benchmarks.secagg_whole import play_whole_round
 from covey_simulations.errors import SetupError, SimulationError
 from covey_simulations.progress import Progress
 
-__all__ = ["Asked", "SetupError", "SimulationError", "measure", "show"]
-
-DELTA = 0.1
-"""The share of devices that the graph bears dropping out."""
-PHASES = 5
+__all__ = ["SecaggOptions", "SetupError", "SimulationError", "measure", "show"]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What `covey bench secagg` was asked for; `gamma` and DELTA size the graph, `dropout` happens.
+class SecaggOptions:
+    """What `covey bench secagg` was asked for.
 
-    `measured` devices check everything themselves and are timed; `profile` asks for hot spots instead of
-    primitives.
+    `lost` and `members` size a drawn committee. `full` makes the graphs of what is compared complete.
+    `profile` asks for hot spots instead of seconds and bytes, `whole` for a whole round in two processes.
     """
 
     clients: int = 1000
-    length: int = 100_000
-    dropout: float = 0.05
-    gamma: float = 0.1
+    length: int = 1024
+    committee: str = DRAWN
+    lost: float = 0.3
+    members: int | None = None
+    against: tuple[str, ...] = ()
     full: bool = False
-    against: str | None = None
     measured: int = MEASURED
     profile: bool = False
+    whole: bool = False
 
 
-def measure(asked: Asked) -> dict[str, Any]:
+def measure(options: SecaggOptions) -> dict[str, Any]:
     """Return the figures. Raises SetupError for a round that cannot be, RunError for a wrong sum."""
-    if not (asked.clients >= 2 and 1 <= asked.length <= 2**24 and 0 <= asked.dropout <= DELTA):
-        raise SetupError(
-            f"at least 2 clients, 1 to {2**24} entries and a dropout of 0 to {DELTA} are possible"
-        )
-    if not 0 <= asked.gamma < 1:
-        raise SetupError(f"--gamma is {asked.gamma}; a share from 0 up to, but not, 1 was expected")
-    if not asked.measured >= 1:
-        raise SetupError(f"{asked.measured} devices cannot be measured; at least 1 is")
+    _require_possible(options)
+    plan = plan_round(options.clients, options.length, options.committee, options.lost, options.members)
     progress = Progress(Console(stderr=True))
     try:
         with progress.showing():
-            with progress.step("Devices get their tickets", 1):
-                cohort = enrol(asked.clients, asked.length, asked.gamma, DELTA, asked.full)
-            with progress.step("A round, five phases", PHASES * asked.clients) as done:
-                passes = 1 if asked.profile else PASSES
-                played = Round(cohort, asked.dropout, done, asked.measured, not asked.profile, passes)
-                began = time.monotonic()
-                with hotspots(asked.profile) as hot:
-                    played.play()
-                seconds = time.monotonic() - began
-            found = {"round_seconds": seconds, **figures(played)}
-            if hot:
-                found["hotspots"] = hot
-            if asked.against:
-                with progress.step("Flower's functions", 1):
-                    found.update(_flower(asked, found))
+            found = _whole(plan, progress) if options.whole else _parties(plan, options, progress)
     except PrivacyError as error:
         raise SetupError(str(error)) from None
-    measured = min(asked.measured, asked.clients)
-    setting = {
-        "clients": asked.clients,
-        "length": asked.length,
-        "dropout": asked.dropout,
-        "measured": measured,
-    }
-    return {**setting, "gamma": asked.gamma, "delta": DELTA, **found}
+    found = {**_setting(plan, options), **found}
+    bounds = figures.targets(found, options.clients, options.length, options.committee, options.full)
+    return {**found, "targets": bounds}
 
 
-def _flower(asked: Asked, ours: Mapping[str, Any]) -> dict[str, Any]:
-    # Not at the top: Flower takes longer to import than most rounds to play.
-    from covey_simulations.benchmarks.flower import SERVED, Flower
+def _require_possible(options: SecaggOptions) -> None:
+    if options.committee not in (STANDING, DRAWN, BOTH):
+        raise SetupError(f"--committee is {options.committee}; {STANDING}, {DRAWN} or {BOTH} was expected")
+    if not options.measured >= 1:
+        raise SetupError(f"{options.measured} phones cannot be measured; at least 1 is")
+    if bool(options.against) + options.profile + options.whole > 1:
+        raise SetupError("--against, --profile and --whole measure different things; give one of them")
+    if options.against:
+        try:
+            graph(options.clients, options.full)
+        except PrivacyError as error:
+            raise SetupError(str(error)) from None
 
-    theirs = Flower(ours["degree"], ours["threshold"], asked.length)
-    dropped = round(asked.dropout * asked.clients)
-    client, server = theirs.client(), theirs.server(asked.clients - dropped, dropped)
-    total = {"client": sum(client.values()), "server": sum(server.values())}
+
+def _parties(plan: RoundPlan, options: SecaggOptions, progress: Progress) -> dict[str, Any]:
+    """Measure each party, and what they are held against."""
+    with progress.step("Phones and volunteers get their tickets", 1):
+        passes = 1 if options.profile else PASSES
+        played = MeasuredRound(plan, measured=options.measured, passes=passes, profile=options.profile)
+        played.make_tickets()
+    began = time.monotonic()
+    with progress.step("A round in one message", played.steps) as done:
+        played.play(done)
+    found: dict[str, Any] = {"answering": played.answering, "round_seconds": time.monotonic() - began}
+    if options.profile:
+        return {**found, "hotspots": figures.hotspots(played)}
+    found |= figures.figures(played)
+    length = plan.setting.length
+    if FLOWER in options.against:
+        with progress.step("Flower's functions", 1):
+            found |= flower_figures(options.clients, length, options.full, found)
+    if FIVE_PHASES in options.against:
+        with progress.step("A round in five phases", PHASES * options.clients) as done:
+            found |= five_phases_figures(options.clients, length, options.full, found, done)
+    return {**found, "primitives_seconds": primitives()}
+
+
+def _whole(plan: RoundPlan, progress: Progress) -> dict[str, Any]:
+    return {"whole": play_whole_round(plan, progress)}
+
+
+def _setting(plan: RoundPlan, options: SecaggOptions) -> Mapping[str, Any]:
+    setting = plan.setting
+    shapes = {STANDING: setting.standing, DRAWN: setting.drawn}
     return {
-        "flower_client_seconds": {**client, "total": total["client"]},
-        "flower_server_seconds": {**server, "total": total["server"]},
-        "flower_server_from": SERVED,
-        "flower_over_client": total["client"] / ours["client_seconds"]["total"],
-        "flower_over_server": total["server"] / ours["server_seconds"]["total"],
+        "clients": options.clients,
+        "length": options.length,
+        "sent_length": setting.length,
+        "committee": options.committee,
+        "shapes": {
+            name: {**asdict(shape), "threshold": shape.threshold} for name, shape in shapes.items() if shape
+        },
+        "lost": setting.lost,
+        "asked_lost": options.lost,
+        "gamma": setting.gamma,
+        "volunteers": setting.volunteers,
+        "drop": setting.drop,
+        "steps": setting.steps,
+        "measured": min(options.measured, options.clients),
+        "load_average": os.getloadavg()[0],
     }
-
-
-def show(found: Mapping[str, Any]) -> None:
-    """Print the figures as tables, the ratios last."""
-    console = Console()
-    console.print(
-        f"{found['clients']} devices, {found['length']} entries, degree {found['degree']}, "
-        f"threshold {found['threshold']}, {found['dropout']:.0%} drop out; "
-        f"{found['measured']} are measured, the round took {found['round_seconds']:.1f} s"
-    )
-    for name, values in found.items():
-        if isinstance(values, dict):
-            console.print(_table(name.replace("_", " "), values))
-    if "hotspots" in found:
-        own = {each["function"]: each["seconds"] for each in found["hotspots"]}
-        console.print(_table("hot spots, own seconds", own))
-    ratios = {name: value for name, value in found.items() if "_over_" in name}
-    if ratios:
-        console.print(_table("ratios", ratios))
-
-
-def _table(title: str, values: Mapping[str, float]) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column("", min_width=16)
-    table.add_column("", justify="right")
-    for name, value in values.items():
-        table.add_row(name.replace("_", " "), f"{value:,.0f}" if "bytes" in title else f"{value:.4g}")
-    return table

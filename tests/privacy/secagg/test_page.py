@@ -44,7 +44,9 @@ WORDS = " ".join(PAGE.split())
 """The page without its line ends."""
 THREATS = (DOCS / "threats.md").read_text("utf-8").partition("\n## One message\n")[2]
 SOURCES = {
-    path: path.read_text("utf-8") for path in sorted((ROOT / "privacy/covey_privacy/secagg").glob("*.py"))
+    path: path.read_text("utf-8")
+    for path in sorted((ROOT / "privacy/covey_privacy/secagg").glob("*.py"))
+    if not path.name.startswith("vector")
 }
 
 

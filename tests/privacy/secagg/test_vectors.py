@@ -700,9 +700,6 @@ def compare_messages(vector):
     test_it_makes_what_the_registry_signs(vector, SecondRound(vector))
 
 
-@pytest.mark.xfail(
-    strict=True, raises=IndexError, reason="check_dealt looks up a digest before it counts them"
-)
 def test_a_dispute_over_too_few_digests_convicts_nobody():
     """Anyone can send one digest alone: decryptor, coordinator and registry are to refuse it as a dispute."""
     vector = load(DISPUTED)

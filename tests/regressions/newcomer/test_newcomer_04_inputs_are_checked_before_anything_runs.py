@@ -6,8 +6,8 @@ import pytest
 
 from covey_consent.pack import archive
 from covey_simulations import demo, orders
+from covey_simulations.benchmarks import five_phases, secagg
 from covey_simulations.benchmarks import registry as load
-from covey_simulations.benchmarks import secagg
 
 
 @pytest.fixture
@@ -17,7 +17,13 @@ def nothing_runs(monkeypatch):
     def began(*_args, **_options):
         raise AssertionError("the work began")
 
-    for module, name in ((orders, "prepare"), (load, "settle"), (secagg, "enrol"), (archive, "archive")):
+    for module, name in (
+        (orders, "prepare"),
+        (load, "settle"),
+        (five_phases, "enrol"),
+        (secagg, "MeasuredRound"),
+        (archive, "archive"),
+    ):
         monkeypatch.setattr(module, name, began)
 
 
@@ -64,8 +70,10 @@ def test_a_place_that_serves_is_left_as_it_was(tmp_path):
     ("arguments", "says"),
     [
         (["demo", "--out", "x", "--seed", "-1"], "--seed is -1"),
-        (["bench", "secagg", "--clients", "30", "--gamma", "-1"], "--gamma is -1.0"),
-        (["bench", "secagg", "--clients", "30", "--gamma", "nan"], "--gamma is nan"),
+        (["bench", "five-phases", "--clients", "30", "--gamma", "-1"], "--gamma is -1.0"),
+        (["bench", "five-phases", "--clients", "30", "--gamma", "nan"], "--gamma is nan"),
+        (["bench", "secagg", "--clients", "1"], "2 to 10000 clients"),
+        (["bench", "secagg", "--lost", "nan"], "--lost is nan"),
         (["bench", "dp", "--length", "0"], "1 to 16777216 entries"),
         (["bench", "registry", "--rows", "0"], "at least 1 person"),
         (["audit", "--runs", "0"], "0 runs were asked for"),

@@ -8,7 +8,7 @@ from covey_privacy.five_phases import Aggregator, Sum, graph, masks
 from covey_privacy.five_phases.aggregator import Total
 from covey_privacy.five_phases.node import Directory
 from covey_privacy.five_phases.roster import Roster
-from covey_simulations.benchmarks.cohort import Cohort
+from covey_simulations.benchmarks.five_phases_cohort import Cohort
 from covey_simulations.benchmarks.stopwatch import Stopwatch
 
 Messages = Mapping[int, bytes]

@@ -19,9 +19,9 @@ import numpy as np
 from covey_privacy.five_phases import Participant
 from covey_privacy.five_phases.aggregator import Total
 from covey_privacy.signatures import verify
-from covey_simulations.benchmarks.cohort import Cohort
-from covey_simulations.benchmarks.primitives import Primitives
-from covey_simulations.benchmarks.server import Messages, Server
+from covey_simulations.benchmarks.five_phases_cohort import Cohort
+from covey_simulations.benchmarks.five_phases_primitives import Primitives
+from covey_simulations.benchmarks.five_phases_server import Messages, Server
 from covey_simulations.benchmarks.stopwatch import Stopwatch
 from covey_simulations.errors import RunError
 from covey_simulations.phone import Remembering

@@ -17,7 +17,7 @@ from covey_privacy import blind_rsa
 from covey_privacy.five_phases import masks, ring, shamir
 from covey_privacy.five_phases.shamir import SHARE_LENGTH
 from covey_privacy.signatures import SigningKey, verify
-from covey_simulations.benchmarks.cohort import Cohort
+from covey_simulations.benchmarks.five_phases_cohort import Cohort
 from covey_simulations.benchmarks.stopwatch import Stopwatch
 
 WARM, CALLS = 10, 40
