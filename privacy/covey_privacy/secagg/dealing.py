@@ -19,6 +19,7 @@ import numpy as np
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from numpy.typing import NDArray
 
 from covey_privacy.errors import PeerError
 from covey_privacy.rules import Rule
@@ -155,7 +156,21 @@ def values_of(shares: Elements, coefficients: Elements) -> Elements:
 
 def is_good(share: Elements, coefficients: Elements, claim: Elements) -> bool:
     """Say whether a share fits what the proof gives at its decryptor's point, shape (3,)."""
-    return np.array_equal(values_of(share[None], coefficients)[0], claim)
+    return bool(are_good(share[None], coefficients[None], claim[None])[0])
+
+
+def are_good(shares: Elements, coefficients: Elements, claims: Elements) -> NDArray[np.bool_]:
+    """Say of each dealer's share whether it fits what the dealer's proof gives at this decryptor's point.
+
+    Args:
+        shares: shape (dealers, C + 3).
+        coefficients: of each dealer's challenge, shape (dealers, 3, C).
+        claims: shape (dealers, 3).
+    """
+    body, blinding = shares[:, :-CHECKS], shares[:, -CHECKS:]
+    values = add(matrix_product(coefficients, body[:, :, None])[:, :, 0], blinding)
+    good: NDArray[np.bool_] = (values == claims).all(axis=1)
+    return good
 
 
 def claims(shape: Shape, proofs: Sequence[bytes]) -> Elements:

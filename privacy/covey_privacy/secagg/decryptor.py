@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -29,9 +30,9 @@ from covey_privacy.secagg.committee import Committees
 from covey_privacy.secagg.dealing import (
     CHECKS,
     CLAIM_SIZE,
+    are_good,
     box_size,
     challenge,
-    is_good,
     open_share,
     share_key,
 )
@@ -66,6 +67,9 @@ from covey_privacy.signatures import SigningKey, Verify, to_sign
 from covey_privacy.tickets import Random
 
 NO_ROOT = bytes(32)
+
+_DEALERS = 64
+"""Dealers whose proofs are checked at a time: their challenges stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,22 +292,19 @@ class Decryptor(Machine):
                 f"boxes or claims have another size than {count} members give", rule=Rule.CONTRIBUTION_SIZE
             )
         claims = np.frombuffer(message.claims, "<u4").astype(np.int64).reshape(count, CHECKS)
-        shares, bad = np.zeros((count, chunks), np.int64), []
-        for place, (leaf, key) in enumerate(zip(leaves, self._keys(keys, leaves), strict=True)):
+        shares, good = np.zeros((count, chunks + CHECKS), np.int64), np.zeros(count, bool)
+        for place, key in enumerate(self._keys(keys, leaves)):
             box = message.boxes[place * size : (place + 1) * size]
-            if not key:
-                bad.append(place)
-                continue
-            try:
-                share = open_share(committee, self._context, self.number, key, box, length)
-            except PeerError:
-                bad.append(place)
-                continue
-            if is_good(share, challenge(self._context, committee.kind, leaf, chunks), claims[place]):
-                shares[place] = share[:-CHECKS]
-            else:
-                bad.append(place)
-        return shares, bad
+            if key:
+                with suppress(PeerError):
+                    shares[place] = open_share(committee, self._context, self.number, key, box, length)
+                    good[place] = True
+        for start in range(0, count, _DEALERS):
+            block = slice(start, start + _DEALERS)
+            asked = [challenge(self._context, committee.kind, leaf, chunks) for leaf in leaves[block]]
+            good[block] &= are_good(shares[block], np.stack(asked), claims[block])
+        shares[~good] = 0
+        return shares[:, :-CHECKS], np.flatnonzero(~good).tolist()
 
     def _rows(self, before: Checked) -> Elements:
         chunks = self._committee.shape.chunks(self._info.terms.length)

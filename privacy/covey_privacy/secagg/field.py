@@ -59,14 +59,14 @@ def matrix_product(a: Elements, b: Elements) -> Elements:
     """Return a @ b mod q: `a` as doubles of 31 bits, `b` in three limbs of 11 bits.
 
     Args:
-        a: shape (rows, inner).
-        b: shape (inner, columns).
+        a: shape (rows, inner), or a stack of such matrices.
+        b: shape (inner, columns), or as many of such.
     """
-    inner = a.shape[1]
-    if inner > _INNER:
-        return add(matrix_product(a[:, :_INNER], b[:_INNER]), matrix_product(a[:, _INNER:], b[_INNER:]))
+    if a.shape[-1] > _INNER:
+        first = matrix_product(a[..., :_INNER], b[..., :_INNER, :])
+        return add(first, matrix_product(a[..., _INNER:], b[..., _INNER:, :]))
     wide = a.astype(np.float64)
-    total = np.zeros((a.shape[0], b.shape[1]), np.int64)
+    total = np.zeros((*a.shape[:-1], b.shape[-1]), np.int64)
     for shift in (2 * _LIMB, _LIMB, 0):
         limb = ((b >> shift) & ((1 << _LIMB) - 1)).astype(np.float64)
         total = ((total << _LIMB) + (wide @ limb).astype(np.int64)) % Q

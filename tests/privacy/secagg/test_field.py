@@ -101,3 +101,12 @@ def test_centred_elements_are_the_nearest_integers():
 
 def test_derive_is_hkdf_sha256():
     assert field.derive(b"secret", b"info") == HKDF(SHA256(), 32, None, b"info").derive(b"secret")
+
+
+@pytest.mark.parametrize("inner", [64, 2048, 2049])
+def test_a_stack_of_matrices_is_multiplied_one_by_one(inner):
+    drawn = np.random.default_rng(inner)
+    a, b = drawn.integers(0, Q, (5, 3, inner)), drawn.integers(0, Q, (5, inner, 2))
+    a[0], b[0] = Q - 1, Q - 1
+    each = [field.matrix_product(left, right) for left, right in zip(a, b, strict=True)]
+    assert (field.matrix_product(a, b) == np.stack(each)).all()
