@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from covey_privacy.errors import MisuseError, PeerError
+from covey_privacy.errors import MisuseError, PeerError, ServerError
 from covey_privacy.secagg import ntt, pads
 from covey_privacy.secagg.contribution import require_sampled
 from covey_privacy.secagg.field import Elements, Q, derive, keystream, multiply, to_bytes, uniform
@@ -27,6 +27,7 @@ from covey_privacy.secagg.shape import (
     bands,
     choose_shape,
     integrity_proved,
+    require_shape,
     standing_shape,
 )
 from covey_privacy.secagg.tails import answer_bound, corrupt_bound, corrupt_phones
@@ -229,24 +230,42 @@ def _shares(shape: Shape) -> Json:
 
 
 def _bounds(issued: int, volunteers: int, lost: float, gamma: float = 0.05) -> Json:
-    """K; the least shape, or null; c and a for a committee of 108."""
+    """K; the least shape, or null, and whether others beside it are sound; c and a for a committee of 108."""
     corrupt = corrupt_phones(gamma, issued)
     members = min(108, volunteers)
     try:
-        shape = list(astuple(choose_shape(volunteers, corrupt, lost)))
+        shape = choose_shape(volunteers, corrupt, lost)
     except MisuseError:
         shape = None
+    beside = _beside(shape) if shape else ()
     return {
         "gamma": gamma,
         "issued": issued,
         "volunteers": volunteers,
         "lost": lost,
         "corrupt": corrupt,
-        "shape": shape,
+        "shape": shape and list(astuple(shape)),
+        "beside": [[*astuple(each), _is_sound(each, volunteers, corrupt, lost)] for each in beside],
         "members": members,
         "corrupt_bound": corrupt_bound(volunteers, corrupt, members),
         "answer_bound": answer_bound(volunteers, lost, members),
     }
+
+
+def _beside(shape: Shape) -> Iterator[Shape]:
+    """Yield shapes that differ from `shape` by one in one number."""
+    for name in ("members", "privacy", "packing", "corrects"):
+        for step in (-1, 1):
+            changed: dict[str, Any] = {name: max(0, getattr(shape, name) + step)}
+            yield replace(shape, **changed)
+
+
+def _is_sound(shape: Shape, volunteers: int, corrupt: int, lost: float) -> bool:
+    try:
+        require_shape(shape, volunteers, corrupt, lost)
+    except ServerError:
+        return False
+    return True
 
 
 def _sampled_corrupt(corrupt: int, limit: int) -> Json:

@@ -192,7 +192,7 @@ def _is_same(path: Path, name: str, write: bool) -> bool:
 def _format(vector: Json) -> str:
     """Return JSON with each list of numbers on one line."""
     text = json.dumps(vector, indent=1) + "\n"
-    return re.sub(r"\[[\s\d.,-]+\]", lambda found: " ".join(found[0].split()), text)
+    return re.sub(r"\[(?:[\s\d.,-]|true|false)+\]", lambda found: " ".join(found[0].split()), text)
 
 
 def _seed(*labels: object) -> str:

@@ -386,12 +386,9 @@ def test_its_shape_rule_is_the_codes():
         smaller = arithmetic.least_shape(volunteers, corrupt, lost, 16, shape.members - 1)
         assert smaller == shape
         assert arithmetic.is_sound(shape, volunteers, corrupt, lost)
-        for weaker in (
-            shape._replace(privacy=shape.privacy - 1),
-            shape._replace(packing=15),
-            shape._replace(members=volunteers + 1),
-        ):
-            assert not arithmetic.is_sound(weaker, volunteers, corrupt, lost)
+        for *other, sound in each["beside"]:
+            assert arithmetic.is_sound(arithmetic.Shape(*other), volunteers, corrupt, lost) is sound, other
+    assert {sound for each in frozen["bounds"] for *_, sound in each["beside"]} == {True, False}
     for each in frozen["sampled"]:
         share = (each["limit"] + 1) / 2**64
         assert arithmetic.corrupt_phones(0.05, 20 * each["corrupt"], share) == each["admitted"]
