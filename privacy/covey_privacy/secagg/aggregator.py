@@ -59,7 +59,7 @@ from covey_privacy.secagg.messages import (
 )
 from covey_privacy.secagg.packed_shamir import open_secrets
 from covey_privacy.secagg.shape import RING_SIZE, integrity_proved
-from covey_privacy.secagg.terms import Kind, RoundInfo
+from covey_privacy.secagg.terms import Kind, RoundInfo, digest_of_fields
 from covey_privacy.signatures import Verify
 from covey_privacy.tickets import Random
 
@@ -232,11 +232,18 @@ class Aggregator(Machine):
         return replace(before, complaints={**before.complaints, seat: message}), None
 
     def to_dispute(self) -> list[tuple[int, int]]:
-        """Return pairs (member, drawn decryptor) that a dispute would settle, one for each member."""
+        """Return pairs (member, drawn decryptor) that a dispute would settle, one for each member.
+
+        Of several decryptors that complain, a hash of the signed head chooses: a corrupt one that complains
+        falsely cannot make sure that it uses up the one dispute.
+        """
         state = self._at(Checking)
+        head = document_digest(state.head)
         settled = set(self._excluded(state)[0])
         pairs: dict[int, int] = {}
-        for (kind, number), each in sorted(state.complaints.items()):
+        for (kind, number), each in sorted(
+            state.complaints.items(), key=lambda said: digest_of_fields(head, said[0][1].to_bytes(4))
+        ):
             if kind == Kind.DRAWN:
                 pairs.update({m: number for m in each.members if m not in settled and m not in pairs})
         return sorted(pairs.items())

@@ -93,6 +93,7 @@ class Gathering:
     """Volunteers are taken; where no committee is drawn, the included set is waited for."""
 
     volunteers: dict[bytes, VolunteerMessage] = field(default_factory=dict)
+    box_keys: dict[bytes, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +149,15 @@ class Notary(Machine):
         require_round_key(volunteer.round_key)
         require_box_key(volunteer.box_key)
         check_volunteer(volunteer, self._info, self._verify)
+        owner = before.box_keys.get(volunteer.box_key, volunteer.round_key)
+        if owner != volunteer.round_key:
+            # Phones deal to distinct box keys alone: two equal ones in a draw would end the round.
+            raise PeerError("another volunteer has this box key", rule=Rule.COMMITTEE_MEMBERS)
         claim = digest_of_fields(b"volunteer", self._info.digest, message)
         if self._records.spend([volunteer.round_key], claim):
             raise PeerError("the volunteer's ticket was spent before", rule=Rule.TICKET_SPENT)
         before.volunteers[volunteer.round_key] = volunteer
+        before.box_keys[volunteer.box_key] = volunteer.round_key
         return before, None
 
     @step(Gathering, Rostered, after=Rostered)

@@ -495,3 +495,18 @@ def test_a_coordinator_takes_the_heads_of_its_own_sets_alone(players, kind, chan
         assert refused.value.rule == Rule.HEAD_SIGNATURE
     played.aggregator.final(signed, played.log.append(signed))
     assert played.open().members == 12
+
+
+def test_two_volunteers_cannot_share_a_box_key(issuers):
+    """Drawn together they would make every phone refuse the committee."""
+    played = _unseated(issuers)
+    one, two = played.issuers[1].round_keys(2, played.random)
+    first = wire.decode(VolunteerMessage, Volunteer(played.info, one).volunteer())
+    signature = SigningKey(two.secret).sign(volunteer_statement(played.info.digest, first.box_key))
+    copied = wire.encode(VolunteerMessage(two.ticket, first.box_key, signature))
+    played.notary.volunteer(wire.encode(first))
+    played.notary.volunteer(wire.encode(first))
+    with pytest.raises(PeerError) as refused:
+        played.notary.volunteer(copied)
+    assert refused.value.rule == Rule.COMMITTEE_MEMBERS
+    assert len(played.notary.state.volunteers) == 1

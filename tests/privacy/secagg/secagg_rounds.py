@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 from covey_privacy.secagg import contributor as contributor_module
-from covey_privacy.secagg import dealing
+from covey_privacy.secagg import dealing, keys
 from covey_privacy.secagg.in_process import Issuer, Players, Setting, new_issuers
 from covey_privacy.secagg.shape import Shape, choose_shape, standing_shape
 from covey_privacy.secagg.terms import Kind
 
+VERIFY = functools.lru_cache(2**16)(keys.verify)
+"""Remembers what it has checked: the parties of a round share a process, and check the same tickets."""
 STANDING = standing_shape()
 DRAWN = choose_shape(40, 2, 0.1)
 """Of 40 volunteers, 2 of which may be corrupt."""
@@ -36,7 +39,7 @@ def players(issuers) -> Callable[..., Players]:
     """`players(kind, **changes)`: a round of that kind with its committees seated."""
 
     def seated(kind: str, **changes) -> Players:
-        made = Players(dataclasses.replace(SETTINGS[kind], **changes), issuers)
+        made = Players(dataclasses.replace(SETTINGS[kind], **changes), issuers, verify=VERIFY)
         made.seat()
         return made
 
