@@ -45,7 +45,7 @@ import numpy as np
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from covey_privacy import blind_rsa, wire
-from covey_privacy.secagg.field import Q
+from covey_privacy.secagg.field import Q, uniform
 from covey_privacy.secagg.in_process import NOW, ORIGIN, WITNESS
 from covey_privacy.secagg.shape import Band, Shape, choose_shape, standing_shape
 from covey_privacy.secagg.terms import RoundTerms
@@ -205,8 +205,8 @@ def _rsa_key() -> str:
 
 def _vectors(name: str, plan: VectorPlan) -> list[list[int]]:
     """Return vectors whose first two sums are the greatest and the least: q / 2 less a margin for errors."""
-    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8])
-    drawn = np.random.Generator(np.random.PCG64(seed)).integers(-50_000, 50_000, (plan.phones, plan.length))
+    words = uniform(hashlib.sha256(name.encode()).digest(), plan.phones * plan.length)
+    drawn = (words % 100_001 - 50_000).reshape(plan.phones, plan.length)
     most = Q // 2 - (10_000 if plan.drop else 0)
     excluded = {*plan.retracted, *(fault[0] for fault in plan.faults)}
     kept = [place for place in range(plan.phones) if place not in excluded]
