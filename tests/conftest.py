@@ -46,7 +46,7 @@ _KEYS = itertools.cycle([functools.cache(_generate) for _ in range(24)])
 """A key takes 90 ms to make, and a thousand registries ask for one: here 24 keys take turns."""
 blind_rsa.generate = lambda bits=blind_rsa.MODULUS_BITS: next(_KEYS)(bits)
 
-ISSUER = blind_rsa.Signer(blind_rsa.generate())
+ISSUER = blind_rsa.Signer(_generate())
 ISSUER_KEY = IssuerKey(PURPOSES, 17_504, ISSUER.public)
 REGISTRY = SigningKey(b"\x07" * 32)
 
