@@ -250,8 +250,8 @@ MUTATIONS = (
     Mutation(
         "share fits the proof",
         "decryptor.py",
-        "            if is_good(share, challenge(self._context, committee.kind, leaf, chunks), claims[place]):",
-        "            if True:",
+        "            good[block] &= are_good(shares[block], np.stack(asked), claims[block])",
+        "            pass",
     ),
     Mutation(
         "dispute needs a complaint",
@@ -322,8 +322,8 @@ MUTATIONS = (
     Mutation(
         "blinding sums stay",
         "decryptor.py",
-        "                shares[place] = share[:-CHECKS]",
-        "                shares[place] = share[:-CHECKS]; shares[place, 0] += int(share[-1])",
+        "        return shares[:, :-CHECKS], np.flatnonzero(~good).tolist()",
+        "        return shares[:, :-CHECKS] + shares[:, -1:], np.flatnonzero(~good).tolist()",
     ),
     Mutation(
         "witnesses",
@@ -352,7 +352,7 @@ MUTATIONS = (
     Mutation(
         "dealer's box (dispute)",
         "disputes.py",
-        '        and (hashlib.sha256(dealt.box).digest() == box if boxed else dealt.box == b"")',
+        '        and ([hashlib.sha256(dealt.box).digest()] == box if boxed else dealt.box == b"")',
         "        and True",
     ),
     Mutation(
@@ -448,7 +448,7 @@ MUTATIONS = (
     Mutation(
         "retraction before inclusion",
         "notary.py",
-        "        if self._records.spend([retraction.round_key], claim):",
+        "        if self._records.spend([key], claim):",
         "        if False:",
     ),
     Mutation(
