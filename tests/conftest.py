@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import itertools
 import os
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
@@ -41,12 +39,7 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
 
 
 PURPOSES = ("analytics", "personalize")
-_generate = blind_rsa.generate
-_KEYS = itertools.cycle([functools.cache(_generate) for _ in range(24)])
-"""A key takes 90 ms to make, and a thousand registries ask for one: here 24 keys take turns."""
-blind_rsa.generate = lambda bits=blind_rsa.MODULUS_BITS: next(_KEYS)(bits)
-
-ISSUER = blind_rsa.Signer(_generate())
+ISSUER = blind_rsa.Signer(blind_rsa.generate())
 ISSUER_KEY = IssuerKey(PURPOSES, 17_504, ISSUER.public)
 REGISTRY = SigningKey(b"\x07" * 32)
 
