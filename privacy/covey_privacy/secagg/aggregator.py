@@ -224,11 +224,12 @@ class Aggregator(Machine):
 
     @step(Checking, after=Checking)
     def complain(self, before: Checking, complaints: bytes) -> tuple[Checking, None]:
-        """Take a decryptor's answer to a check. Raises PeerError for one that it did not sign."""
+        """Take a decryptor's answer to a check. Raises PeerError for one not signed by it, or a second."""
         message = wire.decode(Complaints, complaints)
         seat = check_complaints(
             message, self.committees, before.members.root, len(before.members), self._verify
         )
+        _require_only(message, before.complaints.get(seat, message))
         return replace(before, complaints={**before.complaints, seat: message}), None
 
     def to_dispute(self) -> list[tuple[int, int]]:
@@ -297,7 +298,7 @@ class Aggregator(Machine):
 
     @step(Gathering, after=Gathering)
     def opened(self, before: Gathering, opening: bytes) -> tuple[Gathering, None]:
-        """Take a decryptor's sum. Raises PeerError for one that it did not sign, or of another size."""
+        """Take a decryptor's sum. Raises PeerError for one not signed by it, of another size, or a second."""
         message = wire.decode(Opening, opening)
         committee = next((each for each in self.committees.each if each.kind == message.kind), None)
         if committee is None or not 1 <= message.decryptor <= committee.shape.members:
@@ -315,6 +316,7 @@ class Aggregator(Machine):
             raise PeerError("a sum has another size", rule=Rule.VECTOR_LENGTH)
         require_elements(message.sums)
         seat = committee.kind, message.decryptor
+        _require_only(message, before.openings.get(seat, message))
         return replace(before, openings={**before.openings, seat: message}), None
 
     @step(Gathering, after=Concluded)
@@ -376,3 +378,12 @@ class Aggregator(Machine):
                 rule=Rule.STEP_ORDER,
             )
         return self.state
+
+
+def _require_only(answer: Complaints | Opening, first: Complaints | Opening) -> None:
+    """Raise PeerError where a decryptor signed another answer before."""
+    if answer != first:
+        raise PeerError(
+            f"decryptor {answer.decryptor} signed another answer before; the first one stands",
+            rule=Rule.STEP_ONCE,
+        )

@@ -16,6 +16,7 @@ trace.
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -60,20 +61,23 @@ from covey_privacy.signatures import Signed, SigningKey, Verify, sign
 
 
 class Records(Protocol):
-    """What the registry keeps; every method is atomic, and durable when it returns."""
+    """What the registry keeps. Each method is one transaction, durable when it returns.
 
-    def signed(self, name: bytes) -> bytes | None:
-        """Return the log entry of that name, None where there is none."""
+    Several processes may ask for the same round: what a method reads and what it writes are one transaction.
+    """
 
-    def keep(self, name: bytes, signed: bytes, spent: Sequence[bytes], claim: bytes) -> Sequence[bytes]:
-        """Spend the tickets of these round keys for `claim` and keep the entry: all of it or nothing.
+    def keep(
+        self, name: bytes, signed: bytes, spent: Sequence[bytes], claim: bytes
+    ) -> tuple[bytes | None, Sequence[bytes]]:
+        """Keep a log entry under a name that has none, and spend the tickets of round keys for `claim`.
 
         Returns:
-            The round keys that were spent for another claim; where there is one, nothing was written.
+            The entry that stands under the name now, and the round keys that were spent for another claim.
+            Nothing is written where an entry stood there before, or where a key was spent.
         """
 
     def spend(self, spent: Sequence[bytes], claim: bytes) -> Sequence[bytes]:
-        """Do the same without an entry."""
+        """Spend the tickets of all these round keys for `claim` or of none; return those spent before."""
 
 
 class RefusedMembersError(PeerError):
@@ -338,19 +342,16 @@ class Notary(Machine):
         """
         name = digest_of_fields(context.encode(), self._info.digest, name)
         signed = sign(context, head, self._key)
-        kept = self._records.signed(name)
-        if kept is None:
-            claim = digest_of_fields(name, wire.decode(Signed, signed).body)
-            already = self._records.keep(name, signed, spent, claim)
-            if already:
-                raise RefusedMembersError(dict.fromkeys(already, Rule.TICKET_SPENT))
-            return signed
+        claim = digest_of_fields(name, wire.decode(Signed, signed).body)
+        kept, already = self._records.keep(name, signed, spent, claim)
+        if already:
+            raise RefusedMembersError(dict.fromkeys(already, Rule.TICKET_SPENT))
         if kept != signed:
             raise ServerError(
                 f"another {type(head).__name__} was signed in this round; the first one stands",
                 rule=Rule.SIGNED_ONCE,
             )
-        return kept
+        return signed
 
 
 class MemoryRecords:
@@ -359,21 +360,24 @@ class MemoryRecords:
     def __init__(self) -> None:
         self.entries: dict[bytes, bytes] = {}
         self.spent: dict[bytes, bytes] = {}
+        self._lock = threading.RLock()
 
-    def signed(self, name: bytes) -> bytes | None:
+    def keep(
+        self, name: bytes, signed: bytes, spent: Sequence[bytes], claim: bytes
+    ) -> tuple[bytes | None, Sequence[bytes]]:
         """See `Records`."""
-        return self.entries.get(name)
-
-    def keep(self, name: bytes, signed: bytes, spent: Sequence[bytes], claim: bytes) -> Sequence[bytes]:
-        """See `Records`."""
-        already = self.spend(spent, claim)
-        if not already:
-            self.entries[name] = signed
-        return already
+        with self._lock:
+            if name in self.entries:
+                return self.entries[name], ()
+            already = self.spend(spent, claim)
+            if not already:
+                self.entries[name] = signed
+            return self.entries.get(name), already
 
     def spend(self, spent: Sequence[bytes], claim: bytes) -> Sequence[bytes]:
         """See `Records`."""
-        already = [key for key in spent if self.spent.get(key, claim) != claim]
-        if not already:
-            self.spent.update(dict.fromkeys(spent, claim))
-        return already
+        with self._lock:
+            already = [key for key in spent if self.spent.get(key, claim) != claim]
+            if not already:
+                self.spent.update(dict.fromkeys(spent, claim))
+            return already

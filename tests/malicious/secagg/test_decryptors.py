@@ -344,3 +344,27 @@ def test_a_dispute_that_a_colluding_registry_grants_needs_a_complaint_and_a_draw
         request = wire.encode(DisputeRequest(grant, played.log.append(grant), 0, dealt))
         with pytest.raises(ServerError, match="no such complaint"):
             decryptor.dispute(request, NOW)
+
+
+def test_of_two_signed_answers_of_a_decryptor_the_first_stands(players, kind):
+    played = players(kind)
+    given = vectors(12, 40)
+    contribute(played, given)
+    played.include()
+    seat = min(played.decryptors)
+    keys = played.decryptors[seat].state.keys
+    played.check()
+    said = played.aggregator.state.complaints[seat]
+    played.aggregator.complain(wire.encode(said))
+    other = _signed(played.decryptors[seat], keys, dataclasses.replace(said, members=(3,)))
+    with pytest.raises(PeerError) as refused:
+        played.aggregator.complain(other)
+    assert refused.value.rule == Rule.STEP_ONCE
+    played.finalize()
+    answer = wire.decode(Opening, played.decryptors[seat].open(played.aggregator.open_request(), NOW))
+    played.aggregator.opened(wire.encode(answer))
+    other = dataclasses.replace(answer, sums=bytes(len(answer.sums)))
+    with pytest.raises(PeerError) as refused:
+        played.aggregator.opened(_signed(played.decryptors[seat], keys, other))
+    assert refused.value.rule == Rule.STEP_ONCE
+    assert (played.open().vector == given.sum(axis=0)).all()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -437,12 +439,37 @@ def test_a_leaf_that_names_another_key_than_its_ticket_is_refused(players, kind)
     assert refused.value.members == {own.public: Rule.CONTRIBUTION_SIGNATURE}
 
 
-def test_records_keep_all_or_nothing():
+def test_records_keep_all_or_nothing_and_the_first_entry():
     records = MemoryRecords()
-    assert not records.keep(b"one", b"signed", [b"a", b"b"], b"claim")
-    assert list(records.keep(b"two", b"other", [b"c", b"a"], b"other claim")) == [b"a"]
-    assert records.signed(b"two") is None
+    assert records.keep(b"one", b"signed", [b"a", b"b"], b"claim") == (b"signed", [])
+    assert records.keep(b"two", b"other", [b"c", b"a"], b"other claim") == (None, [b"a"])
     assert b"c" not in records.spent
+    assert records.keep(b"one", b"second", [b"d"], b"claim") == (b"signed", ())
+    assert b"d" not in records.spent
+    assert records.entries == {b"one": b"signed"}
+
+
+def test_of_two_registry_processes_one_signs(players):
+    """Both are asked for another included set at once, over the same records: one set is signed."""
+    played = players("standing")
+    contribute(played, vectors(12, 40))
+    whole = wire.decode(IncludeRequest, played.aggregator.close())
+    requests = [wire.encode(dataclasses.replace(whole, entries=whole.entries[place:])) for place in range(8)]
+    notaries, together = [_again(played) for _ in requests], Barrier(len(requests))
+
+    def ask(place):
+        together.wait()
+        try:
+            return notaries[place].include(played.file, requests[place])
+        except PrivacyError as error:
+            return error.rule
+
+    with ThreadPoolExecutor(len(requests)) as pool:
+        answers = list(pool.map(ask, range(len(requests))))
+    signed = [answer for answer in answers if isinstance(answer, bytes)]
+    assert len(signed) == 1
+    assert {answer for answer in answers if not isinstance(answer, bytes)} == {Rule.SIGNED_ONCE}
+    assert list(played.records.entries.values()) == signed
 
 
 def test_an_organisations_box_key_is_of_the_right_kind(players):
