@@ -48,7 +48,7 @@ REGISTRY = (
     fork.Fork, promise.Promise,
 )  # fmt: skip
 SECAGG = (
-    signatures.Signed, terms.RoundTerms, shape.Shape, shape.Band, secagg.Volunteer, secagg.RosterHead,
+    signatures.Signed, terms.RoundTerms, shape.Shape, shape.Band, secagg.VolunteerOffer, secagg.RosterHead,
     secagg.Draw, secagg.Seat, secagg.CommitteeFile, secagg.DrawnCommittee, secagg.Contribution,
     secagg.Dealing, secagg.Retraction, secagg.IncludeRequest, secagg.Entry, secagg.Leaf, secagg.SetHead,
     secagg.Logged, secagg.CheckRequest, secagg.Complaints, secagg.Grant, secagg.DisputeRequest, secagg.Dealt,

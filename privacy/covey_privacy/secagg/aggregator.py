@@ -34,7 +34,7 @@ from covey_privacy.secagg.contribution import Sizes, check_entry, leaf_of, read,
 from covey_privacy.secagg.dealing import body_digests, claims
 from covey_privacy.secagg.decryptor import opening_statement
 from covey_privacy.secagg.disputes import convicts
-from covey_privacy.secagg.exclusions import Seat, check_complaints, excluded_by
+from covey_privacy.secagg.exclusions import check_complaints, excluded_by
 from covey_privacy.secagg.field import Elements, Q, centred, require_elements, subtract, to_bytes, uniform
 from covey_privacy.secagg.keys import verify
 from covey_privacy.secagg.leaves import LeafSet
@@ -59,7 +59,7 @@ from covey_privacy.secagg.messages import (
 )
 from covey_privacy.secagg.packed_shamir import open_secrets
 from covey_privacy.secagg.shape import RING_SIZE, integrity_proved
-from covey_privacy.secagg.terms import Kind, RoundInfo, digest_of_fields
+from covey_privacy.secagg.terms import DecryptorId, Kind, RoundInfo, digest_of_fields
 from covey_privacy.signatures import Verify
 from covey_privacy.tickets import Random
 
@@ -87,7 +87,7 @@ class Checking:
     members: LeafSet
     head: bytes
     logged: Logged
-    complaints: Mapping[Seat, Complaints] = field(default_factory=dict)
+    complaints: Mapping[DecryptorId, Complaints] = field(default_factory=dict)
     disputes: tuple[DisputeProof, ...] = ()
 
 
@@ -101,13 +101,13 @@ class Excluding:
 
 
 @dataclass(frozen=True, slots=True)
-class Gathering:
+class CollectingSums:
     """The final set is signed; decryptors open their sums."""
 
     before: Excluding
     head: bytes
     logged: Logged
-    openings: Mapping[Seat, Opening] = field(default_factory=dict)
+    openings: Mapping[DecryptorId, Opening] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class Concluded:
     result: Result
 
 
-State = Collecting | Closed | Checking | Excluding | Gathering | Concluded
+State = Collecting | Closed | Checking | Excluding | CollectingSums | Concluded
 
 
 class Aggregator(Machine):
@@ -279,8 +279,8 @@ class Aggregator(Machine):
         request = FinalRequest(excluded, tuple(before.complaints.values()), before.disputes)
         return Excluding(before.members, excluded, frozenset(absent)), wire.encode(request)
 
-    @step(Excluding, after=Gathering)
-    def final(self, before: Excluding, signed: bytes, logged: Logged) -> tuple[Gathering, None]:
+    @step(Excluding, after=CollectingSums)
+    def final(self, before: Excluding, signed: bytes, logged: Logged) -> tuple[CollectingSums, None]:
         """Take the signed head of the final set. Charge the budget before the first sum is asked for."""
         members = before.members.without(before.excluded)
         head = open_head(SetHead, FINAL, signed, self._info.registry, self._verify)
@@ -289,15 +289,15 @@ class Aggregator(Machine):
             raise ServerError("the registry signed another final set", rule=Rule.LEAVES)
         for place in before.excluded:
             self._sum.remove(self._message(before.members.leaves[place].round_key).vector)
-        return Gathering(before, signed, logged), None
+        return CollectingSums(before, signed, logged), None
 
     def open_request(self) -> bytes:
         """Return the `OpenRequest`, the same for every decryptor."""
-        state = self._at(Gathering)
+        state = self._at(CollectingSums)
         return wire.encode(OpenRequest(state.head, state.logged, state.before.excluded))
 
-    @step(Gathering, after=Gathering)
-    def opened(self, before: Gathering, opening: bytes) -> tuple[Gathering, None]:
+    @step(CollectingSums, after=CollectingSums)
+    def opened(self, before: CollectingSums, opening: bytes) -> tuple[CollectingSums, None]:
         """Take a decryptor's sum. Raises PeerError for one not signed by it, of another size, or a second."""
         message = wire.decode(Opening, opening)
         committee = next((each for each in self.committees.each if each.kind == message.kind), None)
@@ -319,8 +319,8 @@ class Aggregator(Machine):
         _require_only(message, before.openings.get(seat, message))
         return replace(before, openings={**before.openings, seat: message}), None
 
-    @step(Gathering, after=Concluded)
-    def conclude(self, before: Gathering) -> tuple[Concluded, Result]:
+    @step(CollectingSums, after=Concluded)
+    def conclude(self, before: CollectingSums) -> tuple[Concluded, Result]:
         """Return the sum. Raises AbortError where too few sums were opened, or too many are wrong."""
         terms = self._info.terms
         seed = np.zeros(min(terms.length, RING_SIZE), np.int64)
@@ -338,7 +338,7 @@ class Aggregator(Machine):
         result = Result(vector, self._sum.members, before.before.excluded, corrected, proved, variance)
         return Concluded(result), result
 
-    def _rows(self, state: Gathering, committee: Committee) -> dict[int, Elements]:
+    def _rows(self, state: CollectingSums, committee: Committee) -> dict[int, Elements]:
         """Return the opened sums of a committee by decryptor, without organisations treated as absent."""
         absent = state.before.absent if committee.kind == Kind.STANDING else frozenset()
         return {

@@ -22,7 +22,7 @@ from covey_privacy.secagg.messages import (
     DrawnCommittee,
     RosterHead,
     Seat,
-    Volunteer,
+    VolunteerOffer,
     document_digest,
 )
 from covey_privacy.secagg.shape import Shape
@@ -109,7 +109,7 @@ def volunteer_statement(digest: bytes, box_key: bytes) -> bytes:
     return to_sign(VOLUNTEER, digest + box_key)
 
 
-def check_volunteer(volunteer: Volunteer, info: RoundInfo, verify: Verify = verify) -> None:
+def check_volunteer(volunteer: VolunteerOffer, info: RoundInfo, verify: Verify = verify) -> None:
     """Raise PeerError unless ticket and signature of a volunteer are good for the round."""
     assert info.volunteer is not None  # noqa: S101  # RoundInfo has it wherever a committee is drawn
     volunteer.ticket.check(info.volunteer, verify)
@@ -120,7 +120,7 @@ def check_volunteer(volunteer: Volunteer, info: RoundInfo, verify: Verify = veri
         )
 
 
-def sort_roster(volunteers: Sequence[Volunteer]) -> tuple[Volunteer, ...]:
+def sort_roster(volunteers: Sequence[VolunteerOffer]) -> tuple[VolunteerOffer, ...]:
     """Return volunteers in the order of a roster: by round key. Raises PeerError where a key comes twice."""
     ordered = tuple(sorted(volunteers, key=lambda volunteer: volunteer.round_key))
     if len({volunteer.round_key for volunteer in ordered}) < len(ordered):
@@ -128,14 +128,14 @@ def sort_roster(volunteers: Sequence[Volunteer]) -> tuple[Volunteer, ...]:
     return ordered
 
 
-def roster_head(digest: bytes, roster: Sequence[Volunteer]) -> RosterHead:
+def roster_head(digest: bytes, roster: Sequence[VolunteerOffer]) -> RosterHead:
     """Return the head of a sorted roster."""
     return RosterHead(digest, len(roster), Tree([volunteer.leaf for volunteer in roster]).root())
 
 
 def draw_members(
-    roster: Sequence[Volunteer], signed_roster: bytes, nonce: bytes, members: int
-) -> tuple[Volunteer, ...]:
+    roster: Sequence[VolunteerOffer], signed_roster: bytes, nonce: bytes, members: int
+) -> tuple[VolunteerOffer, ...]:
     """Return the first `members` of the roster by H(H(signed roster, nonce), u32(place))."""
     beacon = digest_of_fields(signed_roster, nonce)
     places = sorted(range(len(roster)), key=lambda place: hashlib.sha256(beacon + place.to_bytes(4)).digest())
@@ -143,7 +143,7 @@ def draw_members(
 
 
 def check_draw(
-    drawn: DrawnCommittee, roster: Sequence[Volunteer], info: RoundInfo, verify: Verify = verify
+    drawn: DrawnCommittee, roster: Sequence[VolunteerOffer], info: RoundInfo, verify: Verify = verify
 ) -> None:
     """Raise ServerError unless a committee is what its signed roster and nonce give.
 
@@ -157,9 +157,9 @@ def check_draw(
         raise ServerError("the committee is not the one that roster and nonce give", rule=Rule.DRAW_ORDER)
 
 
-def draw_of(digest: bytes, signed_roster: bytes, nonce: bytes, members: Sequence[Volunteer]) -> Draw:
+def draw_of(digest: bytes, signed_roster: bytes, nonce: bytes, members: Sequence[VolunteerOffer]) -> Draw:
     """Return the draw that the registry signs."""
-    records = layout(Volunteer).pack(members)
+    records = layout(VolunteerOffer).pack(members)
     return Draw(digest, document_digest(signed_roster), nonce, hashlib.sha256(records).digest())
 
 

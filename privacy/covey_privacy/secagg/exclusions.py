@@ -17,16 +17,13 @@ from covey_privacy.secagg.decryptor import complaints_statement
 from covey_privacy.secagg.disputes import convicts
 from covey_privacy.secagg.keys import verify
 from covey_privacy.secagg.messages import Complaints, DisputeProof, Leaf
-from covey_privacy.secagg.terms import Kind, RoundInfo
+from covey_privacy.secagg.terms import DecryptorId, Kind, RoundInfo
 from covey_privacy.signatures import Verify
-
-Seat = tuple[Kind, int]
-"""A decryptor: its committee's kind and its number."""
 
 
 def check_complaints(
     complaints: Complaints, committees: Committees, root: bytes, size: int, verify: Verify = verify
-) -> Seat:
+) -> DecryptorId:
     """Return who complains. Raises PeerError unless a decryptor signed it about members of the set."""
     kinds = [committee.kind for committee in committees.each]
     committee = committees.of(Kind(complaints.kind)) if complaints.kind in kinds else None
@@ -47,7 +44,7 @@ def check_complaints(
 
 
 def excluded_by(
-    complaints: Mapping[Seat, Complaints],
+    complaints: Mapping[DecryptorId, Complaints],
     disputes: Sequence[DisputeProof],
     committees: Committees,
     info: RoundInfo,

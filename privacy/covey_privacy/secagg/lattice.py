@@ -26,11 +26,10 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from math import e, exp, log, log2, pi, sqrt
 
+from covey_privacy.secagg.field import Q
+from covey_privacy.secagg.pads import ERROR_VARIANCE
 from covey_privacy.secagg.shape import RING_SIZE
 
-MODULUS = 2**31 - 2**17 + 1
-ERROR_VARIANCE = 64.0
-"""Of 128 coins less 128 coins."""
 HINTED_VARIANCE = ERROR_VARIANCE / 2
 """Of one of two such errors whose sum is known."""
 
@@ -95,7 +94,7 @@ def estimate_attacks(dimension: int, modulus: float, deviation: float) -> Lattic
 
 def estimate_pad() -> LatticeEstimate:
     """Return the cost of the known attacks on one honest phone's pad, given the opened sum."""
-    return estimate_attacks(RING_SIZE, MODULUS, sqrt(HINTED_VARIANCE))
+    return estimate_attacks(RING_SIZE, Q, sqrt(HINTED_VARIANCE))
 
 
 def _log_root_hermite(block: int) -> float:

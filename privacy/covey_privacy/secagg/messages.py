@@ -37,7 +37,7 @@ CHECK_LIMIT = 2**27
 
 
 @dataclass(frozen=True, slots=True)
-class Volunteer:
+class VolunteerOffer:
     """From a phone to the registry: it offers to be a decryptor, with a fresh X25519 key for this round."""
 
     ticket: Ticket
@@ -52,7 +52,7 @@ class Volunteer:
     @property
     def leaf(self) -> bytes:
         """The leaf hash in the roster's tree."""
-        return leaf_hash(layout(Volunteer).pack_one(self))
+        return leaf_hash(layout(VolunteerOffer).pack_one(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class DrawnCommittee:
 
     roster: SignedDocument
     draw: SignedDocument
-    members: Annotated[tuple[Volunteer, ...], wire.Records(1, MOST_DECRYPTORS)]
+    members: Annotated[tuple[VolunteerOffer, ...], wire.Records(1, MOST_DECRYPTORS)]
 
 
 @dataclass(frozen=True, slots=True)

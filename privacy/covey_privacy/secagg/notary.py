@@ -37,7 +37,7 @@ from covey_privacy.secagg.committee import (
 from covey_privacy.secagg.contribution import Sizes, check_entry
 from covey_privacy.secagg.contributor import retraction_statement
 from covey_privacy.secagg.decryptor import NO_ROOT
-from covey_privacy.secagg.exclusions import Seat, check_complaints, excluded_by
+from covey_privacy.secagg.exclusions import check_complaints, excluded_by
 from covey_privacy.secagg.keys import require_box_key, require_round_key, verify
 from covey_privacy.secagg.leaves import LeafSet
 from covey_privacy.secagg.messages import (
@@ -54,9 +54,9 @@ from covey_privacy.secagg.messages import (
     IncludeRequest,
     Retraction,
     SetHead,
+    VolunteerOffer,
 )
-from covey_privacy.secagg.messages import Volunteer as VolunteerMessage
-from covey_privacy.secagg.terms import Kind, RoundInfo, digest_of_fields
+from covey_privacy.secagg.terms import DecryptorId, Kind, RoundInfo, digest_of_fields
 from covey_privacy.signatures import Signed, SigningKey, Verify, sign
 
 
@@ -93,10 +93,10 @@ class RefusedMembersError(PeerError):
 
 
 @dataclass(frozen=True, slots=True)
-class Gathering:
+class TakingVolunteers:
     """Volunteers are taken; where no committee is drawn, the included set is waited for."""
 
-    volunteers: dict[bytes, VolunteerMessage] = field(default_factory=dict)
+    volunteers: dict[bytes, VolunteerOffer] = field(default_factory=dict)
     box_keys: dict[bytes, bytes] = field(default_factory=dict)
 
 
@@ -104,12 +104,12 @@ class Gathering:
 class Rostered:
     """The roster is signed."""
 
-    roster: Sequence[VolunteerMessage]
+    roster: Sequence[VolunteerOffer]
     signed: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Seated:
+class CommitteeDrawn:
     """The draw is signed."""
 
     drawn: DrawnCommittee
@@ -132,7 +132,7 @@ class SetFinal:
     signed: bytes
 
 
-State = Gathering | Rostered | Seated | SetIncluded | SetFinal
+State = TakingVolunteers | Rostered | CommitteeDrawn | SetIncluded | SetFinal
 
 
 class Notary(Machine):
@@ -141,13 +141,13 @@ class Notary(Machine):
     def __init__(
         self, info: RoundInfo, key: SigningKey, records: Records, *, verify: Verify = verify
     ) -> None:
-        self.state: State = Gathering()
+        self.state: State = TakingVolunteers()
         self._info, self._key, self._records, self._verify = info, key, records, verify
 
-    @step(Gathering, after=Gathering)
-    def volunteer(self, before: Gathering, message: bytes) -> tuple[Gathering, None]:
+    @step(TakingVolunteers, after=TakingVolunteers)
+    def volunteer(self, before: TakingVolunteers, message: bytes) -> tuple[TakingVolunteers, None]:
         """Take a volunteer. Raises PeerError for a bad ticket, signature or key, or a ticket spent before."""
-        volunteer = wire.decode(VolunteerMessage, message)
+        volunteer = wire.decode(VolunteerOffer, message)
         if Kind.DRAWN not in self._info.terms.kinds:
             raise PeerError("the round draws no committee", rule=Rule.COMMITTEE_KIND)
         require_round_key(volunteer.round_key)
@@ -164,8 +164,8 @@ class Notary(Machine):
         before.box_keys[volunteer.box_key] = volunteer.round_key
         return before, None
 
-    @step(Gathering, Rostered, after=Rostered)
-    def roster(self, before: Gathering | Rostered) -> tuple[Rostered, bytes]:
+    @step(TakingVolunteers, Rostered, after=Rostered)
+    def roster(self, before: TakingVolunteers | Rostered) -> tuple[Rostered, bytes]:
         """Return the signed head of the roster of all volunteers.
 
         Raises:
@@ -178,8 +178,8 @@ class Notary(Machine):
         signed = self._once(ROSTER, roster_head(self._info.digest, roster))
         return Rostered(roster, signed), signed
 
-    @step(Rostered, Seated, after=Seated)
-    def draw(self, before: Rostered | Seated, nonce: bytes) -> tuple[Seated, DrawnCommittee]:
+    @step(Rostered, CommitteeDrawn, after=CommitteeDrawn)
+    def draw(self, before: Rostered | CommitteeDrawn, nonce: bytes) -> tuple[CommitteeDrawn, DrawnCommittee]:
         """Return the committee that the stored roster and the coordinator's nonce give, with the signed draw.
 
         Raises:
@@ -187,13 +187,13 @@ class Notary(Machine):
         """
         if hashlib.sha256(nonce).digest() != self._info.terms.nonce_hash:
             raise ServerError("the nonce is not the manifest's", rule=Rule.DRAW_NONCE)
-        if isinstance(before, Seated):
+        if isinstance(before, CommitteeDrawn):
             return before, before.drawn
         shape = self._info.terms.drawn_shape(len(before.roster))
         members = draw_members(before.roster, before.signed, nonce, shape.members)
         signed = self._once(DRAW, draw_of(self._info.digest, before.signed, nonce, members))
         drawn = DrawnCommittee(before.signed, signed, members)
-        return Seated(drawn), drawn
+        return CommitteeDrawn(drawn), drawn
 
     def retract(self, retraction: Retraction) -> None:
         """Keep a round key out of the round, if no set with it was included. Its ticket is spent.
@@ -213,9 +213,9 @@ class Notary(Machine):
         if self._records.spend([key], claim):
             raise PeerError("the contribution is included already", rule=Rule.RETRACTED)
 
-    @step(Gathering, Seated, SetIncluded, after=SetIncluded)
+    @step(TakingVolunteers, CommitteeDrawn, SetIncluded, after=SetIncluded)
     def include(
-        self, before: Gathering | Seated | SetIncluded, committee_file: bytes, request: bytes
+        self, before: TakingVolunteers | CommitteeDrawn | SetIncluded, committee_file: bytes, request: bytes
     ) -> tuple[SetIncluded, bytes]:
         """Return the signed head of the included set.
 
@@ -280,13 +280,18 @@ class Notary(Machine):
         signed = self._once(FINAL, head)
         return SetFinal(included, signed), signed
 
-    def _committees(self, before: Gathering | Seated | SetIncluded, committee_file: bytes) -> Committees:
+    def _committees(
+        self, before: TakingVolunteers | CommitteeDrawn | SetIncluded, committee_file: bytes
+    ) -> Committees:
         """Check the committee file; a drawn committee is the one that this notary signed."""
         drawn = Kind.DRAWN in self._info.terms.kinds
-        if drawn and isinstance(before, Gathering):
+        if drawn and isinstance(before, TakingVolunteers):
             raise ServerError("no committee was drawn yet", rule=Rule.STEP_ORDER)
         committees = check_committees(committee_file, self._info, self._verify)
-        if isinstance(before, Seated) and wire.decode(CommitteeFile, committee_file).drawn != before.drawn:
+        if (
+            isinstance(before, CommitteeDrawn)
+            and wire.decode(CommitteeFile, committee_file).drawn != before.drawn
+        ):
             raise ServerError("the committee file holds another draw", rule=Rule.SIGNED_ONCE)
         for committee in committees.each:
             for key in committee.box_keys:
@@ -308,7 +313,7 @@ class Notary(Machine):
             raise RefusedMembersError(bad)
 
     def _require_proved(self, message: FinalRequest, included: SetIncluded) -> None:
-        complaints: dict[Seat, Complaints] = {}
+        complaints: dict[DecryptorId, Complaints] = {}
         root, size = included.members.root, len(included.members)
         for each in message.complaints:
             complaints[check_complaints(each, included.committees, root, size, self._verify)] = each

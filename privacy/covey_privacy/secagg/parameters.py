@@ -14,6 +14,7 @@ from covey_privacy.rules import Rule
 from covey_privacy.secagg.lattice import estimate_pad
 from covey_privacy.secagg.shape import RING_SIZE, Shape, choose_shape
 from covey_privacy.secagg.tails import answer_bound, corrupt_phones, exact_share, log2_chance
+from covey_privacy.secagg.terms import LEAST_POOL
 
 TICKET = 32 + 32 + 256
 """Round key, prefix, RSA-2048 signature."""
@@ -27,8 +28,6 @@ CHECKS = 3
 MOST_LENGTH = 2**24
 MOST_COHORT = 10_000
 """Phones that one committee serves."""
-LEAST_POOL = 400
-"""Production profiles refuse a drawn committee alone from fewer volunteers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from covey_privacy.secagg.tails import (
 )
 
 __all__ = [
-    "LEAST_PACKING", "MOST_MEMBERS", "RING_SIZE", "Band", "Shape", "answer_bound", "bands", "choose_shape",
+    "LEAST_PACKING", "MOST_DRAWN", "RING_SIZE", "Band", "Shape", "answer_bound", "bands", "choose_shape",
     "corrupt_bound", "corrupt_phones", "integrity_proved", "require_shape", "require_standing", "shape_for",
     "standing_shape",
 ]  # fmt: skip
@@ -40,7 +40,7 @@ __all__ = [
 RING_SIZE = 2048
 """Entries of a long vector's seed, and of the longest vector that is padded entry by entry."""
 LEAST_PACKING = 16
-MOST_MEMBERS = 600
+MOST_DRAWN = 600
 """No drawn committee is larger: a phone's work grows with it."""
 
 
@@ -86,7 +86,7 @@ def choose_shape(
     corrupt: int,
     lost: float,
     packing: int = LEAST_PACKING,
-    most: int = MOST_MEMBERS,
+    most: int = MOST_DRAWN,
     largest: int | None = None,
 ) -> Shape:
     """Return the smallest committee that is both safe and live.
@@ -133,7 +133,7 @@ def require_shape(shape: Shape, volunteers: int, corrupt: int, lost: float) -> N
     Raises:
         ServerError: Some bound does not hold; the message says which.
     """
-    most = min(volunteers, MOST_MEMBERS)
+    most = min(volunteers, MOST_DRAWN)
     if not 1 <= shape.members <= most:
         _refuse(f"{shape.members:,} decryptors; 1 to {most:,} were expected of {volunteers:,} volunteers")
     _check_counts(volunteers, corrupt, lost)

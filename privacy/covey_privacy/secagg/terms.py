@@ -35,6 +35,10 @@ class Kind(IntEnum):
         return bytes([self])
 
 
+DecryptorId = tuple[Kind, int]
+"""A decryptor: its committee's kind and its number, 1 to m."""
+
+
 @dataclass(frozen=True, slots=True)
 class RoundTerms:
     """A round's secure aggregation, as the manifest states it.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from covey_privacy import wire
-from covey_privacy.secagg.aggregator import Checking, Excluding, Gathering
+from covey_privacy.secagg.aggregator import Checking, CollectingSums, Excluding
 from covey_privacy.secagg.committee import box_key_statement, draw_of, volunteer_statement
 from covey_privacy.secagg.contribution import leaf_of, statement
 from covey_privacy.secagg.curve25519 import BASE, ORDER
@@ -45,7 +45,7 @@ from covey_privacy.secagg.messages import (
     RosterHead,
     Seat,
     SetHead,
-    Volunteer,
+    VolunteerOffer,
     unpack_leaves,
 )
 from covey_privacy.secagg.terms import Kind
@@ -67,7 +67,7 @@ _TWIST = (2).to_bytes(32, "little")
 
 def of_volunteer(round_: VectorRound, offers: Sequence[bytes]) -> Altered:
     """To the registry: tickets, box keys and signatures that do not belong together, and unsound keys."""
-    one, two = (wire.decode(Volunteer, offer) for offer in offers[:2])
+    one, two = (wire.decode(VolunteerOffer, offer) for offer in offers[:2])
     contributing = round_.phones[0][0].ticket
     yield "box key of another volunteer", wire.encode(replace(one, box_key=two.box_key))
     yield "ticket of another volunteer", wire.encode(replace(one, ticket=two.ticket))
@@ -88,7 +88,7 @@ def of_committee_file(round_: VectorRound) -> Altered:
         seat = Seat(public_box_key(OTHER), bytes(64))
         yield "a committee that the terms do not name", wire.encode(replace(file, seats=(seat,)))
     elif file.drawn is None:
-        volunteer = Volunteer(round_.phones[0][0].ticket, public_box_key(OTHER), bytes(64))
+        volunteer = VolunteerOffer(round_.phones[0][0].ticket, public_box_key(OTHER), bytes(64))
         drawn = DrawnCommittee(OTHER, OTHER, (volunteer,))
         yield "a committee that the terms do not name", wire.encode(replace(file, drawn=drawn))
     else:
@@ -276,7 +276,7 @@ def of_final_head(round_: VectorRound, signed: bytes) -> Altered:
 def of_open_request(round_: VectorRound, data: bytes) -> Altered:
     """To a decryptor: final sets that the registry did not sign, log or mean so."""
     request = wire.decode(OpenRequest, data)
-    members = cast(Gathering, round_.aggregator.state).before.members
+    members = cast(CollectingSums, round_.aggregator.state).before.members
     spared = [place for place in range(len(members)) if place not in request.excluded]
     more = tuple(sorted((*request.excluded, spared[0])))
     yield "one more left out", wire.encode(replace(request, excluded=more))
@@ -361,14 +361,14 @@ def _of_drawn(round_: VectorRound, drawn: DrawnCommittee) -> Iterator[tuple[str,
     yield "ticket of another member", _draw(round_, drawn, (forged, second, *rest))
     stolen = replace(first, box_key=second.box_key)
     yield "box key of another member", _draw(round_, drawn, (stolen, second, *rest))
-    twin = wire.decode(Volunteer, _volunteer(round_, first, second.box_key))
+    twin = wire.decode(VolunteerOffer, _volunteer(round_, first, second.box_key))
     yield "two members with one box key", _draw(round_, drawn, (twin, second, *rest))
 
 
 def _draw(
     round_: VectorRound,
     drawn: DrawnCommittee,
-    members: tuple[Volunteer, ...],
+    members: tuple[VolunteerOffer, ...],
     nonce: bytes | None = None,
 ) -> DrawnCommittee:
     """Return the members as a draw that the registry signed."""
@@ -376,7 +376,7 @@ def _draw(
     return DrawnCommittee(drawn.roster, sign(DRAW, draw, round_.registry), members)
 
 
-def _volunteer(round_: VectorRound, volunteer: Volunteer, box_key: bytes) -> bytes:
+def _volunteer(round_: VectorRound, volunteer: VolunteerOffer, box_key: bytes) -> bytes:
     """Return the volunteer with another box key, which its round key signed."""
     secret = round_.secrets[volunteer.round_key].secret
     signature = SigningKey(secret).sign(volunteer_statement(round_.info.digest, box_key))

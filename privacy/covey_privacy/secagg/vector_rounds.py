@@ -24,7 +24,7 @@ from covey_privacy import blind_rsa, tickets, wire
 from covey_privacy.errors import AbortError, MisuseError, PeerError, PrivacyError, ServerError
 from covey_privacy.machine import Machine
 from covey_privacy.secagg import vector_alterations as alterations
-from covey_privacy.secagg.aggregator import Aggregator, Gathering, Result
+from covey_privacy.secagg.aggregator import Aggregator, CollectingSums, Result
 from covey_privacy.secagg.committee import Committee, check_committees, check_draw, sort_roster
 from covey_privacy.secagg.contribution import leaf_of, proofs_digest, statement
 from covey_privacy.secagg.contributor import Accepted, Contributor
@@ -52,8 +52,8 @@ from covey_privacy.secagg.messages import (
     Opening,
     Seat,
     SetHead,
+    VolunteerOffer,
 )
-from covey_privacy.secagg.messages import Volunteer as VolunteerMessage
 from covey_privacy.secagg.notary import MemoryRecords, Notary
 from covey_privacy.secagg.packed_shamir import complete
 from covey_privacy.secagg.terms import Kind, RoundInfo, RoundTerms
@@ -179,7 +179,7 @@ class VectorRound:
         drawn = self._deliver(
             ("nonce", "coordinator", "registry"), self.nonce, self.notary, self.notary.draw, ()
         )
-        check_draw(drawn, sort_roster([wire.decode(VolunteerMessage, offer) for offer in offers]), self.info)
+        check_draw(drawn, sort_roster([wire.decode(VolunteerOffer, offer) for offer in offers]), self.info)
         self._record("draw", "registry", "coordinator", drawn.draw)
         self.append_to_log("draw", drawn.draw)
         self._drawn = drawn
@@ -359,7 +359,7 @@ class VectorRound:
                 self.aggregator.opened,
                 alterations.of_opening(self, seat, opening) if probed else None,
             )
-        before = cast(Gathering, self.aggregator.state).before
+        before = cast(CollectingSums, self.aggregator.state).before
         self._final = before.members.without(before.excluded)
         return self.aggregator.conclude()
 

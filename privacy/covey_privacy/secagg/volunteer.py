@@ -11,8 +11,7 @@ from covey_privacy import wire
 from covey_privacy.errors import MisuseError
 from covey_privacy.machine import Machine, step
 from covey_privacy.secagg.committee import Committees, box_key_statement, volunteer_statement
-from covey_privacy.secagg.messages import Seat
-from covey_privacy.secagg.messages import Volunteer as VolunteerMessage
+from covey_privacy.secagg.messages import Seat, VolunteerOffer
 from covey_privacy.secagg.terms import Kind, RoundInfo
 from covey_privacy.signatures import SigningKey
 from covey_privacy.tickets import Random, RoundKey
@@ -70,7 +69,7 @@ class Volunteer(Machine):
         keys = DecryptorKeys(Kind.DRAWN, before.key.secret, self._random(32))
         statement = volunteer_statement(self._info.digest, keys.box_public)
         signature = SigningKey(keys.signing).sign(statement)
-        message = VolunteerMessage(before.key.ticket, keys.box_public, signature)
+        message = VolunteerOffer(before.key.ticket, keys.box_public, signature)
         return Offered(keys), wire.encode(message)
 
     @step(Offered, after=Drawn)

@@ -22,13 +22,11 @@ from covey_privacy.secagg.field import Elements
 from covey_privacy.secagg.in_process import NOW
 from covey_privacy.secagg.keys import verify
 from covey_privacy.secagg.log_entries import LogView
-from covey_privacy.secagg.terms import Kind, RoundInfo
+from covey_privacy.secagg.terms import DecryptorId, RoundInfo
 from covey_privacy.tickets import RoundKey
 from covey_simulations.benchmarks.secagg_parties import DECRYPTOR, PHONE, Party, with_total
 from covey_simulations.benchmarks.secagg_plan import RoundPlan
 from covey_simulations.errors import WorkerError
-
-Seat = tuple[Kind, int]
 
 READY, CONTRIBUTE, CHECK, OPEN, FINISH, FAILED = "ready", "contribute", "check", "open", "finish", "failed"
 JOIN_SECONDS = 5
@@ -45,7 +43,7 @@ class Assignment:
     log: LogView
     file: bytes
     keys: dict[int, RoundKey]
-    seats: dict[Seat, bytes]
+    seats: dict[DecryptorId, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ class Devices:
     def __init__(self, assignment: Assignment) -> None:
         self._assigned = assignment
         self._phones, self._decryptors = Party(PHONE), Party(DECRYPTOR)
-        self._seated: dict[Seat, Decryptor] = {}
+        self._seated: dict[DecryptorId, Decryptor] = {}
         self._plain = np.zeros(assignment.plan.setting.length, np.int64)
 
     def contribute(self) -> Iterator[bytes]:
@@ -80,7 +78,7 @@ class Devices:
             self._plain += vector
             yield message
 
-    def check(self, seat: Seat, request: bytes) -> bytes:
+    def check(self, seat: DecryptorId, request: bytes) -> bytes:
         """Return a decryptor's complaints; it checks the committee file first."""
         assigned = self._assigned
         with self._decryptors.acting():
@@ -92,7 +90,7 @@ class Devices:
         self._seated[seat] = decryptor
         return complaints
 
-    def open(self, seat: Seat, request: bytes) -> bytes:
+    def open(self, seat: DecryptorId, request: bytes) -> bytes:
         """Return a decryptor's sum."""
         with self._decryptors.acting(), self._decryptors.spans("opening"):
             return self._seated.pop(seat).open(request, NOW)
@@ -134,7 +132,7 @@ class DeviceProcess:
 
     connection: Connection
     phones: int = 0
-    seats: list[Seat] = field(default_factory=list)
+    seats: list[DecryptorId] = field(default_factory=list)
 
     def receive(self) -> Any:
         """Return what the process says. Raises WorkerError where it failed or is gone."""

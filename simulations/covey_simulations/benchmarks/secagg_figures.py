@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from covey_privacy.records import layout
-from covey_privacy.secagg.messages import Volunteer
+from covey_privacy.secagg.messages import VolunteerOffer
 from covey_privacy.secagg.terms import Kind
 from covey_simulations.benchmarks.secagg_parties import CHECKS, Sample, added, medians, with_total
 from covey_simulations.benchmarks.secagg_plan import DRAWN, STANDING
@@ -135,7 +135,7 @@ def _bytes(played: MeasuredRound) -> dict[str, int]:
     tickets = sum(each.shape.members for each in played.committees.each if each.kind == Kind.DRAWN)
     found = {
         "phone_up": len(played.messages[0]),
-        "phone_down": down - tickets * (layout(Volunteer).size - MEMBER_KEYS),
+        "phone_down": down - tickets * (layout(VolunteerOffer).size - MEMBER_KEYS),
         "phone_down_with_tickets": down,
     }
     for kind, prefix in _committees(played):

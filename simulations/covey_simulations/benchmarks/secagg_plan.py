@@ -20,7 +20,7 @@ from covey_privacy.secagg import pads
 from covey_privacy.secagg.in_process import EPOCH, PURPOSES, Issuer, Setting
 from covey_privacy.secagg.shape import (
     LEAST_PACKING,
-    MOST_MEMBERS,
+    MOST_DRAWN,
     Shape,
     answer_bound,
     choose_shape,
@@ -28,7 +28,7 @@ from covey_privacy.secagg.shape import (
     corrupt_phones,
     standing_shape,
 )
-from covey_privacy.secagg.terms import MOST_MEMBERS as MOST_PHONES
+from covey_privacy.secagg.terms import MOST_MEMBERS
 from covey_privacy.signatures import SigningKey
 from covey_privacy.tickets import IssuerKey, Random, RoundKey, Ticket
 from covey_simulations.errors import SetupError
@@ -77,8 +77,8 @@ def plan_round(clients: int, length: int, committee: str, lost: float, members: 
     Raises:
         SetupError: a number is out of its bounds, or no committee is safe.
     """
-    if not (2 <= clients <= MOST_PHONES and 1 <= length <= MOST_LENGTH):
-        raise SetupError(f"2 to {MOST_PHONES} clients and 1 to {MOST_LENGTH} entries are possible")
+    if not (2 <= clients <= MOST_MEMBERS and 1 <= length <= MOST_LENGTH):
+        raise SetupError(f"2 to {MOST_MEMBERS} clients and 1 to {MOST_LENGTH} entries are possible")
     if committee == STANDING and members is not None:
         raise SetupError("--members sizes a drawn committee; a standing one has 4")
     corrupt = corrupt_phones(GAMMA, clients)
@@ -161,7 +161,7 @@ def _drawn_shape(volunteers: int, corrupt: int, lost: float, members: int | None
         raise SetupError(f"--lost is {lost}; a share from 0 to 0.9 was expected")
     if members is None:
         return choose_shape(volunteers, corrupt, lost), lost
-    most = min(volunteers, MOST_MEMBERS)
+    most = min(volunteers, MOST_DRAWN)
     if not LEAST_PACKING + 2 <= members <= most:
         raise SetupError(f"--members is {members}; {LEAST_PACKING + 2} to {most} was expected")
     return shape_of_size(volunteers, corrupt, lost, members)

@@ -23,7 +23,7 @@ from covey_privacy.secagg.field import Elements
 from covey_privacy.secagg.in_process import NOW, Players
 from covey_privacy.secagg.messages import Logged
 from covey_privacy.secagg.notary import Notary
-from covey_privacy.secagg.terms import Kind
+from covey_privacy.secagg.terms import DecryptorId, Kind
 from covey_privacy.signatures import Verify
 from covey_privacy.tickets import RoundKey
 from covey_simulations.benchmarks.secagg_parties import (
@@ -48,7 +48,6 @@ DEVIATIONS = 8
 
 ROSTER = ((Notary, "volunteer", "volunteers"), (Notary, "roster", "roster"), (Notary, "draw", "draw"))
 
-Seat = tuple[Kind, int]
 DecryptorGroup = tuple[Kind, bool]
 """Decryptors of one committee: those that are sent boxes, or those whose shares are streams."""
 
@@ -59,8 +58,8 @@ class _Answers:
 
     included: tuple[bytes, Logged] | None = None
     final: tuple[bytes, Logged] | None = None
-    complaints: dict[Seat, bytes] = field(default_factory=dict)
-    openings: dict[Seat, bytes] = field(default_factory=dict)
+    complaints: dict[DecryptorId, bytes] = field(default_factory=dict)
+    openings: dict[DecryptorId, bytes] = field(default_factory=dict)
 
 
 class MeasuredRound:
@@ -198,7 +197,7 @@ class MeasuredRound:
             self.registry.end_sample()
         return signed
 
-    def _check(self, aggregator: Aggregator, seat: Seat, tell: Callable[[int], None]) -> None:
+    def _check(self, aggregator: Aggregator, seat: DecryptorId, tell: Callable[[int], None]) -> None:
         """Let the coordinator prepare a decryptor's request, and the decryptor check if it answers."""
         with self.coordinator.acting():
             request = aggregator.check_request(*seat)
@@ -227,11 +226,11 @@ class MeasuredRound:
         for group in self.bytes_down:
             self.bytes_down[group] += len(request)
 
-    def _group(self, seat: Seat) -> DecryptorGroup:
+    def _group(self, seat: DecryptorId) -> DecryptorGroup:
         kind, number = seat
         return kind, number in self.committees.of(kind).boxed
 
-    def _answers(self, seat: Seat) -> bool:
+    def _answers(self, seat: DecryptorId) -> bool:
         """Say whether a decryptor answers: as many do as are needed, of all kinds evenly."""
         kind, number = seat
         shape = self.committees.of(kind).shape

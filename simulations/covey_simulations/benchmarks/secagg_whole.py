@@ -17,6 +17,7 @@ import numpy as np
 
 from covey_privacy.secagg.aggregator import Aggregator
 from covey_privacy.secagg.in_process import Players, new_issuers
+from covey_privacy.secagg.terms import DecryptorId
 from covey_simulations.benchmarks.secagg_devices import (
     CHECK,
     CONTRIBUTE,
@@ -25,7 +26,6 @@ from covey_simulations.benchmarks.secagg_devices import (
     Account,
     Assignment,
     DeviceProcess,
-    Seat,
     device_process,
 )
 from covey_simulations.benchmarks.secagg_parties import COORDINATOR, REGISTRY, Party, with_total
@@ -170,9 +170,11 @@ class WholeRound:
                 process.phones -= 1
                 self._tell(1)
 
-    def _ask(self, what: str, request: Callable[[Seat], bytes], take: Callable[[bytes], object]) -> None:
+    def _ask(
+        self, what: str, request: Callable[[DecryptorId], bytes], take: Callable[[bytes], object]
+    ) -> None:
         """Ask all decryptors, one of each process at a time."""
-        waiting: dict[Any, tuple[DeviceProcess, Iterator[Seat]]] = {
+        waiting: dict[Any, tuple[DeviceProcess, Iterator[DecryptorId]]] = {
             process.connection: (process, iter(process.seats)) for process in self._processes
         }
         for connection in list(waiting):
@@ -188,8 +190,8 @@ class WholeRound:
     def _ask_next(
         self,
         what: str,
-        request: Callable[[Seat], bytes],
-        waiting: dict[Any, tuple[DeviceProcess, Iterator[Seat]]],
+        request: Callable[[DecryptorId], bytes],
+        waiting: dict[Any, tuple[DeviceProcess, Iterator[DecryptorId]]],
         connection: Any,
     ) -> None:
         seat = next(waiting[connection][1], None)

@@ -37,8 +37,8 @@ from covey_privacy.secagg.messages import (
     Retraction,
     Seat,
     SetHead,
+    VolunteerOffer,
 )
-from covey_privacy.secagg.messages import Volunteer as VolunteerMessage
 from covey_privacy.secagg.notary import MemoryRecords, Notary, RefusedMembersError
 from covey_privacy.secagg.terms import Kind, RoundInfo
 from covey_privacy.secagg.volunteer import Volunteer
@@ -139,8 +139,8 @@ def test_tickets_of_one_role_do_not_serve_the_other(issuers):
 def test_a_volunteers_box_key_is_its_own(issuers):
     played = _unseated(issuers)
     key, other = played.issuers[1].round_keys(2, played.random)
-    message = wire.decode(VolunteerMessage, Volunteer(played.info, key).volunteer())
-    another = wire.decode(VolunteerMessage, Volunteer(played.info, other).volunteer())
+    message = wire.decode(VolunteerOffer, Volunteer(played.info, key).volunteer())
+    another = wire.decode(VolunteerOffer, Volunteer(played.info, other).volunteer())
     stolen = dataclasses.replace(message, box_key=another.box_key)
     with pytest.raises(PeerError) as refused:
         played.notary.volunteer(wire.encode(stolen))
@@ -165,7 +165,7 @@ def test_a_box_key_of_the_wrong_kind_is_refused(issuers, box_key):
     played = _unseated(issuers)
     key = played.issuers[1].round_keys(1, played.random)[0]
     signature = SigningKey(key.secret).sign(volunteer_statement(played.info.digest, box_key))
-    message = VolunteerMessage(key.ticket, box_key, signature)
+    message = VolunteerOffer(key.ticket, box_key, signature)
     with pytest.raises(PeerError) as refused:
         played.notary.volunteer(wire.encode(message))
     assert refused.value.rule == Rule.KEY_ENCODING
@@ -528,9 +528,9 @@ def test_two_volunteers_cannot_share_a_box_key(issuers):
     """Drawn together they would make every phone refuse the committee."""
     played = _unseated(issuers)
     one, two = played.issuers[1].round_keys(2, played.random)
-    first = wire.decode(VolunteerMessage, Volunteer(played.info, one).volunteer())
+    first = wire.decode(VolunteerOffer, Volunteer(played.info, one).volunteer())
     signature = SigningKey(two.secret).sign(volunteer_statement(played.info.digest, first.box_key))
-    copied = wire.encode(VolunteerMessage(two.ticket, first.box_key, signature))
+    copied = wire.encode(VolunteerOffer(two.ticket, first.box_key, signature))
     played.notary.volunteer(wire.encode(first))
     played.notary.volunteer(wire.encode(first))
     with pytest.raises(PeerError) as refused:

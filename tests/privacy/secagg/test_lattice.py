@@ -4,13 +4,13 @@ import math
 
 import pytest
 
+from covey_privacy.secagg.field import Q
 from covey_privacy.secagg.lattice import (
-    ERROR_VARIANCE,
     HINTED_VARIANCE,
-    MODULUS,
     estimate_attacks,
     estimate_pad,
 )
+from covey_privacy.secagg.pads import ERROR_VARIANCE
 
 STANDARD = """
     1024   128  29 131.2   192  21 192.5   256  16 265.8
@@ -75,8 +75,8 @@ def test_the_page_claims_243_bits_for_a_pad():
 
 
 def test_the_estimate_is_of_the_protocols_numbers():
-    assert math.log2(MODULUS) < 31
-    assert estimate_pad() == estimate_attacks(2048, MODULUS, 8 / math.sqrt(2))
+    assert math.log2(Q) < 31
+    assert estimate_pad() == estimate_attacks(2048, Q, 8 / math.sqrt(2))
 
 
 def test_the_variance_of_an_error_and_of_one_of_two_whose_sum_is_known():

@@ -22,10 +22,11 @@ TABLES = {
     "Opened open Opened, Seated expire Erased, Checked expire Erased, Opened expire Erased",
     Aggregator: "Collecting add Collecting, Collecting close Closed, Closed close Closed, "
     "Closed leave_out Closed, Closed included Checking, Checking complain Checking, "
-    "Checking disputed Checking, Checking exclude Excluding, Excluding final Gathering, "
-    "Gathering opened Gathering, Gathering conclude Concluded",
-    Notary: "Gathering volunteer Gathering, Gathering roster Rostered, Rostered roster Rostered, "
-    "Rostered draw Seated, Seated draw Seated, Gathering include SetIncluded, Seated include SetIncluded, "
+    "Checking disputed Checking, Checking exclude Excluding, Excluding final CollectingSums, "
+    "CollectingSums opened CollectingSums, CollectingSums conclude Concluded",
+    Notary: "TakingVolunteers volunteer TakingVolunteers, TakingVolunteers roster Rostered, "
+    "Rostered roster Rostered, Rostered draw CommitteeDrawn, CommitteeDrawn draw CommitteeDrawn, "
+    "TakingVolunteers include SetIncluded, CommitteeDrawn include SetIncluded, "
     "SetIncluded include SetIncluded, SetIncluded dispute SetIncluded, SetIncluded final SetFinal, "
     "SetFinal final SetFinal",
 }

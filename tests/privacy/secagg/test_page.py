@@ -169,7 +169,7 @@ def test_numbers_of_field_ring_and_keys_are_the_codes():
         f"the first {dealing.CHECKS} C elements",
         f"proof, {dealing.CLAIM_SIZE} R bytes",
         f"rho | at least {shape.LEAST_PACKING}",
-        f"1 <= m <= min(V, {shape.MOST_MEMBERS})",
+        f"1 <= m <= min(V, {shape.MOST_DRAWN})",
         f"the most members of a set, 1 to {terms.MOST_MEMBERS}",
         f"the phone asks for, {terms.LEAST_POOL} in production",
         f"`0x{Kind.STANDING.label.hex()}` for the standing",
@@ -177,7 +177,7 @@ def test_numbers_of_field_ring_and_keys_are_the_codes():
         "digest_of_fields(a, b, ...) = H( u32(length of a) ‖ a ‖ u32(length of b) ‖ b ‖ ... )",
         "2^64 - 1 admits every phone",
         f"No message is longer than {wire.MESSAGE_LIMIT // 2**20} MiB",
-        f"it has {layout(messages.Volunteer).size} bytes",
+        f"it has {layout(messages.VolunteerOffer).size} bytes",
         f"{layout(tickets.Ticket).size} bytes as a record",
         f"A record of {layout(messages.Seat).size} bytes",
         f"A record of {layout(messages.Entry).size} bytes",
@@ -264,7 +264,7 @@ def test_sizes_of_the_page_are_the_codes(name):
     drawn = None
     if Kind.DRAWN in {committee.kind for committee in committees.each}:
         key = SigningKey(bytes(32))
-        member = messages.Volunteer(TICKET, bytes(32), bytes(64))
+        member = messages.VolunteerOffer(TICKET, bytes(32), bytes(64))
         roster = sign(messages.ROSTER, messages.RosterHead(bytes(32), 900, bytes(32)), key)
         draw = sign(messages.DRAW, messages.Draw(bytes(32), bytes(32), bytes(32), bytes(32)), key)
         members = committees.of(Kind.DRAWN).shape.members
@@ -441,7 +441,7 @@ def grammar() -> Validator:
 
 def test_every_message_of_a_round_conforms_to_the_grammar(players):
     played = players("both")
-    given, said = vectors(12, 40), {"CommitteeFile": [played.file], "Volunteer": played.offers[:3]}
+    given, said = vectors(12, 40), {"CommitteeFile": [played.file], "VolunteerOffer": played.offers[:3]}
     for place, phone in enumerate(played.contributors()):
         cheat = {"boxes": lambda boxes: (*boxes[:-1], b"x" * len(boxes[-1]))}
         made = (

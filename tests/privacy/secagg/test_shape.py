@@ -14,7 +14,7 @@ from covey_privacy import wire
 from covey_privacy.errors import MisuseError, ServerError
 from covey_privacy.rules import Rule
 from covey_privacy.secagg.shape import (
-    MOST_MEMBERS,
+    MOST_DRAWN,
     Band,
     Shape,
     answer_bound,
@@ -97,7 +97,7 @@ def test_values_of_the_prototype(issued, volunteers, corrupt, lost, least, prove
 
 def searched(volunteers, corrupt, lost, integrity):
     """The least committee, each tried in turn."""
-    for m in range(18, min(volunteers, MOST_MEMBERS) + 1):
+    for m in range(18, min(volunteers, MOST_DRAWN) + 1):
         c, a = corrupt_bound(volunteers, corrupt, m), answer_bound(volunteers, lost, m)
         shape = Shape(m, c + 1, 16, -(-corrupt * m // volunteers))
         proved = integrity_proved(shape, a, shape.corrects)
@@ -270,7 +270,7 @@ def test_a_phone_takes_exactly_what_meets_every_bound(actual, changes):
     other = Shape(*fields)
     m, privacy, packing, corrects = fields
     meets = (
-        1 <= m <= min(volunteers, MOST_MEMBERS)
+        1 <= m <= min(volunteers, MOST_DRAWN)
         and packing >= 16
         and hypergeom.sf(privacy - 1, volunteers, corrupt, m) <= 2.0**-40
         and corrects * volunteers >= corrupt * m
