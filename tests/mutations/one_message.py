@@ -436,8 +436,8 @@ MUTATIONS = (
     Mutation(
         "tickets spent",
         "notary.py",
-        "            if already:\n                raise",
-        "            if False:\n                raise",
+        "        if already:\n            raise",
+        "        if False:\n            raise",
     ),
     Mutation(
         "retraction's signature",
