@@ -421,7 +421,7 @@ def test_signatures_draw_log_and_dispute_are_over_what_the_page_says(players):
     assert second.shared_secret(context, b"\2", leaves[member], number, box_key, shown) == (
         exchange_key(played.round_keys[3].secret).exchange(X25519PublicKey.from_public_bytes(box_key))
     )
-    assert second.shared_secret(context, b"\2", leaves[0], number, box_key, shown) is None
+    assert second.shared_secret(context, b"\2", leaves[member - 1], number, box_key, shown) is None
     played.aggregator.disputed(proof)
     played.finalize()
     state = played.aggregator.state
