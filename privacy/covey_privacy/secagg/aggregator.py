@@ -357,9 +357,10 @@ class Aggregator(Machine):
         boxes: list[list[bytes]] = [[] for _ in self.committees.each]
         proofs: list[list[bytes]] = [[] for _ in self.committees.each]
         for leaf in members.leaves:
-            for place, dealing in enumerate(self._message(leaf.round_key).dealings):
-                boxes[place].append(dealing.boxes)
-                proofs[place].append(dealing.proof)
+            dealt = self.sizes.dealings.unpack(self._messages[leaf.round_key])
+            for place in range(len(boxes)):
+                boxes[place].append(dealt[2 * place])
+                proofs[place].append(dealt[2 * place + 1])
         for place, (committee, (number, size)) in enumerate(
             zip(self.committees.each, self.sizes.boxes, strict=True)
         ):

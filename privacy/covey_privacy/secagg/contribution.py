@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from struct import Struct
+from typing import Any
 
-from covey_privacy import wire
+import cbor2
+
 from covey_privacy.blind_rsa import PREFIX_LENGTH
 from covey_privacy.errors import PeerError
 from covey_privacy.rules import Rule
@@ -19,26 +22,60 @@ from covey_privacy.secagg.terms import EVERYONE, RoundInfo, RoundTerms, digest_o
 from covey_privacy.signatures import Verify, to_sign
 from covey_privacy.tickets import SIGNATURE_LENGTH, Ticket
 
+_FIRST_DEALING = 5
+"""Parts before the dealings: the ticket's three, salt and vector."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many bytes the parts of a round's contributions have; `boxes` and `proofs` by committee."""
+    """How many bytes the parts of a round's contributions have; `boxes` by committee, number and size of one.
+
+    Since no size varies, neither do the bytes of CBOR between the parts: `layout` has each part behind the
+    `framing` that precedes it, and `dealings` has boxes and proof of each committee alone.
+    """
 
     vector: int
     boxes: tuple[tuple[int, int], ...]
-    proofs: tuple[int, ...]
-    whole: int
+    framing: tuple[bytes, ...]
+    layout: Struct
+    dealings: Struct
+
+    @property
+    def whole(self) -> int:
+        """Bytes of a contribution."""
+        return self.layout.size
 
     @classmethod
     def of_round(cls, terms: RoundTerms, committees: Committees) -> Sizes:
-        """Return the sizes of a round. `boxes` gives for each committee their number and the size of one."""
+        """Return the sizes of a round."""
         vector = pads.packed_size(terms.length, terms.drop)
         boxes = tuple((len(each.boxed), box_size(each.shape, terms.length)) for each in committees.each)
         proofs = tuple(CLAIM_SIZE * each.shape.threshold for each in committees.each)
-        dealings = [Dealing(bytes(n * size), bytes(p)) for (n, size), p in zip(boxes, proofs, strict=True)]
+        blanks = [Dealing(bytes(n * size), bytes(p)) for (n, size), p in zip(boxes, proofs, strict=True)]
         ticket = Ticket(bytes(32), bytes(PREFIX_LENGTH), bytes(SIGNATURE_LENGTH))
-        blank = Contribution(ticket, bytes(32), bytes(vector), tuple(dealings), bytes(64))
-        return cls(vector, boxes, proofs, len(wire.encode(blank)))
+        blank = Contribution(ticket, bytes(32), bytes(vector), tuple(blanks), bytes(64))
+        parts = list(_parts(blank))
+        layout = Struct("".join(f"{len(framing)}s{size}s" for framing, size in parts))
+        dealt = range(_FIRST_DEALING, len(parts) - 1)
+        dealings = Struct(
+            "".join(
+                f"{len(framing)}x{size}{'s' if place in dealt else 'x'}"
+                for place, (framing, size) in enumerate(parts)
+            )
+        )
+        return cls(vector, boxes, tuple(framing for framing, _ in parts), layout, dealings)
+
+
+def _parts(value: Any, before: bytes = b"") -> Iterator[tuple[bytes, int]]:
+    """Yield each byte string of a message as CBOR: what is between the one before and it, and its size."""
+    if isinstance(value, bytes):
+        yield before + cbor2.dumps(value)[: -len(value) or None], len(value)
+        return
+    values = value if isinstance(value, tuple) else [getattr(value, each.name) for each in fields(value)]
+    before += bytes([0x80 + len(values)])
+    for each in values:
+        yield from _parts(each, before)
+        before = b""
 
 
 def split_boxes(message: Contribution, sizes: Sizes) -> list[list[bytes]]:
@@ -67,21 +104,23 @@ def statement(digest: bytes, context: bytes, leaf: Leaf) -> bytes:
 
 
 def read(data: bytes, sizes: Sizes) -> Contribution:
-    """Return the contribution in bytes. Raises PeerError unless it has exactly the round's sizes."""
+    """Return the contribution in bytes, read by offset. Raises PeerError for other sizes than the round's."""
     if len(data) != sizes.whole:
         raise PeerError(
             f"a contribution of {len(data)} bytes came; every one of this round has {sizes.whole}",
             rule=Rule.CONTRIBUTION_SIZE,
         )
-    message = wire.decode(Contribution, data)
-    found = (
-        len(message.vector),
-        [len(dealing.boxes) for dealing in message.dealings],
-        [len(dealing.proof) for dealing in message.dealings],
-    )
-    if found != (sizes.vector, [number * size for number, size in sizes.boxes], list(sizes.proofs)):
+    found = sizes.layout.unpack(data)
+    if found[::2] != sizes.framing:
         raise PeerError("a part of a contribution has another size", rule=Rule.CONTRIBUTION_SIZE)
-    return message
+    round_key, prefix, ticket, salt, vector, *dealings, signature = found[1::2]
+    return Contribution(
+        Ticket(round_key, prefix, ticket),
+        salt,
+        vector,
+        tuple(map(Dealing, dealings[::2], dealings[1::2])),
+        signature,
+    )
 
 
 def check_entry(entry: Entry, info: RoundInfo, context: bytes, verify: Verify = verify) -> None:

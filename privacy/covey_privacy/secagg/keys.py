@@ -127,7 +127,8 @@ def verify_strict(key: bytes, message: bytes, signature: bytes) -> bool:
        (the equation without the cofactor).
 
     OpenSSL alone enforces 3 and 4 but accepts keys and R of small order, and keys with y >= p. libsodium
-    enforces all four in its releases up to 1.0.22; its development branch multiplies 4 by the cofactor.
+    enforces all four in its releases up to 1.0.22, and decides 4 where it is installed and does so without
+    the cofactor (`libsodium.verifies_without_cofactor`).
     A key of mixed order passes (1); `require_round_key` refuses it. See Chalkias, Garillot and Nikolaenko,
     "Taming the many EdDSAs" (2020).
     """
@@ -137,6 +138,8 @@ def verify_strict(key: bytes, message: bytes, signature: bytes) -> bool:
         return False
     if int.from_bytes(signature[32:], "little") >= ORDER:
         return False
+    if libsodium.verifies_without_cofactor():
+        return libsodium.verify(key, message, signature)
     try:
         Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
     except (InvalidSignature, ValueError):  # other libraries than OpenSSL decode the key first: ValueError

@@ -8,7 +8,7 @@ import pytest
 import second_edwards as second
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from nacl import bindings
 from nacl.exceptions import BadSignatureError
@@ -207,6 +207,13 @@ def test_box_keys_are_decided_alike_with_and_without_libsodium(encoded):
 # --- one rule for signatures ---
 
 
+@pytest.fixture(params=["libsodium", "openssl"])
+def verifier(request, monkeypatch):
+    """Each library that decides the equation of the strict rule."""
+    if request.param == "openssl":
+        monkeypatch.setattr(libsodium, "verifies_without_cofactor", lambda: False)
+
+
 def openssl(key, message, signature):
     try:
         Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
@@ -278,7 +285,7 @@ def cases():
     yield "zeros", bytes(32), message, bytes(64)
 
 
-def test_the_strict_rule_decides_as_libsodium_does_where_verifiers_differ():
+def test_the_strict_rule_decides_as_libsodium_does_where_verifiers_differ(verifier):
     decided = {name: (keys.verify_strict(*rest), sodium(*rest), openssl(*rest)) for name, *rest in cases()}
     assert [name for name, (strict, libsodium_, _) in decided.items() if strict != libsodium_] == []
     # OpenSSL accepts more: the rule above it is needed.
@@ -294,9 +301,11 @@ def test_the_strict_rule_decides_as_libsodium_does_where_verifiers_differ():
     assert {name[:6] for name in accepted if name.startswith("A + T")} == {f"A + T{i}" for i in range(1, 8)}
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(SECRETS, st.binary(max_size=80), st.integers(0, 767), st.binary(min_size=64, max_size=64))
-def test_the_strict_rule_decides_as_libsodium_does_on_signatures_and_altered_ones(secret, text, bit, noise):
+def test_the_strict_rule_decides_as_libsodium_does_on_signatures_and_altered_ones(
+    verifier, secret, text, bit, noise
+):
     signer = Ed25519PrivateKey.from_private_bytes(secret)
     key, signature = signer.public_key().public_bytes_raw(), signer.sign(text)
     assert keys.verify_strict(key, text, signature)
@@ -311,7 +320,7 @@ def test_keys_and_signatures_of_other_lengths_are_no_signatures(key, size):
     assert not keys.verify_strict((ROUND_KEY * 2)[:key], b"m", bytes(size))
 
 
-def test_the_rule_does_not_rest_on_what_the_library_checks(monkeypatch):
+def test_the_rule_does_not_rest_on_what_the_library_checks(verifier, monkeypatch):
     """Encodings, orders, lengths and S < L are refused before the library is asked."""
 
     class Lax:
@@ -324,6 +333,7 @@ def test_the_rule_does_not_rest_on_what_the_library_checks(monkeypatch):
             """Accepts everything."""
 
     monkeypatch.setattr(keys, "Ed25519PublicKey", Lax)
+    monkeypatch.setattr(libsodium, "verify", lambda key, message, signature: True)
     good = signature_by_hand(ROUND_KEY, b"m", SCALAR, 5)
     assert keys.verify_strict(ROUND_KEY, b"m", good)
     assert not keys.verify_strict(ROUND_KEY, b"m", good[:32] + second.packed(L))
@@ -341,6 +351,7 @@ def test_where_the_library_refuses_a_key_at_once_there_is_no_signature(monkeypat
         def from_public_bytes(data):
             raise ValueError("not a point")
 
+    monkeypatch.setattr(libsodium, "verifies_without_cofactor", lambda: False)
     monkeypatch.setattr(keys, "Ed25519PublicKey", Eager)
     assert not keys.verify_strict(ROUND_KEY, b"m", signature_by_hand(ROUND_KEY, b"m", SCALAR, 5))
 
@@ -350,9 +361,12 @@ def test_where_the_library_refuses_a_key_at_once_there_is_no_signature(monkeypat
 
 @pytest.fixture
 def fresh():
-    libsodium.is_usable.cache_clear()
+    caches = libsodium.is_usable.cache_clear, libsodium.verifies_without_cofactor.cache_clear
+    for clear in caches:
+        clear()
     yield
-    libsodium.is_usable.cache_clear()
+    for clear in caches:
+        clear()
 
 
 def test_pynacl_is_usable_here(fresh):
@@ -369,6 +383,22 @@ def test_a_pynacl_that_takes_mixed_for_prime_order_is_not_used(fresh, monkeypatc
     monkeypatch.setattr(bindings, "crypto_core_ed25519_is_valid_point", lambda point: True)
     assert not libsodium.is_usable()
     refused(keys.require_round_key, libsodium._MIXED_ORDER)
+
+
+def test_a_libsodium_that_verifies_with_the_cofactor_verifies_nothing(fresh, monkeypatch):
+    """As its development branch does: OpenSSL decides then."""
+    assert libsodium.verifies_without_cofactor()
+    key, text, signature = libsodium._MIXED_ORDER, b"\x02", libsodium._COFACTORED
+    s, h = second.little(signature[32:]), second.scalar_of_hash(signature[:32], key, text)
+    left, right = (
+        second.times(8 * s % L, second.BASE),
+        second.add(second.times(8, second.decode(signature[:32])), second.times(8 * h % L, second.BASE)),
+    )
+    assert left == right  # 8 S B = 8 R + 8 h A, since 8 A = 8 B
+    libsodium.verifies_without_cofactor.cache_clear()
+    monkeypatch.setattr(bindings, "crypto_sign_open", lambda signed, key: signed[64:])
+    assert not libsodium.verifies_without_cofactor()
+    assert not keys.verify_strict(key, text, signature)
 
 
 @pytest.mark.parametrize("module", ["nacl", "nacl.bindings"])
