@@ -36,6 +36,8 @@ CLAIM_SIZE = 4 * CHECKS
 TAG_SIZE = 16
 
 _NONCE = bytes(12)
+_PROOFS = 256
+"""Proofs worked out at a time: their products stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,11 @@ def claims(shape: Shape, proofs: Sequence[bytes]) -> Elements:
     first = np.frombuffer(b"".join(proofs), "<u4").astype(np.int64)
     if len(first) and int(first.max()) >= Q:
         raise PeerError("a proof holds what is no field element", rule=Rule.SHARE_PROOF)
-    rows = first.reshape(len(proofs), shape.threshold, CHECKS).transpose(1, 0, 2)
-    values = shares_of(shape, rows.reshape(shape.threshold, -1))
-    return values.reshape(shape.members, len(proofs), CHECKS)
+    first = first.reshape(len(proofs), shape.threshold, CHECKS)
+    values = np.empty((shape.members, len(proofs), CHECKS), np.int64)
+    for at in range(0, len(proofs), _PROOFS):
+        rows = first[at : at + _PROOFS].transpose(1, 0, 2)
+        values[:, at : at + _PROOFS] = shares_of(shape, rows.reshape(shape.threshold, -1)).reshape(
+            shape.members, -1, CHECKS
+        )
+    return values
