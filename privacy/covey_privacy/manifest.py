@@ -11,7 +11,9 @@ from covey_privacy import wire
 from covey_privacy.dp import Charge, Encoding, SkellamMechanism
 from covey_privacy.errors import ServerError
 from covey_privacy.rules import Rule
+from covey_privacy.secagg.terms import Kind, RoundInfo, RoundTerms
 from covey_privacy.signatures import SigningKey, Verify, open_signed, sign, verify
+from covey_privacy.tickets import IssuerKeys, Role
 
 CONTEXT = "manifest"
 
@@ -55,6 +57,21 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Windows:
+    """Until when a round's steps may be taken, in POSIX seconds."""
+
+    volunteer: wire.U64
+    contribute: wire.U64
+    check: wire.U64
+    open: wire.U64
+
+    @property
+    def in_order(self) -> bool:
+        """Whether each window closes before the next one does."""
+        return self.volunteer <= self.contribute < self.check < self.open
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """One round's terms.
 
@@ -63,6 +80,9 @@ class Manifest:
     devices' shares must add up to the whole noise. `model` is the hash of all that is public and decides a
     device's vector. A round of a training is step number `step` of its `plan`, and `previous` the digest of
     the signed manifest of the step before.
+
+    A round in one message has `terms`, `windows` and the `slot` of its tickets, and names its issuer keys by
+    the digest of their `IssuerKeys`.
     """
 
     round_id: wire.Name
@@ -90,6 +110,42 @@ class Manifest:
     plan: Plan | None = None
     step: wire.U32 = 0
     previous: wire.Bytes32 = FIRST
+    terms: RoundTerms | None = None
+    windows: Windows | None = None
+    slot: wire.U32 = 1
+
+    def info(self, digest: bytes, registry: bytes, issuer_keys: IssuerKeys) -> RoundInfo:
+        """Return what everyone knows of a round in one message.
+
+        Args:
+            digest: of the signed manifest.
+            registry: the registry's public key.
+            issuer_keys: the keys of the round's purpose set and epoch.
+
+        Raises:
+            ServerError: the manifest states no such round, contradicts itself, or names other issuer keys.
+        """
+        terms = self._one_message()
+        named = issuer_keys.digest, issuer_keys.purposes, issuer_keys.epoch
+        if named != (self.issuer, self.purposes, self.epoch):
+            raise ServerError("the manifest names other issuer keys", rule=Rule.MANIFEST_ISSUER)
+        contribute = issuer_keys.of(Role.CONTRIBUTE, self.slot)
+        drawn = Kind.DRAWN in terms.kinds
+        volunteer = issuer_keys.of(Role.VOLUNTEER, self.slot) if drawn else None
+        return RoundInfo(terms, digest, registry, contribute, volunteer)
+
+    def _one_message(self) -> RoundTerms:
+        terms, windows = self.terms, self.windows
+        if terms is None or windows is None:
+            raise ServerError("the manifest is of no round in one message", rule=Rule.MANIFEST_TERMS)
+        stated = terms.length, terms.honest, terms.gamma, terms.steps
+        expected = self.length, self.honest, self.gamma, self.sigma * self.scale
+        if stated != expected or not windows.in_order:
+            raise ServerError(
+                f"the manifest's terms state {stated}, its other fields {expected}, or its windows overlap",
+                rule=Rule.MANIFEST_TERMS,
+            )
+        return terms
 
     def least_survivors(self, roster: int) -> int:
         """Return the survivors needed so that `honest` remain without the corrupt and oneself."""

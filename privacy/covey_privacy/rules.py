@@ -38,6 +38,8 @@ class Rule(StrEnum):
     MANIFEST_MODEL = "manifest-model"  # it builds on the documents at hand
     MANIFEST_FLOOR = "manifest-floor"  # it asks for no less than the phone's profile
     MANIFEST_NOISE = "manifest-noise"  # its noise costs no more than it claims
+    MANIFEST_TERMS = "manifest-terms"  # its terms of secure aggregation are there and fit its other fields
+    MANIFEST_ISSUER = "manifest-issuer"  # it names the issuer keys of its purpose set and epoch
     MANIFEST_PLAN = "manifest-plan"  # it is a step of its plan, and the plan stays the same
 
     ADVERT_SIGNATURE = "advert-signature"  # the round key signed the advert, for this manifest

@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Annotated
 
 from covey_privacy import blind_rsa, wire
@@ -21,8 +22,10 @@ from covey_privacy.signatures import SigningKey, Verify, to_sign, verify
 Random = Callable[[int], bytes]
 
 ISSUED = "issued"
+MOST_SLOTS = 32
 
 SIGNATURE_LENGTH = blind_rsa.MODULUS_BITS // 8
+PublicKey = Annotated[bytes, wire.Size(256, 1024)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +34,47 @@ class IssuerKey:
 
     purposes: wire.Names
     epoch: wire.U64
-    key: Annotated[bytes, wire.Size(256, 1024)]
+    key: PublicKey
 
     @property
     def digest(self) -> bytes:
         """SHA-256 of the encoded value: the name that a manifest gives."""
         return hashlib.sha256(wire.encode(self)).digest()
+
+
+class Role(IntEnum):
+    """What a ticket admits to: contributing to a round, or volunteering as its decryptor."""
+
+    CONTRIBUTE = 1
+    VOLUNTEER = 2
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerKeys:
+    """All issuer keys (DER) of one purpose set and epoch, one for each role and slot; a leaf of the log.
+
+    A person gets one ticket under each key. `contribute` and `volunteer` have one key a slot, of which a
+    round uses one: its tickets are of no use in a round of another slot.
+    """
+
+    purposes: wire.Names
+    epoch: wire.U64
+    contribute: Annotated[tuple[PublicKey, ...], wire.Size(1, MOST_SLOTS)]
+    volunteer: Annotated[tuple[PublicKey, ...], wire.Size(1, MOST_SLOTS)]
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the encoded value: the name that a manifest gives."""
+        return hashlib.sha256(wire.encode(self)).digest()
+
+    def of(self, role: Role, slot: int) -> IssuerKey:
+        """Return one key; slots count from 1. Raises PeerError where there is no such slot."""
+        keys = self.contribute if role == Role.CONTRIBUTE else self.volunteer
+        if not 1 <= slot <= len(keys):
+            raise PeerError(
+                f"the issuer has slots 1 to {len(keys)}; slot {slot} was asked for", rule=Rule.TICKET_BATCH
+            )
+        return IssuerKey(self.purposes, self.epoch, keys[slot - 1])
 
 
 @dataclass(frozen=True, slots=True)
