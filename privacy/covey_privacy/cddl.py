@@ -27,6 +27,7 @@ from covey_privacy import (
     promise,
     release,
     signatures,
+    site,
     tickets,
 )
 from covey_privacy.bounds import U32, U64, Bytes32, Name, Names, Range, Records, Signature, Size, Text
@@ -43,9 +44,10 @@ ROUND = (
 )  # fmt: skip
 REGISTRY = (
     consent.NoticeText, consent.Notice, consent.Notices, consent.Enrolment, consent.Decision, consent.Batch,
-    consent.Sync, consent.Synced, tickets.IssuerKey, tickets.IssuerKeys, consent.Issuer, consent.TicketRequest,
-    consent.BlindSignatures, consent.EpochEnd, consent.Inclusion, consent.ConsistencyProof, consent.Entries,
-    fork.Fork, promise.Promise,
+    consent.Sync, consent.Synced, tickets.IssuerKey, tickets.IssuerKeys, consent.Issuer,
+    consent.TicketRequest, consent.BlindSignatures, consent.EpochEnd, consent.Inclusion,
+    consent.ConsistencyProof, consent.Entries, fork.Fork, promise.Promise, site.SiteDocument,
+    site.Organisation,
 )  # fmt: skip
 SECAGG = (
     signatures.Signed, terms.RoundTerms, shape.Shape, shape.Band, secagg.VolunteerOffer, secagg.RosterHead,
