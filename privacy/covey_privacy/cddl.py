@@ -52,7 +52,8 @@ REGISTRY = (
 SECAGG = (
     signatures.Signed, terms.RoundTerms, shape.Shape, shape.Band, secagg.VolunteerOffer, secagg.RosterHead,
     secagg.Draw, secagg.Seat, secagg.CommitteeFile, secagg.DrawnCommittee, secagg.Contribution,
-    secagg.Dealing, secagg.Retraction, secagg.IncludeRequest, secagg.Entry, secagg.Leaf, secagg.SetHead,
+    secagg.Dealing, secagg.Retraction, secagg.Collected, secagg.CollectedDealings,
+    secagg.PartialSum, secagg.IncludeRequest, secagg.Entry, secagg.Leaf, secagg.SetHead,
     secagg.Logged, secagg.CheckRequest, secagg.Complaints, secagg.Grant, secagg.DisputeRequest, secagg.Dealt,
     secagg.DisputeProof, equality_proof.SharedPoint, secagg.FinalRequest, secagg.OpenRequest, secagg.Opening,
     leaves.Placed, leaves.Presence, leaves.Absence,

@@ -15,13 +15,14 @@ from pathlib import Path
 
 from covey_privacy.five_phases import Aggregator, Participant
 from covey_privacy.machine import Machine
-from covey_privacy.secagg import aggregator, contributor, decryptor, notary, volunteer
+from covey_privacy.secagg import aggregator, collector, contributor, decryptor, notary, volunteer
 
 MACHINES: dict[str, type[Machine]] = {"Aggregator": Aggregator, "Participant": Participant}
 SECAGG_MACHINES: dict[str, type[Machine]] = {
     "secagg.Contributor": contributor.Contributor,
     "secagg.Volunteer": volunteer.Volunteer,
     "secagg.Decryptor": decryptor.Decryptor,
+    "secagg.Collector": collector.Collector,
     "secagg.Aggregator": aggregator.Aggregator,
     "secagg.Notary": notary.Notary,
 }

@@ -28,7 +28,7 @@ TESTS = (
     "tests/malicious/secagg",
     *(
         f"tests/privacy/secagg/test_{name}.py"
-        for name in ("rounds", "pads", "leaves", "packed_shamir", "machines")
+        for name in ("rounds", "collector", "pads", "leaves", "packed_shamir", "machines")
     ),
 )
 
@@ -465,15 +465,51 @@ MUTATIONS = (
     ),
     Mutation(
         "two messages of a key",
-        "aggregator.py",
+        "collector.py",
         "            if self._messages[key] != data:",
         "            if False:",
     ),
     Mutation(
         "proof's words are elements",
-        "aggregator.py",
+        "collector.py",
         "            require_elements(dealing.proof)",
         "            pass",
+    ),
+    Mutation(
+        "form of what a node collected",
+        "aggregator.py",
+        "        if found != list(zip(counts, proofs, strict=True)) or sorted(set(keys)) != keys:",
+        "        if False:",
+    ),
+    Mutation(
+        "proofs of what a node collected",
+        "aggregator.py",
+        "            require_elements(each.proofs)",
+        "            pass",
+    ),
+    Mutation(
+        "one collection a node",
+        "aggregator.py",
+        "        if node in before.parts and before.parts[node].entries != part.entries:",
+        "        if False:",
+    ),
+    Mutation(
+        "members of a node's sum",
+        "aggregator.py",
+        "        if message.members != members or before.sums.get(node, message) != message:",
+        "        if False:",
+    ),
+    Mutation(
+        "all nodes' sums",
+        "aggregator.py",
+        "        if missing:",
+        "        if False:",
+    ),
+    Mutation(
+        "one sum a node",
+        "collector.py",
+        "            if out != before.left_out:",
+        "            if False:",
     ),
     Mutation(
         "registry included this set",

@@ -1,28 +1,29 @@
-"""The coordinator: adds padded vectors as they come, asks the decryptors, and takes the pads off the sum.
+"""The coordinator: puts together what nodes collected, asks the decryptors, and takes the pads off the sum.
 
-    aggregator = Aggregator(info, committee_file, messages)
-    aggregator.add(message)                                 # each contribution, as it comes
+    aggregator = Aggregator(info, committee_file)
+    aggregator.collect(node, part)                          # <- each node, once: Collector.collected()
     request = aggregator.close()                            # -> registry: include
     aggregator.included(signed, logged)
     aggregator.complain(complaints)                         # <- each decryptor: check_request(kind, number)
     aggregator.disputed(proof)                              # <- a drawn decryptor: dispute_request(...)
     request = aggregator.exclude()                          # -> registry: final
     aggregator.final(signed, logged)
+    aggregator.add_sum(node, partial)                       # <- each node: Collector.sum_without(...)
     aggregator.opened(opening)                              # <- each decryptor: open_request()
     result = aggregator.conclude()
 
-`messages` keeps the contributions' bytes by round key; vectors and boxes are read from it again where they
-are needed, and the caller deletes it after the release.
+A node is known by a number. No vector comes here but the nodes' sums.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from covey_privacy import wire
 from covey_privacy.errors import AbortError, MisuseError, PeerError, ServerError
@@ -30,8 +31,8 @@ from covey_privacy.machine import Machine, step
 from covey_privacy.rules import Rule
 from covey_privacy.secagg import pads
 from covey_privacy.secagg.committee import Committee, Committees, check_committees
-from covey_privacy.secagg.contribution import Sizes, check_entry, leaf_of, read, split_boxes
-from covey_privacy.secagg.dealing import body_digests, claims
+from covey_privacy.secagg.contribution import Sizes
+from covey_privacy.secagg.dealing import claims
 from covey_privacy.secagg.decryptor import opening_statement
 from covey_privacy.secagg.disputes import convicts
 from covey_privacy.secagg.exclusions import check_complaints, excluded_by
@@ -43,8 +44,8 @@ from covey_privacy.secagg.messages import (
     FINAL,
     INCLUDED,
     CheckRequest,
+    Collected,
     Complaints,
-    Contribution,
     Dealt,
     DisputeProof,
     DisputeRequest,
@@ -54,6 +55,7 @@ from covey_privacy.secagg.messages import (
     Logged,
     Opening,
     OpenRequest,
+    PartialSum,
     SetHead,
     document_digest,
 )
@@ -67,24 +69,38 @@ S = TypeVar("S")
 
 
 @dataclass(frozen=True, slots=True)
-class Collecting:
-    """Contributions come; `entries` by round key."""
+class Part:
+    """What one node collected: its entries in their order, and boxes and proofs of each committee.
 
-    entries: dict[bytes, Entry] = field(default_factory=dict)
+    `boxes` have shape (boxed decryptors, entries, size of a box), `proofs` (entries, bytes of a proof).
+    """
+
+    entries: tuple[Entry, ...]
+    boxes: tuple[NDArray[np.uint8], ...]
+    proofs: tuple[NDArray[np.uint8], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Collecting:
+    """Nodes tell what they collected; `parts` by node."""
+
+    parts: Mapping[int, Part] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """No more are taken; the registry is asked to include them."""
+    """No more parts are taken; the registry is asked to include the `entries`, sorted by round key."""
 
-    entries: dict[bytes, Entry]
+    parts: Mapping[int, Part]
+    entries: Mapping[bytes, Entry]
 
 
 @dataclass(frozen=True, slots=True)
 class Checking:
-    """The included set is signed; decryptors check it."""
+    """The included set is signed; decryptors check it. `nodes` says behind which node each member is."""
 
     members: LeafSet
+    nodes: Mapping[bytes, int]
     head: bytes
     logged: Logged
     complaints: Mapping[DecryptorId, Complaints] = field(default_factory=dict)
@@ -96,17 +112,20 @@ class Excluding:
     """The registry is asked for the final set; `absent` are organisations treated as such."""
 
     members: LeafSet
+    nodes: Mapping[bytes, int]
     excluded: tuple[int, ...]
     absent: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
 class CollectingSums:
-    """The final set is signed; decryptors open their sums."""
+    """The final set is signed; nodes tell the sums of vectors, decryptors open those of shares."""
 
     before: Excluding
+    members: LeafSet
     head: bytes
     logged: Logged
+    sums: Mapping[int, PartialSum] = field(default_factory=dict)
     openings: Mapping[DecryptorId, Opening] = field(default_factory=dict)
 
 
@@ -144,7 +163,6 @@ class Aggregator(Machine):
         self,
         info: RoundInfo,
         committee_file: bytes,
-        messages: MutableMapping[bytes, bytes],
         *,
         random: Random = os.urandom,
         verify: Verify = verify,
@@ -152,73 +170,63 @@ class Aggregator(Machine):
         self.state: State = Collecting()
         self.committees: Committees = check_committees(committee_file, info, verify)
         self.sizes = Sizes.of_round(info.terms, self.committees)
-        self._info, self._messages, self._random, self._verify = info, messages, random, verify
-        self._sum = pads.VectorSum(info.terms.length, info.terms.drop)
-        self._boxes: dict[Kind, list[bytes]] = {}
+        self._info, self._random, self._verify = info, random, verify
+        self._boxes: dict[Kind, NDArray[np.uint8]] = {}
         self._claims: dict[Kind, Elements] = {}
+        self._collected: dict[int, tuple[bytes, ...]] = {}
 
     @step(Collecting, after=Collecting)
-    def add(self, before: Collecting, data: bytes) -> tuple[Collecting, bool]:
-        """Take a contribution; return whether it is new.
+    def collect(self, before: Collecting, node: int, told: Collected) -> tuple[Collecting, None]:
+        """Take what a node collected; the registry checks its entries.
 
         Raises:
-            PeerError: size, ticket, signature, proof's form or sampling are bad, or the round key sent
-                another message before.
+            PeerError: sizes or order are not those of the round, a proof is no proof, or the node told
+                something else before.
         """
-        message = read(data, self.sizes)
-        key = message.ticket.round_key
-        if key in before.entries:
-            if self._messages[key] != data:
-                raise PeerError("a round key sent two contributions", rule=Rule.ONE_CONTRIBUTION)
-            return before, False
-        if len(before.entries) == self._info.terms.most:
-            raise PeerError(
-                f"the round has its {self._info.terms.most} members; no more are taken", rule=Rule.LEAST_SET
-            )
-        leaf = leaf_of(message, self.sizes)
-        entry = Entry(leaf, message.ticket, message.signature, len(data))
-        check_entry(entry, self._info, self.committees.context, self._verify)
-        for dealing in message.dealings:
-            require_elements(dealing.proof)
-        self._messages[key] = data
-        self._sum.add(message.vector)
-        before.entries[key] = entry
-        return before, True
+        part = self._part(told, node)
+        if node in before.parts and before.parts[node].entries != part.entries:
+            raise PeerError(f"node {node} told of two collections", rule=Rule.ONE_CONTRIBUTION)
+        return Collecting({**before.parts, node: part}), None
 
     @step(Collecting, Closed, after=Closed)
     def close(self, before: Collecting | Closed) -> tuple[Closed, bytes]:
-        """Return the `IncludeRequest` to the registry, sorted by round key."""
-        entries = tuple(before.entries[key] for key in sorted(before.entries))
+        """Return the `IncludeRequest` to the registry, sorted by round key.
+
+        A round key that two nodes bring counts for the first one, and is left out of the other's sum.
+        """
+        if isinstance(before, Closed):
+            entries = before.entries
+        else:
+            told = [entry for part in before.parts.values() for entry in part.entries]
+            by_key = {entry.leaf.round_key: entry for entry in reversed(told)}
+            entries = {key: by_key[key] for key in sorted(by_key)[: self._info.terms.most]}
         if not entries:
             raise AbortError("no contribution came; the round ends", rule=Rule.LEAST_SET)
-        return Closed(before.entries), wire.encode(IncludeRequest(self.committees.context, entries))
+        request = IncludeRequest(self.committees.context, tuple(entries.values()))
+        return Closed(before.parts, entries), wire.encode(request)
 
     @step(Closed, after=Closed)
     def leave_out(self, before: Closed, round_keys: Iterable[bytes]) -> tuple[Closed, None]:
         """Leave out contributions that the registry refused; then `close` again."""
-        kept = dict(before.entries)
-        for key in set(round_keys) & kept.keys():
-            del kept[key]
-            self._sum.remove(self._message(key).vector)
-        return Closed(kept), None
+        gone = set(round_keys)
+        return Closed(before.parts, {k: v for k, v in before.entries.items() if k not in gone}), None
 
     @step(Closed, after=Checking)
     def included(self, before: Closed, signed: bytes, logged: Logged) -> tuple[Checking, None]:
         """Take the signed head of the included set. Raises ServerError where it is of another set."""
-        members = LeafSet([before.entries[key].leaf for key in sorted(before.entries)])
+        members = LeafSet([entry.leaf for entry in before.entries.values()])
         head = open_head(SetHead, INCLUDED, signed, self._info.registry, self._verify)
         expected = SetHead(self._info.digest, self.committees.context, len(members), members.root, bytes(32))
         if head != expected:
             raise ServerError("the registry signed another included set", rule=Rule.LEAVES)
-        self._prepare_checks(members)
-        return Checking(members, signed, logged), None
+        return Checking(members, self._sort_dealings(before), signed, logged), None
 
     def check_request(self, kind: Kind, number: int) -> bytes:
         """Return the `CheckRequest` for one decryptor."""
         state, committee = self._at(Checking), self.committees.of(kind)
         boxes = b""
         if number in committee.boxed:
-            boxes = self._boxes[kind][number - committee.shape.threshold - 1]
+            boxes = self._boxes[kind][number - committee.shape.threshold - 1].tobytes()
         claimed = to_bytes(self._claims[kind][number - 1])
         return wire.encode(CheckRequest(state.head, state.logged, state.members.packed, boxes, claimed))
 
@@ -249,16 +257,20 @@ class Aggregator(Machine):
                 pairs.update({m: number for m in each.members if m not in settled and m not in pairs})
         return sorted(pairs.items())
 
-    def dispute_request(self, member: int, number: int, grant: bytes, logged: Logged) -> bytes:
-        """Return the `DisputeRequest` for a drawn decryptor, under the registry's grant."""
-        message = self._message(self._at(Checking).members.leaves[member].round_key)
-        boxes = split_boxes(message, self.sizes)
-        committee = self.committees.of(Kind.DRAWN)
-        box = boxes[-1][number - committee.shape.threshold - 1] if number in committee.boxed else b""
-        digests = body_digests(message.vector, [box for each in boxes for box in each])
-        proofs = b"".join(dealing.proof for dealing in message.dealings)
-        dealt = Dealt(b"".join(digests), box, proofs, message.signature)
-        return wire.encode(DisputeRequest(grant, logged, member, dealt))
+    def node_of(self, member: int) -> tuple[int, bytes]:
+        """Return behind which node a member is, and its round key: that node has its `Dealt`."""
+        state = self._at(Checking)
+        key = state.members.leaves[member].round_key
+        return state.nodes[key], key
+
+    def dispute_request(self, member: int, dealt: bytes, grant: bytes, logged: Logged) -> bytes:
+        """Return the `DisputeRequest` for a drawn decryptor, under the registry's grant.
+
+        Args:
+            dealt: the node's `Dealt` for this member and decryptor.
+        """
+        self._at(Checking)
+        return wire.encode(DisputeRequest(grant, logged, member, wire.decode(Dealt, dealt)))
 
     @step(Checking, after=Checking)
     def disputed(self, before: Checking, proof: bytes) -> tuple[Checking, None]:
@@ -277,19 +289,45 @@ class Aggregator(Machine):
         out, absent = self._excluded(before)
         excluded = tuple(sorted(out))
         request = FinalRequest(excluded, tuple(before.complaints.values()), before.disputes)
-        return Excluding(before.members, excluded, frozenset(absent)), wire.encode(request)
+        state = Excluding(before.members, before.nodes, excluded, frozenset(absent))
+        return state, wire.encode(request)
 
     @step(Excluding, after=CollectingSums)
     def final(self, before: Excluding, signed: bytes, logged: Logged) -> tuple[CollectingSums, None]:
-        """Take the signed head of the final set. Charge the budget before the first sum is asked for."""
+        """Take the signed head of the final set. Charge the budget before anyone is asked to open."""
         members = before.members.without(before.excluded)
         head = open_head(SetHead, FINAL, signed, self._info.registry, self._verify)
         context, root = self.committees.context, before.members.root
         if head != SetHead(self._info.digest, context, len(members), members.root, root):
             raise ServerError("the registry signed another final set", rule=Rule.LEAVES)
-        for place in before.excluded:
-            self._sum.remove(self._message(before.members.leaves[place].round_key).vector)
-        return CollectingSums(before, signed, logged), None
+        return CollectingSums(before, members, signed, logged), None
+
+    def left_out(self, node: int) -> tuple[bytes, ...]:
+        """Return the round keys that a node collected and that are not in the final set from there."""
+        state = self._at(CollectingSums)
+        final = {leaf.round_key for leaf in state.members.leaves}
+        nodes = state.before.nodes
+        return tuple(key for key in self._collected.get(node, ()) if key not in final or nodes[key] != node)
+
+    @step(CollectingSums, after=CollectingSums)
+    def add_sum(self, before: CollectingSums, node: int, data: bytes) -> tuple[CollectingSums, None]:
+        """Take a node's `PartialSum` over its members of the final set.
+
+        Raises:
+            PeerError: it is over another number of members, of another length, or another sum than before.
+        """
+        message, terms = wire.decode(PartialSum, data), self._info.terms
+        members = len(self._collected.get(node, ())) - len(self.left_out(node))
+        units = np.frombuffer(message.units, "<u8")
+        if len(units) != terms.length or int(units.max()) > message.members << (31 - terms.drop):
+            raise PeerError(f"the sum of node {node} is no sum of vectors", rule=Rule.VECTOR_LENGTH)
+        if message.members != members or before.sums.get(node, message) != message:
+            raise PeerError(
+                f"node {node} tells the sum of {message.members} members, or another one than before; "
+                f"{members} of the final set are behind it",
+                rule=Rule.LEAVES,
+            )
+        return replace(before, sums={**before.sums, node: message}), None
 
     def open_request(self) -> bytes:
         """Return the `OpenRequest`, the same for every decryptor."""
@@ -321,8 +359,14 @@ class Aggregator(Machine):
 
     @step(CollectingSums, after=Concluded)
     def conclude(self, before: CollectingSums) -> tuple[Concluded, Result]:
-        """Return the sum. Raises AbortError where too few sums were opened, or too many are wrong."""
+        """Return the sum.
+
+        Raises:
+            MisuseError: the sum of a node with members in the final set is missing.
+            AbortError: too few sums of shares were opened, or too many are wrong.
+        """
         terms = self._info.terms
+        units, members = self._vectors(before)
         seed = np.zeros(min(terms.length, RING_SIZE), np.int64)
         corrected: dict[Kind, int] = {}
         proved = True
@@ -333,9 +377,9 @@ class Aggregator(Machine):
             seed += secrets.T.reshape(-1)[: len(seed)]
             proved &= integrity_proved(committee.shape, len(rows), corrected[committee.kind])
         pad = pads.pad(self._info.digest, seed % Q, terms.length)
-        vector = centred(subtract(self._sum.total(), pad))
-        variance = pads.error_variance(self._sum.members, terms.drop) if pads.is_long(terms.length) else 0.0
-        result = Result(vector, self._sum.members, before.before.excluded, corrected, proved, variance)
+        vector = centred(subtract(pads.total(units, members, terms.drop), pad))
+        variance = pads.error_variance(members, terms.drop) if pads.is_long(terms.length) else 0.0
+        result = Result(vector, members, before.before.excluded, corrected, proved, variance)
         return Concluded(result), result
 
     def _rows(self, state: CollectingSums, committee: Committee) -> dict[int, Elements]:
@@ -352,24 +396,66 @@ class Aggregator(Machine):
             state.complaints, state.disputes, self.committees, self._info, state.members.leaves, self._verify
         )
 
-    def _prepare_checks(self, members: LeafSet) -> None:
-        """Sort boxes by decryptor, and work out what the proofs give at each decryptor's point."""
-        boxes: list[list[bytes]] = [[] for _ in self.committees.each]
-        proofs: list[list[bytes]] = [[] for _ in self.committees.each]
-        for leaf in members.leaves:
-            dealt = self.sizes.dealings.unpack(self._messages[leaf.round_key])
-            for place in range(len(boxes)):
-                boxes[place].append(dealt[2 * place])
-                proofs[place].append(dealt[2 * place + 1])
-        for place, (committee, (number, size)) in enumerate(
-            zip(self.committees.each, self.sizes.boxes, strict=True)
-        ):
-            table = np.frombuffer(b"".join(boxes[place]), np.uint8).reshape(len(members), number, size)
-            self._boxes[committee.kind] = [table[:, each].tobytes() for each in range(number)]
-            self._claims[committee.kind] = claims(committee.shape, proofs[place])
+    def _part(self, message: Collected, node: int) -> Part:
+        """Return a node's part. Raises PeerError unless its sizes and order are the round's."""
+        keys = [entry.leaf.round_key for entry in message.entries]
+        counts = [number * size * len(keys) for number, size in self.sizes.boxes]
+        proofs = [size * len(keys) for size in self.sizes.proofs]
+        found = [(len(each.boxes), len(each.proofs)) for each in message.dealings]
+        if found != list(zip(counts, proofs, strict=True)) or sorted(set(keys)) != keys:
+            raise PeerError(
+                f"what node {node} collected has other sizes, or another order, than the round's",
+                rule=Rule.CONTRIBUTION_SIZE,
+            )
+        for each in message.dealings:
+            require_elements(each.proofs)
+        boxes = [
+            np.frombuffer(each.boxes, np.uint8).reshape(number, len(keys), size)
+            for each, (number, size) in zip(message.dealings, self.sizes.boxes, strict=True)
+        ]
+        rows = [
+            np.frombuffer(each.proofs, np.uint8).reshape(len(keys), size)
+            for each, size in zip(message.dealings, self.sizes.proofs, strict=True)
+        ]
+        return Part(message.entries, tuple(boxes), tuple(rows))
 
-    def _message(self, round_key: bytes) -> Contribution:
-        return read(self._messages[round_key], self.sizes)
+    def _sort_dealings(self, closed: Closed) -> Mapping[bytes, int]:
+        """Sort the nodes' boxes and proofs by member, and work out what proofs give at each decryptor.
+
+        Returns:
+            The node of each member, by round key.
+        """
+        places = {key: place for place, key in enumerate(closed.entries)}
+        nodes: dict[bytes, int] = {}
+        sources: list[tuple[Part, list[int], list[int]]] = []
+        for node, part in closed.parts.items():
+            keys = [entry.leaf.round_key for entry in part.entries]
+            own = [at for at, key in enumerate(keys) if key in places and key not in nodes]
+            nodes.update({keys[at]: node for at in own})
+            sources.append((part, own, [places[keys[at]] for at in own]))
+            self._collected[node] = tuple(keys)
+        for place, committee in enumerate(self.committees.each):
+            number, size = self.sizes.boxes[place]
+            boxes = np.empty((number, len(places), size), np.uint8)
+            proofs = np.empty((len(places), self.sizes.proofs[place]), np.uint8)
+            for part, own, target in sources:
+                if own == target and len(own) == len(places) == len(part.entries):
+                    boxes, proofs = part.boxes[place], part.proofs[place]  # One node has all: no copy.
+                else:
+                    boxes[:, target], proofs[target] = part.boxes[place][:, own], part.proofs[place][own]
+            self._boxes[committee.kind] = boxes
+            self._claims[committee.kind] = claims(committee.shape, proofs)
+        return nodes
+
+    def _vectors(self, state: CollectingSums) -> tuple[NDArray[np.uint64], int]:
+        """Return the sum of the nodes' sums and the number of members. Raises MisuseError where one lacks."""
+        missing = set(state.before.nodes.values()) - state.sums.keys()
+        if missing:
+            raise MisuseError(f"the sums of nodes {sorted(missing)} are missing", rule=Rule.STEP_ORDER)
+        units = np.zeros(self._info.terms.length, np.uint64)
+        for each in state.sums.values():
+            units += np.frombuffer(each.units, "<u8")
+        return units, sum(each.members for each in state.sums.values())
 
     def _at(self, cls: type[S]) -> S:
         """Return the state as a `cls`. Raises MisuseError where the round is elsewhere."""

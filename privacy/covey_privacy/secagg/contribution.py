@@ -28,7 +28,8 @@ _FIRST_DEALING = 5
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many bytes the parts of a round's contributions have; `boxes` by committee, number and size of one.
+    """How many bytes the parts of a round's contributions have; by committee `boxes`, their number and the
+    size of one, and `proofs`.
 
     Since no size varies, neither do the bytes of CBOR between the parts: `layout` has each part behind the
     `framing` that precedes it, and `dealings` has boxes and proof of each committee alone.
@@ -36,6 +37,7 @@ class Sizes:
 
     vector: int
     boxes: tuple[tuple[int, int], ...]
+    proofs: tuple[int, ...]
     framing: tuple[bytes, ...]
     layout: Struct
     dealings: Struct
@@ -63,7 +65,7 @@ class Sizes:
                 for place, (framing, size) in enumerate(parts)
             )
         )
-        return cls(vector, boxes, tuple(framing for framing, _ in parts), layout, dealings)
+        return cls(vector, boxes, proofs, tuple(framing for framing, _ in parts), layout, dealings)
 
 
 def _parts(value: Any, before: bytes = b"") -> Iterator[tuple[bytes, int]]:

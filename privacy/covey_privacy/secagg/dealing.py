@@ -175,13 +175,16 @@ def are_good(shares: Elements, coefficients: Elements, claims: Elements) -> NDAr
     return good
 
 
-def claims(shape: Shape, proofs: Sequence[bytes]) -> Elements:
+def claims(shape: Shape, proofs: NDArray[np.uint8]) -> Elements:
     """Return what proofs give at each decryptor's point, shape (m, proofs, 3).
+
+    Args:
+        proofs: the bytes of each, shape (proofs, 12 R).
 
     Raises:
         PeerError: a proof holds what is no field element.
     """
-    first = np.frombuffer(b"".join(proofs), "<u4").astype(np.int64)
+    first = np.frombuffer(proofs.tobytes(), "<u4").astype(np.int64)
     if len(first) and int(first.max()) >= Q:
         raise PeerError("a proof holds what is no field element", rule=Rule.SHARE_PROOF)
     first = first.reshape(len(proofs), shape.threshold, CHECKS)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 
+import numpy as np
+
 from covey_privacy.errors import PeerError, ServerError
 from covey_privacy.rules import Rule
 from covey_privacy.secagg import equality_proof
@@ -82,7 +84,7 @@ def is_at_fault(
         if not key or len(proof) != CLAIM_SIZE * shape.threshold:
             return None
         share = open_share(committee, context, decryptor, key, dealt.box, length)
-        claim = claims(shape, [proof])[decryptor - 1, 0]
+        claim = claims(shape, np.frombuffer(proof, np.uint8)[None])[decryptor - 1, 0]
     except PeerError:
         return None
     coefficients = challenge(context, committee.kind, leaf, shape.chunks(length))

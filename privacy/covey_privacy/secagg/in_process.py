@@ -3,7 +3,7 @@
 players = Players(setting, random)
 file = players.seat()
 for contributor, vector in zip(players.contributors(), vectors, strict=True):
-    players.aggregator.add(contributor.contribute(file, vector))
+    players.collector.add(contributor.contribute(file, vector))
 result = players.finish()
 """
 
@@ -20,7 +20,8 @@ from covey_privacy.checkpoint import Checkpoint
 from covey_privacy.checkpoint import sign as sign_checkpoint
 from covey_privacy.merkle import Tree, leaf_hash
 from covey_privacy.note import COSIGNATURE, VerifierKey
-from covey_privacy.secagg.aggregator import Aggregator, Result
+from covey_privacy.secagg.aggregator import Aggregator, Collecting, Result
+from covey_privacy.secagg.collector import Collector
 from covey_privacy.secagg.committee import check_committees
 from covey_privacy.secagg.contributor import Accepted, Contributor
 from covey_privacy.secagg.decryptor import Decryptor
@@ -39,6 +40,7 @@ from covey_privacy.witness import Policy, cosign
 PURPOSES = ("analytics", "personalize")
 EPOCH = 20_000
 NOW = 1_790_000_000
+NODE = 1
 ORIGIN, WITNESS = "registry.example/log", "witness.example"
 
 
@@ -165,16 +167,27 @@ class Players:
     @cached_property
     def aggregator(self) -> Aggregator:
         """The coordinator, once the committees are seated."""
-        return Aggregator(self.info, self.file, self.messages, random=self.random, verify=self.verify)
+        return Aggregator(self.info, self.file, random=self.random, verify=self.verify)
+
+    @cached_property
+    def collector(self) -> Collector:
+        """The one node, once the committees are seated."""
+        return Collector(self.info, self.file, self.messages, verify=self.verify)
 
     def contributors(self) -> Iterator[Contributor]:
         """Yield the phones, ready to contribute."""
         for key in self.round_keys:
             yield Contributor(self.info, self.accepted, key, random=self.random, verify=self.verify)
 
+    def close(self) -> bytes:
+        """Close the collection and return the request to include it."""
+        if isinstance(self.aggregator.state, Collecting):
+            self.aggregator.collect(NODE, self.collector.collected())
+        return self.aggregator.close()
+
     def include(self) -> None:
         """Close the collection and have the set included."""
-        signed = self.notary.include(self.file, self.aggregator.close())
+        signed = self.notary.include(self.file, self.close())
         self.aggregator.included(signed, self.log.append(signed))
 
     def check(self, absent: Iterable[tuple[Kind, int]] = ()) -> None:
@@ -187,19 +200,30 @@ class Players:
             self.aggregator.complain(said[kind, number])
         for member, number in self.aggregator.to_dispute():
             grant = self.notary.dispute(said[Kind.DRAWN, number], member)
-            request = self.aggregator.dispute_request(member, number, grant, self.log.append(grant))
+            request = self.dispute_request(member, number, grant)
             shown = present[Kind.DRAWN, number].dispute(request, NOW)
             if shown is not None:
                 self.aggregator.disputed(shown)
+
+    def dispute_request(self, member: int, number: int, grant: bytes, logged: Logged | None = None) -> bytes:
+        """Return the `DisputeRequest` under a grant, which is logged first unless it was."""
+        _, key = self.aggregator.node_of(member)
+        dealt = self.collector.dealt(key, number)
+        return self.aggregator.dispute_request(member, dealt, grant, logged or self.log.append(grant))
 
     def finalize(self) -> None:
         """Have the final set signed."""
         signed = self.notary.final(self.aggregator.exclude())
         self.aggregator.final(signed, self.log.append(signed))
 
+    def open_request(self) -> bytes:
+        """Have the node tell its sum, and return the request to every decryptor."""
+        self.aggregator.add_sum(NODE, self.collector.sum_without(self.aggregator.left_out(NODE)))
+        return self.aggregator.open_request()
+
     def open(self, absent: Iterable[tuple[Kind, int]] = ()) -> Result:
         """Have every decryptor open, and return the sum."""
-        request, gone = self.aggregator.open_request(), set(absent)
+        request, gone = self.open_request(), set(absent)
         for seat, decryptor in self.decryptors.items():
             if seat not in gone:
                 self.aggregator.opened(decryptor.open(request, NOW))
@@ -209,7 +233,7 @@ class Players:
         """Play the whole round, one vector a phone; return the sum, as `ideal.ideal_sum` gives it."""
         self.seat()
         for contributor, vector in zip(self.contributors(), vectors, strict=True):
-            self.aggregator.add(contributor.contribute(self.file, vector))
+            self.collector.add(contributor.contribute(self.file, vector))
         return self.finish()
 
     def finish(

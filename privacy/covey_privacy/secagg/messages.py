@@ -28,6 +28,9 @@ CHECK = "secagg/check"
 OPEN = "secagg/open"
 """Contexts of signatures (`signatures.to_sign`)."""
 
+COLLECTED_LIMIT = 2**30
+"""Bytes of a `Collected`: 10,000 members of a committee of 210 fit, which no other message needs."""
+
 SignedDocument = Annotated[bytes, wire.Size(1, 4096)]
 """A head of the registry's, as `signatures.sign` makes it."""
 Bulk = Annotated[bytes, wire.Size(0, 2**26)]
@@ -166,6 +169,33 @@ class Entry:
     ticket: Ticket
     signature: wire.Signature
     size: wire.U32
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedDealings:
+    """To one committee: all sealed shares, by decryptor and then by member, and the proofs by member."""
+
+    boxes: Annotated[bytes, wire.Size(0, COLLECTED_LIMIT)]
+    proofs: Annotated[bytes, wire.Size(0, COLLECTED_LIMIT)]
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """From a node to the coordinator: who contributed there, sorted by round key, and what they dealt."""
+
+    entries: Annotated[tuple[Entry, ...], wire.Records(0, MOST_MEMBERS)]
+    dealings: Annotated[tuple[CollectedDealings, ...], wire.Size(1, 2)]
+
+
+@dataclass(frozen=True, slots=True)
+class PartialSum:
+    """From a node to the coordinator: the sum of its members' padded vectors, 64 bits an entry.
+
+    `units` counts in units of 2^d.
+    """
+
+    members: wire.U32
+    units: Annotated[bytes, wire.Size(8, 8 * 2**24, 8)]
 
 
 @dataclass(frozen=True, slots=True)

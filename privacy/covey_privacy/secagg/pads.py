@@ -108,6 +108,13 @@ def pack(padded: Elements, drop: int) -> bytes:
     ).tobytes()
 
 
+def total(units: NDArray[np.uint64], members: int, drop: int) -> Elements:
+    """Return a sum of packed vectors mod q. Rounding half up adds half a unit a member: it is taken off."""
+    scaled = units.astype(np.int64) << drop
+    summed: Elements = (scaled - (members // 2 if drop else 0)) % Q
+    return summed
+
+
 class VectorSum:
     """Adds packed vectors up, and takes some out again: two planes, each in 64 bits."""
 
@@ -131,11 +138,13 @@ class VectorSum:
         self._upper -= upper
         self.members -= 1
 
+    def units(self) -> NDArray[np.uint64]:
+        """Return the sum of the packed vectors, in units of 2^d."""
+        return self._lower + (self._upper << np.uint64(16))
+
     def total(self) -> Elements:
-        """Return the sum mod q. Rounding half up adds half a unit a member, which is taken off."""
-        units = (self._lower + (self._upper << np.uint64(16))).astype(np.int64)
-        total: Elements = ((units << self._drop) - (self.members // 2 if self._drop else 0)) % Q
-        return total
+        """Return the sum mod q."""
+        return total(self.units(), self.members, self._drop)
 
     def _planes(self, packed: bytes) -> tuple[NDArray[np.uint16], NDArray[np.uint16] | NDArray[np.uint8]]:
         split = 2 * len(self._lower)

@@ -25,6 +25,7 @@ from covey_privacy.errors import AbortError, MisuseError, PeerError, PrivacyErro
 from covey_privacy.machine import Machine
 from covey_privacy.secagg import vector_alterations as alterations
 from covey_privacy.secagg.aggregator import Aggregator, CollectingSums, Result
+from covey_privacy.secagg.collector import Collector
 from covey_privacy.secagg.committee import Committee, check_committees, check_draw, sort_roster
 from covey_privacy.secagg.contribution import leaf_of, proofs_digest, statement
 from covey_privacy.secagg.contributor import Accepted, Contributor
@@ -39,7 +40,7 @@ from covey_privacy.secagg.dealing import (
 )
 from covey_privacy.secagg.decryptor import Decryptor, opening_statement
 from covey_privacy.secagg.field import Elements, Q, to_bytes
-from covey_privacy.secagg.in_process import EPOCH, NOW, PURPOSES, WitnessedLog
+from covey_privacy.secagg.in_process import EPOCH, NODE, NOW, PURPOSES, WitnessedLog
 from covey_privacy.secagg.keys import exchange_key
 from covey_privacy.secagg.leaves import LeafSet, verify_absence, verify_presence
 from covey_privacy.secagg.messages import (
@@ -206,7 +207,8 @@ class VectorRound:
         for decryptor, keys in sorted(seated, key=lambda each: (each[1].kind, each[0].number)):
             self.keys[Kind(keys.kind), decryptor.number] = keys
             self.decryptors[Kind(keys.kind), decryptor.number] = decryptor
-        self.aggregator = Aggregator(self.info, self.file, {}, random=RandomTape(self.info.digest))
+        self.collector = Collector(self.info, self.file, {})
+        self.aggregator = Aggregator(self.info, self.file, random=RandomTape(self.info.digest))
         self._record("committee file", "coordinator", "everyone", self.file)
         first = self._contributor(0, RandomTape(b""))
         vector = self._vector(0)
@@ -234,15 +236,16 @@ class VectorRound:
             self._deliver(
                 ("contribution", sender, "coordinator"),
                 message,
-                self.aggregator,
-                self.aggregator.add,
+                self.collector,
+                self.collector.add,
                 altered,
             )
             if place == 0:
                 again = alterations.after_contribution(self, message)
-                self._try_after("contribution", "coordinator", self.aggregator, self.aggregator.add, again)
+                self._try_after("contribution", "coordinator", self.collector, self.collector.add, again)
 
     def _include(self) -> None:
+        self.aggregator.collect(NODE, self.collector.collected())
         signed = self._deliver(
             ("include request", "coordinator", "registry"),
             self.aggregator.close(),
@@ -293,7 +296,10 @@ class VectorRound:
             grant = self.notary.dispute(bytes.fromhex(complaints[_label(seat)]), member)
             self._record("dispute grant", "registry", "coordinator", grant)
             logged = self.append_to_log("dispute grant", grant)
-            request = self.aggregator.dispute_request(member, number, grant, logged)
+            _, key = self.aggregator.node_of(member)
+            request = self.aggregator.dispute_request(
+                member, self.collector.dealt(key, number), grant, logged
+            )
 
             def dispute(data: bytes, decryptor: Decryptor = decryptor) -> bytes | None:
                 return decryptor.dispute(data, NOW)
@@ -335,6 +341,7 @@ class VectorRound:
     def _open(self) -> Result:
         request = self.aggregator.open_request()
         self._record("open request", "coordinator", "decryptors", request)
+        self.aggregator.add_sum(NODE, self.collector.sum_without(self.aggregator.left_out(NODE)))
         absent, wrong = (_seats(self.given[key]) for key in ("absent", "wrong"))
         for seat, decryptor in self.decryptors.items():
             if seat in absent:

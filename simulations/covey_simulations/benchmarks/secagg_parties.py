@@ -13,8 +13,9 @@ from statistics import median
 from typing import Any
 
 from covey_privacy import wire
-from covey_privacy.secagg import aggregator, contributor, notary, pads
+from covey_privacy.secagg import aggregator, collector, contributor, notary, pads
 from covey_privacy.secagg.aggregator import Aggregator
+from covey_privacy.secagg.collector import Collector
 from covey_privacy.secagg.decryptor import Decryptor
 from covey_privacy.secagg.keys import verify
 from covey_privacy.secagg.leaves import LeafSet
@@ -45,18 +46,21 @@ PHONE: Sequence[TimedCall] = (
 )
 COORDINATOR: Sequence[TimedCall] = (
     (aggregator, "check_committees", HASHING),
-    (aggregator, "leaf_of", HASHING),
-    (aggregator, "check_entry", HASHING),
+    (collector, "check_committees", HASHING),
+    (collector, "leaf_of", HASHING),
+    (collector, "check_entry", HASHING),
     (aggregator, "open_head", HASHING),
     (aggregator, "check_complaints", HASHING),
-    (aggregator, "read", "reading"),
+    (collector, "read", "reading"),
     (wire, "decode", "reading"),
-    (aggregator, "require_elements", "reading"),
+    (collector, "require_elements", "reading"),
     (pads.VectorSum, "add", "adding"),
     (Aggregator, "close", "include request"),
     (LeafSet, "__init__", "tree"),
     (aggregator, "claims", "claims"),
-    (Aggregator, "_prepare_checks", "boxes"),
+    (Collector, "collected", "boxes"),
+    (Aggregator, "collect", "boxes"),
+    (Aggregator, "_sort_dealings", "boxes"),
     (Aggregator, "check_request", "check requests"),
     (aggregator, "open_secrets", "decoding"),
     (pads, "pad", "pad"),

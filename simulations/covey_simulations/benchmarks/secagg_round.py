@@ -16,11 +16,12 @@ import numpy as np
 from covey_privacy.dp import skellam
 from covey_privacy.secagg import ntt, packed_shamir, pads
 from covey_privacy.secagg.aggregator import Aggregator, Result
+from covey_privacy.secagg.collector import Collector
 from covey_privacy.secagg.committee import check_committees
 from covey_privacy.secagg.contributor import Contributor
 from covey_privacy.secagg.decryptor import Decryptor
 from covey_privacy.secagg.field import Elements
-from covey_privacy.secagg.in_process import NOW, Players
+from covey_privacy.secagg.in_process import NODE, NOW, Players
 from covey_privacy.secagg.messages import Logged
 from covey_privacy.secagg.notary import Notary
 from covey_privacy.secagg.terms import DecryptorId, Kind
@@ -160,9 +161,11 @@ class MeasuredRound:
         """Let the coordinator do its part; registry and decryptors do theirs in the first pass."""
         party, said, log = self.coordinator, self._said, self._players.log
         with party.acting():
-            aggregator = Aggregator(self._players.info, self.file, {}, verify=party.verify)
+            collector = Collector(self._players.info, self.file, {}, verify=party.verify)
+            aggregator = Aggregator(self._players.info, self.file, verify=party.verify)
             for message in self.messages:
-                aggregator.add(message)
+                collector.add(message)
+            aggregator.collect(NODE, collector.collected())
             request = aggregator.close()
         if said.included is None:
             included = self._include(request)
@@ -182,6 +185,7 @@ class MeasuredRound:
         with party.acting():
             aggregator.final(*said.final)
             request = aggregator.open_request()
+            aggregator.add_sum(NODE, collector.sum_without(aggregator.left_out(NODE)))
         if not said.openings:
             self._open(request)
         with party.acting():

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from covey_privacy.secagg.aggregator import Aggregator
-from covey_privacy.secagg.in_process import Players, new_issuers
+from covey_privacy.secagg.collector import Collector
+from covey_privacy.secagg.in_process import NODE, Players, new_issuers
 from covey_privacy.secagg.terms import DecryptorId
 from covey_simulations.benchmarks.secagg_devices import (
     CHECK,
@@ -104,10 +105,12 @@ class WholeRound:
             self._assign(file)
         with clock("contributing"):
             with coordinator.acting():
-                aggregator = Aggregator(players.info, file, {}, verify=coordinator.verify)
-            self._collect(aggregator)
+                collector = Collector(players.info, file, {}, verify=coordinator.verify)
+                aggregator = Aggregator(players.info, file, verify=coordinator.verify)
+            self._collect(collector)
         with clock("including"):
             with coordinator.acting():
+                aggregator.collect(NODE, collector.collected())
                 request = aggregator.close()
             with registry.acting():
                 signed = players.notary.include(file, request)
@@ -125,6 +128,7 @@ class WholeRound:
             with coordinator.acting():
                 aggregator.final(signed, logged)
                 request = aggregator.open_request()
+                aggregator.add_sum(NODE, collector.sum_without(aggregator.left_out(NODE)))
         with clock("opening"):
             self._ask(OPEN, lambda _: request, aggregator.opened)
             with coordinator.acting():
@@ -156,7 +160,7 @@ class WholeRound:
             )
             process.connection.send(assignment)
 
-    def _collect(self, aggregator: Aggregator) -> None:
+    def _collect(self, collector: Collector) -> None:
         """Let all phones contribute, and add their messages as they come."""
         missing: dict[Any, DeviceProcess] = {process.connection: process for process in self._processes}
         for process in self._processes:
@@ -166,7 +170,7 @@ class WholeRound:
                 process = missing[connection]
                 message = process.receive()
                 with self._coordinator.acting():
-                    aggregator.add(message)
+                    collector.add(message)
                 process.phones -= 1
                 self._tell(1)
 

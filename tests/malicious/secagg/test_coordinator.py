@@ -47,7 +47,7 @@ VECTOR = np.zeros(40, np.int64)
 
 def _included(played):
     contribute(played, vectors(12, 40))
-    return wire.decode(IncludeRequest, played.aggregator.close())
+    return wire.decode(IncludeRequest, played.close())
 
 
 def _refused(played, request, rule):
@@ -82,7 +82,7 @@ def test_a_refusal_names_every_bad_member(players, kind):
         )
     assert set(refused.value.members) == {entry.leaf.round_key for entry in bad}
     played.aggregator.leave_out(refused.value.members)
-    signed = played.notary.include(played.file, played.aggregator.close())
+    signed = played.notary.include(played.file, played.close())
     played.aggregator.included(signed, played.log.append(signed))
 
 
@@ -107,17 +107,17 @@ def test_a_message_of_another_round_or_committee_is_refused(players, kind, issue
     played, other = players(kind), players(kind)
     (message, *_) = contribute(other, vectors(12, 40))
     with pytest.raises(PeerError) as refused:
-        played.aggregator.add(message)
+        played.collector.add(message)
     assert refused.value.rule == Rule.CONTRIBUTION_SIGNATURE
 
 
 def test_the_same_message_again_counts_once_and_another_is_refused(players, kind):
     played = players(kind)
     one = contribute(played, vectors(12, 40))[0]
-    assert played.aggregator.add(one) is False
+    assert played.collector.add(one) is False
     again = next(iter(played.contributors())).contribute(played.file, VECTOR)
     with pytest.raises(PeerError) as refused:
-        played.aggregator.add(again)
+        played.collector.add(again)
     assert refused.value.rule == Rule.ONE_CONTRIBUTION
 
 
@@ -242,7 +242,7 @@ def test_a_decryptor_opens_one_set(players, kind):
     played.check()
     played.finalize()
     seat = min(played.decryptors)
-    decryptor, request = played.decryptors[seat], played.aggregator.open_request()
+    decryptor, request = played.decryptors[seat], played.open_request()
     said = decryptor.open(request, NOW)
     assert decryptor.open(request, NOW) == said
     members = played.aggregator.state.before.members
@@ -323,7 +323,7 @@ def test_a_set_with_all_corrupt_phones_and_few_others_is_not_opened(players, pho
     with pytest.raises(ServerError) as refused:
         played.include()
     assert refused.value.rule == Rule.LEAST_SET
-    request = wire.decode(IncludeRequest, played.aggregator.close())
+    request = wire.decode(IncludeRequest, played.close())
     members = LeafSet([entry.leaf for entry in request.entries])
     head = SetHead(played.info.digest, played.aggregator.committees.context, 12, members.root, bytes(32))
     signed = _forged(played, INCLUDED, head)
@@ -457,7 +457,7 @@ def test_messages_of_one_kind_of_committee_mean_nothing_to_another(players):
     standing, both = players("standing"), players("both")
     (message, *_) = contribute(standing, vectors(12, 40))
     with pytest.raises(PeerError):
-        both.aggregator.add(message)
+        both.collector.add(message)
 
 
 def test_another_vector_than_the_terms_say_is_not_padded(players, kind):
@@ -485,7 +485,7 @@ def test_a_phone_that_is_not_sampled_sends_nothing_and_is_not_taken(players, kin
         numbers = [_sampling_number(context, key.ticket.round_key) for key in played.round_keys]
     for contributor, number in zip(played.contributors(), numbers, strict=True):
         if number <= terms.sample:
-            played.aggregator.add(contributor.contribute(played.file, VECTOR))
+            played.collector.add(contributor.contribute(played.file, VECTOR))
             continue
         with pytest.raises(PeerError) as refused:
             contributor.contribute(played.file, VECTOR)
@@ -503,7 +503,7 @@ def test_garbage_is_refused_by_every_party(players, kind):
     for data in garbage:
         for take in (
             lambda each: check_committees(each, played.info),
-            played.aggregator.add,
+            played.collector.add,
             lambda each: played.notary.include(played.file, each),
         ):
             with pytest.raises(PrivacyError):

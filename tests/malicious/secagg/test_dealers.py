@@ -60,9 +60,9 @@ def _play(played, cheat, only=None):
     given = vectors(12, 40)
     for place, contributor in enumerate(played.contributors()):
         if place == LIAR:
-            played.aggregator.add(crooked(played, place, given[place], only=only, **cheat))
+            played.collector.add(crooked(played, place, given[place], only=only, **cheat))
         else:
-            played.aggregator.add(contributor.contribute(played.file, given[place]))
+            played.collector.add(contributor.contribute(played.file, given[place]))
     keys = sorted(key.ticket.round_key for key in played.round_keys)
     return given, keys.index(played.round_keys[LIAR].ticket.round_key)
 
@@ -145,7 +145,7 @@ def test_a_message_of_another_size_is_not_taken(players, kind, part):
     }
     changes = {"vector": message.vector[:-1]} if part == "vector" else {"dealings": dealings[part]}
     with pytest.raises(PeerError) as refused:
-        played.aggregator.add(wire.encode(dataclasses.replace(message, **changes)))
+        played.collector.add(wire.encode(dataclasses.replace(message, **changes)))
     assert refused.value.rule == Rule.CONTRIBUTION_SIZE
 
 
@@ -153,7 +153,7 @@ def test_words_of_a_proof_that_are_no_elements_are_not_taken(players, kind):
     played = players(kind)
     message = crooked(played, 0, vectors(1, 40)[0], proof=lambda honest: b"\xff" * len(honest))
     with pytest.raises(PeerError) as refused:
-        played.aggregator.add(message)
+        played.collector.add(message)
     assert refused.value.rule == Rule.MESSAGE_FORM
 
 
@@ -167,7 +167,7 @@ def test_a_copy_of_anothers_dealing_under_an_own_key_is_excluded(players, kind):
     changes = {"vector": copied.vector, "dealings": copied.dealings, "salt": copied.salt}
     made[LIAR] = _resigned(played, LIAR, own, **changes)
     for message in made:
-        played.aggregator.add(message)
+        played.collector.add(message)
     result = played.finish()
     assert len(result.excluded) == 1
     assert (result.vector == np.delete(given, LIAR, 0).sum(axis=0)).all()
@@ -180,5 +180,5 @@ def test_the_same_message_written_longer_is_not_taken(players, kind):
     longer = b"\x98\x05" + message[1:]
     assert wire.decode(Contribution, longer) == wire.decode(Contribution, message)
     with pytest.raises(PeerError) as refused:
-        played.aggregator.add(longer)
+        played.collector.add(longer)
     assert refused.value.rule == Rule.CONTRIBUTION_SIZE

@@ -74,7 +74,7 @@ def test_a_liar_that_shows_its_true_point_convicts_nobody(players, place):
     played.aggregator.complain(said)
     decryptor = played.decryptors[liar]
     grant = played.notary.dispute(said, 3)
-    request = played.aggregator.dispute_request(3, number, grant, played.log.append(grant))
+    request = played.dispute_request(3, number, grant)
     leaf = played.aggregator.state.members.leaves[3]
     context = disputes.dispute_context(decryptor._context, kind, leaf, number)
     shown = equality_proof.prove(decryptor.state.keys.box, leaf.round_key, context)
@@ -161,7 +161,7 @@ def _open_with_liars(played, liars, present=None):
     played.include()
     played.check()
     played.finalize()
-    request = played.aggregator.open_request()
+    request = played.open_request()
     for seat in present or played.decryptors:
         decryptor = played.decryptors[seat]
         keys = decryptor.state.keys
@@ -223,7 +223,7 @@ def test_a_sum_that_is_not_the_decryptors_own_is_not_taken(players, kind):
     played.check()
     played.finalize()
     seat = min(played.decryptors)
-    answer = wire.decode(Opening, played.decryptors[seat].open(played.aggregator.open_request(), NOW))
+    answer = wire.decode(Opening, played.decryptors[seat].open(played.open_request(), NOW))
     for changes in (
         {"sums": bytes(len(answer.sums))},
         {"decryptor": answer.decryptor + 1},
@@ -241,8 +241,14 @@ def test_the_opened_message_leaves_out_the_three_blinding_sums(players, kind):
     played.finalize()
     for seat, decryptor in played.decryptors.items():
         shape = played.aggregator.committees.of(seat[0]).shape
-        answer = wire.decode(Opening, decryptor.open(played.aggregator.open_request(), NOW))
+        answer = wire.decode(Opening, decryptor.open(played.open_request(), NOW))
         assert len(answer.sums) == 4 * shape.chunks(40)
+
+
+def garble_boxes(played, kind):
+    """Return the coordinator's boxes, by decryptor and by member, to be changed in place."""
+    boxes = played.aggregator._boxes[kind] = played.aggregator._boxes[kind].copy()
+    return boxes
 
 
 def test_a_decryptor_opens_only_with_a_share_of_every_member(players, kind):
@@ -252,12 +258,12 @@ def test_a_decryptor_opens_only_with_a_share_of_every_member(players, kind):
     played.include()
     seat = seats(played, played.aggregator.committees.each[-1].kind)[-1]
     decryptor = played.decryptors[seat]
-    played.aggregator._boxes[seat[0]][-1] = bytes(len(played.aggregator._boxes[seat[0]][-1]))
+    garble_boxes(played, seat[0])[-1] = 0
     decryptor.check(played.aggregator.check_request(*seat), NOW)
     assert len(decryptor.state.bad) == 12
     played.finalize()
     with pytest.raises(ServerError) as refused:
-        decryptor.open(played.aggregator.open_request(), NOW)
+        decryptor.open(played.open_request(), NOW)
     assert refused.value.rule == Rule.MISSING_SHARE
 
 
@@ -268,17 +274,16 @@ def test_a_garbled_box_provokes_no_disclosure(players):
     contribute(played, given)
     played.include()
     seat = seats(played, Kind.DRAWN)[-1]
-    boxes, size = played.aggregator._boxes[Kind.DRAWN], played.aggregator.sizes.boxes[-1][1]
-    honest = boxes[-1]
-    boxes[-1] = bytes(size) + honest[size:]
+    boxes = garble_boxes(played, Kind.DRAWN)
+    boxes[-1, 0] = 0
     decryptor = played.decryptors[seat]
     said = decryptor.check(played.aggregator.check_request(*seat), NOW)
     assert decryptor.state.bad == (0,)
     grant = played.notary.dispute(said, 0)
-    request = played.aggregator.dispute_request(0, seat[1], grant, played.log.append(grant))
+    request = played.dispute_request(0, seat[1], grant)
     dealt = _dealt_of(request)
     for changes in (
-        {"box": bytes(size)},
+        {"box": bytes(len(dealt.box))},
         {"proofs": bytes(len(dealt.proofs))},
         {"digests": dealt.digests[32:] + dealt.digests[:32]},
         {"digests": bytes(32) + dealt.digests[32:]},
@@ -305,7 +310,7 @@ def test_a_dispute_needs_a_complaint_and_the_registrys_grant_for_it(players):
     given = vectors(12, 40)
     for place, contributor in enumerate(played.contributors()):
         cheat = {"boxes": lambda boxes: (*boxes[:-1], b"x" * len(boxes[-1]))}
-        played.aggregator.add(
+        played.collector.add(
             crooked(played, place, given[place], **cheat)
             if place in (2, 3)
             else contributor.contribute(played.file, given[place])
@@ -319,15 +324,15 @@ def test_a_dispute_needs_a_complaint_and_the_registrys_grant_for_it(players):
     logged = played.log.append(grant)
     for member, number in ((two, last[1]), (0 if one else 11, last[1])):
         with pytest.raises(ServerError) as refused:
-            decryptor.dispute(played.aggregator.dispute_request(member, number, grant, logged), NOW)
+            decryptor.dispute(played.dispute_request(member, number, grant, logged), NOW)
         assert refused.value.rule == Rule.DISPUTE
     other = played.decryptors[seats(played, Kind.DRAWN)[-2]]
     other.check(played.aggregator.check_request(Kind.DRAWN, other.number), NOW)
     with pytest.raises(ServerError):
-        other.dispute(played.aggregator.dispute_request(one, other.number, grant, logged), NOW)
+        other.dispute(played.dispute_request(one, other.number, grant, logged), NOW)
     with pytest.raises(ServerError):
         played.notary.dispute(said, 0 if one else 11)
-    shown = decryptor.dispute(played.aggregator.dispute_request(one, last[1], grant, logged), NOW)
+    shown = decryptor.dispute(played.dispute_request(one, last[1], grant, logged), NOW)
     assert shown is not None
 
 
@@ -361,7 +366,7 @@ def test_of_two_signed_answers_of_a_decryptor_the_first_stands(players, kind):
         played.aggregator.complain(other)
     assert refused.value.rule == Rule.STEP_ONCE
     played.finalize()
-    answer = wire.decode(Opening, played.decryptors[seat].open(played.aggregator.open_request(), NOW))
+    answer = wire.decode(Opening, played.decryptors[seat].open(played.open_request(), NOW))
     played.aggregator.opened(wire.encode(answer))
     other = dataclasses.replace(answer, sums=bytes(len(answer.sums)))
     with pytest.raises(PeerError) as refused:

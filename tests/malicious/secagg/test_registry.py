@@ -64,7 +64,7 @@ def _unseated(issuers, kind="drawn", **changes) -> Players:
 def test_a_second_included_set_is_refused_and_leaves_no_trace(players, kind):
     played = players(kind)
     contribute(played, vectors(12, 40))
-    request = played.aggregator.close()
+    request = played.close()
     signed = played.notary.include(played.file, request)
     before = dict(played.records.entries), dict(played.records.spent), played.notary.state
     whole = wire.decode(IncludeRequest, request)
@@ -80,7 +80,7 @@ def test_a_restarted_registry_signs_the_same_and_no_second_set(players, kind):
     """Killed after it signed and logged, before it answered: the record is what counts."""
     played = players(kind)
     contribute(played, vectors(12, 40))
-    request = played.aggregator.close()
+    request = played.close()
     signed = played.notary.include(played.file, request)
     notary = _again(played)
     if played.setting.drawn:
@@ -132,7 +132,7 @@ def test_tickets_of_one_role_do_not_serve_the_other(issuers):
     volunteer_key = played.issuers[1].round_keys(1, played.random)[0]
     phone = Contributor(played.info, played.accepted, volunteer_key)
     with pytest.raises(PeerError) as refused:
-        played.aggregator.add(phone.contribute(played.file, np.zeros(40, np.int64)))
+        played.collector.add(phone.contribute(played.file, np.zeros(40, np.int64)))
     assert refused.value.rule == Rule.TICKET_SIGNATURE
 
 
@@ -186,7 +186,7 @@ ROUND_KEYS = {
 def test_a_round_key_of_the_wrong_kind_is_refused(players, kind, round_key, monkeypatch):
     played = players(kind)
     contribute(played, vectors(12, 40))
-    request = wire.decode(IncludeRequest, played.aggregator.close())
+    request = wire.decode(IncludeRequest, played.close())
     entry = request.entries[0]
     ticket = dataclasses.replace(entry.ticket, round_key=round_key)
     leaf = dataclasses.replace(entry.leaf, round_key=round_key)
@@ -209,7 +209,7 @@ def _key(entry: Entry) -> bytes:
 def test_a_signature_that_another_library_might_take_is_refused(players, kind, change):
     played = players(kind)
     contribute(played, vectors(12, 40))
-    request = wire.decode(IncludeRequest, played.aggregator.close())
+    request = wire.decode(IncludeRequest, played.close())
     entry = request.entries[0]
     order = 2**252 + 27742317777372353535851937790883648493
     s = int.from_bytes(entry.signature[32:], "little")
@@ -270,7 +270,7 @@ def test_who_withdraws_after_sending_is_not_in_the_set(players, kind):
     played = players(kind)
     phones, given = list(played.contributors()), vectors(12, 40)
     for phone, vector in zip(phones, given, strict=True):
-        played.aggregator.add(phone.contribute(played.file, vector))
+        played.collector.add(phone.contribute(played.file, vector))
     restarted = Contributor(played.info, played.accepted, Contributor.load(phones[3].dump()))
     played.notary.retract(restarted.retract())
     with pytest.raises(RefusedMembersError) as refused:
@@ -295,11 +295,11 @@ def test_one_signed_draw_is_written_in_one_way(players):
 def test_no_more_members_are_taken_than_the_terms_allow(players, kind):
     played = players(kind)
     messages = contribute(played, vectors(12, 40))
-    assert played.aggregator.add(messages[0]) is False
+    assert played.collector.add(messages[0]) is False
     extra = played.issuers[0].round_keys(13, played.random)[12]
     message = Contributor(played.info, played.accepted, extra).contribute(played.file, np.zeros(40, np.int64))
     with pytest.raises(PeerError) as refused:
-        played.aggregator.add(message)
+        played.collector.add(message)
     assert refused.value.rule == Rule.LEAST_SET
 
 
@@ -427,7 +427,7 @@ def test_a_drawn_committee_needs_an_issuer_of_its_own(players):
 def test_a_leaf_that_names_another_key_than_its_ticket_is_refused(players, kind):
     played = players(kind)
     contribute(played, vectors(12, 40))
-    request = wire.decode(IncludeRequest, played.aggregator.close())
+    request = wire.decode(IncludeRequest, played.close())
     own = SigningKey(b"7" * 32)
     leaf = Leaf(own.public, bytes(32), bytes(32), bytes(32))
     context = played.aggregator.committees.context
@@ -453,7 +453,7 @@ def test_of_two_registry_processes_one_signs(players):
     """Both are asked for another included set at once, over the same records: one set is signed."""
     played = players("standing")
     contribute(played, vectors(12, 40))
-    whole = wire.decode(IncludeRequest, played.aggregator.close())
+    whole = wire.decode(IncludeRequest, played.close())
     requests = [wire.encode(dataclasses.replace(whole, entries=whole.entries[place:])) for place in range(8)]
     notaries, together = [_again(played) for _ in requests], Barrier(len(requests))
 
@@ -489,7 +489,7 @@ def test_an_organisations_box_key_is_of_the_right_kind(players):
 def test_a_set_is_included_for_the_committees_that_it_was_dealt_to(players, kind):
     played = players(kind)
     contribute(played, vectors(12, 40))
-    request = wire.decode(IncludeRequest, played.aggregator.close())
+    request = wire.decode(IncludeRequest, played.close())
     with pytest.raises(ServerError) as refused:
         played.notary.include(played.file, wire.encode(dataclasses.replace(request, context=bytes(32))))
     assert refused.value.rule == Rule.COMMITTEE_MEMBERS
@@ -501,7 +501,7 @@ def test_a_coordinator_takes_the_heads_of_its_own_sets_alone(players, kind, chan
     played = players(kind)
     contribute(played, vectors(12, 40))
     other = {"size": 11}.get(change, b"1" * 32)
-    signed = played.notary.include(played.file, played.aggregator.close())
+    signed = played.notary.include(played.file, played.close())
     head = open_signed(SetHead, INCLUDED, signed, played.registry.public)
     wrong = sign(INCLUDED, dataclasses.replace(head, **{change: other}), played.registry)
     with pytest.raises(ServerError) as refused:

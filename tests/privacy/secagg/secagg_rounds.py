@@ -61,7 +61,7 @@ def contribute(round_: Players, given: np.ndarray) -> list[bytes]:
     messages = []
     for contributor, vector in zip(round_.contributors(), given, strict=True):
         messages.append(contributor.contribute(round_.file, vector))
-        round_.aggregator.add(messages[-1])
+        round_.collector.add(messages[-1])
     return messages
 
 

@@ -9,6 +9,7 @@ from secagg_rounds import contribute, vectors
 from covey_privacy.errors import MisuseError, PrivacyError
 from covey_privacy.rules import Rule
 from covey_privacy.secagg.aggregator import Aggregator
+from covey_privacy.secagg.collector import Collector
 from covey_privacy.secagg.contributor import Contributor
 from covey_privacy.secagg.decryptor import Decryptor
 from covey_privacy.secagg.in_process import NOW
@@ -20,10 +21,13 @@ TABLES = {
     Volunteer: "Idle volunteer Offered, Offered drawn Drawn",
     Decryptor: "Seated check Checked, Checked check Checked, Checked dispute Checked, Checked open Opened, "
     "Opened open Opened, Seated expire Erased, Checked expire Erased, Opened expire Erased",
-    Aggregator: "Collecting add Collecting, Collecting close Closed, Closed close Closed, "
+    Collector: "Collecting add Collecting, Collecting collected Collection, "
+    "Collection collected Collection, Collection sum_without Summed, Summed sum_without Summed",
+    Aggregator: "Collecting collect Collecting, Collecting close Closed, Closed close Closed, "
     "Closed leave_out Closed, Closed included Checking, Checking complain Checking, "
     "Checking disputed Checking, Checking exclude Excluding, Excluding final CollectingSums, "
-    "CollectingSums opened CollectingSums, CollectingSums conclude Concluded",
+    "CollectingSums add_sum CollectingSums, CollectingSums opened CollectingSums, "
+    "CollectingSums conclude Concluded",
     Notary: "TakingVolunteers volunteer TakingVolunteers, TakingVolunteers roster Rostered, "
     "Rostered roster Rostered, Rostered draw CommitteeDrawn, CommitteeDrawn draw CommitteeDrawn, "
     "TakingVolunteers include SetIncluded, CommitteeDrawn include SetIncluded, "
@@ -61,7 +65,7 @@ def test_a_failed_step_leaves_every_party_as_it_was(players, kind):
     for failing, party in (
         (lambda: contributor.contribute(b"", np.zeros(40, np.int64)), contributor),
         (lambda: contributor.contribute(played.file, np.zeros(39, np.int64)), contributor),
-        (lambda: played.aggregator.add(b""), played.aggregator),
+        (lambda: played.collector.add(b""), played.collector),
         (lambda: played.notary.include(played.file, b""), played.notary),
         (
             lambda: next(iter(played.decryptors.values())).check(b"", NOW),

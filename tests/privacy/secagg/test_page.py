@@ -124,6 +124,7 @@ MACHINES = {
     "secagg.Contributor": "Phone",
     "secagg.Volunteer": "Volunteer and organisation",
     "secagg.Decryptor": "Decryptor",
+    "secagg.Collector": "Node",
     "secagg.Aggregator": "Coordinator",
     "secagg.Notary": "Registry",
 }
@@ -289,7 +290,7 @@ def contribute_both(played, committees, given):
     for place, (key, vector) in enumerate(zip(played.round_keys, given, strict=True)):
         phone = Contributor(played.info, played.accepted, key, random=tape(b"%d" % place))
         made = phone.contribute(played.file, vector)
-        played.aggregator.add(made)
+        played.collector.add(made)
         if place == 0:
             ticket, drop = list(dataclasses.astuple(key.ticket)), played.info.terms.drop
             by_page = second.contribute(
@@ -309,7 +310,7 @@ def test_the_second_implementation_says_every_byte_and_finds_the_sum(players, ki
     played.include()
     played.check()
     played.finalize()
-    request = played.aggregator.open_request()
+    request = played.open_request()
     stored = [played.messages[leaf.round_key] for leaf in played.aggregator.state.before.members.leaves]
     sums: list[dict[int, list[int]]] = [{} for _ in committees]
     for (_, number), decryptor in sorted(played.decryptors.items()):
@@ -383,7 +384,7 @@ def test_signatures_draw_log_and_dispute_are_over_what_the_page_says(players):
         ticket, salt, packed, dealings, signature = cbor2.loads(made)
         leaf = b"".join(second.leaf_of(ticket, salt, packed, dealings, committees, 40))
         assert is_signed(ticket[0], b"secagg/contribution", manifest + context + leaf, signature)
-        played.aggregator.add(made)
+        played.collector.add(made)
     retraction = next(iter(played.contributors())).retract()
     key = retraction.ticket.round_key
     assert is_signed(key, b"secagg/retraction", manifest + key, retraction.signature)
@@ -414,7 +415,7 @@ def test_signatures_draw_log_and_dispute_are_over_what_the_page_says(players):
     assert is_signed(registry, b"secagg/dispute", *cbor2.loads(grant))
     leaf_hash = second.leaf_hash(leaves[member])
     assert cbor2.loads(cbor2.loads(grant)[0]) == [manifest, context, leaf_hash, number]
-    request = played.aggregator.dispute_request(member, number, grant, played.log.append(grant))
+    request = played.dispute_request(member, number, grant)
     proof = played.decryptors[Kind.DRAWN, number].dispute(request, NOW)
     box_key = committees[1].box_keys[number - 1]
     shown = cbor2.loads(proof)[3]
@@ -427,7 +428,7 @@ def test_signatures_draw_log_and_dispute_are_over_what_the_page_says(players):
     state = played.aggregator.state
     assert is_signed(registry, b"secagg/final", *cbor2.loads(state.head))
     for seat, decryptor in played.decryptors.items():
-        opening = decryptor.open(played.aggregator.open_request(), NOW)
+        opening = decryptor.open(played.open_request(), NOW)
         signer = played.aggregator.committees.of(seat[0]).signers[seat[1] - 1]
         assert cbor2.loads(opening)[2] == second.sha(state.head)
         body = context + second.unsigned(opening)
@@ -449,10 +450,10 @@ def test_every_message_of_a_round_conforms_to_the_grammar(players):
             if place == 3
             else phone.contribute(played.file, given[place])
         )
-        played.aggregator.add(made)
+        played.collector.add(made)
         said["Contribution"] = [made]
     said["Retraction"] = [wire.encode(next(iter(played.contributors())).retract())]
-    said["IncludeRequest"] = [played.aggregator.close()]
+    said["IncludeRequest"] = [played.close()]
     played.include()
     said["SignedSetHead"] = [played.aggregator.state.head]
     complaints = {}
@@ -464,7 +465,7 @@ def test_every_message_of_a_round_conforms_to_the_grammar(players):
     said["Complaints"] = list(complaints.values())
     ((member, number),) = played.aggregator.to_dispute()
     grant = played.notary.dispute(complaints[Kind.DRAWN, number], member)
-    request = played.aggregator.dispute_request(member, number, grant, played.log.append(grant))
+    request = played.dispute_request(member, number, grant)
     shown = played.decryptors[Kind.DRAWN, number].dispute(request, NOW)
     played.aggregator.disputed(shown)
     said |= {"SignedGrant": [grant], "DisputeRequest": [request], "DisputeProof": [shown]}
@@ -472,7 +473,7 @@ def test_every_message_of_a_round_conforms_to_the_grammar(players):
     signed = played.notary.final(said["FinalRequest"][0])
     played.aggregator.final(signed, played.log.append(signed))
     said["SignedSetHead"].append(signed)
-    said["OpenRequest"] = [played.aggregator.open_request()]
+    said["OpenRequest"] = [played.open_request()]
     said["Opening"] = [each.open(said["OpenRequest"][0], NOW) for each in played.decryptors.values()]
     said["RoundTerms"] = [wire.encode(played.info.terms)]
     members = played.aggregator.state.before.members

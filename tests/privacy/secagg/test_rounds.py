@@ -34,7 +34,7 @@ def test_a_short_sum_is_the_plain_sum_bit_for_bit(issuers, kind, data):
         for contributor, vector in zip(played.contributors(), given_vectors, strict=True)
     ]
     for message in data.draw(st.permutations(made)):
-        played.aggregator.add(message)
+        played.collector.add(message)
     gone = [_lost(played, each, data) for each in (Kind.STANDING, Kind.DRAWN)]
     result = played.finish(absent_at_open=gone[0] + gone[1])
     assert (result.vector == given_vectors.sum(axis=0)).all()
@@ -111,7 +111,7 @@ def test_phones_vanish_and_half_of_the_decryptors_never_return(issuers):
     given_vectors = vectors(90, 40)
     sent = list(zip(played.contributors(), given_vectors, strict=True))[:63]
     for contributor, vector in sent:
-        played.aggregator.add(contributor.contribute(played.file, vector))
+        played.collector.add(contributor.contribute(played.file, vector))
     lost = seats(played, Kind.DRAWN)[: shape.members - shape.needed_answers]
     assert len(lost) >= 0.4 * shape.members
     result = played.finish(absent_at_check=lost)
