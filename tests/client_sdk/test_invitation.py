@@ -40,7 +40,7 @@ def plan(monkeypatch):
 
 @pytest.fixture
 def shop(running):
-    with running(epsilon={"train": EPSILON}, epsilon_total=9.0, batch=4) as shop:
+    with running(epsilon={"train": EPSILON}, epsilon_total=9.0, slots=4) as shop:
         yield shop
 
 

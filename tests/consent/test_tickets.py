@@ -287,7 +287,7 @@ def test_the_private_key_of_a_past_epoch_is_destroyed(opened, clock, problem):
 
 
 def test_answers_are_as_long_as_the_batch(opened):
-    with opened(batch=2) as shop:
+    with opened(slots=2) as shop:
         phone = shop.phone()
         issuer = shop.issuer("core")
         answer = shop.post("/v1/tickets", phone.request(issuer, tickets.request(issuer.key, 2)))

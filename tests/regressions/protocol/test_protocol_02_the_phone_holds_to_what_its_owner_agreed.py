@@ -24,7 +24,7 @@ PURPOSES = ("analytics", "personalize")
 
 @pytest.fixture
 def shop(running):
-    with running(epsilon={"analytics": 2.0, "personalize": 0.0}, epsilon_total=4.5, batch=4) as shop:
+    with running(epsilon={"analytics": 2.0, "personalize": 0.0}, epsilon_total=4.5, slots=4) as shop:
         yield shop
 
 

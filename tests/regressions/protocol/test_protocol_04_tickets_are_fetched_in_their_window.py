@@ -21,7 +21,7 @@ DAY, WINDOW = 86_400_000, 86_400_000 // 8
 
 @pytest.fixture
 def shop(running):
-    with running(epsilon={"analytics": 2.0, "personalize": 0.0}, epsilon_total=4.5, batch=4) as shop:
+    with running(epsilon={"analytics": 2.0, "personalize": 0.0}, epsilon_total=4.5, slots=4) as shop:
         yield shop
 
 
