@@ -354,6 +354,7 @@ def opened(database_url: str, tmp_path: Path, clock: Clock) -> Opened:
             "database_url": database_url,
             "key_file": tmp_path / "registry.key",
             "origin": ORIGIN,
+            "slots": 2,
             "operator": operator.public.hex(),
             "public_url": "http://testserver",
         }
