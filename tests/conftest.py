@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 
 from covey_consent.law import articles
-from covey_privacy import blind_rsa, tickets, wire
+from covey_privacy import tickets, wire
 from covey_privacy.errors import PrivacyError
 from covey_privacy.five_phases import Aggregator, Blames, Participant, Sum, Terms
 from covey_privacy.five_phases.aggregator import Sharing, Total
 from covey_privacy.five_phases.messages import Survivors, sender
 from covey_privacy.manifest import Manifest
 from covey_privacy.signatures import SigningKey, verify
-from covey_privacy.tickets import IssuerKey, RoundKey
+from covey_privacy.ticket_signer import TicketSigner, generate_private_keys
+from covey_privacy.tickets import Role, RoundKey
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -39,8 +40,8 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
 
 
 PURPOSES = ("analytics", "personalize")
-ISSUER = blind_rsa.Signer(blind_rsa.generate())
-ISSUER_KEY = IssuerKey(PURPOSES, 17_504, ISSUER.public)
+SIGNER = TicketSigner.of(PURPOSES, 17_504, generate_private_keys(slots=1))
+ISSUER_KEY = SIGNER.keys.of(Role.CONTRIBUTE, 1)
 REGISTRY = SigningKey(b"\x07" * 32)
 
 
@@ -50,9 +51,9 @@ def manifest_of(length: int, **changes) -> Manifest:
         "query": "q1",
         "purpose": "analytics",
         "purposes": PURPOSES,
-        "epoch": ISSUER_KEY.epoch,
+        "epoch": SIGNER.keys.epoch,
         "profile": "test",
-        "issuer": ISSUER_KEY.digest,
+        "issuer": SIGNER.keys.digest,
         "model": bytes(32),
         "length": length,
         "norm": 1.0,
@@ -73,12 +74,14 @@ def manifest_of(length: int, **changes) -> Manifest:
 
 
 def terms_of(manifest: Manifest) -> Terms:
-    return Terms(manifest, b"\x01" * 32, ISSUER_KEY, REGISTRY.public)
+    return Terms(manifest, b"\x01" * 32, SIGNER.keys, REGISTRY.public)
 
 
 def round_keys(count: int, random: Callable[[int], bytes] = os.urandom) -> list[RoundKey]:
-    pending = tickets.request(ISSUER_KEY, count, random)
-    return list(tickets.receive(ISSUER_KEY, pending, [ISSUER.blind_sign(p.blinded) for p in pending]))
+    issuers = [ISSUER_KEY] * count
+    pending = tickets.request(issuers, random)
+    signatures = [SIGNER.sign_one(ISSUER_KEY, each.blinded) for each in pending]
+    return list(tickets.receive(issuers, pending, signatures))
 
 
 @dataclass

@@ -5,8 +5,8 @@ integers, given this phone's share of the noise, masked, and admitted by a conse
 manifest against the floors and the person's choices, charges the odometer before anything leaves, and writes
 what it sent into the ledger.
 
-Tickets are fetched beforehand, at a time of the phone's own (`Door.fetch_when_due`); a phone without one
-stays out of the round.
+Tickets are fetched beforehand, at a time of the phone's own (`Door.fetch_when_due`); a phone without the one
+of the round's slot stays out of the round.
 
 A step answers the same request with the same bytes, and no other request for that step at all. A phone that
 was started again answers nothing of the rounds that it was in.
@@ -29,7 +29,7 @@ from covey_privacy.manifest import model_digest, open_manifest
 from covey_privacy.merkle import leaf_hash
 from covey_privacy.rules import Rule
 from covey_privacy.signatures import Verify, digest_of, verify
-from covey_privacy.tickets import IssuerKey
+from covey_privacy.tickets import IssuerKeys, Role
 from covey_sdk import boot, fetching, ledger
 from covey_sdk.clock import milliseconds, moment
 from covey_sdk.errors import ConsentError
@@ -98,7 +98,8 @@ class Door:
         if answered:
             self._in(round_id)
             return answered
-        issuer = self._admitted(manifest, invited, documents)
+        issuer_keys = self._admitted(manifest, invited, documents)
+        terms = self._terms(invited, issuer_keys)
         with self._store.transaction():
             answered = self._rounds.answered(round_id, _ADVERTISE, request)
             if answered:
@@ -106,9 +107,9 @@ class Door:
             # Another process of the app may have withdrawn a purpose since.
             self._device.gate().require(*invited.manifest.purposes)
             self._rounds.leave(invited.manifest.purposes, round_id)
-            key = self._wallet.take(issuer)
-            participant = Participant(self._terms(invited, issuer), key, verify=self._verify)
-            self._rounds.join(round_id, manifest, issuer, participant.dump())
+            key = self._wallet.take(issuer_keys, Role.CONTRIBUTE, invited.manifest.slot)
+            participant = Participant(terms, key, verify=self._verify)
+            self._rounds.join(round_id, manifest, issuer_keys, participant.dump())
             return self._rounds.answer(round_id, _ADVERTISE, request, participant.advertise())
 
     def share(self, round_id: str, view: bytes) -> bytes:
@@ -136,8 +137,8 @@ class Door:
         joined = self._rounds.joined(round_id)
         return self._resumed(joined, self._opened(joined.manifest)) if joined else None
 
-    def _admitted(self, signed: bytes, invited: Invited, documents: Sequence[bytes]) -> IssuerKey:
-        """Let the round pass every check that needs no ticket; return the key of its tickets."""
+    def _admitted(self, signed: bytes, invited: Invited, documents: Sequence[bytes]) -> IssuerKeys:
+        """Let the round pass every check that needs no ticket; return the issuer keys of its tickets."""
         device, manifest = self._device, invited.manifest
         asked = question(manifest.query, documents, device.trust.operator)
         check(invited, asked, documents, device.profile)
@@ -152,7 +153,7 @@ class Door:
             for name, document in zip(asked.builds_on, documents, strict=False):
                 device.releases.keep(name, document)
         # No ticket is fetched here: the time of it would tell the registry who takes part.
-        return device.registry.issuer(manifest.purposes, manifest.epoch, device.consents.checkpoint).key
+        return device.registry.issuer(manifest.purposes, manifest.epoch, device.consents.checkpoint).keys
 
     def _require_same_plan(self, invited: Invited) -> None:
         """Refuse a step whose plan is not that of the step before, where this phone was in that one."""
@@ -169,7 +170,7 @@ class Door:
     def _fetch(self, purposes: tuple[str, ...], epoch: int) -> None:
         device = self._device
         if device.registry.issuer_index(purposes, epoch) >= device.consents.checkpoint.size:
-            # The first to ask has the key made and logged: the head that the last sync brought is older.
+            # The first to ask has the keys made and logged: the head that the last sync brought is older.
             device.sync()
             device.gate().require(*purposes)
         issuer = device.registry.issuer(purposes, epoch, device.consents.checkpoint)
@@ -234,11 +235,11 @@ class Door:
         return joined
 
     def _resumed(self, joined: Joined, invited: Invited) -> Participant:
-        terms = self._terms(invited, joined.issuer)
+        terms = self._terms(invited, joined.issuer_keys)
         return Participant.resume(terms, joined.participant, verify=self._verify)
 
-    def _terms(self, invited: Invited, issuer: IssuerKey) -> Terms:
-        return Terms(invited.manifest, invited.digest, issuer, self._device.trust.registry)
+    def _terms(self, invited: Invited, issuer_keys: IssuerKeys) -> Terms:
+        return Terms(invited.manifest, invited.digest, issuer_keys, self._device.trust.registry)
 
     def _opened(self, signed: bytes) -> Invited:
         manifest = open_manifest(signed, self._device.trust.operator, self._verify)

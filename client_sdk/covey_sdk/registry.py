@@ -159,28 +159,28 @@ class Registry:
         return epoch
 
     def issuer(self, purposes: Iterable[str], epoch: int, checkpoint: Checkpoint) -> Issuer:
-        """Return the key that certifies tickets for these purposes, once it is proven to be in the log."""
+        """Return the keys that certify tickets for these purposes, once they are proven to be in the log."""
         issuer = self._issuer((purpose_set(purposes), epoch))
-        if self.inclusion(leaf_hash(LEAF_ISSUER + wire.encode(issuer.key)), checkpoint) != issuer.index:
+        if self.inclusion(leaf_hash(LEAF_ISSUER + wire.encode(issuer.keys)), checkpoint) != issuer.index:
             raise RegistryError(
-                f"the issuer key does not stand at {issuer.index} in the log, as the registry says",
+                f"the issuer keys do not stand at {issuer.index} in the log, as the registry says",
                 rule=Rule.LOG_INCLUSION,
             )
         return issuer
 
     def issuer_index(self, purposes: Iterable[str], epoch: int) -> int:
-        """Return where the registry says that this key stands in the log; `issuer` has it proven."""
+        """Return where the registry says that these keys stand in the log; `issuer` has it proven."""
         return self._issuer((purpose_set(purposes), epoch)).index
 
     def _issuer(self, name: tuple[tuple[str, ...], int]) -> Issuer:
         if name not in self._issuers:
             epoch = name[1]
             answer = self._get(f"/v1/issuers/{epoch}/{'+'.join(name[0])}")
-            with _believing("issuer key"):
+            with _believing("issuer keys"):
                 issuer = wire.decode(Issuer, answer)
-            if (issuer.key.purposes, issuer.key.epoch) != name:
+            if (issuer.keys.purposes, issuer.keys.epoch) != name:
                 raise RegistryError(
-                    f"an issuer key for {' + '.join(name[0])}, epoch {epoch}, was expected; another came",
+                    f"issuer keys for {' + '.join(name[0])}, epoch {epoch}, were expected; others came",
                     rule=Rule.ISSUER_KEY,
                 )
             self._issuers[name] = issuer

@@ -13,7 +13,7 @@ from covey_privacy import wire
 from covey_privacy.errors import ServerError
 from covey_privacy.rules import Rule
 from covey_privacy.signatures import DOCUMENT_LIMIT
-from covey_privacy.tickets import IssuerKey
+from covey_privacy.tickets import IssuerKeys
 from covey_sdk.store import Store
 
 _ADVERTISE = "advertise"
@@ -27,7 +27,7 @@ class Joined:
 
     boot: wire.Bytes32
     manifest: Annotated[bytes, wire.Size(1, DOCUMENT_LIMIT)]
-    issuer: IssuerKey
+    issuer_keys: IssuerKeys
     participant: Annotated[bytes, wire.Size(1, 2**24)]
 
     def at(self, participant: bytes) -> Joined:
@@ -59,9 +59,9 @@ class Rounds:
             return None
         return joined
 
-    def join(self, round_id: str, manifest: bytes, issuer: IssuerKey, participant: bytes) -> None:
+    def join(self, round_id: str, manifest: bytes, issuer_keys: IssuerKeys, participant: bytes) -> None:
         """Write down that the phone is in a round."""
-        self.move(round_id, Joined(self._boot, manifest, issuer, participant))
+        self.move(round_id, Joined(self._boot, manifest, issuer_keys, participant))
 
     def move(self, round_id: str, joined: Joined) -> None:
         """Write down where the phone stands in a round."""

@@ -1,4 +1,8 @@
-"""Issuer keys: one RSA key for each purpose set and epoch, made on first demand and logged."""
+"""Issuer keys: one RSA key for each purpose set, epoch, role and slot.
+
+All of a set and epoch are made at the first demand, and are one leaf of the log. Their private halves lie in
+the database, sealed together, until the epoch has passed.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import asyncio
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import (
@@ -24,20 +29,27 @@ from covey_consent.log import Log
 from covey_consent.models import EndedEpoch, IssuerSecret
 from covey_consent.store import Store
 from covey_consent.vault import Sealer
-from covey_privacy import blind_rsa, wire
-from covey_privacy.blind_rsa import Signer
+from covey_privacy import wire
 from covey_privacy.consent import LEAF_EPOCH_END, LEAF_ISSUER, EpochEnd, Issuer, Notice
-from covey_privacy.tickets import IssuerKey, purpose_set
+from covey_privacy.ticket_signer import TicketSigner, generate_private_keys
+from covey_privacy.tickets import MOST_TICKETS, IssuerKeys, purpose_set
 
 Purposes = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """An issuer with the half that signs."""
+    """The issuer keys of a set and epoch, with the halves that sign."""
 
     issuer: Issuer
-    signer: Signer
+    signer: TicketSigner
+
+
+@dataclass(frozen=True, slots=True)
+class _PrivateKeys:
+    """The private halves (PKCS #8 DER), in the order of `IssuerKeys`."""
+
+    keys: Annotated[tuple[Annotated[bytes, wire.Size(1, 4096)], ...], wire.Size(2, MOST_TICKETS)]
 
 
 class Issuers:
@@ -48,28 +60,28 @@ class Issuers:
         store: Store,
         log: Log,
         calendar: Calendar,
-        batch: int,
+        slots: int,
         declared: Collection[str],
         current: Mapping[str, Notice],
         sealer: Sealer,
     ) -> None:
         self._store, self._log, self._calendar = store, log, calendar
-        self._batch, self._declared, self._notices = batch, declared, current
+        self._slots, self._declared, self._notices = slots, declared, current
         self._sealer = sealer
         self._loading = asyncio.Lock()
         self._held: dict[tuple[int, Purposes], Held] = {}
 
     async def demand(self, purposes: Purposes, epoch: int) -> Held:
-        """Return the key for this set and the current epoch, made and logged where it is missing.
+        """Return the keys for this set and the current epoch, made and logged where they are missing.
 
-        Raises UnknownError for a set that the operator has not declared: each key is a leaf for good.
+        Raises UnknownError for a set that the operator has not declared: its keys are a leaf for good.
         """
         self._calendar.require_current(epoch)
         held = self._held.get((epoch, purposes))
         if held is None:
             require_set(purposes, self._notices)
             self._require_declared(purposes)
-            # A whole crowd asks for a new epoch's key: it is made for the first of them.
+            # A whole crowd asks for a new epoch's keys: they are made for the first of them.
             async with self._loading:
                 held = self._held.get((epoch, purposes)) or await self._load(purposes, epoch)
         return held
@@ -91,20 +103,20 @@ class Issuers:
     async def _load(self, purposes: Purposes, epoch: int) -> Held:
         row = await self._store.read(_find, purposes, epoch)
         if row is None:
-            row = await asyncio.to_thread(_make, purposes, epoch, self._sealer)
+            row = await asyncio.to_thread(_make, purposes, epoch, self._slots, self._sealer)
         row = await self._log.write(_keep, self._log, row)
         self._held = {key: value for key, value in self._held.items() if key[0] == epoch}
-        held = self._held[epoch, purposes] = _open(row, self._batch, self._sealer)
+        held = self._held[epoch, purposes] = await asyncio.to_thread(_open, row, self._sealer)
         return held
 
 
-def find(session: Session, purposes: Purposes, epoch: int) -> IssuerKey | None:
-    """Return the public key that was made for this set and epoch, None where none was."""
+def find(session: Session, purposes: Purposes, epoch: int) -> IssuerKeys | None:
+    """Return the public keys that were made for this set and epoch, None where none were."""
     if epoch > LAST_EPOCH:
         return None
-    query = select(IssuerSecret.key).filter_by(epoch=epoch, purposes=name_of(purposes))
-    key = session.scalar(query)
-    return None if key is None else wire.decode(IssuerKey, key)
+    query = select(IssuerSecret.keys).filter_by(epoch=epoch, purposes=name_of(purposes))
+    keys = session.scalar(query)
+    return None if keys is None else wire.decode(IssuerKeys, keys)
 
 
 def require_set(purposes: Purposes, current: Mapping[str, Notice]) -> None:
@@ -130,20 +142,19 @@ def _find(session: Session, purposes: Purposes, epoch: int) -> IssuerSecret | No
     return session.get(IssuerSecret, (epoch, name_of(purposes)))
 
 
-def _make(purposes: Purposes, epoch: int, sealer: Sealer) -> IssuerSecret:
-    """Return a fresh key, sealed and not logged yet. This takes long: run it in a thread."""
-    key = blind_rsa.generate()
-    public = wire.encode(IssuerKey(purposes, epoch, Signer(key).public))
-    row = IssuerSecret(epoch=epoch, purposes=name_of(purposes), key=public)
-    row.secret = sealer.seal(
-        key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()), _associated(row)
-    )
+def _make(purposes: Purposes, epoch: int, slots: int, sealer: Sealer) -> IssuerSecret:
+    """Return fresh keys, sealed and not logged yet. This takes long: run it in a thread."""
+    private = generate_private_keys(slots)
+    public = TicketSigner.of(purposes, epoch, private).keys
+    row = IssuerSecret(epoch=epoch, purposes=name_of(purposes), keys=wire.encode(public))
+    halves = (key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()) for key in private)
+    row.secret = sealer.seal(wire.encode(_PrivateKeys(tuple(halves))), _associated(row))
     return row
 
 
 def _associated(row: IssuerSecret) -> bytes:
-    """Return what the private half is bound to, so that it opens in its own row alone."""
-    return json.dumps(["issuer key", row.epoch, row.purposes, row.key.hex()]).encode()
+    """Return what the private halves are bound to, so that they open in their own row alone."""
+    return json.dumps(["issuer keys", row.epoch, row.purposes, row.keys.hex()]).encode()
 
 
 def end(session: Session, log: Log, epoch: int, reason: str, now: int) -> int:
@@ -169,21 +180,30 @@ def require_running(session: Session, epoch: int) -> None:
 
 
 def _keep(session: Session, log: Log, made: IssuerSecret) -> IssuerSecret:
-    """Log and keep the key unless there is one, and destroy those of past epochs."""
+    """Log and keep the keys unless there are some, and destroy those of past epochs."""
     require_running(session, made.epoch)
     kept = session.get(IssuerSecret, (made.epoch, made.purposes))
     if kept is not None:
         return kept
-    made.index = log.append(session, LEAF_ISSUER, made.key)
+    made.index = log.append(session, LEAF_ISSUER, made.keys)
     session.add(made)
     session.execute(update(IssuerSecret).where(IssuerSecret.epoch < made.epoch).values(secret=None))
     return made
 
 
-def _open(row: IssuerSecret, batch: int, sealer: Sealer) -> Held:
+def _open(row: IssuerSecret, sealer: Sealer) -> Held:
     if row.secret is None:
-        raise DamageError(f"the issuer key of epoch {row.epoch} was destroyed: has the clock been set back?")
-    key = load_der_private_key(sealer.unseal(row.secret, _associated(row)), None)
+        raise DamageError(
+            f"the issuer keys of epoch {row.epoch} were destroyed: has the clock been set back?"
+        )
+    halves = wire.decode(_PrivateKeys, sealer.unseal(row.secret, _associated(row))).keys
+    signer = TicketSigner.of(parse_set(row.purposes), row.epoch, tuple(map(_private_key, halves)))
+    return Held(Issuer(signer.keys, row.index), signer)
+
+
+def _private_key(der: bytes) -> rsa.RSAPrivateKey:
+    # The seal tells that the key is the one that was made; checking its primes again takes 30 ms.
+    key = load_der_private_key(der, None, unsafe_skip_rsa_key_validation=True)
     if not isinstance(key, rsa.RSAPrivateKey):
         raise DamageError("an issuer key in the database is no RSA key; restore it from its backup")
-    return Held(Issuer(wire.decode(IssuerKey, row.key), batch, row.index), Signer(key))
+    return key

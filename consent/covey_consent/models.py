@@ -217,18 +217,18 @@ class Assessment(Base):
 
 
 class IssuerSecret(Base):
-    """An issuer key: encoded `IssuerKey`, its place in the log, and its private half (PKCS #8 DER), sealed.
+    """The issuer keys of a set and epoch: encoded `IssuerKeys`, their place in the log, the private halves.
 
-    The private half belongs in a hardware module. Here it lies in the database under a key that is derived
-    from the registry's, bound to its row, and is deleted once its epoch has passed. Whoever steals database
-    and key file can make tickets for that purpose set until then.
+    The private halves (PKCS #8 DER) belong in a hardware module. Here they lie in the database, sealed
+    together under a key that is derived from the registry's, bound to their row, and are deleted once their
+    epoch has passed. Whoever steals database and key file can make tickets for that purpose set until then.
     """
 
     __tablename__ = "issuer_keys"
 
     epoch: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     purposes: Mapped[str] = mapped_column(primary_key=True)
-    key: Mapped[bytes]
+    keys: Mapped[bytes]
     index: Mapped[int]
     secret: Mapped[bytes | None]
 

@@ -117,7 +117,7 @@ class Registry:
         publisher = Publisher(log, notices, facts, calendar)
         await publisher.open(files.load(settings.notices))
         issuers = Issuers(
-            store, log, calendar, settings.batch, settings.purpose_sets, notices,
+            store, log, calendar, settings.slots, settings.purpose_sets, notices,
             Sealer(keys.derive(key, "issuer keys")),
         )  # fmt: skip
         subjects = Subjects(Vault(key), calendar, open_to_all=settings.open_enrolment)

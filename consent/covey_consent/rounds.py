@@ -26,7 +26,7 @@ from covey_privacy.five_phases.roster import Countersigned, Roster, RosterHead
 from covey_privacy.manifest import FIRST, Manifest
 from covey_privacy.profile import PRODUCTION
 from covey_privacy.signatures import Signed, SigningKey, digest_of
-from covey_privacy.tickets import IssuerKey
+from covey_privacy.tickets import IssuerKey, Role
 
 ADVERT_BYTES = 1024
 """The most bytes that an encoded advert takes, with its ticket (about 500 today)."""
@@ -58,12 +58,7 @@ def announce(
     issuers.require_set(manifest.purposes, current)
     if manifest.purpose not in manifest.purposes:
         raise RequestError(f"the manifest's purpose {manifest.purpose!r} is not in its own purpose set")
-    issuer = issuers.find(session, manifest.purposes, manifest.epoch)
-    if issuer is None or issuer.digest != manifest.issuer:
-        raise RequestError(
-            f"the manifest names an issuer key that is not the one for {issuers.name_of(manifest.purposes)} "
-            f"in epoch {manifest.epoch}; ask /v1/issuers for it"
-        )
+    _require_slot(session, manifest)
     issuers.require_running(session, manifest.epoch)
     calendar.require_fetched(manifest.epoch)
     _require_place(session, manifest)
@@ -79,13 +74,13 @@ def announce(
 
 
 def find(session: Session, round_id: str) -> tuple[Manifest, IssuerKey]:
-    """Return a round's manifest and issuer key. Raises UnknownError."""
+    """Return a round's manifest and the issuer key of its contributors. Raises UnknownError."""
     known = _known(session, round_id)
     manifest = manifest_of(known)
-    issuer = issuers.find(session, manifest.purposes, manifest.epoch)
-    if issuer is None:
-        raise UnknownError(f"the issuer key of round {round_id!r} is not here")
-    return manifest, issuer
+    keys = issuers.find(session, manifest.purposes, manifest.epoch)
+    if keys is None:
+        raise UnknownError(f"the issuer keys of round {round_id!r} are not here")
+    return manifest, keys.of(Role.CONTRIBUTE, manifest.slot)
 
 
 def roster_bytes(manifest: Manifest) -> int:
@@ -158,6 +153,20 @@ def conclude(session: Session, log: Log, signed: bytes, evidence: Evidence) -> i
     known.evidence = signed
     known.evidence_index = log.append(session, LEAF_EVIDENCE, signed)
     return known.evidence_index
+
+
+def _require_slot(session: Session, manifest: Manifest) -> None:
+    """Refuse a manifest whose issuer keys are not those of its set and epoch, or lack its slot."""
+    keys = issuers.find(session, manifest.purposes, manifest.epoch)
+    if keys is None:
+        raise RequestError(
+            f"no issuer keys were made for {issuers.name_of(manifest.purposes)} in epoch {manifest.epoch}; "
+            "ask /v1/issuers for them"
+        )
+    try:
+        manifest.issuer_key(keys, Role.CONTRIBUTE)
+    except ServerError as error:
+        raise RequestError(f"{error}; ask /v1/issuers for them") from None
 
 
 def _require_floors(manifest: Manifest) -> None:

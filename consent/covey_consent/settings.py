@@ -26,7 +26,7 @@ from covey_consent.access.roles import Role
 from covey_consent.rights import periods
 from covey_privacy.dp.odometer import Caps
 from covey_privacy.note import COSIGNATURE, VerifierKey
-from covey_privacy.tickets import purpose_set
+from covey_privacy.tickets import MOST_SLOTS, purpose_set
 
 MOST_WITNESSES = 8
 """So that a note with all their cosignatures is as short as phones expect."""
@@ -90,10 +90,11 @@ class Settings(BaseSettings):
     TOML file with the shop's own facts; without it, an example's are used. `notices` is a folder of notices
     that add to the packaged ones or stand in their place, each named for its purpose. `epsilon` caps each
     purpose and `epsilon_total` all together, a person and year at `delta`; the signed notices promise them.
-    Tickets are issued for `purpose_sets` alone, each with a key and a leaf of its own in every epoch.
+    Tickets are issued for `purpose_sets` alone, each with keys and a leaf of its own in every epoch: one key
+    for each role and slot. A person gets one ticket of each, all in one batch, so that they can take part in
+    `slots` rounds of a set in an epoch; they have `yearly_batches` in a year.
     Devices enrol with an access token where `enrolment_needs_token`; without one, one address enrols no more
-    people than `rate_enrolments`. A person has one `batch` of tickets for a purpose set in an epoch, and
-    `yearly_batches` of them in a year.
+    people than `rate_enrolments`.
     Without `open_enrolment` a device is taken only after the shop's server attached it to a person.
     Each of `witnesses` has `witness_seconds` to cosign a new head, and cosigns an unchanged one anew every
     `witness_every_seconds`. `public_url` is the address that callers use: DPoP proofs name it, and without it
@@ -137,7 +138,7 @@ class Settings(BaseSettings):
         "personalize+train",
         "train",
     )
-    batch: Annotated[int, Field(ge=1, le=64)] = 4
+    slots: Annotated[int, Field(ge=1, le=MOST_SLOTS)] = 4
     yearly_batches: Annotated[int, Field(ge=1)] = 366
     open_enrolment: bool = True
     tolerance_seconds: Annotated[int, Field(ge=0, le=3600)] = 300

@@ -1,7 +1,8 @@
 """Tickets: one batch of blind signatures a person, purpose set and epoch, to whoever allows every purpose.
 
-A batch is signed, then booked, then given out: a failed signature books nothing, and none leaves unbooked.
-The same request again gets the same answer.
+A batch is one ticket under each issuer key of the set and epoch, of every role and slot. It is signed, then
+booked, then given out: a failed signature books nothing, and none leaves unbooked. The same request again gets
+the same answer.
 """
 
 from __future__ import annotations
@@ -35,14 +36,20 @@ def check(
     held: Held, request: TicketRequest, standing: Standings, current: Mapping[str, Notice], now: int
 ) -> None:
     """Raise unless the request is for a whole batch, and the person's choices at `now` (ms) allow it."""
-    if len(request.blinded) != held.issuer.batch:
-        raise RequestError(f"a batch is {held.issuer.batch} tickets; {len(request.blinded)} were asked for")
+    if len(request.blinded) != held.issuer.keys.batch:
+        raise RequestError(
+            f"a batch is {held.issuer.keys.batch} tickets, one for each role and slot; "
+            f"{len(request.blinded)} were asked for"
+        )
     decisions.require_granted(standing, request.purposes, current, now)
 
 
 def sign(held: Held, request: TicketRequest) -> tuple[bytes, ...]:
-    """Sign the batch. This takes milliseconds: run it in a thread. Raises PeerError."""
-    return tuple(held.signer.blind_sign(blinded) for blinded in request.blinded)
+    """Sign the batch, each message under its own key. It takes milliseconds: run it in a thread.
+
+    Raises PeerError.
+    """
+    return held.signer.sign(request.blinded)
 
 
 def book(

@@ -44,7 +44,7 @@ ROUND = (
 )  # fmt: skip
 REGISTRY = (
     consent.NoticeText, consent.Notice, consent.Notices, consent.Enrolment, consent.Decision, consent.Batch,
-    consent.Sync, consent.Synced, tickets.IssuerKey, tickets.IssuerKeys, consent.Issuer,
+    consent.Sync, consent.Synced, tickets.IssuerKeys, consent.Issuer,
     consent.TicketRequest, consent.BlindSignatures, consent.EpochEnd, consent.Inclusion,
     consent.ConsistencyProof, consent.Entries, fork.Fork, promise.Promise, site.SiteDocument,
     site.Organisation,

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from covey_privacy import wire
 from covey_privacy.semver import Semver
-from covey_privacy.tickets import SIGNATURE_LENGTH, IssuerKey
+from covey_privacy.tickets import MOST_TICKETS, SIGNATURE_LENGTH, IssuerKeys
 
 GRANTED = "granted"
 REFUSED = "refused"
@@ -161,13 +161,13 @@ class Synced:
 
 @dataclass(frozen=True, slots=True)
 class TicketRequest:
-    """A device asks for its one batch of tickets for a purpose set and epoch."""
+    """A device asks for its one batch of a purpose set and epoch: a ticket under each of its issuer keys."""
 
     device: wire.Bytes32
     at: Milliseconds
     purposes: wire.Names
     epoch: wire.U64
-    blinded: Annotated[tuple[Blinded, ...], wire.Size(1, 64)]
+    blinded: Annotated[tuple[Blinded, ...], wire.Size(1, MOST_TICKETS)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,17 +178,16 @@ class BlindSignatures:
     `yearly` is the most. What the person's phone did not fetch itself counts against its caps.
     """
 
-    signatures: Annotated[tuple[Blinded, ...], wire.Size(1, 64)]
+    signatures: Annotated[tuple[Blinded, ...], wire.Size(1, MOST_TICKETS)]
     issued: Annotated[int, wire.Range(1, 2**32 - 1)]
     yearly: Annotated[int, wire.Range(1, 2**32 - 1)]
 
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """An issuer key: how many tickets make a batch, and where in the log the key stands."""
+    """The issuer keys of a purpose set and epoch, and where in the log they stand."""
 
-    key: IssuerKey
-    batch: Annotated[int, wire.Range(1, 64)]
+    keys: IssuerKeys
     index: wire.U64
 
 

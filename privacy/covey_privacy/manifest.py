@@ -13,7 +13,7 @@ from covey_privacy.errors import ServerError
 from covey_privacy.rules import Rule
 from covey_privacy.secagg.terms import Kind, RoundInfo, RoundTerms
 from covey_privacy.signatures import SigningKey, Verify, open_signed, sign, verify
-from covey_privacy.tickets import IssuerKeys, Role
+from covey_privacy.tickets import IssuerKey, IssuerKeys, Role
 
 CONTEXT = "manifest"
 
@@ -81,8 +81,8 @@ class Manifest:
     device's vector. A round of a training is step number `step` of its `plan`, and `previous` the digest of
     the signed manifest of the step before.
 
-    A round in one message has `terms`, `windows` and the `slot` of its tickets, and names its issuer keys by
-    the digest of their `IssuerKeys`.
+    `issuer` is the digest of the `IssuerKeys` of the purpose set and epoch, and `slot` the one whose tickets
+    the round takes. A round in one message has `terms` and `windows`.
     """
 
     round_id: wire.Name
@@ -126,13 +126,24 @@ class Manifest:
             ServerError: the manifest states no such round, contradicts itself, or names other issuer keys.
         """
         terms = self._one_message()
+        contribute = self.issuer_key(issuer_keys, Role.CONTRIBUTE)
+        drawn = Kind.DRAWN in terms.kinds
+        volunteer = self.issuer_key(issuer_keys, Role.VOLUNTEER) if drawn else None
+        return RoundInfo(terms, digest, registry, contribute, volunteer)
+
+    def issuer_key(self, issuer_keys: IssuerKeys, role: Role) -> IssuerKey:
+        """Return the key of a role's tickets in this round.
+
+        Raises ServerError where the manifest names other issuer keys than these, or a slot that they lack.
+        """
         named = issuer_keys.digest, issuer_keys.purposes, issuer_keys.epoch
         if named != (self.issuer, self.purposes, self.epoch):
-            raise ServerError("the manifest names other issuer keys", rule=Rule.MANIFEST_ISSUER)
-        contribute = issuer_keys.of(Role.CONTRIBUTE, self.slot)
-        drawn = Kind.DRAWN in terms.kinds
-        volunteer = issuer_keys.of(Role.VOLUNTEER, self.slot) if drawn else None
-        return RoundInfo(terms, digest, registry, contribute, volunteer)
+            raise ServerError(
+                "the manifest names other issuer keys than those in the registry's log for its purpose set "
+                "and epoch",
+                rule=Rule.MANIFEST_ISSUER,
+            )
+        return issuer_keys.of(role, self.slot)
 
     def _one_message(self) -> RoundTerms:
         terms, windows = self.terms, self.windows

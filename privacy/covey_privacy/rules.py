@@ -19,9 +19,11 @@ class Rule(StrEnum):
 
     KEY_ENCODING = "key-encoding"  # a round or box key is canonical, on the curve and of prime order
 
-    ISSUER_KEY = "issuer-key"  # an issuer key is RSA, and the one that manifest and log name
+    ISSUER_KEY = "issuer-key"  # issuer keys are RSA, distinct, and those that manifest and log name
     BLIND_SIGNATURE = "blind-signature"  # a blind signature is asked for and given under the key named
-    TICKET_SIGNATURE = "ticket-signature"  # a ticket is signed for the round's purposes and epoch
+    TICKET_SIGNATURE = (
+        "ticket-signature"  # a ticket is signed for the round's purposes, epoch and slot, and its role
+    )
     TICKET_BATCH = "ticket-batch"  # as many tickets are answered as were asked for
 
     NOTE_FORM = "note-form"  # a note, checkpoint or witness request is written in the one way allowed
@@ -39,7 +41,9 @@ class Rule(StrEnum):
     MANIFEST_FLOOR = "manifest-floor"  # it asks for no less than the phone's profile
     MANIFEST_NOISE = "manifest-noise"  # its noise costs no more than it claims
     MANIFEST_TERMS = "manifest-terms"  # its terms of secure aggregation are there and fit its other fields
-    MANIFEST_ISSUER = "manifest-issuer"  # it names the issuer keys of its purpose set and epoch
+    MANIFEST_ISSUER = (
+        "manifest-issuer"  # it names the issuer keys of its purpose set and epoch, and a slot of them
+    )
     MANIFEST_PLAN = "manifest-plan"  # it is a step of its plan, and the plan stays the same
 
     ADVERT_SIGNATURE = "advert-signature"  # the round key signed the advert, for this manifest

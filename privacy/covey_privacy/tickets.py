@@ -1,21 +1,24 @@
 """Tickets: "someone who allows these purposes in this epoch", blind-signed by the registry.
 
-A phone makes a round key, has its public half blind-signed by the issuer key of one (purpose set, epoch) and
-shows the result in one round. The registry cannot tell which signature it made; peers need only the issuer
-key to check it.
+A phone makes a round key, has its public half blind-signed by the issuer key of one (purpose set, epoch,
+role, slot) and shows the result in one round. The registry cannot tell which signature it made; peers need
+only the issuer key to check it.
+
+A person gets one ticket under each key of the set and epoch, all in one batch, and a round takes tickets of
+one slot: nobody contributes, or volunteers, twice in it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated
 
 from covey_privacy import blind_rsa, wire
-from covey_privacy.errors import PeerError
+from covey_privacy.errors import PeerError, ServerError
 from covey_privacy.rules import Rule
 from covey_privacy.signatures import SigningKey, Verify, to_sign, verify
 
@@ -23,23 +26,11 @@ Random = Callable[[int], bytes]
 
 ISSUED = "issued"
 MOST_SLOTS = 32
+MOST_TICKETS = 2 * MOST_SLOTS
+"""Of a batch: one for each role and slot."""
 
 SIGNATURE_LENGTH = blind_rsa.MODULUS_BITS // 8
 PublicKey = Annotated[bytes, wire.Size(256, 1024)]
-
-
-@dataclass(frozen=True, slots=True)
-class IssuerKey:
-    """An issuer's public key (DER) with the purpose set and epoch it stands for; a leaf of the log."""
-
-    purposes: wire.Names
-    epoch: wire.U64
-    key: PublicKey
-
-    @property
-    def digest(self) -> bytes:
-        """SHA-256 of the encoded value: the name that a manifest gives."""
-        return hashlib.sha256(wire.encode(self)).digest()
 
 
 class Role(IntEnum):
@@ -50,11 +41,29 @@ class Role(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class IssuerKey:
+    """One public key (DER) of an issuer, with the purpose set, epoch, role and slot that it stands for."""
+
+    purposes: tuple[str, ...]
+    epoch: int
+    role: Role
+    slot: int
+    key: bytes
+
+    def __str__(self) -> str:
+        return (
+            f"{' + '.join(self.purposes)} in epoch {self.epoch}, role {self.role.name.lower()}, "
+            f"slot {self.slot}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class IssuerKeys:
     """All issuer keys (DER) of one purpose set and epoch, one for each role and slot; a leaf of the log.
 
     A person gets one ticket under each key. `contribute` and `volunteer` have one key a slot, of which a
-    round uses one: its tickets are of no use in a round of another slot.
+    round uses one: its tickets are of no use in a round of another slot. Iteration is in the order of a
+    batch's tickets: contribute, slots 1 to b, then volunteer, slots 1 to b.
     """
 
     purposes: wire.Names
@@ -62,19 +71,44 @@ class IssuerKeys:
     contribute: Annotated[tuple[PublicKey, ...], wire.Size(1, MOST_SLOTS)]
     volunteer: Annotated[tuple[PublicKey, ...], wire.Size(1, MOST_SLOTS)]
 
+    def __post_init__(self) -> None:
+        keys = (*self.contribute, *self.volunteer)
+        if len(self.contribute) != len(self.volunteer) or len(set(keys)) < len(keys):
+            raise PeerError(
+                f"the issuer keys of {' + '.join(self.purposes)} in epoch {self.epoch} are "
+                f"{len(self.contribute)} to contribute and {len(self.volunteer)} to volunteer, "
+                f"{len(set(keys))} of them distinct; one for each role and slot was expected",
+                rule=Rule.ISSUER_KEY,
+            )
+
+    def __iter__(self) -> Iterator[IssuerKey]:
+        return (self.of(role, slot) for role in Role for slot in range(1, self.slots + 1))
+
+    @property
+    def slots(self) -> int:
+        """b: how many slots there are, counted from 1."""
+        return len(self.contribute)
+
+    @property
+    def batch(self) -> int:
+        """How many tickets a person gets: one for each role and slot."""
+        return len(Role) * self.slots
+
     @property
     def digest(self) -> bytes:
         """SHA-256 of the encoded value: the name that a manifest gives."""
         return hashlib.sha256(wire.encode(self)).digest()
 
     def of(self, role: Role, slot: int) -> IssuerKey:
-        """Return one key; slots count from 1. Raises PeerError where there is no such slot."""
-        keys = self.contribute if role == Role.CONTRIBUTE else self.volunteer
-        if not 1 <= slot <= len(keys):
-            raise PeerError(
-                f"the issuer has slots 1 to {len(keys)}; slot {slot} was asked for", rule=Rule.TICKET_BATCH
+        """Return one key; slots count from 1. Raises ServerError where there is no such slot."""
+        if not 1 <= slot <= self.slots:
+            raise ServerError(
+                f"slot {slot} was named; the issuer keys of {' + '.join(self.purposes)} in epoch "
+                f"{self.epoch} have slots 1 to {self.slots}",
+                rule=Rule.MANIFEST_ISSUER,
             )
-        return IssuerKey(self.purposes, self.epoch, keys[slot - 1])
+        keys = self.contribute if role == Role.CONTRIBUTE else self.volunteer
+        return IssuerKey(self.purposes, self.epoch, role, slot, keys[slot - 1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +122,7 @@ class Ticket:
     def check(self, issuer: IssuerKey, verify: Verify = verify) -> None:
         """Raise PeerError unless `issuer` signed this ticket."""
         if not verify(issuer.key, self.prefix + self.round_key, self.signature):
-            raise PeerError(
-                f"the ticket is not signed for {' + '.join(issuer.purposes)} in epoch {issuer.epoch}",
-                rule=Rule.TICKET_SIGNATURE,
-            )
+            raise PeerError(f"the ticket is not signed for {issuer}", rule=Rule.TICKET_SIGNATURE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,21 +153,27 @@ def to_count(purposes: Sequence[str], epoch: int) -> bytes:
     return to_sign(ISSUED, f"{epoch}/{'+'.join(purposes)}".encode())
 
 
-def request(issuer: IssuerKey, count: int, random: Random = os.urandom) -> tuple[Pending, ...]:
-    """Return `count` fresh round keys, blinded for `issuer`; their `blinded` go to the registry."""
-    return tuple(_pending(issuer, random) for _ in range(count))
+def request(issuers: Iterable[IssuerKey], random: Random = os.urandom) -> tuple[Pending, ...]:
+    """Return a fresh round key for each issuer key, blinded for it; their `blinded` go to the registry.
+
+    A phone asks under all keys of an `IssuerKeys`, in their order.
+    """
+    return tuple(_pending(issuer, random) for issuer in issuers)
 
 
 def receive(
-    issuer: IssuerKey, pending: Sequence[Pending], blind_signatures: Sequence[bytes]
+    issuers: Iterable[IssuerKey], pending: Sequence[Pending], blind_signatures: Sequence[bytes]
 ) -> tuple[RoundKey, ...]:
-    """Return the certified round keys. Raises PeerError when an answer is missing or wrong."""
+    """Return the certified round keys, in the order of the issuer keys that were asked.
+
+    Raises PeerError when an answer is missing or wrong.
+    """
     if len(blind_signatures) != len(pending):
         raise PeerError(
             f"{len(pending)} tickets were asked for and {len(blind_signatures)} answered",
             rule=Rule.TICKET_BATCH,
         )
-    return tuple(_certified(issuer, p, s) for p, s in zip(pending, blind_signatures, strict=True))
+    return tuple(_certified(*each) for each in zip(issuers, pending, blind_signatures, strict=True))
 
 
 def _pending(issuer: IssuerKey, random: Random) -> Pending:
@@ -149,5 +186,8 @@ def _pending(issuer: IssuerKey, random: Random) -> Pending:
 def _certified(issuer: IssuerKey, pending: Pending, blind_signature: bytes) -> RoundKey:
     public = SigningKey(pending.secret).public
     inverse = int.from_bytes(pending.inverse)
-    signature = blind_rsa.finalize(issuer.key, pending.prefix + public, blind_signature, inverse)
+    try:
+        signature = blind_rsa.finalize(issuer.key, pending.prefix + public, blind_signature, inverse)
+    except PeerError as error:
+        raise PeerError(f"the ticket for {issuer}: {error}", rule=error.rule) from None
     return RoundKey(pending.secret, Ticket(public, pending.prefix, signature))

@@ -28,12 +28,13 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 
-from covey_privacy import blind_rsa, tickets, wire
+from covey_privacy import blind_rsa, ticket_signer, tickets, wire
 from covey_privacy.errors import MisuseError, PrivacyError
 from covey_privacy.five_phases import Aggregator, Participant, Sum, Terms
 from covey_privacy.manifest import Manifest
 from covey_privacy.signatures import SigningKey
-from covey_privacy.tickets import IssuerKey
+from covey_privacy.ticket_signer import TicketSigner
+from covey_privacy.tickets import IssuerKeys
 
 STEPS = ("share", "mask", "agree", "open")
 """What a device is told for, after its advert."""
@@ -69,11 +70,11 @@ class Round:
     def __init__(self, given: Json) -> None:
         self._given = given
         self._signer = blind_rsa.Signer(_private(bytes.fromhex(given["issuer"])))
+        issuer_keys = wire.decode(IssuerKeys, bytes.fromhex(given["issuer_keys"]))
         self._registry = SigningKey(bytes.fromhex(given["registry"]))
         manifest = wire.decode(Manifest, bytes.fromhex(given["manifest"]))
-        issuer = IssuerKey(manifest.purposes, manifest.epoch, self._signer.public)
         digest = hashlib.sha256(bytes.fromhex(given["manifest"])).digest()
-        self.terms = Terms(manifest, digest, issuer, self._registry.public)
+        self.terms = Terms(manifest, digest, issuer_keys, self._registry.public)
         self.devices: dict[int, Participant] = {}
         self.told: dict[str, dict[int, bytes]] = {}
 
@@ -113,9 +114,10 @@ class Round:
 
     def _device(self, seed: str) -> Participant:
         tape = Tape(bytes.fromhex(seed))
-        (pending,) = tickets.request(self.terms.issuer, 1, tape)
+        issuers = [self.terms.issuer]
+        (pending,) = tickets.request(issuers, tape)
         # What blinds the signer's own arithmetic is no part of what it answers.
-        (key,) = tickets.receive(self.terms.issuer, [pending], [self._signer.blind_sign(pending.blinded)])
+        (key,) = tickets.receive(issuers, [pending], [self._signer.blind_sign(pending.blinded)])
         return Participant(self.terms, key, random=tape)
 
     def _survivors(self, aggregator: Aggregator, said: dict[int, bytes]) -> dict[int, bytes]:
@@ -128,13 +130,14 @@ class Round:
 def draw(name: str) -> Json:
     """Return what a new vector of that name starts from."""
     count, drop_out = ROUNDS[name]
-    key = blind_rsa.generate()
-    issuer = IssuerKey(PURPOSES, EPOCH, blind_rsa.Signer(key).public)
+    private = ticket_signer.generate_private_keys(1)
+    issuer_keys, key = TicketSigner.of(PURPOSES, EPOCH, private).keys, private[0]
     seeds = [hashlib.sha256(f"{name} {number}".encode()).hexdigest() for number in range(count)]
     return {
         "issuer": key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()).hex(),
+        "issuer_keys": wire.encode(issuer_keys).hex(),
         "registry": hashlib.sha256(name.encode()).hexdigest(),
-        "manifest": wire.encode(_manifest(name, issuer, count)).hex(),
+        "manifest": wire.encode(_manifest(name, issuer_keys, count)).hex(),
         "devices": seeds,
         "drop_out": list(drop_out),
     }
@@ -195,12 +198,12 @@ def _private(der: bytes) -> rsa.RSAPrivateKey:
     return key
 
 
-def _manifest(name: str, issuer: IssuerKey, count: int) -> Manifest:
+def _manifest(name: str, issuer_keys: IssuerKeys, count: int) -> Manifest:
     return Manifest(
         round_id=name, query="q1", purpose="analytics", purposes=PURPOSES, epoch=EPOCH, profile="test",
-        issuer=issuer.digest, model=bytes(32), length=LENGTH, norm=1.0, scale=64.0, sigma=4.0, epsilon=1.0,
-        delta=1e-6, bits=20, gamma=0.0, dropout=0.0, least_cohort=2, most_cohort=count, honest=1,
-        least_issued=0, least_cell=50,
+        issuer=issuer_keys.digest, model=bytes(32), length=LENGTH, norm=1.0, scale=64.0, sigma=4.0,
+        epsilon=1.0, delta=1e-6, bits=20, gamma=0.0, dropout=0.0, least_cohort=2, most_cohort=count,
+        honest=1, least_issued=0, least_cell=50,
     )  # fmt: skip
 
 

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covey_models import ModelError, Question
-from covey_privacy.consent import Issuer
 from covey_privacy.dp import Caps, Charge, Encoding, require_room
 from covey_privacy.errors import PrivacyError
 from covey_privacy.evidence import ABORTED, BURNT, NO_RELEASE, RELEASED, WITHHELD, Evidence
@@ -24,7 +23,7 @@ from covey_privacy.five_phases.ring import pack
 from covey_privacy.manifest import Manifest, sign_manifest
 from covey_privacy.release import Array, Figure, Release, sign_release
 from covey_privacy.signatures import SigningKey, digest_of
-from covey_privacy.tickets import purpose_set
+from covey_privacy.tickets import IssuerKeys, purpose_set
 from covey_server.config import Config
 from covey_server.ending import Ending, ending
 from covey_server.errors import RegistryError, RoundError
@@ -92,34 +91,42 @@ class Conductor:
             except RegistryError as error:
                 log.warning("the evidence of round %s is not in the log yet: %s", round_id, error)
 
-    def issuer(self, question: Question) -> tuple[Issuer, int]:
-        """Return the issuer key of a question's tickets in this epoch, and how many people allow it."""
+    def issuer_keys(self, question: Question) -> tuple[IssuerKeys, int]:
+        """Return the issuer keys of a question's tickets in this epoch, and how many people allow it."""
         purposes, epoch = purpose_set(question.purposes), self._registry.epoch()
-        return self._registry.issuer(purposes, epoch), self._registry.granted(purposes, epoch)
+        return self._registry.issuer(purposes, epoch).keys, self._registry.granted(purposes, epoch)
+
+    def next_slot(self, issuer_keys: IssuerKeys) -> int:
+        """Return the slot of the next round under these issuer keys; `play` takes it.
+
+        Raises RoundError where all are used.
+        """
+        return self.store.next_slot(issuer_keys)
 
     def round_id(self, question: str) -> str:
         """Return a name that no round had before."""
         return f"{question}-{self.store.count(question) + 1}-{self.operator.public.hex()[:8]}"
 
     def planned(
-        self, question: Question, manifest: Manifest, issuer: Issuer, documents: tuple[bytes, ...]
+        self, question: Question, manifest: Manifest, issuer_keys: IssuerKeys, documents: tuple[bytes, ...]
     ) -> Planned:
         """Return the round with its manifest signed."""
         signed = sign_manifest(manifest, self.operator)
-        terms = Terms(manifest, digest_of(signed), issuer.key, self._registry_key)
+        terms = Terms(manifest, digest_of(signed), issuer_keys, self._registry_key)
         return Planned(question, terms, signed, documents)
 
     def play(self, planned: Planned, ask: Ask, publish: Publish, sign: Sign) -> None:
         """Play one round, and keep its result and its release; the evidence names both.
 
-        A round that the budget does not hold is refused before anything of it exists. Raises PrivacyError
-        when it cannot be finished, RoundError when its sum is not one that honest devices can come to.
+        A round that the budget does not hold is refused before anything of it exists. The round's slot is
+        taken before its manifest is logged. Raises PrivacyError when it cannot be finished, RoundError when
+        its slot is taken, or its sum is not one that honest devices can come to.
         """
         started, manifest = time.monotonic(), planned.manifest
         ahead = (manifest.charge, *manifest.to_come)
         require_room([*self.store.charges(), *ahead[:-1]], ahead[-1], self._caps)
         log.info("round %s begins, at epsilon %g", manifest.round_id, manifest.epsilon)
-        self.store.open_round(manifest.round_id)
+        self.store.open_round(manifest.round_id, planned.terms.issuer)
         self._registry.log_manifest(planned.signed)
         tally = Tally()
         try:

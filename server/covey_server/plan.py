@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from covey_models import Question
-from covey_privacy.consent import Issuer
 from covey_privacy.dp import Encoding, calibrate_steps, fit_scale
 from covey_privacy.dp.encoding import MOST_SCALE
 from covey_privacy.errors import MisuseError
 from covey_privacy.manifest import FIRST, Manifest, Plan, Step, honest_survivors, model_digest
 from covey_privacy.profile import Profile
+from covey_privacy.tickets import IssuerKeys
 from covey_server.errors import ConfigError
 
 BITS = 24
@@ -79,13 +79,15 @@ def manifest_for(
     epsilon: float,
     round_id: str,
     population: int,
-    issuer: Issuer,
+    issuer_keys: IssuerKeys,
+    slot: int,
     documents: Sequence[bytes],
     policy: Policy,
     chain: Chain | None = None,
 ) -> Manifest:
     """Return the manifest of a round that plays `step`, which costs `epsilon`, among `population` people.
 
+    The round takes tickets of `slot` under the issuer keys; no other round of theirs may have it.
     The noise is sized for n_h, the honest survivors beyond the corrupt, the dropouts and oneself. Raises
     ConfigError when the floors cannot be met.
     """
@@ -108,10 +110,10 @@ def manifest_for(
         round_id=round_id,
         query=question.id,
         purpose=question.purpose,
-        purposes=issuer.key.purposes,
-        epoch=issuer.key.epoch,
+        purposes=issuer_keys.purposes,
+        epoch=issuer_keys.epoch,
         profile=policy.profile.name,
-        issuer=issuer.key.digest,
+        issuer=issuer_keys.digest,
         model=model_digest(question.digest(), *documents),
         length=step.length,
         norm=step.norm,
@@ -130,6 +132,7 @@ def manifest_for(
         plan=chain.plan if chain else None,
         step=chain.step if chain else 0,
         previous=chain.previous if chain else FIRST,
+        slot=slot,
     )
 
 

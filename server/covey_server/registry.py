@@ -39,7 +39,7 @@ class Registry:
         return int(now["epoch"])
 
     def issuer(self, purposes: tuple[str, ...], epoch: int) -> Issuer:
-        """Return the issuer key of a purpose set and epoch."""
+        """Return the issuer keys of a purpose set and epoch."""
         return _read(Issuer, self._send("GET", f"/v1/issuers/{epoch}/{'+'.join(purposes)}"))
 
     def granted(self, purposes: tuple[str, ...], epoch: int) -> int:

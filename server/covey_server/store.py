@@ -21,11 +21,15 @@ from covey_privacy.dp import Caps, Charge, SkellamMechanism, require_room
 from covey_privacy.evidence import Evidence
 from covey_privacy.manifest import FIRST, Plan
 from covey_privacy.signatures import SigningKey
+from covey_privacy.tickets import IssuerKey, IssuerKeys
 from covey_server.ending import Ending, whole
-from covey_server.errors import ConfigError
+from covey_server.errors import ConfigError, RoundError
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS rounds (id TEXT PRIMARY KEY, state TEXT NOT NULL, result TEXT);
+CREATE TABLE IF NOT EXISTS slots
+    (purposes TEXT NOT NULL, epoch INTEGER NOT NULL, slot INTEGER NOT NULL, round_id TEXT NOT NULL,
+     PRIMARY KEY (purposes, epoch, slot));
 CREATE TABLE IF NOT EXISTS charges
     (round_id TEXT PRIMARY KEY, purpose TEXT NOT NULL, mechanism TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS releases
@@ -83,9 +87,37 @@ class Store:
             self.end_step(BURNT)
         return burnt
 
-    def open_round(self, round_id: str) -> None:
-        """Write down that a round is about to begin."""
-        self._db.execute("INSERT INTO rounds (id, state) VALUES (?, 'open')", (round_id,))
+    def next_slot(self, issuer_keys: IssuerKeys) -> int:
+        """Return the first slot of a purpose set and epoch that comes after all that rounds took.
+
+        Raises RoundError where all slots are used.
+        """
+        name, epoch = "+".join(issuer_keys.purposes), issuer_keys.epoch
+        query = "SELECT coalesce(max(slot), 0) + 1 FROM slots WHERE purposes = ? AND epoch = ?"
+        slot = int(self._db.execute(query, (name, epoch)).fetchone()[0])
+        if slot > issuer_keys.slots:
+            raise RoundError(
+                f"all {issuer_keys.slots} slots of epoch {epoch} are used for "
+                f"{' + '.join(issuer_keys.purposes)}; wait for the next epoch or declare more slots "
+                "(COVEY_REGISTRY_SLOTS, from the next epoch on)"
+            )
+        return slot
+
+    def open_round(self, round_id: str, issuer: IssuerKey) -> None:
+        """Write down that a round is about to begin, and that it takes the slot of this issuer key.
+
+        Raises RoundError, writing nothing, where another round took the slot.
+        """
+        row = ("+".join(issuer.purposes), issuer.epoch, issuer.slot, round_id)
+        with self._together():
+            try:
+                self._db.execute("INSERT INTO slots VALUES (?, ?, ?, ?)", row)
+            except sqlite3.IntegrityError:
+                raise RoundError(
+                    f"round {round_id!r} is not opened: another round took slot {issuer.slot} of epoch "
+                    f"{issuer.epoch} for {' + '.join(issuer.purposes)} meanwhile; ask again for the next slot"
+                ) from None
+            self._db.execute("INSERT INTO rounds (id, state) VALUES (?, 'open')", (round_id,))
 
     def close_round(
         self, round_id: str, state: str, ending: Ending, release: SignedRelease | None = None

@@ -84,7 +84,7 @@ def plan(epsilon: float, people: int, items: int, delta: float) -> Plan:
 
 
 def _planned(epsilon: float, catalogue: Catalogue, conductor: Conductor) -> Training:
-    _, people = conductor.issuer(p1_steps.base_step(catalogue))
+    _, people = conductor.issuer_keys(p1_steps.base_step(catalogue))
     delta = conductor.config.policy.delta
     return Training(plan(epsilon, people, len(catalogue.items), delta))
 
@@ -98,11 +98,14 @@ def _so_far(training: Training, catalogue: Catalogue, conductor: Conductor) -> _
 def _play(training: Training, public: _Public, conductor: Conductor, ask: Ask) -> None:
     step, policy = training.plan.steps[training.step], conductor.config.policy
     question, documents = _question(step.query, public), tuple(public.documents.values())
-    issuer, population = conductor.issuer(question)
+    issuer_keys, population = conductor.issuer_keys(question)
+    slot = conductor.next_slot(issuer_keys)
     chain = Chain(training.plan, training.step, training.previous)
     costs, round_id = epsilon([step.mechanism], policy.delta), conductor.round_id(question.id)
-    manifest = manifest_for(question, step, costs, round_id, population, issuer, documents, policy, chain)
-    planned = conductor.planned(question, manifest, issuer, documents)
+    manifest = manifest_for(
+        question, step, costs, round_id, population, issuer_keys, slot, documents, policy, chain
+    )
+    planned = conductor.planned(question, manifest, issuer_keys, documents)
     conductor.store.begin_step(training)
     try:
         sign = partial(_release, training, public, conductor, round_id)

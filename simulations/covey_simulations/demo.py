@@ -46,7 +46,7 @@ _FAILURES = (CoordinatorError, CoveyError, PrivacyError, ConsentRegistryError, h
 LEAST_HOUSEHOLDS, MOST_HOUSEHOLDS = 850, 2469
 """About 64 in 100 households allow training: with fewer than the least most draws are below its floor."""
 QUESTIONS = 2
-"""Q20 and Q1: as many tickets to be counted as a phone needs."""
+"""Q20 and Q1: as many rounds of counting as an epoch needs slots for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +88,11 @@ def run(options: Options, console: Console) -> Path:
         if caps != stage.shipped_caps({}):
             console.print(f"The notices of this run allow more than those that the registry ships: {caps}.")
         budget = Budget(options.epsilon, options.train_epsilon, caps.delta, caps)
-        tickets = max(QUESTIONS, learning.steps(households, options.seed, options.train_epsilon))
+        slots = max(QUESTIONS, learning.steps(households, options.seed, options.train_epsilon))
         with (
             stage.set_up(
                 folder, operator.public, clock, households=households, seed=options.seed,
-                profile=PROFILE, caps=caps, tickets=tickets, epoch_days=7,
+                profile=PROFILE, caps=caps, slots=slots, epoch_days=7,
             ) as world,
             pool.start(world, options.processes) as phones,
         ):  # fmt: skip

@@ -36,7 +36,7 @@ from covey_simulations.world import ORIGIN, World
 
 KINDS = {
     LEAF_NOTICE: "notice",
-    LEAF_ISSUER: "issuer key",
+    LEAF_ISSUER: "issuer keys",
     LEAF_MANIFEST: "manifest",
     LEAF_ROSTER: "roster",
     LEAF_EVIDENCE: "evidence",

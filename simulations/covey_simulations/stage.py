@@ -31,13 +31,14 @@ def set_up(
     seed: int,
     profile: str,
     caps: Caps,
-    tickets: int,
+    slots: int,
     epoch_days: int = 1,
 ) -> Iterator[World]:
     """Yield a world whose registry runs until the block ends.
 
     The shop signs its rule bundle with the coordinator's key in `folder`, whose public half `operator` is.
-    The notices promise `caps`; `tickets` is how many a phone gets an epoch.
+    The notices promise `caps`; `slots` is in how many rounds of a set a phone
+    can take part in an epoch.
     """
     epoch_seconds = epoch_days * DAY
     settings = Settings(
@@ -45,7 +46,7 @@ def set_up(
         key_file=folder / "registry.key",
         origin=ORIGIN,
         operator=operator.hex(),
-        batch=tickets,
+        slots=slots,
         epoch_seconds=epoch_seconds,
         epsilon=dict(caps.per_purpose),
         epsilon_total=caps.total,
@@ -110,7 +111,7 @@ def open_for_run(context: Context, operator: bytes) -> Iterator[tuple[str, bytes
         seed=seed,
         profile=run.policy.profile.name,
         caps=Caps(run.caps, sum(run.caps.values()), run.policy.delta),
-        tickets=len(run.questions),
+        slots=len(run.questions),
     ) as world:
         with Phones(world, willing) as phones:
             household.enrol(phones, list(willing))

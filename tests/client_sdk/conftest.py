@@ -121,6 +121,7 @@ def running(tmp_path: Path, clock: Clock) -> Callable[..., AbstractContextManage
             "database_url": f"sqlite:///{tmp_path}/registry.db",
             "key_file": tmp_path / "registry.key",
             "origin": ORIGIN,
+            "slots": 2,
             "operator": operator.public.hex(),
         }
         app = create_app(Settings(**{**plain, **settings}), clock=lambda: clock.now.timestamp())

@@ -97,8 +97,8 @@ def test_a_head_of_another_signer_origin_or_shape_is_refused(shop, device):
 def test_an_issuer_key_is_proven_to_be_in_the_log(shop, device, grown, epoch):
     way = shop.way()
     issuer = way.issuer(reversed(PURPOSES), epoch, grown)
-    assert (issuer.key.purposes, issuer.key.epoch) == (PURPOSES, epoch)
-    assert way.inclusion(leaf_hash(LEAF_ISSUER + wire.encode(issuer.key)), grown) == issuer.index
+    assert (issuer.keys.purposes, issuer.keys.epoch) == (PURPOSES, epoch)
+    assert way.inclusion(leaf_hash(LEAF_ISSUER + wire.encode(issuer.keys)), grown) == issuer.index
     with pytest.raises(RegistryError, match="inclusion proof is not believed"):
         shop.way().issuer(PURPOSES, epoch, Checkpoint(grown.origin, grown.size, bytes(32)))
 
@@ -106,17 +106,16 @@ def test_an_issuer_key_is_proven_to_be_in_the_log(shop, device, grown, epoch):
 def test_an_issuer_key_for_something_else_is_refused(shop, device, grown, epoch):
     other = shop.http.get(f"/v1/issuers/{epoch}/train").content
     shop.answer = replacing("/v1/issuers", other)
-    with pytest.raises(RegistryError, match="another came"):
+    with pytest.raises(RegistryError, match="others came"):
         shop.way().issuer(PURPOSES, epoch, grown)
 
 
 def test_an_issuer_key_that_is_not_in_the_log_is_refused(shop, device, grown, epoch):
     def made_for_one(response):
         issuer = wire.decode(Issuer, response.content)
-        key = bytes([*issuer.key.key[:-9], issuer.key.key[-9] ^ 1, *issuer.key.key[-8:]])
-        return wire.encode(
-            Issuer(type(issuer.key)(issuer.key.purposes, epoch, key), issuer.batch, issuer.index)
-        )
+        (first, *others) = issuer.keys.volunteer
+        key = bytes([*first[:-9], first[-9] ^ 1, *first[-8:]])
+        return wire.encode(replace(issuer, keys=replace(issuer.keys, volunteer=(key, *others))))
 
     shop.answer = replacing("/v1/issuers", made_for_one)
     with pytest.raises(RegistryError, match="404"):
@@ -126,7 +125,7 @@ def test_an_issuer_key_that_is_not_in_the_log_is_refused(shop, device, grown, ep
 def test_an_index_that_is_not_the_leafs_is_refused(shop, device, grown, epoch):
     def moved(response):
         issuer = wire.decode(Issuer, response.content)
-        return wire.encode(Issuer(issuer.key, issuer.batch, issuer.index + 1))
+        return wire.encode(replace(issuer, index=issuer.index + 1))
 
     shop.answer = replacing("/v1/issuers", moved)
     with pytest.raises(RegistryError, match="does not stand at"):
@@ -145,12 +144,13 @@ def test_tickets_are_those_of_the_issuer(shop, device, grown, epoch):
     device.grant("analytics")
     way = shop.way()
     issuer = way.issuer(PURPOSES, epoch, grown)
-    pending = request(issuer.key, issuer.batch)
+    pending = request(issuer.keys)
     blinded = tuple(one.blinded for one in pending)
     asked = TicketRequest(device.key.public, milliseconds(device.clock.now()), PURPOSES, epoch, blinded)
     answer = way.tickets(sign(TICKETS, asked, device.key))
-    for key in receive(issuer.key, pending, answer.signatures):
-        key.ticket.check(issuer.key)
+    received = receive(issuer.keys, pending, answer.signatures)
+    for key, ticket_of in zip(received, issuer.keys, strict=True):
+        key.ticket.check(ticket_of)
 
 
 def test_a_refusal_says_why_in_one_line(shop, opened, tmp_path):

@@ -106,7 +106,7 @@ class Phone:
 
     def request(self, issuer: Issuer, pending, **changes) -> bytes:
         blinded = tuple(one.blinded for one in pending)
-        asked = TicketRequest(self.device, self.clock.ms, issuer.key.purposes, issuer.key.epoch, blinded)
+        asked = TicketRequest(self.device, self.clock.ms, issuer.keys.purposes, issuer.keys.epoch, blinded)
         return sign(TICKETS, dataclasses.replace(asked, **changes), self.key)
 
 
@@ -199,15 +199,15 @@ class Shop:
         return self.http.get(path, params=params, headers={"covey-signature": signature})
 
     def tickets(self, phone: Phone, issuer: Issuer) -> tuple[RoundKey, ...]:
-        pending = tickets.request(issuer.key, issuer.batch)
+        pending = tickets.request(issuer.keys)
         answer = self.post("/v1/tickets", phone.request(issuer, pending))
         assert answer.status_code == 200, answer.text
-        return tickets.receive(issuer.key, pending, wire.decode(BlindSignatures, answer.content).signatures)
+        return tickets.receive(issuer.keys, pending, wire.decode(BlindSignatures, answer.content).signatures)
 
     def manifest(self, issuer: Issuer, **changes) -> Manifest:
         plain = Manifest(
-            round_id="round-1", query="q1", purpose="analytics", purposes=issuer.key.purposes,
-            epoch=issuer.key.epoch, profile="test", issuer=issuer.key.digest, model=bytes(32), length=8,
+            round_id="round-1", query="q1", purpose="analytics", purposes=issuer.keys.purposes,
+            epoch=issuer.keys.epoch, profile="test", issuer=issuer.keys.digest, model=bytes(32), length=8,
             norm=1.0, scale=64.0, sigma=10.0, epsilon=0.5, delta=1e-6, bits=20, gamma=0.1, dropout=0.1,
             least_cohort=2, most_cohort=4, honest=1, least_issued=2, least_cell=50,
         )  # fmt: skip
@@ -354,6 +354,7 @@ def opened(database_url: str, tmp_path: Path, clock: Clock) -> Opened:
             "database_url": database_url,
             "key_file": tmp_path / "registry.key",
             "origin": ORIGIN,
+            "slots": 2,
             "operator": operator.public.hex(),
             "public_url": "http://testserver",
         }

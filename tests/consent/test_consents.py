@@ -366,7 +366,7 @@ def test_restriction_reaches_the_phone(shop, service, problem):
     read = shop.match(path, officer)
     assert shop.http.put(path, json={"restricted": True}, headers=read).status_code == 200
     assert shop.choices(phone) == {"analytics": "restricted"}
-    problem(shop.post("/v1/tickets", phone.request(issuer, tickets.request(issuer.key, 4))), 403)
+    problem(shop.post("/v1/tickets", phone.request(issuer, tickets.request(issuer.keys))), 403)
 
 
 def test_no_ticket_for_a_contract_while_restricted(shop, service, problem):
@@ -374,7 +374,7 @@ def test_no_ticket_for_a_contract_while_restricted(shop, service, problem):
     person = of_new_person(shop, service, phone)
     assert shop.post("/v1/enrolments", phone.batch(phone.enrolment())).status_code == 204
     issuer, registry = shop.issuer("core"), shop.http.app.state.registry
-    request = phone.request(issuer, tickets.request(issuer.key, issuer.batch))
+    request = phone.request(issuer, tickets.request(issuer.keys))
     path, officer = f"/v1/subjects/{person}/restriction", shop.as_(Role.OFFICER) | {"if-match": "*"}
     assert shop.issued("core").json()["granted"] == 1
     assert shop.http.put(path, json={"restricted": True}, headers=officer).status_code == 200
@@ -616,7 +616,7 @@ def test_two_phones_of_one_person_share_their_choices_and_their_batch(shop, serv
     assert shop.choices(phones[1]) == {"analytics": GRANTED}
     issuer = shop.issuer("analytics")
     shop.tickets(phones[0], issuer)
-    again = phones[1].request(issuer, tickets.request(issuer.key, issuer.batch))
+    again = phones[1].request(issuer, tickets.request(issuer.keys))
     assert "batch" in problem(shop.post("/v1/tickets", again), 409)
     other = f"/v1/subjects/{new(shop, service)}/devices/{phones[0].device.hex()}"
     problem(shop.http.put(other, headers=service), 409)
@@ -638,7 +638,7 @@ def test_a_person_has_so_many_batches_a_year(opened, problem):
             shop.tickets(phone, shop.issuer("core"))
             shop.clock.now += 86400
         issuer = shop.issuer("core")
-        request = phone.request(issuer, tickets.request(issuer.key, issuer.batch))
+        request = phone.request(issuer, tickets.request(issuer.keys))
         assert "year" in problem(shop.post("/v1/tickets", request), 409)
         shop.clock.now += 364 * 86400
         shop.tickets(phone, shop.issuer("core"))

@@ -44,7 +44,7 @@ def detach(shop, subject, phone, role=Role.SERVICE, own=None):
 @pytest.mark.compliance("GDPR 32", "who finds a lost phone says nothing for its person any more")
 def test_nothing_that_a_detached_device_signs_counts(shop, person, phone, problem):
     issuer = shop.issuer("analytics")
-    request = phone.request(issuer, tickets.request(issuer.key, issuer.batch))
+    request = phone.request(issuer, tickets.request(issuer.keys))
     signed = phone.batch(phone.decision(shop.notices()["train"]))
     assert detach(shop, person, phone).status_code == 204
     problem(shop.post("/v1/sync", phone.sync()), 404)

@@ -161,8 +161,8 @@ def test_a_key_file_that_others_read_or_that_holds_no_key_is_not_used(opened, tm
 
 def test_settings_come_from_the_environment(monkeypatch):
     monkeypatch.setenv("COVEY_REGISTRY_EPSILON", '{"analytics": 1}')
-    monkeypatch.setenv("COVEY_REGISTRY_BATCH", "7")
-    assert (Settings().epsilon, Settings().batch) == ({"analytics": 1.0}, 7)
+    monkeypatch.setenv("COVEY_REGISTRY_SLOTS", "7")
+    assert (Settings().epsilon, Settings().slots) == ({"analytics": 1.0}, 7)
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,8 @@ def test_a_round_id_has_one_manifest(shop, terms, problem):
     ("changes", "status"),
     [
         ({"issuer": bytes(32)}, 422),
+        ({"slot": 0}, 422),
+        ({"slot": 3}, 422),
         ({"epoch": 1}, 422),
         ({"epoch": 2**64 - 1}, 422),
         ({"purposes": ("analytics", "train")}, 422),

@@ -4,11 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from pydantic import ValidationError
+from sqlalchemy import select
 
 from covey_consent import tickets as booking
 from covey_consent.access.roles import Role
 from covey_consent.epochs import Calendar
 from covey_consent.errors import DeniedError
+from covey_consent.models import IssuerSecret
 from covey_consent.settings import Settings
 from covey_privacy import blind_rsa, tickets, wire
 from covey_privacy.consent import (
@@ -53,17 +55,24 @@ def test_the_epoch_is_the_clocks(shop):
 def test_an_issuer_key_is_made_once_and_logged(shop, issuer):
     assert shop.issuer("analytics", "personalize") == issuer
     head = shop.checkpoint()
-    leaf = leaf_hash(LEAF_ISSUER + wire.encode(issuer.key))
+    leaf = leaf_hash(LEAF_ISSUER + wire.encode(issuer.keys))
     inclusion = wire.decode(Inclusion, shop.http.get(f"/v1/log/inclusion/{leaf.hex()}").content)
     assert inclusion.index == issuer.index
     verify_inclusion(leaf, inclusion.index, head.size, inclusion.proof, head.root)
 
 
-def test_each_set_and_epoch_has_its_own_key(shop, issuer):
+def test_each_set_epoch_role_and_slot_has_its_own_key(shop, issuer):
     other = shop.issuer("analytics")
     shop.clock.now += DAY
     later = shop.issuer("analytics", "personalize")
-    assert len({issuer.key.key, other.key.key, later.key.key}) == 3
+    assert len({each.key for made in (issuer, other, later) for each in made.keys}) == 3 * 2 * 2
+
+
+def test_all_keys_of_a_set_and_epoch_are_one_leaf(shop):
+    size = shop.checkpoint().size
+    issuer = shop.issuer("analytics")
+    assert shop.checkpoint().size == size + 1
+    assert shop.entries()[issuer.index] == LEAF_ISSUER + wire.encode(issuer.keys)
 
 
 def test_an_issuer_key_outlives_a_restart(opened):
@@ -97,20 +106,21 @@ def test_there_is_no_key_for_another_epoch(shop, problem, offset):
 
 def test_a_granted_set_brings_one_batch_of_good_tickets(shop, phone, issuer):
     keys = shop.tickets(phone, issuer)
-    assert len({key.ticket.round_key for key in keys}) == issuer.batch == 4
-    for key in keys:
-        key.ticket.check(issuer.key)
+    assert len({key.ticket.round_key for key in keys}) == issuer.keys.batch == 4
+    others = shop.issuer("analytics").keys
+    for key, its_own, other in zip(keys, issuer.keys, others, strict=True):
+        key.ticket.check(its_own)
         with pytest.raises(PeerError):
-            key.ticket.check(shop.issuer("analytics").key)
+            key.ticket.check(other)
 
 
 def test_the_same_request_is_answered_again_and_another_is_not(shop, phone, issuer, problem):
-    pending = tickets.request(issuer.key, issuer.batch)
+    pending = tickets.request(issuer.keys)
     first = shop.post("/v1/tickets", phone.request(issuer, pending))
     shop.clock.now += 1
     again = shop.post("/v1/tickets", phone.request(issuer, pending))
     assert first.content == again.content
-    other = phone.request(issuer, tickets.request(issuer.key, issuer.batch))
+    other = phone.request(issuer, tickets.request(issuer.keys))
     assert "batch" in problem(shop.post("/v1/tickets", other), 409)
 
 
@@ -125,18 +135,18 @@ def test_every_set_and_epoch_has_a_batch_of_its_own(shop, phone, issuer):
 def test_one_missing_purpose_means_no_ticket(shop, issuer, problem, missing):
     phone = shop.phone()
     shop.grant(phone, *{"analytics", "personalize"} - {missing})
-    refused = shop.post("/v1/tickets", phone.request(issuer, tickets.request(issuer.key, 4)))
+    refused = shop.post("/v1/tickets", phone.request(issuer, tickets.request(issuer.keys)))
     assert missing in problem(refused, 403)
 
 
 def test_a_withdrawal_means_no_ticket_from_then_on(shop, phone, issuer, problem):
-    pending = tickets.request(issuer.key, issuer.batch)
+    pending = tickets.request(issuer.keys)
     assert shop.post("/v1/tickets", phone.request(issuer, pending)).status_code == 200
     shop.withdraw(phone, "analytics")
     problem(shop.post("/v1/tickets", phone.request(issuer, pending)), 403)
     shop.clock.now += DAY
     later = shop.issuer("analytics", "personalize")
-    problem(shop.post("/v1/tickets", phone.request(later, tickets.request(later.key, 4))), 403)
+    problem(shop.post("/v1/tickets", phone.request(later, tickets.request(later.keys))), 403)
 
 
 def test_granting_again_starts_no_second_batch(shop, phone, issuer, problem):
@@ -144,16 +154,40 @@ def test_granting_again_starts_no_second_batch(shop, phone, issuer, problem):
     shop.withdraw(phone, "analytics")
     shop.clock.now += 1
     shop.grant(phone, "analytics")
-    problem(shop.post("/v1/tickets", phone.request(issuer, tickets.request(issuer.key, 4))), 409)
+    problem(shop.post("/v1/tickets", phone.request(issuer, tickets.request(issuer.keys))), 409)
 
 
 def test_a_contract_needs_no_consent(shop):
     assert shop.tickets(shop.phone(), shop.issuer("core"))
 
 
-@pytest.mark.parametrize("count", [1, 3, 5])
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 8])
 def test_a_batch_has_exactly_its_size(shop, phone, issuer, problem, count):
-    problem(shop.post("/v1/tickets", phone.request(issuer, tickets.request(issuer.key, count))), 422)
+    asked = phone.request(issuer, tickets.request([*issuer.keys, *issuer.keys])[:count])
+    assert "a batch is 4 tickets, one for each role and slot" in problem(shop.post("/v1/tickets", asked), 422)
+    assert shop.issued("analytics", "personalize").json()["batches"] == 0
+
+
+def test_requests_and_answers_have_one_size(shop, issuer):
+    """Whatever a phone will use of its batch, its request and the answer look like everyone's."""
+    requests, answers = set(), set()
+    for _ in range(3):
+        phone = shop.phone()
+        shop.grant(phone, "analytics", "personalize")
+        asked = phone.request(issuer, tickets.request(issuer.keys))
+        requests.add(len(asked))
+        answers.add(len(shop.post("/v1/tickets", asked).content))
+    assert (len(requests), len(answers)) == (1, 1)
+
+
+def test_messages_in_another_order_bring_no_good_ticket(shop, phone, issuer):
+    """Each message is signed under the key of its place: a second ticket of one slot is not to be had."""
+    pending = tickets.request([*issuer.keys][::-1])
+    answer = shop.post("/v1/tickets", phone.request(issuer, pending))
+    if answer.status_code == 200:  # A number blinded for one key may be too great for another.
+        signatures = wire.decode(BlindSignatures, answer.content).signatures
+        with pytest.raises(PeerError, match="does not verify"):
+            tickets.receive([*issuer.keys][::-1], pending, signatures)
 
 
 def test_a_request_that_cannot_be_signed_books_nothing(shop, phone, issuer, problem):
@@ -163,7 +197,7 @@ def test_a_request_that_cannot_be_signed_books_nothing(shop, phone, issuer, prob
 
 def test_a_batch_is_booked_only_while_the_consent_stands(shop, phone, issuer):
     """Who withdraws while the batch is being signed gets none."""
-    pending = tickets.request(issuer.key, issuer.batch)
+    pending = tickets.request(issuer.keys)
     request = open_signed(TicketRequest, TICKETS, phone.request(issuer, pending), phone.device)
     notices = shop.notices()
     shop.withdraw(phone, "analytics")
@@ -187,11 +221,11 @@ def test_a_crowd_gets_one_key_and_each_their_batch(shop):
 
 
 def test_a_request_is_for_now_from_an_enrolled_device(shop, phone, issuer, problem):
-    pending = tickets.request(issuer.key, issuer.batch)
+    pending = tickets.request(issuer.keys)
     for changes, status in (
         ({"at": shop.clock.ms - 301_000}, 422),
-        ({"epoch": issuer.key.epoch - 1}, 409),
-        ({"epoch": issuer.key.epoch + 1}, 409),
+        ({"epoch": issuer.keys.epoch - 1}, 409),
+        ({"epoch": issuer.keys.epoch + 1}, 409),
         ({"purposes": ("personalize", "analytics")}, 422),
         ({"device": shop.phone().device}, 403),
     ):
@@ -276,22 +310,37 @@ def test_what_is_stored_of_an_issuance_leads_to_no_ticket(shop, phone, issuer, s
             assert hashlib.sha256(secret).digest() not in found
 
 
-def test_the_private_key_of_a_past_epoch_is_destroyed(opened, clock, problem):
+def test_the_private_keys_of_a_past_epoch_are_destroyed(opened, clock, problem):
     with opened() as shop:
         shop.issuer("analytics")
+        store = shop.http.app.state.registry.store
         shop.clock.now += DAY
         shop.issuer("analytics")
+        with store.session() as session:
+            rows = {row.epoch: row.secret is None for row in session.scalars(select(IssuerSecret))}
+        assert rows == {clock.epoch - 1: True, clock.epoch: False}
         shop.clock.now -= DAY
     with opened() as shop:
         problem(shop.http.get(f"/v1/issuers/{clock.epoch}/analytics"), 500)
 
 
 def test_answers_are_as_long_as_the_batch(opened):
-    with opened(batch=2) as shop:
+    with opened(slots=3) as shop:
         phone = shop.phone()
         issuer = shop.issuer("core")
-        answer = shop.post("/v1/tickets", phone.request(issuer, tickets.request(issuer.key, 2)))
-        assert issuer.batch == len(wire.decode(BlindSignatures, answer.content).signatures) == 2
+        answer = shop.post("/v1/tickets", phone.request(issuer, tickets.request(issuer.keys)))
+        assert issuer.keys.batch == len(wire.decode(BlindSignatures, answer.content).signatures) == 6
+
+
+def test_a_change_of_the_slots_holds_from_the_next_keys_on(opened, clock):
+    """The keys of a running epoch are in the log: phones have their batches of them."""
+    with opened() as shop:
+        issuer = shop.issuer("core")
+    with opened(slots=3) as shop:
+        assert shop.issuer("core") == issuer
+        assert len(shop.tickets(shop.phone(), issuer)) == 4
+        clock.now += DAY
+        assert shop.issuer("core").keys.slots == 3
 
 
 def test_an_epoch_can_be_ended_in_an_emergency(shop, phone, issuer, problem):
@@ -309,8 +358,8 @@ def test_an_epoch_can_be_ended_in_an_emergency(shop, phone, issuer, problem):
     late = shop.countersign(shop.roster(terms.round_id, digest, keys[:2]))
     assert "leaked" in problem(late, 409)
     assert "leaked" in problem(shop.http.get(f"/v1/issuers/{shop.clock.epoch}/analytics"), 409)
-    other = tickets.request(issuer.key, issuer.batch)
+    other = tickets.request(issuer.keys)
     assert "leaked" in problem(shop.post("/v1/tickets", phone.request(issuer, other)), 409)
     problem(shop.http.post(f"/v1/epochs/{shop.clock.epoch + 1}/end", json=why, headers=officer), 409)
     shop.clock.now += DAY
-    assert shop.issuer("analytics").key.epoch == shop.clock.epoch
+    assert shop.issuer("analytics").keys.epoch == shop.clock.epoch

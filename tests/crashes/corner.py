@@ -100,7 +100,7 @@ def open_town(folder: Path) -> Iterator[Town]:
         key_file=folder / "registry.key",
         origin=ORIGIN,
         operator=OPERATOR.public.hex(),
-        batch=8,
+        slots=8,
         epsilon=CAPS,
         epsilon_total=sum(CAPS.values()),
         rate_enrolments=None,

@@ -178,7 +178,7 @@ def open_shop(
     folder: Path,
     cap: float = 2.0,
     count: int = 26,
-    tickets: int = 2,
+    slots: int = 2,
     train_cap: float = 4.0,
     purpose: str = "analytics",
 ) -> SmallShop:
@@ -199,7 +199,7 @@ def open_shop(
             seed=SEED,
             profile="test",
             caps=Caps({"analytics": cap, "train": train_cap}, cap + train_cap, 1e-6),
-            tickets=tickets,
+            slots=slots,
         )
     )
     shop = SmallShop(world, clock, stack, train_cap)

@@ -192,15 +192,14 @@ def test_the_phone_keeps_its_floors(small_shop_terms, change, says):
 @pytest.fixture(scope="module")
 def small_shop_terms():
     """A manifest that a phone of the test profile accepts."""
-    from covey_privacy.consent import Issuer
     from covey_privacy.profile import TEST
-    from covey_privacy.tickets import IssuerKey
+    from covey_privacy.tickets import IssuerKeys
     from covey_server.plan import BITS, Policy, Size, fitted, manifest_for
 
-    issuer = Issuer(IssuerKey(("analytics", "personalize"), 1, bytes(300)), 2, 0)
+    issuer_keys = IssuerKeys(("analytics", "personalize"), 1, (bytes(300),), (b"v" * 300,))
     (step,) = fitted([Size("q1", 8, 1.0)], 1.4, 30, 1e-6, BITS).steps
     policy = Policy(TEST, 1e-6, 0.05, 0.05, 1.0)
-    return manifest_for(QUERIES["q1"], step, 1.4, "q1-1", 30, issuer, (), policy)
+    return manifest_for(QUERIES["q1"], step, 1.4, "q1-1", 30, issuer_keys, 1, (), policy)
 
 
 @pytest.mark.slow
@@ -215,15 +214,21 @@ def test_without_the_registry_the_gate_closes(small_shop, monkeypatch):
 
 @pytest.mark.slow
 def test_a_round_found_open_is_burnt(small_shop):
+    from covey_privacy.tickets import Role
     from covey_server import coordinator
+    from covey_server.registry import Registry
     from covey_server.store import Store
 
     shop = small_shop()
     store = Store(shop.world.folder / coordinator.STORE)
-    store.open_round("q1-1-cut-short")
+    with httpx.Client(base_url=shop.world.registry_url) as client:
+        registry = Registry(client, operator_key(shop.world.folder))
+        keys = registry.issuer(("analytics", "personalize"), registry.epoch()).keys
+    store.open_round("q1-1-cut-short", keys.of(Role.CONTRIBUTE, 1))
     store.close()
     (played,) = shop.ask("q1=1.4")
     assert played["round_id"].startswith("q1-2-")
+    assert shop.manifest(played["round_id"]).slot == 2
 
 
 def test_an_auditor_opens_the_annex_that_the_log_has_the_hash_of(small_shop):

@@ -38,7 +38,7 @@ def three_steps(monkeypatch):
 
 @pytest.fixture
 def shop(small_shop):
-    return small_shop(purpose="train", tickets=4)
+    return small_shop(purpose="train", slots=4)
 
 
 @dataclass
@@ -81,7 +81,7 @@ def trained(lasting_shop):
     """Three steps, each by a coordinator of its own; after the first someone withdraws."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(p1_release, "WORTH_THREE_SUMS", 0)
-        shop = lasting_shop(purpose="train", tickets=4)
+        shop = lasting_shop(purpose="train", slots=4)
         leaver = shop.world.households[2]
         shop.ask(TRAIN)
         household.withdraw(shop.phones(), [leaver], "train")
@@ -93,7 +93,7 @@ def trained(lasting_shop):
 @pytest.fixture(scope="module")
 def alone(lasting_shop):
     """A training of one sum, as so small a shop is worth."""
-    shop = lasting_shop(purpose="train", tickets=4)
+    shop = lasting_shop(purpose="train", slots=4)
     return Trained(shop, shop.ask(TRAIN), 0)
 
 

@@ -36,7 +36,7 @@ def aborting(monkeypatch):
 @pytest.mark.slow
 def test_fifty_aborts_cost_the_phones_budget_and_open_nothing(small_shop, aborting, refuses):
     vectors, opened = aborting
-    shop = small_shop(count=20, tickets=20)
+    shop = small_shop(count=20, slots=20)
     household = shop.world.households[0]
     phones = shop.phones()
     spent = [0.0]

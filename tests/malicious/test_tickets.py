@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from covey_privacy import blind_rsa, tickets, wire
-from covey_privacy.errors import PeerError
+from covey_privacy import tickets, wire
+from covey_privacy.errors import PeerError, ServerError
 from covey_privacy.five_phases import Participant
 from covey_privacy.five_phases.roster import Countersigned, Roster
 from covey_privacy.rules import Rule
-from covey_privacy.tickets import IssuerKey
+from covey_privacy.ticket_signer import TicketSigner, generate_private_keys
+from covey_privacy.tickets import Role
 
 
 @pytest.fixture
@@ -23,10 +24,10 @@ def advert_of(terms, key):
     return Participant(terms, key).state.advert
 
 
-def wallet(issuer, signer, count=1):
-    """Tickets of an issuer."""
-    pending = tickets.request(issuer, count)
-    return tickets.receive(issuer, pending, [signer.blind_sign(each.blinded) for each in pending])
+def wallet(signer):
+    """A person's whole batch of an issuer."""
+    pending = tickets.request(signer.keys)
+    return tickets.receive(signer.keys, pending, signer.sign([each.blinded for each in pending]))
 
 
 def test_a_self_made_ticket(terms, many_keys, refuses):
@@ -37,18 +38,47 @@ def test_a_self_made_ticket(terms, many_keys, refuses):
 
 @pytest.mark.parametrize("change", [{"purposes": ("train",)}, {"epoch": 1}, {}])
 def test_a_ticket_of_another_purpose_set_or_epoch(terms, refuses, change):
-    """Every set and epoch has a key of its own; a ticket says by its key alone what it is for."""
-    signer = blind_rsa.Signer(blind_rsa.generate())
-    other = replace(IssuerKey(terms.issuer.purposes, terms.issuer.epoch, signer.public), **change)
-    (key,) = wallet(other, signer)
-    advert_of(replace_terms(terms, other), key).check(terms.digest, other)
+    """Every set and epoch has keys of its own; a ticket says by its key alone what it is for."""
+    named = {"purposes": terms.issuer.purposes, "epoch": terms.issuer.epoch} | change
+    other = TicketSigner.of(**named, private=generate_private_keys(slots=1))
+    others_terms = replace_terms(terms, other.keys)
+    key, _ = wallet(other)
+    advert_of(others_terms, key).check(terms.digest, others_terms.issuer)
     with refuses(PeerError, Rule.TICKET_SIGNATURE):
-        advert_of(replace_terms(terms, other), key).check(terms.digest, terms.issuer)
+        advert_of(others_terms, key).check(terms.digest, terms.issuer)
 
 
-def replace_terms(terms, issuer):
-    manifest = replace(terms.manifest, purposes=issuer.purposes, epoch=issuer.epoch, issuer=issuer.digest)
-    return replace(terms, manifest=manifest, issuer=issuer)
+def replace_terms(terms, keys, slot=1):
+    changes = {"purposes": keys.purposes, "epoch": keys.epoch, "issuer": keys.digest, "slot": slot}
+    return replace(terms, manifest=replace(terms.manifest, **changes), issuer_keys=keys)
+
+
+@pytest.fixture(scope="module")
+def two_slots():
+    return TicketSigner.of(("analytics", "personalize"), 17_504, generate_private_keys(slots=2))
+
+
+@pytest.mark.parametrize("slot", [1, 2])
+def test_a_person_has_one_ticket_for_a_round_in_their_whole_batch(terms, two_slots, slot):
+    """All the others are of the other role, or of another slot."""
+    round_terms = replace_terms(terms, two_slots.keys, slot)
+    good = []
+    for issuer, key in zip(two_slots.keys, wallet(two_slots), strict=True):
+        try:
+            advert_of(round_terms, key).check(terms.digest, round_terms.issuer)
+        except PeerError as error:
+            assert error.rule == Rule.TICKET_SIGNATURE
+            assert f"role contribute, slot {slot}" in str(error)
+        else:
+            good.append((issuer.role, issuer.slot))
+    assert good == [(Role.CONTRIBUTE, slot)]
+
+
+@pytest.mark.parametrize("change", [{"slot": 3}, {"slot": 0}, {"issuer": bytes(32)}])
+def test_a_manifest_of_no_slot_of_its_issuer_keys(terms, two_slots, refuses, change):
+    good = replace_terms(terms, two_slots.keys)
+    with refuses(ServerError, Rule.MANIFEST_ISSUER):
+        replace(good, manifest=replace(good.manifest, **change))
 
 
 def test_a_ticket_that_was_stolen_without_its_key(terms, many_keys, refuses):
@@ -60,7 +90,7 @@ def test_a_ticket_that_was_stolen_without_its_key(terms, many_keys, refuses):
 
 @pytest.fixture
 def gateways(shop):
-    """The real registry, four people's tickets, and two rounds of one epoch, each at a gateway of its own."""
+    """The real registry, four people's tickets, and two rounds of one slot, each at a gateway of its own."""
     issuer = shop.issuer("analytics")
     phones = [shop.phone() for _ in range(4)]
     for phone in phones:
@@ -78,9 +108,9 @@ def countersigned(answer) -> Countersigned:
 def test_the_same_ticket_at_two_gateways(gateways):
     """Each gateway finds the ticket good; the registry sees both rosters and signs the first alone."""
     shop, wallets, rounds = gateways
-    first = shop.roster("round-1", rounds["round-1"], [w[0] for w in wallets])
+    first = shop.roster("round-1", rounds["round-1"], [w[0] for w in wallets[:2]])
     assert countersigned(shop.countersign(first)).signature
-    second = shop.roster("round-2", rounds["round-2"], [wallets[0][0], *(w[1] for w in wallets[1:])])
+    second = shop.roster("round-2", rounds["round-2"], [w[0] for w in (wallets[0], *wallets[2:])])
     answer = countersigned(shop.countersign(second))
     assert (answer.signature, answer.spent) == (b"", (wallets[0][0].ticket.round_key,))
 
@@ -92,12 +122,32 @@ def test_the_same_ticket_twice_in_one_roster(gateways, problem):
     assert "each stands in it once" in problem(shop.countersign(twice), 422)
 
 
+def test_one_person_with_all_of_their_tickets(gateways):
+    """The registry countersigns no roster with a second ticket of theirs: it is of another role or slot."""
+    shop, wallets, rounds = gateways
+    digest, (own, *others) = rounds["round-1"], wallets[0]
+    roster = shop.roster("round-1", digest, [own, *others, wallets[1][0]])
+    answer = countersigned(shop.countersign(roster))
+    assert answer.signature == b""
+    assert sorted(answer.bad) == sorted(key.ticket.round_key for key in others)
+    assert countersigned(shop.countersign(shop.roster("round-1", digest, [own, wallets[1][0]]))).signature
+
+
+def test_each_slot_has_its_own_tickets(gateways):
+    shop, wallets, rounds = gateways
+    issuer = shop.issuer("analytics")
+    later = shop.announce(shop.manifest(issuer, round_id="round-3", slot=2))
+    for name, digest, place in (("round-1", rounds["round-1"], 0), ("round-3", later, 1)):
+        roster = shop.roster(name, digest, [w[place] for w in wallets])
+        assert countersigned(shop.countersign(roster)).signature
+
+
 def test_a_second_roster_for_one_round(gateways, problem):
     """One signature, one beacon: who does not like its graph cannot have another drawn."""
     shop, wallets, rounds = gateways
     first = shop.roster("round-1", rounds["round-1"], [w[0] for w in wallets])
     signed = countersigned(shop.countersign(first))
-    for other in ([w[1] for w in wallets], [w[0] for w in wallets[:3]]):
+    for other in ([w[0] for w in wallets[1:]], [w[0] for w in wallets[:3]]):
         again = shop.roster("round-1", rounds["round-1"], other)
         assert "a second is never signed" in problem(shop.countersign(again), 409)
     assert countersigned(shop.countersign(first)) == signed

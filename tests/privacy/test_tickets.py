@@ -1,14 +1,43 @@
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import cbor2
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from covey_privacy import blind_rsa, tickets, wire
-from covey_privacy.errors import PeerError
+from covey_privacy.errors import PeerError, ServerError
 from covey_privacy.signatures import SigningKey, open_signed, sign, verify
-from covey_privacy.tickets import IssuerKey
+from covey_privacy.ticket_signer import TicketSigner, generate_private_keys
+from covey_privacy.tickets import IssuerKey, IssuerKeys, Role
+
+
+@pytest.fixture(scope="module")
+def issuing():
+    """An issuer of two slots."""
+    return TicketSigner.of(("analytics", "personalize"), 17_504, generate_private_keys(slots=2))
+
+
+@pytest.fixture(scope="module")
+def issuer_keys(issuing):
+    return issuing.keys
+
+
+@pytest.fixture(scope="module")
+def pending(issuer_keys):
+    return tickets.request(issuer_keys)
+
+
+@pytest.fixture(scope="module")
+def answers(issuing, pending):
+    return issuing.sign([each.blinded for each in pending])
+
+
+@pytest.fixture(scope="module")
+def keys(issuer_keys, pending, answers):
+    return tickets.receive(issuer_keys, pending, answers)
 
 
 @pytest.fixture(scope="module")
@@ -16,49 +45,76 @@ def signer():
     return blind_rsa.Signer(blind_rsa.generate())
 
 
-@pytest.fixture(scope="module")
-def issuer(signer):
-    return IssuerKey(("analytics", "personalize"), 17_504, signer.public)
-
-
-def test_a_batch_is_signed_blindly_and_checked_by_anyone(signer, issuer):
-    pending = tickets.request(issuer, 3)
-    keys = tickets.receive(issuer, pending, [signer.blind_sign(p.blinded) for p in pending])
-    assert len({key.ticket.round_key for key in keys}) == 3
-    for key in keys:
+def test_a_batch_has_one_ticket_of_each_role_and_slot_in_order(issuer_keys, keys):
+    order = [(each.role, each.slot) for each in issuer_keys]
+    assert order == [(Role.CONTRIBUTE, 1), (Role.CONTRIBUTE, 2), (Role.VOLUNTEER, 1), (Role.VOLUNTEER, 2)]
+    assert len({key.ticket.round_key for key in keys}) == issuer_keys.batch == 4
+    for issuer, key in zip(issuer_keys, keys, strict=True):
         key.ticket.check(issuer)
         assert SigningKey(key.secret).public == key.ticket.round_key
 
 
-def test_the_signer_sees_nothing_of_what_is_shown(signer, issuer):
-    (pending,) = tickets.request(issuer, 1)
-    answer = signer.blind_sign(pending.blinded)
-    (key,) = tickets.receive(issuer, [pending], [answer])
-    seen = pending.blinded + answer
-    for part in (key.ticket.round_key, key.ticket.prefix, key.ticket.signature):
-        assert part not in seen
+def test_a_ticket_is_good_for_its_own_role_and_slot_alone(issuer_keys, keys):
+    for issuer, key in zip(issuer_keys, keys, strict=True):
+        for other in issuer_keys:
+            if other != issuer:
+                says = f"not signed for .* role {other.role.name.lower()}, slot {other.slot}$"
+                with pytest.raises(PeerError, match=says):
+                    key.ticket.check(other)
 
 
-def test_tickets_of_another_key_or_changed_ones_are_refused(signer, issuer):
-    (pending,) = tickets.request(issuer, 1)
-    (key,) = tickets.receive(issuer, [pending], [signer.blind_sign(pending.blinded)])
-    other = IssuerKey(("train",), 17_504, blind_rsa.Signer(blind_rsa.generate()).public)
+def test_the_signer_sees_nothing_of_what_is_shown(pending, answers, keys):
+    for asked, answer, key in zip(pending, answers, keys, strict=True):
+        for part in (key.ticket.round_key, key.ticket.prefix, key.ticket.signature):
+            assert part not in asked.blinded + answer
+
+
+def test_tickets_of_another_issuer_or_changed_ones_are_refused(signer, issuer_keys, keys):
+    other = IssuerKey(("train",), 17_504, Role.CONTRIBUTE, 1, signer.public)
     with pytest.raises(PeerError, match="train"):
-        key.ticket.check(other)
-    stolen = tickets.Ticket(SigningKey(os.urandom(32)).public, key.ticket.prefix, key.ticket.signature)
+        keys[0].ticket.check(other)
+    stolen = replace(keys[0].ticket, round_key=SigningKey(os.urandom(32)).public)
     with pytest.raises(PeerError):
-        stolen.check(issuer)
+        stolen.check(issuer_keys.of(Role.CONTRIBUTE, 1))
 
 
-def test_wrong_answers_are_refused(signer, issuer):
-    pending = tickets.request(issuer, 2)
-    good = [signer.blind_sign(p.blinded) for p in pending]
-    with pytest.raises(PeerError, match="2 tickets"):
-        tickets.receive(issuer, pending, good[:1])
-    with pytest.raises(PeerError, match="does not verify"):
-        tickets.receive(issuer, pending, good[::-1])
-    with pytest.raises(PeerError, match="bytes"):
-        tickets.receive(issuer, pending, [good[0], good[1][:-1]])
+def test_wrong_answers_are_refused(issuer_keys, pending, answers):
+    with pytest.raises(PeerError, match="4 tickets were asked for and 3 answered"):
+        tickets.receive(issuer_keys, pending, answers[:3])
+    swapped = (answers[0], answers[1], answers[3], answers[2])
+    with pytest.raises(PeerError, match="role volunteer, slot 1: .* does not verify"):
+        tickets.receive(issuer_keys, pending, swapped)
+    with pytest.raises(PeerError, match="role volunteer, slot 2: .* bytes"):
+        tickets.receive(issuer_keys, pending, [*answers[:3], answers[3][:-1]])
+
+
+@pytest.mark.parametrize("count", [0, 3, 5])
+def test_the_issuer_signs_whole_batches_alone(issuing, pending, count):
+    blinded = [each.blinded for each in (*pending, *pending)][:count]
+    with pytest.raises(PeerError, match=f"a batch is 4 tickets, .*; {count} were asked for"):
+        issuing.sign(blinded)
+
+
+def test_there_are_no_other_slots_than_those_of_the_keys(issuer_keys):
+    for slot in (0, 3):
+        with pytest.raises(ServerError, match=f"slot {slot} was named; .* have slots 1 to 2"):
+            issuer_keys.of(Role.VOLUNTEER, slot)
+
+
+def test_a_key_stands_for_one_role_and_slot(issuer_keys):
+    """Else one person had two tickets for one round, or one person's two tickets could be linked."""
+    first, second = issuer_keys.contribute
+    for changes in (
+        {"contribute": (first, first)},
+        {"volunteer": (second, issuer_keys.volunteer[0])},
+        {"volunteer": issuer_keys.volunteer[:1]},
+    ):
+        with pytest.raises(PeerError, match="one for each role and slot was expected"):
+            replace(issuer_keys, **changes)
+        fields = {"contribute": issuer_keys.contribute, "volunteer": issuer_keys.volunteer} | changes
+        told = [list(issuer_keys.purposes), issuer_keys.epoch, *map(list, fields.values())]
+        with pytest.raises(PeerError, match="one for each role and slot was expected"):
+            wire.decode(IssuerKeys, cbor2.dumps(told, canonical=True))
 
 
 @pytest.mark.parametrize("value", [0, "n", "p", "over"])

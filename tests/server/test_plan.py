@@ -1,15 +1,14 @@
 import pytest
 
 from covey_models import QUERIES
-from covey_privacy.consent import Issuer
 from covey_privacy.dp import SkellamMechanism, epsilon
 from covey_privacy.manifest import model_digest
 from covey_privacy.profile import PRODUCTION, TEST
-from covey_privacy.tickets import IssuerKey
+from covey_privacy.tickets import IssuerKeys
 from covey_server.errors import ConfigError
 from covey_server.plan import BITS, Policy, Size, fitted, manifest_for
 
-ISSUER = Issuer(IssuerKey(("analytics", "personalize"), 17_504, bytes(300)), 4, 7)
+KEYS = IssuerKeys(("analytics", "personalize"), 17_504, (bytes(300),), (b"v" * 300,))
 TERMS = Policy(PRODUCTION, 1e-6, 0.05, 0.05, 0.95)
 
 
@@ -17,7 +16,7 @@ def planned(query="q1", spend=1.4, population=1000, terms=TERMS, documents=()):
     asked = QUERIES[query]
     size = Size(query, asked.length, asked.norm)
     (step,) = fitted([size], spend, population, terms.delta, BITS).steps
-    return manifest_for(asked, step, spend, f"{query}-1", population, ISSUER, documents, terms)
+    return manifest_for(asked, step, spend, f"{query}-1", population, KEYS, 1, documents, terms)
 
 
 @pytest.mark.parametrize(("query", "spend"), [("q20", 0.6), ("q1", 1.4), ("q1", 0.1)])

@@ -41,7 +41,7 @@ async def epoch(here: Here) -> EpochNow:
 
 @router.get("/v1/issuers/{epoch}/{purposes}")
 async def issuer(epoch: Epoch, purposes: str, here: Here) -> Response:
-    """Return the `Issuer` of a purpose set (sorted, joined by "+") in the current epoch."""
+    """Return the `Issuer` of a purpose set (sorted, joined by "+") in the current epoch: all its keys."""
     held = await here.issuers.demand(parse_set(purposes), epoch)
     return cbor(held.issuer)
 

@@ -116,9 +116,9 @@ class Life:
     async def _takes_tickets(self) -> None:
         answer = await self.http.get(f"/v1/issuers/{self.registry.calendar.epoch}/{PURPOSE}")
         issuer = wire.decode(Issuer, answer.raise_for_status().content)
-        blinded = tuple(one.blinded for one in tickets.request(issuer.key, issuer.batch))
-        now, key = self.registry.calendar.milliseconds, issuer.key
-        request = TicketRequest(self.phone.public, now, key.purposes, key.epoch, blinded)
+        blinded = tuple(one.blinded for one in tickets.request(issuer.keys))
+        now, keys = self.registry.calendar.milliseconds, issuer.keys
+        request = TicketRequest(self.phone.public, now, keys.purposes, keys.epoch, blinded)
         signed = sign(TICKETS, request, self.phone)
         sent = {"Content-Type": "application/cbor"}
         (await self.http.post("/v1/tickets", content=signed, headers=sent)).raise_for_status()

@@ -33,11 +33,11 @@ from covey_privacy.manifest import Manifest
 from covey_privacy.merkle import Tree, leaf_hash
 from covey_privacy.note import parse
 from covey_privacy.signatures import Signed
-from covey_privacy.tickets import IssuerKey
+from covey_privacy.tickets import IssuerKeys
 
 KINDS: dict[bytes, tuple[str, type]] = {
     LEAF_NOTICE: ("notice", Notice),
-    LEAF_ISSUER: ("issuer key", IssuerKey),
+    LEAF_ISSUER: ("issuer keys", IssuerKeys),
     LEAF_MANIFEST: ("manifest", Manifest),
     LEAF_ROSTER: ("roster", RosterHead),
     LEAF_EVIDENCE: ("evidence", Evidence),

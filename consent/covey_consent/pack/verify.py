@@ -28,7 +28,7 @@ FORMAT = "covey evidence pack 1"
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
 KINDS = {
     b"N": "notice",
-    b"I": "issuer key",
+    b"I": "issuer keys",
     b"M": "manifest",
     b"R": "roster",
     b"E": "evidence",
@@ -36,9 +36,10 @@ KINDS = {
 }
 FIELDS = {
     "notice": "purpose version minor patch basis epsilon epsilon_total delta texts",
-    "issuer key": "purposes epoch key",
+    "issuer keys": "purposes epoch contribute volunteer",
     "manifest": "round_id query purpose purposes epoch profile issuer model length norm scale sigma epsilon "
-    "delta bits gamma dropout least_cohort most_cohort honest least_issued least_cell plan step previous",
+    "delta bits gamma dropout least_cohort most_cohort honest least_issued least_cell plan step previous "
+    "terms windows slot",
     "roster": "round_id manifest size root",
     "evidence": "round_id query purposes profile manifest model ticket_root cohort dropouts denials "
     "norm sigma epsilon epsilon_so_far delta honest threshold least_issued outcome code_version "
@@ -283,15 +284,15 @@ def signed_body(data: bytes, kind: str, operator: str | None, index: int) -> byt
 
 
 def check_rounds(documents: Documents, entries: Log, start: int) -> list[str]:
-    """Hold every round's evidence and roster against the manifest and issuer key that came before them."""
-    known: dict[str, set[str]] = {"manifest": set(), "issuer key": set(), "roster": set(), "evidence": set()}
+    """Hold every round's evidence and roster against the manifest and issuer keys that came before them."""
+    known: dict[str, set[str]] = {"manifest": set(), "issuer keys": set(), "roster": set(), "evidence": set()}
     manifests = _rounds(documents, "manifest", "digest")
     rosters = _rounds(documents, "roster", "manifest")
     earlier = 0
     for index, (kind, says) in sorted(documents.items()):
         names = says.get("manifest", says.get("issuer"))
         if names is not None:
-            before = names in known["issuer key" if kind == "manifest" else "manifest"]
+            before = names in known["issuer keys" if kind == "manifest" else "manifest"]
             require(
                 before or start, f"the {kind} at {index} rests on something that was not logged before it"
             )
@@ -302,7 +303,7 @@ def check_rounds(documents: Documents, entries: Log, start: int) -> list[str]:
         if kind == "evidence" and names in manifests:
             check_evidence(says, manifests[names], rosters.get(names), index)
         if kind in known:
-            name = says["digest"] if kind in ("manifest", "issuer key") else says["manifest"]
+            name = says["digest"] if kind in ("manifest", "issuer keys") else says["manifest"]
             require(name not in known[kind], f"the {kind} at {index} is the second one of its name")
             known[kind].add(name)
     counts = [f"{sum(kind == each for kind, _ in documents.values())} of {each}" for each in KINDS.values()]

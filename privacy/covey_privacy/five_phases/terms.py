@@ -10,25 +10,25 @@ from covey_privacy.five_phases.graph import parameters
 from covey_privacy.five_phases.roster import RosterHead
 from covey_privacy.manifest import Manifest
 from covey_privacy.rules import Rule
-from covey_privacy.tickets import IssuerKey
+from covey_privacy.tickets import IssuerKey, IssuerKeys, Role
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """A manifest with its digest, its issuer's key and the registry's public key."""
+    """A manifest with its digest, the issuer keys that it names and the registry's public key."""
 
     manifest: Manifest
     digest: bytes
-    issuer: IssuerKey
+    issuer_keys: IssuerKeys
     registry: bytes
 
     def __post_init__(self) -> None:
-        named = (self.manifest.purposes, self.manifest.epoch, self.manifest.issuer)
-        if (self.issuer.purposes, self.issuer.epoch, self.issuer.digest) != named:
-            raise ServerError(
-                "the manifest names another issuer key than the one in the registry's log",
-                rule=Rule.ISSUER_KEY,
-            )
+        self.manifest.issuer_key(self.issuer_keys, Role.CONTRIBUTE)
+
+    @property
+    def issuer(self) -> IssuerKey:
+        """The key of the tickets that the round takes."""
+        return self.issuer_keys.of(Role.CONTRIBUTE, self.manifest.slot)
 
     def head(self, size: int, root: bytes) -> RosterHead:
         """Return the roster head of this round for a roster of that size and root."""

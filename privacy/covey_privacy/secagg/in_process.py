@@ -34,7 +34,7 @@ from covey_privacy.secagg.shape import Band, Shape
 from covey_privacy.secagg.terms import Kind, RoundInfo, RoundTerms
 from covey_privacy.secagg.volunteer import DecryptorKeys, Volunteer, offer_seat
 from covey_privacy.signatures import SigningKey, Verify
-from covey_privacy.tickets import IssuerKey, Random, RoundKey
+from covey_privacy.tickets import IssuerKey, Random, Role, RoundKey
 from covey_privacy.witness import Policy, cosign
 
 PURPOSES = ("analytics", "personalize")
@@ -82,22 +82,23 @@ class WitnessedLog:
 class Issuer:
     """Signs tickets of one role. Rounds that share an issuer share its round keys, which are slow to make."""
 
-    def __init__(self, epoch: int) -> None:
+    def __init__(self, role: Role) -> None:
         self._signer = blind_rsa.Signer(blind_rsa.generate())
         self._made: tuple[RoundKey, ...] = ()
-        self.key = IssuerKey(PURPOSES, epoch, self._signer.public)
+        self.key = IssuerKey(PURPOSES, EPOCH, role, 1, self._signer.public)
 
     def round_keys(self, count: int, random: Random) -> tuple[RoundKey, ...]:
         """Return `count` certified round keys, the same ones each time."""
-        pending = tickets.request(self.key, max(0, count - len(self._made)), random)
+        issuers = [self.key] * (count - len(self._made))
+        pending = tickets.request(issuers, random)
         signatures = [self._signer.blind_sign(each.blinded) for each in pending]
-        self._made += tickets.receive(self.key, pending, signatures)
+        self._made += tickets.receive(issuers, pending, signatures)
         return self._made[:count]
 
 
 def new_issuers() -> tuple[Issuer, Issuer]:
     """Return the issuers of the two roles: to contribute, and to volunteer."""
-    return Issuer(EPOCH), Issuer(EPOCH + 1)
+    return Issuer(Role.CONTRIBUTE), Issuer(Role.VOLUNTEER)
 
 
 @dataclass

@@ -12,7 +12,7 @@ from covey_privacy.errors import MisuseError, ServerError
 from covey_privacy.rules import Rule
 from covey_privacy.secagg import pads
 from covey_privacy.secagg.shape import Band, Shape, corrupt_phones, require_shape, require_standing, shape_for
-from covey_privacy.tickets import IssuerKey
+from covey_privacy.tickets import IssuerKey, Role
 
 MOST_MEMBERS = 10_000
 MOST_DECRYPTORS = 1024
@@ -128,8 +128,16 @@ class RoundInfo:
 
     def __post_init__(self) -> None:
         self.terms.require_sound()
-        if Kind.DRAWN in self.terms.kinds and self.volunteer in (None, self.contribute):
-            raise MisuseError("a drawn committee needs an issuer key of its own for volunteers' tickets")
+        if self.contribute.role != Role.CONTRIBUTE:
+            raise MisuseError("contributions need an issuer key of role contribute")
+        if Kind.DRAWN not in self.terms.kinds:
+            return
+        if self.volunteer is None or self.volunteer.role != Role.VOLUNTEER:
+            raise MisuseError(
+                "a drawn committee needs an issuer key of role volunteer for volunteers' tickets"
+            )
+        if self.volunteer.key == self.contribute.key:
+            raise MisuseError("volunteers' tickets need another issuer key than contributors'")
 
 
 def digest_of_fields(*fields: bytes) -> bytes:

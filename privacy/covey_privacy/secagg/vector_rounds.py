@@ -60,7 +60,7 @@ from covey_privacy.secagg.packed_shamir import complete
 from covey_privacy.secagg.terms import Kind, RoundInfo, RoundTerms
 from covey_privacy.secagg.volunteer import DecryptorKeys, Volunteer, offer_seat
 from covey_privacy.signatures import SigningKey
-from covey_privacy.tickets import IssuerKey, RoundKey
+from covey_privacy.tickets import IssuerKey, Role, RoundKey
 
 Json = dict[str, Any]
 SeatName = tuple[Kind, int]
@@ -94,12 +94,15 @@ class VectorRound:
         self.given = given
         terms = wire.decode(RoundTerms, bytes.fromhex(given["terms"]))
         self.signers = {role: _signer(der) for role, der in given["issuers"].items()}
-        issuers = {role: IssuerKey(PURPOSES, EPOCH, signer.public) for role, signer in self.signers.items()}
+        self.issuers = {
+            role: IssuerKey(PURPOSES, EPOCH, Role[role.upper()], 1, signer.public)
+            for role, signer in self.signers.items()
+        }
         self.registry = SigningKey(bytes.fromhex(given["registry"]))
         self.log = self._new_log()
         digest = hashlib.sha256(bytes.fromhex(given["terms"])).digest()
         self.info = RoundInfo(
-            terms, digest, self.registry.public, issuers["contribute"], issuers.get("volunteer")
+            terms, digest, self.registry.public, self.issuers["contribute"], self.issuers.get("volunteer")
         )
         self.notary = Notary(self.info, self.registry, MemoryRecords())
         self.nonce = bytes.fromhex(given["nonce"])
@@ -429,11 +432,10 @@ class VectorRound:
 
     def _certified(self, role: str, seed: str) -> tuple[RoundKey, RandomTape]:
         """Return a round key with its ticket, and the tape with what is left of it."""
-        tape, signer = RandomTape(bytes.fromhex(seed)), self.signers[role]
-        issuer = IssuerKey(PURPOSES, EPOCH, signer.public)
-        (pending,) = tickets.request(issuer, 1, tape)
+        tape, signer, issuer = RandomTape(bytes.fromhex(seed)), self.signers[role], self.issuers[role]
+        (pending,) = tickets.request([issuer], tape)
         # What blinds the signer's own arithmetic is no part of what it answers.
-        (key,) = tickets.receive(issuer, [pending], [signer.blind_sign(pending.blinded)])
+        (key,) = tickets.receive([issuer], [pending], [signer.blind_sign(pending.blinded)])
         return key, tape
 
     def _contributor(self, place: int, other_tape: RandomTape | None = None) -> Contributor:

@@ -16,7 +16,6 @@ import numpy as np
 
 from covey_models import QUERIES
 from covey_privacy import wire
-from covey_privacy.consent import Issuer
 from covey_privacy.errors import PrivacyError
 from covey_privacy.five_phases import Advert, Aggregator, Directory, Participant, Roster, Sum, Terms, messages
 from covey_privacy.five_phases.low_order import LOW_ORDER
@@ -212,10 +211,10 @@ def chosen_neighbours() -> None:
 
 def low_threshold() -> None:
     """Ask for a lower gamma: a threshold follows from the manifest, and the phone has a floor for it."""
-    issuer = Issuer(cohort().terms.issuer, 2, 0)
+    issuer_keys = cohort().terms.issuer_keys
     (step,) = fitted([Size("q1", LENGTH, 1.0)], 1.4, 30, 1e-6, BITS).steps
     policy = Policy(TEST, 1e-6, 0.05, 0.05, 1.0)
-    manifest = manifest_for(QUERIES["q1"], step, 1.4, "q1-1", 30, issuer, (), policy)
+    manifest = manifest_for(QUERIES["q1"], step, 1.4, "q1-1", 30, issuer_keys, 1, (), policy)
     check(Invited(replace(manifest, gamma=0.0), bytes(32)), QUERIES["q1"], (), TEST)
 
 

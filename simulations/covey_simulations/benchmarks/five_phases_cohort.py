@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from covey_privacy import blind_rsa, tickets
+from covey_privacy import tickets
 from covey_privacy.five_phases import Terms
 from covey_privacy.manifest import Manifest
 from covey_privacy.signatures import SigningKey
-from covey_privacy.tickets import IssuerKey, RoundKey
+from covey_privacy.ticket_signer import TicketSigner, generate_private_keys
+from covey_privacy.tickets import IssuerKeys, Role, RoundKey
 
 PURPOSES = ("analytics", "personalize")
 EPOCH = 20_000
@@ -37,19 +38,20 @@ class Cohort:
 
 def enrol(clients: int, length: int, gamma: float, delta: float, full: bool = False) -> Cohort:
     """Return a cohort whose tickets are blind-signed by a fresh issuer."""
-    signer, registry = blind_rsa.Signer(blind_rsa.generate()), SigningKey(os.urandom(32))
-    issuer = IssuerKey(PURPOSES, EPOCH, signer.public)
-    pending = tickets.request(issuer, clients)
-    keys = tickets.receive(issuer, pending, [signer.blind_sign(each.blinded) for each in pending])
-    manifest = _manifest(issuer, clients, length, gamma, delta)
-    terms = (FullGraph if full else Terms)(manifest, os.urandom(32), issuer, registry.public)
+    signer = TicketSigner.of(PURPOSES, EPOCH, generate_private_keys(slots=1))
+    issuer, registry = signer.keys.of(Role.CONTRIBUTE, 1), SigningKey(os.urandom(32))
+    pending = tickets.request([issuer] * clients)
+    signatures = [signer.sign_one(issuer, each.blinded) for each in pending]
+    keys = tickets.receive([issuer] * clients, pending, signatures)
+    manifest = _manifest(signer.keys, clients, length, gamma, delta)
+    terms = (FullGraph if full else Terms)(manifest, os.urandom(32), signer.keys, registry.public)
     return Cohort(terms, registry, keys)
 
 
-def _manifest(issuer: IssuerKey, clients: int, length: int, gamma: float, delta: float) -> Manifest:
+def _manifest(issuer_keys: IssuerKeys, clients: int, length: int, gamma: float, delta: float) -> Manifest:
     return Manifest(
         round_id="bench", query="bench", purpose="analytics", purposes=PURPOSES, epoch=EPOCH,
-        profile="bench", issuer=issuer.digest, model=bytes(32), length=length, norm=1.0, scale=64.0,
+        profile="bench", issuer=issuer_keys.digest, model=bytes(32), length=length, norm=1.0, scale=64.0,
         sigma=4.0, epsilon=1.0, delta=1e-6, bits=BITS, gamma=gamma, dropout=delta, least_cohort=2,
         most_cohort=clients, honest=1, least_issued=0, least_cell=50,
     )  # fmt: skip

@@ -30,7 +30,7 @@ from covey_privacy.secagg.shape import (
 )
 from covey_privacy.secagg.terms import MOST_MEMBERS
 from covey_privacy.signatures import SigningKey
-from covey_privacy.tickets import IssuerKey, Random, RoundKey, Ticket
+from covey_privacy.tickets import IssuerKey, Random, Role, RoundKey, Ticket
 from covey_simulations.errors import SetupError
 
 GAMMA = 0.05
@@ -129,10 +129,10 @@ def shape_of_size(volunteers: int, corrupt: int, lost: float, members: int) -> t
 class QuickIssuer(Issuer):
     """An issuer that signs round keys as they are, unblinded: several times as fast, the same tickets."""
 
-    def __init__(self, epoch: int) -> None:
+    def __init__(self, role: Role) -> None:
         self._private = blind_rsa.generate()
         self._made: tuple[RoundKey, ...] = ()
-        self.key = IssuerKey(PURPOSES, epoch, blind_rsa.Signer(self._private).public)
+        self.key = IssuerKey(PURPOSES, EPOCH, role, 1, blind_rsa.Signer(self._private).public)
 
     def round_keys(self, count: int, random: Random = os.urandom) -> tuple[RoundKey, ...]:
         """See `Issuer`."""
@@ -153,7 +153,7 @@ class QuickIssuer(Issuer):
 
 def quick_issuers() -> tuple[Issuer, Issuer]:
     """Return quick issuers of the two roles: to contribute, and to volunteer."""
-    return QuickIssuer(EPOCH), QuickIssuer(EPOCH + 1)
+    return QuickIssuer(Role.CONTRIBUTE), QuickIssuer(Role.VOLUNTEER)
 
 
 def _drawn_shape(volunteers: int, corrupt: int, lost: float, members: int | None) -> tuple[Shape, float]:

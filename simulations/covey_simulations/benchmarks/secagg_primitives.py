@@ -8,9 +8,9 @@ from collections.abc import Callable
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
 from covey_privacy import blind_rsa
-from covey_privacy.secagg.in_process import EPOCH
 from covey_privacy.secagg.keys import verify
 from covey_privacy.signatures import SigningKey
+from covey_privacy.tickets import Role
 from covey_simulations.benchmarks.secagg_plan import QuickIssuer
 from covey_simulations.benchmarks.stopwatch import Stopwatch
 
@@ -30,7 +30,7 @@ def primitives() -> dict[str, float]:
 
 
 def _calls() -> dict[str, Callable[[], object]]:
-    issuer, message = QuickIssuer(EPOCH), bytes(64)
+    issuer, message = QuickIssuer(Role.CONTRIBUTE), bytes(64)
     (certified,) = issuer.round_keys(1)
     ticket, key = certified.ticket, SigningKey(certified.secret)
     prepared, signature = ticket.prefix + ticket.round_key, key.sign(message)

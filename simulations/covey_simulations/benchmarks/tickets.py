@@ -12,7 +12,7 @@ from rich.console import Console
 
 from covey_privacy import blind_rsa, tickets
 from covey_privacy.blind_rsa import Signer
-from covey_privacy.tickets import IssuerKey
+from covey_privacy.tickets import IssuerKey, Role
 from covey_simulations.benchmarks.stopwatch import Stopwatch
 from covey_simulations.errors import SetupError, SimulationError
 from covey_simulations.progress import Progress
@@ -35,16 +35,16 @@ def measure(asked: Asked) -> dict[str, Any]:
         raise SetupError("at least 1 ticket is signed")
     key, watch = blind_rsa.generate(), Stopwatch()
     signer = Signer(key)
-    issuer = IssuerKey(("analytics",), 0, signer.public)
+    issuers = [IssuerKey(("analytics",), 0, Role.CONTRIBUTE, 1, signer.public)]
     progress = Progress(Console(stderr=True))
     with progress.showing(), progress.step("Tickets", asked.tickets) as done:
         for _ in range(asked.tickets):
             with watch("request"):
-                (pending,) = tickets.request(issuer, 1)
+                (pending,) = tickets.request(issuers)
             with watch("sign"):
                 signature = signer.blind_sign(pending.blinded)
             with watch("receive"):
-                tickets.receive(issuer, [pending], [signature])
+                tickets.receive(issuers, [pending], [signature])
             with watch("openssl"):
                 key.sign(pending.blinded, _PSS, hashes.SHA384())
             done(1)

@@ -52,7 +52,7 @@ class Tries:
         """Let the phone try to fetch the epoch's tickets for rounds like this."""
 
         def fetch() -> None:
-            if not person.door.fetch_tickets(self.issuer.key.epoch, PURPOSES):
+            if not person.door.fetch_tickets(self.issuer.keys.epoch, PURPOSES):
                 raise ConsentError("the phone asks for no tickets: a purpose is not allowed")
 
         return attempt(fetch)

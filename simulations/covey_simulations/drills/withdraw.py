@@ -46,7 +46,8 @@ LEAST = 20
 """People: no round is for fewer."""
 
 MORNING = datetime(2026, 1, 5, 10, tzinfo=UTC)
-TICKETS = 2
+SLOTS = 2
+"""One for each of the two rounds."""
 _FAILURES = (CoordinatorError, CoveyError, PrivacyError, ConsentRegistryError, httpx.HTTPError, OSError)
 
 
@@ -92,7 +93,7 @@ def _staged(folder: Path, clock: Clock, count: int) -> Iterator[tuple[People, St
     operator = coordinator.operator_key(folder)
     settings = Settings(
         database_url=f"sqlite:///{folder / 'registry.db'}", key_file=folder / "registry.key", origin=ORIGIN,
-        operator=operator.public.hex(), batch=TICKETS,
+        operator=operator.public.hex(), slots=SLOTS,
     )  # fmt: skip
     trust = Trust(operator.public, load_or_create(settings.key_file).public, ORIGIN)
     with (
@@ -103,7 +104,7 @@ def _staged(folder: Path, clock: Clock, count: int) -> Iterator[tuple[People, St
     ):
         theirs = OperatorsRegistry(client, operator)
         issuer, unused = (theirs.issuer(purposes, theirs.epoch()) for purposes in (PURPOSES, (PURPOSE,)))
-        earlier, now = (announce(theirs, operator, issuer, name, count) for name in ("q20-1", "q20-2"))
+        earlier, now = (announce(theirs, operator, issuer.keys, slot, count) for slot in (1, SLOTS))
         yield people, Stage(desk, people.line, earlier, Tries(now, unused, Registry(client, trust)))
 
 
@@ -111,6 +112,6 @@ def _allow(person: Person, stage: Stage, done: Done) -> None:
     """Let a person allow what the rounds need, and their phone join the first."""
     for purpose in PURPOSES:
         person.device.grant(purpose)
-    person.door.fetch_tickets(stage.tries.issuer.key.epoch, PURPOSES)
+    person.door.fetch_tickets(stage.tries.issuer.keys.epoch, PURPOSES)
     person.door.advertise(stage.earlier)
     done(1)

@@ -33,7 +33,7 @@ def test_the_demo_spends_what_shipped_notices_allow(tmp_path):
     folder.mkdir()
     with stage.set_up(
         folder, SigningKey(b"\1" * 32).public, clock, households=(1,), seed=1, profile="production",
-        caps=caps, tickets=2, epoch_days=7,
+        caps=caps, slots=2, epoch_days=7,
     ) as world:  # fmt: skip
         assert notices(world.registry_url, world.trust.registry) == expected
 

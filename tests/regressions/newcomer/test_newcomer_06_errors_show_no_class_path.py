@@ -35,7 +35,7 @@ def test_the_data_sets_reader_says_what_it_found_alone(tmp_path):
 @pytest.mark.parametrize(
     ("setting", "value", "says"),
     [
-        ("BATCH", "abc", "COVEY_REGISTRY_BATCH: "),
+        ("SLOTS", "abc", "COVEY_REGISTRY_SLOTS: "),
         ("OPERATOR", "abc", "COVEY_REGISTRY_OPERATOR: "),
         ("EPSILON", "abc", "COVEY_REGISTRY_EPSILON: "),
         ("EPSILON", '{"train": 101}', "COVEY_REGISTRY_EPSILON.train: "),

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from covey_privacy.consent import Choice
-from covey_sdk.errors import ClockError, ConsentError, RegistryError
+from covey_privacy.tickets import Role
+from covey_sdk.errors import ClockError, ConsentError, RegistryError, TicketError
 from covey_sdk.rules import BASE, sign_rules
 from covey_sdk.store import Store
 from covey_sdk.wallet import Wallet
@@ -160,8 +161,8 @@ def test_no_process_fetches_tickets_for_a_purpose_that_another_withdrew(ui, back
     during(shop, "/v1/tickets", lambda: ui.withdraw("analytics"))
     with pytest.raises(ConsentError, match="not allowed"):
         wallet.fetch(issuer, background.registry, now, allows(background))
-    with pytest.raises(ConsentError, match="no ticket of epoch"):
-        wallet.take(issuer.key)
+    with pytest.raises(ConsentError, match="has no tickets for analytics"):
+        wallet.take(issuer.keys, Role.CONTRIBUTE, 1)
 
 
 def test_two_processes_show_no_ticket_twice(ui, background, shop):
@@ -171,14 +172,18 @@ def test_two_processes_show_no_ticket_twice(ui, background, shop):
 
     def fetch_and_take():
         one.fetch(issuer, ui.registry, ui.clock.now(), allows(ui))
-        taken.append(one.take(issuer.key))
+        taken.append(one.take(issuer.keys, Role.CONTRIBUTE, 1))
 
     during(shop, "/v1/tickets", fetch_and_take)
     other.fetch(issuer, background.registry, background.clock.now(), allows(background))
-    taken += [other.take(issuer.key) for _ in range(issuer.batch - 1)]
-    assert len({key.ticket.round_key for key in taken}) == issuer.batch
-    with pytest.raises(ConsentError, match="no ticket of epoch"):
-        one.take(issuer.key)
+    first, *others = issuer.keys
+    with pytest.raises(TicketError, match="role contribute, slot 1 was used"):
+        other.take(issuer.keys, first.role, first.slot)
+    taken += [other.take(issuer.keys, each.role, each.slot) for each in others]
+    assert len({key.ticket.round_key for key in taken}) == issuer.keys.batch
+    for each in issuer.keys:
+        with pytest.raises(TicketError, match=f"role {each.role.name.lower()}, slot {each.slot} was used"):
+            one.take(issuer.keys, each.role, each.slot)
 
 
 def test_the_latest_reading_of_the_clock_is_the_store_s(ui, background, clock, order):

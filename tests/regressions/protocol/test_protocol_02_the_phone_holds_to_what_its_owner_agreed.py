@@ -24,7 +24,7 @@ PURPOSES = ("analytics", "personalize")
 
 @pytest.fixture
 def shop(running):
-    with running(epsilon={"analytics": 2.0, "personalize": 0.0}, epsilon_total=4.5, batch=4) as shop:
+    with running(epsilon={"analytics": 2.0, "personalize": 0.0}, epsilon_total=4.5, slots=4) as shop:
         yield shop
 
 
@@ -42,7 +42,7 @@ def signed(shop, clock, planned):
     issuer = wire.decode(Issuer, shop.http.get(f"/v1/issuers/{epoch}/{'+'.join(PURPOSES)}").content)
 
     def signed(log=200, **changes):
-        manifest = replace(planned(issuer=issuer), **changes)
+        manifest = replace(planned(issuer_keys=issuer.keys), **changes)
         data = sign_manifest(manifest, shop.operator)
         answer = shop.http.post("/v1/rounds", content=data, headers={"content-type": "application/cbor"})
         assert log in (answer.status_code, None), answer.text

@@ -21,7 +21,7 @@ DAY, WINDOW = 86_400_000, 86_400_000 // 8
 
 @pytest.fixture
 def shop(running):
-    with running(epsilon={"analytics": 2.0, "personalize": 0.0}, epsilon_total=4.5, batch=4) as shop:
+    with running(epsilon={"analytics": 2.0, "personalize": 0.0}, epsilon_total=4.5, slots=4) as shop:
         yield shop
 
 
@@ -38,7 +38,7 @@ def manifest(shop, clock, planned):
     def manifest(status=200):
         epoch = int(clock.now.timestamp()) // 86_400
         issuer = wire.decode(Issuer, shop.http.get(f"/v1/issuers/{epoch}/{'+'.join(PURPOSES)}").content)
-        signed = sign_manifest(planned(issuer=issuer), shop.operator)
+        signed = sign_manifest(planned(issuer_keys=issuer.keys), shop.operator)
         headers = {"content-type": "application/cbor"}
         answer = shop.http.post("/v1/rounds", content=signed, headers=headers)
         assert answer.status_code == status, answer.text

@@ -50,7 +50,7 @@ def test_a_sealed_ticket_key_signs_after_a_restart(opened):
         issuer = shop.issuer("train")
     with opened() as shop:
         assert shop.issuer("train") == issuer
-        assert len(shop.tickets(phone, issuer)) == issuer.batch
+        assert len(shop.tickets(phone, issuer)) == issuer.keys.batch
 
 
 def test_a_sealed_ticket_key_opens_for_its_own_row_alone(opened):

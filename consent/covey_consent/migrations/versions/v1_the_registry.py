@@ -118,7 +118,7 @@ def upgrade() -> None:
         "issuer_keys",
         sa.Column("epoch", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("purposes", TEXT, nullable=False),
-        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.Column("keys", sa.LargeBinary(), nullable=False),
         sa.Column("index", sa.BigInteger(), nullable=False),
         sa.Column("secret", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("epoch", "purposes", name=op.f("pk_issuer_keys")),
