@@ -23,9 +23,10 @@ from typing import Any
 from covey_privacy import wire
 from covey_privacy.consent import GRANTED, REFUSED, WITHDRAWN, Choice, Notice
 from covey_privacy.profile import PRODUCTION, Profile
+from covey_privacy.secagg.contributor import Accepted
 from covey_privacy.signatures import SigningKey
 from covey_privacy.witness import Policy
-from covey_sdk import checks, ledger, recommender, rounds, unmapped
+from covey_sdk import checks, ledger, recommender, round_records, rounds, unmapped
 from covey_sdk import clock as clocks
 from covey_sdk.clock import Clock, milliseconds
 from covey_sdk.consents import Consents, require_purpose
@@ -176,6 +177,11 @@ class Device:
         """What the person's rounds have cost, under the caps of the notices."""
         return Odometer(self.store, self.consents.notices)
 
+    @property
+    def accepted(self) -> Accepted:
+        """The committees that this phone takes part with: what app and profile say."""
+        return Accepted(self.trust.organisations, self.profile.kinds, self.profile.least_pool)
+
     def gate(self) -> Gate:
         """Return what the person allows now."""
         return self.consents.gate(self.clock.now())
@@ -291,6 +297,7 @@ class Device:
         with self.store.transaction():
             # A wrong clock must not hinder anyone from saying no.
             self.portrait.choices.block(tag_id, milliseconds(self.clock.unchecked()))
+            round_records.forget_prepared(self.store)
         self.store.scrub()
 
     def unblock(self, tag_id: str) -> None:
@@ -301,6 +308,7 @@ class Device:
         with self.store.transaction():
             now = self.clock.now()
             self.portrait.choices.unblock(tag_id, milliseconds(now))
+            round_records.forget_prepared(self.store)
             self.clock.keep(now)
 
     def correct(self, tag_id: str, value: str | None) -> None:
@@ -431,6 +439,7 @@ class Device:
         self.releases.sweep(granted)
         Wallet(self.store, self.key).sweep(granted)
         rounds.sweep(self.store, granted)
+        round_records.sweep(self.store, granted, int(now.timestamp()))
         unmapped.sweep(self.store, granted, self.portrait.rules)
         self.portrait.choices.sweep(granted)
         met = self.journal.sweep(granted, self.portrait.rules, now)
@@ -444,6 +453,20 @@ class Device:
             return
         with suppress(RegistryError):
             self.consents.send_refusals(self._registry, self.clock.unchecked())
+        self.retract()
+
+    def retract(self) -> None:
+        """Take back the messages of rounds whose purpose was withdrawn, where no set was signed yet.
+
+        `withdraw` and `refuse` do so at once; this tries again what could not be sent then.
+        """
+        for round_id, retraction in round_records.retractions(self.store).items():
+            try:
+                self.registry.retract(round_id, retraction)
+            except RegistryError as error:
+                if not error.is_final:
+                    continue
+            round_records.retracted(self.store, round_id)
 
 
 def _check_opening(trust: Any, registry: Any, profile: Any, clock: Any, currency: Any) -> None:

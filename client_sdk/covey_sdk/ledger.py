@@ -10,6 +10,7 @@ from covey_privacy import wire
 from covey_privacy.consent import Notice
 from covey_privacy.errors import PrivacyError
 from covey_privacy.manifest import Manifest
+from covey_privacy.secagg.field import Elements, Q, to_bytes
 from covey_sdk.errors import StoreError
 from covey_sdk.phrases import said
 from covey_sdk.store import Store
@@ -75,6 +76,24 @@ def adoption(at: int, version: int) -> Entry:
 def fork(at: int, convicts: bool) -> Entry:
     """Return the entry for a registry's log that does not continue; the evidence may convict it."""
     return Entry(at, FORK, *said("forked" if convicts else "not_continued"))
+
+
+def sealed(at: int, manifest: Manifest, asked: Sequence[str], vector: Elements) -> Entry:
+    """Return the entry for the one message of a round; `asked` says in English and Chinese what was added.
+
+    The entry keeps the integers that were sealed, noise included, as words of 32 bits modulo q.
+    """
+    least = str(manifest.terms.least_set - 1 if manifest.terms else 0)
+    return Entry(
+        at,
+        CONTRIBUTION,
+        *said("sealed", asked=asked, epsilon=[f"{manifest.epsilon:.2f}"] * 2, least=[least] * 2),
+        purposes=manifest.purposes,
+        round_id=manifest.round_id,
+        query=manifest.query,
+        epsilon=manifest.epsilon,
+        vector=to_bytes(vector % Q),
+    )
 
 
 def contribution(at: int, manifest: Manifest, asked: Sequence[str], vector: bytes) -> Entry:

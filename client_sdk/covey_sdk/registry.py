@@ -35,6 +35,7 @@ from covey_privacy.fork import follow
 from covey_privacy.merkle import leaf_hash, verify_consistency, verify_inclusion
 from covey_privacy.rules import Rule
 from covey_privacy.signatures import Verify, open_signed, verify
+from covey_privacy.site import open_site
 from covey_privacy.tickets import purpose_set
 from covey_privacy.witness import Policy
 from covey_sdk.errors import RegistryError, RegistryForkError
@@ -58,12 +59,20 @@ class Trust:
     """The pinned public keys of operator and registry, and the origin of the registry's log.
 
     With a `policy`, heads of the log count only once enough of its witnesses have cosigned them of late.
+    `organisations` are the keys of the organisations whose standing committees the app trusts.
     """
 
     operator: bytes
     registry: bytes
     origin: str
     policy: Policy | None = None
+    organisations: frozenset[bytes] = frozenset()
+
+    @classmethod
+    def of_site(cls, operator: bytes, signed: bytes) -> Trust:
+        """Return what a site document pins. Raises PrivacyError unless `operator` signed it."""
+        site = open_site(signed, operator)
+        return cls(operator, site.registry, site.origin, site.policy, site.organisation_keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +194,14 @@ class Registry:
                 )
             self._issuers[name] = issuer
         return self._issuers[name]
+
+    def volunteer(self, round_id: str, offer: bytes) -> None:
+        """Hand over an offer to be a decryptor of a round; it carries a ticket, and nothing of the device."""
+        self._post(f"/v1/rounds/{round_id}/volunteers", offer)
+
+    def retract(self, round_id: str, retraction: bytes) -> None:
+        """Keep a round key out of a round, if no set with it was signed yet."""
+        self._post(f"/v1/rounds/{round_id}/retractions", retraction)
 
     def tickets(self, signed: bytes) -> BlindSignatures:
         """Return the blind signatures that answer a signed TicketRequest."""

@@ -259,9 +259,13 @@ class Store:
         rows = self._rows("SELECT sealed FROM rounds WHERE round_tag = ? AND phase = ?", (tag, phase))
         return self._unseal(rows[0][0], "rounds", tag, phase) if rows else None
 
-    def delete_round(self, round_id: str) -> None:
-        """Forget a round."""
-        self._rows("DELETE FROM rounds WHERE round_tag = ?", (self.tag("round", round_id),))
+    def delete_round(self, round_id: str, phase: str | None = None) -> None:
+        """Forget a round, or one phase of it."""
+        tag = self.tag("round", round_id)
+        if phase is None:
+            self._rows("DELETE FROM rounds WHERE round_tag = ?", (tag,))
+        else:
+            self._rows("DELETE FROM rounds WHERE round_tag = ? AND phase = ?", (tag, phase))
 
     @contextmanager
     def _begun(self, begin: str, *, writing: bool) -> Iterator[None]:

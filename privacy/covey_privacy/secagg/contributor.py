@@ -75,10 +75,12 @@ class Ready:
 class Sent:
     """The message is made. No secret is left; the same bytes go out until they are acknowledged.
 
+    `leaf` is the message's public part, by which the phone finds itself in a signed set.
     `retraction` was signed beforehand, for an owner who withdraws before the set is included.
     """
 
     message: Annotated[bytes, wire.Size(1, 2**26)]
+    leaf: Leaf
     retraction: Retraction
 
 
@@ -131,8 +133,8 @@ class Contributor(Machine):
         committees = check_committees(committee_file, info, self._verify)
         self._require_pool(committees)
         require_sampled(info.terms, committees.context, before.key.ticket.round_key)
-        message = _message(info, committees, before.key, vector, self._random)
-        return Sent(message, self._retraction(before.key)), message
+        leaf, message = _message(info, committees, before.key, vector, self._random)
+        return Sent(message, leaf, self._retraction(before.key)), message
 
     @step(Ready, Sent, after=Retracted)
     def retract(self, before: Ready | Sent) -> tuple[Retracted, Retraction]:
@@ -170,7 +172,7 @@ def retraction_statement(digest: bytes, round_key: bytes) -> bytes:
 
 def _message(
     info: RoundInfo, committees: Committees, key: RoundKey, vector: Elements, random: Random
-) -> bytes:
+) -> tuple[Leaf, bytes]:
     """Deal to each committee, pad the vector with the sum of the seeds, prove, sign."""
     terms, context = info.terms, committees.context
     exchange, salt, round_key = exchange_key(key.secret), random(32), key.ticket.round_key
@@ -189,7 +191,7 @@ def _message(
         dealings.append(Dealing(b"".join(shares.boxes), prove(shares.first, coefficients)))
     leaf = replace(unproved, proof=proofs_digest(dealings))
     signature = SigningKey(key.secret).sign(statement(info.digest, context, leaf))
-    return wire.encode(Contribution(key.ticket, salt, packed, tuple(dealings), signature))
+    return leaf, wire.encode(Contribution(key.ticket, salt, packed, tuple(dealings), signature))
 
 
 def _require_range(vector: Elements, length: int) -> None:

@@ -1,0 +1,182 @@
+"""A phone as a decryptor: it volunteers for a drawn committee, checks one set, and opens the sum of its shares.
+
+    duty = DecryptorDuty(device)
+    duty.volunteer(manifest)                        # before the round, with the sync of the epoch before
+    duty.take_seat(round_id, committee_file)        # whether the draw named this phone
+    complaints = duty.check(round_id, request)
+    proof = duty.dispute(round_id, request)
+    opening = duty.open(round_id, request)
+
+Whether a phone volunteers depends on consent alone, never on its data, and what it does as a decryptor shows
+nothing of its owner. Needs the extra `covey[decryptor]`, and witnesses: a decryptor believes no log without.
+Keys and shares are kept for this start of the phone alone, and deleted once the sum is opened.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from covey_privacy import wire
+from covey_privacy.consent import LEAF_MANIFEST
+from covey_privacy.errors import ServerError
+from covey_privacy.manifest import open_manifest
+from covey_privacy.merkle import leaf_hash
+from covey_privacy.rules import Rule
+from covey_privacy.secagg import libsodium
+from covey_privacy.secagg.committee import check_committees
+from covey_privacy.secagg.decryptor import Decryptor, Opened
+from covey_privacy.secagg.keys import verify
+from covey_privacy.secagg.log_entries import LogView
+from covey_privacy.secagg.terms import Kind, RoundInfo
+from covey_privacy.secagg.volunteer import DecryptorKeys, Offered, Volunteer
+from covey_privacy.signatures import Verify, digest_of
+from covey_privacy.tickets import IssuerKeys, Random, Role
+from covey_sdk import boot
+from covey_sdk.clock import milliseconds
+from covey_sdk.errors import ConsentError
+from covey_sdk.round_records import Duty, RoundRecords
+from covey_sdk.wallet import Wallet
+
+if TYPE_CHECKING:
+    from covey_sdk.device import Device
+
+T = TypeVar("T")
+
+
+class DecryptorDuty:
+    """A device's part as a decryptor. `verify`, `boot_id` and `random` are as in `RoundClient`."""
+
+    def __init__(
+        self,
+        device: Device,
+        *,
+        verify: Verify = verify,
+        boot_id: bytes | None = None,
+        random: Random = os.urandom,
+    ) -> None:
+        self._device, self._store = device, device.store
+        self._verify, self._random = verify, random
+        self._records = RoundRecords(device.store, boot_id or boot.identity())
+        self._wallet = Wallet(device.store, device.key)
+
+    def volunteer(self, signed: bytes) -> None:
+        """Offer to be a decryptor of the round of a signed manifest, under its ticket of role volunteer.
+
+        Doing so again is no error.
+
+        Raises:
+            ConsentError: a purpose is not allowed, there is no ticket, or the app names no witness.
+            ServerError: the round draws no committee, or takes no volunteers any more.
+            MisuseError: PyNaCl is not installed.
+        """
+        libsodium.require()
+        self._log_view()
+        device, manifest = self._device, open_manifest(signed, self._device.trust.operator, self._verify)
+        round_id, digest = manifest.round_id, digest_of(signed)
+        if self._records.duty(round_id) is not None:
+            return
+        device.gate().require(*manifest.purposes)
+        device.sync()
+        checkpoint = device.consents.checkpoint
+        device.registry.inclusion(leaf_hash(LEAF_MANIFEST + signed), checkpoint)
+        keys = device.registry.issuer(manifest.purposes, manifest.epoch, checkpoint).keys
+        info = manifest.info(digest, device.trust.registry, keys)
+        if Kind.DRAWN not in info.terms.kinds:
+            raise ServerError(f"round {round_id!r} draws no committee", rule=Rule.COMMITTEE_KIND)
+        with self._store.transaction():
+            now = device.clock.now()
+            device.gate().require(*manifest.purposes)
+            windows = manifest.windows
+            if windows is None or milliseconds(now) > 1000 * windows.volunteer:
+                raise ServerError(f"round {round_id!r} takes no volunteer any more", rule=Rule.WINDOW)
+            key = self._wallet.take(keys, Role.VOLUNTEER, manifest.slot)
+            machine = Volunteer(info, key, random=self._random)
+            offer = machine.volunteer()
+            state = machine.state
+            assert isinstance(state, Offered)  # noqa: S101  # it has just offered
+            self._records.open(round_id, manifest.purposes, windows.contribute)
+            self._records.put_duty(
+                round_id, Duty(self._records.boot, signed, keys, b"", wire.encode(state.keys))
+            )
+        device.registry.volunteer(round_id, offer)
+
+    def take_seat(self, round_id: str, committee_file: bytes) -> bool:
+        """Say whether the draw named this phone. Where it did not, its keys are deleted.
+
+        Raises:
+            ServerError: the committees are not those of the round, or others than before.
+        """
+        duty = self._records.duty(round_id)
+        if duty is None:
+            return False
+        if duty.committee:
+            if duty.committee != committee_file:
+                raise ServerError("the round had other committees before", rule=Rule.STEP_ONCE)
+            return True
+        info = self._info(duty.manifest, duty.issuer_keys)
+        committees = check_committees(committee_file, info, self._verify)
+        volunteer = Volunteer(info, Offered(wire.decode(DecryptorKeys, duty.state)))
+        keys = volunteer.drawn(committees)
+        with self._store.transaction():
+            if keys is None:
+                self._records.end_duty(round_id)
+                return False
+            decryptor = Decryptor(info, committees, keys, self._log_view(), verify=self._verify)
+            self._records.put_duty(
+                round_id,
+                Duty(self._records.boot, duty.manifest, duty.issuer_keys, committee_file, decryptor.dump()),
+            )
+        return True
+
+    def check(self, round_id: str, request: bytes) -> bytes:
+        """Return the complaints about the included set. See `Decryptor.check`."""
+        return self._step(round_id, lambda decryptor, now: decryptor.check(request, now))
+
+    def dispute(self, round_id: str, request: bytes) -> bytes | None:
+        """Return the proof that a dealer is at fault, or None. See `Decryptor.dispute`."""
+        return self._step(round_id, lambda decryptor, now: decryptor.dispute(request, now))
+
+    def open(self, round_id: str, request: bytes) -> bytes:
+        """Return the sum of the shares over the final set; no key or share is left. See `Decryptor.open`."""
+        return self._step(round_id, lambda decryptor, now: decryptor.open(request, now))
+
+    def _step(self, round_id: str, act: Callable[[Decryptor, int], T]) -> T:
+        """Let the decryptor take a step, and keep where it stands before its answer is returned."""
+        with self._store.transaction():
+            duty = self._records.duty(round_id)
+            if duty is None or not duty.committee:
+                raise ConsentError(
+                    f"this phone is no decryptor of round {round_id!r}, or has started again since it was"
+                )
+            info = self._info(duty.manifest, duty.issuer_keys)
+            now = int(self._device.clock.now().timestamp())
+            manifest = open_manifest(duty.manifest, self._device.trust.operator, self._verify)
+            state = Decryptor.load(duty.state)
+            if not isinstance(state, Opened):
+                self._device.gate().require(*manifest.purposes)
+                if manifest.windows is None or now > manifest.windows.open:
+                    self._records.end_duty(round_id)
+                    raise ServerError(f"round {round_id!r} is over; its keys are deleted", rule=Rule.WINDOW)
+            # Whoever sent the committee file had it checked when the seat was taken.
+            committees = check_committees(duty.committee, info, lambda *_: True)
+            decryptor = Decryptor(
+                info, committees, state, self._log_view(), random=self._random, verify=self._verify
+            )
+            answer = act(decryptor, now)
+            self._records.put_duty(
+                round_id,
+                Duty(duty.boot, duty.manifest, duty.issuer_keys, duty.committee, decryptor.dump()),
+            )
+        return answer
+
+    def _log_view(self) -> LogView:
+        trust = self._device.trust
+        if trust.policy is None:
+            raise ConsentError("this app names no witness of the log, so its phones are no decryptors")
+        return LogView(trust.origin, trust.registry, trust.policy)
+
+    def _info(self, signed: bytes, issuer_keys: IssuerKeys) -> RoundInfo:
+        manifest = open_manifest(signed, self._device.trust.operator, self._verify)
+        return manifest.info(digest_of(signed), self._device.trust.registry, issuer_keys)
