@@ -1,4 +1,4 @@
-"""A phone as a decryptor: it volunteers for a drawn committee, checks one set, and opens the sum of its shares.
+"""A phone as a decryptor: it volunteers for a drawn committee, checks one set, opens the sum of its shares.
 
     duty = DecryptorDuty(device)
     duty.volunteer(manifest)                        # before the round, with the sync of the epoch before

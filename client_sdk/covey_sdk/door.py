@@ -30,12 +30,13 @@ from covey_privacy.merkle import leaf_hash
 from covey_privacy.rules import Rule
 from covey_privacy.signatures import Verify, digest_of, verify
 from covey_privacy.tickets import IssuerKeys, Role
-from covey_sdk import boot, fetching, ledger
-from covey_sdk.clock import milliseconds, moment
+from covey_sdk import boot, ledger
+from covey_sdk.clock import milliseconds
 from covey_sdk.errors import ConsentError
 from covey_sdk.invitation import Invited, check, require_delta
-from covey_sdk.questions import BUILDS_ON, TICKET_SETS, question
+from covey_sdk.questions import BUILDS_ON, question
 from covey_sdk.rounds import Joined, Rounds
+from covey_sdk.ticket_fetcher import TicketFetcher
 from covey_sdk.wallet import Wallet
 
 if TYPE_CHECKING:
@@ -58,34 +59,12 @@ class Door:
         self._wallet = Wallet(device.store, device.key)
 
     def fetch_tickets(self, epoch: int, *sets: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-        """Get this epoch's tickets for every one of these purpose sets that is allowed; return those.
-
-        Whether they will be used or not: that a phone fetches them tells what its owner allows, and no more.
-        """
-        self._device.sync()
-        allows = self._device.gate().allows
-        allowed = tuple(purposes for purposes in sets if all(map(allows, purposes)))
-        for purposes in allowed:
-            self._fetch(purposes, epoch)
-        return allowed
+        """See `TicketFetcher.fetch`."""
+        return TicketFetcher(self._device).fetch(epoch, *sets)
 
     def fetch_when_due(self, *sets: tuple[str, ...]) -> datetime:
-        """Fetch the epoch's tickets if their time has come; return when to call this again.
-
-        An app's background task calls it at the time that it returned last, or when the system lets it. The
-        time is drawn at random within the fetch window that opens each epoch: tickets that were fetched as a
-        round began would tell the registry who takes part in it. `sets` are purpose sets; without any, those
-        of all known questions. Raises RegistryError where the registry cannot be reached; call it again.
-        """
-        device = self._device
-        now = device.clock.now()
-        time = fetching.kept(self._store)
-        if time is None or milliseconds(now) >= time.until:
-            time = fetching.replace(self._store, time, fetching.drawn(device.registry.epoch(), now))
-        if milliseconds(now) >= time.at:
-            self.fetch_tickets(time.epoch, *(sets or TICKET_SETS))
-            time = fetching.replace(self._store, time, fetching.following(device.registry.epoch()))
-        return moment(time.at)
+        """See `TicketFetcher.fetch_when_due`."""
+        return TicketFetcher(self._device).fetch_when_due(*sets)
 
     def advertise(self, manifest: bytes, documents: Sequence[bytes] = ()) -> bytes:
         """Check a round's manifest and all that it rests on; return this phone's advert.
@@ -166,18 +145,6 @@ class Door:
                 "the training's plan has changed since the step before; it is refused",
                 rule=Rule.MANIFEST_PLAN,
             )
-
-    def _fetch(self, purposes: tuple[str, ...], epoch: int) -> None:
-        device = self._device
-        if device.registry.issuer_index(purposes, epoch) >= device.consents.checkpoint.size:
-            # The first to ask has the keys made and logged: the head that the last sync brought is older.
-            device.sync()
-            device.gate().require(*purposes)
-        issuer = device.registry.issuer(purposes, epoch, device.consents.checkpoint)
-        self._wallet.fetch(issuer, device.registry, device.clock.now(), self._allows)
-
-    def _allows(self, purpose: str) -> bool:
-        return self._device.gate().allows(purpose)
 
     def _contribute(self, invited: Invited) -> Vector:
         """Return the vector that goes into the sum, charged and written down."""

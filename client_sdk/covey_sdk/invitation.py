@@ -70,7 +70,7 @@ def _floors(manifest: Manifest, profile: Profile) -> None:
     if manifest.profile != profile.name:
         raise _refusal("profile", manifest.profile, profile.name)
     if manifest.terms is not None:
-        _floors_of_terms(manifest, manifest.terms, profile)
+        _floors_of_terms(manifest, manifest.require_terms(), profile)
         return
     for name, floor in profile.floors(manifest.purpose).items():
         stated = getattr(manifest, name)

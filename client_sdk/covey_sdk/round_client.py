@@ -30,7 +30,7 @@ from covey_privacy.errors import ServerError
 from covey_privacy.manifest import open_manifest
 from covey_privacy.merkle import leaf_hash
 from covey_privacy.rules import Rule
-from covey_privacy.secagg.contributor import Accepted, Contributor, Sent
+from covey_privacy.secagg.contributor import Contributor, Sent
 from covey_privacy.secagg.field import Elements
 from covey_privacy.secagg.keys import verify
 from covey_privacy.secagg.terms import RoundInfo

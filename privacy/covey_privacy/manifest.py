@@ -125,7 +125,7 @@ class Manifest:
         Raises:
             ServerError: the manifest states no such round, contradicts itself, or names other issuer keys.
         """
-        terms = self._one_message()
+        terms = self.require_terms()
         contribute = self.issuer_key(issuer_keys, Role.CONTRIBUTE)
         drawn = Kind.DRAWN in terms.kinds
         volunteer = self.issuer_key(issuer_keys, Role.VOLUNTEER) if drawn else None
@@ -145,7 +145,8 @@ class Manifest:
             )
         return issuer_keys.of(role, self.slot)
 
-    def _one_message(self) -> RoundTerms:
+    def require_terms(self) -> RoundTerms:
+        """Return the terms. Raises ServerError where there are none, or they do not fit the other fields."""
         terms, windows = self.terms, self.windows
         if terms is None or windows is None:
             raise ServerError("the manifest is of no round in one message", rule=Rule.MANIFEST_TERMS)
