@@ -41,7 +41,7 @@ from covey_sdk.clock import milliseconds, moment
 from covey_sdk.errors import ConsentError
 from covey_sdk.invitation import Invited, check, require_delta
 from covey_sdk.questions import question
-from covey_sdk.round_files import RoundFiles
+from covey_privacy.round_files import RoundFiles
 from covey_sdk.round_records import Contributed, Joined, Prepared, RoundRecords
 from covey_sdk.wallet import Wallet
 

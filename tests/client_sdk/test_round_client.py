@@ -32,7 +32,7 @@ from covey_privacy.signatures import SigningKey, digest_of
 from covey_sdk import Device, Trust
 from covey_sdk.errors import ConsentError, RegistryError, TicketError
 from covey_sdk.round_client import RoundClient
-from covey_sdk.round_files import RoundFiles
+from covey_privacy.round_files import RoundFiles
 from covey_sdk.ticket_fetcher import TicketFetcher
 
 PURPOSES = ("analytics", "personalize")
@@ -57,7 +57,7 @@ class OneRound:
         offers = [offer_seat(self.info.digest, key.secret) for key in ORGANISATIONS]
         self.seats = [keys for keys, _ in offers]
         self.file = wire.encode(CommitteeFile(tuple(seat for _, seat in offers), None))
-        self.files = RoundFiles(self.signed, self.file)
+        self.files = RoundFiles(self.signed, self.keys, self.file)
 
     def _manifest(self, epoch):
         epsilon, sigma, scale = 0.5, 30.0, 16.0
@@ -202,7 +202,7 @@ def test_another_file_for_the_same_round_gets_nothing(made, phone):
     seats = wire.decode(CommitteeFile, one.file).seats
     file = wire.encode(CommitteeFile((other, *seats[1:]), None))
     with pytest.raises(ServerError) as refused:
-        client.contribute(RoundFiles(one.signed, file))
+        client.contribute(RoundFiles(one.signed, one.keys, file))
     assert refused.value.rule == Rule.STEP_ONCE
 
 
@@ -356,7 +356,7 @@ def with_terms(one, **changes):
 def test_weaker_terms_are_refused(shop, registry, clock, phone, changes, rule):
     device, good = phone(), OneRound(shop, registry, clock)
     manifest = dataclasses.replace(good.manifest, **with_terms(good, **changes))
-    files = RoundFiles(sign_manifest(manifest, shop.operator), good.file)
+    files = RoundFiles(sign_manifest(manifest, shop.operator), good.keys, good.file)
     with pytest.raises(ServerError) as refused:
         client_of(device).contribute(files)
     assert refused.value.rule == rule
@@ -366,13 +366,13 @@ def test_fewer_corrupt_phones_than_the_floor_assumes_are_refused(shop, registry,
     device, good = phone(), OneRound(shop, registry, clock)
     manifest = dataclasses.replace(good.manifest, gamma=0.04, **with_terms(good, gamma=0.04))
     with pytest.raises(ServerError, match="gamma is 0.04; this phone asks for 0.05"):
-        client_of(device).contribute(RoundFiles(sign_manifest(manifest, shop.operator), good.file))
+        client_of(device).contribute(RoundFiles(sign_manifest(manifest, shop.operator), good.keys, good.file))
 
 
 def test_a_smaller_set_than_the_floor_is_refused(shop, registry, clock, phone):
     device, good = phone(), OneRound(shop, registry, clock)
     manifest = dataclasses.replace(good.manifest, honest=1, **with_terms(good, honest=1))
-    files = RoundFiles(sign_manifest(manifest, shop.operator), good.file)
+    files = RoundFiles(sign_manifest(manifest, shop.operator), good.keys, good.file)
     with pytest.raises(ServerError, match="least set is 2; this phone asks for 3"):
         client_of(device).contribute(files)
 
@@ -389,7 +389,7 @@ def test_a_seat_that_another_key_signed_gets_no_share_and_costs_nothing(made, ph
     device, one = phone(), made()
     seats = wire.decode(CommitteeFile, one.file).seats
     forged = offer_seat(one.info.digest, b"x" * 32)[1]
-    files = RoundFiles(one.signed, wire.encode(CommitteeFile((*seats[:3], forged), None)))
+    files = RoundFiles(one.signed, one.keys, wire.encode(CommitteeFile((*seats[:3], forged), None)))
     with pytest.raises(ServerError) as refused:
         client_of(device).contribute(files)
     assert refused.value.rule == Rule.ORGANISATION_SIGNATURE
