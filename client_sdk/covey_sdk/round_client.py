@@ -29,6 +29,7 @@ from covey_privacy.dp import Skellam, noise_share
 from covey_privacy.errors import ServerError
 from covey_privacy.manifest import open_manifest
 from covey_privacy.merkle import leaf_hash
+from covey_privacy.round_files import RoundFiles
 from covey_privacy.rules import Rule
 from covey_privacy.secagg.contributor import Contributor, Sent
 from covey_privacy.secagg.field import Elements
@@ -41,7 +42,6 @@ from covey_sdk.clock import milliseconds, moment
 from covey_sdk.errors import ConsentError
 from covey_sdk.invitation import Invited, check, require_delta
 from covey_sdk.questions import question
-from covey_privacy.round_files import RoundFiles
 from covey_sdk.round_records import Contributed, Joined, Prepared, RoundRecords
 from covey_sdk.wallet import Wallet
 

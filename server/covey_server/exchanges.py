@@ -88,7 +88,7 @@ class NodeCheckAnswers:
 
 @dataclass(frozen=True, slots=True)
 class NodeOpen:
-    """To a node: the `OpenRequest` for its decryptors, and its contributions that are not in the final set."""
+    """To a node: the `OpenRequest` for its decryptors, and its contributions outside the final set."""
 
     round_id: wire.Name
     request: Request

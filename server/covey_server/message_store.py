@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, MutableMapping
 from pathlib import Path
+from typing import Any
 
 
 class MessageStore(MutableMapping[bytes, bytes]):
@@ -47,7 +48,7 @@ class MessageStore(MutableMapping[bytes, bytes]):
         for suffix in ("", "-journal", "-wal", "-shm"):
             self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
 
-    def _rows(self, statement: str, *values: bytes) -> list[tuple[object, ...]]:
+    def _rows(self, statement: str, *values: bytes) -> list[tuple[Any, ...]]:
         with self._connection() as connection:
             return connection.execute(statement, values).fetchall()
 
