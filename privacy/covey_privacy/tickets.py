@@ -83,8 +83,8 @@ class IssuerKeys:
         if not len(self.contribute) == len(self.volunteer) == len(keys) / len(Role):
             raise PeerError(
                 f"the issuer keys of {' + '.join(self.purposes)} in epoch {self.epoch} are "
-                f"{len(self.contribute)} to contribute and {len(self.volunteer)} to volunteer, {len(keys)} of "
-                "them distinct; one for each role and slot was expected",
+                f"{len(self.contribute)} to contribute and {len(self.volunteer)} to volunteer, "
+                f"{len(keys)} of them distinct; one for each role and slot was expected",
                 rule=Rule.ISSUER_KEY,
             )
 

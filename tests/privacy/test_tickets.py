@@ -81,9 +81,9 @@ def test_wrong_answers_are_refused(issuer_keys, pending, answers):
     with pytest.raises(PeerError, match="4 tickets were asked for and 3 answered"):
         tickets.receive(issuer_keys, pending, answers[:3])
     swapped = (answers[0], answers[1], answers[3], answers[2])
-    with pytest.raises(PeerError, match="role volunteer, slot 1: .* does not verify"):
+    with pytest.raises(PeerError, match=r"role volunteer, slot 1: .* does not verify"):
         tickets.receive(issuer_keys, pending, swapped)
-    with pytest.raises(PeerError, match="role volunteer, slot 2: .* bytes"):
+    with pytest.raises(PeerError, match=r"role volunteer, slot 2: .* bytes"):
         tickets.receive(issuer_keys, pending, [*answers[:3], answers[3][:-1]])
 
 
