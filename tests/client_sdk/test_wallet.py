@@ -146,7 +146,7 @@ def test_a_wrong_ticket_in_the_answer_keeps_none(phone, issuer, shop):
         return httpx.Response(200, content=wire.encode(wrong))
 
     shop.answer = swapped
-    with pytest.raises(RegistryError, match="tickets are refused: .* role contribute, slot 1: "):
+    with pytest.raises(RegistryError, match=r"tickets are refused: .* role contribute, slot 1: "):
         fetch(phone, issuer)
     assert left(Wallet(phone.store, phone.key), issuer.keys) == {}
     assert len(left(fetch(phone, issuer), issuer.keys)) == 4
