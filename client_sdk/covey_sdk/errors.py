@@ -26,7 +26,7 @@ class ConsentError(CoveyError):
 
 
 class TicketError(ConsentError):
-    """No ticket of the round's epoch is left: none was fetched in its window, or all are used."""
+    """The ticket of the round's slot is not there: none was fetched in the epoch's window, or it was used."""
 
 
 _FINAL = frozenset({403, 409, 422})

@@ -187,6 +187,7 @@ class Registry:
             answer = self._get(f"/v1/issuers/{epoch}/{'+'.join(name[0])}")
             with _believing("issuer keys"):
                 issuer = wire.decode(Issuer, answer)
+                issuer.keys.require_sound()
             if (issuer.keys.purposes, issuer.keys.epoch) != name:
                 raise RegistryError(
                     f"issuer keys for {' + '.join(name[0])}, epoch {epoch}, were expected; others came",

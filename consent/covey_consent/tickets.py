@@ -1,8 +1,8 @@
 """Tickets: one batch of blind signatures a person, purpose set and epoch, to whoever allows every purpose.
 
 A batch is one ticket under each issuer key of the set and epoch, of every role and slot. It is signed, then
-booked, then given out: a failed signature books nothing, and none leaves unbooked. The same request again gets
-the same answer.
+booked, then given out: a failed signature books nothing, and none leaves unbooked. The same request again
+gets the same answer.
 """
 
 from __future__ import annotations

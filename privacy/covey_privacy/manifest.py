@@ -134,8 +134,10 @@ class Manifest:
     def issuer_key(self, issuer_keys: IssuerKeys, role: Role) -> IssuerKey:
         """Return the key of a role's tickets in this round.
 
-        Raises ServerError where the manifest names other issuer keys than these, or a slot that they lack.
+        Raises ServerError where the manifest names other issuer keys than these, or a slot that they lack,
+        PeerError where the issuer keys are not sound.
         """
+        issuer_keys.require_sound()
         named = issuer_keys.digest, issuer_keys.purposes, issuer_keys.epoch
         if named != (self.issuer, self.purposes, self.epoch):
             raise ServerError(

@@ -71,23 +71,27 @@ class IssuerKeys:
     contribute: Annotated[tuple[PublicKey, ...], wire.Size(1, MOST_SLOTS)]
     volunteer: Annotated[tuple[PublicKey, ...], wire.Size(1, MOST_SLOTS)]
 
-    def __post_init__(self) -> None:
-        keys = (*self.contribute, *self.volunteer)
-        if len(self.contribute) != len(self.volunteer) or len(set(keys)) < len(keys):
+    def __iter__(self) -> Iterator[IssuerKey]:
+        return (self.of(role, slot) for role in Role for slot in range(1, self.slots + 1))
+
+    def require_sound(self) -> None:
+        """Raise PeerError unless there is one key, and no other's, for each role and slot.
+
+        Under keys that are alike one person could take part twice in a round.
+        """
+        keys = {*self.contribute, *self.volunteer}
+        if not len(self.contribute) == len(self.volunteer) == len(keys) / len(Role):
             raise PeerError(
                 f"the issuer keys of {' + '.join(self.purposes)} in epoch {self.epoch} are "
                 f"{len(self.contribute)} to contribute and {len(self.volunteer)} to volunteer, "
-                f"{len(set(keys))} of them distinct; one for each role and slot was expected",
+                f"{len(keys)} of them distinct; one for each role and slot was expected",
                 rule=Rule.ISSUER_KEY,
             )
-
-    def __iter__(self) -> Iterator[IssuerKey]:
-        return (self.of(role, slot) for role in Role for slot in range(1, self.slots + 1))
 
     @property
     def slots(self) -> int:
         """b: how many slots there are, counted from 1."""
-        return len(self.contribute)
+        return min(len(self.contribute), len(self.volunteer))
 
     @property
     def batch(self) -> int:

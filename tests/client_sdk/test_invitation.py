@@ -81,8 +81,9 @@ def terms(plan, issuer, documents):
         question = gram() if number else p1_steps.base_step(CATALOGUE)
         step, chain = plan.steps[number], Chain(plan, number, previous)
         below = documents[: number + 1]
+        round_id, slot = f"{question.id}-1", number + 1
         made = manifest_for(
-            question, step, EPSILON, f"{question.id}-1", PEOPLE, issuer.keys, 1, below, POLICY, chain
+            question, step, EPSILON, round_id, PEOPLE, issuer.keys, slot, below, POLICY, chain
         )
         return replace(made, **changes)
 

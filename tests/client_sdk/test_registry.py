@@ -122,13 +122,27 @@ def test_an_issuer_key_that_is_not_in_the_log_is_refused(shop, device, grown, ep
         shop.way().issuer(PURPOSES, epoch, grown)
 
 
+@pytest.mark.parametrize("alike", ["contribute", "volunteer"])
+def test_issuer_keys_that_are_alike_are_refused(shop, device, grown, epoch, alike):
+    """Two tickets under one key would let one person take part twice in a round."""
+
+    def twice(response):
+        issuer = wire.decode(Issuer, response.content)
+        first = getattr(issuer.keys, alike)[0]
+        return wire.encode(replace(issuer, keys=replace(issuer.keys, **{alike: (first, first)})))
+
+    shop.answer = replacing("/v1/issuers", twice)
+    with pytest.raises(RegistryError, match="one for each role and slot was expected"):
+        shop.way().issuer(PURPOSES, epoch, grown)
+
+
 def test_an_index_that_is_not_the_leafs_is_refused(shop, device, grown, epoch):
     def moved(response):
         issuer = wire.decode(Issuer, response.content)
         return wire.encode(replace(issuer, index=issuer.index + 1))
 
     shop.answer = replacing("/v1/issuers", moved)
-    with pytest.raises(RegistryError, match="does not stand at"):
+    with pytest.raises(RegistryError, match="do not stand at"):
         shop.way().issuer(PURPOSES, epoch, grown)
 
 

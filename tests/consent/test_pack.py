@@ -170,7 +170,7 @@ def test_a_pack_is_checked_by_one_file_without_covey_and_without_a_network(world
         "entries 0 to 65 give the root",
         "witness.test/1 saw this checkpoint at 2027-01-15T08:00:07+00:00",
         "begins with the 6 entries of the checkpoint that you kept",
-        "6 of notice, 1 of issuer key, 2 of manifest, 1 of roster, 1 of evidence",
+        "6 of notice, 1 of issuer keys, 2 of manifest, 1 of roster, 1 of evidence",
         "1 rounds ended, 1 are open",
         "54 commitments",
         f"subject {ALICE}: 50 records are in the log",
@@ -308,7 +308,7 @@ def replaced(world, change):
 
 @pytest.mark.parametrize(
     ("change", "says"),
-    [  # Entries 0 to 5 are notices; 6 is the issuer key, 7 the manifest, 8 the roster, 9 the evidence.
+    [  # Entries 0 to 5 are notices; 6 are the issuer keys, 7 the manifest, 8 the roster, 9 the evidence.
         (lambda order: swapped(order, 7, 8), "roster at 7 rests on something"),
         (lambda order: swapped(order, 7, 9), "rests on something that was not logged before"),
         (lambda order: swapped(order, 6, 7), "manifest at 6 rests on something"),

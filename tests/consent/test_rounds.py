@@ -208,21 +208,22 @@ def test_the_same_roster_has_the_same_answer_and_a_second_none(shop, roster, wal
     problem(shop.countersign(smaller), 409)
 
 
-def test_a_ticket_is_good_for_one_round(shop, issuer, roster, wallets):
-    countersigned(shop.countersign(roster))
+def test_a_ticket_is_good_for_one_round(shop, issuer, digest, wallets):
+    """Two rounds of one slot, which a coordinator would not plan, share its tickets."""
+    countersigned(shop.countersign(shop.roster("round-1", digest, [wallet[0] for wallet in wallets[:2]])))
     other = shop.announce(shop.manifest(issuer, round_id="round-2"))
-    again = shop.roster("round-2", other, [wallets[0][0], wallets[1][1], wallets[2][1]])
+    again = shop.roster("round-2", other, [wallets[0][0], wallets[2][0], wallets[3][0]])
     answer = countersigned(shop.countersign(again))
     assert (answer.signature, answer.spent) == (b"", (wallets[0][0].ticket.round_key,))
-    fresh = shop.roster("round-2", other, [wallets[1][1], wallets[2][1]])
+    fresh = shop.roster("round-2", other, [wallets[2][0], wallets[3][0]])
     assert countersigned(shop.countersign(fresh)).signature
 
 
 def test_bad_adverts_are_named_and_nothing_is_spent(shop, roster, wallets, digest):
     forged = dataclasses.replace(roster.adverts[0], seed_digest=b"x" * 32)
-    stolen = shop.advert(dataclasses.replace(wallets[0][1], secret=b"x" * 32), digest)
-    minted = dataclasses.replace(wallets[1][2].ticket, signature=bytes(256))
-    self_made = shop.advert(dataclasses.replace(wallets[1][2], ticket=minted), digest)
+    stolen = shop.advert(dataclasses.replace(wallets[0][0], secret=b"x" * 32), digest)
+    minted = dataclasses.replace(wallets[1][0].ticket, signature=bytes(256))
+    self_made = shop.advert(dataclasses.replace(wallets[1][0], ticket=minted), digest)
     for bad in (forged, stolen, self_made):
         others = [advert for advert in roster.adverts if advert.round_key != bad.round_key][:3]
         answer = countersigned(shop.countersign(Roster.of("round-1", digest, [*others, bad])))
@@ -235,6 +236,13 @@ def test_an_advert_for_another_manifest_is_bad(shop, issuer, wallets, digest):
     adverts = [shop.advert(wallets[0][0], digest), shop.advert(wallets[1][0], other)]
     answer = countersigned(shop.countersign(Roster.of("round-1", digest, adverts)))
     assert answer.bad == (wallets[1][0].ticket.round_key,)
+
+
+@pytest.mark.parametrize("place", [1, 2, 3])
+def test_tickets_of_another_slot_or_role_are_bad(shop, wallets, digest, place):
+    other = wallets[1][place]
+    answer = countersigned(shop.countersign(shop.roster("round-1", digest, [wallets[0][0], other])))
+    assert (answer.signature, answer.bad) == (b"", (other.ticket.round_key,))
 
 
 def test_tickets_of_another_purpose_set_are_bad(shop, wallets, digest):

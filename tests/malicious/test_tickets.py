@@ -62,16 +62,14 @@ def two_slots():
 def test_a_person_has_one_ticket_for_a_round_in_their_whole_batch(terms, two_slots, slot):
     """All the others are of the other role, or of another slot."""
     round_terms = replace_terms(terms, two_slots.keys, slot)
-    good = []
     for issuer, key in zip(two_slots.keys, wallet(two_slots), strict=True):
-        try:
-            advert_of(round_terms, key).check(terms.digest, round_terms.issuer)
-        except PeerError as error:
-            assert error.rule == Rule.TICKET_SIGNATURE
-            assert f"role contribute, slot {slot}" in str(error)
-        else:
-            good.append((issuer.role, issuer.slot))
-    assert good == [(Role.CONTRIBUTE, slot)]
+        advert = advert_of(round_terms, key)
+        if (issuer.role, issuer.slot) == (Role.CONTRIBUTE, slot):
+            advert.check(terms.digest, round_terms.issuer)
+            continue
+        with pytest.raises(PeerError, match=f"role contribute, slot {slot}") as raised:
+            advert.check(terms.digest, round_terms.issuer)
+        assert raised.value.rule is Rule.TICKET_SIGNATURE
 
 
 @pytest.mark.parametrize("change", [{"slot": 3}, {"slot": 0}, {"issuer": bytes(32)}])
@@ -126,7 +124,7 @@ def test_one_person_with_all_of_their_tickets(gateways):
     """The registry countersigns no roster with a second ticket of theirs: it is of another role or slot."""
     shop, wallets, rounds = gateways
     digest, (own, *others) = rounds["round-1"], wallets[0]
-    roster = shop.roster("round-1", digest, [own, *others, wallets[1][0]])
+    roster = shop.roster("round-1", digest, [own, *others])
     answer = countersigned(shop.countersign(roster))
     assert answer.signature == b""
     assert sorted(answer.bad) == sorted(key.ticket.round_key for key in others)

@@ -103,8 +103,8 @@ def test_each_page_has_its_own_grammar(tmp_path):
     assert other.read_bytes() == ONE_MESSAGE.read_bytes() != GRAMMAR.read_bytes()
 
 
-OWN = {"Pending", "RoundKey", "RoundInfo"}
-"""What a phone keeps of its tickets and shows nobody, and what it knows of a round."""
+OWN = {"IssuerKey", "Pending", "RoundKey", "RoundInfo"}
+"""One key of `IssuerKeys`, what a phone keeps of its tickets and shows nobody, what it knows of a round."""
 SOURCES = {
     GRAMMAR: (consent, evidence, listing, manifest, messages, release, roster, signatures, tickets),
     ONE_MESSAGE: (equality_proof, leaves, secagg, shape, terms),

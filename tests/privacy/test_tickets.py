@@ -3,7 +3,6 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-import cbor2
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -11,7 +10,7 @@ from covey_privacy import blind_rsa, tickets, wire
 from covey_privacy.errors import PeerError, ServerError
 from covey_privacy.signatures import SigningKey, open_signed, sign, verify
 from covey_privacy.ticket_signer import TicketSigner, generate_private_keys
-from covey_privacy.tickets import IssuerKey, IssuerKeys, Role
+from covey_privacy.tickets import IssuerKey, Role
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +81,9 @@ def test_wrong_answers_are_refused(issuer_keys, pending, answers):
     with pytest.raises(PeerError, match="4 tickets were asked for and 3 answered"):
         tickets.receive(issuer_keys, pending, answers[:3])
     swapped = (answers[0], answers[1], answers[3], answers[2])
-    with pytest.raises(PeerError, match="role volunteer, slot 1: .* does not verify"):
+    with pytest.raises(PeerError, match=r"role volunteer, slot 1: .* does not verify"):
         tickets.receive(issuer_keys, pending, swapped)
-    with pytest.raises(PeerError, match="role volunteer, slot 2: .* bytes"):
+    with pytest.raises(PeerError, match=r"role volunteer, slot 2: .* bytes"):
         tickets.receive(issuer_keys, pending, [*answers[:3], answers[3][:-1]])
 
 
@@ -110,11 +109,8 @@ def test_a_key_stands_for_one_role_and_slot(issuer_keys):
         {"volunteer": issuer_keys.volunteer[:1]},
     ):
         with pytest.raises(PeerError, match="one for each role and slot was expected"):
-            replace(issuer_keys, **changes)
-        fields = {"contribute": issuer_keys.contribute, "volunteer": issuer_keys.volunteer} | changes
-        told = [list(issuer_keys.purposes), issuer_keys.epoch, *map(list, fields.values())]
-        with pytest.raises(PeerError, match="one for each role and slot was expected"):
-            wire.decode(IssuerKeys, cbor2.dumps(told, canonical=True))
+            replace(issuer_keys, **changes).require_sound()
+    issuer_keys.require_sound()
 
 
 @pytest.mark.parametrize("value", [0, "n", "p", "over"])

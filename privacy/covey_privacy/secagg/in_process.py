@@ -80,12 +80,12 @@ class WitnessedLog:
 
 
 class Issuer:
-    """Signs tickets of one role. Rounds that share an issuer share its round keys, which are slow to make."""
+    """Signs tickets of one role and slot. Rounds that share one share its round keys, which are slow to make."""
 
-    def __init__(self, role: Role) -> None:
+    def __init__(self, role: Role, slot: int = 1) -> None:
         self._signer = blind_rsa.Signer(blind_rsa.generate())
         self._made: tuple[RoundKey, ...] = ()
-        self.key = IssuerKey(PURPOSES, EPOCH, role, 1, self._signer.public)
+        self.key = IssuerKey(PURPOSES, EPOCH, role, slot, self._signer.public)
 
     def round_keys(self, count: int, random: Random) -> tuple[RoundKey, ...]:
         """Return `count` certified round keys, the same ones each time."""

@@ -24,7 +24,7 @@ from covey_privacy.secagg.committee import (
 )
 from covey_privacy.secagg.contribution import statement
 from covey_privacy.secagg.contributor import Contributor
-from covey_privacy.secagg.in_process import Players, new_issuers
+from covey_privacy.secagg.in_process import Issuer, Players, new_issuers
 from covey_privacy.secagg.messages import (
     DRAW,
     FINAL,
@@ -43,6 +43,7 @@ from covey_privacy.secagg.notary import MemoryRecords, Notary, RefusedMembersErr
 from covey_privacy.secagg.terms import Kind, RoundInfo
 from covey_privacy.secagg.volunteer import Volunteer
 from covey_privacy.signatures import SigningKey, open_signed, sign
+from covey_privacy.tickets import Role
 
 P = 2**255 - 19
 
@@ -134,6 +135,39 @@ def test_tickets_of_one_role_do_not_serve_the_other(issuers):
     with pytest.raises(PeerError) as refused:
         played.collector.add(phone.contribute(played.file, np.zeros(40, np.int64)))
     assert refused.value.rule == Rule.TICKET_SIGNATURE
+
+
+def test_of_a_whole_batch_one_ticket_serves_a_round(issuers):
+    """A person with all tickets of two slots contributes once and volunteers once."""
+    played = _unseated(issuers, "both")
+    batch = {
+        (issuer.key.role, issuer.key.slot): issuer.round_keys(1, played.random)[0]
+        for issuer in (*issuers, *(Issuer(role, 2) for role in Role))
+    }
+    good = []
+    for which, key in batch.items():
+        offer = Volunteer(played.info, key).volunteer()
+        if which == (Role.VOLUNTEER, 1):
+            played.notary.volunteer(offer)
+            good.append(which)
+            continue
+        with pytest.raises(PeerError, match="role volunteer, slot 1") as refused:
+            played.notary.volunteer(offer)
+        assert refused.value.rule == Rule.TICKET_SIGNATURE
+    played = _unseated(issuers, "both")
+    played.seat()
+    for which, key in batch.items():
+        message = Contributor(played.info, played.accepted, key).contribute(
+            played.file, np.zeros(40, np.int64)
+        )
+        if which == (Role.CONTRIBUTE, 1):
+            played.aggregator.add(message)
+            good.append(which)
+            continue
+        with pytest.raises(PeerError, match="role contribute, slot 1") as refused:
+            played.aggregator.add(message)
+        assert refused.value.rule == Rule.TICKET_SIGNATURE
+    assert good == [(Role.VOLUNTEER, 1), (Role.CONTRIBUTE, 1)]
 
 
 def test_a_volunteers_box_key_is_its_own(issuers):
