@@ -96,5 +96,5 @@ def _claims(session: Session, keys: Sequence[bytes]) -> dict[bytes, bytes | None
     for start in range(0, len(keys), QUERY_KEYS):
         some = SpentTicket.round_key.in_(keys[start : start + QUERY_KEYS])
         rows = session.execute(select(SpentTicket.round_key, SpentTicket.claim).where(some))
-        found |= dict(rows.tuples().all())
+        found |= {row.round_key: row.claim for row in rows}
     return found
