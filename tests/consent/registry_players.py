@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from sqlalchemy.orm import Session
 
 from covey_consent import witness as witness_app
+from covey_consent.keys import load_or_create
 from covey_consent.models import HOUR, Issuance, IssuerSecret, Subject
 from covey_privacy import wire
 from covey_privacy.consent import Issuer as IssuerAnswer
 from covey_privacy.manifest import Manifest, Windows, sign_manifest
 from covey_privacy.note import COSIGNATURE, VerifierKey
-from covey_privacy.secagg.in_process import NOW, Issuer, Players, Setting
+from covey_privacy.secagg import keys
+from covey_privacy.secagg.in_process import NOW, Issuer, Players, Setting, new_issuers
 from covey_privacy.secagg.log_entries import LogView
 from covey_privacy.secagg.messages import DrawnCommittee, Logged
 from covey_privacy.secagg.notary import RefusedMembersError
@@ -57,6 +60,8 @@ WITNESS_SETTING = {"vkey": WITNESS_KEY.vkey, "url": "http://witness.test"}
 STANDING = standing_shape()
 DRAWN = choose_shape(40, 2, 0.1)
 """Of 40 volunteers, 2 of which may be corrupt."""
+VERIFY = functools.lru_cache(2**16)(keys.verify)
+"""Remembers what it has checked: the players share a process, and check the same tickets."""
 SETTINGS = {
     "standing": Setting(phones=6, length=10, standing=STANDING, issued=40),
     "drawn": Setting(phones=6, length=10, drawn=DRAWN, volunteers=40, lost=0.1, issued=40, gamma=0.05),
@@ -76,9 +81,7 @@ CONTEXTS = {
 def follow(monkeypatch, registry: SigningKey, folder: Path, clock) -> None:
     """Have a real witness, which keeps `folder`, answer whatever registries ask from now on."""
     folder.mkdir(exist_ok=True)
-    app = witness_app.create_app(
-        Witness(WITNESS_KEY.name, WITNESS, {ORIGIN: registry.public}), folder, clock
-    )
+    app = witness_app.create_app(Witness(WITNESS_KEY.name, WITNESS, {ORIGIN: registry.public}), folder, clock)
     transport = httpx.ASGITransport(app)
     through = functools.partial(httpx.AsyncClient, transport=transport)
     monkeypatch.setattr(httpx, "AsyncClient", through)
@@ -263,3 +266,46 @@ def write(shop: Shop, work) -> None:
 def start_clock(clock) -> None:
     """Let the registry's clock show the time at which in-process players ask decryptors."""
     clock.now = float(NOW)
+
+
+@pytest.fixture(scope="session")
+def round_issuers() -> tuple[Issuer, Issuer]:
+    """The issuers of tickets to contribute and to volunteer, with the round keys that they certified."""
+    return new_issuers()
+
+
+@pytest.fixture
+def one_message(opened, round_issuers, clock):
+    """A registry with issuer keys by role, without witnesses."""
+    start_clock(clock)
+    with opened() as shop:
+        prepare(shop, round_issuers)
+        yield shop
+
+
+@pytest.fixture
+def follow_witness(clock, tmp_path, monkeypatch):
+    """Start a real witness of the registry whose key file is in `tmp_path`; return a registry's setting."""
+    start_clock(clock)
+    follow(monkeypatch, load_or_create(tmp_path / "registry.key"), tmp_path / "witness", clock)
+    return {"witnesses": [WITNESS_SETTING]}
+
+
+@pytest.fixture
+def witnessed(opened, round_issuers, follow_witness):
+    """The same registry with a real witness."""
+    with opened(**follow_witness) as shop:
+        prepare(shop, round_issuers)
+        wait_until_cosigned(shop)
+        yield shop
+
+
+@pytest.fixture
+def play(round_issuers):
+    """`play(shop, kind, changes, **setting)`: the players of a round that is logged at the registry."""
+
+    def play(shop, kind, changes=None, **setting) -> RegistryPlayers:
+        changed = dataclasses.replace(SETTINGS[kind], **setting)
+        return RegistryPlayers(changed, round_issuers, verify=VERIFY, shop=shop, changes=changes or {})
+
+    return play
