@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from covey_consent.log import Log
 from covey_consent.models import LogEntry, SpentTicket
 from covey_consent.one_message.tables import SignedEntry
-from covey_consent.store import QUERY_KEYS
+from covey_consent.store import QUERY_KEYS, Store
 from covey_privacy.secagg.log_entries import LEAF_SECAGG
 
 
@@ -31,6 +31,7 @@ class DatabaseRecords:
     `context` is that of the signature that is asked for, `now` the time in Unix seconds.
     """
 
+    store: Store
     log: Log
     round_id: str
     context: str
@@ -46,7 +47,7 @@ class DatabaseRecords:
 
     def spend(self, spent: Sequence[bytes], claim: bytes) -> Sequence[bytes]:
         """See `notary.Records`."""
-        return self.log.write_blocking(self._spend, spent, claim)
+        return self.store.write_blocking(self._spend, spent, claim)
 
     def _keep(
         self, session: Session, name: bytes, signed: bytes, spent: Sequence[bytes], claim: bytes

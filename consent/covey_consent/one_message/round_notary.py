@@ -211,7 +211,7 @@ class RoundNotary:
             if require is not None:
                 require(session)
 
-        kept = DatabaseRecords(self._log, opened.round_id, step, self._calendar.now, require_all)
+        kept = DatabaseRecords(self._store, self._log, opened.round_id, step, self._calendar.now, require_all)
         return kept if beside is None else replace(kept, beside=beside)
 
     async def _logged(self, signed: bytes) -> LoggedHead:
