@@ -70,7 +70,7 @@ MESSAGES: Mapping[str, Taken] = {
     "retract": Taken(CBOR, OFFER),
     "draw": Taken(CBOR, OFFER),
     "include": Taken(CBOR, ROSTER),
-    "grant_dispute": Taken(CBOR, ROSTER),
+    "grant_dispute": Taken(CBOR, MESSAGE),
     "finalise": Taken(CBOR, ROSTER),
     "import_person": Taken("application/zip", EXPORT),
 }

@@ -94,7 +94,7 @@ async def grant_dispute(round_id: str, request: Request, here: Here, signature: 
 
     Takes a `GrantRequest`. A member is disputed by one decryptor alone.
     """
-    asked = await _signed(request, here, signature, GrantRequest, GRANT_REQUEST, ROSTER)
+    asked = await _signed(request, here, signature, GrantRequest, GRANT_REQUEST, MESSAGE)
     return cbor(await here.round_notary.dispute(round_id, asked))
 
 

@@ -13,7 +13,7 @@ from typing import Annotated
 from covey_privacy import wire
 from covey_privacy.secagg.messages import Bulk, DrawnCommittee, Index, Logged, SignedDocument
 from covey_privacy.secagg.terms import MOST_MEMBERS
-from covey_privacy.signatures import DOCUMENT_LIMIT, to_sign
+from covey_privacy.signatures import to_sign
 
 ROSTER_REQUEST = "round/roster"
 DRAW_REQUEST = "round/draw"
@@ -118,7 +118,7 @@ class RoundEntry:
 class RoundEntries:
     """To anyone: a round's signed manifest with its index in the log, and all that the registry signed."""
 
-    manifest: Annotated[bytes, wire.Size(1, DOCUMENT_LIMIT)]
+    manifest: Annotated[bytes, wire.Size(1, 2**16)]
     index: wire.U64
     entries: Annotated[tuple[RoundEntry, ...], wire.Size(0, MOST_ENTRIES)]
 
