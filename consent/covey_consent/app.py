@@ -23,6 +23,7 @@ from covey_consent.api import (
     log,
     notices,
     officer_queries,
+    one_message,
     people,
     problems,
     promises,
@@ -48,9 +49,9 @@ from covey_consent.registry import Registry
 from covey_consent.settings import Settings
 
 ROUTERS = (
-    consents, people, tickets, tiles, log, promises, notices, rounds, subjects, receipts, served, assessments,
-    documents, rights, recipients, imports, breaches, access_log, device_tokens, health, well_known,
-    catalogue, clock_confirmations, officer_queries, revocations,
+    consents, people, tickets, tiles, log, promises, notices, rounds, one_message, subjects,
+    receipts, served, assessments, documents, rights, recipients, imports, breaches, access_log,
+    device_tokens, health, well_known, catalogue, clock_confirmations, officer_queries, revocations,
 )  # fmt: skip
 """A request is held against one route after another: the routes that are asked most come first."""
 

@@ -60,6 +60,11 @@ class Cosigners:
         for cosigner in self._all:
             await cosigner.settle()
 
+    def missing(self, shown: str) -> tuple[str, ...]:
+        """Return the names of the witnesses whose cosignature a note lacks."""
+        note = parse(shown)
+        return tuple(each.key.name for each in self._witnesses if not note.signatures(each.key))
+
 
 class Cosigner:
     """One witness, and the size of the log as it cosigned it last."""

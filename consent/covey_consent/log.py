@@ -107,6 +107,10 @@ class Log:
         """Do as `Store.write`, for work that may append: what is committed is published before the answer."""
         return await self._store.write(self._publishing, work, args)
 
+    def write_blocking(self, work: Callable[[Session, *Args], T], *args: *Args) -> T:
+        """Do as `write`, for another thread than the event loop's."""
+        return self._store.write_blocking(self._publishing, work, args)
+
     def append(self, session: Session, kind: bytes, body: bytes) -> int:
         """Add an entry in the caller's `write` and return its index."""
         return self.append_all(session, kind, [body])[0]
@@ -147,6 +151,17 @@ class Log:
         if index is None or not index < size <= len(self):
             raise UnknownError(f"this leaf is not among the first {size} of the log's {len(self)} entries")
         return Inclusion(index, size, self._tree.inclusion(index, size))
+
+    def witnessed(self, leaf: bytes) -> tuple[str, Inclusion]:
+        """Return a note over the leaf hash with its place: the newest cosigned one, else the newest.
+
+        Raises UnknownError.
+        """
+        index = self.find(leaf)
+        cosigned = self._cosigned
+        covers = index is not None and index < cosigned.head.size
+        head = cosigned.head if covers and cosigned.lines else self._head
+        return self._shown(head), self.inclusion(leaf, head.size)
 
     def find(self, leaf: bytes) -> int | None:
         """Return where the leaf hash stands below the newest checkpoint, None where it does not."""

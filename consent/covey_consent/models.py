@@ -272,12 +272,16 @@ class LoggedRound(Base):
 
 
 class SpentTicket(Base):
-    """A round key that a countersigned roster has used up."""
+    """A round key that was used up: by a countersigned roster, a volunteer, a retraction or an included set.
+
+    `claim` says by what, in a round in one message; the same again is no second use.
+    """
 
     __tablename__ = "spent"
 
     round_key: Mapped[bytes] = mapped_column(primary_key=True)
     round_id: Mapped[str] = mapped_column(ForeignKey(LoggedRound.round_id), index=True)
+    claim: Mapped[bytes | None]
 
 
 class LogEntry(Base):

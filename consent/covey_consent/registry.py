@@ -29,6 +29,7 @@ from covey_consent.metrics import Metrics
 from covey_consent.notices import InForce, files
 from covey_consent.notices.facts import Facts
 from covey_consent.notices.publisher import Publisher
+from covey_consent.one_message.round_notary import RoundNotary
 from covey_consent.pool import Pool
 from covey_consent.readiness import WriteCheck
 from covey_consent.receipts import issue
@@ -61,6 +62,7 @@ class Registry:
     recorder: Pool[Sequence[Act], list[Recorded]]
     log: Log
     cosigners: Cosigners
+    round_notary: RoundNotary
     promises: promises.Publisher
     notices: InForce
     publisher: Publisher
@@ -156,6 +158,7 @@ class Registry:
             recorder=Pool(store.write, choices.record_each),
             log=log,
             cosigners=cosigners,
+            round_notary=RoundNotary(store, log, cosigners, key, calendar),
             promises=publishing,
             notices=notices,
             publisher=publisher,

@@ -17,6 +17,7 @@ from covey_consent.epochs import Calendar
 from covey_consent.errors import ConflictError, RequestError, UnknownError
 from covey_consent.log import Log
 from covey_consent.models import LoggedRound, SpentTicket
+from covey_consent.one_message.announcement import require_one_message
 from covey_consent.store import all_in
 from covey_privacy import wire
 from covey_privacy.consent import LEAF_EVIDENCE, LEAF_MANIFEST, LEAF_ROSTER, Notice
@@ -48,8 +49,12 @@ def announce(
     manifest: Manifest,
     current: Mapping[str, Notice],
     calendar: Calendar,
+    registry: bytes,
 ) -> int:
-    """Log the manifest that the operator signed and return its index; the same again has the same index."""
+    """Log the manifest that the operator signed and return its index; the same again has the same index.
+
+    `registry` is this registry's public key.
+    """
     known = session.get(LoggedRound, manifest.round_id)
     if known is not None:
         if known.manifest != signed:
@@ -58,11 +63,13 @@ def announce(
     issuers.require_set(manifest.purposes, current)
     if manifest.purpose not in manifest.purposes:
         raise RequestError(f"the manifest's purpose {manifest.purpose!r} is not in its own purpose set")
-    _require_slot(session, manifest)
+    if manifest.terms is None:
+        _require_five_phases(session, manifest)
+    else:
+        require_one_message(session, signed, manifest, registry, calendar)
     issuers.require_running(session, manifest.epoch)
     calendar.require_fetched(manifest.epoch)
     _require_place(session, manifest)
-    _require_floors(manifest)
     _require_delta(manifest, current)
     index = log.append(session, LEAF_MANIFEST, signed)
     session.add(
@@ -73,10 +80,14 @@ def announce(
     return index
 
 
+def find_manifest(session: Session, round_id: str) -> Manifest:
+    """Return a round's manifest. Raises UnknownError."""
+    return manifest_of(known_round(session, round_id))
+
+
 def find(session: Session, round_id: str) -> tuple[Manifest, IssuerKey]:
     """Return a round's manifest and the issuer key of its contributors. Raises UnknownError."""
-    known = _known(session, round_id)
-    manifest = manifest_of(known)
+    manifest = find_manifest(session, round_id)
     keys = issuers.find(session, manifest.purposes, manifest.epoch)
     if keys is None:
         raise UnknownError(f"the issuer keys of round {round_id!r} are not here")
@@ -110,7 +121,7 @@ def countersign(
     Where tickets are bad or spent in another round, those are named, nothing is signed and nothing is spent.
     """
     head = frozen.head
-    known = _known(session, head.round_id)
+    known = known_round(session, head.round_id)
     if known.head is not None:
         return _again(known, head)
     manifest = manifest_of(known)
@@ -134,7 +145,7 @@ def conclude(session: Session, log: Log, signed: bytes, evidence: Evidence) -> i
 
     Raises RequestError where it contradicts the round's logged manifest or roster.
     """
-    known = _known(session, evidence.round_id)
+    known = known_round(session, evidence.round_id)
     if known.evidence is not None and known.evidence_index is not None:
         if known.evidence != signed:
             raise ConflictError(f"round {evidence.round_id!r} has other evidence; it is given once")
@@ -155,8 +166,8 @@ def conclude(session: Session, log: Log, signed: bytes, evidence: Evidence) -> i
     return known.evidence_index
 
 
-def _require_slot(session: Session, manifest: Manifest) -> None:
-    """Refuse a manifest whose issuer keys are not those of its set and epoch, or lack its slot."""
+def _require_five_phases(session: Session, manifest: Manifest) -> None:
+    """Refuse a round in five phases whose manifest names other issuer keys, or is outside of its floors."""
     keys = issuers.find(session, manifest.purposes, manifest.epoch)
     if keys is None:
         raise RequestError(
@@ -167,6 +178,7 @@ def _require_slot(session: Session, manifest: Manifest) -> None:
         manifest.issuer_key(keys, Role.CONTRIBUTE)
     except ServerError as error:
         raise RequestError(f"{error}; ask /v1/issuers for them") from None
+    _require_floors(manifest)
 
 
 def _require_floors(manifest: Manifest) -> None:
@@ -243,7 +255,8 @@ def manifest_of(known: LoggedRound) -> Manifest:
     return wire.decode(Manifest, wire.decode(Signed, known.manifest).body)
 
 
-def _known(session: Session, round_id: str) -> LoggedRound:
+def known_round(session: Session, round_id: str) -> LoggedRound:
+    """Return what is kept of a round. Raises UnknownError."""
     known = session.get(LoggedRound, round_id)
     if known is None:
         raise UnknownError(f"round {round_id!r} has no logged manifest; log it first")

@@ -77,6 +77,10 @@ class Store:
         """
         return await asyncio.wrap_future(self._writer.submit(partial(_call, work, args)))
 
+    def write_blocking(self, work: Callable[[Session, *Args], T], *args: *Args) -> T:
+        """Do as `write`, for another thread than the event loop's: it waits for the commit."""
+        return self._writer.submit(partial(_call, work, args)).result()
+
     async def purge(self) -> None:
         """Have what was deleted leave the database's files too; see `purge.purge`. Writes wait meanwhile."""
         await asyncio.wrap_future(self._writer.alone(purge))

@@ -35,6 +35,7 @@ from covey_privacy.five_phases import messages, roster
 from covey_privacy.records import is_message, layout
 from covey_privacy.secagg import equality_proof, leaves, shape, terms
 from covey_privacy.secagg import messages as secagg
+from covey_privacy.secagg import registry_messages as registry
 
 ROUND = (
     signatures.Signed, manifest.Manifest, roster.Advert, roster.Roster, roster.RosterHead,
@@ -56,7 +57,10 @@ SECAGG = (
     secagg.PartialSum, secagg.IncludeRequest, secagg.Entry, secagg.Leaf, secagg.SetHead,
     secagg.Logged, secagg.CheckRequest, secagg.Complaints, secagg.Grant, secagg.DisputeRequest, secagg.Dealt,
     secagg.DisputeProof, equality_proof.SharedPoint, secagg.FinalRequest, secagg.OpenRequest, secagg.Opening,
-    leaves.Placed, leaves.Presence, leaves.Absence,
+    leaves.Placed, leaves.Presence, leaves.Absence, registry.RosterRequest, registry.DrawRequest,
+    registry.InclusionRequest, registry.GrantRequest, registry.ExclusionRequest, registry.LoggedHead,
+    registry.DrawAnswer, registry.InclusionAnswer, registry.RefusedMember, registry.RoundEntries,
+    registry.RoundEntry,
 )  # fmt: skip
 """Messages of rounds in one message."""
 

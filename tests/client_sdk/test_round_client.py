@@ -14,6 +14,7 @@ from covey_privacy.consent import Issuer
 from covey_privacy.errors import BudgetError, PrivacyError, ServerError
 from covey_privacy.manifest import Manifest, Windows, model_digest, sign_manifest
 from covey_privacy.profile import Profile
+from covey_privacy.round_files import RoundFiles
 from covey_privacy.rules import Rule
 from covey_privacy.secagg.aggregator import Aggregator
 from covey_privacy.secagg.collector import Collector
@@ -32,7 +33,6 @@ from covey_privacy.signatures import SigningKey, digest_of
 from covey_sdk import Device, Trust
 from covey_sdk.errors import ConsentError, RegistryError, TicketError
 from covey_sdk.round_client import RoundClient
-from covey_privacy.round_files import RoundFiles
 from covey_sdk.ticket_fetcher import TicketFetcher
 
 PURPOSES = ("analytics", "personalize")

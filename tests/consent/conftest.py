@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import postgresql
 import pytest
+from registry_players import follow_witness, one_message, play, round_issuers, witnessed
 
 from covey_consent.access.roles import Caller, Role
 from covey_consent.app import create_app
@@ -52,6 +53,9 @@ with warnings.catch_warnings():
     # Starlette's test client asks for httpx2, where Covey speaks httpx, and uses a name that anyio changed.
     warnings.simplefilter("ignore")
     from starlette.testclient import TestClient
+
+__all__ = ["follow_witness", "one_message", "play", "round_issuers", "witnessed"]
+"""Fixtures of rounds in one message."""
 
 DAY = 86400
 ORIGIN = "covey.test/log"

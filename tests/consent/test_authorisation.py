@@ -17,6 +17,7 @@ ADMIN, AUDITOR, OFFICER, OPERATOR, SERVICE, SUBJECT = (
 
 SIGNED = "the body is signed by the device or the operator that it names"
 SAME_FOR_ALL = "the same for everyone, and about nobody"
+TICKET = "the body holds a ticket of the round, signed by its round key, and names no device"
 LOG = "the transparency log is there for anyone to check"
 
 PUBLIC = {
@@ -53,6 +54,13 @@ PUBLIC = {
     "POST /v1/rounds": SIGNED,
     "POST /v1/rounds/{round_id}/roster": SIGNED,
     "POST /v1/rounds/{round_id}/evidence": SIGNED,
+    "POST /v1/rounds/{round_id}/volunteers": TICKET,
+    "POST /v1/rounds/{round_id}/retractions": TICKET,
+    "POST /v1/rounds/{round_id}/draw": SIGNED,
+    "POST /v1/rounds/{round_id}/included": SIGNED,
+    "POST /v1/rounds/{round_id}/disputes": SIGNED,
+    "POST /v1/rounds/{round_id}/final": SIGNED,
+    "GET /v1/rounds/{round_id}": LOG,
     "POST /v1/device-tokens": "a DPoP proof by the device's key is what is asked for",
 }
 

@@ -35,6 +35,9 @@ JSON = 2**20
 ROSTER = wire.MESSAGE_LIMIT
 """A roster's bytes at most; the route takes no more than the round's cohort needs."""
 
+OFFER = 4096
+"""A volunteer's or a retracting phone's message: about 500 bytes."""
+
 UNAUTHENTICATED_BYTES = 64 * 2**20
 SMALL = 64 * 1024
 """Bytes of a body that do not count to `UNAUTHENTICATED_BYTES`: the number of connections bounds them."""
@@ -63,6 +66,12 @@ MESSAGES: Mapping[str, Taken] = {
     "announce": Taken(CBOR, MESSAGE),
     "countersign": Taken(CBOR, ROSTER),
     "conclude": Taken(CBOR, MESSAGE),
+    "volunteer": Taken(CBOR, OFFER),
+    "retract": Taken(CBOR, OFFER),
+    "draw": Taken(CBOR, OFFER),
+    "include": Taken(CBOR, ROSTER),
+    "grant_dispute": Taken(CBOR, MESSAGE),
+    "finalise": Taken(CBOR, ROSTER),
     "import_person": Taken("application/zip", EXPORT),
 }
 """What the operations take that take no JSON."""

@@ -8,7 +8,7 @@ import hashlib
 from fastapi import APIRouter, Request, Response
 
 from covey_consent import rounds
-from covey_consent.api import operator
+from covey_consent.api import one_message, operator
 from covey_consent.api.http import ROSTER, Here, body, cbor
 from covey_consent.api.operator import Signature
 from covey_consent.errors import RequestError
@@ -28,7 +28,9 @@ async def announce(request: Request, here: Here) -> Response:
     key = operator.key(here)
     signed = await body(request)
     opened = open_from(key, Manifest, manifest.CONTEXT, signed)
-    index = await here.log.write(rounds.announce, here.log, signed, opened, here.notices, here.calendar)
+    index = await here.log.write(
+        rounds.announce, here.log, signed, opened, here.notices, here.calendar, here.key.public
+    )
     await here.cosigners.settle()
     return cbor(Logged(index))
 
@@ -37,9 +39,12 @@ async def announce(request: Request, here: Here) -> Response:
 async def countersign(round_id: str, request: Request, here: Here, signature: Signature) -> Response:
     """Check and countersign a `Roster`; answers `Countersigned`.
 
-    The header carries the operator's signature over the body's SHA-256 in hex.
+    In a round in one message, sign the roster of all volunteers as a `RosterRequest` asks; answers
+    `LoggedHead`. The header carries the operator's signature over the body's SHA-256 in hex.
     """
     operator.key(here)
+    if (await here.store.read(rounds.find_manifest, round_id)).terms is not None:
+        return await one_message.roster(round_id, request, here, signature)
     terms, issuer = await here.store.read(rounds.find, round_id)
     data = await body(request, min(ROSTER, rounds.roster_bytes(terms)))
     message = to_sign(ROUND_ROSTER, hashlib.sha256(data).digest())

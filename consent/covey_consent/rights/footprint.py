@@ -42,8 +42,9 @@ GONE = "[erased]"
 
 WORDLESS = {
     "checkpoints", "choices", "clock_state", "cosignatures", "detached_devices", "devices", "events",
-    "issuances", "issuer_keys", "log", "notices", "notifications", "promised", "rounds", "served", "spent",
-    "subject_keys", "subject_references", "subjects", "tombstones", "write_probe",
+    "included_sets", "issuances", "issuer_keys", "log", "notices", "notifications", "promised",
+    "round_entries", "round_volunteers", "rounds", "served", "spent", "subject_keys",
+    "subject_references", "subjects", "tombstones", "write_probe",
 }  # fmt: skip
 """Tables that take no words from anyone, so that no name can be among them. Every other one is searched."""
 

@@ -136,12 +136,18 @@ State = TakingVolunteers | Rostered | CommitteeDrawn | SetIncluded | SetFinal
 
 
 class Notary(Machine):
-    """The registry's part in one round."""
+    """The registry's part in one round. `state` is what a caller kept of it, by default that of a new one."""
 
     def __init__(
-        self, info: RoundInfo, key: SigningKey, records: Records, *, verify: Verify = verify
+        self,
+        info: RoundInfo,
+        key: SigningKey,
+        records: Records,
+        state: State | None = None,
+        *,
+        verify: Verify = verify,
     ) -> None:
-        self.state: State = TakingVolunteers()
+        self.state: State = TakingVolunteers() if state is None else state
         self._info, self._key, self._records, self._verify = info, key, records, verify
 
     @step(TakingVolunteers, after=TakingVolunteers)

@@ -404,6 +404,7 @@ def upgrade() -> None:
         "spent",
         sa.Column("round_key", sa.LargeBinary(), nullable=False),
         sa.Column("round_id", TEXT, nullable=False),
+        sa.Column("claim", sa.LargeBinary(), nullable=True),
         sa.ForeignKeyConstraint(["round_id"], ["rounds.round_id"], name=op.f("fk_spent_round_id")),
         sa.PrimaryKeyConstraint("round_key", name=op.f("pk_spent")),
     )
@@ -460,9 +461,49 @@ def upgrade() -> None:
     with op.batch_alter_table("rights_steps", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_rights_steps_subject"), ["subject"], unique=False)
 
+    op.create_table(
+        "included_sets",
+        sa.Column("round_id", TEXT, nullable=False),
+        sa.Column("committees", sa.LargeBinary(), nullable=False),
+        sa.Column("leaves", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["round_id"], ["rounds.round_id"], name=op.f("fk_included_sets_round_id")),
+        sa.PrimaryKeyConstraint("round_id", name=op.f("pk_included_sets")),
+    )
+    op.create_table(
+        "round_entries",
+        sa.Column("name", sa.LargeBinary(), nullable=False),
+        sa.Column("round_id", TEXT, nullable=False),
+        sa.Column("context", TEXT, nullable=False),
+        sa.Column("index", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("signed_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["index"], ["log.index"], name=op.f("fk_round_entries_index")),
+        sa.ForeignKeyConstraint(["round_id"], ["rounds.round_id"], name=op.f("fk_round_entries_round_id")),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_round_entries")),
+    )
+    with op.batch_alter_table("round_entries", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_round_entries_round_id"), ["round_id"], unique=False)
+
+    op.create_table(
+        "round_volunteers",
+        sa.Column("round_key", sa.LargeBinary(), nullable=False),
+        sa.Column("round_id", TEXT, nullable=False),
+        sa.Column("box_key", sa.LargeBinary(), nullable=False),
+        sa.Column("offer", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["round_id"], ["rounds.round_id"], name=op.f("fk_round_volunteers_round_id")),
+        sa.PrimaryKeyConstraint("round_key", name=op.f("pk_round_volunteers")),
+        sa.UniqueConstraint("round_id", "box_key", name=op.f("uq_round_volunteers_round_id_box_key")),
+        sqlite_with_rowid=False,
+    )
+
 
 def downgrade() -> None:
     """Go back."""
+    op.drop_table("round_volunteers")
+    with op.batch_alter_table("round_entries", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_round_entries_round_id"))
+
+    op.drop_table("round_entries")
+    op.drop_table("included_sets")
     with op.batch_alter_table("rights_steps", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_rights_steps_subject"))
 

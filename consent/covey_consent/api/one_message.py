@@ -1,0 +1,116 @@
+"""Rounds in one message: what phones, the operator and anyone ask the registry.
+
+Phones show a ticket and name no device. The operator signs each request (header `Covey-Signature`). What the
+registry signs is answered with its place in the log, under a note that its witnesses cosigned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TypeVar
+
+from fastapi import APIRouter, Request, Response
+
+from covey_consent.api import operator
+from covey_consent.api.bodies import OFFER
+from covey_consent.api.http import MESSAGE, ROSTER, Here, body, cbor
+from covey_consent.api.operator import Signature
+from covey_consent.one_message.round_state import read_entries
+from covey_consent.registry import Registry
+from covey_privacy import wire
+from covey_privacy.records import layout
+from covey_privacy.secagg.messages import Entry
+from covey_privacy.secagg.registry_messages import (
+    DRAW_REQUEST,
+    EXCLUSION_REQUEST,
+    GRANT_REQUEST,
+    INCLUSION_REQUEST,
+    ROSTER_REQUEST,
+    DrawRequest,
+    ExclusionRequest,
+    GrantRequest,
+    InclusionRequest,
+    RosterRequest,
+    request_statement,
+)
+
+router = APIRouter(tags=["rounds"])
+
+T = TypeVar("T")
+
+COMMITTEE_FILE = 2**20
+"""Bytes of a committee file with its framing, at most: 600 decryptors of 420 bytes, and nine seats."""
+
+
+@router.get("/v1/rounds/{round_id}")
+async def read_round(round_id: str, here: Here) -> Response:
+    """Return the `RoundEntries`: a round's signed manifest, and all that the registry signed in it."""
+    return cbor(await here.store.read(read_entries, round_id))
+
+
+@router.post("/v1/rounds/{round_id}/volunteers", status_code=204)
+async def volunteer(round_id: str, request: Request, here: Here) -> None:
+    """Take a phone's `VolunteerOffer` to be a decryptor, until the manifest's `volunteer` window closes."""
+    await here.round_notary.volunteer(round_id, await body(request, OFFER))
+
+
+@router.post("/v1/rounds/{round_id}/retractions", status_code=204)
+async def retract(round_id: str, request: Request, here: Here) -> None:
+    """Keep the round key of a `Retraction` out of the round. 409 where the included set holds it."""
+    await here.round_notary.retract(round_id, await body(request, OFFER))
+
+
+async def roster(round_id: str, request: Request, here: Registry, signature: str) -> Response:
+    """Sign the roster as a `RosterRequest` asks; answers `LoggedHead`."""
+    asked = await _signed(request, here, signature, RosterRequest, ROSTER_REQUEST, MESSAGE)
+    return cbor(await here.round_notary.roster(round_id, asked))
+
+
+@router.post("/v1/rounds/{round_id}/draw")
+async def draw(round_id: str, request: Request, here: Here, signature: Signature) -> Response:
+    """Draw the committee by the nonce in a `DrawRequest`; answers `DrawAnswer`.
+
+    The header carries the operator's signature over the body's SHA-256 in hex; so for the next three.
+    """
+    asked = await _signed(request, here, signature, DrawRequest, DRAW_REQUEST, OFFER)
+    return cbor(await here.round_notary.draw(round_id, asked))
+
+
+@router.post("/v1/rounds/{round_id}/included")
+async def include(round_id: str, request: Request, here: Here, signature: Signature) -> Response:
+    """Sign the included set of an `InclusionRequest`; answers `InclusionAnswer`.
+
+    Where members cannot take part, the answer names each with the rule that it broke, and nothing is signed.
+    """
+    opened = await here.round_notary.find(round_id)
+    limit = COMMITTEE_FILE + opened.info.terms.most * layout(Entry).size
+    asked = await _signed(request, here, signature, InclusionRequest, INCLUSION_REQUEST, limit)
+    return cbor(await here.round_notary.include(round_id, asked))
+
+
+@router.post("/v1/rounds/{round_id}/disputes")
+async def grant_dispute(round_id: str, request: Request, here: Here, signature: Signature) -> Response:
+    """Grant one decryptor to show the point that it shares with a member; answers `LoggedHead`.
+
+    Takes a `GrantRequest`. A member is disputed by one decryptor alone.
+    """
+    asked = await _signed(request, here, signature, GrantRequest, GRANT_REQUEST, MESSAGE)
+    return cbor(await here.round_notary.dispute(round_id, asked))
+
+
+@router.post("/v1/rounds/{round_id}/final")
+async def finalise(round_id: str, request: Request, here: Here, signature: Signature) -> Response:
+    """Sign the final set of an `ExclusionRequest`; answers `LoggedHead`."""
+    asked = await _signed(request, here, signature, ExclusionRequest, EXCLUSION_REQUEST, ROSTER)
+    return cbor(await here.round_notary.final(round_id, asked))
+
+
+async def _signed(
+    request: Request, here: Registry, signature: str, cls: type[T], context: str, limit: int
+) -> T:
+    """Return the request's message, which the operator signed."""
+    operator.key(here)
+    data = await body(request, min(ROSTER, limit))
+    statement = await asyncio.to_thread(request_statement, context, data)
+    operator.require(here, statement, signature, cls.__name__)
+    return await asyncio.to_thread(wire.decode, cls, data)

@@ -1,0 +1,73 @@
+"""What the manifest of a round in one message must state before it is logged."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from covey_consent import issuers, tickets
+from covey_consent.epochs import Calendar
+from covey_consent.errors import RequestError
+from covey_consent.one_message.conditions import require_headroom
+from covey_privacy.errors import PrivacyError
+from covey_privacy.manifest import Manifest
+from covey_privacy.profile import PRODUCTION
+from covey_privacy.secagg.terms import LEAST_POOL, Kind, RoundInfo
+from covey_privacy.signatures import digest_of
+
+
+def require_one_message(
+    session: Session, signed: bytes, manifest: Manifest, registry: bytes, calendar: Calendar
+) -> None:
+    """Raise unless the manifest's terms are sound, within the profile's floors, and fit its epoch.
+
+    Args:
+        signed: the signed manifest.
+        registry: the registry's public key.
+
+    Raises:
+        RequestError: the manifest contradicts itself, or asks for less than the floors.
+        ConflictError: more phones were issued tickets than its terms count.
+    """
+    info = round_info(session, signed, manifest, registry)
+    _require_floors(manifest, info)
+    assert manifest.windows is not None  # noqa: S101  # `round_info` saw to it
+    ends = calendar.end_of(manifest.epoch)
+    if manifest.windows.open > ends:
+        raise RequestError(
+            f"the last window closes {manifest.windows.open - ends} seconds after epoch {manifest.epoch} has "
+            "ended; its tickets end with it"
+        )
+    require_headroom(tickets.issued(session, manifest.purposes, manifest.epoch), manifest)
+
+
+def round_info(session: Session, signed: bytes, manifest: Manifest, registry: bytes) -> RoundInfo:
+    """Return what everyone knows of the round. Raises RequestError where its terms are not sound."""
+    keys = issuers.find(session, manifest.purposes, manifest.epoch)
+    if keys is None:
+        raise RequestError(
+            f"epoch {manifest.epoch} has no issuer keys by role and slot for {'+'.join(manifest.purposes)}"
+        )
+    try:
+        return manifest.info(digest_of(signed), registry, keys)
+    except PrivacyError as error:
+        raise RequestError(f"{error} ({error.rule})") from None
+
+
+def _require_floors(manifest: Manifest, info: RoundInfo) -> None:
+    """Refuse a round of production outside of its floors. Phones hold to the same ones."""
+    if manifest.profile != PRODUCTION.name:
+        return
+    terms = info.terms
+    stated = {name: getattr(manifest, name) for name in PRODUCTION.floors(manifest.purpose)}
+    least = PRODUCTION.least_cohort(manifest.purpose)
+    checked = {**stated, "terms.least_set": terms.least_set}
+    floors = {**PRODUCTION.floors(manifest.purpose), "terms.least_set": least}
+    if terms.kinds == (Kind.DRAWN,):
+        checked["smallest roster"] = min(band.least_volunteers for band in terms.bands)
+        floors["smallest roster"] = LEAST_POOL
+    for name, floor in floors.items():
+        if not checked[name] >= floor:
+            raise RequestError(
+                f"the manifest's {name} is {checked[name]}; profile {manifest.profile} asks for {floor} at "
+                "least"
+            )

@@ -1,0 +1,101 @@
+"""The notary's records in the registry's database and log: each change is one transaction.
+
+`DatabaseRecords` belongs to one request. In the transaction that reads what stands under a name, spends
+tickets and appends to the log it also makes the request's own checks (`require`: time, counts, what else is
+signed) and writes the request's own rows (`beside`). The same again is answered before `require` is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from covey_consent.log import Log
+from covey_consent.models import LogEntry, SpentTicket
+from covey_consent.one_message.tables import SignedEntry
+from covey_consent.store import QUERY_KEYS, Store
+from covey_privacy.secagg.log_entries import LEAF_SECAGG
+
+
+def _nothing(_session: Session) -> None:
+    """Write no row."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseRecords:
+    """`notary.Records` for one request in one round; to be used outside of the event loop's thread.
+
+    `context` is that of the signature that is asked for, `now` the time in Unix seconds.
+    """
+
+    store: Store
+    log: Log
+    round_id: str
+    context: str
+    now: int
+    require: Callable[[Session], None]
+    beside: Callable[[Session], None] = _nothing
+
+    def keep(
+        self, name: bytes, signed: bytes, spent: Sequence[bytes], claim: bytes
+    ) -> tuple[bytes | None, Sequence[bytes]]:
+        """See `notary.Records`."""
+        return self.log.write_blocking(self._keep, name, signed, spent, claim)
+
+    def spend(self, spent: Sequence[bytes], claim: bytes) -> Sequence[bytes]:
+        """See `notary.Records`."""
+        return self.store.write_blocking(self._spend, spent, claim)
+
+    def _keep(
+        self, session: Session, name: bytes, signed: bytes, spent: Sequence[bytes], claim: bytes
+    ) -> tuple[bytes | None, Sequence[bytes]]:
+        entry = session.scalar(
+            select(LogEntry.entry).join(SignedEntry, SignedEntry.index == LogEntry.index).filter_by(name=name)
+        )
+        if entry is not None:
+            return entry.removeprefix(LEAF_SECAGG), ()
+        self.require(session)
+        already = _spend_all(session, self.round_id, spent, claim)
+        if already:
+            return None, already
+        index = self.log.append(session, LEAF_SECAGG, signed)
+        session.add(
+            SignedEntry(
+                name=name, round_id=self.round_id, context=self.context, index=index, signed_at=self.now
+            )
+        )
+        self.beside(session)
+        return signed, ()
+
+    def _spend(self, session: Session, spent: Sequence[bytes], claim: bytes) -> Sequence[bytes]:
+        if all(_claims(session, spent).get(key) == claim for key in spent):
+            return ()
+        self.require(session)
+        already = _spend_all(session, self.round_id, spent, claim)
+        if not already:
+            self.beside(session)
+        return already
+
+
+def _spend_all(session: Session, round_id: str, keys: Sequence[bytes], claim: bytes) -> Sequence[bytes]:
+    """Spend the tickets of all these round keys for `claim` or of none; return those spent before."""
+    claims = _claims(session, keys)
+    already = [key for key in keys if claims.get(key, claim) != claim]
+    fresh = [key for key in keys if key not in claims]
+    if fresh and not already:
+        rows = [{"round_key": key, "round_id": round_id, "claim": claim} for key in fresh]
+        session.execute(insert(SpentTicket), rows)
+    return already
+
+
+def _claims(session: Session, keys: Sequence[bytes]) -> dict[bytes, bytes | None]:
+    """Return what those of the round keys that are spent were spent for."""
+    found: dict[bytes, bytes | None] = {}
+    for start in range(0, len(keys), QUERY_KEYS):
+        some = SpentTicket.round_key.in_(keys[start : start + QUERY_KEYS])
+        rows = session.execute(select(SpentTicket.round_key, SpentTicket.claim).where(some))
+        found |= {row.round_key: row.claim for row in rows}
+    return found

@@ -1,0 +1,263 @@
+"""The registry's part in rounds in one message, one method for each request.
+
+    logged = await notaries.roster(round_id, request)
+
+Signatures are checked in threads, before the writer's transaction; what is signed and all that goes with it
+is one transaction (`records`). No state is kept between requests but the rounds' manifests, which never
+change: a registry that was killed goes on where its database stands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from covey_consent.cosigners import Cosigners
+from covey_consent.epochs import Calendar
+from covey_consent.errors import ConflictError, RequestError
+from covey_consent.log import Log
+from covey_consent.one_message import conditions
+from covey_consent.one_message.announcement import round_info
+from covey_consent.one_message.records import DatabaseRecords
+from covey_consent.one_message.round_state import read_rows, state_of
+from covey_consent.one_message.tables import IncludedSet, RoundVolunteer
+from covey_consent.recent import Recent
+from covey_consent.rounds import known_round, manifest_of
+from covey_consent.store import Store
+from covey_privacy import wire
+from covey_privacy.errors import PeerError, PrivacyError
+from covey_privacy.manifest import Manifest
+from covey_privacy.merkle import leaf_hash
+from covey_privacy.rules import Rule
+from covey_privacy.secagg.log_entries import entry_of
+from covey_privacy.secagg.messages import (
+    DISPUTE,
+    DRAW,
+    FINAL,
+    INCLUDED,
+    RETRACTION,
+    ROSTER,
+    VOLUNTEER,
+    DrawnCommittee,
+    IncludeRequest,
+    Logged,
+    Retraction,
+    VolunteerOffer,
+)
+from covey_privacy.secagg.notary import Notary, RefusedMembersError, TakingVolunteers
+from covey_privacy.secagg.registry_messages import (
+    DrawAnswer,
+    DrawRequest,
+    ExclusionRequest,
+    GrantRequest,
+    InclusionAnswer,
+    InclusionRequest,
+    LoggedHead,
+    RefusedMember,
+    RosterRequest,
+)
+from covey_privacy.secagg.terms import RoundInfo
+from covey_privacy.signatures import SigningKey
+
+T = TypeVar("T")
+
+ROUNDS_AT_HAND = 64
+
+STATE_RULES = frozenset({Rule.SIGNED_ONCE, Rule.STEP_ORDER, Rule.TICKET_SPENT, Rule.RETRACTED})
+"""Where one is broken, the request was good and the round's state stands against it."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRound:
+    """A logged round in one message."""
+
+    round_id: str
+    manifest: Manifest
+    info: RoundInfo
+
+    def require_named(self, digest: bytes) -> None:
+        """Raise RequestError where a request names another manifest."""
+        if digest != self.info.digest:
+            raise RequestError(f"the request names another manifest than round {self.round_id!r} has")
+
+
+class RoundNotary:
+    """Notaries of all rounds over one database."""
+
+    def __init__(
+        self, store: Store, log: Log, cosigners: Cosigners, key: SigningKey, calendar: Calendar
+    ) -> None:
+        self._store, self._log, self._cosigners = store, log, cosigners
+        self._key, self._calendar = key, calendar
+        self._rounds: Recent[str, OpenRound] = Recent(ROUNDS_AT_HAND)
+
+    async def find(self, round_id: str) -> OpenRound:
+        """Return a round. Raises UnknownError, and ConflictError for a round in five phases."""
+        found = self._rounds.find(round_id)
+        if found is None:
+            found = await self._store.read(_open_round, round_id, self._key.public)
+            self._rounds.keep(round_id, found)
+        return found
+
+    async def volunteer(self, round_id: str, message: bytes) -> None:
+        """Take an encoded `VolunteerOffer`: one ticket is checked and one row written."""
+        opened = await self.find(round_id)
+        offer = wire.decode(VolunteerOffer, message)
+        records = self._records(opened, VOLUNTEER, beside=partial(_add_volunteer, round_id, offer, message))
+        notary = Notary(opened.info, self._key, records, TakingVolunteers())
+        await _in_thread(notary.volunteer, message)
+
+    async def retract(self, round_id: str, message: bytes) -> None:
+        """Keep the round key of an encoded `Retraction` out of the round, where it is not included."""
+        opened = await self.find(round_id)
+        retraction = wire.decode(Retraction, message)
+        notary = Notary(opened.info, self._key, self._records(opened, RETRACTION))
+        await _in_thread(notary.retract, retraction)
+
+    async def roster(self, round_id: str, request: RosterRequest) -> LoggedHead:
+        """Sign the roster of all volunteers."""
+        opened = await self.find(round_id)
+        opened.require_named(request.manifest)
+        rows = await self._store.read(read_rows, round_id, ROSTER)
+
+        def require(session: Session) -> None:
+            conditions.require_all_volunteers(session, round_id, len(rows.offers))
+            conditions.require_few_abandoned(session, self._calendar.now)
+
+        def sign() -> bytes:
+            records = self._records(opened, ROSTER, require)
+            return Notary(opened.info, self._key, records, state_of(rows, opened.info)).roster()
+
+        return await self._logged(await _in_thread(sign))
+
+    async def draw(self, round_id: str, request: DrawRequest) -> DrawAnswer:
+        """Draw the committee by the coordinator's nonce, and sign the draw."""
+        opened = await self.find(round_id)
+        opened.require_named(request.manifest)
+        rows = await self._store.read(read_rows, round_id, DRAW)
+
+        def sign() -> DrawnCommittee:
+            records = self._records(opened, DRAW)
+            return Notary(opened.info, self._key, records, state_of(rows, opened.info)).draw(request.nonce)
+
+        drawn = await _in_thread(sign)
+        return DrawAnswer(drawn, await self._logged(drawn.draw))
+
+    async def include(self, round_id: str, request: InclusionRequest) -> InclusionAnswer:
+        """Sign the included set, or name the members that cannot take part."""
+        opened = await self.find(round_id)
+        opened.require_named(request.manifest)
+        rows = await self._store.read(read_rows, round_id, INCLUDED)
+
+        def sign() -> bytes:
+            entries = wire.decode(IncludeRequest, request.request).entries
+            leaves = b"".join([entry.leaf.pack() for entry in entries])
+            beside = partial(_add_set, round_id, request.committees, leaves)
+            require = partial(conditions.require_issued, manifest=opened.manifest)
+            records = self._records(opened, INCLUDED, require, beside)
+            notary = Notary(opened.info, self._key, records, state_of(rows, opened.info))
+            return notary.include(request.committees, request.request)
+
+        try:
+            signed = await _in_thread(sign)
+        except RefusedMembersError as error:
+            refused = [RefusedMember(key, str(rule)) for key, rule in sorted(error.members.items())]
+            return InclusionAnswer(None, tuple(refused))
+        return InclusionAnswer(await self._logged(signed), ())
+
+    async def dispute(self, round_id: str, request: GrantRequest) -> LoggedHead:
+        """Grant a drawn decryptor to show one shared point."""
+        opened = await self.find(round_id)
+        opened.require_named(request.manifest)
+        rows = await self._store.read(read_rows, round_id, DISPUTE)
+
+        def sign() -> bytes:
+            records = self._records(opened, DISPUTE)
+            notary = Notary(opened.info, self._key, records, state_of(rows, opened.info))
+            return notary.dispute(request.complaints, request.member)
+
+        return await self._logged(await _in_thread(sign))
+
+    async def final(self, round_id: str, request: ExclusionRequest) -> LoggedHead:
+        """Sign the final set."""
+        opened = await self.find(round_id)
+        opened.require_named(request.manifest)
+        rows = await self._store.read(read_rows, round_id, FINAL)
+
+        def sign() -> bytes:
+            records = self._records(opened, FINAL)
+            return Notary(opened.info, self._key, records, state_of(rows, opened.info)).final(request.request)
+
+        return await self._logged(await _in_thread(sign))
+
+    def _records(
+        self,
+        opened: OpenRound,
+        step: str,
+        require: Callable[[Session], None] | None = None,
+        beside: Callable[[Session], None] | None = None,
+    ) -> DatabaseRecords:
+        """Return the records of a step, which is taken at its time and under its own conditions."""
+
+        def require_all(session: Session) -> None:
+            conditions.require_step(session, opened.round_id, opened.manifest, step, self._calendar)
+            if require is not None:
+                require(session)
+
+        kept = DatabaseRecords(self._store, self._log, opened.round_id, step, self._calendar.now, require_all)
+        return kept if beside is None else replace(kept, beside=beside)
+
+    async def _logged(self, signed: bytes) -> LoggedHead:
+        """Return what was signed with its place under a note, once the witnesses cosigned or fell silent."""
+        await self._cosigners.settle()
+        note, place = self._log.witnessed(leaf_hash(entry_of(signed)))
+        return LoggedHead(signed, Logged(note, place.index, place.proof), self._cosigners.missing(note))
+
+
+def _open_round(session: Session, round_id: str, registry: bytes) -> OpenRound:
+    known = known_round(session, round_id)
+    manifest = manifest_of(known)
+    if manifest.terms is None:
+        raise ConflictError(f"round {round_id!r} is not one in one message: its manifest has no terms")
+    return OpenRound(round_id, manifest, round_info(session, known.manifest, manifest, registry))
+
+
+def _add_volunteer(round_id: str, offer: VolunteerOffer, message: bytes, session: Session) -> None:
+    taken = select(RoundVolunteer.round_key).filter_by(round_id=round_id, box_key=offer.box_key)
+    if session.scalar(taken) is not None:
+        # Phones deal to distinct box keys alone: two equal ones in a draw would end the round.
+        raise PeerError("another volunteer has this box key", rule=Rule.COMMITTEE_MEMBERS)
+    session.add(
+        RoundVolunteer(round_key=offer.round_key, round_id=round_id, box_key=offer.box_key, offer=message)
+    )
+
+
+def _add_set(round_id: str, committees: bytes, leaves: bytes, session: Session) -> None:
+    session.add(IncludedSet(round_id=round_id, committees=committees, leaves=leaves))
+
+
+async def _in_thread(work: Callable[..., T], *args: object) -> T:
+    """Return what a step comes to, done in a thread. Its refusals become ConflictError or RequestError."""
+    with _refusals():
+        return await asyncio.to_thread(work, *args)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn the notary's refusals into answers. Malformed messages and refused members are left to others."""
+    try:
+        yield
+    except RefusedMembersError:
+        raise
+    except PrivacyError as error:
+        if error.rule in (Rule.MESSAGE_FORM, Rule.ARGUMENT):
+            raise
+        answer = ConflictError if error.rule in STATE_RULES else RequestError
+        raise answer(f"{error} ({error.rule})") from None
