@@ -227,7 +227,8 @@ class State:
                 f"start once with --restored, and rounds of the next {LONGEST // 3600} hours are refused"
             )
         about = {"id": own or secrets.token_hex(16), "inode": inode, "key": public.hex()}
-        if restored:
+        if restored:  # under a new id, so that the folder it is a copy of is refused from now on
+            about["id"] = secrets.token_hex(16)
             about["serves_after"] = str(now + LONGEST)
         with self._transaction() as db:
             db.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", about.items())
