@@ -66,6 +66,8 @@ def _beyond(page: Page) -> Any:
 def test_the_page_shows_rounds_and_floors_within_the_window(shown: Page, width: int) -> None:
     shown.set_viewport_size({"width": width, "height": 900})
     assert _beyond(shown) <= 0
+    heights = [row.bounding_box()["height"] for row in shown.locator("tbody tr").all()]
+    assert max(heights) < 200
     cells = shown.locator("#rounds tbody tr").first.locator("td").all_inner_texts()
     assert cells == ["2027-01-15 08:00", ATTACK, "analytics", "q1", "1234", "3", "2027-01-15 09:30", "0.5"]
     assert shown.locator("#rounds tbody tr").nth(1).locator("td").nth(4).inner_text() == "–"

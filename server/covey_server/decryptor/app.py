@@ -22,7 +22,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from covey_privacy.errors import MisuseError, PeerError, PrivacyError
+from covey_privacy.errors import MisuseError, PeerError, PrivacyError, ServerError
 from covey_privacy.rules import Rule
 from covey_server.decryptor import page
 from covey_server.decryptor.errors import DecryptorError
@@ -166,10 +166,12 @@ def _problem(status: int, detail: str, error: Exception | None = None, rule: str
     return JSONResponse(content, status, media_type=PROBLEM)
 
 
-async def _privacy(_: Request, error: Exception) -> Response:
+async def _privacy(request: Request, error: Exception) -> Response:
     assert isinstance(error, PrivacyError)  # noqa: S101  # Starlette calls a handler for its class alone
     malformed = isinstance(error, PeerError | MisuseError)
     status = 409 if error.rule in _CONFLICTS else 400 if malformed else 403
+    if isinstance(error, ServerError):  # of a shop that is served; what strangers send is not logged
+        _log.warning("refused %s (%s): %s", request.url.path, error.rule, " ".join(str(error).split()))
     return _problem(status, str(error), error, str(error.rule))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import resource
 import socket
 import time
@@ -48,6 +49,7 @@ def serve(
         ConfigError: key or shops cannot be used.
         StateError: the state cannot be used, or the address cannot be listened on.
     """
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # A core dump would write box keys to the disk.
     key = operator_keys.read(key_file)
     served = read_sites(sites, key.public)

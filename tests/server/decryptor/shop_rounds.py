@@ -42,6 +42,8 @@ VERIFY = functools.lru_cache(2**16)(keys.verify)
 SHAPE = standing_shape()
 PHONES, LENGTH, LEAST_SET = 12, 64, 12
 STANDING = Kind.STANDING
+SPARE = SigningKey(b"s" * 32).public
+"""Of an organisation that the site pins and no committee seats."""
 
 
 class Shop:
@@ -59,7 +61,10 @@ class Shop:
             (VerifierKey(WITNESS, COSIGNATURE, self.witness.public).vkey,), 1, 3600, (),
             tuple(
                 Organisation(name, some, tuple("https://" + key.hex()[:8] for key in some))
-                for name, some in (("consumers.example", keys_[:half]), ("trustee.example", keys_[half:]))
+                for name, some in (
+                    ("consumers.example", keys_[:half]), ("trustee.example", keys_[half:]),
+                    ("spare.example", (SPARE,)),
+                )
             ),
         )  # fmt: skip
 

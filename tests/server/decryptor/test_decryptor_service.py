@@ -5,7 +5,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from shop_rounds import LEAST_SET, PHONES, Shop, make_key
+from shop_rounds import LEAST_SET, PHONES, SPARE, Shop, make_key
 
 from covey_privacy import wire
 from covey_privacy.consent import LEAF_MANIFEST
@@ -215,8 +215,7 @@ def of_another_operator(scene):
 
 
 def for_other_keys(scene):
-    extra = SigningKey(b"x" * 32).public
-    return scene.shop.round(scene.shop.manifest(terms={"organisations": (*scene.shop.keys[1:], extra)}))
+    return scene.shop.round(scene.shop.manifest(terms={"organisations": (*scene.shop.keys[1:], SPARE)}))
 
 
 def beside_an_unknown_key(scene):
