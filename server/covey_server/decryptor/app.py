@@ -120,25 +120,18 @@ async def _answer(act: Callable[[bytes], bytes], body: bytes) -> Response:
 
 async def _body(request: Request, limit: int) -> bytes:
     """Return the body. Answers 413 once it is longer than `limit` bytes, 408 where it takes too long."""
-    stated = request.headers.get("content-length", "0")
-    if stated.isdecimal() and int(stated) > limit:
-        raise _too_large(limit)
     received = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
             async for chunk in request.stream():
                 received += chunk
                 if len(received) > limit:
-                    raise _too_large(limit)
+                    raise HTTPException(413, f"the body is too large; at most {limit} bytes are taken here")
     except TimeoutError:
         raise HTTPException(408, f"the body did not arrive within {BODY_SECONDS:.0f} seconds") from None
     except ClientDisconnect:
         raise HTTPException(400, "the connection ended before the whole body came") from None
     return bytes(received)
-
-
-def _too_large(limit: int) -> HTTPException:
-    return HTTPException(413, f"the body is too large; at most {limit} bytes are taken here")
 
 
 def _digest(request: Request) -> bytes:

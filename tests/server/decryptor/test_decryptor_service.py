@@ -5,13 +5,14 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from shop_rounds import LEAST_SET, PHONES, SPARE, Shop, make_key
+from shop_rounds import LEAST_SET, PHONES, SPARE, Shop, make_key, wait
 
 from covey_privacy import wire
 from covey_privacy.consent import LEAF_MANIFEST
 from covey_privacy.errors import MisuseError, PeerError, ServerError
 from covey_privacy.manifest import Windows
 from covey_privacy.rules import Rule
+from covey_privacy.secagg.log_entries import LogView
 from covey_privacy.secagg.messages import CommitteeFile, OpenRequest, Seat
 from covey_privacy.secagg.volunteer import offer_seat
 from covey_privacy.signatures import SigningKey
@@ -93,8 +94,21 @@ def test_each_step_asked_again_gives_the_same_bytes(scene):
     assert scene.state.totals() == {"seats": 1, "checked": 1, "opened": 1, "complaints": 0}
 
 
-def test_fifty_threads_get_one_seat(scene):
-    asked = scene.shop.round()
+def test_fifty_threads_get_one_seat(scene, monkeypatch):
+    """The first one's seat is not kept before all have come as far as to ask for theirs."""
+    asked, checked = scene.shop.round(), []
+    require_entry, give_seat = LogView.require_entry, scene.state.give_seat
+
+    def checks(*arguments):
+        require_entry(*arguments)
+        checked.append(arguments)
+
+    def give(*arguments):
+        wait(lambda: len(checked) == 50)
+        return give_seat(*arguments)
+
+    monkeypatch.setattr(LogView, "require_entry", checks)
+    monkeypatch.setattr(scene.state, "give_seat", give)
     with ThreadPoolExecutor(50) as threads:
         said = set(threads.map(lambda _: scene.service.seat(asked.seat_request), range(50)))
     assert len(said) == 1
