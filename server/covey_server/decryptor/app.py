@@ -13,26 +13,26 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from covey_privacy.errors import MisuseError, PeerError, PrivacyError, ServerError
 from covey_privacy.rules import Rule
 from covey_server.decryptor import page
+from covey_server.decryptor.bodies import Bodies
 from covey_server.decryptor.errors import DecryptorError
 from covey_server.decryptor.messages import OPEN_LIMIT, SEAT_LIMIT
 from covey_server.decryptor.service import DecryptorService
 
 CBOR = "application/cbor"
 PROBLEM = "application/problem+json"
-BODY_SECONDS = 60.0
-"""How long a body may take to arrive."""
 EXPIRY_SECONDS = 1.0
 """How often windows that have closed are looked for."""
 
@@ -47,22 +47,24 @@ _HEADERS = {
 _log = logging.getLogger(__name__)
 
 
-def create_app(service: DecryptorService) -> Starlette:
+def create_app(service: DecryptorService, bodies: Bodies | None = None) -> Starlette:
     """Return the application. Its lifespan erases secrets in time, and closes the service in the end."""
+    bodies = bodies or Bodies()
 
     async def seat(request: Request) -> Response:
-        return await _answer(service.seat, await _body(request, SEAT_LIMIT))
+        async with bodies.read(request, SEAT_LIMIT) as body:
+            return await _answer(service.seat, body)
 
     async def check(request: Request) -> Response:
         digest = _digest(request)
         limit = await run_in_threadpool(service.check_limit, digest)
-        body = await _body(request, limit)
-        return await _answer(lambda data: service.check(digest, data), body)
+        async with bodies.read(request, limit) as body:
+            return await _answer(partial(service.check, digest), body)
 
     async def open_sum(request: Request) -> Response:
         digest = _digest(request)
-        body = await _body(request, OPEN_LIMIT)
-        return await _answer(lambda data: service.open(digest, data), body)
+        async with bodies.read(request, OPEN_LIMIT) as body:
+            return await _answer(partial(service.open, digest), body)
 
     async def show(request: Request) -> Response:
         language = page.language(request.query_params.get("lang"), request.headers.get("accept-language"))
@@ -109,29 +111,13 @@ async def _expire(service: DecryptorService) -> None:
     while True:
         await asyncio.sleep(EXPIRY_SECONDS)
         try:
-            await run_in_threadpool(service.expire)
+            await asyncio.to_thread(service.expire)  # in a thread that no request waits for
         except Exception:  # noqa: BLE001  # without this timer keys would outlive their window
             _log.exception("windows that closed could not be looked for; it is tried again")
 
 
 async def _answer(act: Callable[[bytes], bytes], body: bytes) -> Response:
     return Response(await run_in_threadpool(act, body), media_type=CBOR)
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    """Return the body. Answers 413 once it is longer than `limit` bytes, 408 where it takes too long."""
-    received = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                received += chunk
-                if len(received) > limit:
-                    raise HTTPException(413, f"the body is too large; at most {limit} bytes are taken here")
-    except TimeoutError:
-        raise HTTPException(408, f"the body did not arrive within {BODY_SECONDS:.0f} seconds") from None
-    except ClientDisconnect:
-        raise HTTPException(400, "the connection ended before the whole body came") from None
-    return bytes(received)
 
 
 def _digest(request: Request) -> bytes:
