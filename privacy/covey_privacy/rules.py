@@ -11,6 +11,7 @@ class Rule(StrEnum):
     ARGUMENT = "argument"  # a function is called with arguments that make sense
     STEP_ORDER = "step-order"  # a round's steps follow each other, each once
     STEP_ONCE = "step-once"  # a step that is asked for again is asked for with the same bytes
+    STEP_WINDOW = "step-window"  # a step is asked for within the window that the manifest states for it
     BUDGET = "budget"  # what is asked for fits into the privacy budget
 
     MESSAGE_FORM = "message-form"  # a message is exactly one value of its class, within its bounds

@@ -45,8 +45,8 @@ COMMANDS = (
     "registry notice publish, registry notice show, registry import, registry retention run, "
     "registry migrate, registry pack, registry drill crash, "
     "registry drill tamper, registry drill withdraw, registry drill erase, log judge, protocol parameters, "
-    "witness serve, "
-    "witness key, audit, bench secagg, bench five-phases, bench dp, bench registry, bench tickets, "
+    "witness serve, witness key, decryptor keygen, decryptor serve, "
+    "audit, bench secagg, bench five-phases, bench dp, bench registry, bench tickets, "
     "catalogue classify, catalogue sign"
 )
 

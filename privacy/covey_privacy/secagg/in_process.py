@@ -72,7 +72,11 @@ class WitnessedLog:
 
     def append(self, signed: bytes, now: int = NOW) -> Logged:
         """Log a signed head, and return where it stands under a cosigned checkpoint."""
-        self._tree.append(leaf_hash(entry_of(signed)))
+        return self.append_entry(entry_of(signed), now)
+
+    def append_entry(self, entry: bytes, now: int = NOW) -> Logged:
+        """Log an entry of any kind, such as a manifest's, as `append`."""
+        self._tree.append(leaf_hash(entry))
         size = len(self._tree)
         note = sign_checkpoint(Checkpoint(ORIGIN, size, self._tree.root()), self._key)
         note += cosign(note, WITNESS, self._witness, now)

@@ -37,7 +37,11 @@ class LogView:
     witnesses: Policy
 
     def require_logged(self, signed: bytes, logged: Logged, now: int, verify: Verify = verify) -> None:
-        """Raise ServerError unless the entry stands in the witnessed log; `now` is in POSIX seconds."""
+        """Raise ServerError unless the signed head stands in the witnessed log; `now` is in POSIX seconds."""
+        self.require_entry(entry_of(signed), logged, now, verify)
+
+    def require_entry(self, entry: bytes, logged: Logged, now: int, verify: Verify = verify) -> None:
+        """Raise ServerError unless an entry of any kind stands in the witnessed log, as `require_logged`."""
         checkpoint = open_note(logged.note, self.registry, verify)
         if checkpoint.origin != self.origin:
             raise ServerError(
@@ -45,8 +49,7 @@ class LogView:
                 rule=Rule.LOG_ORIGIN,
             )
         self.witnesses.check(logged.note, now, verify)
-        leaf = leaf_hash(entry_of(signed))
-        verify_inclusion(leaf, logged.index, checkpoint.size, logged.proof, checkpoint.root)
+        verify_inclusion(leaf_hash(entry), logged.index, checkpoint.size, logged.proof, checkpoint.root)
 
 
 def entry_of(signed: bytes) -> bytes:

@@ -1,0 +1,10 @@
+"""Issuers for the rounds of this folder; their RSA keys are slow to make."""
+
+import pytest
+
+from covey_privacy.secagg.in_process import new_issuers
+
+
+@pytest.fixture(scope="session")
+def issuers():
+    return new_issuers()
