@@ -90,7 +90,7 @@ class DecryptorDuty:
             device.gate().require(*manifest.purposes)
             windows = manifest.windows
             if windows is None or milliseconds(now) > 1000 * windows.volunteer:
-                raise ServerError(f"round {round_id!r} takes no volunteer any more", rule=Rule.WINDOW)
+                raise ServerError(f"round {round_id!r} takes no volunteer any more", rule=Rule.STEP_WINDOW)
             key = self._wallet.take(keys, Role.VOLUNTEER, manifest.slot)
             machine = Volunteer(info, key, random=self._random)
             offer = machine.volunteer()
@@ -158,7 +158,7 @@ class DecryptorDuty:
                 self._device.gate().require(*manifest.purposes)
                 if manifest.windows is None or now > manifest.windows.open:
                     self._records.end_duty(round_id)
-                    raise ServerError(f"round {round_id!r} is over; its keys are deleted", rule=Rule.WINDOW)
+                    raise ServerError(f"round {round_id!r} is over; its keys are deleted", rule=Rule.STEP_WINDOW)
             # Whoever sent the committee file had it checked when the seat was taken.
             committees = check_committees(duty.committee, info, lambda *_: True)
             decryptor = Decryptor(

@@ -215,7 +215,7 @@ class RoundClient:
         windows = invited.manifest.windows
         if windows is None or milliseconds(now) > 1000 * windows.contribute:
             raise ServerError(
-                f"round {invited.manifest.round_id!r} takes no contribution any more", rule=Rule.WINDOW
+                f"round {invited.manifest.round_id!r} takes no contribution any more", rule=Rule.STEP_WINDOW
             )
         return windows.contribute
 

@@ -45,7 +45,6 @@ class Rule(StrEnum):
     MANIFEST_ISSUER = (
         "manifest-issuer"  # it names the issuer keys of its purpose set and epoch, and a slot of them
     )
-    WINDOW = "window"  # a round's steps are taken within the windows of its manifest
     MANIFEST_PLAN = "manifest-plan"  # it is a step of its plan, and the plan stays the same
 
     ADVERT_SIGNATURE = "advert-signature"  # the round key signed the advert, for this manifest
