@@ -1,0 +1,185 @@
+"""A shop whose phones play several rounds over one witnessed log, and what each phone keeps and can read."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from secagg_rounds import STANDING, VERIFY
+
+from covey_privacy.certificate import AbsenceSince, Certificate, Claim, LoggedDocument, claim_key
+from covey_privacy.certificate_maker import certify_absence, certify_participation
+from covey_privacy.consent import LEAF_CONSENT, LEAF_EVIDENCE, LEAF_MANIFEST
+from covey_privacy.evidence import CONTEXT, Evidence
+from covey_privacy.manifest import Manifest, Windows, sign_manifest
+from covey_privacy.note import COSIGNATURE, VerifierKey
+from covey_privacy.secagg.in_process import ORIGIN, WITNESS, Issuer, Players, Setting, new_issuers, new_site
+from covey_privacy.secagg.log_entries import entry_of
+from covey_privacy.secagg.messages import Leaf
+from covey_privacy.secagg.terms import RoundTerms
+from covey_privacy.signatures import SigningKey, digest_of, sign
+from covey_privacy.site import SiteDocument, sign_site
+
+PHONES, LENGTH = 5, 8
+OPERATOR = SigningKey(b"o" * 32)
+ISSUERS = 3
+
+
+@functools.cache
+def slot(number: int) -> tuple[Issuer, Issuer]:
+    """The issuers of one slot: phones have one ticket of each, and rounds of different slots other keys."""
+    return new_issuers()
+
+
+class Shop:
+    """Phone i has the round key number i of every slot."""
+
+    def __init__(self) -> None:
+        self.site = new_site()
+        self.registry, self.log = self.site
+        self.rounds: dict[str, Players] = {}
+        self.published: dict[bytes, Sequence[Leaf]] = {}
+        self.finals: dict[str, bytes] = {}
+
+    def begin(self, round_id: str, number: int, phones: int = PHONES) -> Players:
+        """Announce a round whose tickets are of slot `number`."""
+        setting = Setting(phones=phones, length=LENGTH, standing=STANDING)
+        announce = functools.partial(manifest_of, round_id)
+        round_ = Players(setting, slot(number), verify=VERIFY, site=self.site, manifest=announce)
+        self.rounds[round_id] = round_
+        round_.seat()
+        return round_
+
+    def contribute(self, round_id: str, phones: Iterable[int] = range(PHONES)) -> None:
+        """Let some phones contribute."""
+        round_, those = self.rounds[round_id], set(phones)
+        for number, contributor in enumerate(round_.contributors()):
+            if number in those:
+                vector = np.full(LENGTH, number)
+                round_.aggregator.add(contributor.contribute(round_.file, vector))
+
+    def include(self, round_id: str) -> None:
+        """Have the set included, and publish its leaves."""
+        self.rounds[round_id].include()
+        self._publish(round_id)
+
+    def finish(self, round_id: str) -> None:
+        """Open and log the final set, and publish its leaves and evidence."""
+        round_ = self.rounds[round_id]
+        round_.check()
+        round_.finalize()
+        self.finals[round_id] = self.log.entries[-1][1:]
+        self._publish(round_id)
+        round_.open()
+        self.log.append_entry(LEAF_EVIDENCE + evidence_of(round_id, round_.info.digest))
+
+    def play(self, round_id: str, number: int, phones: Iterable[int] = range(PHONES)) -> None:
+        """Play a whole round."""
+        self.begin(round_id, number)
+        self.contribute(round_id, phones)
+        self.include(round_id)
+        self.finish(round_id)
+
+    def decide(self) -> None:
+        """Log somebody's decision."""
+        self.log.append_entry(LEAF_CONSENT + bytes(32))
+
+    def _publish(self, round_id: str) -> None:
+        members = self.rounds[round_id].aggregator.state.members
+        self.published[members.root] = members.leaves
+
+    def logged(self, kind: bytes, signed: bytes) -> LoggedDocument:
+        """Return a document with its place in the log."""
+        return LoggedDocument(self.log.entries.index(kind + signed), signed)
+
+    def claim(self, phone: int, number: int) -> Claim:
+        """Return a phone's claim of its round key of one slot."""
+        return claim_key(slot(number)[0].round_keys(PHONES, bytes)[phone].secret)
+
+    def claims(self, phone: int, *numbers: int) -> list[Claim]:
+        """Return a phone's claims of its round keys of some slots."""
+        return [self.claim(phone, number) for number in numbers]
+
+    def participation(self, phone: int, round_id: str, number: int, *, evidence: bool = True) -> bytes:
+        """Certify that a phone's contribution is in a round."""
+        round_ = self.rounds[round_id]
+        return certify_participation(
+            self.claim(phone, number),
+            round_.aggregator.state.before.members.leaves
+            if not hasattr(round_.aggregator.state, "members")
+            else round_.aggregator.state.members.leaves,
+            self.logged(LEAF_MANIFEST, manifest_of(round_id, round_.info.terms)),
+            self.logged(entry_of(b""), self.finals[round_id]),
+            self.log.note(),
+            self.log.tree.node,
+            OPERATOR.public,
+            self.log.view,
+            evidence=self.logged(LEAF_EVIDENCE, evidence_of(round_id, round_.info.digest)) if evidence else None,
+        )
+
+    def absence(self, claims: Sequence[Claim], since: str, **changes) -> bytes:
+        """Certify absence since a checkpoint, until now."""
+        given = {
+            "until": self.log.note(),
+            "entries": self.log.entries[size_of(since) :],
+            "published": self.published,
+            "round_ids": {each.info.digest: round_id for round_id, each in self.rounds.items()},
+        } | changes
+        return certify_absence(
+            claims, since, given["until"], given["entries"], self.log.tree.node, given["published"],
+            OPERATOR.public, self.log.view, round_ids=given["round_ids"],
+        )  # fmt: skip
+
+    @property
+    def site_document(self) -> bytes:
+        """The signed site document."""
+        witness = self.log.view.witnesses.witnesses[0]
+        assert (witness.name, witness.algorithm) == (WITNESS, COSIGNATURE)
+        document = SiteDocument(
+            1, "shop.example", "test", self.registry.public, "https://registry.example", ORIGIN,
+            (VerifierKey(WITNESS, COSIGNATURE, witness.public).vkey,), 1, 3600, (), (),
+        )  # fmt: skip
+        return sign_site(document, OPERATOR)
+
+
+def manifest_of(round_id: str, terms: RoundTerms) -> bytes:
+    """Return a signed manifest of the terms."""
+    return sign_manifest(
+        Manifest(
+            round_id=round_id, query="q1", purpose="analytics", purposes=("analytics", "personalize"),
+            epoch=20_000, profile="test", issuer=bytes(32), model=bytes(32), length=LENGTH, norm=1.0,
+            scale=64.0, sigma=10.0, epsilon=0.5, delta=1e-6, bits=20, gamma=0.0, dropout=0.0, least_cohort=2,
+            most_cohort=10, honest=1, least_issued=2, least_cell=50, terms=terms, windows=Windows(1, 2, 3, 4),
+        ),
+        OPERATOR,
+    )  # fmt: skip
+
+
+def evidence_of(round_id: str, digest: bytes) -> bytes:
+    """Return a round's signed evidence, with a release whose hash is all ones."""
+    return sign(
+        CONTEXT,
+        Evidence(
+            round_id, "q1", ("analytics", "personalize"), "test", digest, bytes(32), bytes(32), 0, 0, "<10",
+            1.0, 10.0, 0.5, 0.5, 1e-6, 1, 2, 2, "released", "0", True, bytes(32), bytes(32), b"\1" * 32,
+        ),
+        OPERATOR,
+    )  # fmt: skip
+
+
+def size_of(note: str) -> int:
+    """Return the size that a checkpoint states."""
+    return int(note.split("\n")[1])
+
+
+def absence_in(data: bytes) -> AbsenceSince:
+    """Return the absence in a certificate's bytes."""
+    from covey_privacy import wire
+
+    found = wire.decode(Certificate, data).absence
+    assert found is not None
+    return found
+
+
+__all__ = ["OPERATOR", "PHONES", "Shop", "absence_in", "digest_of", "evidence_of", "manifest_of", "size_of", "slot"]
