@@ -19,6 +19,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from covey_privacy import (
     annex,
+    certificate,
     consent,
     evidence,
     fork,
@@ -55,7 +56,9 @@ SECAGG = (
     secagg.Dealing, secagg.Retraction, secagg.IncludeRequest, secagg.Entry, secagg.Leaf, secagg.SetHead,
     secagg.Logged, secagg.CheckRequest, secagg.Complaints, secagg.Grant, secagg.DisputeRequest, secagg.Dealt,
     secagg.DisputeProof, equality_proof.SharedPoint, secagg.FinalRequest, secagg.OpenRequest, secagg.Opening,
-    leaves.Placed, leaves.Presence, leaves.Absence,
+    leaves.Placed, leaves.Presence, leaves.Absence, leaves.Neighbour, leaves.JointAbsence,
+    certificate.Certificate, certificate.Participation, certificate.AbsenceSince, certificate.Claim,
+    certificate.LoggedDocument,
 )  # fmt: skip
 """Messages of rounds in one message."""
 

@@ -70,7 +70,8 @@ class Claim:
         """Raise PeerError unless the round key signed the claim."""
         if not verify(self.round_key, to_sign(CLAIM, self.round_key), self.signature):
             raise PeerError(
-                f"the claim of round key {self.round_key[:8].hex()} is not signed by that key", rule=Rule.CLAIM
+                f"the claim of round key {self.round_key[:8].hex()} is not signed by that key",
+                rule=Rule.CLAIM,
             )
 
 
@@ -234,13 +235,19 @@ def _verify_participation(
     documents = [(LEAF_MANIFEST, shown.manifest), (LEAF_SECAGG, shown.head)]
     documents += [(LEAF_EVIDENCE, shown.evidence)] if shown.evidence else []
     leaves = {each.index: leaf_hash(kind + each.signed) for kind, each in documents}
-    if len(leaves) < len(documents) or root_from_leaves(leaves, checkpoint.size, shown.proof) != checkpoint.root:
+    if (
+        len(leaves) < len(documents)
+        or root_from_leaves(leaves, checkpoint.size, shown.proof) != checkpoint.root
+    ):
         raise ServerError(
             f"manifest, head or evidence is not in the log of {checkpoint.size} entries where the certificate "
             "says: their proof fails",
             rule=Rule.LOG_INCLUSION,
         )
-    manifest, digest = open_manifest(shown.manifest.signed, operator, verify), digest_of(shown.manifest.signed)
+    manifest, digest = (
+        open_manifest(shown.manifest.signed, operator, verify),
+        digest_of(shown.manifest.signed),
+    )
     head = open_head(SetHead, FINAL, shown.head.signed, view.registry, verify)
     if head.manifest != digest:
         raise ServerError(
@@ -252,9 +259,7 @@ def _verify_participation(
         raise ServerError("the leaf shown is of another round key than the claimed one", rule=Rule.LEAVES)
     verify_presence(head, leaf, shown.presence)
     release = _release_hash(shown.evidence.signed, digest, operator, verify) if shown.evidence else None
-    return Participated(
-        leaf.round_key, manifest, head.size, shown.head.index, checkpoint, witnessed, release
-    )
+    return Participated(leaf.round_key, manifest, head.size, shown.head.index, checkpoint, witnessed, release)
 
 
 def _release_hash(signed: bytes, manifest: bytes, operator: bytes, verify: Verify) -> bytes:

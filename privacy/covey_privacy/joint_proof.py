@@ -60,7 +60,9 @@ def root_from_leaves(
 
     root = _fold(places, size, leaves.__getitem__, take) if size else EMPTY
     if any(True for _ in expected):
-        raise ServerError("the proof has more hashes than the tree has subtrees without the leaves", rule=rule)
+        raise ServerError(
+            "the proof has more hashes than the tree has subtrees without the leaves", rule=rule
+        )
     return root
 
 

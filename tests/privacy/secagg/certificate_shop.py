@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 from secagg_rounds import STANDING, VERIFY
 
-from covey_privacy.certificate import AbsenceSince, Certificate, Claim, LoggedDocument, claim_key
+from covey_privacy.certificate import Claim, LoggedDocument, claim_key
 from covey_privacy.certificate_maker import certify_absence, certify_participation
 from covey_privacy.consent import LEAF_CONSENT, LEAF_EVIDENCE, LEAF_MANIFEST
 from covey_privacy.evidence import CONTEXT, Evidence
 from covey_privacy.manifest import Manifest, Windows, sign_manifest
 from covey_privacy.note import COSIGNATURE, VerifierKey
-from covey_privacy.secagg.in_process import ORIGIN, WITNESS, Issuer, Players, Setting, new_issuers, new_site
-from covey_privacy.secagg.log_entries import entry_of
+from covey_privacy.secagg.in_process import EPOCH, ORIGIN, WITNESS, Issuer, Players, Setting, new_site
+from covey_privacy.secagg.leaves import LeafSet
+from covey_privacy.secagg.log_entries import LEAF_SECAGG
 from covey_privacy.secagg.messages import Leaf
 from covey_privacy.secagg.terms import RoundTerms
-from covey_privacy.signatures import SigningKey, digest_of, sign
+from covey_privacy.signatures import SigningKey, sign
 from covey_privacy.site import SiteDocument, sign_site
 
 PHONES, LENGTH = 5, 8
 OPERATOR = SigningKey(b"o" * 32)
-ISSUERS = 3
 
 
 @functools.cache
 def slot(number: int) -> tuple[Issuer, Issuer]:
     """The issuers of one slot: phones have one ticket of each, and rounds of different slots other keys."""
-    return new_issuers()
+    issuer = Issuer(EPOCH + number)
+    return issuer, issuer
 
 
 class Shop:
@@ -40,7 +42,7 @@ class Shop:
         self.registry, self.log = self.site
         self.rounds: dict[str, Players] = {}
         self.published: dict[bytes, Sequence[Leaf]] = {}
-        self.finals: dict[str, bytes] = {}
+        self.finals: dict[str, tuple[bytes, Sequence[Leaf]]] = {}
 
     def begin(self, round_id: str, number: int, phones: int = PHONES) -> Players:
         """Announce a round whose tickets are of slot `number`."""
@@ -62,15 +64,17 @@ class Shop:
     def include(self, round_id: str) -> None:
         """Have the set included, and publish its leaves."""
         self.rounds[round_id].include()
-        self._publish(round_id)
+        self._publish(self.rounds[round_id].aggregator.state.members)
 
     def finish(self, round_id: str) -> None:
         """Open and log the final set, and publish its leaves and evidence."""
         round_ = self.rounds[round_id]
         round_.check()
         round_.finalize()
-        self.finals[round_id] = self.log.entries[-1][1:]
-        self._publish(round_id)
+        before = round_.aggregator.state.before
+        members = before.members.without(before.excluded)
+        self.finals[round_id] = self.log.entries[-1][1:], members.leaves
+        self._publish(members)
         round_.open()
         self.log.append_entry(LEAF_EVIDENCE + evidence_of(round_id, round_.info.digest))
 
@@ -85,8 +89,7 @@ class Shop:
         """Log somebody's decision."""
         self.log.append_entry(LEAF_CONSENT + bytes(32))
 
-    def _publish(self, round_id: str) -> None:
-        members = self.rounds[round_id].aggregator.state.members
+    def _publish(self, members: LeafSet) -> None:
         self.published[members.root] = members.leaves
 
     def logged(self, kind: bytes, signed: bytes) -> LoggedDocument:
@@ -95,41 +98,43 @@ class Shop:
 
     def claim(self, phone: int, number: int) -> Claim:
         """Return a phone's claim of its round key of one slot."""
-        return claim_key(slot(number)[0].round_keys(PHONES, bytes)[phone].secret)
+        return claim_key(slot(number)[0].round_keys(PHONES, os.urandom)[phone].secret)
 
     def claims(self, phone: int, *numbers: int) -> list[Claim]:
         """Return a phone's claims of its round keys of some slots."""
         return [self.claim(phone, number) for number in numbers]
 
-    def participation(self, phone: int, round_id: str, number: int, *, evidence: bool = True) -> bytes:
+    def participation(self, phone: int, round_id: str, number: int, **changes) -> bytes:
         """Certify that a phone's contribution is in a round."""
-        round_ = self.rounds[round_id]
-        return certify_participation(
-            self.claim(phone, number),
-            round_.aggregator.state.before.members.leaves
-            if not hasattr(round_.aggregator.state, "members")
-            else round_.aggregator.state.members.leaves,
-            self.logged(LEAF_MANIFEST, manifest_of(round_id, round_.info.terms)),
-            self.logged(entry_of(b""), self.finals[round_id]),
-            self.log.note(),
-            self.log.tree.node,
-            OPERATOR.public,
-            self.log.view,
-            evidence=self.logged(LEAF_EVIDENCE, evidence_of(round_id, round_.info.digest)) if evidence else None,
-        )
+        info = self.rounds[round_id].info
+        head, leaves = self.finals[round_id]
+        given = {
+            "claim": self.claim(phone, number),
+            "leaves": leaves,
+            "manifest": self.logged(LEAF_MANIFEST, manifest_of(round_id, info.terms)),
+            "head": self.logged(LEAF_SECAGG, head),
+            "note": self.log.note(),
+            "node": self.log.tree.node,
+            "operator": OPERATOR.public,
+            "view": self.log.view,
+            "evidence": self.logged(LEAF_EVIDENCE, evidence_of(round_id, info.digest)),
+        } | changes
+        return certify_participation(**given)
 
     def absence(self, claims: Sequence[Claim], since: str, **changes) -> bytes:
         """Certify absence since a checkpoint, until now."""
         given = {
+            "claims": claims,
+            "since": since,
             "until": self.log.note(),
             "entries": self.log.entries[size_of(since) :],
+            "node": self.log.tree.node,
             "published": self.published,
+            "operator": OPERATOR.public,
+            "view": self.log.view,
             "round_ids": {each.info.digest: round_id for round_id, each in self.rounds.items()},
         } | changes
-        return certify_absence(
-            claims, since, given["until"], given["entries"], self.log.tree.node, given["published"],
-            OPERATOR.public, self.log.view, round_ids=given["round_ids"],
-        )  # fmt: skip
+        return certify_absence(**given)
 
     @property
     def site_document(self) -> bytes:
@@ -171,15 +176,3 @@ def evidence_of(round_id: str, digest: bytes) -> bytes:
 def size_of(note: str) -> int:
     """Return the size that a checkpoint states."""
     return int(note.split("\n")[1])
-
-
-def absence_in(data: bytes) -> AbsenceSince:
-    """Return the absence in a certificate's bytes."""
-    from covey_privacy import wire
-
-    found = wire.decode(Certificate, data).absence
-    assert found is not None
-    return found
-
-
-__all__ = ["OPERATOR", "PHONES", "Shop", "absence_in", "digest_of", "evidence_of", "manifest_of", "size_of", "slot"]
