@@ -16,6 +16,7 @@ are all that a person held, since the registry issues tickets blindly.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -240,8 +241,8 @@ def _verify_participation(
         or root_from_leaves(leaves, checkpoint.size, shown.proof) != checkpoint.root
     ):
         raise ServerError(
-            f"manifest, head or evidence is not in the log of {checkpoint.size} entries where the certificate "
-            "says: their proof fails",
+            f"manifest, head or evidence is not in the log of {checkpoint.size} entries at the places shown: "
+            "their proof fails",
             rule=Rule.LOG_INCLUSION,
         )
     manifest, digest = (
@@ -271,7 +272,7 @@ def _release_hash(signed: bytes, manifest: bytes, operator: bytes, verify: Verif
 
 def _verify_absence(shown: AbsenceSince, view: LogView, verify: Verify) -> AbsentSince:
     keys = tuple(claim.round_key for claim in shown.claims)
-    if any(a >= b for a, b in zip(keys, keys[1:], strict=False)):
+    if any(a >= b for a, b in itertools.pairwise(keys)):
         raise PeerError("the claims are not sorted by distinct round keys", rule=Rule.CLAIM)
     for claim in shown.claims:
         claim.check(verify)

@@ -9,6 +9,7 @@ these are follows from the places of the leaves and the size of the tree.
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
@@ -91,5 +92,5 @@ def _fold(places: Sequence[int], size: int, leaf: Callable[[int], bytes], other:
 
 
 def _are_places(places: Sequence[int], size: int) -> bool:
-    ascending = all(a < b for a, b in zip(places, places[1:], strict=False))
+    ascending = all(a < b for a, b in itertools.pairwise(places))
     return ascending and (not places or (places[0] >= 0 and places[-1] < size))

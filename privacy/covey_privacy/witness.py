@@ -88,8 +88,8 @@ class Policy:
         cosigned = sorted(time for time in times if time is not None)
         if len(cosigned) < self.least:
             raise ServerError(
-                f"{len(cosigned)} of {len(self.witnesses)} witnesses cosigned the checkpoint; {self.least} are "
-                "needed",
+                f"{len(cosigned)} of {len(self.witnesses)} witnesses cosigned the checkpoint; "
+                f"{self.least} are needed",
                 rule=Rule.WITNESSES,
             )
         return cosigned[self.least - 1]

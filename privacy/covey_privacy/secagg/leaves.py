@@ -6,6 +6,7 @@ show from public evidence that its contribution is in a set, or that none of its
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -164,7 +165,7 @@ def verify_joint_absence(head: SetHead, round_keys: Sequence[bytes], absence: Jo
         raise ServerError("the neighbours shown are not in the set: their proof fails", rule=Rule.LEAVES)
     places = [-1, *sorted(shown), head.size]
     keys = [shown[place].round_key for place in places[1:-1]]
-    if any(a >= b for a, b in zip(keys, keys[1:], strict=False)):
+    if any(a >= b for a, b in itertools.pairwise(keys)):
         raise ServerError("the neighbours shown are not sorted by round key", rule=Rule.LEAVES)
     for key in round_keys:
         after = bisect_left(keys, key)

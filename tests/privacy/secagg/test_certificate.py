@@ -1,4 +1,4 @@
-"""Certificates of a person's own part, over real rounds in one witnessed log: what holds and what is refused."""
+"""Certificates of a person's own part, over real rounds in one witnessed log."""
 
 from __future__ import annotations
 
@@ -196,8 +196,8 @@ def test_a_manifest_or_evidence_that_is_not_logged_is_refused(shop):
 
 
 def test_evidence_of_another_round_is_refused(shop):
+    other = shop.logged(LEAF_EVIDENCE, evidence_of("r2", shop.rounds["r2"].info.digest))
     with pytest.raises(ServerError) as refused:
-        other = shop.logged(LEAF_EVIDENCE, evidence_of("r2", shop.rounds["r2"].info.digest))
         shop.participation(0, "r1", 1, evidence=other)
     assert refused.value.rule == Rule.DOCUMENT_CONTENT
 
@@ -508,7 +508,7 @@ def test_unpublished_or_wrong_leaves_stop_the_maker(shop):
         (lambda key, head: entry_of(sign(INCLUDED, head, key)), Rule.EVERY_SET),
         (lambda key, head: entry_of(sign(FINAL, head, key)), Rule.EVERY_SET),
     ],
-    ids=["old roster", "unknown", "no document", "grant", "no statement", "stranger", "context", "included", "final"],
+    ids=["roster", "unknown", "garbage", "grant", "no statement", "stranger", "context", "included", "final"],
 )  # fmt: skip
 def test_a_set_hides_in_no_entry(shop, make, rule):
     """The log's owner logs what it likes: what may be a set and has no proof is not passed over."""
