@@ -55,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     import covey_catalogue
+    import covey_certificate
     import covey_registry
 
     parser = argparse.ArgumentParser(prog="covey", description="Privacy-preserving personalization.")
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     covey_registry.add(commands)
     _add_operator(commands)
     covey_catalogue.add(commands)
+    covey_certificate.add(commands)
     _add_log(commands)
     _add_protocol(commands)
     _add_bench(commands)
