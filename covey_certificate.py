@@ -20,28 +20,31 @@ _LONGEST_SITE = 2**20
 
 _TEXTS = {
     "en": {
-        "participation": "This phone's contribution is in the sum of round {round_id} of {site}, which was over "
-        "{contributions} contributions.",
+        "participation": "This phone's contribution is in the sum of round {round_id} of {site}, "
+        "which was over {contributions} contributions.",
         "asked": "The question was {query}, for {purposes}, at epsilon {epsilon:g} (delta {delta:g}).",
         "logged": "The set is entry {index} of the log {origin}; at {until} its witnesses had cosigned "
         "{size} entries.",
         "release": "The round's evidence names the release with SHA-256 {release}.",
         "key": "Round key: {round_key}",
-        "absence": "Since {since} no set of {site} contains a contribution under any of the {keys} keys of this "
-        "certificate. Rounds checked: {rounds}.",
-        "run": "The check covers all entries of the log {origin} from size {first} to size {size}, with {sets} sets; "
-        "at {until} its witnesses had cosigned them.",
+        "absence": "Since {since} no set of {site} contains a contribution under any of the {keys} keys "
+        "of this certificate. Rounds checked: {rounds}.",
+        "run": "The check covers all entries of the log {origin} from size {first} to size {size}, "
+        "with {sets} sets; at {until} its witnesses had cosigned them.",
         "limits": "A copy of this file proves the same for whoever holds it: it names nobody.",
         "digest": "SHA-256 of the file: {sha256}",
     },
     "zh": {
-        "participation": "此手机的贡献已计入 {site} 第 {round_id} 轮的总和，该总和共含 {contributions} 份贡献。",
+        "participation": "此手机的贡献已计入 {site} 第 {round_id} 轮的总和，"
+        "该总和共含 {contributions} 份贡献。",
         "asked": "所问为 {query}，目的为 {purposes}，epsilon 为 {epsilon:g}（delta {delta:g}）。",
         "logged": "该集合是日志 {origin} 的第 {index} 条；在 {until}，见证方已共同签署 {size} 条。",
         "release": "该轮的证据指明所发布结果的 SHA-256 为 {release}。",
         "key": "轮次密钥：{round_key}",
-        "absence": "自 {since} 起，{site} 的任何集合都不含本证书 {keys} 个密钥名下的贡献；共核查 {rounds} 轮。",
-        "run": "核查涵盖日志 {origin} 从 {first} 条到 {size} 条之间的全部条目，其中有 {sets} 个集合；在 {until}，见证方已共同签署。",
+        "absence": "自 {since} 起，{site} 的任何集合都不含本证书 {keys} 个密钥名下的贡献；"
+        "共核查 {rounds} 轮。",
+        "run": "核查涵盖日志 {origin} 从 {first} 条到 {size} 条之间的全部条目，"
+        "其中有 {sets} 个集合；在 {until}，见证方已共同签署。",
         "limits": "本文件的副本对任何持有者证明同样的事：其中没有姓名。",
         "digest": "文件的 SHA-256：{sha256}",
     },
@@ -164,8 +167,8 @@ def _describe(found: Participated | AbsentSince, site: str, data: bytes) -> dict
             "until": _moment(found.witnessed), "release": found.release and found.release.hex(),
         }  # fmt: skip
     return {
-        "kind": "absence", **common, "keys": len(found.round_keys), "rounds": found.rounds, "sets": found.sets,
-        "round_keys": [key.hex() for key in found.round_keys], "origin": found.until.origin,
+        "kind": "absence", **common, "keys": len(found.round_keys), "rounds": found.rounds,
+        "sets": found.sets, "round_keys": [key.hex() for key in found.round_keys], "origin": found.until.origin,
         "first": found.since.size, "size": found.until.size, "since": _moment(found.since_witnessed),
         "until": _moment(found.until_witnessed),
     }  # fmt: skip
@@ -182,7 +185,9 @@ def _pinned(chosen: argparse.Namespace, operator: bytes) -> tuple[str, LogView]:
     by_hand = chosen.registry, chosen.origin, chosen.witness
     if chosen.site is not None:
         if any(by_hand) or chosen.least is not None:
-            raise MisuseError("--site has the registry's key, the log's name and the witnesses: give it alone")
+            raise MisuseError(
+                "--site has the registry's key, the log's name and the witnesses: give it alone"
+            )
         document = open_site(_read(chosen.site, _LONGEST_SITE), operator)
         return document.name, document.log_view
     if not all(by_hand):
@@ -201,7 +206,9 @@ def _operator_key(text: str) -> bytes:
     except ValueError:
         key = b""
     if len(key) != 32:
-        raise MisuseError(f"--operator takes 64 hex digits, as `covey operator key --hex` prints; got {text!r}")
+        raise MisuseError(
+            f"--operator takes 64 hex digits, as `covey operator key --hex` prints; got {text!r}"
+        )
     return key
 
 
