@@ -168,7 +168,8 @@ def _describe(found: Participated | AbsentSince, site: str, data: bytes) -> dict
         }  # fmt: skip
     return {
         "kind": "absence", **common, "keys": len(found.round_keys), "rounds": found.rounds,
-        "sets": found.sets, "round_keys": [key.hex() for key in found.round_keys], "origin": found.until.origin,
+        "sets": found.sets, "round_keys": [key.hex() for key in found.round_keys],
+        "origin": found.until.origin,
         "first": found.since.size, "size": found.until.size, "since": _moment(found.since_witnessed),
         "until": _moment(found.until_witnessed),
     }  # fmt: skip

@@ -245,10 +245,8 @@ def _verify_participation(
             "their proof fails",
             rule=Rule.LOG_INCLUSION,
         )
-    manifest, digest = (
-        open_manifest(shown.manifest.signed, operator, verify),
-        digest_of(shown.manifest.signed),
-    )
+    manifest = open_manifest(shown.manifest.signed, operator, verify)
+    digest = digest_of(shown.manifest.signed)
     head = open_head(SetHead, FINAL, shown.head.signed, view.registry, verify)
     if head.manifest != digest:
         raise ServerError(

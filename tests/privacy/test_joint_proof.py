@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from covey_privacy.errors import MisuseError, ServerError
 from covey_privacy.joint_proof import head_of_subtrees, prove_leaves, root_from_leaves
 from covey_privacy.merkle import EMPTY, Tree, prove_inclusion, root_from_inclusion
+from covey_privacy.rules import Rule
 
 LEAVES = [hashlib.sha256(b"%d" % number).digest() for number in range(70)]
 
@@ -67,6 +68,15 @@ def test_the_proof_of_a_run_to_the_end_gives_the_head_before_it(first, size):
     leaves = {place: LEAVES[place] for place in range(first, size)}
     assert root_from_leaves(leaves, size, before) == tree.root(size)
     assert head_of_subtrees(before) == tree.root(first)
+
+
+def test_too_few_or_too_many_hashes_are_refused_whatever_they_give():
+    proof = prove_leaves(Tree(LEAVES).node, [7, 30], len(LEAVES))
+    leaves = {place: LEAVES[place] for place in (7, 30)}
+    for wrong in (proof[:-1], (), (*proof, EMPTY)):
+        with pytest.raises(ServerError) as refused:
+            root_from_leaves(leaves, len(LEAVES), wrong)
+        assert refused.value.rule == Rule.LOG_INCLUSION
 
 
 def test_one_leaf_needs_what_its_inclusion_proof_has():

@@ -22,6 +22,7 @@ from covey_privacy.checkpoint import Checkpoint
 from covey_privacy.checkpoint import sign as sign_checkpoint
 from covey_privacy.consent import LEAF_CONSENT, LEAF_EVIDENCE, LEAF_MANIFEST, LEAF_ROSTER
 from covey_privacy.errors import MisuseError, PeerError, PrivacyError, ServerError
+from covey_privacy.evidence import CONTEXT as EVIDENCE
 from covey_privacy.joint_proof import prove_leaves
 from covey_privacy.merkle import Tree, leaf_hash
 from covey_privacy.note import COSIGNATURE, VerifierKey
@@ -30,7 +31,7 @@ from covey_privacy.secagg.in_process import NOW, ORIGIN, WITNESS, WitnessedLog
 from covey_privacy.secagg.leaves import JointAbsence, LeafSet, Neighbour
 from covey_privacy.secagg.log_entries import LEAF_SECAGG, LogView, entry_of
 from covey_privacy.secagg.messages import FINAL, INCLUDED, Grant, SetHead
-from covey_privacy.signatures import SigningKey, sign
+from covey_privacy.signatures import Signed, SigningKey, sign, to_sign
 from covey_privacy.witness import Policy, cosign
 
 WITHDRAWN = PHONES - 1
@@ -202,9 +203,40 @@ def test_evidence_of_another_round_is_refused(shop):
     assert refused.value.rule == Rule.DOCUMENT_CONTENT
 
 
-def test_documents_of_another_operator_are_refused(shop):
+def test_two_documents_at_one_place_are_refused(shop):
+    """Of two documents at one place the log holds one: the other could be anything that its signer signed."""
+    part = open_certificate(shop.participation(0, "r2", 2)).participation
+    everyone = LeafSet(shop.finals["r1"][1])
+    digest = shop.rounds["r2"].info.digest
+    unlogged = sign(FINAL, SetHead(digest, bytes(32), len(everyone), everyone.root, bytes(32)), shop.registry)
+    claim = shop.claim(WITHDRAWN, 1)
+    forged = dataclasses.replace(
+        part, claim=claim, presence=everyone.presence(claim.round_key),
+        head=LoggedDocument(part.evidence.index, unlogged), proof=joint(shop, part.manifest, part.evidence),
+    )  # fmt: skip
+    data = wire.encode(Certificate(forged, None))
+    assert refusal(shop, data) == (ServerError, Rule.LOG_INCLUSION)
+
+
+def test_logged_evidence_of_another_signer_is_refused(shop):
+    part = open_certificate(shop.participation(0, "r1", 1)).participation
+    body = wire.decode(Signed, part.evidence.signed).body
+    stranger = wire.encode(Signed(body, SigningKey(b"x" * 32).sign(to_sign(EVIDENCE, body))))
+    documents = [part.manifest.signed, part.head.signed, stranger]
+    kinds = (LEAF_MANIFEST, LEAF_SECAGG, LEAF_EVIDENCE)
+    log, view = log_of_its_own([k + d for k, d in zip(kinds, documents, strict=True)], shop.registry)
+    manifest, head, evidence = (LoggedDocument(place, each) for place, each in enumerate(documents))
+    wrong = dataclasses.replace(
+        part, manifest=manifest, head=head, evidence=evidence, note=log.note(), proof=()
+    )  # fmt: skip
+    data = wire.encode(Certificate(wrong, None))
+    assert refusal(shop, data, view=view) == (PeerError, Rule.DOCUMENT_SIGNATURE)
+
+
+@pytest.mark.parametrize("with_evidence", [True, False])
+def test_documents_of_another_operator_are_refused(shop, with_evidence):
     wrong = SigningKey(b"x" * 32).public
-    data = shop.participation(0, "r1", 1)
+    data = shop.participation(0, "r1", 1, **({} if with_evidence else {"evidence": None}))
     assert refusal(shop, data, operator=wrong) == (PeerError, Rule.DOCUMENT_SIGNATURE)
 
 
@@ -432,6 +464,9 @@ def test_a_gap_or_a_forged_or_moved_entry_is_refused(shop):
     for wrong in wrongs:
         assert refusal(shop, altered(data, entries=wrong)) == (ServerError, Rule.LOG_INCLUSION)
     before = open_certificate(data).absence.before
+    for shown in ((*before, leaf_hash(entries[-1])), (leaf_hash(entries[-1]), *before)):
+        hidden = altered(data, entries=entries[:-1], before=shown)
+        assert refusal(shop, hidden) == (ServerError, Rule.LOG_INCLUSION)
     for wrong in (before[1:], (*before, bytes(32)), before[::-1] if len(before) > 1 else (bytes(32),)):
         assert refusal(shop, altered(data, before=wrong)) == (ServerError, Rule.LOG_INCLUSION)
 
