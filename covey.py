@@ -55,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     import covey_catalogue
+    import covey_certificate
     import covey_decryptor
     import covey_registry
 
@@ -65,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     covey_registry.add(commands)
     _add_operator(commands)
     covey_catalogue.add(commands)
+    covey_certificate.add(commands)
     covey_decryptor.add(commands)
     _add_log(commands)
     _add_protocol(commands)

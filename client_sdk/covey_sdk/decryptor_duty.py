@@ -158,7 +158,9 @@ class DecryptorDuty:
                 self._device.gate().require(*manifest.purposes)
                 if manifest.windows is None or now > manifest.windows.open:
                     self._records.end_duty(round_id)
-                    raise ServerError(f"round {round_id!r} is over; its keys are deleted", rule=Rule.STEP_WINDOW)
+                    raise ServerError(
+                        f"round {round_id!r} is over; its keys are deleted", rule=Rule.STEP_WINDOW
+                    )
             # Whoever sent the committee file had it checked when the seat was taken.
             committees = check_committees(duty.committee, info, lambda *_: True)
             decryptor = Decryptor(

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from covey_privacy import (
     annex,
+    certificate,
     consent,
     evidence,
     fork,
@@ -57,7 +58,10 @@ SECAGG = (
     secagg.PartialSum, secagg.IncludeRequest, secagg.Entry, secagg.Leaf, secagg.SetHead,
     secagg.Logged, secagg.CheckRequest, secagg.Complaints, secagg.Grant, secagg.DisputeRequest, secagg.Dealt,
     secagg.DisputeProof, equality_proof.SharedPoint, secagg.FinalRequest, secagg.OpenRequest, secagg.Opening,
-    leaves.Placed, leaves.Presence, leaves.Absence, registry.RosterRequest, registry.DrawRequest,
+    leaves.Placed, leaves.Presence, leaves.Absence, leaves.Neighbour, leaves.JointAbsence,
+    certificate.Certificate, certificate.Participation, certificate.AbsenceSince, certificate.Claim,
+    certificate.LoggedDocument,
+    registry.RosterRequest, registry.DrawRequest,
     registry.InclusionRequest, registry.GrantRequest, registry.ExclusionRequest, registry.LoggedHead,
     registry.DrawAnswer, registry.InclusionAnswer, registry.RefusedMember, registry.RoundEntries,
     registry.RoundEntry,

@@ -90,7 +90,7 @@ def head(node: Node, start: int, end: int) -> bytes:
     width = end - start
     if width & (width - 1) == 0:
         return node(width.bit_length() - 1, start // width)
-    middle = start + _split(width)
+    middle = start + split(width)
     return node_hash(head(node, start, middle), head(node, middle, end))
 
 
@@ -203,7 +203,7 @@ def _are_hashes(*data: bytes) -> bool:
 def _path(node: Node, index: int, start: int, end: int) -> Proof:
     if end - start == 1:
         return ()
-    middle = start + _split(end - start)
+    middle = start + split(end - start)
     if index < middle:
         return (*_path(node, index, start, middle), head(node, middle, end))
     return (*_path(node, index, middle, end), head(node, start, middle))
@@ -213,7 +213,7 @@ def _paths(node: Node, start: int, end: int) -> list[Proof]:
     """Return `_path` of each leaf from `start` to `end` (exclusive)."""
     if end - start == 1:
         return [()]
-    middle = start + _split(end - start)
+    middle = start + split(end - start)
     left, right = head(node, start, middle), head(node, middle, end)
     return [
         *((*path, right) for path in _paths(node, start, middle)),
@@ -224,12 +224,12 @@ def _paths(node: Node, start: int, end: int) -> list[Proof]:
 def _subproof(node: Node, old: int, start: int, end: int, *, whole: bool) -> Proof:
     if old == end:
         return () if whole else (head(node, start, end),)
-    middle = start + _split(end - start)
+    middle = start + split(end - start)
     if old <= middle:
         return (*_subproof(node, old, start, middle, whole=whole), head(node, middle, end))
     return (*_subproof(node, old, middle, end, whole=False), head(node, start, middle))
 
 
-def _split(width: int) -> int:
-    """Return the largest power of two below `width`."""
+def split(width: int) -> int:
+    """Return the largest power of two below `width`: how many leaves the left half of a tree has (2.1.1)."""
     return 1 << (width - 1).bit_length() - 1

@@ -108,3 +108,9 @@ class Rule(StrEnum):
     WRONG_SUMS = "wrong-sums"  # no more sums of shares are wrong than can be corrected
     VECTOR_RANGE = "vector-range"  # a vector is of integers below q / 2 in magnitude
     COMMITTEE_SHAPE = "committee-shape"  # a committee is both safe and live for its roster
+
+    # What a person can prove of their own part (covey_privacy.certificate).
+    CLAIM = "claim"  # a round key signed that its holder claims it
+    LOG_ENTRY = "log-entry"  # an entry of the log is of a kind that its reader knows
+    EVERY_SET = "every-set"  # absence is proved from every set that was logged since
+    WITHDRAWN_KEY = "withdrawn-key"  # no set that is logged after a withdrawal holds a key of the phone's

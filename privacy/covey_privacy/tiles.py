@@ -164,27 +164,28 @@ class Reader:
     def leaf(self, index: int) -> bytes:
         """Return the hash of leaf `index`."""
         self.inclusion(index)
-        return self._node(0, index)
+        return self.node(0, index)
 
     def root(self, size: int) -> bytes:
         """Return the head of the first `size` leaves."""
         self.consistency(size)
-        return head(self._node, 0, size)
+        return head(self.node, 0, size)
 
     def inclusion(self, index: int) -> Proof:
         """Return the proof of leaf `index`."""
-        proof = prove_inclusion(self._node, index, self.size)
-        verify_inclusion(self._node(0, index), index, self.size, proof, self._root)
+        proof = prove_inclusion(self.node, index, self.size)
+        verify_inclusion(self.node(0, index), index, self.size, proof, self._root)
         return proof
 
     def consistency(self, old: int) -> Proof:
         """Return the proof that the first `old` leaves begin the log."""
-        proof = prove_consistency(self._node, old, self.size)
+        proof = prove_consistency(self.node, old, self.size)
         if old:
-            verify_consistency(old, head(self._node, 0, old), self.size, self._root, proof)
+            verify_consistency(old, head(self.node, 0, old), self.size, self._root, proof)
         return proof
 
-    def _node(self, height: int, index: int) -> bytes:
+    def node(self, height: int, index: int) -> bytes:
+        """Return the head of a complete subtree (`merkle.Node`), not held against the log's head."""
         tile, start, end = _place(height, index, self.size)
         if tile not in self._tiles:
             self._tiles[tile] = decode_tile(tile, self._fetch(tile))

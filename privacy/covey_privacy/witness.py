@@ -78,6 +78,22 @@ class Policy:
                 rule=Rule.WITNESSES,
             )
 
+    def reached(self, note: str, verify: Verify = verify) -> int:
+        """Return when enough witnesses had cosigned the note, in POSIX seconds, however long ago that was.
+
+        Raises ServerError unless enough did.
+        """
+        parsed = parse(note)
+        times = [cosigned_at(parsed, witness, verify) for witness in self.witnesses]
+        cosigned = sorted(time for time in times if time is not None)
+        if len(cosigned) < self.least:
+            raise ServerError(
+                f"{len(cosigned)} of {len(self.witnesses)} witnesses cosigned the checkpoint; "
+                f"{self.least} are needed",
+                rule=Rule.WITNESSES,
+            )
+        return cosigned[self.least - 1]
+
 
 @dataclass(frozen=True, slots=True)
 class AddCheckpoint:

@@ -17,7 +17,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -586,19 +588,19 @@ MUTATIONS = (
 )
 
 
-def main(names: list[str]) -> int:
+def main(names: list[str], mutations: Sequence[Mutation] = MUTATIONS, tests: Sequence[str] = TESTS) -> int:
     """Print a table of the mutations and of the first test that failed for each."""
-    chosen = [each for each in MUTATIONS if not names or each.name in names]
+    chosen = [each for each in mutations if not names or each.name in names]
     unnoticed = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for mutation, red in zip(chosen, pool.map(first_failure, chosen), strict=True):
+        for mutation, red in zip(chosen, pool.map(partial(first_failure, tests=tests), chosen), strict=True):
             unnoticed += red is None
             sys.stdout.write(f"| {mutation.name} | `{mutation.module}` | {red or 'NOTICED BY NO TEST'} |\n")
             sys.stdout.flush()
     return 1 if unnoticed else 0
 
 
-def first_failure(mutation: Mutation) -> str | None:
+def first_failure(mutation: Mutation, tests: Sequence[str] = TESTS) -> str | None:
     """Return the first test that fails with the mutation, None where all pass."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "privacy"
@@ -610,7 +612,7 @@ def first_failure(mutation: Mutation) -> str | None:
         module.write_text(source.replace(mutation.text, mutation.instead), "utf-8")
         paths = [str(copy), *[str(ROOT / each) for each in OTHERS]]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"}
-        command = [sys.executable, "-m", "pytest", "-q", "-x", *TESTS]
+        command = [sys.executable, "-m", "pytest", "-q", "-x", *tests]
         ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", ran.stdout, re.MULTILINE)
     return failed[0].removeprefix("tests/") if failed else None

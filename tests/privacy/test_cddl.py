@@ -11,7 +11,18 @@ import cbor2
 import pytest
 from cddl_verifier import Validator
 
-from covey_privacy import cddl, consent, evidence, listing, manifest, release, signatures, tickets, wire
+from covey_privacy import (
+    cddl,
+    certificate,
+    consent,
+    evidence,
+    listing,
+    manifest,
+    release,
+    signatures,
+    tickets,
+    wire,
+)
 from covey_privacy.bounds import Range, Records, Size
 from covey_privacy.errors import PeerError
 from covey_privacy.five_phases import messages, roster
@@ -103,11 +114,11 @@ def test_each_page_has_its_own_grammar(tmp_path):
     assert other.read_bytes() == ONE_MESSAGE.read_bytes() != GRAMMAR.read_bytes()
 
 
-OWN = {"IssuerKey", "Pending", "RoundKey", "RoundInfo"}
-"""One key of `IssuerKeys`, what a phone keeps of its tickets and shows nobody, what it knows of a round."""
+OWN = {"IssuerKey", "Pending", "RoundKey", "RoundInfo", "Participated", "AbsentSince"}
+"""Values that stay in one process: keys of a phone, what is known of a round, what a certificate proves."""
 SOURCES = {
     GRAMMAR: (consent, evidence, listing, manifest, messages, release, roster, signatures, tickets),
-    ONE_MESSAGE: (equality_proof, leaves, secagg, shape, terms),
+    ONE_MESSAGE: (certificate, equality_proof, leaves, secagg, shape, terms),
 }
 
 

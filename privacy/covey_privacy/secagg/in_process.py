@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from covey_privacy import blind_rsa, tickets, wire
 from covey_privacy.checkpoint import Checkpoint
 from covey_privacy.checkpoint import sign as sign_checkpoint
+from covey_privacy.consent import LEAF_MANIFEST
 from covey_privacy.merkle import Tree, leaf_hash
 from covey_privacy.note import COSIGNATURE, VerifierKey
 from covey_privacy.secagg.aggregator import Aggregator, Collecting, Result
@@ -33,7 +34,7 @@ from covey_privacy.secagg.notary import MemoryRecords, Notary
 from covey_privacy.secagg.shape import Band, Shape
 from covey_privacy.secagg.terms import Kind, RoundInfo, RoundTerms
 from covey_privacy.secagg.volunteer import DecryptorKeys, Volunteer, offer_seat
-from covey_privacy.signatures import SigningKey, Verify
+from covey_privacy.signatures import SigningKey, Verify, digest_of
 from covey_privacy.tickets import IssuerKey, Random, Role, RoundKey
 from covey_privacy.witness import Policy, cosign
 
@@ -66,21 +67,30 @@ class WitnessedLog:
     """A log of entries with its key and one witness."""
 
     def __init__(self, key: SigningKey, witness: SigningKey) -> None:
-        self._key, self._witness, self._tree = key, witness, Tree()
+        self._key, self._witness, self.tree = key, witness, Tree()
+        self.entries: list[bytes] = []
         pinned = VerifierKey(WITNESS, COSIGNATURE, witness.public)
         self.view = LogView(ORIGIN, key.public, Policy((pinned,), 1, 3600))
 
     def append(self, signed: bytes, now: int = NOW) -> Logged:
         """Log a signed head, and return where it stands under a cosigned checkpoint."""
-        return self.append_entry(entry_of(signed), now)
+        return self.append_logged(entry_of(signed), now)
 
-    def append_entry(self, entry: bytes, now: int = NOW) -> Logged:
-        """Log an entry of any kind, such as a manifest's, as `append`."""
-        self._tree.append(leaf_hash(entry))
-        size = len(self._tree)
-        note = sign_checkpoint(Checkpoint(ORIGIN, size, self._tree.root()), self._key)
-        note += cosign(note, WITNESS, self._witness, now)
-        return Logged(note, size - 1, self._tree.inclusion(size - 1))
+    def append_logged(self, entry: bytes, now: int = NOW) -> Logged:
+        """Log an entry of any kind, such as a manifest's, and return where it stands, as `append` does."""
+        index = self.append_entry(entry)
+        return Logged(self.note(now), index, self.tree.inclusion(index))
+
+    def append_entry(self, entry: bytes) -> int:
+        """Log any entry, its kind byte first, and return its index."""
+        self.entries.append(entry)
+        self.tree.append(leaf_hash(entry))
+        return len(self.entries) - 1
+
+    def note(self, now: int = NOW) -> str:
+        """Return the cosigned checkpoint over all entries."""
+        note = sign_checkpoint(Checkpoint(ORIGIN, len(self.tree), self.tree.root()), self._key)
+        return note + cosign(note, WITNESS, self._witness, now)
 
 
 class Issuer:
@@ -105,9 +115,19 @@ def new_issuers() -> tuple[Issuer, Issuer]:
     return Issuer(Role.CONTRIBUTE), Issuer(Role.VOLUNTEER)
 
 
+def new_site(random: Random = os.urandom) -> tuple[SigningKey, WitnessedLog]:
+    """Return a registry's key and its log."""
+    registry, witness = SigningKey(random(32)), SigningKey(random(32))
+    return registry, WitnessedLog(registry, witness)
+
+
 @dataclass
 class Players:
-    """The parties of one round. `random` gives every party's secrets."""
+    """The parties of one round. `random` gives every party's secrets.
+
+    `site` is the registry's key and log, which rounds of one shop share; `manifest` makes the signed manifest
+    of the round's terms, which is logged.
+    """
 
     setting: Setting
     issuers: tuple[Issuer, Issuer] = field(default_factory=new_issuers)
@@ -117,11 +137,12 @@ class Players:
     records: MemoryRecords = field(default_factory=MemoryRecords)
     decryptors: dict[tuple[Kind, int], Decryptor] = field(default_factory=dict)
     file: bytes = b""
+    site: tuple[SigningKey, WitnessedLog] | None = None
+    manifest: Callable[[RoundTerms], bytes] | None = None
 
     def __post_init__(self) -> None:
         setting, random = self.setting, self.random
-        self.registry, witness = SigningKey(random(32)), SigningKey(random(32))
-        self.log = WitnessedLog(self.registry, witness)
+        self.registry, self.log = self.site or new_site(random)
         self.organisations = [
             SigningKey(random(32)) for _ in range(setting.standing.members if setting.standing else 0)
         ]
@@ -132,7 +153,7 @@ class Players:
             setting.lost, max(setting.phones, 1), tuple(key.public for key in self.organisations),
             setting.standing, bands, hashlib.sha256(self._nonce).digest(), setting.sample,
         )  # fmt: skip
-        digest = hashlib.sha256(wire.encode(terms)).digest()
+        digest = self._log_manifest(terms)
         self.info = RoundInfo(
             terms,
             digest,
@@ -252,6 +273,14 @@ class Players:
         self.check(gone)
         self.finalize()
         return self.open(gone.union(absent_at_open))
+
+    def _log_manifest(self, terms: RoundTerms) -> bytes:
+        """Return the manifest's digest: that of the terms where there is no manifest."""
+        if self.manifest is None:
+            return hashlib.sha256(wire.encode(terms)).digest()
+        signed = self.manifest(terms)
+        self.log.append_entry(LEAF_MANIFEST + signed)
+        return digest_of(signed)
 
     def _seat_organisations(self) -> tuple[list[Seat], list[DecryptorKeys]]:
         offers = [offer_seat(self.info.digest, key.secret, self.random) for key in self.organisations]

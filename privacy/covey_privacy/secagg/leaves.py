@@ -6,6 +6,7 @@ show from public evidence that its contribution is in a set, or that none of its
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Annotated
 from covey_privacy import wire
 from covey_privacy.consent import Proof
 from covey_privacy.errors import MisuseError, ServerError
+from covey_privacy.joint_proof import JointProof, prove_leaves, root_from_leaves
 from covey_privacy.merkle import Tree, verify_inclusion
 from covey_privacy.rules import Rule
 from covey_privacy.secagg.messages import Leaf, SetHead
@@ -41,6 +43,26 @@ class Absence:
     """Proves that a round key is not in a set: its two neighbours, or one at either end."""
 
     neighbours: Annotated[tuple[Placed, ...], wire.Size(1, 2)]
+
+
+MOST_KEYS = 512
+"""Whose absence is proved together: more than a phone ever holds tickets for at one time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A leaf with its place in a set."""
+
+    place: wire.U32
+    leaf: Leaf
+
+
+@dataclass(frozen=True, slots=True)
+class JointAbsence:
+    """Proves that several round keys are not in a set: the neighbours of all, by place, with one proof."""
+
+    neighbours: Annotated[tuple[Neighbour, ...], wire.Records(1, 2 * MOST_KEYS)]
+    proof: JointProof
 
 
 class LeafSet:
@@ -98,6 +120,16 @@ class LeafSet:
         beside = [each for each in (place - 1, place) if 0 <= each < len(self)]
         return Absence(tuple(map(self._placed, beside)))
 
+    def joint_absence(self, round_keys: Sequence[bytes]) -> JointAbsence:
+        """Return one proof that none of the keys is in the set. Raises MisuseError where one is."""
+        after = [bisect_left(self._keys, key) for key in round_keys]
+        if any(self._keys[place : place + 1] == [key] for place, key in zip(after, round_keys, strict=True)):
+            raise MisuseError("a round key is in the set")
+        beside = {each for place in after for each in (place - 1, place) if 0 <= each < len(self)}
+        places = sorted(beside)
+        neighbours = tuple(Neighbour(place, self.leaves[place]) for place in places)
+        return JointAbsence(neighbours, prove_leaves(self._tree.node, places, len(self)))
+
     def _placed(self, place: int) -> Placed:
         return Placed(self.leaves[place], place, self._tree.inclusion(place))
 
@@ -123,6 +155,22 @@ def verify_absence(head: SetHead, round_key: bytes, absence: Absence) -> None:
         encloses = before or after
     if not encloses:
         raise ServerError("the neighbours shown do not enclose the round key", rule=Rule.LEAVES)
+
+
+def verify_joint_absence(head: SetHead, round_keys: Sequence[bytes], absence: JointAbsence) -> None:
+    """Raise ServerError unless the proof shows that the set of `head` has no leaf of any of the keys."""
+    shown = {each.place: each.leaf for each in absence.neighbours}
+    hashes = {place: leaf.hash for place, leaf in shown.items()}
+    if root_from_leaves(hashes, head.size, absence.proof, Rule.LEAVES) != head.root:
+        raise ServerError("the neighbours shown are not in the set: their proof fails", rule=Rule.LEAVES)
+    places = [-1, *sorted(shown), head.size]
+    keys = [shown[place].round_key for place in places[1:-1]]
+    if any(a >= b for a, b in itertools.pairwise(keys)):
+        raise ServerError("the neighbours shown are not sorted by round key", rule=Rule.LEAVES)
+    for key in round_keys:
+        after = bisect_left(keys, key)
+        if key in keys[after : after + 1] or places[after] + 1 != places[after + 1]:
+            raise ServerError("the neighbours shown do not enclose the round key", rule=Rule.LEAVES)
 
 
 def _verify_place(head: SetHead, placed: Placed) -> None:

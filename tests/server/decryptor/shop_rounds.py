@@ -111,7 +111,7 @@ class ShopRound:
         self.shop, self.manifest = shop, manifest
         self.signed = sign_manifest(manifest, shop.operator)
         self.digest = digest_of(self.signed)
-        self.logged = logged or shop.log.append_entry(LEAF_MANIFEST + self.signed, int(shop.clock()))
+        self.logged = logged or shop.log.append_logged(LEAF_MANIFEST + self.signed, int(shop.clock()))
         self.seat_request = wire.encode(SeatRequest(self.signed, shop.issuer_keys, self.logged))
         self.vectors = np.random.default_rng(1).integers(-1000, 1001, (PHONES, LENGTH))
 

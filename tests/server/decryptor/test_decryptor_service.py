@@ -204,7 +204,7 @@ def test_noise_that_costs_more_than_the_manifest_claims_is_refused(scene):
 
 
 def unlogged(scene):
-    return scene.shop.round(logged=scene.shop.log.append_entry(b"Mother", NOW))
+    return scene.shop.round(logged=scene.shop.log.append_logged(b"Mother", NOW))
 
 
 def logged_as_another_kind(scene):
@@ -215,12 +215,12 @@ def logged_as_another_kind(scene):
 def logged_elsewhere(scene):
     other = Shop(scene.shop.issuers, scene.shop.keys, lambda: NOW)
     asked = scene.shop.round()
-    return scene.shop.round(logged=other.log.append_entry(LEAF_MANIFEST + asked.signed, NOW))
+    return scene.shop.round(logged=other.log.append_logged(LEAF_MANIFEST + asked.signed, NOW))
 
 
 def logged_too_long_ago(scene):
     asked = scene.shop.round()
-    return scene.shop.round(logged=scene.shop.log.append_entry(LEAF_MANIFEST + asked.signed, NOW - 4000))
+    return scene.shop.round(logged=scene.shop.log.append_logged(LEAF_MANIFEST + asked.signed, NOW - 4000))
 
 
 def of_another_operator(scene):
