@@ -19,3 +19,7 @@ class NodesError(CoordinatorError):
 
 class RoundError(CoordinatorError):
     """A round's sum is not one that honest devices can come to; it is not released."""
+
+
+class OrganisationError(CoordinatorError):
+    """An organisation of a standing committee gives no seat, or answers what cannot be read."""

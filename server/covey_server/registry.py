@@ -30,7 +30,7 @@ class Registry:
 
     def epoch(self) -> int:
         """Return the current epoch. Raises RegistryError while phones still fetch its tickets."""
-        now = self._send("GET", "/v1/epoch").json()
+        now = self.send("GET", "/v1/epoch").json()
         if now.get("fetching"):
             raise RegistryError(
                 f"phones still fetch their tickets of epoch {now['epoch']}; no round begins before that "
@@ -40,36 +40,38 @@ class Registry:
 
     def issuer(self, purposes: tuple[str, ...], epoch: int) -> Issuer:
         """Return the issuer keys of a purpose set and epoch."""
-        return _read(Issuer, self._send("GET", f"/v1/issuers/{epoch}/{'+'.join(purposes)}"))
+        return read(Issuer, self.send("GET", f"/v1/issuers/{epoch}/{'+'.join(purposes)}"))
 
     def granted(self, purposes: tuple[str, ...], epoch: int) -> int:
         """Return how many devices allow these purposes now."""
         path = f"/v1/epochs/{epoch}/issued"
-        headers = self._signed(to_count(purposes, epoch))
-        answer = self._send("GET", path, headers=headers, params={"purposes": "+".join(purposes)})
+        headers = self.signed(to_count(purposes, epoch))
+        answer = self.send("GET", path, headers=headers, params={"purposes": "+".join(purposes)})
         return int(answer.json()["granted"])
 
     def log_manifest(self, manifest: bytes) -> int:
         """Log a signed manifest; return its index."""
-        return _read(Logged, self._send("POST", "/v1/rounds", content=manifest)).index
+        return read(Logged, self.send("POST", "/v1/rounds", content=manifest)).index
 
     def countersign(self, roster: Roster) -> Countersigned:
         """Have a roster checked and countersigned."""
         body = wire.encode(roster)
         path = f"/v1/rounds/{roster.round_id}/roster"
-        headers = self._signed(to_sign(ROUND_ROSTER, hashlib.sha256(body).digest()))
-        return _read(Countersigned, self._send("POST", path, content=body, headers=headers))
+        headers = self.signed(to_sign(ROUND_ROSTER, hashlib.sha256(body).digest()))
+        return read(Countersigned, self.send("POST", path, content=body, headers=headers))
 
     def log_evidence(self, evidence: Evidence) -> int:
         """Log a round's evidence; return its index."""
         body = sign(CONTEXT, evidence, self._operator)
         path = f"/v1/rounds/{evidence.round_id}/evidence"
-        return _read(Logged, self._send("POST", path, content=body)).index
+        return read(Logged, self.send("POST", path, content=body)).index
 
-    def _signed(self, message: bytes) -> dict[str, str]:
+    def signed(self, message: bytes) -> dict[str, str]:
+        """Return the header that carries the operator's signature over a message."""
         return {"covey-signature": self._operator.sign(message).hex()}
 
-    def _send(self, method: str, path: str, headers: Mapping[str, str] = CBOR, **more: Any) -> httpx.Response:
+    def send(self, method: str, path: str, headers: Mapping[str, str] = CBOR, **more: Any) -> httpx.Response:
+        """Return the registry's answer. Raises RegistryError where it refuses, or cannot be reached."""
         try:
             response = self._client.request(method, path, headers=CBOR | dict(headers), **more)
         except httpx.HTTPError as error:
@@ -79,7 +81,8 @@ class Registry:
         return response
 
 
-def _read(cls: type[T], response: httpx.Response) -> T:
+def read(cls: type[T], response: httpx.Response) -> T:
+    """Return the message in an answer. Raises RegistryError where there is none."""
     try:
         return wire.decode(cls, response.content)
     except PeerError as error:

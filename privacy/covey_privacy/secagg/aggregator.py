@@ -302,6 +302,11 @@ class Aggregator(Machine):
             raise ServerError("the registry signed another final set", rule=Rule.LEAVES)
         return CollectingSums(before, members, signed, logged), None
 
+    @property
+    def nodes(self) -> tuple[int, ...]:
+        """The nodes that collected contributions of the included set or others."""
+        return tuple(self._collected)
+
     def left_out(self, node: int) -> tuple[bytes, ...]:
         """Return the round keys that a node collected and that are not in the final set from there."""
         state = self._at(CollectingSums)

@@ -94,7 +94,7 @@ class WitnessedLog:
 
 
 class Issuer:
-    """Signs tickets of one role and slot. Rounds that share it share its round keys, which are slow to make."""
+    """Signs tickets of one role and slot. Rounds that share it share round keys, which are slow to make."""
 
     def __init__(self, role: Role, slot: int = 1) -> None:
         self._signer = blind_rsa.Signer(blind_rsa.generate())

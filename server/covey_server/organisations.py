@@ -1,0 +1,91 @@
+"""The decryptors of a standing committee, over HTTP: seats, checks, sums.
+
+One that cannot be reached, or refuses, is absent: the committee bears as many as its shape says.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from covey_privacy import wire
+from covey_privacy.errors import PeerError
+from covey_privacy.secagg.messages import Logged, Seat
+from covey_privacy.tickets import IssuerKeys
+from covey_server.decryptor.messages import CommitteeCheck, SeatRequest
+from covey_server.errors import OrganisationError
+
+log = logging.getLogger("flwr.covey")
+
+CBOR = {"content-type": "application/cbor"}
+
+
+@dataclass(frozen=True, slots=True)
+class Organisations:
+    """Decryptors of organisations by their number on the committee: where each answers.
+
+    `client` sends the requests; it may be one for tests that goes to no network.
+    """
+
+    urls: dict[int, str]
+    client: httpx.Client
+
+    def seats(self, manifest: bytes, issuer_keys: IssuerKeys, logged: Logged) -> tuple[Seat, ...]:
+        """Return every organisation's signed box key for the round of a manifest.
+
+        Raises:
+            OrganisationError: one gives no seat; without all of them no message can be sealed.
+        """
+        body = wire.encode(SeatRequest(manifest, issuer_keys, logged))
+        answers = self._each("/v1/seats", dict.fromkeys(self.urls, body))
+        missing = sorted(set(self.urls) - set(answers))
+        if missing:
+            raise OrganisationError(
+                f"organisations {missing} of the standing committee gave no seat; the round does not begin"
+            )
+        try:
+            return tuple(wire.decode(Seat, answers[number]) for number in sorted(answers))
+        except PeerError as error:
+            raise OrganisationError(f"an organisation's seat cannot be read: {error}") from None
+
+    def check(self, digest: bytes, committee_file: bytes, requests: dict[int, bytes]) -> Iterable[bytes]:
+        """Return the complaints of those who answer, by their check requests."""
+        bodies = {
+            number: wire.encode(CommitteeCheck(committee_file, request))
+            for number, request in requests.items()
+        }
+        return self._each(f"/v1/rounds/{digest.hex()}/check", bodies).values()
+
+    def open(self, digest: bytes, request: bytes) -> Iterable[bytes]:
+        """Return the sums of shares of those who answer."""
+        return self._each(f"/v1/rounds/{digest.hex()}/open", dict.fromkeys(self.urls, request)).values()
+
+    def _each(self, path: str, bodies: dict[int, bytes]) -> dict[int, bytes]:
+        """Return what each answers, without those who do not."""
+        with ThreadPoolExecutor(max(1, len(bodies))) as pool:
+            answers = pool.map(lambda item: self._post(*item, path), bodies.items())
+            return {number: answer for number, answer in zip(bodies, answers, strict=True) if answer}
+
+    def _post(self, number: int, body: bytes, path: str) -> bytes | None:
+        try:
+            response = self.client.post(self.urls[number].rstrip("/") + path, content=body, headers=CBOR)
+        except httpx.HTTPError as error:
+            log.warning("organisation %d cannot be reached: %s", number, error or type(error).__name__)
+            return None
+        if response.is_error:
+            log.warning("organisation %d refused %s: %s", number, path, _detail(response))
+            return None
+        return response.content
+
+
+def _detail(response: httpx.Response) -> str:
+    try:
+        answer: Any = response.json()
+        return str(answer["detail"])
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {response.status_code}"

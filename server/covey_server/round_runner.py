@@ -1,0 +1,310 @@
+"""One round in one message, from the coordinator's side: committees, contributions, checks, the opened sum.
+
+Each step is written down before the next one begins (`Steps`). A coordinator that was stopped runs the same
+round again: what was signed is taken from the steps, and everyone who is asked again gives the same answer.
+Only what was cut between the charge and the sum is burnt, by whoever starts the coordinator again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Protocol
+
+from covey_privacy import wire
+from covey_privacy.errors import PeerError, PrivacyError
+from covey_privacy.manifest import Windows, open_manifest
+from covey_privacy.round_files import RoundFiles
+from covey_privacy.secagg.aggregator import Aggregator, Result
+from covey_privacy.secagg.messages import CommitteeFile, Complaints, DrawnCommittee, Seat
+from covey_privacy.secagg.registry_messages import LoggedHead
+from covey_privacy.secagg.terms import MOST_DECRYPTORS, MOST_MEMBERS, MOST_ORGANISATIONS, Kind, RoundInfo
+from covey_server.errors import ConfigError
+from covey_server.exchanges import (
+    CHECK,
+    CONTRIBUTE,
+    LIMIT,
+    OPEN,
+    VOLUNTEER,
+    Answer,
+    Ask,
+    Disputed,
+    NodeCheckAnswers,
+    NodeChecks,
+    NodeContributions,
+    NodeOpen,
+    NodeOpenings,
+    Nodes,
+    SeatRequest,
+)
+from covey_server.organisations import Organisations
+from covey_server.round_registry import RoundRegistry
+
+log = logging.getLogger("flwr.covey")
+
+COMMITTEE, INCLUDED, CHECKED, FINAL = "committee", "included", "checked", "final"
+"""Names of steps: the committee file, the included set's head, what decryptors said of it, the final head."""
+
+
+class Steps(Protocol):
+    """What a coordinator keeps of a running round; durable when `put` returns."""
+
+    def get(self, name: str) -> bytes | None:
+        """Return a step's outcome, None where it was not taken."""
+
+    def put(self, name: str, outcome: bytes) -> None:
+        """Keep a step's outcome."""
+
+
+@dataclass
+class Outcome:
+    """A round's outcome, and what its evidence tells: who was refused, who complained, which sums came."""
+
+    result: Result | None = None
+    included: LoggedHead | None = None
+    final: LoggedHead | None = None
+    members: int = 0
+    refused: dict[bytes, str] = field(default_factory=dict)
+    complaints: dict[tuple[Kind, int], int] = field(default_factory=dict)
+    openings: list[bytes] = field(default_factory=list)
+    final_request: bytes = b""
+
+
+@dataclass
+class RoundRunner:
+    """Runs one round.
+
+    Args:
+        files: the round's files, without committees.
+        nonce: of the draw, whose hash stands in the terms.
+        ask: sends an exchange to nodes.
+        wait_until: returns once the registry's clock shows a time (POSIX seconds).
+        charge: charges the budget; called once, before anyone is asked to open.
+    """
+
+    files: RoundFiles
+    info: RoundInfo
+    nonce: bytes
+    ask: Ask
+    nodes: Nodes
+    registry: RoundRegistry
+    organisations: Organisations | None
+    steps: Steps
+    wait_until: Callable[[int], None]
+    charge: Callable[[], None]
+    outcome: Outcome = field(default_factory=Outcome)
+
+    def __post_init__(self) -> None:
+        manifest = open_manifest(self.files.manifest, b"", lambda *_: True)  # The coordinator signed it.
+        assert manifest.windows is not None  # noqa: S101  # `info` was made of it
+        self._round_id, self._windows = manifest.round_id, manifest.windows
+        self._seats: dict[int, int] = {}
+        self._said: dict[int, bytes] = {}
+
+    @property
+    def windows(self) -> Windows:
+        """The round's windows."""
+        return self._windows
+
+    def run(self) -> Outcome:
+        """Run the round and return its outcome.
+
+        Raises:
+            PrivacyError: the round cannot be finished; nothing was opened, or too little to tell the sum.
+            CoordinatorError: registry or organisations do not do their part.
+        """
+        file = self._committees()
+        aggregator = Aggregator(self.info, file)
+        self._collect(aggregator, file)
+        self.wait_until(self._windows.contribute)
+        self._include(aggregator, file)
+        self._check(aggregator, file)
+        self._finalise(aggregator)
+        self.charge()
+        self.outcome.result = self._open(aggregator)
+        return self.outcome
+
+    def _committees(self) -> bytes:
+        """Return the committee file: organisations' seats, and the drawn committee."""
+        kept = self.steps.get(COMMITTEE)
+        if kept is not None:
+            return kept
+        kinds, drawn = self.info.terms.kinds, None
+        seats: tuple[Seat, ...] = ()
+        if Kind.DRAWN in kinds:
+            drawn = self._draw()
+        if Kind.STANDING in kinds:
+            if self.organisations is None:
+                raise ConfigError("the round has a standing committee, and no organisation is configured")
+            logged = self.registry.manifest_logged(self.files.manifest)
+            seats = self.organisations.seats(self.files.manifest, self.files.issuer_keys, logged)
+        file = wire.encode(CommitteeFile(seats, drawn))
+        self.steps.put(COMMITTEE, file)
+        return file
+
+    def _draw(self) -> DrawnCommittee:
+        self.ask(VOLUNTEER, dict.fromkeys(self.nodes(), wire.encode(self.files)), self._round_id)
+        self.wait_until(self._windows.volunteer)
+        self.registry.roster()
+        return self.registry.draw(self.nonce)
+
+    def _collect(self, aggregator: Aggregator, file: bytes) -> None:
+        """Take what every node collected, and learn behind which node each drawn decryptor is."""
+        files = RoundFiles(self.files.manifest, self.files.issuer_keys, file, self.files.documents)
+        answers = self.ask(CONTRIBUTE, dict.fromkeys(self.nodes(), wire.encode(files)), self._round_id)
+        for node, answer in answers.items():
+            try:
+                told = wire.decode(NodeContributions, answer, LIMIT)
+                aggregator.collect(node, told.collected)
+            except PeerError as error:
+                log.warning("node %d is left out of round %s: %s", node, self._round_id, error)
+                continue
+            self._seats.update(dict.fromkeys(told.seats, node))
+
+    def _include(self, aggregator: Aggregator, file: bytes) -> None:
+        """Have the set signed, without whom the registry refuses."""
+        kept = self.steps.get(INCLUDED)
+        request = aggregator.close()
+        if kept is None:
+            while not isinstance(answer := self.registry.include(file, request), LoggedHead):
+                self.outcome.refused.update(answer)
+                aggregator.leave_out(answer)
+                request = aggregator.close()
+            self.steps.put(INCLUDED, kept := wire.encode(_Included(answer, tuple(self.outcome.refused))))
+        included = wire.decode(_Included, kept)
+        aggregator.leave_out(included.left_out)
+        aggregator.close()
+        aggregator.included(included.head.signed, included.head.logged)
+        self.outcome.included = included.head
+
+    def _check(self, aggregator: Aggregator, file: bytes) -> None:
+        """Have all decryptors check, and settle disputes."""
+        kept = self.steps.get(CHECKED)
+        if kept is not None:
+            checked = wire.decode(_Checked, kept, LIMIT)
+            for complaints in checked.complaints:
+                self._complain(aggregator, complaints)
+            for proof in checked.proofs:
+                aggregator.disputed(proof)
+            return
+        said = self._ask_to_check(aggregator, file)
+        for complaints in said:
+            self._complain(aggregator, complaints)
+        proofs = self._settle(aggregator)
+        self.steps.put(CHECKED, wire.encode(_Checked(tuple(said), tuple(proofs))))
+
+    def _ask_to_check(self, aggregator: Aggregator, file: bytes) -> list[bytes]:
+        """Return the complaints of all who answer."""
+        terms, said = self.info.terms, list[bytes]()
+        if Kind.STANDING in terms.kinds and self.organisations is not None:
+            requests = {
+                number: aggregator.check_request(Kind.STANDING, number) for number in self.organisations.urls
+            }
+            said += self.organisations.check(self.info.digest, file, requests)
+        bodies = {
+            node: wire.encode(
+                NodeChecks(
+                    self._round_id,
+                    tuple(
+                        SeatRequest(seat, aggregator.check_request(Kind.DRAWN, seat))
+                        for seat, behind in self._seats.items()
+                        if behind == node
+                    ),
+                )
+            )
+            for node in set(self._seats.values())
+        }
+        for told in self._checked(bodies).values():
+            said += told.complaints
+        return said
+
+    def _complain(self, aggregator: Aggregator, data: bytes) -> None:
+        try:
+            aggregator.complain(data)
+        except PrivacyError as error:
+            log.warning("complaints in round %s do not count: %s", self._round_id, error)
+            return
+        complaints = wire.decode(Complaints, data)
+        kind = Kind(complaints.kind)
+        self.outcome.complaints[kind, complaints.decryptor] = len(complaints.members)
+        if kind == Kind.DRAWN:
+            self._said[complaints.decryptor] = data
+
+    def _settle(self, aggregator: Aggregator) -> list[bytes]:
+        """Have each disputed dealing shown by one decryptor, under a grant of the registry.
+
+        Returns:
+            The proofs that convict a dealer.
+        """
+        proofs: list[bytes] = []
+        for member, seat in aggregator.to_dispute():
+            node, key = aggregator.node_of(member)
+            wanted = NodeChecks(self._round_id, dealt=(Disputed(key, seat),))
+            dealt = self._checked({node: wire.encode(wanted)}).get(node)
+            if dealt is None or not dealt.dealt:
+                continue
+            grant = self.registry.dispute(self._said[seat], member)
+            request = aggregator.dispute_request(member, dealt.dealt[0], grant.signed, grant.logged)
+            asked = NodeChecks(self._round_id, disputes=(SeatRequest(seat, request),))
+            for told in self._checked({self._seats[seat]: wire.encode(asked)}).values():
+                for proof in told.proofs:
+                    try:
+                        aggregator.disputed(proof)
+                    except PrivacyError as error:
+                        log.warning("a proof in round %s convicts nobody: %s", self._round_id, error)
+                    else:
+                        proofs.append(proof)
+        return proofs
+
+    def _finalise(self, aggregator: Aggregator) -> None:
+        """Have the final set signed."""
+        kept = self.steps.get(FINAL)
+        self.outcome.final_request = aggregator.exclude()
+        if kept is None:
+            self.steps.put(FINAL, kept := wire.encode(self.registry.final(self.outcome.final_request)))
+        head = wire.decode(LoggedHead, kept)
+        aggregator.final(head.signed, head.logged)
+        self.outcome.final = head
+
+    def _open(self, aggregator: Aggregator) -> Result:
+        """Have all decryptors open and all nodes tell their sums; return the sum."""
+        request = aggregator.open_request()
+        if self.organisations is not None:
+            self.outcome.openings += self.organisations.open(self.info.digest, request)
+        bodies = {
+            node: wire.encode(NodeOpen(self._round_id, request, aggregator.left_out(node)))
+            for node in aggregator.nodes
+        }
+        for node, answer in self.ask(OPEN, bodies, self._round_id).items():
+            told = wire.decode(NodeOpenings, answer, LIMIT)
+            aggregator.add_sum(node, told.partial)
+            self.outcome.openings += told.openings
+        for opening in self.outcome.openings:
+            try:
+                aggregator.opened(opening)
+            except PrivacyError as error:
+                log.warning("a sum in round %s does not count: %s", self._round_id, error)
+        result = aggregator.conclude()
+        self.outcome.members = result.members
+        return result
+
+    def _checked(self, bodies: Mapping[int, bytes]) -> dict[int, NodeCheckAnswers]:
+        answers = self.ask(CHECK, bodies, self._round_id)
+        return {node: wire.decode(NodeCheckAnswers, answer, LIMIT) for node, answer in answers.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Included:
+    """The included set's head, and the round keys that the registry refused."""
+
+    head: LoggedHead
+    left_out: Annotated[tuple[wire.Bytes32, ...], wire.Records(0, MOST_MEMBERS)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """What decryptors said of the included set, and the proofs that convict dealers."""
+
+    complaints: Annotated[tuple[Answer, ...], wire.Size(0, MOST_DECRYPTORS + MOST_ORGANISATIONS)]
+    proofs: Annotated[tuple[Answer, ...], wire.Size(0, MOST_MEMBERS)]
