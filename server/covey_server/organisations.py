@@ -68,7 +68,7 @@ class Organisations:
     def _each(self, path: str, bodies: dict[int, bytes]) -> dict[int, bytes]:
         """Return what each answers, without those who do not."""
         with ThreadPoolExecutor(max(1, len(bodies))) as pool:
-            answers = pool.map(lambda item: self._post(*item, path), bodies.items())
+            answers = pool.map(lambda item: self._post(item[0], item[1], path), bodies.items())
             return {number: answer for number, answer in zip(bodies, answers, strict=True) if answer}
 
     def _post(self, number: int, body: bytes, path: str) -> bytes | None:

@@ -61,6 +61,8 @@ async def sync(request: Request, here: Here) -> Response:
         raise RequestError(f"the request is dated {here.calendar.says(asked.at)}; set the clock")
     now = here.calendar.milliseconds
     standing = effective(await here.choices.of_device(asked.device), now)
+    # A phone that asks for witnesses refuses a head that they have not cosigned yet.
+    await here.cosigners.settle()
     note, proof = here.log.since(asked.log_size)
     return cbor(Synced(now, standing, note, proof, here.notices.digest))
 
