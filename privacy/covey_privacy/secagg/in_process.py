@@ -78,7 +78,7 @@ class WitnessedLog:
 
 
 class Issuer:
-    """Signs tickets of one role and slot. Rounds that share one share its round keys, which are slow to make."""
+    """Signs tickets of one role and slot. Rounds share an issuer for its round keys, slow to make."""
 
     def __init__(self, role: Role, slot: int = 1) -> None:
         self._signer = blind_rsa.Signer(blind_rsa.generate())
