@@ -2,7 +2,7 @@
 
     duty = DecryptorDuty(device)
     duty.volunteer(manifest)                        # before the round, with the sync of the epoch before
-    duty.take_seat(round_id, committee_file)        # whether the draw named this phone
+    number = duty.take_seat(round_id, committee_file)   # 0 where the draw did not name this phone
     complaints = duty.check(round_id, request)
     proof = duty.dispute(round_id, request)
     opening = duty.open(round_id, request)
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from covey_privacy import wire
@@ -102,19 +103,19 @@ class DecryptorDuty:
             )
         device.registry.volunteer(round_id, offer)
 
-    def take_seat(self, round_id: str, committee_file: bytes) -> bool:
-        """Say whether the draw named this phone. Where it did not, its keys are deleted.
+    def take_seat(self, round_id: str, committee_file: bytes) -> int:
+        """Return the number that the draw gave this phone, 0 where it named it not: its keys are deleted.
 
         Raises:
             ServerError: the committees are not those of the round, or others than before.
         """
         duty = self._records.duty(round_id)
         if duty is None:
-            return False
+            return 0
         if duty.committee:
             if duty.committee != committee_file:
                 raise ServerError("the round had other committees before", rule=Rule.STEP_ONCE)
-            return True
+            return duty.seat
         info = self._info(duty.manifest, duty.issuer_keys)
         committees = check_committees(committee_file, info, self._verify)
         volunteer = Volunteer(info, Offered(wire.decode(DecryptorKeys, duty.state)))
@@ -122,13 +123,13 @@ class DecryptorDuty:
         with self._store.transaction():
             if keys is None:
                 self._records.end_duty(round_id)
-                return False
+                return 0
             decryptor = Decryptor(info, committees, keys, self._log_view(), verify=self._verify)
             self._records.put_duty(
                 round_id,
-                Duty(self._records.boot, duty.manifest, duty.issuer_keys, committee_file, decryptor.dump()),
+                replace(duty, committee=committee_file, state=decryptor.dump(), seat=decryptor.number),
             )
-        return True
+        return decryptor.number
 
     def check(self, round_id: str, request: bytes) -> bytes:
         """Return the complaints about the included set. See `Decryptor.check`."""
@@ -169,7 +170,7 @@ class DecryptorDuty:
             answer = act(decryptor, now)
             self._records.put_duty(
                 round_id,
-                Duty(duty.boot, duty.manifest, duty.issuer_keys, duty.committee, decryptor.dump()),
+                replace(duty, state=decryptor.dump()),
             )
         return answer
 

@@ -73,7 +73,7 @@ class Duty:
     """A round that the phone volunteered for.
 
     `state` holds the `DecryptorKeys` until `committee`, the round's committee file, is known, and then what
-    `Decryptor.dump` gives.
+    `Decryptor.dump` gives; `seat` is then the decryptor's number.
     """
 
     boot: wire.Bytes32
@@ -81,6 +81,7 @@ class Duty:
     issuer_keys: IssuerKeys
     committee: Annotated[bytes, wire.Size(0, 2**22)]
     state: Annotated[bytes, wire.Size(1, 2**27)]
+    seat: wire.U32 = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -261,7 +261,7 @@ class Site:
         people, sigma, scale = len(self.devices), 30.0, 16.0
         bands = (Band(1, 2**32 - 1, choose_shape(people, 0, 0.0)),) if drawn else ()
         terms = RoundTerms(
-            length, 0, sigma * scale, 2, people, 0.05 if people < 20 else 0.049, 0.0, 100,
+            length, 0, sigma * scale, 2, people, 0.05, 0.0, 100,
             tuple(self.organisation_keys) if standing else (), standing_shape() if standing else None, bands,
             hashlib.sha256(NONCE).digest(),
         )  # fmt: skip
@@ -429,8 +429,8 @@ def test_who_withdraws_while_the_window_is_open_is_taken_out_again(site):
 @pytest.mark.parametrize("standing", [False, True])
 def test_drawn_phones_open_the_sum_of_themselves_and_others(tmp_path, monkeypatch, standing):
     with ExitStack() as stack:
-        site = Site(tmp_path, stack, monkeypatch, phones=20)
+        site = Site(tmp_path, stack, monkeypatch, phones=19)
         outcome = site.runner(drawn=True, standing=standing).run()
-        assert outcome.result.members == 20
+        assert outcome.result.members == 19
         assert (outcome.result.vector == site.plain("round-1")).all()
         assert site.asked == ["volunteer", "contribute", "check", "open"]

@@ -8,7 +8,7 @@ from covey_consent.keys import load_or_create
 from covey_models import QUERIES
 from covey_privacy import annex, wire
 from covey_privacy.checkpoint import Checkpoint, sign
-from covey_privacy.consent import Entries
+from covey_privacy.consent import LEAF_MANIFEST, Entries
 from covey_privacy.errors import AbortError, BudgetError, PrivacyError, ServerError
 from covey_privacy.evidence import CONTEXT, Evidence
 from covey_privacy.five_phases import ring
@@ -19,7 +19,7 @@ from covey_sdk.door import Door
 from covey_sdk.errors import ConsentError, CoveyError, RegistryError
 from covey_sdk.invitation import Invited
 from covey_server.coordinator import operator_key
-from covey_server.errors import ConfigError
+from covey_server.errors import ConfigError, RoundError
 from covey_simulations import household, phone
 from covey_simulations.fleet import Fleet
 from covey_simulations.world import ORIGIN
@@ -281,10 +281,24 @@ def test_a_round_is_on_the_odometer_for_what_it_cost(small_shop):
         assert 1.3 < device.odometer.spent(device.clock.now()) <= 1.4
 
 
+def test_a_round_too_many_for_the_slots_is_not_opened(small_shop):
+    """The rounds before it are whole, and the next epoch has slots again."""
+    shop = small_shop(count=20, slots=1)
+    says = r"all 1 slots of epoch .* are used for analytics .* personalize; wait for the next epoch"
+    with pytest.raises(RoundError, match=says):
+        shop.ask("q20=0.6", "q1=0.6")
+    assert [each["query"] for each in shop.results()] == ["q20"]
+    assert len(shop.logged(LEAF_MANIFEST)) == 1
+    shop.a_day_later()
+    *_, later = shop.ask("q1=0.6")
+    assert (later["query"], shop.manifest(later["round_id"]).slot) == ("q1", 1)
+
+
 @pytest.mark.slow
 def test_joining_a_round_forgets_the_one_before(small_shop):
     shop = small_shop()
     q20, q1 = shop.ask("q20=0.6", "q1=1.4")
+    assert [shop.manifest(each["round_id"]).slot for each in (q20, q1)] == [1, 2]
     with shop.phones().open(shop.world.households[0]) as device:
         assert Door(device).participant(q1["round_id"]) is not None
         assert Door(device).participant(q20["round_id"]) is None
