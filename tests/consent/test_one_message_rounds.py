@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from registry_players import SETTINGS, WITNESS_KEY, add_issued
 from secagg_rounds import contribute, crooked
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from covey_consent.access.roles import Role
 from covey_consent.cosigners import Cosigner
@@ -197,6 +199,28 @@ class TestVolunteers:
         assert view(round_.shop).entries == ()
         head = open_head(RosterHead, ROSTER, round_.notary.roster(), round_.registry.public)
         assert head.size == 40
+
+    def test_one_more_costs_no_reading_of_the_others(self, round_, offers):
+        def statements(offer):
+            done = []
+
+            def executed(_connection, _cursor, statement, *_):
+                if "round_volunteers" in statement:
+                    done.append(statement)
+
+            event.listen(Engine, "before_cursor_execute", executed)
+            try:
+                round_.notary.volunteer(offer)
+            finally:
+                event.remove(Engine, "before_cursor_execute", executed)
+            return done
+
+        first = statements(offers[0])
+        for offer in offers[1:-1]:
+            round_.notary.volunteer(offer)
+        assert statements(offers[-1]) == first
+        assert [statement.split()[0] for statement in first] == ["SELECT", "INSERT"]
+        assert "box_key = " in first[0]
 
     def test_the_same_offer_counts_once_and_another_is_refused(self, round_, offers, problem):
         for _ in range(2):
