@@ -598,3 +598,33 @@ class TestFinalSet:
             leaf = leaf_of(message, round_.aggregator.sizes)
             made.append(Entry(leaf, message.ticket, message.signature, len(data)))
         return wire.encode(IncludeRequest(round_.aggregator.committees.context, tuple(made)))
+
+
+@pytest.mark.parametrize("name", ["committees", "request"])
+def test_an_altered_byte_of_a_set_is_refused_and_leaves_no_trace(one_message, play, name):
+    round_ = play(one_message, "standing")
+    request = collect(round_)
+    whole = getattr(request, name)
+    for place in range(0, len(whole), max(1, len(whole) // 60)):
+        altered = whole[:place] + bytes([whole[place] ^ 0x40]) + whole[place + 1 :]
+        answer = round_.notary.ask(dataclasses.replace(request, **{name: altered}))
+        assert answer.status_code in (200, 400, 422), answer.text
+        assert answer.status_code != 200 or included(answer).refused
+    assert view(one_message).entries == ()
+    assert included(round_.notary.ask(request)).head is not None
+
+
+def test_an_altered_byte_of_a_final_set_is_refused_and_leaves_no_trace(witnessed, play):
+    round_ = play(witnessed, "standing")
+    collect(round_)
+    round_.include()
+    round_.check()
+    before = view(witnessed)
+    whole = round_.aggregator.exclude()
+    for place in range(0, len(whole), max(1, len(whole) // 60)):
+        altered = whole[:place] + bytes([whole[place] ^ 0x40]) + whole[place + 1 :]
+        answer = round_.notary.ask(ExclusionRequest(round_.info.digest, altered))
+        assert answer.status_code in (400, 422), answer.text
+    assert view(witnessed) == before
+    signed = round_.notary.final(whole)
+    assert view(witnessed).entries[-1].signed == signed

@@ -20,8 +20,8 @@ from covey_consent.store import QUERY_KEYS, Store
 from covey_privacy.secagg.log_entries import LEAF_SECAGG
 
 
-def _nothing(_session: Session) -> None:
-    """Write no row."""
+def nothing(_session: Session) -> None:
+    """Require nothing, and write no row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class DatabaseRecords:
     context: str
     now: int
     require: Callable[[Session], None]
-    beside: Callable[[Session], None] = _nothing
+    beside: Callable[[Session], None] = nothing
 
     def keep(
         self, name: bytes, signed: bytes, spent: Sequence[bytes], claim: bytes
