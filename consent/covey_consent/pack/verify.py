@@ -38,7 +38,8 @@ FIELDS = {
     "notice": "purpose version minor patch basis epsilon epsilon_total delta texts",
     "issuer key": "purposes epoch key",
     "manifest": "round_id query purpose purposes epoch profile issuer model length norm scale sigma epsilon "
-    "delta bits gamma dropout least_cohort most_cohort honest least_issued least_cell plan step previous",
+    "delta bits gamma dropout least_cohort most_cohort honest least_issued least_cell plan step previous "
+    "terms windows slot",
     "roster": "round_id manifest size root",
     "evidence": "round_id query purposes profile manifest model ticket_root cohort dropouts denials "
     "norm sigma epsilon epsilon_so_far delta honest threshold least_issued outcome code_version "
