@@ -13,9 +13,10 @@ from covey_consent.log import Log
 from covey_consent.settings import Settings, WitnessAt
 from covey_consent.store import Store
 from covey_privacy import wire
-from covey_privacy.checkpoint import MOST_LEAVES, Checkpoint, sign
+from covey_privacy.checkpoint import MOST_LEAVES, Checkpoint, head, sign
 from covey_privacy.consent import LEAF_NOTICE, Synced
 from covey_privacy.errors import ServerError
+from covey_privacy.merkle import leaf_hash, verify_inclusion
 from covey_privacy.note import COSIGNATURE, ED25519, VerifierKey, parse
 from covey_privacy.signatures import SigningKey
 from covey_privacy.witness import Witness, cosign, cosigned_at, parse_request
@@ -121,6 +122,23 @@ def test_a_signature_on_a_head_that_is_no_longer_the_newest_is_dropped(play):
         shown = log.note
         await log.cosign(head, VKEY, bytes(72))
         assert log.note == shown
+
+    play(Asked(), scene)
+
+
+def test_an_entry_is_shown_under_a_cosigned_note_while_a_newer_head_waits_for_its_own(play):
+    async def scene(log, cosigner):
+        leaf = leaf_hash(LEAF_NOTICE + b"0")
+        await log.write(lambda session: log.append(session, LEAF_NOTICE, b"0"))
+        assert log.witnessed(leaf)[0] == log.note
+        await cosigner.cosign()
+        cosigned, place = log.witnessed(leaf)
+        await log.write(lambda session: log.append(session, LEAF_NOTICE, b"1"))
+        assert log.witnessed(leaf) == (cosigned, place)
+        assert cosigned_at(parse(cosigned), VKEY) == 7
+        verify_inclusion(leaf, place.index, place.size, place.proof, head(parse(cosigned)).root)
+        note, newer = log.witnessed(leaf_hash(LEAF_NOTICE + b"1"))
+        assert (note, newer.size) == (log.note, 5)
 
     play(Asked(), scene)
 

@@ -23,7 +23,7 @@ from covey_privacy.rules import Rule
 from covey_privacy.secagg.committee import check_committees
 from covey_privacy.secagg.decryptor import Decryptor, complaints_statement
 from covey_privacy.secagg.in_process import NOW
-from covey_privacy.secagg.log_entries import entry_of
+from covey_privacy.secagg.log_entries import LEAF_SECAGG, entry_of
 from covey_privacy.secagg.messages import (
     CommitteeFile,
     Complaints,
@@ -133,10 +133,11 @@ class Interrupted:
             with self.registry() as shop:
                 found = entries(shop)
                 assert len(found) - len(before) in (0, 1)
+                logged = [entry for entry in shop.entries() if entry.startswith(LEAF_SECAGG)]
+                assert logged == [entry_of(signed) for signed in found]
                 if len(found) > len(before):
                     stood = stood or found[-1]
                     assert found[-1] == stood, "a second one was signed"
-                    assert entry_of(stood) in shop.entries()
                 else:
                     assert stood is None, "what was signed is gone"
                     assert answer.status_code != 200, "what was answered is not in the log"

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from registry_players import SETTINGS, WITNESS_KEY, add_issued
 from secagg_rounds import contribute, crooked
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from covey_consent.access.roles import Role
 from covey_consent.cosigners import Cosigner
@@ -197,6 +199,28 @@ class TestVolunteers:
         assert view(round_.shop).entries == ()
         head = open_head(RosterHead, ROSTER, round_.notary.roster(), round_.registry.public)
         assert head.size == 40
+
+    def test_one_more_costs_no_reading_of_the_others(self, round_, offers):
+        def statements(offer):
+            done = []
+
+            def executed(_connection, _cursor, statement, *_):
+                if "round_volunteers" in statement:
+                    done.append(statement)
+
+            event.listen(Engine, "before_cursor_execute", executed)
+            try:
+                round_.notary.volunteer(offer)
+            finally:
+                event.remove(Engine, "before_cursor_execute", executed)
+            return done
+
+        first = statements(offers[0])
+        for offer in offers[1:-1]:
+            round_.notary.volunteer(offer)
+        assert statements(offers[-1]) == first
+        assert [statement.split()[0] for statement in first] == ["SELECT", "INSERT"]
+        assert "box_key = " in first[0]
 
     def test_the_same_offer_counts_once_and_another_is_refused(self, round_, offers, problem):
         for _ in range(2):
@@ -574,3 +598,33 @@ class TestFinalSet:
             leaf = leaf_of(message, round_.aggregator.sizes)
             made.append(Entry(leaf, message.ticket, message.signature, len(data)))
         return wire.encode(IncludeRequest(round_.aggregator.committees.context, tuple(made)))
+
+
+@pytest.mark.parametrize("name", ["committees", "request"])
+def test_an_altered_byte_of_a_set_is_refused_and_leaves_no_trace(one_message, play, name):
+    round_ = play(one_message, "standing")
+    request = collect(round_)
+    whole = getattr(request, name)
+    for place in range(0, len(whole), max(1, len(whole) // 60)):
+        altered = whole[:place] + bytes([whole[place] ^ 0x40]) + whole[place + 1 :]
+        answer = round_.notary.ask(dataclasses.replace(request, **{name: altered}))
+        assert answer.status_code in (200, 400, 422), answer.text
+        assert answer.status_code != 200 or included(answer).refused
+    assert view(one_message).entries == ()
+    assert included(round_.notary.ask(request)).head is not None
+
+
+def test_an_altered_byte_of_a_final_set_is_refused_and_leaves_no_trace(witnessed, play):
+    round_ = play(witnessed, "standing")
+    collect(round_)
+    round_.include()
+    round_.check()
+    before = view(witnessed)
+    whole = round_.aggregator.exclude()
+    for place in range(0, len(whole), max(1, len(whole) // 60)):
+        altered = whole[:place] + bytes([whole[place] ^ 0x40]) + whole[place + 1 :]
+        answer = round_.notary.ask(ExclusionRequest(round_.info.digest, altered))
+        assert answer.status_code in (400, 422), answer.text
+    assert view(witnessed) == before
+    signed = round_.notary.final(whole)
+    assert view(witnessed).entries[-1].signed == signed

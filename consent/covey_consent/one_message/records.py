@@ -7,7 +7,7 @@ signed) and writes the request's own rows (`beside`). The same again is answered
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import insert, select
@@ -20,8 +20,8 @@ from covey_consent.store import QUERY_KEYS, Store
 from covey_privacy.secagg.log_entries import LEAF_SECAGG
 
 
-def _nothing(_session: Session) -> None:
-    """Write no row."""
+def nothing(_session: Session) -> None:
+    """Require nothing, and write no row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class DatabaseRecords:
     context: str
     now: int
     require: Callable[[Session], None]
-    beside: Callable[[Session], None] = _nothing
+    beside: Callable[[Session], None] = nothing
 
     def keep(
         self, name: bytes, signed: bytes, spent: Sequence[bytes], claim: bytes
@@ -58,7 +58,7 @@ class DatabaseRecords:
         if entry is not None:
             return entry.removeprefix(LEAF_SECAGG), ()
         self.require(session)
-        already = _spend_all(session, self.round_id, spent, claim)
+        already = self._spend_unspent(session, spent, claim, _claims(session, spent))
         if already:
             return None, already
         index = self.log.append(session, LEAF_SECAGG, signed)
@@ -71,24 +71,26 @@ class DatabaseRecords:
         return signed, ()
 
     def _spend(self, session: Session, spent: Sequence[bytes], claim: bytes) -> Sequence[bytes]:
-        if all(_claims(session, spent).get(key) == claim for key in spent):
+        claims = _claims(session, spent)
+        if all(claims.get(key) == claim for key in spent):
             return ()
         self.require(session)
-        already = _spend_all(session, self.round_id, spent, claim)
+        already = self._spend_unspent(session, spent, claim, claims)
         if not already:
             self.beside(session)
         return already
 
-
-def _spend_all(session: Session, round_id: str, keys: Sequence[bytes], claim: bytes) -> Sequence[bytes]:
-    """Spend the tickets of all these round keys for `claim` or of none; return those spent before."""
-    claims = _claims(session, keys)
-    already = [key for key in keys if claims.get(key, claim) != claim]
-    fresh = [key for key in keys if key not in claims]
-    if fresh and not already:
-        rows = [{"round_key": key, "round_id": round_id, "claim": claim} for key in fresh]
-        session.execute(insert(SpentTicket), rows)
-    return already
+    def _spend_unspent(
+        self, session: Session, keys: Sequence[bytes], claim: bytes, claims: Mapping[bytes, bytes | None]
+    ) -> Sequence[bytes]:
+        """Spend the tickets of all these round keys or of none; return those spent for another claim."""
+        already = [key for key in keys if claims.get(key, claim) != claim]
+        rows = [
+            {"round_key": key, "round_id": self.round_id, "claim": claim} for key in keys if key not in claims
+        ]
+        if rows and not already:
+            session.execute(insert(SpentTicket), rows)
+        return already
 
 
 def _claims(session: Session, keys: Sequence[bytes]) -> dict[bytes, bytes | None]:

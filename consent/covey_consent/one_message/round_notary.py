@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -25,8 +25,8 @@ from covey_consent.errors import ConflictError, RequestError
 from covey_consent.log import Log
 from covey_consent.one_message import conditions
 from covey_consent.one_message.announcement import round_info
-from covey_consent.one_message.records import DatabaseRecords
-from covey_consent.one_message.round_state import read_rows, state_of
+from covey_consent.one_message.records import DatabaseRecords, nothing
+from covey_consent.one_message.round_state import RoundRows, read_rows, state_of
 from covey_consent.one_message.tables import IncludedSet, RoundVolunteer
 from covey_consent.recent import Recent
 from covey_consent.rounds import known_round, manifest_of
@@ -45,7 +45,6 @@ from covey_privacy.secagg.messages import (
     RETRACTION,
     ROSTER,
     VOLUNTEER,
-    DrawnCommittee,
     IncludeRequest,
     Logged,
     Retraction,
@@ -67,6 +66,7 @@ from covey_privacy.secagg.terms import RoundInfo
 from covey_privacy.signatures import SigningKey
 
 T = TypeVar("T")
+Condition = Callable[[Session], None]
 
 ROUNDS_AT_HAND = 64
 
@@ -81,11 +81,6 @@ class OpenRound:
     round_id: str
     manifest: Manifest
     info: RoundInfo
-
-    def require_named(self, digest: bytes) -> None:
-        """Raise RequestError where a request names another manifest."""
-        if digest != self.info.digest:
-            raise RequestError(f"the request names another manifest than round {self.round_id!r} has")
 
 
 class RoundNotary:
@@ -123,46 +118,31 @@ class RoundNotary:
 
     async def roster(self, round_id: str, request: RosterRequest) -> LoggedHead:
         """Sign the roster of all volunteers."""
-        opened = await self.find(round_id)
-        opened.require_named(request.manifest)
-        rows = await self._store.read(read_rows, round_id, ROSTER)
+        opened, rows = await self._begin(round_id, request.manifest, ROSTER)
 
         def require(session: Session) -> None:
             conditions.require_all_volunteers(session, round_id, len(rows.offers))
             conditions.require_few_abandoned(session, self._calendar.now)
 
-        def sign() -> bytes:
-            records = self._records(opened, ROSTER, require)
-            return Notary(opened.info, self._key, records, state_of(rows, opened.info)).roster()
-
-        return await self._logged(await _in_thread(sign))
+        signed = await _in_thread(lambda: self._notary(opened, rows, ROSTER, require).roster())
+        return await self._logged(signed)
 
     async def draw(self, round_id: str, request: DrawRequest) -> DrawAnswer:
         """Draw the committee by the coordinator's nonce, and sign the draw."""
-        opened = await self.find(round_id)
-        opened.require_named(request.manifest)
-        rows = await self._store.read(read_rows, round_id, DRAW)
-
-        def sign() -> DrawnCommittee:
-            records = self._records(opened, DRAW)
-            return Notary(opened.info, self._key, records, state_of(rows, opened.info)).draw(request.nonce)
-
-        drawn = await _in_thread(sign)
+        opened, rows = await self._begin(round_id, request.manifest, DRAW)
+        drawn = await _in_thread(lambda: self._notary(opened, rows, DRAW).draw(request.nonce))
         return DrawAnswer(drawn, await self._logged(drawn.draw))
 
     async def include(self, round_id: str, request: InclusionRequest) -> InclusionAnswer:
         """Sign the included set, or name the members that cannot take part."""
-        opened = await self.find(round_id)
-        opened.require_named(request.manifest)
-        rows = await self._store.read(read_rows, round_id, INCLUDED)
+        opened, rows = await self._begin(round_id, request.manifest, INCLUDED)
+        require = partial(conditions.require_issued, manifest=opened.manifest)
 
         def sign() -> bytes:
             entries = wire.decode(IncludeRequest, request.request).entries
             leaves = b"".join([entry.leaf.pack() for entry in entries])
             beside = partial(_add_set, round_id, request.committees, leaves)
-            require = partial(conditions.require_issued, manifest=opened.manifest)
-            records = self._records(opened, INCLUDED, require, beside)
-            notary = Notary(opened.info, self._key, records, state_of(rows, opened.info))
+            notary = self._notary(opened, rows, INCLUDED, require, beside)
             return notary.include(request.committees, request.request)
 
         try:
@@ -174,45 +154,50 @@ class RoundNotary:
 
     async def dispute(self, round_id: str, request: GrantRequest) -> LoggedHead:
         """Grant a drawn decryptor to show one shared point."""
-        opened = await self.find(round_id)
-        opened.require_named(request.manifest)
-        rows = await self._store.read(read_rows, round_id, DISPUTE)
+        opened, rows = await self._begin(round_id, request.manifest, DISPUTE)
 
         def sign() -> bytes:
-            records = self._records(opened, DISPUTE)
-            notary = Notary(opened.info, self._key, records, state_of(rows, opened.info))
-            return notary.dispute(request.complaints, request.member)
+            return self._notary(opened, rows, DISPUTE).dispute(request.complaints, request.member)
 
         return await self._logged(await _in_thread(sign))
 
     async def final(self, round_id: str, request: ExclusionRequest) -> LoggedHead:
         """Sign the final set."""
+        opened, rows = await self._begin(round_id, request.manifest, FINAL)
+        signed = await _in_thread(lambda: self._notary(opened, rows, FINAL).final(request.request))
+        return await self._logged(signed)
+
+    async def _begin(self, round_id: str, digest: bytes, step: str) -> tuple[OpenRound, RoundRows]:
+        """Return a round that a request names by its manifest's digest, with its rows at the step."""
         opened = await self.find(round_id)
-        opened.require_named(request.manifest)
-        rows = await self._store.read(read_rows, round_id, FINAL)
+        if digest != opened.info.digest:
+            raise RequestError(f"the request names another manifest than round {round_id!r} has")
+        return opened, await self._store.read(read_rows, round_id, step)
 
-        def sign() -> bytes:
-            records = self._records(opened, FINAL)
-            return Notary(opened.info, self._key, records, state_of(rows, opened.info)).final(request.request)
-
-        return await self._logged(await _in_thread(sign))
-
-    def _records(
+    def _notary(
         self,
         opened: OpenRound,
+        rows: RoundRows,
         step: str,
-        require: Callable[[Session], None] | None = None,
-        beside: Callable[[Session], None] | None = None,
+        require: Condition = nothing,
+        beside: Condition = nothing,
+    ) -> Notary:
+        """Return the notary of a round as its rows say. It computes: to be called in a thread."""
+        records = self._records(opened, step, require, beside)
+        return Notary(opened.info, self._key, records, state_of(rows, opened.info))
+
+    def _records(
+        self, opened: OpenRound, step: str, require: Condition = nothing, beside: Condition = nothing
     ) -> DatabaseRecords:
         """Return the records of a step, which is taken at its time and under its own conditions."""
 
         def require_all(session: Session) -> None:
             conditions.require_step(session, opened.round_id, opened.manifest, step, self._calendar)
-            if require is not None:
-                require(session)
+            require(session)
 
-        kept = DatabaseRecords(self._store, self._log, opened.round_id, step, self._calendar.now, require_all)
-        return kept if beside is None else replace(kept, beside=beside)
+        return DatabaseRecords(
+            self._store, self._log, opened.round_id, step, self._calendar.now, require_all, beside
+        )
 
     async def _logged(self, signed: bytes) -> LoggedHead:
         """Return what was signed with its place under a note, once the witnesses cosigned or fell silent."""
