@@ -12,6 +12,7 @@ from covey_privacy.consent import LEAF_MANIFEST
 from covey_privacy.errors import MisuseError, PeerError, ServerError
 from covey_privacy.manifest import Windows
 from covey_privacy.rules import Rule
+from covey_privacy.secagg.decryptor import Erased
 from covey_privacy.secagg.log_entries import LogView
 from covey_privacy.secagg.messages import CommitteeFile, OpenRequest, Seat
 from covey_privacy.secagg.volunteer import offer_seat
@@ -309,6 +310,17 @@ def test_after_a_restart_it_is_absent_from_the_round_and_serves_the_next(scene):
         with pytest.raises(AbsentError, match="started again; it is absent"):
             act(*arguments)
     scene.service.seat(scene.shop.round(scene.shop.manifest("round-2")).seat_request)
+
+
+def test_keys_and_shares_are_erased_at_shutdown(scene):
+    asked = scene.checked()
+    seated = scene.service._rounds[asked.digest]
+    machine = seated.machine
+    scene.service.close()
+    assert (seated.keys, seated.machine) == (None, None)
+    assert isinstance(machine.state, Erased)
+    with pytest.raises(StateError, match="shutting down"):
+        scene.service.check(asked.digest, asked.check_request(1))
 
 
 def test_no_secret_is_ever_in_the_state_folder(scene):
