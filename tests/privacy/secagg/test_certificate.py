@@ -7,6 +7,7 @@ import os
 
 import pytest
 from certificate_shop import OPERATOR, PHONES, Shop, evidence_of, manifest_of, slot
+from secagg_rounds import VERIFY
 
 from covey_privacy import wire
 from covey_privacy.certificate import (
@@ -55,7 +56,7 @@ def shop() -> Shop:
 
 
 def verify(shop: Shop, data: bytes, operator: bytes = OPERATOR.public, view: LogView | None = None):
-    return verify_certificate(data, operator, view or shop.log.view)
+    return verify_certificate(data, operator, view or shop.log.view, VERIFY)
 
 
 def altered(data: bytes, **changes) -> bytes:
@@ -527,6 +528,11 @@ def test_unpublished_or_wrong_leaves_stop_the_maker(shop):
     leaves = {root: leaves[1:] for root, leaves in shop.published.items()}
     with pytest.raises(ServerError) as wrong:
         shop.absence(claims, shop.since, published=leaves)
+    assert wrong.value.rule == Rule.LEAVES
+    # Nor is somebody told that a set has their key on the word of leaves that are not the set's.
+    with_key = dict.fromkeys(shop.published, shop.finals["r1"][1])
+    with pytest.raises(ServerError) as wrong:
+        shop.absence(shop.claims(WITHDRAWN, 1), shop.since, published=with_key)
     assert wrong.value.rule == Rule.LEAVES
 
 
