@@ -16,6 +16,7 @@ import httpx
 from covey_privacy import wire
 from covey_privacy.errors import PeerError
 from covey_privacy.secagg.messages import Logged, Seat
+from covey_privacy.signatures import SigningKey
 from covey_privacy.tickets import IssuerKeys
 from covey_server.decryptor.messages import CommitteeCheck, SeatRequest
 from covey_server.errors import OrganisationError
@@ -29,10 +30,11 @@ CBOR = {"content-type": "application/cbor"}
 class Organisations:
     """Decryptors of organisations by their number on the committee: where each answers.
 
-    `client` sends the requests; it may be one for tests that goes to no network.
+    `operator` signs what they are asked to check. `client` sends the requests.
     """
 
     urls: dict[int, str]
+    operator: SigningKey
     client: httpx.Client
 
     def seats(self, manifest: bytes, issuer_keys: IssuerKeys, logged: Logged) -> tuple[Seat, ...]:
@@ -56,7 +58,7 @@ class Organisations:
     def check(self, digest: bytes, committee_file: bytes, requests: dict[int, bytes]) -> Iterable[bytes]:
         """Return the complaints of those who answer, by their check requests."""
         bodies = {
-            number: wire.encode(CommitteeCheck(committee_file, request))
+            number: wire.encode(CommitteeCheck.signed(digest, committee_file, request, self.operator))
             for number, request in requests.items()
         }
         return self._each(f"/v1/rounds/{digest.hex()}/check", bodies).values()

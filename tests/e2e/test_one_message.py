@@ -220,7 +220,9 @@ class Site:
             return httpx.Response(answer.status_code, content=answer.content)
 
         client = httpx.Client(transport=httpx.MockTransport(carry))
-        return Organisations({number: f"http://d{number}" for number in self.decryptors}, client)
+        return Organisations(
+            {number: f"http://d{number}" for number in self.decryptors}, self.operator, client
+        )
 
     def _carry(self, request: httpx.Request) -> httpx.Response:
         answer = self.http.request(

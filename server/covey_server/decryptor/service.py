@@ -31,6 +31,7 @@ from covey_server.decryptor.messages import (
     SEAT_LIMIT,
     CommitteeCheck,
     SeatRequest,
+    check_statement,
 )
 from covey_server.decryptor.sites import Site
 from covey_server.decryptor.state import LONGEST, SeatRecord, State
@@ -108,7 +109,7 @@ class DecryptorService:
         """Return the signed `Complaints` for a `CommitteeCheck`; asked again, the same bytes.
 
         Raises:
-            PeerError: the request or a committee in it is malformed.
+            PeerError: the request or a committee in it is malformed, or the operator did not sign it.
             ServerError: out of the window, another committee or set than before, or what
                 `Decryptor.check` refuses.
             UnknownRoundError, AbsentError: this decryptor has no box key of the round.
@@ -118,6 +119,9 @@ class DecryptorService:
             now = self._now()
             _require_window(now, "check", seated.windows.contribute, seated.windows.check)
             message = wire.decode(CommitteeCheck, request, CHECK_LIMIT)
+            statement = check_statement(digest, message.committees, message.request)
+            if not verify(seated.site.operator, statement, message.signature):
+                raise PeerError("the check is not signed by the operator", rule=Rule.DOCUMENT_SIGNATURE)
             machine = seated.machine
             if machine is None:
                 if seated.keys is None:

@@ -127,24 +127,37 @@ class ShopRound:
         self.players = players
         for key, vector in zip(players.round_keys, self.vectors, strict=True):
             contributor = Contributor(info, accepted, key, verify=VERIFY)
-            players.aggregator.add(contributor.contribute(players.file, vector))
+            players.collector.add(contributor.contribute(players.file, vector))
 
     def include(self) -> None:
         """Close the collection, and have the included set signed and logged."""
-        signed = self.players.notary.include(self.players.file, self.players.aggregator.close())
+        signed = self.players.notary.include(self.players.file, self.players.close())
         self.players.aggregator.included(signed, self.shop.log.append(signed, int(self.shop.clock())))
 
     def check_request(self, number: int) -> bytes:
         """Return the body of the request to check."""
         return wire.encode(
-            CommitteeCheck(self.players.file, self.players.aggregator.check_request(STANDING, number))
+            CommitteeCheck.signed(
+                self.players.info.digest,
+                self.players.file,
+                self.players.aggregator.check_request(STANDING, number),
+                self.shop.operator,
+            )
         )
+
+    def check_of(self, message: CommitteeCheck, **changes) -> bytes:
+        """Return a check with some fields changed, signed by the operator again."""
+        changed = dataclasses.replace(message, **changes)
+        signed = CommitteeCheck.signed(
+            self.players.info.digest, changed.committees, changed.request, self.shop.operator
+        )
+        return wire.encode(signed)
 
     def finalize(self) -> bytes:
         """Have the final set signed and logged; return the body of the request to open."""
         signed = self.players.notary.final(self.players.aggregator.exclude())
         self.players.aggregator.final(signed, self.shop.log.append(signed, int(self.shop.clock())))
-        return self.players.aggregator.open_request()
+        return self.players.open_request()
 
     def conclude(self, openings: Sequence[bytes]) -> Result:
         """Return the sum that the openings give."""

@@ -127,18 +127,30 @@ def test_another_manifest_of_the_same_round_is_refused(scene):
 def test_another_set_or_committee_after_the_first_is_refused(scene):
     asked = scene.checked()
     message = wire.decode(CommitteeCheck, asked.check_request(1))
-    other_set = dataclasses.replace(message, request=message.request + b"\0")
+    other_set = asked.check_of(message, request=message.request + b"\0")
     service, digest = scene.service, asked.digest
-    refused(ServerError, Rule.STEP_ONCE, service.check, digest, wire.encode(other_set))
+    refused(ServerError, Rule.STEP_ONCE, service.check, digest, other_set)
     seats = wire.decode(CommitteeFile, asked.players.file).seats
     swapped = CommitteeFile((seats[0], *seats[:0:-1]), None)
-    other_committee = dataclasses.replace(message, committees=wire.encode(swapped))
-    refused(ServerError, Rule.STEP_ONCE, service.check, digest, wire.encode(other_committee))
+    other_committee = asked.check_of(message, committees=wire.encode(swapped))
+    refused(ServerError, Rule.STEP_ONCE, service.check, digest, other_committee)
     request = asked.finalize()
     service.open(digest, request)
     other = wire.encode(dataclasses.replace(wire.decode(OpenRequest, request), excluded=(0,)))
     refused(ServerError, Rule.STEP_ONCE, service.open, digest, other)
     refused(MisuseError, Rule.STEP_ORDER, service.check, digest, wire.encode(message))
+
+
+def test_a_check_that_the_operator_did_not_sign_is_refused(scene):
+    """Whoever has the leaves could otherwise ask first, with other boxes."""
+    asked = scene.seated(scene.shop.round())
+    message = wire.decode(CommitteeCheck, asked.check_request(1))
+    for changes in ({"request": message.request + b"\0"}, {"signature": bytes(64)}):
+        bad = wire.encode(dataclasses.replace(message, **changes))
+        refused(PeerError, Rule.DOCUMENT_SIGNATURE, scene.service.check, asked.digest, bad)
+    stranger = CommitteeCheck.signed(asked.digest, message.committees, message.request, SigningKey(b"x" * 32))
+    refused(PeerError, Rule.DOCUMENT_SIGNATURE, scene.service.check, asked.digest, wire.encode(stranger))
+    scene.service.check(asked.digest, wire.encode(message))
 
 
 def test_a_refused_check_fixes_nothing(scene):
@@ -148,11 +160,11 @@ def test_a_refused_check_fixes_nothing(scene):
     seats = wire.decode(CommitteeFile, asked.players.file).seats
     strange = Seat(offer_seat(asked.digest, OTHERS[0].secret)[1].box_key, seats[1].signature)
     forged = wire.encode(CommitteeFile((seats[0], strange, *seats[2:]), None))
-    bad = wire.encode(dataclasses.replace(message, committees=forged))
+    bad = asked.check_of(message, committees=forged)
     refused(ServerError, Rule.ORGANISATION_SIGNATURE, scene.service.check, asked.digest, bad)
     own = offer_seat(asked.digest, scene.key.secret)[1]
     replaced = wire.encode(CommitteeFile((own, *seats[1:]), None))
-    bad = wire.encode(dataclasses.replace(message, committees=replaced))
+    bad = asked.check_of(message, committees=replaced)
     refused(ServerError, Rule.COMMITTEE_MEMBERS, scene.service.check, asked.digest, bad)
     assert scene.state.totals()["checked"] == 0
     scene.service.check(asked.digest, asked.check_request(1))
