@@ -32,7 +32,7 @@ class SeatRequest:
 
 @dataclass(frozen=True, slots=True)
 class CommitteeCheck:
-    """Asks for a check: the committee file, and the `CheckRequest` for this decryptor, signed by the operator.
+    """Asks for a check: committee file and `CheckRequest` for this decryptor, signed by the operator.
 
     Whoever has the leaves could otherwise ask first, with other boxes, and have honest phones complained
     of.
