@@ -30,6 +30,7 @@ from covey_privacy.manifest import open_manifest
 from covey_privacy.merkle import Tree, leaf_hash
 from covey_privacy.note import ED25519, VerifierKey
 from covey_privacy.rules import Rule
+from covey_privacy.secagg.log_entries import LEAF_SECAGG
 from covey_privacy.signatures import digest_of, open_signed
 from covey_simulations import compare_report
 from covey_simulations.world import ORIGIN, World
@@ -42,6 +43,7 @@ KINDS = {
     LEAF_EVIDENCE: "evidence",
     LEAF_EPOCH_END: "end of an epoch",
     LEAF_CONSENT: "consent event",
+    LEAF_SECAGG: "signed step of a round",
 }
 PAGE = 1024
 

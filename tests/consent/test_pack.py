@@ -15,7 +15,7 @@ import pytest
 
 from covey_consent.commands.pack import make, pack
 from covey_consent.errors import RequestError
-from covey_consent.pack import verify
+from covey_consent.pack import contents, verify
 from covey_consent.pack.archive import CONTEXT
 from covey_consent.pack.contents import KINDS, Held
 from covey_consent.promises import promise, promise_all
@@ -23,10 +23,13 @@ from covey_consent.records import Record
 from covey_consent.settings import Settings
 from covey_privacy import checkpoint, evidence, wire
 from covey_privacy.checkpoint import Checkpoint
-from covey_privacy.consent import LEAF_EVIDENCE
+from covey_privacy.consent import LEAF_EVIDENCE, LEAF_MANIFEST
+from covey_privacy.manifest import Manifest, Windows, sign_manifest
 from covey_privacy.merkle import Tree, leaf_hash
 from covey_privacy.note import COSIGNATURE, ED25519, VerifierKey, parse
 from covey_privacy.promise import Promise
+from covey_privacy.secagg.shape import Band, Shape, standing_shape
+from covey_privacy.secagg.terms import RoundTerms
 from covey_privacy.signatures import Signed, SigningKey, sign, to_sign
 from covey_privacy.witness import cosign
 
@@ -428,3 +431,26 @@ def test_the_command_says_how_to_check_and_overwrites_nothing(world, tmp_path, c
             pack(tmp_path / "other.zip", 5, ALICE, settings=world.settings)
     finally:
         os.umask(before)
+
+
+@pytest.mark.parametrize("kinds", ["standing", "drawn", "both"])
+def test_the_manifest_of_a_round_in_one_message_is_told_as_it_is_logged(kinds):
+    """Organisations and other records are one byte string there."""
+    organisations = (b"\1" * 32, b"\2" * 32, b"\3" * 32, b"\4" * 32) if kinds != "drawn" else ()
+    bands = (Band(1, 2**32 - 1, Shape(108, 26, 16, 6)),) if kinds != "standing" else ()
+    terms = RoundTerms(
+        8, 0, 640.0, 2, 40, 0.05, 0.3, 100, organisations, standing_shape() if organisations else None, bands,
+        bytes(32),
+    )  # fmt: skip
+    manifest = Manifest(
+        "round-1", "q1", "analytics", ("analytics",), 20_000, "test", bytes(32), bytes(32), 8, 1.0, 64.0,
+        10.0, 0.5, 1e-6, 30, 0.05, 0.0, 3, 100, 2, 3, 1, terms=terms, windows=Windows(1, 2, 3, 4), slot=2,
+    )  # fmt: skip
+    signed = sign_manifest(manifest, STRANGER)
+    told = contents._told(3, LEAF_MANIFEST + signed)
+    entries = [b"", b"", b"", LEAF_MANIFEST + signed]
+    documents = verify.check_documents([told], entries, 0, STRANGER.public.hex())
+    assert documents[3][1]["slot"] == 2
+    told["says"]["terms"]["issued"] = 39
+    with pytest.raises(verify.RefusedError, match="told otherwise"):
+        verify.check_documents([told], entries, 0, STRANGER.public.hex())

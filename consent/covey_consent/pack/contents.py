@@ -118,6 +118,9 @@ def _told(index: int, entry: bytes) -> dict[str, Any] | None:
         says = dataclasses.asdict(wire.decode(cls, body))
     except PrivacyError:
         return None
+    if says.get("terms"):
+        # Records travel as one byte string, and verify.py reads no other form.
+        says["terms"]["organisations"] = b"".join(says["terms"]["organisations"])
     return {"index": index, "kind": kind, "says": _hexed(says)}
 
 
