@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     import covey_certificate
     import covey_decryptor
     import covey_registry
+    import covey_site
 
     parser = argparse.ArgumentParser(prog="covey", description="Privacy-preserving personalization.")
     parser.add_argument("--version", action=_ShowVersion, nargs=0, help="say which Covey this is")
@@ -68,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     covey_catalogue.add(commands)
     covey_certificate.add(commands)
     covey_decryptor.add(commands)
+    covey_site.add(commands)
     _add_log(commands)
     _add_protocol(commands)
     _add_bench(commands)
