@@ -26,8 +26,9 @@ from covey_privacy.profile import PRODUCTION, Profile
 from covey_privacy.secagg.contributor import Accepted
 from covey_privacy.signatures import SigningKey
 from covey_privacy.witness import Policy
-from covey_sdk import checks, ledger, recommender, round_records, rounds, unmapped
+from covey_sdk import checks, claims, ledger, recommender, round_records, rounds, unmapped
 from covey_sdk import clock as clocks
+from covey_sdk.claims import Withdrawal
 from covey_sdk.clock import Clock, milliseconds
 from covey_sdk.consents import Consents, require_purpose
 from covey_sdk.errors import ConsentError, RegistryError, StoreError
@@ -437,9 +438,12 @@ class Device:
         """Delete what no granted purpose needs, in the caller's transaction; say whether events were met."""
         granted = self.consents.granted
         self.releases.sweep(granted)
-        Wallet(self.store, self.key).sweep(granted)
         rounds.sweep(self.store, granted)
-        round_records.sweep(self.store, granted, int(now.timestamp()))
+        claimed = Wallet(self.store, self.key).sweep(granted)
+        claimed += round_records.sweep(self.store, granted, int(now.timestamp()))
+        if claimed:
+            ended = tuple(sorted(name for name in self.consents.decisions if not granted(name)))
+            claims.keep(self.store, Withdrawal(milliseconds(now), ended, self.log.note, tuple(claimed)))
         unmapped.sweep(self.store, granted, self.portrait.rules)
         self.portrait.choices.sweep(granted)
         met = self.journal.sweep(granted, self.portrait.rules, now)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from covey_models import Question
+from covey_privacy.certificate import claim_key
 from covey_privacy.consent import LEAF_MANIFEST
 from covey_privacy.dp import Skellam, noise_share
 from covey_privacy.errors import ServerError
@@ -129,7 +130,7 @@ class RoundClient:
             sent = contributor.state
             assert isinstance(sent, Sent)  # noqa: S101  # it has just contributed
             contributed = Contributed(self._records.boot, files.digest, message)
-            joined = Joined(files.manifest, sent.leaf, sent.retraction)
+            joined = Joined(files.manifest, sent.leaf, claim_key(key.secret), sent.retraction)
             self._records.contribute(manifest.purposes, round_id, contributed, joined)
         return message
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
 from covey_privacy import wire
+from covey_privacy.certificate import Claim
 from covey_privacy.errors import PrivacyError
 from covey_privacy.secagg.messages import Leaf, Retraction
 from covey_privacy.signatures import DOCUMENT_LIMIT
@@ -61,10 +62,12 @@ class Contributed:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """What stays of a round: that this phone contributed, the leaf that is public of it, and a retraction."""
+    """What stays of a round: that this phone contributed, the leaf that is public of it, and what its round
+    key signed before its secret was deleted: a claim to the key, and a retraction."""
 
     manifest: Manifest
     leaf: Leaf
+    claim: Claim
     retraction: Retraction
 
 
@@ -182,12 +185,16 @@ def forget_prepared(store: Store) -> None:
         store.delete_round(each.round_id, PREPARED)
 
 
-def sweep(store: Store, granted: Callable[[str], bool], now: int) -> None:
+def sweep(store: Store, granted: Callable[[str], bool], now: int) -> list[Claim]:
     """Leave every round of a purpose set that is no longer granted, in the caller's transaction.
 
     A contribution that may not be included yet is to be retracted: see `retractions`. `now` is in POSIX
     seconds.
+
+    Returns:
+        Claims of those contributions.
     """
+    claims: list[Claim] = []
     stored = _state(store)
     state = stored.read()
     kept, pending = list[_Open](), list(state.pending)
@@ -198,11 +205,14 @@ def sweep(store: Store, granted: Callable[[str], bool], now: int) -> None:
             continue
         data = store.get_round(each.round_id, JOINED)
         if data and each.until > now:
-            pending.append(_Pending(each.round_id, _decoded(Joined, data).retraction))
+            joined = _decoded(Joined, data)
+            pending.append(_Pending(each.round_id, joined.retraction))
+            claims.append(joined.claim)
         for name in (PREPARED, CONTRIBUTED, DUTY):
             store.delete_round(each.round_id, name)
     if (tuple(kept), tuple(pending)) != (state.open, state.pending):
         stored.write(_State(tuple(kept), tuple(pending)))
+    return claims
 
 
 def retractions(store: Store) -> dict[str, bytes]:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Annotated, TypeVar
 
 from covey_privacy import tickets, wire
+from covey_privacy.certificate import Claim, claim_key
 from covey_privacy.consent import TICKETS, Issuer, TicketRequest
 from covey_privacy.errors import PrivacyError
 from covey_privacy.signatures import SigningKey, sign
@@ -109,11 +110,20 @@ class Wallet:
         self._store.put(name, wire.encode(replace(batch, unused=kept)))
         return taken[0]
 
-    def sweep(self, granted: Callable[[str], bool]) -> None:
-        """Forget the tickets of every purpose set that is no longer granted, in the caller's transaction."""
+    def sweep(self, granted: Callable[[str], bool]) -> list[Claim]:
+        """Forget the tickets of every purpose set that is no longer granted, in the caller's transaction.
+
+        Returns:
+            Claims of those that could have been used to contribute.
+        """
+        claims: list[Claim] = []
         for name in self._store.names(_TICKETS):
             if not all(map(granted, name.removeprefix(_TICKETS).split("+"))):
+                batch = self._read(_Batch, name)
+                unused = batch.unused if batch else ()
+                claims += [claim_key(each.key.secret) for each in unused if each.role == Role.CONTRIBUTE]
                 self._store.delete(name)
+        return claims
 
     def _has_batch(self, issuer_keys: IssuerKeys) -> bool:
         known = self._read(_Batch, _name(issuer_keys))

@@ -30,7 +30,7 @@ from covey_privacy.secagg.shape import standing_shape
 from covey_privacy.secagg.terms import RoundTerms
 from covey_privacy.secagg.volunteer import offer_seat
 from covey_privacy.signatures import SigningKey, digest_of
-from covey_sdk import Device, Trust
+from covey_sdk import Device, Trust, claims
 from covey_sdk.errors import ConsentError, RegistryError, TicketError
 from covey_sdk.round_client import RoundClient
 from covey_sdk.ticket_fetcher import TicketFetcher
@@ -475,3 +475,31 @@ def test_the_vector_is_sealed_with_fresh_noise_and_pad(made, phone):
     assert (vector_of(device) != plain).any()
     sealed = Collector(one.info, one.file, {}).sizes.layout.unpack(message)[1::2][4]
     assert hashlib.sha256(sealed).digest() != hashlib.sha256((plain % Q).astype("<u4").tobytes()).digest()
+
+
+def test_a_withdrawal_keeps_claims_of_every_ticket_that_could_have_contributed(made, phone, shop):
+    device, one = phone(), made()
+    client_of(device).contribute(one.files)
+    joined = client_of(device)._records.joined("round-1")
+    joined.claim.check()
+    device.withdraw("analytics")
+    (withdrawal,) = claims.withdrawals(device.store)
+    keys = {each.round_key for each in withdrawal.claims}
+    assert len(keys) == 2  # The one that was sent, and that of slot 2.
+    assert joined.leaf.round_key in keys
+    for each in withdrawal.claims:
+        each.check()
+    assert "analytics" in withdrawal.purposes
+    assert withdrawal.note == device.log.note != ""
+    assert not device.store.names("tickets/")
+
+
+def test_a_contribution_whose_window_has_closed_is_not_claimed_absent(made, phone, clock):
+    device, one = phone(), made()
+    client_of(device).contribute(one.files)
+    used = client_of(device)._records.joined("round-1").leaf.round_key
+    clock.forward(hours=2)
+    device.sync()
+    device.withdraw("analytics")
+    (withdrawal,) = claims.withdrawals(device.store)
+    assert used not in {each.round_key for each in withdrawal.claims}
