@@ -202,7 +202,7 @@ class RegistryPlayers(Players):
     def include_request(self) -> InclusionRequest:
         """Close the collection; return what asks for its inclusion."""
         self.notary.at("contribute")
-        return InclusionRequest(self.info.digest, self.file, self.aggregator.close())
+        return InclusionRequest(self.info.digest, self.file, self.close())
 
 
 def issuer_keys(issuers: tuple[Issuer, Issuer], epoch: int) -> IssuerKeys:

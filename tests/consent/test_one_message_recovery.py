@@ -176,9 +176,9 @@ def test_a_registry_that_is_killed_at_any_point_of_a_step_signs_it_once(
         _seat(round_, candidates)
         given = vectors()
         garbled = crooked(round_, 0, given[0], boxes=lambda sealed: (bytes(len(sealed[0])), *sealed[1:]))
-        round_.aggregator.add(garbled)
+        round_.collector.add(garbled)
         for contributor, vector in list(zip(round_.contributors(), given, strict=True))[1:]:
-            round_.aggregator.add(contributor.contribute(round_.file, vector))
+            round_.collector.add(contributor.contribute(round_.file, vector))
     request = round_.include_request()
     smaller = wire.decode(IncludeRequest, request.request)
     smaller = dataclasses.replace(smaller, entries=smaller.entries[1:])
@@ -200,7 +200,7 @@ def test_a_registry_that_is_killed_at_any_point_of_a_step_signs_it_once(
         assert again == grant
         place = round_.log.append(again)
         shown = round_.decryptors[Kind.DRAWN, number].dispute(
-            round_.aggregator.dispute_request(member, number, again, place), int(clock.now)
+            round_.dispute_request(member, number, again, place), int(clock.now)
         )
         round_.aggregator.disputed(shown)
     final = round_.aggregator.exclude()

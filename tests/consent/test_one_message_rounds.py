@@ -102,7 +102,7 @@ def test_a_dealer_is_convicted_in_a_dispute_that_the_registry_granted(witnessed,
             if place == 0
             else contributor.contribute(round_.file, given[place])
         )
-        round_.aggregator.add(message)
+        round_.collector.add(message)
     result = round_.finish()
     assert (result.vector == given[1:].sum(axis=0)).all()
     assert len(view(witnessed).entries) == 5
@@ -398,7 +398,7 @@ class TestInclusion:
         assert refused.value.rule == Rule.TICKET_SIGNATURE
         # The coordinator that checks no tickets is refused by the registry.
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("covey_privacy.secagg.aggregator.check_entry", lambda *_: None)
+            patch.setattr("covey_privacy.secagg.collector.check_entry", lambda *_: None)
             round_ = play(one_message, "standing", {"round_id": "round-2"})
             round_.round_keys = round_.issuers[1].round_keys(6, round_.random)
             asked = collect(round_)

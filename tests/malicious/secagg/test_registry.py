@@ -161,11 +161,11 @@ def test_of_a_whole_batch_one_ticket_serves_a_round(issuers):
             played.file, np.zeros(40, np.int64)
         )
         if which == (Role.CONTRIBUTE, 1):
-            played.aggregator.add(message)
+            played.collector.add(message)
             good.append(which)
             continue
         with pytest.raises(PeerError, match="role contribute, slot 1") as refused:
-            played.aggregator.add(message)
+            played.collector.add(message)
         assert refused.value.rule == Rule.TICKET_SIGNATURE
     assert good == [(Role.VOLUNTEER, 1), (Role.CONTRIBUTE, 1)]
 

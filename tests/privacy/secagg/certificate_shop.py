@@ -59,7 +59,7 @@ class Shop:
         for number, contributor in enumerate(round_.contributors()):
             if number in those:
                 vector = np.full(LENGTH, number)
-                round_.aggregator.add(contributor.contribute(round_.file, vector))
+                round_.collector.add(contributor.contribute(round_.file, vector))
 
     def include(self, round_id: str) -> None:
         """Have the set included, and publish its leaves."""
