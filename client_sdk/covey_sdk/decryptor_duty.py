@@ -14,7 +14,6 @@ Keys and shares are kept for this start of the phone alone, and deleted once the
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
@@ -33,7 +32,7 @@ from covey_privacy.secagg.log_entries import LogView
 from covey_privacy.secagg.terms import Kind, RoundInfo
 from covey_privacy.secagg.volunteer import DecryptorKeys, Offered, Volunteer
 from covey_privacy.signatures import Verify, digest_of
-from covey_privacy.tickets import IssuerKeys, Random, Role
+from covey_privacy.tickets import IssuerKeys, Role
 from covey_sdk import boot
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import ConsentError
@@ -47,7 +46,7 @@ T = TypeVar("T")
 
 
 class DecryptorDuty:
-    """A device's part as a decryptor. `verify`, `boot_id` and `random` are as in `RoundClient`."""
+    """A device's part as a decryptor. `verify` and `boot_id` are as in `RoundClient`."""
 
     def __init__(
         self,
@@ -55,10 +54,9 @@ class DecryptorDuty:
         *,
         verify: Verify = verify,
         boot_id: bytes | None = None,
-        random: Random = os.urandom,
     ) -> None:
         self._device, self._store = device, device.store
-        self._verify, self._random = verify, random
+        self._verify = verify
         self._records = RoundRecords(device.store, boot_id or boot.identity())
         self._wallet = Wallet(device.store, device.key)
 
@@ -93,7 +91,7 @@ class DecryptorDuty:
             if windows is None or milliseconds(now) > 1000 * windows.volunteer:
                 raise ServerError(f"round {round_id!r} takes no volunteer any more", rule=Rule.STEP_WINDOW)
             key = self._wallet.take(keys, Role.VOLUNTEER, manifest.slot)
-            machine = Volunteer(info, key, random=self._random)
+            machine = Volunteer(info, key)
             offer = machine.volunteer()
             state = machine.state
             assert isinstance(state, Offered)  # noqa: S101  # it has just offered
@@ -164,9 +162,7 @@ class DecryptorDuty:
                     )
             # Whoever sent the committee file had it checked when the seat was taken.
             committees = check_committees(duty.committee, info, lambda *_: True)
-            decryptor = Decryptor(
-                info, committees, state, self._log_view(), random=self._random, verify=self._verify
-            )
+            decryptor = Decryptor(info, committees, state, self._log_view(), verify=self._verify)
             answer = act(decryptor, now)
             self._records.put_duty(
                 round_id,

@@ -23,7 +23,6 @@ from typing import Any
 from covey_privacy import wire
 from covey_privacy.consent import GRANTED, REFUSED, WITHDRAWN, Choice, Notice
 from covey_privacy.profile import PRODUCTION, Profile
-from covey_privacy.secagg.contributor import Accepted
 from covey_privacy.signatures import SigningKey
 from covey_privacy.witness import Policy
 from covey_sdk import checks, claims, ledger, recommender, round_records, rounds, unmapped
@@ -177,11 +176,6 @@ class Device:
     def odometer(self) -> Odometer:
         """What the person's rounds have cost, under the caps of the notices."""
         return Odometer(self.store, self.consents.notices)
-
-    @property
-    def accepted(self) -> Accepted:
-        """The committees that this phone takes part with: what app and profile say."""
-        return Accepted(self.trust.organisations, self.profile.kinds, self.profile.least_pool)
 
     def gate(self) -> Gate:
         """Return what the person allows now."""

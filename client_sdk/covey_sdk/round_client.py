@@ -15,7 +15,6 @@ at random, so that neither tells anything.
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -32,12 +31,12 @@ from covey_privacy.manifest import open_manifest
 from covey_privacy.merkle import leaf_hash
 from covey_privacy.round_files import RoundFiles
 from covey_privacy.rules import Rule
-from covey_privacy.secagg.contributor import Contributor, Sent
+from covey_privacy.secagg.contributor import Accepted, Contributor, Sent
 from covey_privacy.secagg.field import Elements
 from covey_privacy.secagg.keys import verify
-from covey_privacy.secagg.terms import RoundInfo
+from covey_privacy.secagg.terms import Kind, RoundInfo
 from covey_privacy.signatures import Verify, digest_of
-from covey_privacy.tickets import IssuerKeys, Random, Role
+from covey_privacy.tickets import IssuerKeys, Role
 from covey_sdk import boot, ledger
 from covey_sdk.clock import milliseconds, moment
 from covey_sdk.errors import ConsentError
@@ -56,8 +55,8 @@ MARGIN = 8
 class RoundClient:
     """A device's part in rounds.
 
-    `verify` checks signatures; `boot_id` (32 bytes) tells one start of the phone from another; `random(n)`
-    gives n secret bytes; `below(n)` a number from 0 to n - 1, by which the time to send is drawn.
+    `verify` checks signatures; `boot_id` (32 bytes) tells one start of the phone from another; `below(n)`
+    gives a number from 0 to n - 1, by which the time to send is drawn.
     """
 
     def __init__(
@@ -66,11 +65,10 @@ class RoundClient:
         *,
         verify: Verify = verify,
         boot_id: bytes | None = None,
-        random: Random = os.urandom,
         below: Callable[[int], int] = secrets.randbelow,
     ) -> None:
         self._device, self._store = device, device.store
-        self._verify, self._random, self._below = verify, random, below
+        self._verify, self._below = verify, below
         self._records = RoundRecords(device.store, boot_id or boot.identity())
         self._wallet = Wallet(device.store, device.key)
 
@@ -121,7 +119,7 @@ class RoundClient:
                 raise ConsentError(f"what was prepared for round {round_id!r} was deleted; prepare it again")
             info = self._info(invited, prepared.issuer_keys)
             key = self._wallet.take(prepared.issuer_keys, Role.CONTRIBUTE, manifest.slot)
-            contributor = Contributor(info, device.accepted, key, random=self._random, verify=self._verify)
+            contributor = Contributor(info, self._accepted(), key, verify=self._verify)
             vector = self._with_noise(invited, prepared)
             message = contributor.contribute(files.committee, vector)
             device.odometer.charge(round_id, manifest.purpose, manifest.charge.mechanism, now)
@@ -174,7 +172,7 @@ class RoundClient:
         # No ticket is fetched here: the time of it would tell the registry who takes part.
         keys = device.registry.issuer(manifest.purposes, manifest.epoch, checkpoint).keys
         info = self._info(invited, keys)
-        device.accepted.require(info)
+        self._accepted().require(info)
         with self._store.transaction():
             now = device.clock.now()
             device.odometer.require_room((manifest.charge, *manifest.to_come), now)
@@ -219,6 +217,13 @@ class RoundClient:
                 f"round {invited.manifest.round_id!r} takes no contribution any more", rule=Rule.STEP_WINDOW
             )
         return windows.contribute
+
+    def _accepted(self) -> Accepted:
+        """Return the committees that this phone takes part with: what app and profile say."""
+        profile = self._device.profile
+        named = [name.upper().split("+") for name in profile.committees]
+        kinds = frozenset(tuple(Kind[each] for each in names) for names in named)
+        return Accepted(self._device.trust.organisations, kinds, profile.least_pool)
 
     def _asked(self, invited: Invited, documents: Sequence[bytes]) -> Question:
         return question(invited.manifest.query, documents, self._device.trust.operator)

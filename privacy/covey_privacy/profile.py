@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from covey_privacy.errors import MisuseError
-from covey_privacy.secagg.terms import LEAST_POOL, Kind
+from covey_privacy.secagg.terms import LEAST_POOL
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,8 @@ class Profile:
 
     `least_cell` is the fewest people that a released cell may count, `least_gamma` the least share of a
     roster that a round must assume corrupt, `most_dropout` the greatest share that it may plan to lose.
-    `kinds` lists the sets of kinds of committees that a phone takes part with, and `least_pool` the fewest
-    volunteers that a drawn committee which stands alone may come from.
+    `committees` names the committees that a phone takes part with, and `least_pool` is the fewest volunteers
+    that a drawn committee which stands alone may come from.
 
     The more a round plans to lose, the fewer of a device's neighbours open its secrets. At 5 % they are more
     than two thirds, so that devices which are shown another survivor set than others, elsewhere on the ring,
@@ -32,9 +32,7 @@ class Profile:
     least_cell: int = 50
     least_gamma: float = 0.05
     most_dropout: float = 0.05
-    kinds: frozenset[tuple[Kind, ...]] = frozenset(
-        {(Kind.STANDING,), (Kind.DRAWN,), (Kind.STANDING, Kind.DRAWN)}
-    )
+    committees: frozenset[str] = frozenset({"standing", "drawn", "standing+drawn"})
     least_pool: int = LEAST_POOL
 
     def least_cohort(self, purpose: str) -> int:

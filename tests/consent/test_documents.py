@@ -529,8 +529,8 @@ class TestAuditChecklist:
 class TestRecommenderText:
     @pytest.mark.compliance("DSA 27", "every reason that a phone may give is among the parameters told")
     def test_every_reason_of_the_recommender_is_told(self, ask):
-        others = {"granted", "refused", "withdrawn", "ended", "purged", "contributed", "rules", "forked"}
-        others |= {"chosen", "not_accepted", "not_continued", "corrected_by_you"}
+        others = {"granted", "refused", "withdrawn", "ended", "purged", "contributed", "sealed", "rules"}
+        others |= {"forked", "chosen", "not_accepted", "not_continued", "corrected_by_you"}
         others |= {"tag_blocked", "tag_unblocked", "tag_corrected", "tag_restored"}
         codes = {re.sub("_(for|against)$", "", code) for code in _PHRASES if not code.startswith("tests ")}
         assert codes - others == set(SAID)

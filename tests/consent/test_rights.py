@@ -565,6 +565,7 @@ def test_every_table_without_a_person_is_known_as_such():
     # A new table belongs here, or has a column `subject`.
     assert impersonal == {
         "assessments", "breach_steps", "breaches", "checkpoints", "clock_state", "cosignatures",
-        "ended_epochs", "erasure_steps", "issuer_keys", "log", "notice_proposals", "notices", "promised",
-        "recipients", "revocations", "rounds", "spent", "tombstones", "write_probe",
+        "ended_epochs", "erasure_steps", "included_sets", "issuer_keys", "log", "notice_proposals",
+        "notices", "promised", "recipients", "revocations", "round_entries", "round_volunteers", "rounds",
+        "spent", "tombstones", "write_probe",
     }  # fmt: skip

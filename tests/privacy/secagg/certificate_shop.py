@@ -15,13 +15,14 @@ from covey_privacy.consent import LEAF_CONSENT, LEAF_EVIDENCE, LEAF_MANIFEST
 from covey_privacy.evidence import CONTEXT, Evidence
 from covey_privacy.manifest import Manifest, Windows, sign_manifest
 from covey_privacy.note import COSIGNATURE, VerifierKey
-from covey_privacy.secagg.in_process import EPOCH, ORIGIN, WITNESS, Issuer, Players, Setting, new_site
+from covey_privacy.secagg.in_process import ORIGIN, WITNESS, Issuer, Players, Setting, new_site
 from covey_privacy.secagg.leaves import LeafSet
 from covey_privacy.secagg.log_entries import LEAF_SECAGG
 from covey_privacy.secagg.messages import Leaf
 from covey_privacy.secagg.terms import RoundTerms
 from covey_privacy.signatures import SigningKey, sign
 from covey_privacy.site import SiteDocument, sign_site
+from covey_privacy.tickets import Role
 
 PHONES, LENGTH = 5, 8
 OPERATOR = SigningKey(b"o" * 32)
@@ -30,8 +31,7 @@ OPERATOR = SigningKey(b"o" * 32)
 @functools.cache
 def slot(number: int) -> tuple[Issuer, Issuer]:
     """The issuers of one slot: phones have one ticket of each, and rounds of different slots other keys."""
-    issuer = Issuer(EPOCH + number)
-    return issuer, issuer
+    return Issuer(Role.CONTRIBUTE, number), Issuer(Role.VOLUNTEER, number)
 
 
 class Shop:
