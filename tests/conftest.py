@@ -21,15 +21,25 @@ from covey_privacy.ticket_signer import TicketSigner, generate_private_keys
 from covey_privacy.tickets import Role, RoundKey
 
 
+def _is_on_postgresql(item: pytest.Item) -> bool:
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    return any(isinstance(value, str) and value == "postgresql" for value in params.values())
+
+
+def _needs_sqlite_alone(item: pytest.Item) -> bool:
+    return bool(getattr(getattr(item, "module", None), "SQLITE_ALONE", False))
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what runs on PostgreSQL, and let reports say which article a test shows.
 
-    An article that is not in the table stops the run.
+    An article that is not in the table stops the run. A module that says `SQLITE_ALONE` tests what does not
+    rest on the database, and is not run on PostgreSQL a second time.
     """
+    items[:] = [item for item in items if not (_is_on_postgresql(item) and _needs_sqlite_alone(item))]
     for item in items:
-        params = item.callspec.params if hasattr(item, "callspec") else {}
-        if any(isinstance(value, str) and value == "postgresql" for value in params.values()):
+        if _is_on_postgresql(item):
             item.add_marker("postgresql")
         for mark in item.iter_markers("compliance"):
             if mark.args[0] not in articles.load().shows:

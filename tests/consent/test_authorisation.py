@@ -11,6 +11,8 @@ import pytest
 from covey_consent.access.roles import Caller, Role
 from covey_consent.notices import files
 
+SQLITE_ALONE = True  # What these tests say does not rest on the database.
+
 ADMIN, AUDITOR, OFFICER, OPERATOR, SERVICE, SUBJECT = (
     Role.ADMIN, Role.AUDITOR, Role.OFFICER, Role.OPERATOR, Role.SERVICE, Role.SUBJECT,
 )  # fmt: skip

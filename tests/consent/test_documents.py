@@ -38,6 +38,8 @@ from covey_privacy.signatures import digest_of
 from covey_sdk.phrases import _PHRASES
 from covey_simulations import costs
 
+SQLITE_ALONE = True  # What these tests say does not rest on the database.
+
 ROOT = Path(__file__).resolve().parents[2]
 HONEST = 341
 

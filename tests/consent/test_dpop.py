@@ -13,6 +13,8 @@ from covey_consent.access.tokens import jwk
 from covey_consent.errors import ProofError, UnavailableError
 from covey_privacy.signatures import SigningKey
 
+SQLITE_ALONE = True  # What these tests say does not rest on the database.
+
 _HEADER = (
     "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7Imt0eSI6IkVDIiwieCI6Imw4dEZyaHgtMzR0VjNoUklDUkRZOXpD"
     "a0RscEJoRjQyVVFVZldWQVdCRnMiLCJ5IjoiOVZFNGpmX09rX282NHpiVFRsY3VOSmFqSG10NnY5VERWclUwQ2R2R1JEQSIsImNydiI6"

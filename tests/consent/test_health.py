@@ -7,6 +7,8 @@ from covey_consent.access.roles import Role
 from covey_consent.errors import UnavailableError
 from covey_privacy.consent import GRANTED, WITHDRAWN
 
+SQLITE_ALONE = True  # What these tests say does not rest on the database.
+
 DAY = 86400
 
 

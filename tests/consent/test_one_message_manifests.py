@@ -17,6 +17,8 @@ from covey_privacy.secagg.in_process import Setting
 from covey_privacy.secagg.shape import Shape, bands
 from covey_privacy.signatures import SigningKey
 
+SQLITE_ALONE = True  # What these tests say does not rest on the database.
+
 ORGANISATIONS = [SigningKey(bytes([place]) * 32) for place in range(1, 5)]
 
 

@@ -12,6 +12,8 @@ from covey_consent.api.catalogue import catalogue
 from covey_consent.api.http import JSON, add_routes
 from covey_consent.api.preconditions import IfMatch, etag, require_match
 
+SQLITE_ALONE = True  # What these tests say does not rest on the database.
+
 JSON_BODY = {"content-type": "application/json"}
 
 

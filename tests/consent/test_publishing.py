@@ -9,6 +9,8 @@ from covey_consent.notices import files
 from covey_privacy import wire
 from covey_privacy.consent import LEAF_NOTICE
 
+SQLITE_ALONE = True  # What these tests say does not rest on the database.
+
 ADMIN = Role.ADMIN
 
 

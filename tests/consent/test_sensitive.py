@@ -9,6 +9,8 @@ from covey_consent import purposes
 from covey_consent.access.roles import Role
 from covey_consent.notices import files
 
+SQLITE_ALONE = True  # What these tests say does not rest on the database.
+
 YEAR_SECONDS = 365 * 86400
 SENSITIVE = ("family", "health")
 HIGH = (*SENSITIVE, "partner")

@@ -8,6 +8,8 @@ from covey_consent.access.roles import Role
 from covey_consent.models import Device
 from covey_consent.notices import files
 
+SQLITE_ALONE = True  # What these tests say does not rest on the database.
+
 
 @pytest.fixture
 def subject(shop) -> str:

@@ -20,6 +20,8 @@ from covey_consent.errors import TokenError
 from covey_consent.settings import Settings
 from covey_privacy.signatures import SigningKey
 
+SQLITE_ALONE = True  # What these tests say does not rest on the database.
+
 ISSUER, AUDIENCE = "https://login.shop.example", "covey-registry"
 READ = "/v1/access-log"
 
