@@ -95,7 +95,7 @@ class DecryptorDuty:
             offer = machine.volunteer()
             state = machine.state
             assert isinstance(state, Offered)  # noqa: S101  # it has just offered
-            self._records.open(round_id, manifest.purposes, windows.contribute)
+            self._records.open(round_id, manifest.purposes, windows)
             self._records.put_duty(
                 round_id, Duty(self._records.boot, signed, keys, b"", wire.encode(state.keys))
             )

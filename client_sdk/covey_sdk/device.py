@@ -256,6 +256,7 @@ class Device:
             if ended or self.store.get(_SWEPT) != day:
                 purged = self._purge(now)
                 self.store.put(_SWEPT, day)
+            round_records.expire(self.store, int(now.timestamp()))
             self.clock.keep(now)
 
         self.consents.sync(self.registry, now, settle)

@@ -27,7 +27,7 @@ from covey_privacy.certificate import claim_key
 from covey_privacy.consent import LEAF_MANIFEST
 from covey_privacy.dp import Skellam, noise_share
 from covey_privacy.errors import ServerError
-from covey_privacy.manifest import open_manifest
+from covey_privacy.manifest import Windows, open_manifest
 from covey_privacy.merkle import leaf_hash
 from covey_privacy.round_files import RoundFiles
 from covey_privacy.rules import Rule
@@ -177,16 +177,16 @@ class RoundClient:
             now = device.clock.now()
             device.odometer.require_room((manifest.charge, *manifest.to_come), now)
             device.gate().require(*manifest.purposes)
-            until = self._require_window(invited, now)
+            windows = self._require_window(invited, now)
             for name, document in zip(asked.builds_on, files.documents, strict=False):
                 device.releases.keep(name, document)
             vector = invited.encoding(asked).encode(asked.contribute(device.facts()))
-            left = max(0, 1000 * until - milliseconds(now))
+            left = max(0, 1000 * windows.contribute - milliseconds(now))
             send_at = milliseconds(now) + self._below(left - left // MARGIN + 1)
             prepared = Prepared(
                 self._records.boot, files.digest, keys, vector.astype("<i4").tobytes(), send_at
             )
-            self._records.open(manifest.round_id, manifest.purposes, until)
+            self._records.open(manifest.round_id, manifest.purposes, windows)
             self._records.prepare(manifest.round_id, prepared)
         return prepared
 
@@ -209,14 +209,14 @@ class RoundClient:
         total: Elements = vector + noise.sample(len(vector))
         return total
 
-    def _require_window(self, invited: Invited, now: datetime) -> int:
-        """Return until when contributions are taken (POSIX seconds); refuse a round that takes none now."""
+    def _require_window(self, invited: Invited, now: datetime) -> Windows:
+        """Return the round's windows; refuse a round that takes no contribution any more."""
         windows = invited.manifest.windows
         if windows is None or milliseconds(now) > 1000 * windows.contribute:
             raise ServerError(
                 f"round {invited.manifest.round_id!r} takes no contribution any more", rule=Rule.STEP_WINDOW
             )
-        return windows.contribute
+        return windows
 
     def _accepted(self) -> Accepted:
         """Return the committees that this phone takes part with: what app and profile say."""

@@ -5,8 +5,8 @@ phone, goes on with nothing of another start.
 
 | kept | until |
 |---|---|
-| the prepared vector | the message is made, the owner's choices change, or the phone starts again |
-| the message | it is acknowledged, or the phone starts again |
+| the prepared vector | the message is made, the window closes, the owner's choices change, or a new start |
+| the message | it is acknowledged, its window closes, or the phone starts again |
 | that the round was joined, its leaf and a retraction | for good: no round is joined twice |
 | a decryptor's keys and shares | the sum is opened, the deadline, or the phone starts again |
 """
@@ -20,6 +20,7 @@ from typing import Annotated, TypeVar
 from covey_privacy import wire
 from covey_privacy.certificate import Claim
 from covey_privacy.errors import PrivacyError
+from covey_privacy.manifest import Windows
 from covey_privacy.secagg.messages import Leaf, Retraction
 from covey_privacy.signatures import DOCUMENT_LIMIT
 from covey_privacy.tickets import IssuerKeys
@@ -89,11 +90,13 @@ class Duty:
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """A round that something is kept of, its purposes, and until when it can be retracted (POSIX seconds)."""
+    """A round that something is kept of, and its purposes, in POSIX seconds: until when contributions are
+    taken and can be retracted, and when its last window closes."""
 
     round_id: wire.Name
     purposes: wire.Names
     until: wire.U64
+    closes: wire.U64
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +137,12 @@ class RoundRecords:
         data = self._store.get_round(round_id, JOINED)
         return _decoded(Joined, data) if data else None
 
-    def open(self, round_id: str, purposes: tuple[str, ...], until: int) -> None:
-        """Remember that something is kept of a round, which can be retracted `until` (POSIX seconds)."""
+    def open(self, round_id: str, purposes: tuple[str, ...], windows: Windows) -> None:
+        """Remember that something is kept of a round with these windows."""
         state = self._state.read()
         if all(each.round_id != round_id for each in state.open):
-            self._state.write(_State((*state.open, _Open(round_id, purposes, until)), state.pending))
+            one = _Open(round_id, purposes, windows.contribute, windows.open)
+            self._state.write(_State((*state.open, one), state.pending))
 
     def prepare(self, round_id: str, prepared: Prepared) -> None:
         """Keep what was prepared."""
@@ -200,8 +204,7 @@ def sweep(store: Store, granted: Callable[[str], bool], now: int) -> list[Claim]
     kept, pending = list[_Open](), list(state.pending)
     for each in state.open:
         if all(map(granted, each.purposes)):
-            if each.until > now:
-                kept.append(each)
+            kept.append(each)
             continue
         data = store.get_round(each.round_id, JOINED)
         if data and each.until > now:
@@ -213,6 +216,25 @@ def sweep(store: Store, granted: Callable[[str], bool], now: int) -> list[Claim]
     if (tuple(kept), tuple(pending)) != (state.open, state.pending):
         stored.write(_State(tuple(kept), tuple(pending)))
     return claims
+
+
+def expire(store: Store, now: int) -> None:
+    """Delete what is of no use any more at `now` (POSIX seconds), in the caller's transaction.
+
+    Prepared vectors and messages go when no contribution is taken any more, a decryptor's keys and shares
+    when the last window has closed.
+    """
+    stored = _state(store)
+    state = stored.read()
+    for each in state.open:
+        if each.until < now:
+            for name in (PREPARED, CONTRIBUTED):
+                store.delete_round(each.round_id, name)
+        if each.closes < now:
+            store.delete_round(each.round_id, DUTY)
+    kept = tuple(each for each in state.open if each.closes >= now)
+    if kept != state.open:
+        stored.write(_State(kept, state.pending))
 
 
 def retractions(store: Store) -> dict[str, bytes]:

@@ -503,3 +503,28 @@ def test_a_contribution_whose_window_has_closed_is_not_claimed_absent(made, phon
     device.withdraw("analytics")
     (withdrawal,) = claims.withdrawals(device.store)
     assert used not in {each.round_key for each in withdrawal.claims}
+
+
+def test_after_the_window_nothing_is_left_that_could_be_sent(made, phone, clock):
+    device, one = phone(), made()
+    client = client_of(device)
+    client.prepare(one.files)
+    clock.forward(hours=2)
+    device.sync()
+    assert client._records.prepared("round-1") is None
+    assert device.store.get_round("round-1", "prepared") is None
+
+
+def test_a_message_that_was_never_acknowledged_goes_with_its_window(made, phone, clock):
+    device, one = phone(), made()
+    client = client_of(device)
+    client.contribute(one.files)
+    clock.forward(minutes=59)
+    device.sync()
+    assert client._records.contributed("round-1") is not None
+    clock.forward(hours=1)
+    device.sync()
+    assert device.store.get_round("round-1", "contributed") is None
+    assert client._records.joined("round-1") is not None
+    with pytest.raises(ConsentError):
+        client.contribute(one.files)

@@ -436,3 +436,9 @@ def test_drawn_phones_open_the_sum_of_themselves_and_others(tmp_path, monkeypatc
         assert outcome.result.members == 19
         assert (outcome.result.vector == site.plain("round-1")).all()
         assert site.asked == ["volunteer", "contribute", "check", "open"]
+        # Once the last window has closed no key and no share is left on any phone.
+        assert any(device.store.get_round("round-1", "duty") for device in site.devices)
+        site.clock.now += timedelta(hours=1)
+        for device in site.devices:
+            device.sync()
+            assert device.store.get_round("round-1", "duty") is None
