@@ -12,7 +12,7 @@ from covey_models import QUERIES
 from covey_privacy import wire
 from covey_privacy.consent import Issuer
 from covey_privacy.errors import BudgetError, PrivacyError, ServerError
-from covey_privacy.manifest import Manifest, Windows, model_digest, sign_manifest
+from covey_privacy.manifest import Manifest, Plan, Windows, model_digest, sign_manifest
 from covey_privacy.profile import Profile
 from covey_privacy.round_files import RoundFiles
 from covey_privacy.rules import Rule
@@ -381,8 +381,22 @@ def test_an_organisation_that_the_app_does_not_pin_is_refused(made, phone, shop)
     one = made()
     device = phone(0, trust=shop.trust)
     with pytest.raises(ServerError) as refused:
-        client_of(device).contribute(one.files)
+        client_of(device).prepare(one.files)
     assert refused.value.rule == Rule.ORGANISATION_SIGNATURE
+
+
+def test_the_plan_of_a_training_stays_the_same(made, phone, shop, registry, clock):
+    device, plain = phone(), OneRound(shop, registry, clock)
+    step = plain.manifest.as_step
+    plan = Plan(2.0, (step, step))
+    first = made(plan=plan)
+    client_of(device).contribute(first.files)
+    later = {"round_id": "round-2", "slot": 2, "step": 1, "previous": digest_of(first.signed)}
+    other = OneRound(shop, registry, clock, plan=Plan(1.5, (step, step)), **later)
+    with pytest.raises(ServerError, match="plan has changed") as refused:
+        client_of(device).contribute(other.files)
+    assert refused.value.rule == Rule.MANIFEST_PLAN
+    client_of(device).contribute(made(plan=plan, **later).files)
 
 
 def test_a_seat_that_another_key_signed_gets_no_share_and_costs_nothing(made, phone):
