@@ -14,7 +14,7 @@ from covey_simulations.fleet import Fleet
 
 pytestmark = pytest.mark.slow  # The five-phase protocol is about to be replaced.
 
-ATTEMPTS = 50
+ATTEMPTS = 20
 
 
 @pytest.fixture
@@ -34,9 +34,9 @@ def aborting(monkeypatch):
 
 
 @pytest.mark.slow
-def test_fifty_aborts_cost_the_phones_budget_and_open_nothing(small_shop, aborting, refuses):
+def test_twenty_aborts_cost_the_phones_budget_and_open_nothing(small_shop, aborting, refuses):
     vectors, opened = aborting
-    shop = small_shop(count=20, slots=20)
+    shop = small_shop(count=20, slots=ATTEMPTS)
     household = shop.world.households[0]
     phones = shop.phones()
     spent = [0.0]
