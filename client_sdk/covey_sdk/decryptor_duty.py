@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 from covey_privacy import wire
 from covey_privacy.consent import LEAF_MANIFEST
 from covey_privacy.errors import ServerError
-from covey_privacy.manifest import open_manifest
+from covey_privacy.manifest import Manifest, open_manifest
 from covey_privacy.merkle import leaf_hash
 from covey_privacy.rules import Rule
 from covey_privacy.secagg import libsodium
@@ -63,43 +63,53 @@ class DecryptorDuty:
     def volunteer(self, signed: bytes) -> None:
         """Offer to be a decryptor of the round of a signed manifest, under its ticket of role volunteer.
 
-        Doing so again is no error.
+        The offer is kept until the registry has it: doing so again sends the same bytes, or nothing.
 
         Raises:
             ConsentError: a purpose is not allowed, there is no ticket, or the app names no witness.
+            RegistryError: the registry cannot be reached, or refuses the offer.
             ServerError: the round draws no committee, or takes no volunteers any more.
             MisuseError: PyNaCl is not installed.
         """
         libsodium.require()
         self._log_view()
         device, manifest = self._device, open_manifest(signed, self._device.trust.operator, self._verify)
-        round_id, digest = manifest.round_id, digest_of(signed)
-        if self._records.duty(round_id) is not None:
-            return
+        duty = self._records.duty(manifest.round_id) or self._offer(signed, manifest)
+        if duty.offer:
+            device.registry.volunteer(manifest.round_id, duty.offer)
+            with self._store.transaction():
+                # Another process may have taken the seat meanwhile.
+                kept = self._records.duty(manifest.round_id)
+                if kept is not None:
+                    self._records.put_duty(manifest.round_id, replace(kept, offer=b""))
+
+    def _offer(self, signed: bytes, manifest: Manifest) -> Duty:
+        """Make the offer and keep it, with the keys that it is for."""
+        device, round_id = self._device, manifest.round_id
         device.gate().require(*manifest.purposes)
         device.sync()
         checkpoint = device.consents.checkpoint
         device.registry.inclusion(leaf_hash(LEAF_MANIFEST + signed), checkpoint)
         keys = device.registry.issuer(manifest.purposes, manifest.epoch, checkpoint).keys
-        info = manifest.info(digest, device.trust.registry, keys)
+        info = manifest.info(digest_of(signed), device.trust.registry, keys)
         if Kind.DRAWN not in info.terms.kinds:
             raise ServerError(f"round {round_id!r} draws no committee", rule=Rule.COMMITTEE_KIND)
         with self._store.transaction():
-            now = device.clock.now()
+            kept = self._records.duty(round_id)
+            if kept is not None:
+                return kept  # Another process offered meanwhile.
+            now, windows = device.clock.now(), manifest.windows
             device.gate().require(*manifest.purposes)
-            windows = manifest.windows
             if windows is None or milliseconds(now) > 1000 * windows.volunteer:
                 raise ServerError(f"round {round_id!r} takes no volunteer any more", rule=Rule.STEP_WINDOW)
-            key = self._wallet.take(keys, Role.VOLUNTEER, manifest.slot)
-            machine = Volunteer(info, key)
+            machine = Volunteer(info, self._wallet.take(keys, Role.VOLUNTEER, manifest.slot))
             offer = machine.volunteer()
             state = machine.state
             assert isinstance(state, Offered)  # noqa: S101  # it has just offered
+            duty = Duty(self._records.boot, signed, keys, offer, b"", wire.encode(state.keys))
             self._records.open(round_id, manifest.purposes, windows)
-            self._records.put_duty(
-                round_id, Duty(self._records.boot, signed, keys, b"", wire.encode(state.keys))
-            )
-        device.registry.volunteer(round_id, offer)
+            self._records.put_duty(round_id, duty)
+        return duty
 
     def take_seat(self, round_id: str, committee_file: bytes) -> int:
         """Return the number that the draw gave this phone, 0 where it named it not: its keys are deleted.
@@ -107,26 +117,24 @@ class DecryptorDuty:
         Raises:
             ServerError: the committees are not those of the round, or others than before.
         """
-        duty = self._records.duty(round_id)
-        if duty is None:
-            return 0
-        if duty.committee:
-            if duty.committee != committee_file:
-                raise ServerError("the round had other committees before", rule=Rule.STEP_ONCE)
-            return duty.seat
-        info = self._info(duty.manifest, duty.issuer_keys)
-        committees = check_committees(committee_file, info, self._verify)
-        volunteer = Volunteer(info, Offered(wire.decode(DecryptorKeys, duty.state)))
-        keys = volunteer.drawn(committees)
         with self._store.transaction():
+            duty = self._records.duty(round_id)
+            if duty is None:
+                return 0
+            if duty.committee:
+                if duty.committee != committee_file:
+                    raise ServerError("the round had other committees before", rule=Rule.STEP_ONCE)
+                return duty.seat
+            info = self._info(duty.manifest, duty.issuer_keys)
+            committees = check_committees(committee_file, info, self._verify)
+            volunteer = Volunteer(info, Offered(wire.decode(DecryptorKeys, duty.state)))
+            keys = volunteer.drawn(committees)
             if keys is None:
                 self._records.end_duty(round_id)
                 return 0
             decryptor = Decryptor(info, committees, keys, self._log_view(), verify=self._verify)
-            self._records.put_duty(
-                round_id,
-                replace(duty, committee=committee_file, state=decryptor.dump(), seat=decryptor.number),
-            )
+            seated = replace(duty, committee=committee_file, state=decryptor.dump(), seat=decryptor.number)
+            self._records.put_duty(round_id, seated)
         return decryptor.number
 
     def check(self, round_id: str, request: bytes) -> bytes:

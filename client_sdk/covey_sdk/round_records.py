@@ -76,13 +76,15 @@ class Joined:
 class Duty:
     """A round that the phone volunteered for.
 
-    `state` holds the `DecryptorKeys` until `committee`, the round's committee file, is known, and then what
-    `Decryptor.dump` gives; `seat` is then the decryptor's number.
+    `offer` is the message to the registry, empty once the registry has it. `state` holds the `DecryptorKeys`
+    until `committee`, the round's committee file, is known, and then what `Decryptor.dump` gives; `seat` is
+    then the decryptor's number.
     """
 
     boot: wire.Bytes32
     manifest: Manifest
     issuer_keys: IssuerKeys
+    offer: Annotated[bytes, wire.Size(0, 2**12)]
     committee: Annotated[bytes, wire.Size(0, 2**22)]
     state: Annotated[bytes, wire.Size(1, 2**27)]
     seat: wire.U32 = 0

@@ -3,9 +3,9 @@
 | exchange | to a node | back |
 |---|---|---|
 | volunteer | the round's files without committees: its phones offer themselves to the registry | nothing |
-| contribute | the round's files | `NodeContributions`: who contributed, boxes and proofs, and its seats |
+| contribute | the round's files | `NodeContributions`: who contributed, boxes, proofs, one sum, its seats |
 | check | `NodeChecks`: requests for its decryptors, and whose dealings are disputed | `NodeCheckAnswers` |
-| open | `NodeOpen`: the request to decryptors, and who is left out | `NodeOpenings`, with one sum |
+| open | `NodeOpen`: the request to decryptors, and who is left out | `NodeOpenings` |
 
 Every exchange may be repeated, and gives the same answer. No vector passes: a node tells one sum.
 """
@@ -97,7 +97,7 @@ class NodeOpen:
 
 @dataclass(frozen=True, slots=True)
 class NodeOpenings:
-    """Back from `open`: the sums of shares, and the node's `PartialSum`."""
+    """Back from `open`: the sums of shares; and the node's `PartialSum`, empty where nobody is left out."""
 
     openings: Annotated[tuple[Answer, ...], wire.Size(0, MOST_DECRYPTORS)]
-    partial: Annotated[bytes, wire.Size(1, 2**28)]
+    partial: Annotated[bytes, wire.Size(0, 2**28)]

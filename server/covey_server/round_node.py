@@ -1,16 +1,20 @@
-"""A node's part in rounds: it keeps its phones' messages on its disk and tells the coordinator one sum.
+"""A node's part in rounds: it keeps its phones' messages on its disk and tells the coordinator their sum.
 
 What it answered is kept with the round, so that an exchange that is repeated, after a crash perhaps, gives
-the same answer. A round's messages are deleted once its sum was told.
+the same answer. One exchange of a round is answered at a time, whichever process of the node is asked, for
+Flower may start one for each message. A round's messages are deleted once it is opened.
 """
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Protocol
 
 from covey_privacy import wire
 from covey_privacy.errors import PeerError
@@ -85,17 +89,33 @@ class RoundNode:
             self._devices.volunteer(wire.decode(RoundFiles, body, LIMIT))
             return b""
         if exchange == CONTRIBUTE:
-            return self._contribute(wire.decode(RoundFiles, body, LIMIT))
+            files = wire.decode(RoundFiles, body, LIMIT)
+            round_id = open_manifest(files.manifest, self._pinned.operator, self._verify).round_id
+            self._of(round_id).mkdir(parents=True, exist_ok=True)
+            with self._alone(round_id):
+                return self._contribute(round_id, files)
         if exchange == CHECK:
-            return self._check(wire.decode(NodeChecks, body, LIMIT))
+            checks = wire.decode(NodeChecks, body, LIMIT)
+            with self._alone(checks.round_id):
+                return self._check(checks)
         if exchange == OPEN:
-            return self._open(wire.decode(NodeOpen, body, LIMIT))
+            asked = wire.decode(NodeOpen, body, LIMIT)
+            with self._alone(asked.round_id):
+                return self._open(asked)
         raise NodesError(f"there is no exchange {exchange!r}")
 
-    def _contribute(self, files: RoundFiles) -> bytes:
-        round_id = open_manifest(files.manifest, self._pinned.operator, self._verify).round_id
+    @contextmanager
+    def _alone(self, round_id: str) -> Iterator[None]:
+        """Hold the round's folder: no other thread or process of the node answers for it meanwhile."""
         folder = self._of(round_id)
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.exists():
+            raise _unknown(round_id)
+        with (folder / "lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _contribute(self, round_id: str, files: RoundFiles) -> bytes:
+        folder = self._of(round_id)
         kept = folder / "files"
         if kept.exists() and kept.read_bytes() != wire.encode(files):
             raise NodesError(f"round {round_id!r} has other files here; it is played once")
@@ -132,24 +152,27 @@ class RoundNode:
 
     def _open(self, asked: NodeOpen) -> bytes:
         files, round_id = self._files(asked.round_id), asked.round_id
-        kept = self._of(round_id) / "partial"
+        kept = self._of(round_id) / "opened"
         if not kept.exists():
-            collector = self._collector(round_id)
-            collector.collected()
-            _write(kept, wire.encode(asked) + collector.sum_without(asked.left_out))
-        told = kept.read_bytes()
-        if not told.startswith(wire.encode(asked)):
-            raise NodesError(f"the sum of round {round_id!r} was told over another set")
+            partial = b""
+            if asked.left_out:
+                collector = self._collector(round_id)
+                collector.collected()
+                partial = collector.sum_without(asked.left_out)
+            _write(kept, wire.encode(_Told(_digest(asked), partial)))
+        told = wire.decode(_Told, kept.read_bytes(), LIMIT)
+        if told.asked != _digest(asked):
+            raise NodesError(f"round {round_id!r} was opened over another set")
         seats = self._devices.seats(files)
         openings = [self._devices.open(phone, round_id, asked.request) for phone in seats.values()]
         self._messages(round_id).delete()
         self._collectors.pop(round_id, None)
-        partial = told[len(wire.encode(asked)) :]
-        return wire.encode(NodeOpenings(tuple(filter(None, openings)), partial))
+        return wire.encode(NodeOpenings(tuple(filter(None, openings)), told.partial))
 
     def _collector(self, round_id: str) -> Collector:
-        """Return a round's collector, made anew of the kept messages where this process has none."""
-        if round_id not in self._collectors:
+        """Return a round's collector, made anew of the kept messages where this process has none of them."""
+        known = self._collectors.get(round_id)
+        if known is None or len(known.state.entries) != len(self._messages(round_id)):
             files = self._files(round_id)
             manifest = open_manifest(files.manifest, self._pinned.operator, self._verify)
             info = manifest.info(digest_of(files.manifest), self._pinned.registry, files.issuer_keys)
@@ -161,7 +184,7 @@ class RoundNode:
     def _files(self, round_id: str) -> RoundFiles:
         path = self._of(round_id) / "files"
         if not path.exists():
-            raise NodesError(f"round {round_id!r} is not here; it was not collected by this node")
+            raise _unknown(round_id)
         return wire.decode(RoundFiles, path.read_bytes(), LIMIT)
 
     def _messages(self, round_id: str) -> MessageStore:
@@ -170,6 +193,22 @@ class RoundNode:
     def _of(self, round_id: str) -> Path:
         # A round id is an outsider's text: its bytes in hex name the folder.
         return self._folder / round_id.encode().hex()
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What was told at `open`, and to which request (SHA-256)."""
+
+    asked: wire.Bytes32
+    partial: Annotated[bytes, wire.Size(0, 2**28)]
+
+
+def _digest(asked: NodeOpen) -> bytes:
+    return hashlib.sha256(wire.encode(asked)).digest()
+
+
+def _unknown(round_id: str) -> NodesError:
+    return NodesError(f"round {round_id!r} is not here; it was not collected by this node")
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -5,6 +5,7 @@ The registry signs each once, and answers a repeated request with the same signa
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -34,8 +35,13 @@ from covey_server.registry import Registry, read
 
 T = TypeVar("T")
 
+PAUSE_SECONDS = 0.5
 MOST_TRIES = 10
 """How often a cosignature that is missing is asked for again."""
+
+
+def _moment() -> None:
+    time.sleep(PAUSE_SECONDS)
 
 
 class RoundRegistry:
@@ -46,7 +52,7 @@ class RoundRegistry:
     """
 
     def __init__(
-        self, registry: Registry, round_id: str, digest: bytes, pause: Callable[[], None] = lambda: None
+        self, registry: Registry, round_id: str, digest: bytes, pause: Callable[[], None] = _moment
     ) -> None:
         self._registry, self._round_id, self._digest, self._pause = registry, round_id, digest, pause
 

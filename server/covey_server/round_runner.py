@@ -2,7 +2,7 @@
 
 Each step is written down before the next one begins (`Steps`). A coordinator that was stopped runs the same
 round again: what was signed is taken from the steps, and everyone who is asked again gives the same answer.
-Only what was cut between the charge and the sum is burnt, by whoever starts the coordinator again.
+Only what was cut between the charge and the sum is burnt: nobody is asked to open it a second time.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Protocol
+from typing import Annotated, Protocol, TypeVar
 
 from covey_privacy import wire
 from covey_privacy.errors import PeerError, PrivacyError
@@ -20,7 +20,7 @@ from covey_privacy.secagg.aggregator import Aggregator, Result
 from covey_privacy.secagg.messages import CommitteeFile, Complaints, DrawnCommittee, Seat
 from covey_privacy.secagg.registry_messages import LoggedHead
 from covey_privacy.secagg.terms import MOST_DECRYPTORS, MOST_MEMBERS, MOST_ORGANISATIONS, Kind, RoundInfo
-from covey_server.errors import ConfigError
+from covey_server.errors import ConfigError, RoundError
 from covey_server.exchanges import (
     CHECK,
     CONTRIBUTE,
@@ -41,10 +41,15 @@ from covey_server.exchanges import (
 from covey_server.organisations import Organisations
 from covey_server.round_registry import RoundRegistry
 
+T = TypeVar("T")
+
 log = logging.getLogger("flwr.covey")
 
 COMMITTEE, INCLUDED, CHECKED, FINAL = "committee", "included", "checked", "final"
-"""Names of steps: the committee file, the included set's head, what decryptors said of it, the final head."""
+CHARGED = "charged"
+"""Names of steps: the committee file, the included set's head, what decryptors said of it, the final head,
+and that the budget is about to be charged.
+"""
 
 
 class Steps(Protocol):
@@ -112,8 +117,11 @@ class RoundRunner:
 
         Raises:
             PrivacyError: the round cannot be finished; nothing was opened, or too little to tell the sum.
+            RoundError: an earlier run was cut between the charge and the sum.
             CoordinatorError: registry or organisations do not do their part.
         """
+        if self.steps.get(CHARGED) is not None:
+            raise RoundError(f"round {self._round_id} was cut between the charge and the sum; it is burnt")
         file = self._committees()
         aggregator = Aggregator(self.info, file)
         self._collect(aggregator, file)
@@ -121,6 +129,7 @@ class RoundRunner:
         self._include(aggregator, file)
         self._check(aggregator, file)
         self._finalise(aggregator)
+        self.steps.put(CHARGED, b"")
         self.charge()
         self.outcome.result = self._open(aggregator)
         return self.outcome
@@ -152,10 +161,10 @@ class RoundRunner:
     def _collect(self, aggregator: Aggregator, file: bytes) -> None:
         """Take what every node collected, and learn behind which node each drawn decryptor is."""
         files = RoundFiles(self.files.manifest, self.files.issuer_keys, file, self.files.documents)
-        answers = self.ask(CONTRIBUTE, dict.fromkeys(self.nodes(), wire.encode(files)), self._round_id)
-        for node, answer in answers.items():
+        bodies = dict.fromkeys(self.nodes(), wire.encode(files))
+        answers = self._told(NodeContributions, CONTRIBUTE, bodies)
+        for node, told in answers.items():
             try:
-                told = wire.decode(NodeContributions, answer, LIMIT)
                 aggregator.collect(node, told.collected)
             except PeerError as error:
                 log.warning("node %d is left out of round %s: %s", node, self._round_id, error)
@@ -215,7 +224,7 @@ class RoundRunner:
             )
             for node in set(self._seats.values())
         }
-        for told in self._checked(bodies).values():
+        for told in self._told(NodeCheckAnswers, CHECK, bodies).values():
             said += told.complaints
         return said
 
@@ -241,13 +250,14 @@ class RoundRunner:
         for member, seat in aggregator.to_dispute():
             node, key = aggregator.node_of(member)
             wanted = NodeChecks(self._round_id, dealt=(Disputed(key, seat),))
-            dealt = self._checked({node: wire.encode(wanted)}).get(node)
+            dealt = self._told(NodeCheckAnswers, CHECK, {node: wire.encode(wanted)}).get(node)
             if dealt is None or not dealt.dealt:
                 continue
             grant = self.registry.dispute(self._said[seat], member)
             request = aggregator.dispute_request(member, dealt.dealt[0], grant.signed, grant.logged)
             asked = NodeChecks(self._round_id, disputes=(SeatRequest(seat, request),))
-            for told in self._checked({self._seats[seat]: wire.encode(asked)}).values():
+            bodies = {self._seats[seat]: wire.encode(asked)}
+            for told in self._told(NodeCheckAnswers, CHECK, bodies).values():
                 for proof in told.proofs:
                     try:
                         aggregator.disputed(proof)
@@ -272,14 +282,15 @@ class RoundRunner:
         request = aggregator.open_request()
         if self.organisations is not None:
             self.outcome.openings += self.organisations.open(self.info.digest, request)
+        left_out = {node: aggregator.left_out(node) for node in aggregator.nodes}
         bodies = {
-            node: wire.encode(NodeOpen(self._round_id, request, aggregator.left_out(node)))
-            for node in aggregator.nodes
+            node: wire.encode(NodeOpen(self._round_id, request, left_out.get(node, ())))
+            for node in {*aggregator.nodes, *self._seats.values()}
         }
-        for node, answer in self.ask(OPEN, bodies, self._round_id).items():
-            told = wire.decode(NodeOpenings, answer, LIMIT)
-            aggregator.add_sum(node, told.partial)
+        for node, told in self._told(NodeOpenings, OPEN, bodies).items():
             self.outcome.openings += told.openings
+            if left_out.get(node):
+                aggregator.add_sum(node, told.partial)
         for opening in self.outcome.openings:
             try:
                 aggregator.opened(opening)
@@ -289,9 +300,15 @@ class RoundRunner:
         self.outcome.members = result.members
         return result
 
-    def _checked(self, bodies: Mapping[int, bytes]) -> dict[int, NodeCheckAnswers]:
-        answers = self.ask(CHECK, bodies, self._round_id)
-        return {node: wire.decode(NodeCheckAnswers, answer, LIMIT) for node, answer in answers.items()}
+    def _told(self, cls: type[T], exchange: str, bodies: Mapping[int, bytes]) -> dict[int, T]:
+        """Return what each node answers in an exchange; one whose answer cannot be read counts as silent."""
+        told: dict[int, T] = {}
+        for node, answer in self.ask(exchange, bodies, self._round_id).items():
+            try:
+                told[node] = wire.decode(cls, answer, LIMIT)
+            except PeerError as error:
+                log.warning("node %d is silent in round %s: %s", node, self._round_id, error)
+        return told
 
 
 @dataclass(frozen=True, slots=True)

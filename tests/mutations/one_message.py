@@ -492,13 +492,19 @@ MUTATIONS = (
     Mutation(
         "one collection a node",
         "aggregator.py",
-        "        if node in before.parts and before.parts[node].entries != part.entries:",
+        "        if (earlier.entries, earlier.sum) != (part.entries, part.sum):",
         "        if False:",
     ),
     Mutation(
         "members of a node's sum",
         "aggregator.py",
-        "        if message.members != members or before.sums.get(node, message) != message:",
+        "        if message.members != members or first.get(node, message) != message:",
+        "        if False:",
+    ),
+    Mutation(
+        "members of a collected sum",
+        "aggregator.py",
+        "        if message.sum.members != len(keys):",
         "        if False:",
     ),
     Mutation(

@@ -8,7 +8,7 @@
     aggregator.disputed(proof)                              # <- a drawn decryptor: dispute_request(...)
     request = aggregator.exclude()                          # -> registry: final
     aggregator.final(signed, logged)
-    aggregator.add_sum(node, partial)                       # <- each node: Collector.sum_without(...)
+    aggregator.add_sum(node, partial)                       # <- where left_out(node): Collector.sum_without
     aggregator.opened(opening)                              # <- each decryptor: open_request()
     result = aggregator.conclude()
 
@@ -70,12 +70,13 @@ S = TypeVar("S")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one node collected: its entries in their order, and boxes and proofs of each committee.
+    """What one node collected: its entries in their order, their sum, boxes and proofs of each committee.
 
     `boxes` have shape (boxed decryptors, entries, size of a box), `proofs` (entries, bytes of a proof).
     """
 
     entries: tuple[Entry, ...]
+    sum: PartialSum
     boxes: tuple[NDArray[np.uint8], ...]
     proofs: tuple[NDArray[np.uint8], ...]
 
@@ -174,6 +175,7 @@ class Aggregator(Machine):
         self._boxes: dict[Kind, NDArray[np.uint8]] = {}
         self._claims: dict[Kind, Elements] = {}
         self._collected: dict[int, tuple[bytes, ...]] = {}
+        self._sums: dict[int, PartialSum] = {}
 
     @step(Collecting, after=Collecting)
     def collect(self, before: Collecting, node: int, told: Collected) -> tuple[Collecting, None]:
@@ -184,7 +186,8 @@ class Aggregator(Machine):
                 something else before.
         """
         part = self._part(told, node)
-        if node in before.parts and before.parts[node].entries != part.entries:
+        earlier = before.parts.get(node, part)
+        if (earlier.entries, earlier.sum) != (part.entries, part.sum):
             raise PeerError(f"node {node} told of two collections", rule=Rule.ONE_CONTRIBUTION)
         return Collecting({**before.parts, node: part}), None
 
@@ -316,17 +319,17 @@ class Aggregator(Machine):
 
     @step(CollectingSums, after=CollectingSums)
     def add_sum(self, before: CollectingSums, node: int, data: bytes) -> tuple[CollectingSums, None]:
-        """Take a node's `PartialSum` over its members of the final set.
+        """Take a node's `PartialSum` without those of its contributions that are not in the final set.
 
         Raises:
             PeerError: it is over another number of members, of another length, or another sum than before.
         """
-        message, terms = wire.decode(PartialSum, data), self._info.terms
-        members = len(self._collected.get(node, ())) - len(self.left_out(node))
-        units = np.frombuffer(message.units, "<u8")
-        if len(units) != terms.length or int(units.max()) > message.members << (31 - terms.drop):
-            raise PeerError(f"the sum of node {node} is no sum of vectors", rule=Rule.VECTOR_LENGTH)
-        if message.members != members or before.sums.get(node, message) != message:
+        message = wire.decode(PartialSum, data)
+        left_out = self.left_out(node)
+        members = len(self._collected.get(node, ())) - len(left_out)
+        first = before.sums if left_out else self._sums
+        self._require_sum(message, node)
+        if message.members != members or first.get(node, message) != message:
             raise PeerError(
                 f"node {node} tells the sum of {message.members} members, or another one than before; "
                 f"{members} of the final set are behind it",
@@ -367,7 +370,7 @@ class Aggregator(Machine):
         """Return the sum.
 
         Raises:
-            MisuseError: the sum of a node with members in the final set is missing.
+            MisuseError: a node with members left out of the final set has not told its sum without them.
             AbortError: too few sums of shares were opened, or too many are wrong.
         """
         terms = self._info.terms
@@ -412,6 +415,12 @@ class Aggregator(Machine):
                 f"what node {node} collected has other sizes, or another order, than the round's",
                 rule=Rule.CONTRIBUTION_SIZE,
             )
+        self._require_sum(message.sum, node)
+        if message.sum.members != len(keys):
+            raise PeerError(
+                f"node {node} tells the sum of {message.sum.members} vectors, and who sent {len(keys)}",
+                rule=Rule.LEAVES,
+            )
         for each in message.dealings:
             require_elements(each.proofs)
         boxes = [
@@ -422,7 +431,13 @@ class Aggregator(Machine):
             np.frombuffer(each.proofs, np.uint8).reshape(len(keys), size)
             for each, size in zip(message.dealings, self.sizes.proofs, strict=True)
         ]
-        return Part(message.entries, tuple(boxes), tuple(rows))
+        return Part(message.entries, message.sum, tuple(boxes), tuple(rows))
+
+    def _require_sum(self, message: PartialSum, node: int) -> None:
+        """Raise PeerError unless the units are as many as the terms say, each as so many members give."""
+        units, terms = np.frombuffer(message.units, "<u8"), self._info.terms
+        if len(units) != terms.length or int(units.max()) > message.members << (31 - terms.drop):
+            raise PeerError(f"the sum of node {node} is no sum of vectors", rule=Rule.VECTOR_LENGTH)
 
     def _sort_dealings(self, closed: Closed) -> Mapping[bytes, int]:
         """Sort the nodes' boxes and proofs by member, and work out what proofs give at each decryptor.
@@ -438,7 +453,7 @@ class Aggregator(Machine):
             own = [at for at, key in enumerate(keys) if key in places and key not in nodes]
             nodes.update({keys[at]: node for at in own})
             sources.append((part, own, [places[keys[at]] for at in own]))
-            self._collected[node] = tuple(keys)
+            self._collected[node], self._sums[node] = tuple(keys), part.sum
         for place, committee in enumerate(self.committees.each):
             number, size = self.sizes.boxes[place]
             boxes = np.empty((number, len(places), size), np.uint8)
@@ -454,13 +469,14 @@ class Aggregator(Machine):
 
     def _vectors(self, state: CollectingSums) -> tuple[NDArray[np.uint64], int]:
         """Return the sum of the nodes' sums and the number of members. Raises MisuseError where one lacks."""
-        missing = set(state.before.nodes.values()) - state.sums.keys()
+        whole = {node: told for node, told in self._sums.items() if not self.left_out(node)}
+        missing = self._sums.keys() - whole.keys() - state.sums.keys()
         if missing:
             raise MisuseError(f"the sums of nodes {sorted(missing)} are missing", rule=Rule.STEP_ORDER)
-        units = np.zeros(self._info.terms.length, np.uint64)
-        for each in state.sums.values():
+        units, sums = np.zeros(self._info.terms.length, np.uint64), {**whole, **state.sums}
+        for each in sums.values():
             units += np.frombuffer(each.units, "<u8")
-        return units, sum(each.members for each in state.sums.values())
+        return units, sum(each.members for each in sums.values())
 
     def _at(self, cls: type[S]) -> S:
         """Return the state as a `cls`. Raises MisuseError where the round is elsewhere."""

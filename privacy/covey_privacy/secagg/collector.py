@@ -7,7 +7,7 @@ contributed, the sealed shares and proofs for the decryptors, and at last one su
     collector.add(message)                          # each contribution, as it comes
     part = collector.collected()                    # -> coordinator; no more are taken
     dealt = collector.dealt(round_key, number)      # -> coordinator, for a dispute
-    partial = collector.sum_without(round_keys)     # -> coordinator, once the final set is signed
+    partial = collector.sum_without(round_keys)     # -> coordinator, where some are not in the final set
 
 `messages` keeps the contributions' bytes by round key. A collector that is made anew over the same messages
 goes on where the one before stopped; whoever owns them deletes them after the release.
@@ -117,7 +117,7 @@ class Collector(Machine):
 
     @step(Collecting, Collection, after=Collection)
     def collected(self, before: Collecting | Collection) -> tuple[Collection, Collected]:
-        """Return who contributed, and all boxes and proofs, for the coordinator."""
+        """Return who contributed, all boxes and proofs, and the sum of all vectors, for the coordinator."""
         entries = dict(sorted(before.entries.items()))
         keys, dealings = list(entries), []
         for place, (number, size) in enumerate(self.sizes.boxes):
@@ -128,7 +128,7 @@ class Collector(Machine):
                 boxes[:, at : at + _MEMBERS] = table.reshape(len(block), number, size).transpose(1, 0, 2)
                 proofs += [each[2 * place + 1] for each in block]
             dealings.append(CollectedDealings(boxes.tobytes(), b"".join(proofs)))
-        return Collection(entries), Collected(tuple(entries.values()), tuple(dealings))
+        return Collection(entries), Collected(tuple(entries.values()), tuple(dealings), self._partial())
 
     def dealt(self, round_key: bytes, number: int) -> bytes:
         """Return the `Dealt` of a contribution to a drawn decryptor, for a dispute.
@@ -158,9 +158,10 @@ class Collector(Machine):
         else:
             for key in out & before.entries.keys():
                 self._sum.remove(self._message(key).vector)
-        return Summed(before.entries, out), wire.encode(
-            PartialSum(self._sum.members, self._sum.units().astype("<u8").tobytes())
-        )
+        return Summed(before.entries, out), wire.encode(self._partial())
+
+    def _partial(self) -> PartialSum:
+        return PartialSum(self._sum.members, self._sum.units().astype("<u8").tobytes())
 
     def _message(self, round_key: bytes) -> Contribution:
         if round_key not in self._messages:

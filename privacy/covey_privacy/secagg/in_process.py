@@ -243,8 +243,9 @@ class Players:
         self.aggregator.final(signed, self.log.append(signed))
 
     def open_request(self) -> bytes:
-        """Have the node tell its sum, and return the request to every decryptor."""
-        self.aggregator.add_sum(NODE, self.collector.sum_without(self.aggregator.left_out(NODE)))
+        """Have the node take excluded members out of its sum; return the request to every decryptor."""
+        if left_out := self.aggregator.left_out(NODE):
+            self.aggregator.add_sum(NODE, self.collector.sum_without(left_out))
         return self.aggregator.open_request()
 
     def open(self, absent: Iterable[tuple[Kind, int]] = ()) -> Result:

@@ -180,14 +180,6 @@ class CollectedDealings:
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
-    """From a node to the coordinator: who contributed there, sorted by round key, and what they dealt."""
-
-    entries: Annotated[tuple[Entry, ...], wire.Records(0, MOST_MEMBERS)]
-    dealings: Annotated[tuple[CollectedDealings, ...], wire.Size(1, 2)]
-
-
-@dataclass(frozen=True, slots=True)
 class PartialSum:
     """From a node to the coordinator: the sum of its members' padded vectors, 64 bits an entry.
 
@@ -196,6 +188,15 @@ class PartialSum:
 
     members: wire.U32
     units: Annotated[bytes, wire.Size(8, 8 * 2**24, 8)]
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """From a node to the coordinator: who contributed, sorted by round key, what they dealt, their sum."""
+
+    entries: Annotated[tuple[Entry, ...], wire.Records(0, MOST_MEMBERS)]
+    dealings: Annotated[tuple[CollectedDealings, ...], wire.Size(1, 2)]
+    sum: PartialSum
 
 
 @dataclass(frozen=True, slots=True)

@@ -344,7 +344,8 @@ class VectorRound:
     def _open(self) -> Result:
         request = self.aggregator.open_request()
         self._record("open request", "coordinator", "decryptors", request)
-        self.aggregator.add_sum(NODE, self.collector.sum_without(self.aggregator.left_out(NODE)))
+        if left_out := self.aggregator.left_out(NODE):
+            self.aggregator.add_sum(NODE, self.collector.sum_without(left_out))
         absent, wrong = (_seats(self.given[key]) for key in ("absent", "wrong"))
         for seat, decryptor in self.decryptors.items():
             if seat in absent:

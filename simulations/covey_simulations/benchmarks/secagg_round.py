@@ -185,7 +185,6 @@ class MeasuredRound:
         with party.acting():
             aggregator.final(*said.final)
             request = aggregator.open_request()
-            aggregator.add_sum(NODE, collector.sum_without(aggregator.left_out(NODE)))
         if not said.openings:
             self._open(request)
         with party.acting():

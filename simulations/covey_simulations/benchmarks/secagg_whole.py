@@ -128,7 +128,6 @@ class WholeRound:
             with coordinator.acting():
                 aggregator.final(signed, logged)
                 request = aggregator.open_request()
-                aggregator.add_sum(NODE, collector.sum_without(aggregator.left_out(NODE)))
         with clock("opening"):
             self._ask(OPEN, lambda _: request, aggregator.opened)
             with coordinator.acting():

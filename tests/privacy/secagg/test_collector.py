@@ -41,7 +41,8 @@ def finish(played, made):
     played.check()
     played.finalize()
     for number, collector in made.items():
-        played.aggregator.add_sum(number, collector.sum_without(played.aggregator.left_out(number)))
+        if left_out := played.aggregator.left_out(number):
+            played.aggregator.add_sum(number, collector.sum_without(left_out))
     request = played.aggregator.open_request()
     for decryptor in played.decryptors.values():
         played.aggregator.opened(decryptor.open(request, NOW))
@@ -105,8 +106,8 @@ def test_a_node_tells_one_sum(players):
         collector.add(messages[0])
 
 
-def test_what_a_node_collected_holds_no_vector(players):
-    """Neither the padded vector nor the phone's plain one: four bytes an entry would be there."""
+def test_what_a_node_collected_holds_no_vector_but_the_sum(players):
+    """Four bytes an entry of some padded vector would be there."""
     played, given = players("both"), vectors(PHONES, 40)
     messages = contributions(played, given)
     (collector,) = nodes(played, [messages]).values()
@@ -127,6 +128,10 @@ def first_dealing(told, **changes):
     return dataclasses.replace(told, dealings=dealings)
 
 
+def of_sum(told, **changes):
+    return dataclasses.replace(told, sum=dataclasses.replace(told.sum, **changes))
+
+
 @pytest.mark.parametrize(
     ("alter", "rule"),
     [
@@ -137,6 +142,10 @@ def first_dealing(told, **changes):
         (lambda told: first_dealing(told, boxes=told.dealings[0].boxes[:-1]), Rule.CONTRIBUTION_SIZE),
         (lambda told: first_dealing(told, proofs=b"\xff" * len(told.dealings[0].proofs)), Rule.MESSAGE_FORM),
         (lambda told: first_dealing(told, proofs=b""), Rule.CONTRIBUTION_SIZE),
+        (lambda told: of_sum(told, members=told.sum.members - 1), Rule.LEAVES),
+        (lambda told: of_sum(told, members=told.sum.members + 1), Rule.LEAVES),
+        (lambda told: of_sum(told, units=told.sum.units[8:]), Rule.VECTOR_LENGTH),
+        (lambda told: of_sum(told, units=b"\xff" * len(told.sum.units)), Rule.VECTOR_LENGTH),
     ],
 )
 def test_another_form_than_the_rounds_is_refused(players, alter, rule):
@@ -155,36 +164,56 @@ def test_a_node_that_tells_of_two_collections_is_refused(players):
     one, two = nodes(played, [messages[:6], messages[6:]]).values()
     played.aggregator.collect(1, one.collected())
     played.aggregator.collect(1, one.collected())
-    with pytest.raises(PeerError) as refused:
-        played.aggregator.collect(1, two.collected())
-    assert refused.value.rule == Rule.ONE_CONTRIBUTION
+    changed = np.frombuffer(one.collected().sum.units, "<u8").copy()
+    changed[0] += 1
+    for other in (two.collected(), of_sum(one.collected(), units=changed.tobytes())):
+        with pytest.raises(PeerError) as refused:
+            played.aggregator.collect(1, other)
+        assert refused.value.rule == Rule.ONE_CONTRIBUTION
 
 
-def opening(players):
-    """Return players whose final set is signed, with two nodes."""
+def opening(players, *, twice=()):
+    """Return players whose final set is signed, with two nodes; the messages `twice` came to both."""
     played, given = players("standing"), vectors(PHONES, 40)
     messages = contributions(played, given)
-    made = nodes(played, [messages[:5], messages[5:]])
+    made = nodes(played, [messages[:5], [*messages[5:], *(messages[place] for place in twice)]])
     for number, collector in made.items():
         played.aggregator.collect(number, collector.collected())
     signed = played.notary.include(played.file, played.aggregator.close())
     played.aggregator.included(signed, played.log.append(signed))
     played.check()
     played.finalize()
-    return played, made
+    return played, made, given
 
 
-def test_the_sum_is_known_only_with_the_sums_of_all_nodes(players):
-    played, made = opening(players)
-    played.aggregator.add_sum(1, made[1].sum_without(()))
+def open_all(played):
     for decryptor in played.decryptors.values():
         played.aggregator.opened(decryptor.open(played.aggregator.open_request(), NOW))
+
+
+def test_nodes_that_are_gone_after_collecting_cost_nothing(players):
+    """Each told its sum with what it collected."""
+    played, _, given = opening(players)
+    open_all(played)
+    result = played.aggregator.conclude()
+    assert result.members == PHONES
+    assert (result.vector == given.sum(axis=0)).all()
+
+
+def test_a_node_with_some_left_out_tells_its_sum_again(players):
+    played, made, given = opening(players, twice=(0, 1))
+    assert played.aggregator.left_out(1) == ()
+    assert len(played.aggregator.left_out(2)) == 2
+    open_all(played)
     with pytest.raises(MisuseError, match=r"\[2\] are missing"):
         played.aggregator.conclude()
-    played.aggregator.add_sum(2, made[2].sum_without(()))
-    assert played.aggregator.conclude().members == PHONES
+    played.aggregator.add_sum(2, made[2].sum_without(played.aggregator.left_out(2)))
+    result = played.aggregator.conclude()
+    assert result.members == PHONES
+    assert (result.vector == given.sum(axis=0)).all()
 
 
+@pytest.mark.parametrize("node", [1, 2])
 @pytest.mark.parametrize(
     ("change", "rule"),
     [
@@ -193,22 +222,24 @@ def test_the_sum_is_known_only_with_the_sums_of_all_nodes(players):
         (lambda told: dataclasses.replace(told, units=b"\xff" * len(told.units)), Rule.VECTOR_LENGTH),
     ],
 )
-def test_a_sum_over_others_or_of_another_size_is_refused(players, change, rule):
-    played, made = opening(players)
-    told = made[1].sum_without(())
+def test_a_sum_over_others_or_of_another_size_is_refused(players, node, change, rule):
+    """Node 2 has contributions left out, node 1 has none, and told its sum with what it collected."""
+    played, made, _ = opening(players, twice=(0,))
+    told = made[node].sum_without(played.aggregator.left_out(node))
     with pytest.raises(PeerError) as refused:
-        played.aggregator.add_sum(1, wire.encode(change(wire.decode(PartialSum, told))))
+        played.aggregator.add_sum(node, wire.encode(change(wire.decode(PartialSum, told))))
     assert refused.value.rule == rule
-    played.aggregator.add_sum(1, told)
+    played.aggregator.add_sum(node, told)
     other = np.frombuffer(wire.decode(PartialSum, told).units, "<u8").copy()
     other[0] += 1
+    members = wire.decode(PartialSum, told).members
     with pytest.raises(PeerError) as refused:
-        played.aggregator.add_sum(1, wire.encode(PartialSum(5, other.tobytes())))
+        played.aggregator.add_sum(node, wire.encode(PartialSum(members, other.tobytes())))
     assert refused.value.rule == Rule.LEAVES
 
 
 def test_a_node_that_collected_nothing_has_no_sum_to_tell(players):
-    played, _ = opening(players)
+    played, _, _ = opening(players)
     with pytest.raises(PeerError):
         played.aggregator.add_sum(9, wire.encode(PartialSum(5, bytes(8 * 40))))
 
