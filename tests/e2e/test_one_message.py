@@ -8,8 +8,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import threading
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -39,7 +41,7 @@ from covey_privacy.signatures import Signed, SigningKey, digest_of
 from covey_privacy.site import Organisation, SiteDocument, sign_site
 from covey_sdk import Device, Registry, Trust, rules
 from covey_sdk.decryptor_duty import DecryptorDuty
-from covey_sdk.errors import CoveyError
+from covey_sdk.errors import CoveyError, RegistryError
 from covey_sdk.round_client import RoundClient
 from covey_sdk.rules import BASE
 from covey_sdk.store import Store
@@ -50,7 +52,8 @@ from covey_server.decryptor.app import create_app as create_decryptor
 from covey_server.decryptor.service import DecryptorService
 from covey_server.decryptor.sites import read_sites
 from covey_server.decryptor.state import State, mark_unused
-from covey_server.errors import NodesError, OrganisationError
+from covey_server.errors import NodesError, OrganisationError, RoundError
+from covey_server.exchanges import LIMIT, NodeChecks, NodeContributions, NodeOpen
 from covey_server.organisations import Organisations
 from covey_server.round_node import Pinned, RoundNode
 from covey_server.round_registry import RoundRegistry
@@ -99,6 +102,18 @@ class MemorySteps(dict):
         self[name] = outcome
         if name == self.stop_after:
             raise KeyboardInterrupt
+
+
+class Gone:
+    """A node that answers nothing, or what cannot be read."""
+
+    def __init__(self, answer: bytes | None = None) -> None:
+        self.answer = answer
+
+    def handle(self, exchange, body):
+        if self.answer is None:
+            raise NodesError("gone")
+        return self.answer
 
 
 class Household:
@@ -385,6 +400,80 @@ def test_a_coordinator_that_was_stopped_goes_on(site, step):
         assert len(device.odometer.charges(device.clock.now())) == 1
 
 
+def test_a_round_cut_between_charge_and_sum_is_opened_by_nobody(site):
+    steps = MemorySteps()
+    steps.stop_after = "charged"
+    with pytest.raises(KeyboardInterrupt):
+        site.runner(steps=steps).run()
+    steps.stop_after = ""
+    site.asked.clear()
+    with pytest.raises(RoundError, match="cut between the charge and the sum"):
+        site.runner(steps=steps).run()
+    assert site.asked == []
+    assert site.runner(2).run().result.members == 4
+
+
+def test_a_node_that_is_gone_after_collecting_costs_nothing(site):
+    nodes = site.nodes()
+    runner = site.runner(nodes=nodes)
+    include = runner.registry.include
+    runner.registry.include = lambda *arguments: (nodes.update({2: Gone()}), include(*arguments))[1]
+    outcome = runner.run()
+    assert outcome.result.members == 4
+    assert (outcome.result.vector == site.plain("round-1")).all()
+
+
+def test_a_node_whose_answers_cannot_be_read_costs_its_own_phones(site):
+    site.households[1].devices, site.households[2].devices = site.devices[:3], site.devices[3:]
+    nodes = site.nodes()
+    nodes[2] = Gone(answer=b"garbage")
+    outcome = site.runner(nodes=nodes).run()
+    assert outcome.result.members == 3
+
+
+def test_two_processes_of_a_node_tell_of_one_collection(site):
+    """Asked at once, as by a coordinator that was started again: the second waits for the first."""
+    runner = site.runner()
+    files = RoundFiles(runner.files.manifest, runner.files.issuer_keys, runner._committees())
+    household, entered = site.households[1], threading.Event()
+    contribute, asked = household.contribute, []
+
+    def slowly(files):
+        asked.append(1)
+        for each in contribute(files):
+            yield each
+            entered.wait(0.2)  # The other process would come in between.
+
+    household.contribute = slowly
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(
+            pool.map(
+                lambda node: node[1].handle("contribute", wire.encode(files)), [(1, site.nodes()[1])] * 2
+            )
+        )
+    other = site.nodes()[1].handle("contribute", wire.encode(files))
+    assert answers[0] == answers[1] == other
+    assert asked == [1]
+
+
+def test_a_node_answers_for_one_final_set(site):
+    runner = site.runner()
+    nodes = site.nodes()
+    files = RoundFiles(runner.files.manifest, runner.files.issuer_keys, runner._committees())
+    told = wire.decode(NodeContributions, nodes[1].handle("contribute", wire.encode(files)), LIMIT)
+    keys = [entry.leaf.round_key for entry in told.collected.entries]
+    first = NodeOpen("round-1", b"final", (keys[0],))
+    answer = nodes[1].handle("open", wire.encode(first))
+    assert site.nodes()[1].handle("open", wire.encode(first)) == answer
+    with pytest.raises(NodesError, match="over another set"):
+        site.nodes()[1].handle("open", wire.encode(NodeOpen("round-1", b"final", (keys[1],))))
+    with pytest.raises(NodesError, match="has other files"):
+        nodes[1].handle("contribute", wire.encode(dataclasses.replace(files, committee=b"other")))
+    for body in (NodeOpen("round-9", b"final", ()), NodeChecks("round-9")):
+        with pytest.raises(NodesError, match="is not here"):
+            nodes[1].handle("open" if isinstance(body, NodeOpen) else "check", wire.encode(body))
+
+
 def test_a_node_that_was_stopped_between_two_messages_goes_on(site):
     household = site.households[1]
     devices, household.devices = household.devices, household.devices[:1]
@@ -442,3 +531,59 @@ def test_drawn_phones_open_the_sum_of_themselves_and_others(tmp_path, monkeypatc
         for device in site.devices:
             device.sync()
             assert device.store.get_round("round-1", "duty") is None
+
+
+@pytest.fixture
+def volunteers(tmp_path, monkeypatch):
+    with ExitStack() as stack:
+        yield Site(tmp_path, stack, monkeypatch, phones=19)
+
+
+@pytest.mark.slow
+def test_an_offer_that_did_not_arrive_is_sent_again(volunteers):
+    site = volunteers
+    runner = site.runner(drawn=True, standing=False)
+    device, sent, volunteer = site.devices[0], [], Registry.volunteer
+
+    def lost(registry, round_id, offer):
+        sent.append(offer)
+        if len(sent) == 1:
+            raise RegistryError("the line broke")
+        volunteer(registry, round_id, offer)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Registry, "volunteer", lost)
+        duty = site.households[1].duty(device)
+        with pytest.raises(RegistryError):
+            duty.volunteer(runner.files.manifest)
+        site.households[1].duty(device).volunteer(runner.files.manifest)
+        duty.volunteer(runner.files.manifest)
+    assert len(sent) == 2
+    assert sent[0] == sent[1]
+    assert runner.run().result.members == 19
+
+
+@pytest.mark.slow
+def test_a_seat_that_is_taken_again_forgets_no_check(volunteers):
+    """Another process of the app may learn of the committee late; a decryptor checks one set."""
+    site = volunteers
+    runner = site.runner(drawn=True, standing=False)
+    seats, checked = [], []
+    check = Household.check
+
+    def once(household, device, round_id, request):
+        said = check(household, device, round_id, request)
+        duty = household.duty(device)
+        file = runner.steps.get("committee")
+        seats.append(duty.take_seat(round_id, file))
+        checked.append(duty.check(round_id, request) == said)
+        with pytest.raises(PrivacyError) as refused:
+            duty.check(round_id, request + b"\0")
+        assert refused.value.rule == Rule.STEP_ONCE
+        return said
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Household, "check", once)
+        assert runner.run().result.members == 19
+    assert all(seats)
+    assert all(checked)
