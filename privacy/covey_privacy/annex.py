@@ -31,11 +31,12 @@ class Annex:
     """The exact figures, sealed by the operator. Without the salt nobody finds them by the leaf's hash."""
 
     round_id: wire.Name
-    roster: wire.U32
-    survivors: wire.U32
+    volunteers: wire.U32
+    included: wire.U32
+    final: wire.U32
     bad: wire.U32
     spent: wire.U32
-    degree: wire.U32
+    retracted: wire.U32
     seconds: Annotated[float, wire.Range(0, 1e9)]
     salt: wire.Bytes32
 

@@ -201,6 +201,13 @@ class EpochEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class Appended:
+    """The registry's answer to what it logged: the entry's index."""
+
+    index: wire.U64
+
+
+@dataclass(frozen=True, slots=True)
 class Inclusion:
     """A leaf's place in the log of a given size, with its proof."""
 

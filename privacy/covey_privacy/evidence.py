@@ -4,25 +4,28 @@ The leaf says enough to judge a round and too little to count anyone: cohorts ar
 denials below ten read "<10". The exact figures stand in the annex, whose hash is in the leaf
 (`covey_privacy.annex`).
 
-What evidence repeats of its manifest and roster has to be the same there: `require_consistent` is what the
-registry checks before it logs a leaf, and what an auditor checks again. Whoever has the release or the
-survivors' round keys holds them against the leaf by `require_release` and `require_survivors`.
+What evidence repeats of its manifest and of the sets that the registry signed has to be the same there:
+`require_consistent` is what the registry checks before it logs a leaf, and what an auditor checks again.
+Whoever has the release, or the round's proofs, holds them against the leaf by `require_release` and
+`require_proofs`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Annotated
 
 from covey_privacy import wire
 from covey_privacy.dp import epsilon
 from covey_privacy.errors import PrivacyError, ServerError
-from covey_privacy.five_phases import graph
-from covey_privacy.five_phases.roster import RosterHead
 from covey_privacy.manifest import Manifest
-from covey_privacy.merkle import EMPTY, Tree, leaf_hash
+from covey_privacy.merkle import EMPTY
 from covey_privacy.rules import Rule
+from covey_privacy.secagg.messages import SetHead
+from covey_privacy.secagg.shape import Shape
+from covey_privacy.secagg.terms import MOST_DECRYPTORS, MOST_MEMBERS, MOST_ORGANISATIONS, Kind
 
 CONTEXT = "evidence"
 
@@ -33,6 +36,9 @@ _CHARGED = (RELEASED, WITHHELD, BURNT)
 NO_RELEASE = bytes(32)
 """Stands for the hash of a release where nothing was released."""
 
+NO_PROOFS = bytes(32)
+"""Stands for the hash of a round's proofs where no final set was asked for."""
+
 _REPEATED = (
     "round_id", "query", "purposes", "profile", "model",
     "norm", "sigma", "epsilon", "delta", "honest", "least_issued",
@@ -41,11 +47,32 @@ _TOLERANCE = 1 - 1e-6
 
 
 @dataclass(frozen=True, slots=True)
+class CommitteeEvidence:
+    """One committee of a round: of `members` decryptors `opened` gave a sum, `threshold` (R) are needed."""
+
+    kind: wire.U32
+    members: wire.U32
+    threshold: wire.U32
+    opened: wire.U32
+
+
+@dataclass(frozen=True, slots=True)
+class Complained:
+    """How many dealings of the included set an organisation complained of, by its number on the committee."""
+
+    decryptor: wire.U32
+    members: wire.U32
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What anyone may read about a round.
 
-    `survivors` is the root of the survivors' round keys (`survivors_root`), `release` the SHA-256 of the
-    signed release, zeros where nothing was released.
+    `included` and `final` are the roots of the two sets that the registry signed, `merkle.EMPTY` where it
+    signed none; `cohort` is the size of the included set and `excluded` how many of it are not in the final
+    one, both rounded down to tens. `integrity_proved` says whether a false sum would have needed more corrupt
+    decryptors than the terms allow for. `proofs` is the digest of the `RoundProofs`, `release` the SHA-256 of
+    the signed release, zeros where nothing was released.
     """
 
     round_id: wire.Name
@@ -54,29 +81,61 @@ class Evidence:
     profile: wire.Name
     manifest: wire.Bytes32
     model: wire.Bytes32
-    ticket_root: wire.Bytes32
+    included: wire.Bytes32
+    final: wire.Bytes32
     cohort: wire.U32
-    dropouts: wire.U32
+    excluded: wire.U32
     denials: wire.Name
+    committees: Annotated[tuple[CommitteeEvidence, ...], wire.Size(0, 2)]
+    complaints: Annotated[tuple[Complained, ...], wire.Size(0, MOST_ORGANISATIONS)]
+    integrity_proved: bool
     norm: float
     sigma: float
     epsilon: float
     epsilon_so_far: float
     delta: float
     honest: wire.U32
-    threshold: wire.U32
     least_issued: wire.U32
     outcome: wire.Name
     code_version: wire.Name
     shared_operator: bool
     annex: wire.Bytes32
-    survivors: wire.Bytes32
+    proofs: wire.Bytes32
     release: wire.Bytes32
 
     @property
     def ended(self) -> str:
         """The outcome without its reason."""
         return self.outcome.partition(":")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class RoundProofs:
+    """What the final set and the opened sum rest on, as the coordinator publishes it.
+
+    `final_request` is the encoded `secagg.messages.FinalRequest`: who was left out, with complaints and
+    proofs. `openings` are the decryptors' signed sums of shares over the final set.
+    """
+
+    final_request: Annotated[bytes, wire.Size(0, 2**27)]
+    openings: Annotated[
+        tuple[Annotated[bytes, wire.Size(1, 2**14)], ...], wire.Size(0, MOST_DECRYPTORS + MOST_ORGANISATIONS)
+    ]
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the encoded proofs; `NO_PROOFS` where no final set was asked for."""
+        return hashlib.sha256(wire.encode(self)).digest() if self.final_request else NO_PROOFS
+
+
+@dataclass(frozen=True, slots=True)
+class SignedSets:
+    """What the registry signed in a round, as far as it went: both sets, and the size of the roster of
+    volunteers."""
+
+    included: SetHead | None = None
+    final: SetHead | None = None
+    volunteers: int = 0
 
 
 def tens(count: int) -> int:
@@ -89,28 +148,35 @@ def few(count: int) -> str:
     return "<10" if count < 10 else str(count)
 
 
-def survivors_root(round_keys: Iterable[bytes]) -> bytes:
-    """Return the Merkle root (RFC 9162, 2.1) over the survivors' round keys, in the order of the roster.
+def shapes(manifest: Manifest, volunteers: int) -> dict[Kind, Shape]:
+    """Return the shapes of a round's committees, for a roster of so many volunteers.
 
-    Round keys are in no log: who does not know them finds out neither who survived nor how many.
+    Raises ServerError where the manifest states no round in one message, or no shape for such a roster.
     """
-    return Tree([leaf_hash(key) for key in round_keys]).root()
+    terms, found = manifest.require_terms(), {}
+    if terms.standing is not None:
+        found[Kind.STANDING] = terms.standing
+    if Kind.DRAWN in terms.kinds:
+        found[Kind.DRAWN] = terms.drawn_shape(volunteers)
+    return found
 
 
-def require_consistent(
-    evidence: Evidence, manifest: Manifest, digest: bytes, head: RosterHead | None
-) -> None:
+def require_consistent(evidence: Evidence, manifest: Manifest, digest: bytes, signed: SignedSets) -> None:
     """Raise ServerError, with the first field that is wrong, unless evidence fits what was logged before it.
 
-    `digest` is that of the signed `manifest`; `head` is the countersigned roster's, None where there is none.
-    A round that was aborted before its coordinator took the roster states that of nobody.
+    `digest` is that of the signed `manifest`. A round that was aborted before its coordinator took a set
+    states that of nobody.
     """
-    if evidence.ended == ABORTED and evidence.ticket_root == EMPTY:
-        head = None
-    for what, stated, logged in _pairs(evidence, manifest, digest, head):
+    if evidence.ended == ABORTED:
+        signed = SignedSets(
+            signed.included if evidence.included != EMPTY else None,
+            signed.final if evidence.final != EMPTY else None,
+            signed.volunteers,
+        )
+    for what, stated, logged in _pairs(evidence, manifest, digest, signed):
         if stated != logged:
             raise _contradiction(evidence, f"{what} is {_plain(stated)}; {_plain(logged)} was logged")
-    _require_outcome(evidence, manifest, head)
+    _require_outcome(evidence, manifest, signed)
 
 
 def require_release(evidence: Evidence, signed: bytes) -> None:
@@ -119,52 +185,70 @@ def require_release(evidence: Evidence, signed: bytes) -> None:
         raise _contradiction(evidence, "it has the hash of another release, or of none")
 
 
-def require_survivors(evidence: Evidence, round_keys: Iterable[bytes]) -> None:
-    """Raise ServerError unless the survivors' round keys, in the roster's order, give evidence's root."""
-    if survivors_root(round_keys) != evidence.survivors:
-        raise _contradiction(evidence, "it has the root of another survivor set, or of none")
+def require_proofs(evidence: Evidence, proofs: RoundProofs) -> None:
+    """Raise ServerError unless evidence names these proofs."""
+    if proofs.digest != evidence.proofs:
+        raise _contradiction(evidence, "it has the hash of other proofs, or of none")
 
 
 def _pairs(
-    evidence: Evidence, manifest: Manifest, digest: bytes, head: RosterHead | None
+    evidence: Evidence, manifest: Manifest, digest: bytes, signed: SignedSets
 ) -> Iterator[tuple[str, object, object]]:
     """Return what evidence repeats: the field, what it states, and what was logged."""
     for name in _REPEATED:
         yield name, getattr(evidence, name), getattr(manifest, name)
+    included, final = signed.included, signed.final
     yield "manifest", evidence.manifest, digest
-    yield "ticket_root", evidence.ticket_root, head.root if head else EMPTY
-    yield "cohort", evidence.cohort, tens(head.size) if head else 0
-    yield "threshold", evidence.threshold, _threshold(manifest, head.size) if head else 0
+    yield "included", evidence.included, included.root if included else EMPTY
+    yield "final", evidence.final, final.root if final else EMPTY
+    yield "cohort", evidence.cohort, tens(included.size) if included else 0
+    yield "excluded", evidence.excluded, tens(included.size - final.size) if included and final else 0
+    stated = {Kind(each.kind): (each.members, each.threshold) for each in _known(evidence)}
+    logged = {}
+    if included:
+        logged = {
+            kind: (shape.members, shape.threshold)
+            for kind, shape in shapes(manifest, signed.volunteers).items()
+        }
+    yield "committees", stated, logged
 
 
-def _require_outcome(evidence: Evidence, manifest: Manifest, head: RosterHead | None) -> None:
+def _known(evidence: Evidence) -> Iterator[CommitteeEvidence]:
+    for each in evidence.committees:
+        if each.kind not in tuple(Kind):
+            raise _contradiction(evidence, f"there is no committee of kind {each.kind}")
+        yield each
+
+
+def _require_outcome(evidence: Evidence, manifest: Manifest, signed: SignedSets) -> None:
     """Check what follows from how the round ended."""
-    ended, size = evidence.ended, head.size if head else 0
+    ended, final = evidence.ended, signed.final
     if ended not in (*_CHARGED, ABORTED):
         raise _contradiction(evidence, f"outcome is {evidence.outcome!r}; a round is released, aborted, ...")
-    if ended != ABORTED and head is None:
+    if ended != ABORTED and final is None:
         raise _contradiction(
-            evidence, f"the round has no countersigned roster: its outcome can only be {ABORTED!r}"
+            evidence, f"the round has no signed final set: its outcome can only be {ABORTED!r}"
         )
     if (evidence.release != NO_RELEASE) != (ended == RELEASED):
         raise _contradiction(evidence, f"a round that is {ended} has a release exactly if it is {RELEASED}")
-    if ended in _CHARGED and evidence.survivors == EMPTY:
-        raise _contradiction(evidence, f"a round that is {ended} has survivors; none are named")
-    most = tens(max(size - manifest.least_survivors(size), 0)) if ended in _CHARGED else tens(size)
-    if evidence.dropouts % 10 or evidence.dropouts > most:
-        raise _contradiction(evidence, f"dropouts is {evidence.dropouts}; tens up to {most} can be")
+    opened = all(each.threshold <= each.opened <= each.members for each in evidence.committees)
+    if ended in (RELEASED, WITHHELD) and not opened:
+        raise _contradiction(evidence, "fewer decryptors opened than the round needs, or more than there are")
+    if evidence.integrity_proved and ended not in (RELEASED, WITHHELD):
+        raise _contradiction(evidence, f"a round that is {ended} has no sum whose integrity is proved")
+    organisations = len(manifest.require_terms().organisations)
+    if any(
+        not 1 <= each.decryptor <= organisations or each.members > MOST_MEMBERS
+        for each in evidence.complaints
+    ):
+        raise _contradiction(
+            evidence, "complaints are counted by an organisation that is not on the committee"
+        )
     least = _cost(manifest) * _TOLERANCE if ended in _CHARGED else 0.0
     if not evidence.epsilon_so_far >= least:
         raise _contradiction(
             evidence, f"epsilon_so_far is {evidence.epsilon_so_far}; this round alone costs {least:.4g}"
         )
-
-
-def _threshold(manifest: Manifest, size: int) -> int | None:
-    try:
-        return graph.parameters(size, manifest.gamma, manifest.dropout)[1]
-    except PrivacyError:
-        return None
 
 
 def _cost(manifest: Manifest) -> float:
