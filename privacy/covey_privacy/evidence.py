@@ -203,21 +203,9 @@ def _pairs(
     yield "final", evidence.final, final.root if final else EMPTY
     yield "cohort", evidence.cohort, tens(included.size) if included else 0
     yield "excluded", evidence.excluded, tens(included.size - final.size) if included and final else 0
-    stated = {Kind(each.kind): (each.members, each.threshold) for each in _known(evidence)}
-    logged = {}
-    if included:
-        logged = {
-            kind: (shape.members, shape.threshold)
-            for kind, shape in shapes(manifest, signed.volunteers).items()
-        }
-    yield "committees", stated, logged
-
-
-def _known(evidence: Evidence) -> Iterator[CommitteeEvidence]:
-    for each in evidence.committees:
-        if each.kind not in tuple(Kind):
-            raise _contradiction(evidence, f"there is no committee of kind {each.kind}")
-        yield each
+    stated = [(each.kind, each.members, each.threshold) for each in evidence.committees]
+    named = shapes(manifest, signed.volunteers) if included else {}
+    yield "committees", stated, [(kind, shape.members, shape.threshold) for kind, shape in named.items()]
 
 
 def _require_outcome(evidence: Evidence, manifest: Manifest, signed: SignedSets) -> None:
@@ -237,13 +225,9 @@ def _require_outcome(evidence: Evidence, manifest: Manifest, signed: SignedSets)
     if evidence.integrity_proved and ended not in (RELEASED, WITHHELD):
         raise _contradiction(evidence, f"a round that is {ended} has no sum whose integrity is proved")
     organisations = len(manifest.require_terms().organisations)
-    if any(
-        not 1 <= each.decryptor <= organisations or each.members > MOST_MEMBERS
-        for each in evidence.complaints
-    ):
-        raise _contradiction(
-            evidence, "complaints are counted by an organisation that is not on the committee"
-        )
+    seats = range(1, organisations + 1)
+    if any(each.decryptor not in seats or each.members > MOST_MEMBERS for each in evidence.complaints):
+        raise _contradiction(evidence, "complaints are counted of an organisation that has no seat")
     least = _cost(manifest) * _TOLERANCE if ended in _CHARGED else 0.0
     if not evidence.epsilon_so_far >= least:
         raise _contradiction(

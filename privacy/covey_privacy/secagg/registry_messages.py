@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from covey_privacy import wire
-from covey_privacy.secagg.messages import Bulk, DrawnCommittee, Index, Logged, SignedDocument
+from covey_privacy.secagg.messages import Bulk, DrawnCommittee, Index, Logged, PackedLeaves, SignedDocument
 from covey_privacy.secagg.terms import MOST_MEMBERS
 from covey_privacy.signatures import to_sign
 
@@ -126,3 +126,10 @@ class RoundEntries:
 def request_statement(context: str, body: bytes) -> bytes:
     """Return what the operator signs: a request's context, and the SHA-256 of its bytes."""
     return to_sign(context, hashlib.sha256(body).digest())
+
+
+@dataclass(frozen=True, slots=True)
+class SetLeaves:
+    """Public: the leaves of a signed set, sorted by round key, as `GET /v1/sets/<root>` answers."""
+
+    leaves: PackedLeaves
