@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 
-from covey_models import QUERIES
-from covey_server.conductor import Conductor
+from covey_models import QUERIES, Question
+from covey_server.conductor import Conductor, RunningRound
 from covey_server.config import Asked
-from covey_server.fleet import Ask
-from covey_server.plan import BITS, Size, fitted, manifest_for
+from covey_server.plan import Size, fitted, manifest_for
+from covey_server.store import SignedRelease
 
 
-def answer(asked: Asked, conductor: Conductor, ask: Ask) -> None:
-    """Play one round of a query and publish what it gave. Raises PrivacyError when it cannot be finished."""
-    query, policy = QUERIES[asked.name], conductor.config.policy
-    issuer_keys, population = conductor.issuer_keys(query)
-    slot = conductor.next_slot(issuer_keys)
+def answer(asked: Asked, conductor: Conductor) -> None:
+    """Run one round of a query and publish what it gave; a round that was stopped goes on.
+
+    Raises PrivacyError when it cannot be finished.
+    """
+    query = QUERIES[asked.name]
+    running = conductor.resume(query) or _begun(asked, query, conductor)
+    publish = partial(query.release, k_min=running.manifest.least_cell)
+
+    def sign(round_id: str, published: dict[str, object]) -> SignedRelease:
+        return conductor.release(query.id, round_id, published)
+
+    conductor.run(running, publish, sign)
+
+
+def _begun(asked: Asked, query: Question, conductor: Conductor) -> RunningRound:
+    policy, nonce = conductor.policy, os.urandom(32)
+    admission = conductor.admission(query)
     documents = conductor.store.releases(query.builds_on)
     size = Size(query.id, query.length, query.norm)
-    (step,) = fitted([size], asked.epsilon, population, policy.delta, BITS).steps
-    round_id = conductor.round_id(query.id)
+    (step,) = fitted([size], asked.epsilon, admission.people.issued, policy.delta).steps
+    windows = policy.durations.from_(int(conductor.clock.seconds()))
     manifest = manifest_for(
-        query, step, asked.epsilon, round_id, population, issuer_keys, slot, documents, policy
+        query, step, asked.epsilon, conductor.round_id(query.id), admission, documents, policy, windows, nonce
     )
-    planned = conductor.planned(query, manifest, issuer_keys, documents)
-    publish = partial(query.release, k_min=manifest.least_cell)
-    conductor.play(planned, ask, publish, partial(conductor.release, query.id, round_id))
+    return conductor.begin(query, manifest, admission, documents, nonce)

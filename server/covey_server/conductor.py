@@ -1,4 +1,7 @@
-"""Playing a planned round: dry-run, log, play, charge, hold against bounds, release, leave evidence."""
+"""Running a planned round: log, run, charge, hold against bounds, release, leave evidence.
+
+A round is kept with its steps until it ends: a coordinator that was stopped goes on with it (`resume`).
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -15,128 +18,189 @@ import numpy as np
 from numpy.typing import NDArray
 
 from covey_models import ModelError, Question
-from covey_privacy.dp import Caps, Charge, Encoding, require_room
+from covey_privacy.dp import Caps, Encoding, require_room
 from covey_privacy.errors import PrivacyError
 from covey_privacy.evidence import ABORTED, BURNT, NO_RELEASE, RELEASED, WITHHELD, Evidence
-from covey_privacy.five_phases import Terms
-from covey_privacy.five_phases.ring import pack
-from covey_privacy.manifest import Manifest, sign_manifest
+from covey_privacy.manifest import Manifest, open_manifest, sign_manifest
 from covey_privacy.release import Array, Figure, Release, sign_release
+from covey_privacy.round_files import RoundFiles
+from covey_privacy.secagg.field import Q, to_bytes
+from covey_privacy.secagg.terms import RoundInfo
 from covey_privacy.signatures import SigningKey, digest_of
-from covey_privacy.tickets import IssuerKeys, purpose_set
+from covey_privacy.site import SiteDocument
+from covey_privacy.tickets import Role, purpose_set
+from covey_server.clock import Clock
 from covey_server.config import Config
 from covey_server.ending import Ending, ending
 from covey_server.errors import RegistryError, RoundError
-from covey_server.fleet import Ask, Invitation
+from covey_server.exchanges import Ask, Nodes
+from covey_server.organisations import Organisations
+from covey_server.plan import Admission, Policy
 from covey_server.registry import Registry
-from covey_server.rounds import Tally, run_round
-from covey_server.store import SignedRelease, Store
+from covey_server.round_registry import RoundRegistry
+from covey_server.round_runner import CHARGED, Outcome, RoundRunner
+from covey_server.store import Running, SignedRelease, Store, Training
 
 log = logging.getLogger("flwr.covey")
 """Under Flower's logger, so that `flwr run --stream` shows it."""
 
 CUT_SHORT = {"why": "the coordinator was killed once the budget was charged; nothing is released"}
+TOO_LATE = {"why": "the coordinator was stopped, and the round's windows closed before it ran again"}
 
 Vector = NDArray[np.float64]
 Publish = Callable[[Vector, float], dict[str, Any]]
 """`publish(total, sd)`: what may be published of a noisy total, by name."""
 
-Sign = Callable[[dict[str, Any]], SignedRelease]
-"""`sign(published)`: the release of what is published, under its name."""
+Sign = Callable[[str, dict[str, Any]], SignedRelease]
+"""`sign(round_id, published)`: the release of what is published, under its name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """A round that is about to begin: what it asks, its terms, and the public documents under it."""
+class Line:
+    """How nodes are asked: the exchange, and which nodes are connected."""
+
+    ask: Ask
+    nodes: Nodes
+
+
+@dataclass
+class RunningRound:
+    """A round that runs: what it asks, its files, and what came of it so far."""
 
     question: Question
-    terms: Terms
-    signed: bytes
-    documents: tuple[bytes, ...]
+    manifest: Manifest
+    files: RoundFiles
+    nonce: bytes
+    outcome: Outcome = field(default_factory=Outcome)
+    started: float = field(default_factory=time.monotonic)
 
     @property
-    def manifest(self) -> Manifest:
-        """The round's manifest."""
-        return self.terms.manifest
+    def digest(self) -> bytes:
+        """The digest of the signed manifest."""
+        return digest_of(self.files.manifest)
 
     @property
     def encoding(self) -> Encoding:
         """How answers are written."""
-        return self.manifest.encoding(self.question.length, self.terms.digest)
+        return self.manifest.encoding(self.question.length, self.digest)
 
 
 class Conductor:
-    """Plays rounds for one operator, under its budget."""
+    """Runs rounds for one operator, under its budget."""
 
     def __init__(
         self,
         config: Config,
+        site: SiteDocument,
         registry: Registry,
+        organisations: Organisations | None,
         store: Store,
         operator: SigningKey,
-        registry_key: bytes,
+        clock: Clock,
+        line: Line,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        self.config, self.store, self.operator = config, store, operator
-        self._registry, self._registry_key, self._random = registry, registry_key, random
-        self._caps = Caps(config.caps, sum(config.caps.values()), config.policy.delta)
+        self.config, self.store, self.operator, self.clock = config, store, operator, clock
+        self._site, self._registry, self._organisations = site, registry, organisations
+        self._line, self._random = line, random
+        self._caps = Caps(config.caps, sum(config.caps.values()), config.delta)
+
+    @property
+    def policy(self) -> Policy:
+        """What the operator chose for all rounds."""
+        seats = tuple(key for organisation in self._site.organisations for key in organisation.keys)
+        return self.config.policy(seats)
 
     def start(self) -> None:
-        """Burn the rounds that were cut short, and log what evidence the last run may not have logged."""
-        for round_id in self.store.burn_open_rounds():
-            log.warning("round %s was cut short; it is burnt", round_id)
+        """End the rounds that cannot go on, and log what evidence the last run may not have logged."""
+        for running in self.store.running():
+            if self.store.steps(running.round_id).get(CHARGED) is not None:
+                log.warning("round %s was cut short once it was charged; it is burnt", running.round_id)
+                self.store.burn(running.round_id)
+                continue
+            manifest = self._opened(running.files)
+            if manifest.windows is None or self.clock.seconds() > manifest.windows.open:
+                self._abort(manifest, running.files)
         for round_id, evidence in self.store.untold().items():
             try:
                 self._tell(evidence)
             except RegistryError as error:
                 log.warning("the evidence of round %s is not in the log yet: %s", round_id, error)
 
-    def issuer_keys(self, question: Question) -> tuple[IssuerKeys, int]:
-        """Return the issuer keys of a question's tickets in this epoch, and how many people allow it."""
-        purposes, epoch = purpose_set(question.purposes), self._registry.epoch()
-        return self._registry.issuer(purposes, epoch).keys, self._registry.granted(purposes, epoch)
+    def _abort(self, manifest: Manifest, files: RoundFiles) -> None:
+        """End a round that was stopped and whose windows have closed."""
+        try:
+            self._registry.log_manifest(files.manifest)
+        except RegistryError as error:
+            log.warning("round %s was stopped: %s", manifest.round_id, error)
+            if error.status:
+                self.store.drop_round(manifest.round_id)  # It never was in the log, and leaves no evidence.
+            return
+        log.warning("round %s was stopped, and its windows have closed", manifest.round_id)
+        ended = self._ending(manifest, files, Outcome(), ABORTED, TOO_LATE, 0.0)
+        self.store.close_round(manifest.round_id, ABORTED, ended)
 
-    def next_slot(self, issuer_keys: IssuerKeys) -> int:
-        """Return the slot of the next round under these issuer keys; `play` takes it.
+    def admission(self, question: Question) -> Admission:
+        """Return whose tickets the next round of a question takes.
 
-        Raises RoundError where all are used.
+        Raises RoundError where all slots of the epoch are used.
         """
-        return self.store.next_slot(issuer_keys)
+        purposes, epoch = purpose_set(question.purposes), self._registry.epoch()
+        keys = self._registry.issuer(purposes, epoch).keys
+        return Admission(keys, self.store.next_slot(keys), self._registry.people(purposes, epoch))
 
     def round_id(self, question: str) -> str:
         """Return a name that no round had before."""
         return f"{question}-{self.store.count(question) + 1}-{self.operator.public.hex()[:8]}"
 
-    def planned(
-        self, question: Question, manifest: Manifest, issuer_keys: IssuerKeys, documents: tuple[bytes, ...]
-    ) -> Planned:
-        """Return the round with its manifest signed."""
-        signed = sign_manifest(manifest, self.operator)
-        terms = Terms(manifest, digest_of(signed), issuer_keys, self._registry_key)
-        return Planned(question, terms, signed, documents)
+    def begin(
+        self,
+        question: Question,
+        manifest: Manifest,
+        admission: Admission,
+        documents: tuple[bytes, ...],
+        nonce: bytes,
+        training: Training | None = None,
+    ) -> RunningRound:
+        """Write down that a round begins, which takes its slot, and return it.
 
-    def play(self, planned: Planned, ask: Ask, publish: Publish, sign: Sign) -> None:
-        """Play one round, and keep its result and its release; the evidence names both.
-
-        A round that the budget does not hold is refused before anything of it exists. The round's slot is
-        taken before its manifest is logged. Raises PrivacyError when it cannot be finished, RoundError when
-        its slot is taken, or its sum is not one that honest devices can come to.
+        Raises:
+            BudgetError: the budget does not hold it; nothing of it exists then.
+            RoundError: its slot is taken.
         """
-        started, manifest = time.monotonic(), planned.manifest
         ahead = (manifest.charge, *manifest.to_come)
         require_room([*self.store.charges(), *ahead[:-1]], ahead[-1], self._caps)
+        files = RoundFiles(sign_manifest(manifest, self.operator), admission.issuer_keys, b"", documents)
+        issuer = admission.issuer_keys.of(Role.CONTRIBUTE, manifest.slot)
+        running = Running(manifest.round_id, files, nonce)
+        self.store.open_round(running, question.id, issuer, training)
         log.info("round %s begins, at epsilon %g", manifest.round_id, manifest.epsilon)
-        self.store.open_round(manifest.round_id, planned.terms.issuer)
-        self._registry.log_manifest(planned.signed)
-        tally = Tally()
+        return RunningRound(question, manifest, files, nonce)
+
+    def resume(self, question: Question) -> RunningRound | None:
+        """Return the round of a question that a stopped coordinator left, None where it left none."""
+        for running in self.store.running(question.id):
+            log.info("round %s goes on", running.round_id)
+            return RunningRound(question, self._opened(running.files), running.files, running.nonce)
+        return None
+
+    def run(self, playing: RunningRound, publish: Publish, sign: Sign) -> None:
+        """Run a round to its end, and keep its result and its release; the evidence names both.
+
+        Raises:
+            PrivacyError: it cannot be finished; its evidence says so.
+            RoundError: its sum is not one that honest devices can come to.
+            CoordinatorError: registry or organisations do not do their part; the round can go on later.
+        """
+        self._registry.log_manifest(playing.files.manifest)
         try:
-            outcome = self._outcome(planned, ask, publish, tally, started)
-            release = sign(outcome.pop("published"))
+            found = self._outcome(playing, publish)
+            release = sign(playing.manifest.round_id, found.pop("published"))
         except (PrivacyError, RoundError) as error:
             state = WITHHELD if isinstance(error, RoundError) else ABORTED
-            self._finish(planned, tally, state, {"why": str(error)}, started)
+            self._finish(playing, state, {"why": str(error)})
             raise
-        self._finish(planned, tally, RELEASED, outcome, started, release)
+        self._finish(playing, RELEASED, found, release)
 
     def release(
         self,
@@ -146,7 +210,7 @@ class Conductor:
         rests_on: tuple[bytes, ...] = (),
         items: tuple[str, ...] = (),
     ) -> SignedRelease:
-        """Sign what is published, figures and arrays, as the next release called `name`; `play` keeps it."""
+        """Sign what is published, figures and arrays, as the next release called `name`; `run` keeps it."""
         release = Release(
             name,
             self.store.next_version(name),
@@ -158,69 +222,90 @@ class Conductor:
         )
         return SignedRelease(name, release.version, sign_release(release, self.operator))
 
-    def _outcome(
-        self, planned: Planned, ask: Ask, publish: Publish, tally: Tally, started: float
-    ) -> dict[str, Any]:
-        manifest = planned.manifest
-        charge = partial(self._charge, planned, tally, started)
-        invitation = Invitation(planned.signed, planned.documents)
-        total = run_round(planned.terms, invitation, ask, self._registry, charge, tally)
-        vector, sd = planned.encoding.decode(total.vector), manifest.noise(tally.survivors)
+    def _outcome(self, playing: RunningRound, publish: Publish) -> dict[str, Any]:
+        manifest, files = playing.manifest, playing.files
+        info: RoundInfo = manifest.info(playing.digest, self._site.registry, files.issuer_keys)
+        runner = RoundRunner(
+            files=files,
+            info=info,
+            nonce=playing.nonce,
+            ask=self._line.ask,
+            nodes=self._line.nodes,
+            registry=RoundRegistry(self._registry, manifest.round_id, info.digest),
+            organisations=self._organisations if info.terms.organisations else None,
+            steps=self.store.steps(manifest.round_id),
+            wait_until=self.clock.wait_until,
+            charge=partial(self._charge, playing),
+            outcome=playing.outcome,
+        )
+        result = runner.run().result
+        assert result is not None  # noqa: S101  # a runner that returns has it
+        vector = playing.encoding.decode(playing.encoding.to_ring(result.vector))
+        sd = manifest.noise(result.members)
         try:
-            planned.question.require_sane(vector, tally.survivors, sd)
+            playing.question.require_sane(vector, result.members, sd)
             published = publish(vector, sd)
         except ModelError as error:
             raise RoundError(f"round {manifest.round_id} is withheld: {error}") from None
         figures = {name: value for name, value in published.items() if not isinstance(value, np.ndarray)}
-        return {"published": published, "released": figures, "sum": _packed(planned, total.vector)}
+        return {
+            "published": published,
+            "released": figures,
+            "sum": to_bytes(result.vector % Q).hex(),
+            "error_variance": result.error_variance,
+        }
 
-    def _charge(self, planned: Planned, tally: Tally, started: float) -> None:
+    def _charge(self, playing: RunningRound) -> None:
         """Charge the budget, and write down how the round ended should this process be killed."""
-        charge = planned.manifest.charge
-        charges = (*self.store.charges(), charge)
-        self.store.charge(
-            charge, self._caps, self._ending(planned, tally, BURNT, CUT_SHORT, started, charges)
-        )
+        charge = playing.manifest.charge
+        self.store.charge(charge, self._caps, lambda: self._ending_of(playing, BURNT, CUT_SHORT))
 
     def _finish(
         self,
-        planned: Planned,
-        tally: Tally,
+        playing: RunningRound,
         state: str,
-        outcome: dict[str, Any],
-        started: float,
+        found: Mapping[str, Any],
         release: SignedRelease | None = None,
     ) -> None:
         """Keep the result and log the evidence; a run that is killed in between leaves that to the next."""
-        round_id = planned.manifest.round_id
-        ended = self._ending(planned, tally, state, outcome, started, self.store.charges(), release)
-        self.store.close_round(round_id, state, ended, release)
+        round_id, outcome = playing.manifest.round_id, playing.outcome
+        ended = self._ending_of(playing, state, found, release)
+        self.store.close_round(round_id, state, ended, release, playing.digest)
         self._tell(ended.evidence)
-        log.info("round %s: %s, %d of %d devices", round_id, state, tally.survivors, tally.cohort)
+        members = outcome.result.members if outcome.result else 0
+        log.info("round %s: %s, %d contributions", round_id, state, members)
+
+    def _ending_of(
+        self,
+        playing: RunningRound,
+        state: str,
+        found: Mapping[str, Any],
+        release: SignedRelease | None = None,
+    ) -> Ending:
+        seconds = time.monotonic() - playing.started
+        return self._ending(playing.manifest, playing.files, playing.outcome, state, found, seconds, release)
 
     def _ending(
         self,
-        planned: Planned,
-        tally: Tally,
+        manifest: Manifest,
+        files: RoundFiles,
+        outcome: Outcome,
         state: str,
-        outcome: Mapping[str, Any],
-        started: float,
-        charges: Sequence[Charge],
+        found: Mapping[str, Any],
+        seconds: float,
         release: SignedRelease | None = None,
     ) -> Ending:
-        seconds, shared = time.monotonic() - started, self.config.shared_operator
         named = hashlib.sha256(release.signed).digest() if release else NO_RELEASE
         return ending(
-            planned.terms, tally, state, outcome, seconds, charges, self.operator, self._random,
-            shared_operator=shared, release=named,
+            manifest, digest_of(files.manifest), outcome, state, found, seconds, self.store.charges(),
+            self.operator, self._random, shared_operator=self.config.shared_operator, release=named,
         )  # fmt: skip
 
     def _tell(self, evidence: Evidence) -> None:
         self.store.told(evidence.round_id, self._registry.log_evidence(evidence))
 
-
-def _packed(planned: Planned, total: NDArray[np.uint32]) -> str:
-    return pack(total, planned.manifest.bits).hex()
+    def _opened(self, files: RoundFiles) -> Manifest:
+        return open_manifest(files.manifest, self.operator.public)
 
 
 def _is_figure(value: Any) -> bool:

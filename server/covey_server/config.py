@@ -9,9 +9,12 @@ from pathlib import Path
 
 from covey_models import QUERIES, p1_steps
 from covey_privacy.errors import MisuseError
-from covey_privacy.profile import profile
-from covey_server import plan
+from covey_privacy.profile import Profile, profile
 from covey_server.errors import ConfigError
+from covey_server.plan import Policy
+from covey_server.round_terms import CommitteePolicy, Durations
+
+RunConfig = Mapping[str, bool | int | float | str]
 
 KNOWN = (*QUERIES, p1_steps.MODEL)
 """What can be asked: queries, and the training of P1 by the name of what it releases."""
@@ -31,28 +34,53 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Committees:
+    """Which committees rounds have, and what the operator expects of phones (see `CommitteePolicy`)."""
+
+    standing: bool
+    drawn: bool
+    gamma: float
+    lost: float
+    turnout: float
+    privacy: int
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """What a run of the coordinator does.
 
     `caps` is the epsilon that all rounds of a purpose together may spend. `catalogue` names the file of the
-    shop's items, which a training needs, absolute or within `state`. `world` names what opens a registry for
-    a run that is given none; `shared_operator` says whether coordinator and registry have one operator.
+    shop's items, which a training needs, absolute or within `state`. `site` is the file of the signed site
+    document, which has the registry and the organisations; `world` names what opens a site for a run that is
+    given none, `clock` what opens another clock than the machine's. `shared_operator` says whether
+    coordinator and registry have one operator.
     """
 
     questions: tuple[Asked, ...]
     caps: Mapping[str, float]
-    policy: plan.Policy
+    profile: Profile
+    delta: float
+    committees: Committees
+    durations: Durations
     state: Path
     catalogue: Path | None
-    registry_url: str
-    registry_key: str
+    site: Path | None
     world: str
+    clock: str
     phase_timeout: float
     least_nodes: int
     shared_operator: bool
 
+    def policy(self, organisations: tuple[bytes, ...]) -> Policy:
+        """Return the policy of rounds whose standing committees have the seats of these keys."""
+        chosen, seats = self.committees, organisations if self.committees.standing else ()
+        committees = CommitteePolicy(
+            seats, chosen.drawn, chosen.gamma, chosen.lost, chosen.turnout, chosen.privacy
+        )
+        return Policy(self.profile, self.delta, committees, self.durations)
 
-def read(run_config: Mapping[str, bool | int | float | str], run_id: int) -> Config:
+
+def read(run_config: RunConfig, run_id: int) -> Config:
     """Return the configuration of a run. Raises ConfigError in one line for what cannot be."""
     try:
         config = Config(
@@ -61,18 +89,17 @@ def read(run_config: Mapping[str, bool | int | float | str], run_id: int) -> Con
                 "analytics": float(run_config["epsilon-cap"]),
                 "train": float(run_config.get("train-epsilon-cap", 0.0)),
             },
-            policy=plan.Policy(
-                profile(str(run_config["profile"])),
-                float(run_config["delta"]),
-                float(run_config["gamma"]),
-                float(run_config["dropout"]),
-                float(run_config["turnout"]),
+            profile=profile(str(run_config["profile"])),
+            delta=float(run_config["delta"]),
+            committees=_committees(run_config),
+            durations=Durations(
+                *(int(run_config[f"{name}-seconds"]) for name in ("volunteer", "contribute", "check", "open"))
             ),
             state=state_folder(run_config, run_id),
-            catalogue=_catalogue(run_config, run_id),
-            registry_url=str(run_config.get("registry-url", "")),
-            registry_key=str(run_config.get("registry-key", "")),
+            catalogue=_within_state(run_config, run_id, "catalogue"),
+            site=_within_state(run_config, run_id, "site"),
             world=str(run_config.get("world", "")),
+            clock=str(run_config.get("clock", "")),
             phase_timeout=float(run_config["phase-timeout"]),
             least_nodes=int(run_config.get("least-nodes", 1)),
             shared_operator=bool(run_config.get("shared-operator", True)),
@@ -81,6 +108,8 @@ def read(run_config: Mapping[str, bool | int | float | str], run_id: int) -> Con
         raise ConfigError(f"the run's configuration lacks {error}") from None
     except (ValueError, MisuseError) as error:
         raise ConfigError(f"the run's configuration cannot be read: {error}") from None
+    if not config.site and not config.world:
+        raise ConfigError("a run needs a site: name the file of the signed site document (covey site sign)")
     for asked in config.questions:
         cap = config.caps[asked.purpose]
         if not cap > 0:
@@ -92,15 +121,28 @@ def read(run_config: Mapping[str, bool | int | float | str], run_id: int) -> Con
     return config
 
 
-def state_folder(run_config: Mapping[str, bool | int | float | str], run_id: int) -> Path:
+def state_folder(run_config: RunConfig, run_id: int) -> Path:
     """Return the folder that a run keeps its state in, by its id where none is configured."""
     named = str(run_config.get("state-dir", ""))
     return Path(named) if named else Path(tempfile.gettempdir()) / f"covey-run-{run_id}"
 
 
-def _catalogue(run_config: Mapping[str, bool | int | float | str], run_id: int) -> Path | None:
-    named = str(run_config.get("catalogue", ""))
+def _within_state(run_config: RunConfig, run_id: int, name: str) -> Path | None:
+    named = str(run_config.get(name, ""))
     return state_folder(run_config, run_id) / named if named else None
+
+
+def _committees(run_config: RunConfig) -> Committees:
+    kinds = str(run_config["committees"]).split("+")
+    if not kinds or set(kinds) - {"standing", "drawn"} or len(set(kinds)) < len(kinds):
+        raise ConfigError(
+            f"committees is {run_config['committees']!r}; standing, drawn or standing+drawn was expected"
+        )
+    shares = {name: float(run_config[name]) for name in ("gamma", "lost", "turnout")}
+    for name, share in shares.items():
+        if not 0 <= share <= 1:
+            raise ConfigError(f"{name} is {share}; a share from 0 to 1 was expected")
+    return Committees("standing" in kinds, "drawn" in kinds, **shares, privacy=int(run_config["privacy"]))
 
 
 def _asked(word: str) -> Asked:

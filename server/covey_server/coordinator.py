@@ -6,7 +6,7 @@ import fcntl
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -15,11 +15,16 @@ from flwr.serverapp import Grid, ServerApp
 
 from covey_models import p1_steps
 from covey_privacy.signatures import SigningKey
-from covey_server import analytics, fleet, flower, training
+from covey_privacy.site import open_site
+from covey_server import analytics, flower, training
 from covey_server import config as configuration
-from covey_server.conductor import Conductor
+from covey_server.clock import SystemClock
+from covey_server.conductor import Conductor, Line
 from covey_server.config import Config
 from covey_server.errors import ConfigError
+from covey_server.exchanges import Ask
+from covey_server.loading import load
+from covey_server.organisations import Organisations
 from covey_server.registry import Registry
 from covey_server.store import Store
 
@@ -36,21 +41,33 @@ _NO_IDLE_LINES = httpx.Limits(max_keepalive_connections=0)
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
-    """Ask every configured query and play every configured step of a training, in order."""
+    """Ask every configured query and run every configured step of a training, in order."""
     config = configuration.read(context.run_config, context.run_id)
     config.state.mkdir(parents=True, exist_ok=True)
-    with _locked(config.state), _world(config, context) as (url, registry_key):
+    with _locked(config.state), _site(config, context) as signed, ExitStack() as stack:
         operator = operator_key(config.state)
-        with (
-            closing(Store(config.state / STORE)) as store,
-            httpx.Client(base_url=url, timeout=config.phase_timeout, limits=_NO_IDLE_LINES) as client,
-        ):
-            conductor = Conductor(config, Registry(client, operator), store, operator, registry_key)
-            conductor.start()
-            flower.wait_for_nodes(grid, config.least_nodes, config.phase_timeout)
-            for asked in config.questions:
-                play = training.play_step if asked.name == p1_steps.MODEL else analytics.answer
-                play(asked, conductor, _asking(grid, config))
+        site = open_site(signed, operator.public)
+        clock = load(config.clock)(config.state) if config.clock else SystemClock()
+        store = stack.enter_context(closing(Store(config.state / STORE)))
+        client = stack.enter_context(
+            httpx.Client(base_url=site.registry_url, timeout=config.phase_timeout, limits=_NO_IDLE_LINES)
+        )
+        organisations = stack.enter_context(httpx.Client(timeout=config.phase_timeout, limits=_NO_IDLE_LINES))
+        conductor = Conductor(
+            config,
+            site,
+            Registry(client, operator),
+            Organisations.of_site(site, operator, organisations),
+            store,
+            operator,
+            clock,
+            Line(_asking(grid, config), lambda: list(grid.get_node_ids())),
+        )
+        conductor.start()
+        flower.wait_for_nodes(grid, config.least_nodes, config.phase_timeout)
+        for asked in config.questions:
+            run = training.run_step if asked.name == p1_steps.MODEL else analytics.answer
+            run(asked, conductor)
 
 
 def operator_key(state: Path) -> SigningKey:
@@ -69,15 +86,13 @@ def operator_key(state: Path) -> SigningKey:
     return SigningKey(secret)
 
 
-def _asking(grid: Grid, config: Config) -> fleet.Ask:
-    """Return what carries a phase to the nodes; a node that fails counts as its devices' silence."""
+def _asking(grid: Grid, config: Config) -> Ask:
+    """Return what carries an exchange to the nodes; a node that fails counts as its devices' silence."""
 
-    def ask(phase: str, bodies: Mapping[int, bytes] | bytes, group: str) -> dict[int, bytes]:
-        if isinstance(bodies, bytes):
-            bodies = dict.fromkeys(grid.get_node_ids(), bodies)
-        answers, failures = flower.exchange(grid, bodies, phase, group, config.phase_timeout)
+    def ask(exchange: str, bodies: Mapping[int, bytes], round_id: str) -> dict[int, bytes]:
+        answers, failures = flower.exchange(grid, bodies, exchange, round_id, config.phase_timeout)
         for node, why in failures.items():
-            log.warning("node %s gave no answer in phase %s of %s: %s", node, phase, group, why)
+            log.warning("node %s gave no answer to %s of %s: %s", node, exchange, round_id, why)
         return answers
 
     return ask
@@ -95,10 +110,13 @@ def _locked(state: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _world(config: Config, context: Context) -> Iterator[tuple[str, bytes]]:
-    """Yield the registry's address and public key: the configured one, or one that `world` opens."""
-    if config.registry_url:
-        yield config.registry_url, bytes.fromhex(config.registry_key)
+def _site(config: Config, context: Context) -> Iterator[bytes]:
+    """Yield the signed site document: the configured one, or that of a site which `world` opens."""
+    if config.site:
+        try:
+            yield config.site.read_bytes()
+        except OSError as error:
+            raise ConfigError(f"the site document {config.site} cannot be read: {error.strerror}") from None
     else:
-        with fleet.load(config.world)(context, operator_key(config.state).public) as world:
-            yield world
+        with load(config.world)(context, operator_key(config.state)) as signed:
+            yield signed

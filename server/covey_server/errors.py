@@ -10,7 +10,14 @@ class ConfigError(CoordinatorError, ValueError):
 
 
 class RegistryError(CoordinatorError):
-    """The registry cannot be reached, or refused what the coordinator asked."""
+    """The registry cannot be reached, or refused what the coordinator asked.
+
+    `status` is the HTTP status of a refusal, 0 where no answer came.
+    """
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class NodesError(CoordinatorError):

@@ -1,4 +1,4 @@
-"""All that Covey needs of Flower beyond its decorators: a phase's exchange, and a grid in one process.
+"""All that Covey needs of Flower beyond its decorators: an exchange with nodes, and a grid in one process.
 
 Only `flwr.app`, `flwr.clientapp` and `flwr.serverapp` are imported, here and elsewhere.
 """
@@ -52,15 +52,15 @@ def wait_for_nodes(grid: Grid, least: int, timeout: float) -> None:
 
 
 def exchange(
-    grid: Grid, bodies: Mapping[int, bytes], phase: str, group: str, timeout: float
+    grid: Grid, bodies: Mapping[int, bytes], name: str, group: str, timeout: float
 ) -> tuple[dict[int, bytes], dict[int, str]]:
-    """Send each node its body for a phase; return the answers, and why others gave none.
+    """Send each node its body in an exchange; return the answers, and why others gave none.
 
     `timeout` is in seconds. It is also the messages' time to live, so that Flower reports a dead node then
     and not after two missed heartbeats.
     """
     new = grid.message if isinstance(grid, InProcessGrid) else Message
-    kind = f"query.{phase}"
+    kind = f"query.{name}"
     messages = [new(content(body), node, kind, ttl=timeout, group_id=group) for node, body in bodies.items()]
     ids = list(grid.push_messages(messages))
     waiting = {message_id: node for message_id, node in zip(ids, bodies, strict=True) if message_id}

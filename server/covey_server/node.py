@@ -1,6 +1,6 @@
-"""The Flower node: a `ClientApp` that relays each phase to the fleet that its configuration names.
+"""The Flower node: a `ClientApp` that relays each exchange to the fleet that its configuration names.
 
-It keeps nothing. Keys, phase state and floors live with the devices, keyed by round id.
+It keeps nothing: the fleet has the messages on its disk, and the devices keep their own keys.
 """
 
 from __future__ import annotations
@@ -8,20 +8,21 @@ from __future__ import annotations
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
-from covey_server.fleet import PHASES, load
+from covey_server.exchanges import EXCHANGES
 from covey_server.flower import body_of, content
+from covey_server.loading import load
 
 app = ClientApp()
 
 
 def relay(message: Message, context: Context) -> Message:
-    """Hand a phase's body to the fleet and its answer back."""
-    phase = message.metadata.message_type.partition(".")[2]
+    """Hand an exchange's body to the fleet and its answer back."""
+    exchange = message.metadata.message_type.partition(".")[2]
     name = context.node_config.get("fleet", context.run_config.get("fleet", ""))
     with load(str(name))(context) as fleet:
-        answer = fleet.handle(phase, body_of(message))
+        answer = fleet.handle(exchange, body_of(message))
     return Message(content(answer), reply_to=message)
 
 
-for _phase in PHASES:
-    app.query(_phase)(relay)
+for _exchange in EXCHANGES:
+    app.query(_exchange)(relay)

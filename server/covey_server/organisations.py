@@ -17,6 +17,7 @@ from covey_privacy import wire
 from covey_privacy.errors import PeerError
 from covey_privacy.secagg.messages import Logged, Seat
 from covey_privacy.signatures import SigningKey
+from covey_privacy.site import SiteDocument
 from covey_privacy.tickets import IssuerKeys
 from covey_server.decryptor.messages import CommitteeCheck, SeatRequest
 from covey_server.errors import OrganisationError
@@ -36,6 +37,12 @@ class Organisations:
     urls: dict[int, str]
     operator: SigningKey
     client: httpx.Client
+
+    @classmethod
+    def of_site(cls, site: SiteDocument, operator: SigningKey, client: httpx.Client) -> Organisations | None:
+        """Return the decryptors that a site pins, numbered in the order of their keys; None without any."""
+        urls = [url for organisation in site.organisations for url in organisation.urls]
+        return cls(dict(enumerate(urls, 1)), operator, client) if urls else None
 
     def seats(self, manifest: bytes, issuer_keys: IssuerKeys, logged: Logged) -> tuple[Seat, ...]:
         """Return every organisation's signed box key for the round of a manifest.

@@ -1,8 +1,7 @@
-"""Planning rounds: from questions, an epsilon and a population to terms, and from those to manifests."""
+"""Planning rounds: from questions, an epsilon and a population to noise, and from those to manifests."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,29 +9,24 @@ from covey_models import Question
 from covey_privacy.dp import Encoding, calibrate_steps, fit_scale
 from covey_privacy.dp.encoding import MOST_SCALE
 from covey_privacy.errors import MisuseError
-from covey_privacy.manifest import FIRST, Manifest, Plan, Step, honest_survivors, model_digest
+from covey_privacy.manifest import FIRST, Manifest, Plan, Step, Windows, model_digest
 from covey_privacy.profile import Profile
 from covey_privacy.tickets import IssuerKeys
 from covey_server.errors import ConfigError
+from covey_server.round_terms import CommitteePolicy, Durations, Population, counted, terms_for
 
-BITS = 24
-"""Of a ring entry. A coarse scale costs noise twice over: rounding lengthens vectors, and Skellam noise of a
-small variance is far from Gaussian. Four bits more an entry pay for a scale sixteen times as fine."""
+BITS = 31
+"""Of an entry of the sum: the field q has a little more. The finer the scale, the less noise rounding costs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the operator chose for all rounds of a run.
-
-    `gamma` corrupt and `dropout` lost are shares of a roster; `turnout` is the share of the people who
-    allow a purpose that is expected to come.
-    """
+    """What the operator chose for all rounds of a run."""
 
     profile: Profile
     delta: float
-    gamma: float
-    dropout: float
-    turnout: float
+    committees: CommitteePolicy
+    durations: Durations
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +48,30 @@ class Chain:
     previous: bytes = FIRST
 
 
-def fitted(sizes: Sequence[Size], epsilon: float, population: int, delta: float, bits: int) -> Plan:
-    """Return rounds that spend `epsilon` together, each with the finest scale that its ring holds.
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Whom a round takes: the issuer keys of its tickets, the slot, and how many there are."""
 
-    Raises ConfigError when the ring does not hold them, or no noise is enough.
+    issuer_keys: IssuerKeys
+    slot: int
+    people: Population
+
+
+def fitted(sizes: Sequence[Size], epsilon: float, issued: int, delta: float) -> Plan:
+    """Return rounds that spend `epsilon` together, each with the finest scale that the field holds.
+
+    Args:
+        issued: how many phones hold tickets.
+
+    Raises:
+        ConfigError: the field does not hold so many vectors, or no noise is enough.
     """
-    shares = [size.share for size in sizes]
+    shares, most = [size.share for size in sizes], counted(issued)
     try:
-        finest = [_encoding(size, MOST_SCALE, bits) for size in sizes]
+        finest = [_encoding(size, MOST_SCALE) for size in sizes]
         first = calibrate_steps(finest, shares, epsilon, delta)
-        scales = [
-            fit_scale(size.norm, population, sigma, bits) for size, sigma in zip(sizes, first, strict=True)
-        ]
-        encodings = [_encoding(size, scale, bits) for size, scale in zip(sizes, scales, strict=True)]
+        scales = [fit_scale(size.norm, most, sigma, BITS) for size, sigma in zip(sizes, first, strict=True)]
+        encodings = [_encoding(size, scale) for size, scale in zip(sizes, scales, strict=True)]
         sigmas = calibrate_steps(encodings, shares, epsilon, delta)
     except MisuseError as error:
         raise ConfigError(str(error)) from None
@@ -78,42 +83,34 @@ def manifest_for(
     step: Step,
     epsilon: float,
     round_id: str,
-    population: int,
-    issuer_keys: IssuerKeys,
-    slot: int,
+    admission: Admission,
     documents: Sequence[bytes],
     policy: Policy,
+    windows: Windows,
+    nonce: bytes,
     chain: Chain | None = None,
 ) -> Manifest:
-    """Return the manifest of a round that plays `step`, which costs `epsilon`, among `population` people.
+    """Return the manifest of a round that plays `step`, which costs `epsilon`.
 
-    The round takes tickets of `slot` under the issuer keys; no other round of theirs may have it.
-    The noise is sized for n_h, the honest survivors beyond the corrupt, the dropouts and oneself. Raises
-    ConfigError when the floors cannot be met.
+    Args:
+        admission: no other round of these issuer keys may have its slot.
+        nonce: 32 secret bytes, shown when the committee is drawn.
+
+    Raises:
+        ConfigError: the floors cannot be met, or no committee is safe and live.
     """
-    for name, most in policy.profile.ceilings().items():
-        if not getattr(policy, name) <= most:
-            raise ConfigError(
-                f"{name} is {getattr(policy, name)}; phones of profile {policy.profile.name} take part for "
-                f"{most} at most"
-            )
-    floor = policy.profile.least_cohort(question.purpose)
-    cohort = math.floor(policy.turnout * population)
-    # No roster is smaller than the floor, and rounding may leave a larger one with one honest phone less.
-    honest = max(honest_survivors(size, policy.gamma, policy.dropout) for size in (cohort, floor))
-    if population < floor or honest < 1:
-        raise ConfigError(
-            f"{population} devices allow {' + '.join(sorted(question.purposes))}; "
-            f"a round needs at least {floor}: ask again when more people take part"
-        )
+    profile, keys, people = policy.profile, admission.issuer_keys, admission.people
+    steps = step.sigma * step.scale
+    terms = terms_for(policy.committees, profile, question.purpose, people, step.length, steps, nonce)
+    floor = profile.least_cohort(question.purpose)
     return Manifest(
         round_id=round_id,
         query=question.id,
         purpose=question.purpose,
-        purposes=issuer_keys.purposes,
-        epoch=issuer_keys.epoch,
-        profile=policy.profile.name,
-        issuer=issuer_keys.digest,
+        purposes=keys.purposes,
+        epoch=keys.epoch,
+        profile=profile.name,
+        issuer=keys.digest,
         model=model_digest(question.digest(), *documents),
         length=step.length,
         norm=step.norm,
@@ -122,27 +119,24 @@ def manifest_for(
         epsilon=epsilon,
         delta=policy.delta,
         bits=step.bits,
-        gamma=policy.gamma,
-        dropout=policy.dropout,
+        gamma=terms.gamma,
+        dropout=0.0,
         least_cohort=floor,
-        most_cohort=min(population, _room(step)),
-        honest=honest,
+        most_cohort=terms.most,
+        honest=terms.honest,
         least_issued=floor,
-        least_cell=policy.profile.least_cell,
+        least_cell=profile.least_cell,
         plan=chain.plan if chain else None,
         step=chain.step if chain else 0,
         previous=chain.previous if chain else FIRST,
-        slot=slot,
+        terms=terms,
+        windows=windows,
+        slot=admission.slot,
     )
 
 
-def _room(step: Step) -> int:
-    """Return how many vectors the ring holds beside ten standard deviations of the noise."""
-    return int((2 ** (step.bits - 1) - 10 * step.sigma * step.scale) / math.ceil(step.norm * step.scale))
-
-
-def _encoding(size: Size, scale: float, bits: int) -> Encoding:
-    return Encoding(size.length, size.norm, scale, bits, bytes(32))
+def _encoding(size: Size, scale: float) -> Encoding:
+    return Encoding(size.length, size.norm, scale, BITS, bytes(32))
 
 
 def _step(size: Size, encoding: Encoding, sigma: float) -> Step:

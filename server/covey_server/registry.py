@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import httpx
 
 from covey_privacy import wire
-from covey_privacy.consent import Issuer
+from covey_privacy.consent import Appended, Issuer
 from covey_privacy.errors import PeerError
 from covey_privacy.evidence import CONTEXT, Evidence
-from covey_privacy.five_phases.roster import ROUND_ROSTER, Countersigned, Logged, Roster
-from covey_privacy.signatures import SigningKey, sign, to_sign
+from covey_privacy.signatures import SigningKey, sign
 from covey_privacy.tickets import to_count
 from covey_server.errors import RegistryError
+from covey_server.round_terms import Population
 
 T = TypeVar("T")
 
@@ -42,29 +41,22 @@ class Registry:
         """Return the issuer keys of a purpose set and epoch."""
         return read(Issuer, self.send("GET", f"/v1/issuers/{epoch}/{'+'.join(purposes)}"))
 
-    def granted(self, purposes: tuple[str, ...], epoch: int) -> int:
-        """Return how many devices allow these purposes now."""
+    def people(self, purposes: tuple[str, ...], epoch: int) -> Population:
+        """Return how many devices hold tickets for these purposes in an epoch, and how many allow them."""
         path = f"/v1/epochs/{epoch}/issued"
         headers = self.signed(to_count(purposes, epoch))
-        answer = self.send("GET", path, headers=headers, params={"purposes": "+".join(purposes)})
-        return int(answer.json()["granted"])
+        answer = self.send("GET", path, headers=headers, params={"purposes": "+".join(purposes)}).json()
+        return Population(int(answer["batches"]), int(answer["granted"]))
 
     def log_manifest(self, manifest: bytes) -> int:
         """Log a signed manifest; return its index."""
-        return read(Logged, self.send("POST", "/v1/rounds", content=manifest)).index
-
-    def countersign(self, roster: Roster) -> Countersigned:
-        """Have a roster checked and countersigned."""
-        body = wire.encode(roster)
-        path = f"/v1/rounds/{roster.round_id}/roster"
-        headers = self.signed(to_sign(ROUND_ROSTER, hashlib.sha256(body).digest()))
-        return read(Countersigned, self.send("POST", path, content=body, headers=headers))
+        return read(Appended, self.send("POST", "/v1/rounds", content=manifest)).index
 
     def log_evidence(self, evidence: Evidence) -> int:
         """Log a round's evidence; return its index."""
         body = sign(CONTEXT, evidence, self._operator)
         path = f"/v1/rounds/{evidence.round_id}/evidence"
-        return read(Logged, self.send("POST", path, content=body)).index
+        return read(Appended, self.send("POST", path, content=body)).index
 
     def signed(self, message: bytes) -> dict[str, str]:
         """Return the header that carries the operator's signature over a message."""
@@ -77,7 +69,9 @@ class Registry:
         except httpx.HTTPError as error:
             raise RegistryError(f"the registry cannot be reached; no round runs: {error}") from None
         if response.is_error:
-            raise RegistryError(f"the registry refused {method} {path}: {_detail(response)}")
+            raise RegistryError(
+                f"the registry refused {method} {path}: {_detail(response)}", status=response.status_code
+            )
         return response
 
 

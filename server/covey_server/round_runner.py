@@ -17,9 +17,10 @@ from covey_privacy.errors import PeerError, PrivacyError
 from covey_privacy.manifest import Windows, open_manifest
 from covey_privacy.round_files import RoundFiles
 from covey_privacy.secagg.aggregator import Aggregator, Result
-from covey_privacy.secagg.messages import CommitteeFile, Complaints, DrawnCommittee, Seat
-from covey_privacy.secagg.registry_messages import LoggedHead
+from covey_privacy.secagg.messages import CommitteeFile, Complaints, DrawnCommittee, RosterHead, Seat
+from covey_privacy.secagg.registry_messages import LoggedHead, RefusedMember
 from covey_privacy.secagg.terms import MOST_DECRYPTORS, MOST_MEMBERS, MOST_ORGANISATIONS, Kind, RoundInfo
+from covey_privacy.signatures import Signed
 from covey_server.errors import ConfigError, RoundError
 from covey_server.exchanges import (
     CHECK,
@@ -64,12 +65,16 @@ class Steps(Protocol):
 
 @dataclass
 class Outcome:
-    """A round's outcome, and what its evidence tells: who was refused, who complained, which sums came."""
+    """A round's outcome, and what its evidence tells, as far as the round went.
+
+    `volunteers` is the size of the signed roster. `refused` has the rule that each refused round key broke,
+    `complaints` how many members each decryptor complained of; `openings` are the sums of shares that count.
+    """
 
     result: Result | None = None
+    volunteers: int = 0
     included: LoggedHead | None = None
     final: LoggedHead | None = None
-    members: int = 0
     refused: dict[bytes, str] = field(default_factory=dict)
     complaints: dict[tuple[Kind, int], int] = field(default_factory=dict)
     openings: list[bytes] = field(default_factory=list)
@@ -85,7 +90,8 @@ class RoundRunner:
         nonce: of the draw, whose hash stands in the terms.
         ask: sends an exchange to nodes.
         wait_until: returns once the registry's clock shows a time (POSIX seconds).
-        charge: charges the budget; called once, before anyone is asked to open.
+        charge: charges the budget and puts the step `CHARGED`, in one transaction; called once, before anyone
+            is asked to open.
     """
 
     files: RoundFiles
@@ -123,13 +129,16 @@ class RoundRunner:
         if self.steps.get(CHARGED) is not None:
             raise RoundError(f"round {self._round_id} was cut between the charge and the sum; it is burnt")
         file = self._committees()
+        drawn = wire.decode(CommitteeFile, file).drawn
+        if drawn is not None:
+            head = wire.decode(RosterHead, wire.decode(Signed, drawn.roster).body)
+            self.outcome.volunteers = head.size
         aggregator = Aggregator(self.info, file)
         self._collect(aggregator, file)
         self.wait_until(self._windows.contribute)
         self._include(aggregator, file)
         self._check(aggregator, file)
         self._finalise(aggregator)
-        self.steps.put(CHARGED, b"")
         self.charge()
         self.outcome.result = self._open(aggregator)
         return self.outcome
@@ -180,9 +189,11 @@ class RoundRunner:
                 self.outcome.refused.update(answer)
                 aggregator.leave_out(answer)
                 request = aggregator.close()
-            self.steps.put(INCLUDED, kept := wire.encode(_Included(answer, tuple(self.outcome.refused))))
+            refused = tuple(RefusedMember(*each) for each in self.outcome.refused.items())
+            self.steps.put(INCLUDED, kept := wire.encode(_Included(answer, refused)))
         included = wire.decode(_Included, kept)
-        aggregator.leave_out(included.left_out)
+        self.outcome.refused = {each.round_key: each.rule for each in included.refused}
+        aggregator.leave_out(self.outcome.refused)
         aggregator.close()
         aggregator.included(included.head.signed, included.head.logged)
         self.outcome.included = included.head
@@ -279,26 +290,26 @@ class RoundRunner:
 
     def _open(self, aggregator: Aggregator) -> Result:
         """Have all decryptors open and all nodes tell their sums; return the sum."""
-        request = aggregator.open_request()
+        request, openings = aggregator.open_request(), list[bytes]()
         if self.organisations is not None:
-            self.outcome.openings += self.organisations.open(self.info.digest, request)
+            openings += self.organisations.open(self.info.digest, request)
         left_out = {node: aggregator.left_out(node) for node in aggregator.nodes}
         bodies = {
             node: wire.encode(NodeOpen(self._round_id, request, left_out.get(node, ())))
             for node in {*aggregator.nodes, *self._seats.values()}
         }
         for node, told in self._told(NodeOpenings, OPEN, bodies).items():
-            self.outcome.openings += told.openings
+            openings += told.openings
             if left_out.get(node):
                 aggregator.add_sum(node, told.partial)
-        for opening in self.outcome.openings:
+        for opening in openings:
             try:
                 aggregator.opened(opening)
             except PrivacyError as error:
                 log.warning("a sum in round %s does not count: %s", self._round_id, error)
-        result = aggregator.conclude()
-        self.outcome.members = result.members
-        return result
+            else:
+                self.outcome.openings.append(opening)
+        return aggregator.conclude()
 
     def _told(self, cls: type[T], exchange: str, bodies: Mapping[int, bytes]) -> dict[int, T]:
         """Return what each node answers in an exchange; one whose answer cannot be read counts as silent."""
@@ -313,10 +324,10 @@ class RoundRunner:
 
 @dataclass(frozen=True, slots=True)
 class _Included:
-    """The included set's head, and the round keys that the registry refused."""
+    """The included set's head, and whom the registry refused."""
 
     head: LoggedHead
-    left_out: Annotated[tuple[wire.Bytes32, ...], wire.Records(0, MOST_MEMBERS)]
+    refused: Annotated[tuple[RefusedMember, ...], wire.Size(0, MOST_MEMBERS)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,13 +44,21 @@ class Durations:
 
 
 @dataclass(frozen=True, slots=True)
+class Population:
+    """How many phones hold tickets of the epoch, and how many of their owners allow the purposes now."""
+
+    issued: int
+    willing: int
+
+
+@dataclass(frozen=True, slots=True)
 class CommitteePolicy:
     """What the operator chose of committees.
 
     `organisations` are the keys of the standing one's seats, of which any `privacy` together learn nothing;
     empty without one. `drawn` says whether a committee is drawn of volunteers too, of whom the share `lost`
-    may never answer. `gamma` is the share of phones that may be corrupt, `turnout` that of those who hold
-    tickets and are expected to contribute.
+    may never answer. `gamma` is the share of phones that may be corrupt, `turnout` that of those who allow the
+    purposes and are expected to contribute.
     """
 
     organisations: tuple[bytes, ...]
@@ -67,37 +75,37 @@ class CommitteePolicy:
         return tuple(kind for kind, present in named if present)
 
 
-def least_set(policy: CommitteePolicy, profile: Profile, purpose: str, issued: int) -> int:
-    """Return the fewest contributions that a round's sum is over, of `issued` phones that hold tickets.
+def least_set(policy: CommitteePolicy, profile: Profile, purpose: str, people: Population) -> int:
+    """Return the fewest contributions that a round's sum is over.
 
     Raises:
-        ConfigError: too few phones hold tickets for the profile's floor, or for any honest one to be left.
+        ConfigError: too few phones are expected for the profile's floor, or for any honest one to be left.
     """
-    floor, expected = profile.least_cohort(purpose), math.floor(policy.turnout * issued)
-    least = max(floor, expected)
-    if expected < floor:
+    floor, expected = profile.least_cohort(purpose), math.floor(policy.turnout * people.willing)
+    if min(expected, people.issued) < floor:
         raise ConfigError(
-            f"{issued} phones hold tickets, of which {expected} are expected to contribute; a round for "
-            f"{purpose} needs {floor}: ask again when more people take part"
+            f"{people.issued} phones hold tickets, of which {expected} are expected to contribute; a round "
+            f"for {purpose} needs {floor}: ask again when more people take part"
         )
-    if least - _corrupt(policy, issued) - 1 < 1:
+    corrupt = _corrupt(policy, people.issued)
+    if expected - corrupt - 1 < 1:
         raise ConfigError(
-            f"of {least} contributions {_corrupt(policy, issued)} may be of corrupt phones; no honest noise "
-            "is left: ask again when more people take part"
+            f"of {expected} contributions {corrupt} may be of corrupt phones; no honest noise is left: ask "
+            "again when more people take part"
         )
-    return least
+    return expected
 
 
-def honest(policy: CommitteePolicy, profile: Profile, purpose: str, issued: int) -> int:
+def honest(policy: CommitteePolicy, profile: Profile, purpose: str, people: Population) -> int:
     """Return n_h: how many phones' shares of noise make the whole. Raises ConfigError as `least_set`."""
-    return least_set(policy, profile, purpose, issued) - _corrupt(policy, issued) - 1
+    return least_set(policy, profile, purpose, people) - _corrupt(policy, people.issued) - 1
 
 
 def terms_for(
     policy: CommitteePolicy,
     profile: Profile,
     purpose: str,
-    issued: int,
+    people: Population,
     length: int,
     steps: float,
     nonce: bytes,
@@ -105,7 +113,6 @@ def terms_for(
     """Return a round's terms.
 
     Args:
-        issued: how many phones hold tickets of the epoch.
         length: entries of the padded vector.
         steps: the whole noise's standard deviation in integer steps, sigma * scale.
         nonce: 32 secret bytes, shown when the committee is drawn.
@@ -115,14 +122,14 @@ def terms_for(
     """
     if not policy.kinds:
         raise ConfigError("a round needs a committee: name organisations, or have one drawn of volunteers")
-    counted, most = _counted(issued), min(issued, MOST_MEMBERS)
+    issued, most = people.issued, min(people.issued, MOST_MEMBERS)
     try:
         return RoundTerms(
             length=length,
             drop=pads.choose_drop(length, most, steps),
             steps=steps,
-            honest=honest(policy, profile, purpose, issued),
-            issued=counted,
+            honest=honest(policy, profile, purpose, people),
+            issued=counted(issued),
             gamma=policy.gamma,
             lost=policy.lost if policy.drawn else 0.0,
             most=most,
@@ -142,7 +149,7 @@ def _standing(policy: CommitteePolicy) -> Shape | None:
 def _bands(policy: CommitteePolicy, profile: Profile, issued: int) -> tuple[Band, ...]:
     """Return shapes for rosters from half of the phones up to all of them."""
     alone = not policy.organisations
-    largest = _counted(issued)
+    largest = counted(issued)
     smallest = max(profile.least_pool if alone else 0, largest // 2, 1)
     if smallest >= largest:
         raise ConfigError(
@@ -164,9 +171,10 @@ def _drawable(sizes: Sequence[int], corrupt: int, lost: float) -> tuple[Band, ..
     raise why
 
 
-def _counted(issued: int) -> int:
+def counted(issued: int) -> int:
+    """Return how many phones a round counts with where so many hold tickets now: late ones join them."""
     return math.ceil(HEADROOM * issued)
 
 
 def _corrupt(policy: CommitteePolicy, issued: int) -> int:
-    return corrupt_phones(policy.gamma, _counted(issued), 1.0)
+    return corrupt_phones(policy.gamma, counted(issued), 1.0)

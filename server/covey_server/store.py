@@ -1,16 +1,17 @@
 """The coordinator's durable memory: the budget it has charged and the rounds it has opened.
 
-A charge is written before any share that could open a sum is asked for, and is never taken back. With it
-stands what is told should the round be cut short. A round found open at start was; it is burnt, never
-resumed. Exact figures are in sealed annexes alone: the coordinator knows them while it runs, afterwards who
-has the operator's key, or that of one annex.
+A round that runs is kept with every step that it took, so that a coordinator that was stopped goes on with
+it. The charge is written before anyone is asked to open a sum, and is never taken back. With it stands what
+is told should the round be cut short: a round that was charged and not finished is burnt. Exact figures are
+in sealed annexes alone: the coordinator knows them while it runs, afterwards who has the operator's key, or
+that of one annex.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,12 +19,14 @@ from typing import Any
 
 from covey_privacy import wire
 from covey_privacy.dp import Caps, Charge, SkellamMechanism, require_room
-from covey_privacy.evidence import Evidence
+from covey_privacy.evidence import ABORTED, BURNT, RELEASED, Evidence
 from covey_privacy.manifest import FIRST, Plan
+from covey_privacy.round_files import RoundFiles
 from covey_privacy.signatures import SigningKey
 from covey_privacy.tickets import IssuerKey, IssuerKeys
 from covey_server.ending import Ending, whole
 from covey_server.errors import ConfigError, RoundError
+from covey_server.round_runner import CHARGED
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS rounds (id TEXT PRIMARY KEY, state TEXT NOT NULL, result TEXT);
@@ -34,14 +37,20 @@ CREATE TABLE IF NOT EXISTS charges
     (round_id TEXT PRIMARY KEY, purpose TEXT NOT NULL, mechanism TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS releases
     (query TEXT PRIMARY KEY, version INTEGER NOT NULL, signed BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS running
+    (round_id TEXT PRIMARY KEY, query TEXT NOT NULL, files BLOB NOT NULL, nonce BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS steps
+    (round_id TEXT NOT NULL, name TEXT NOT NULL, outcome BLOB NOT NULL, PRIMARY KEY (round_id, name));
 CREATE TABLE IF NOT EXISTS trainings
     (id INTEGER PRIMARY KEY, plan BLOB NOT NULL, step INTEGER NOT NULL, previous BLOB NOT NULL,
-     state TEXT NOT NULL);
+     state TEXT NOT NULL, round_id TEXT);
 CREATE TABLE IF NOT EXISTS annexes (round_id TEXT PRIMARY KEY, sealed BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS proofs (round_id TEXT PRIMARY KEY, proofs BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS untold (round_id TEXT PRIMARY KEY, evidence BLOB NOT NULL);
 """
 
-OPEN, PLAYING, DONE, BURNT = "open", "playing", "done", "burnt"
+OPEN, PLAYING, DONE, OVER = "open", "playing", "done", "over"
+"""States of a training: waits for its next step, is in one, has had all, or ended in a round that failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,15 @@ class Training:
     plan: Plan
     step: int = 0
     previous: bytes = FIRST
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A round that runs: its files, and the nonce of its draw."""
+
+    round_id: str
+    files: RoundFiles
+    nonce: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +97,27 @@ class Store:
         """Close the file."""
         self._db.close()
 
-    def burn_open_rounds(self) -> tuple[str, ...]:
-        """Mark every round that was left open as burnt, and the training it was of; return their ids."""
+    def running(self, query: str | None = None) -> tuple[Running, ...]:
+        """Return the rounds that run, of one query or of all."""
+        rows = self._db.execute(
+            "SELECT round_id, files, nonce FROM running WHERE query = coalesce(?, query) ORDER BY rowid",
+            (query,),
+        )
+        return tuple(Running(i, wire.decode(RoundFiles, files), bytes(nonce)) for i, files, nonce in rows)
+
+    def steps(self, round_id: str) -> StoredSteps:
+        """Return the steps that a round took."""
+        return StoredSteps(self._db, round_id)
+
+    def burn(self, round_id: str) -> None:
+        """Write down that a round was cut short once it was charged; `charge` said how it ends then."""
         with self._together():
-            burnt = tuple(row[0] for row in self._db.execute("SELECT id FROM rounds WHERE state = 'open'"))
-            self._db.execute("UPDATE rounds SET state = 'burnt' WHERE state = 'open'")
-            self.end_step(BURNT)
-        return burnt
+            self._close(round_id, BURNT)
+
+    def drop_round(self, round_id: str) -> None:
+        """Write down that a round ended before it was in the log; there is nothing to tell of it."""
+        with self._together():
+            self._close(round_id, ABORTED)
 
     def next_slot(self, issuer_keys: IssuerKeys) -> int:
         """Return the first slot of a purpose set and epoch that comes after all that rounds took.
@@ -103,11 +135,16 @@ class Store:
             )
         return slot
 
-    def open_round(self, round_id: str, issuer: IssuerKey) -> None:
+    def open_round(
+        self, running: Running, query: str, issuer: IssuerKey, training: Training | None = None
+    ) -> None:
         """Write down that a round is about to begin, and that it takes the slot of this issuer key.
+
+        `training` is the one whose next step it is; with the first step, the training begins.
 
         Raises RoundError, writing nothing, where another round took the slot.
         """
+        round_id = running.round_id
         row = ("+".join(issuer.purposes), issuer.epoch, issuer.slot, round_id)
         with self._together():
             try:
@@ -118,15 +155,27 @@ class Store:
                     f"{issuer.epoch} for {' + '.join(issuer.purposes)} meanwhile; ask again for the next slot"
                 ) from None
             self._db.execute("INSERT INTO rounds (id, state) VALUES (?, 'open')", (round_id,))
+            kept = (round_id, query, wire.encode(running.files), running.nonce)
+            self._db.execute("INSERT INTO running VALUES (?, ?, ?, ?)", kept)
+            if training is not None:
+                self._begin_step(training, round_id)
 
     def close_round(
-        self, round_id: str, state: str, ending: Ending, release: SignedRelease | None = None
+        self,
+        round_id: str,
+        state: str,
+        ending: Ending,
+        release: SignedRelease | None = None,
+        manifest: bytes = FIRST,
     ) -> None:
-        """Write down how a round ended, with what it releases; its evidence is untold until `told`."""
+        """Write down how a round ended, with what it releases; its evidence is untold until `told`.
+
+        `manifest` is the digest of the round's manifest, which the next step of its training names.
+        """
         with self._together():
-            self._db.execute("UPDATE rounds SET state = ? WHERE id = ?", (state, round_id))
             if release:
                 self.put_release(release.name, release.version, release.signed)
+            self._close(round_id, state, manifest)
             self._end(round_id, ending)
 
     def untold(self) -> dict[str, Evidence]:
@@ -154,16 +203,17 @@ class Store:
         rows = self._db.execute("SELECT round_id, purpose, mechanism FROM charges ORDER BY rowid")
         return tuple(Charge(i, purpose, SkellamMechanism(**json.loads(m))) for i, purpose, m in rows)
 
-    def charge(self, charge: Charge, caps: Caps, cut_short: Ending) -> None:
+    def charge(self, charge: Charge, caps: Caps, cut_short: Callable[[], Ending]) -> None:
         """Charge the budget. Raises BudgetError, charging nothing, when that would pass a cap.
 
-        `cut_short` is how the round ends should nothing else be written down of it.
+        `cut_short` is asked, once the charge stands, how the round ends should nothing else be written down.
         """
         require_room(self.charges(), charge, caps)
         row = (charge.round_id, charge.purpose, json.dumps(asdict(charge.mechanism)))
         with self._together():
             self._db.execute("INSERT INTO charges VALUES (?, ?, ?)", row)
-            self._end(charge.round_id, cut_short)
+            self.steps(charge.round_id).put(CHARGED, b"")
+            self._end(charge.round_id, cut_short())
 
     def releases(self, names: Iterable[str]) -> tuple[bytes, ...]:
         """Return the latest signed release of each name, as far as there is one."""
@@ -180,24 +230,11 @@ class Store:
         self._db.execute("INSERT OR REPLACE INTO releases VALUES (?, ?, ?)", (name, version, signed))
 
     def training(self) -> Training | None:
-        """Return the training that waits for its next step."""
-        row = self._row("SELECT plan, step, previous FROM trainings WHERE state = ?", OPEN)
+        """Return the training that waits for its next step, or is in it."""
+        row = self._db.execute(
+            "SELECT plan, step, previous FROM trainings WHERE state IN (?, ?)", (OPEN, PLAYING)
+        ).fetchone()
         return Training(wire.decode(Plan, row[0]), int(row[1]), bytes(row[2])) if row else None
-
-    def begin_step(self, training: Training) -> None:
-        """Write down that the training's next step is being played; with the first, the training begins."""
-        if training.step:
-            self._db.execute("UPDATE trainings SET state = ? WHERE state = ?", (PLAYING, OPEN))
-            return
-        row = (wire.encode(training.plan), training.step, training.previous, PLAYING)
-        self._db.execute("INSERT INTO trainings (plan, step, previous, state) VALUES (?, ?, ?, ?)", row)
-
-    def end_step(self, state: str, previous: bytes = FIRST) -> None:
-        """Write down how the step that is being played ended: OPEN for the next one, DONE or BURNT."""
-        self._db.execute(
-            "UPDATE trainings SET state = ?, step = step + 1, previous = ? WHERE state = ?",
-            (state, previous, PLAYING),
-        )
 
     def results(self, operator: SigningKey | None = None) -> list[dict[str, Any]]:
         """Return the results of all rounds that are over, oldest first, but for those burnt uncharged.
@@ -220,11 +257,48 @@ class Store:
             raise ConfigError(f"the store has no annex of round {round_id!r}; rounds that ended have one")
         return bytes(row[0])
 
+    def proofs(self, round_id: str) -> bytes:
+        """Return a round's encoded `RoundProofs`. Raises ConfigError where there are none."""
+        row = self._row("SELECT proofs FROM proofs WHERE round_id = ?", round_id)
+        if row is None:
+            raise ConfigError(f"the store has no proofs of round {round_id!r}; rounds that opened a sum have")
+        return bytes(row[0])
+
+    def _begin_step(self, training: Training, round_id: str) -> None:
+        if training.step:
+            self._db.execute(
+                "UPDATE trainings SET state = ?, round_id = ? WHERE state = ?", (PLAYING, round_id, OPEN)
+            )
+            return
+        row = (wire.encode(training.plan), training.step, training.previous, PLAYING, round_id)
+        self._db.execute(
+            "INSERT INTO trainings (plan, step, previous, state, round_id) VALUES (?, ?, ?, ?, ?)", row
+        )
+
+    def _close(self, round_id: str, state: str, manifest: bytes = FIRST) -> None:
+        """End a round; the training whose step it was goes on where it released something, else it is over."""
+        self._db.execute("UPDATE rounds SET state = ? WHERE id = ?", (state, round_id))
+        self._db.execute("DELETE FROM running WHERE round_id = ?", (round_id,))
+        self._db.execute("DELETE FROM steps WHERE round_id = ?", (round_id,))
+        row = self._row("SELECT plan, step FROM trainings WHERE state = 'playing' AND round_id = ?", round_id)
+        if row is None:
+            return
+        last = int(row[1]) + 1 == len(wire.decode(Plan, row[0]).steps)
+        after = OVER if state != RELEASED else DONE if last else OPEN
+        self._db.execute(
+            "UPDATE trainings SET state = ?, step = step + 1, previous = ? WHERE round_id = ?",
+            (after, manifest, round_id),
+        )
+
     def _end(self, round_id: str, ending: Ending) -> None:
         result, evidence = json.dumps(ending.result), wire.encode(ending.evidence)
         self._db.execute("UPDATE rounds SET result = ? WHERE id = ?", (result, round_id))
         self._db.execute("INSERT OR REPLACE INTO untold VALUES (?, ?)", (round_id, evidence))
         self._db.execute("INSERT OR REPLACE INTO annexes VALUES (?, ?)", (round_id, ending.annex))
+        if ending.proofs.final_request:
+            self._db.execute(
+                "INSERT OR REPLACE INTO proofs VALUES (?, ?)", (round_id, wire.encode(ending.proofs))
+            )
 
     @contextmanager
     def _together(self) -> Iterator[None]:
@@ -240,3 +314,20 @@ class Store:
 
     def _row(self, statement: str, value: str) -> Any:
         return self._db.execute(statement, (value,)).fetchone()
+
+
+class StoredSteps:
+    """The steps of one round (`round_runner.Steps`)."""
+
+    def __init__(self, db: sqlite3.Connection, round_id: str) -> None:
+        self._db, self._round_id = db, round_id
+
+    def get(self, name: str) -> bytes | None:
+        """Return a step's outcome, None where it was not taken."""
+        query = "SELECT outcome FROM steps WHERE round_id = ? AND name = ?"
+        row = self._db.execute(query, (self._round_id, name)).fetchone()
+        return bytes(row[0]) if row else None
+
+    def put(self, name: str, outcome: bytes) -> None:
+        """Keep a step's outcome."""
+        self._db.execute("INSERT INTO steps VALUES (?, ?, ?)", (self._round_id, name, outcome))

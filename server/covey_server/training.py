@@ -6,6 +6,7 @@ stretched.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -20,13 +21,11 @@ from covey_models.p1_steps import AXES, BASE, CATALOGUE, GRAM, HALF_STEP, MODEL,
 from covey_privacy.dp import epsilon
 from covey_privacy.manifest import Plan
 from covey_privacy.release import open_release
-from covey_privacy.signatures import digest_of
-from covey_server import shelf, store
-from covey_server.conductor import Conductor
+from covey_server import shelf
+from covey_server.conductor import Conductor, RunningRound
 from covey_server.config import Asked
 from covey_server.errors import ConfigError
-from covey_server.fleet import Ask
-from covey_server.plan import BITS, Chain, Size, fitted, manifest_for
+from covey_server.plan import Chain, Size, fitted, manifest_for
 from covey_server.store import SignedRelease, Training
 
 Vector = NDArray[np.float64]
@@ -48,8 +47,8 @@ class _Public:
         return Base(self.array(BASE, "popularity"), self.array(BASE, "rate"))
 
 
-def play_step(asked: Asked, conductor: Conductor, ask: Ask) -> None:
-    """Play the next step of the open training, or the first of a new one.
+def run_step(asked: Asked, conductor: Conductor) -> None:
+    """Run the next step of the open training, or the first of a new one; a step that was stopped goes on.
 
     Raises PrivacyError or RoundError when it cannot be finished; the training is over then.
     """
@@ -62,17 +61,21 @@ def play_step(asked: Asked, conductor: Conductor, ask: Ask) -> None:
         raise ConfigError(
             f"a training at epsilon {training.plan.epsilon:g} is under way; it goes on at that epsilon only"
         )
-    _play(training, _so_far(training, catalogue, conductor), conductor, ask)
+    public = _so_far(training, catalogue, conductor)
+    question = _question(training.plan.steps[training.step].query, public)
+    running = conductor.resume(question) or _begun(training, question, public, conductor)
+    sign = partial(_release, training, public, conductor)
+    conductor.run(running, _reading(question, training.plan, public), sign)
 
 
 def plan(epsilon: float, people: int, items: int, delta: float) -> Plan:
-    """Return the steps that `epsilon` among so many people is worth, over so many items.
+    """Return the steps that `epsilon` is worth among so many people who hold tickets, over so many items.
 
     Three sums, or the first alone with the whole budget where the later ones would drown in noise.
     """
     first = Size(BASE, 2 * items + 2, 1.0)
     if not p1_release.three_sums(people, epsilon):
-        return fitted([first], epsilon, people, delta, BITS)
+        return fitted([first], epsilon, people, delta)
     top = min(TOP, items)
     lengths = {
         BASE: first.length,
@@ -80,13 +83,12 @@ def plan(epsilon: float, people: int, items: int, delta: float) -> Plan:
         HALF_STEP: items * min(p1_release.rank(epsilon), top),
     }
     sizes = [Size(step, length, 1.0, SHARES[step]) for step, length in lengths.items()]
-    return fitted(sizes, epsilon, people, delta, BITS)
+    return fitted(sizes, epsilon, people, delta)
 
 
 def _planned(epsilon: float, catalogue: Catalogue, conductor: Conductor) -> Training:
-    _, people = conductor.issuer_keys(p1_steps.base_step(catalogue))
-    delta = conductor.config.policy.delta
-    return Training(plan(epsilon, people, len(catalogue.items), delta))
+    people = conductor.admission(p1_steps.base_step(catalogue)).people
+    return Training(plan(epsilon, people.issued, len(catalogue.items), conductor.policy.delta))
 
 
 def _so_far(training: Training, catalogue: Catalogue, conductor: Conductor) -> _Public:
@@ -95,26 +97,17 @@ def _so_far(training: Training, catalogue: Catalogue, conductor: Conductor) -> _
     return _Public(catalogue, documents, conductor.operator.public)
 
 
-def _play(training: Training, public: _Public, conductor: Conductor, ask: Ask) -> None:
-    step, policy = training.plan.steps[training.step], conductor.config.policy
-    question, documents = _question(step.query, public), tuple(public.documents.values())
-    issuer_keys, population = conductor.issuer_keys(question)
-    slot = conductor.next_slot(issuer_keys)
+def _begun(training: Training, question: Question, public: _Public, conductor: Conductor) -> RunningRound:
+    step, policy, nonce = training.plan.steps[training.step], conductor.policy, os.urandom(32)
+    documents = tuple(public.documents.values())
+    admission = conductor.admission(question)
     chain = Chain(training.plan, training.step, training.previous)
     costs, round_id = epsilon([step.mechanism], policy.delta), conductor.round_id(question.id)
+    windows = policy.durations.from_(int(conductor.clock.seconds()))
     manifest = manifest_for(
-        question, step, costs, round_id, population, issuer_keys, slot, documents, policy, chain
+        question, step, costs, round_id, admission, documents, policy, windows, nonce, chain
     )
-    planned = conductor.planned(question, manifest, issuer_keys, documents)
-    conductor.store.begin_step(training)
-    try:
-        sign = partial(_release, training, public, conductor, round_id)
-        conductor.play(planned, ask, _reading(question, training.plan, public), sign)
-    except BaseException:
-        conductor.store.end_step(store.BURNT)
-        raise
-    last = training.step + 1 == len(training.plan.steps)
-    conductor.store.end_step(store.DONE if last else store.OPEN, digest_of(planned.signed))
+    return conductor.begin(question, manifest, admission, documents, nonce, training)
 
 
 def _question(query: str, public: _Public) -> Question:
