@@ -16,7 +16,7 @@ from covey_server.errors import ConfigError
 from covey_server.round_terms import CommitteePolicy, Durations, Population, counted, terms_for
 
 BITS = 31
-"""Of an entry of the sum: the field q has a little more. The finer the scale, the less noise rounding costs."""
+"""Of an entry of the sum; the field q has a little more. The finer the scale, the less rounding costs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,8 +57,8 @@ class CommitteePolicy:
 
     `organisations` are the keys of the standing one's seats, of which any `privacy` together learn nothing;
     empty without one. `drawn` says whether a committee is drawn of volunteers too, of whom the share `lost`
-    may never answer. `gamma` is the share of phones that may be corrupt, `turnout` that of those who allow the
-    purposes and are expected to contribute.
+    may never answer. `gamma` is the share of phones that may be corrupt, `turnout` that of the people who
+    allow the purposes and are expected to contribute.
     """
 
     organisations: tuple[bytes, ...]

@@ -276,7 +276,7 @@ class Store:
         )
 
     def _close(self, round_id: str, state: str, manifest: bytes = FIRST) -> None:
-        """End a round; the training whose step it was goes on where it released something, else it is over."""
+        """End a round; its training goes on where it released something, else it is over."""
         self._db.execute("UPDATE rounds SET state = ? WHERE id = ?", (state, round_id))
         self._db.execute("DELETE FROM running WHERE round_id = ?", (round_id,))
         self._db.execute("DELETE FROM steps WHERE round_id = ?", (round_id,))
