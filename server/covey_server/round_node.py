@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated, Generic, Protocol, TypeVar
 
 from covey_privacy import wire
 from covey_privacy.errors import PeerError
@@ -38,29 +38,31 @@ from covey_server.exchanges import (
 )
 from covey_server.message_store import MessageStore
 
+Phone = TypeVar("Phone")
 
-class Devices(Protocol):
+
+class Devices(Protocol[Phone]):
     """The phones behind a node. A phone that refuses says nothing."""
 
     def volunteer(self, files: RoundFiles) -> None:
         """Let the phones offer themselves to the registry as decryptors."""
 
-    def contribute(self, files: RoundFiles) -> Iterable[tuple[object, bytes]]:
+    def contribute(self, files: RoundFiles) -> Iterable[tuple[Phone, bytes]]:
         """Yield phones with their messages."""
 
-    def acknowledge(self, phone: object, round_id: str) -> None:
+    def acknowledge(self, phone: Phone, round_id: str) -> None:
         """Tell a phone that its message is on the node's disk."""
 
-    def seats(self, files: RoundFiles) -> Mapping[int, object]:
+    def seats(self, files: RoundFiles) -> Mapping[int, Phone]:
         """Return the phones that the draw named, by number."""
 
-    def check(self, phone: object, round_id: str, request: bytes) -> bytes | None:
+    def check(self, phone: Phone, round_id: str, request: bytes) -> bytes | None:
         """Return a decryptor's complaints."""
 
-    def dispute(self, phone: object, round_id: str, request: bytes) -> bytes | None:
+    def dispute(self, phone: Phone, round_id: str, request: bytes) -> bytes | None:
         """Return a decryptor's proof that a dealer is at fault."""
 
-    def open(self, phone: object, round_id: str, request: bytes) -> bytes | None:
+    def open(self, phone: Phone, round_id: str, request: bytes) -> bytes | None:
         """Return a decryptor's sum of shares."""
 
 
@@ -72,14 +74,16 @@ class Pinned:
     registry: bytes
 
 
-class RoundNode:
+class RoundNode(Generic[Phone]):
     """The rounds of one node, in a folder of its own.
 
     Args:
         folder: where messages and answers are kept.
     """
 
-    def __init__(self, folder: Path, devices: Devices, pinned: Pinned, *, verify: Verify = verify) -> None:
+    def __init__(
+        self, folder: Path, devices: Devices[Phone], pinned: Pinned, *, verify: Verify = verify
+    ) -> None:
         self._folder, self._devices, self._pinned, self._verify = folder, devices, pinned, verify
         self._collectors: dict[str, Collector] = {}
 

@@ -36,7 +36,7 @@ from covey_simulations import (
 from covey_simulations.clock import Clock
 from covey_simulations.errors import RunError, SetupError, SimulationError
 from covey_simulations.progress import Progress
-from covey_simulations.shop import DROPOUT, GAMMA, TURNOUT, Budget, Shop
+from covey_simulations.shop import COMMITTEES, GAMMA, LOST, TURNOUT, Budget, Shop
 
 __all__ = ["Options", "SetupError", "SimulationError", "main", "run"]
 
@@ -79,7 +79,8 @@ def run(options: Options, console: Console) -> Path:
     _require_possible(options)
     started, progress = time.monotonic(), Progress(console)
     with tempfile.TemporaryDirectory(prefix="covey-") as temporary, progress.showing():
-        folder, clock = Path(temporary), Clock.starting(orders.CUT)
+        folder = Path(temporary)
+        clock = Clock.starting(folder, orders.CUT)
         with progress.step("The shop's orders, one file a household", 1):
             households = orders.prepare(folder / "orders", options.seed, options.households)
         _require_cohorts(households, options)
@@ -91,7 +92,7 @@ def run(options: Options, console: Console) -> Path:
         slots = max(QUESTIONS, learning.steps(households, options.seed, options.train_epsilon))
         with (
             stage.set_up(
-                folder, operator.public, clock, households=households, seed=options.seed,
+                folder, operator, clock, households=households, seed=options.seed,
                 profile=PROFILE, caps=caps, slots=slots, epoch_days=7,
             ) as world,
             pool.start(world, options.processes) as phones,
@@ -147,8 +148,9 @@ def _setting(options: Options) -> dict[str, Any]:
         "seed": options.seed,
         "profile": PROFILE,
         "parameters": {
+            "committees": COMMITTEES,
             "gamma": GAMMA,
-            "dropout": DROPOUT,
+            "lost": LOST,
             "turnout": TURNOUT,
             "shared_operator": True,
             "processes": options.processes,

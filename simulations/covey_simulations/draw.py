@@ -17,7 +17,8 @@ WITHDRAW = 0.05
 EVERYTHING = 0.5
 """Of those who withdraw training, the share that withdraws personalisation, and with it all, at once."""
 GO_DARK = 0.01
-"""Of the phones in a round, the share that goes silent before it sends, and again before it unmasks."""
+"""Of the phones in a round, the share that is silent when messages are sent, and again of the decryptors when
+they are to open."""
 
 _GRANTS, _WITHDRAWAL, _DARK, _LEAVING = 2, 3, 4, 5
 
@@ -46,9 +47,9 @@ def leaves_training(seed: int, household: int, step: int) -> str:
 
 @cache
 def goes_dark(seed: int, household: int, query: str) -> str:
-    """Return the phase from which on the phone is silent in the round for `query`, or nothing."""
+    """Return the exchange in which the phone is silent in the round for `query`, or nothing."""
     chance = _uniform(seed, _DARK, household, *query.encode()).random()
-    return "mask" if chance < GO_DARK else "open" if chance < 2 * GO_DARK else ""
+    return "contribute" if chance < GO_DARK else "open" if chance < 2 * GO_DARK else ""
 
 
 def _uniform(*key: int) -> np.random.Generator:

@@ -87,7 +87,6 @@ def epsilon(played: Played, budget: Budget) -> dict[str, Any]:
         "cap": budget.caps.total,
         "caps": dict(caps),
         "delta": budget.delta,
-        "graph_failure": sum(each.result["graph_failure"] for each in rounds(played)),
     }
 
 
@@ -144,10 +143,9 @@ def _rank(counted: tuple[str, int]) -> tuple[int, str]:
 
 def a_round(played: Mapping[str, Any]) -> dict[str, Any]:
     """Return a round's line in the report."""
-    names = ("query", "purpose", "survivors", "epsilon", "evidence_index", "seconds")
-    parameters = ("degree", "threshold", "honest", "sigma")
-    line = {name: played[name] for name in (*names, *parameters)}
-    return {"round": played["round_id"], "cohort": played["roster"], **line}
+    names = ("query", "purpose", "volunteers", "included", "final", "epsilon", "evidence_index", "seconds")
+    parameters = ("committees", "integrity_proved", "least_set", "honest", "sigma")
+    return {"round": played["round_id"], **{name: played[name] for name in (*names, *parameters)}}
 
 
 def a_ledger(phone: Seen) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from covey_privacy.consent import GRANTED, Batch
 from covey_privacy.tickets import purpose_set
 from covey_sdk.errors import ConsentError
 from covey_sdk.events import Event, OrderPaid, parse
+from covey_sdk.ticket_fetcher import TicketFetcher
 from covey_simulations import draw, orders, shop_rules
 from covey_simulations.phone import Phones
 
@@ -74,7 +75,7 @@ def fetch(phones: Phones, households: list[int]) -> list[tuple[int, list[str]]]:
 
 def _fetched(phones: Phones, household: int) -> list[str]:
     with phones.open(household) as device:
-        fetched = phones.door(device).fetch_tickets(phones.epoch, *SETS.values())
+        fetched = TicketFetcher(device).fetch(phones.epoch, *SETS.values())
     return [name for name, purposes in SETS.items() if purposes in fetched]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from covey_privacy.five_phases import ring
+from covey_privacy.secagg.field import centred
 from covey_sdk import ledger
 from covey_sdk.reasons import Reason
 from covey_sdk.recommender import Recommendation
@@ -77,16 +77,17 @@ def _reason(reason: Reason) -> dict[str, Any]:
     }
 
 
-def sums(phones: Phones, round_id: str, length: int, bits: int) -> tuple[bytes, list[int]]:
-    """Return the modular sum of what the ledgers say was sent in a round, packed, and whose it is."""
-    total, senders = np.zeros(length, np.uint32), []
+def sums(phones: Phones, round_id: str) -> tuple[bytes, list[int]]:
+    """Return the sum of what the ledgers say was sent in a round, as 64-bit integers, and whose it is."""
+    vectors, senders = [], []
     for household in phones.households:
         with phones.open(household) as device:
             for entry in device.ledger():
                 if entry.kind == ledger.CONTRIBUTION and entry.round_id == round_id and entry.vector:
-                    total += ring.unpack(entry.vector, length, bits)
+                    vectors.append(centred(np.frombuffer(entry.vector, "<u4").astype(np.int64)))
                     senders.append(household)
-    return ring.pack(total, bits), senders
+    total = np.sum(vectors, axis=0, dtype=np.int64) if vectors else np.zeros(0, np.int64)
+    return total.tobytes(), senders
 
 
 def look(phones: Phones, households: list[int]) -> list[dict[str, Any]]:

@@ -19,11 +19,12 @@ from typing import TypeVar
 import httpx
 
 from covey_privacy.profile import profile
-from covey_privacy.signatures import verify
+from covey_privacy.secagg.keys import verify
 from covey_sdk import Device
-from covey_sdk.door import Door
+from covey_sdk.decryptor_duty import DecryptorDuty
 from covey_sdk.errors import StoreError
 from covey_sdk.registry import Registry
+from covey_sdk.round_client import RoundClient
 from covey_sdk.store import Store
 from covey_simulations.clock import Clock
 from covey_simulations.orders import CURRENCY, ZONE
@@ -69,7 +70,7 @@ class Phones:
         self.verify = Remembering()
         self._client = httpx.Client(base_url=world.registry_url)
         self.registry = Registry(self._client, world.trust, self.verify)
-        self._clock = Clock(world.shift)
+        self._clock = Clock(world.folder)
         self._met: dict[int, Device] = {}
         world.phones.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -84,10 +85,6 @@ class Phones:
         while self._met:
             self._met.popitem()[1].close()
         self._client.close()
-
-    def forward(self, seconds: float) -> None:
-        """Let time go by."""
-        self._clock.forward(seconds)
 
     @property
     def epoch(self) -> int:
@@ -124,9 +121,13 @@ class Phones:
         clock = partial(self._clock.moment, ZONE)
         return Device(store, self.world.trust, self.registry, profile(self.world.profile), clock, CURRENCY)
 
-    def door(self, device: Device) -> Door:
-        """Return a device's door."""
-        return Door(device, verify=self.verify)
+    def client(self, device: Device) -> RoundClient:
+        """Return a device's part in rounds."""
+        return RoundClient(device, verify=self.verify)
+
+    def duty(self, device: Device) -> DecryptorDuty:
+        """Return a device's part as a decryptor."""
+        return DecryptorDuty(device, verify=self.verify)
 
 
 def _keystore(path: Path) -> bytes:

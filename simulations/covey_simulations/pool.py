@@ -49,9 +49,9 @@ class Worker:
             raise WorkerError(error)
         return answer
 
-    def handle(self, phase: str, body: bytes) -> bytes:
-        """Answer a phase, as a fleet does."""
-        answer: bytes = self.ask("phase", [phase, body])
+    def handle(self, exchange: str, body: bytes) -> bytes:
+        """Answer an exchange, as a fleet does."""
+        answer: bytes = self.ask("exchange", [exchange, body])
         return answer
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,16 @@ from covey_privacy.consent import (
     LEAF_ISSUER,
     LEAF_MANIFEST,
     LEAF_NOTICE,
-    LEAF_ROSTER,
     Entries,
 )
-from covey_privacy.errors import ServerError
-from covey_privacy.evidence import CONTEXT, Evidence, require_consistent
-from covey_privacy.five_phases.roster import RosterHead
+from covey_privacy.errors import PrivacyError, ServerError
+from covey_privacy.evidence import CONTEXT, Evidence, SignedSets, require_consistent
 from covey_privacy.manifest import open_manifest
 from covey_privacy.merkle import Tree, leaf_hash
 from covey_privacy.note import ED25519, VerifierKey
 from covey_privacy.rules import Rule
-from covey_privacy.secagg.log_entries import LEAF_SECAGG
+from covey_privacy.secagg.log_entries import LEAF_SECAGG, open_head
+from covey_privacy.secagg.messages import FINAL, INCLUDED, ROSTER, RosterHead, SetHead
 from covey_privacy.signatures import digest_of, open_signed
 from covey_simulations import compare_report
 from covey_simulations.world import ORIGIN, World
@@ -39,7 +39,6 @@ KINDS = {
     LEAF_NOTICE: "notice",
     LEAF_ISSUER: "issuer keys",
     LEAF_MANIFEST: "manifest",
-    LEAF_ROSTER: "roster",
     LEAF_EVIDENCE: "evidence",
     LEAF_EPOCH_END: "end of an epoch",
     LEAF_CONSENT: "consent event",
@@ -83,7 +82,7 @@ def check(world: World, rounds: Sequence[Any]) -> dict[str, Any]:
     """Return the log's size, checkpoint and kinds of entries, once all of it adds up.
 
     Raises ServerError when the entries do not give the checkpoint's root, a round left no evidence, or its
-    evidence contradicts the manifest or the roster that stand in the log.
+    evidence contradicts the manifest or the sets that stand in the log.
     """
     with httpx.Client(base_url=world.registry_url) as client:
         note = client.get("/v1/log/checkpoint").raise_for_status().text
@@ -95,7 +94,7 @@ def check(world: World, rounds: Sequence[Any]) -> dict[str, Any]:
             rule=Rule.LOG_CONSISTENCY,
         )
     for played in rounds:
-        _check_evidence(entries[played["evidence_index"]], played, world.trust.operator, entries)
+        _check_evidence(entries[played["evidence_index"]], played, world, entries)
     kinds = [{"index": index, "kind": KINDS[entry[:1]]} for index, entry in enumerate(entries)]
     return {"size": head.size, "verified": True, "checkpoint": note, "entries": kinds}
 
@@ -107,23 +106,38 @@ def _entries(client: httpx.Client, head: Checkpoint) -> Iterator[bytes]:
         yield from wire.decode(Entries, answer.content).entries
 
 
-def _check_evidence(entry: bytes, played: Any, operator: bytes, entries: Sequence[bytes]) -> None:
+def _check_evidence(entry: bytes, played: Any, world: World, entries: Sequence[bytes]) -> None:
     if entry[:1] != LEAF_EVIDENCE:
         raise ServerError(
             f"entry {played['evidence_index']} of the log is no evidence", rule=Rule.DOCUMENT_CONTENT
         )
+    operator = world.trust.operator
     evidence = open_signed(Evidence, CONTEXT, entry[1:], operator, signer="operator")
     if (evidence.round_id, evidence.epsilon) != (played["round_id"], played["epsilon"]):
         raise ServerError(
             f"the evidence of round {evidence.round_id} tells of another round", rule=Rule.DOCUMENT_CONTENT
         )
-    heads = (wire.decode(RosterHead, each[1:]) for each in entries if each[:1] == LEAF_ROSTER)
-    head = next((each for each in heads if each.round_id == evidence.round_id), None)
     for signed in (each[1:] for each in entries if each[:1] == LEAF_MANIFEST):
         if digest_of(signed) == evidence.manifest:
-            require_consistent(evidence, open_manifest(signed, operator), evidence.manifest, head)
+            sets = _signed_sets(entries, evidence.manifest, world.trust.registry)
+            require_consistent(evidence, open_manifest(signed, operator), evidence.manifest, sets)
             return
     raise ServerError(
         f"the evidence of round {evidence.round_id} names a manifest that is not in the log",
         rule=Rule.LOG_INCLUSION,
     )
+
+
+def _signed_sets(entries: Sequence[bytes], manifest: bytes, registry: bytes) -> SignedSets:
+    """Return what the registry signed in the round of a manifest."""
+    found: dict[str, Any] = {}
+    statements = [entry[1:] for entry in entries if entry[:1] == LEAF_SECAGG]
+    kinds: dict[str, type[Any]] = {ROSTER: RosterHead, INCLUDED: SetHead, FINAL: SetHead}
+    for context, cls in kinds.items():
+        for signed in statements:
+            with suppress(PrivacyError):
+                head = open_head(cls, context, signed, registry)
+                if head.manifest == manifest:
+                    found[context] = head
+    volunteers = found[ROSTER].size if ROSTER in found else 0
+    return SignedSets(found.get(INCLUDED), found.get(FINAL), volunteers)

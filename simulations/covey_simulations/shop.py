@@ -12,19 +12,26 @@ import numpy as np
 from flwr.app import Context, RecordDict
 
 from covey_privacy.dp.odometer import Caps
-from covey_privacy.five_phases import ring
+from covey_privacy.secagg.field import Q, centred
 from covey_server import coordinator, node
-from covey_server.fleet import PHASES
+from covey_server.exchanges import EXCHANGES
 from covey_server.flower import InProcessGrid
 from covey_server.store import Store
 from covey_simulations import household, orders
 from covey_simulations.clock import DAY, Clock
 from covey_simulations.pool import Pool
 from covey_simulations.progress import Progress
-from covey_simulations.world import World
+from covey_simulations.world import SITE, World
 
-GAMMA = DROPOUT = 0.05
+COMMITTEES = "standing+drawn"
+GAMMA = 0.05
+LOST = 0.05
+"""Of the drawn decryptors: households' phones are at home, and few are silent (`draw.GO_DARK`)."""
 TURNOUT = 0.95
+HOURS = {"volunteer": 4, "contribute": 8, "check": 2, "open": 2}
+"""How long a round's windows are open."""
+ERRORS = 7
+"""Standard deviations that the error of a long sum may have, in each of its entries."""
 
 LOOKING = "Looking at what is true (simulation only)"
 
@@ -46,7 +53,8 @@ class Budget:
 class Round:
     """A round that was played: the coordinator's result, and whose ledgers say that they were in it.
 
-    `holds` says whether the unmasked sum is the plain modular sum of what those ledgers hold.
+    `holds` says whether the opened sum is the plain sum of what those ledgers hold: exactly for a short
+    vector, within the error that the protocol states for a long one.
     """
 
     result: dict[str, Any]
@@ -84,8 +92,8 @@ class Shop:
             number: Context(0, number, {"address": worker.address}, RecordDict(), config)
             for number, worker in enumerate(self._phones.workers, 2)
         }
-        with self._progress.step(f"Round {name}, five phases", len(PHASES) * len(nodes)) as done:
-            grid = InProcessGrid(node.app, nodes, lambda _phase, _node: done(1))
+        with self._progress.step(f"Round {name}", len(EXCHANGES) * len(nodes)) as done:
+            grid = InProcessGrid(node.app, nodes, lambda _exchange, _node: done(1))
             coordinator.app(grid, Context(0, 1, {}, RecordDict(), config))
         operator = coordinator.operator_key(self.world.folder)
         return self._checked(self.stored(lambda store: store.results(operator)[-1]))
@@ -106,18 +114,18 @@ class Shop:
 
     def _forward(self, seconds: float) -> None:
         self._clock.forward(seconds)
-        self._phones.all("forward", seconds)
 
     @property
     def _epoch(self) -> int:
         return int(self._clock.seconds()) // self.world.epoch_seconds
 
     def _checked(self, result: dict[str, Any]) -> Round:
-        unmasked, bits, length = bytes.fromhex(result.pop("sum")), result["bits"], result["length"]
-        parts = self._phones.all("sums", [result["round_id"], length, bits])
-        total = sum((ring.unpack(packed, length, bits) for packed, _ in parts), np.zeros(length, np.uint32))
+        opened = np.frombuffer(bytes.fromhex(result.pop("sum")), "<u4").astype(np.int64)
+        parts = self._phones.all("sums", result["round_id"])
+        total = sum((np.frombuffer(packed, "<i8") for packed, _ in parts if packed), np.int64(0))
         senders = frozenset(household for _, some in parts for household in some)
-        return Round(result, senders, ring.pack(total, bits) == unmasked)
+        error = np.abs(centred((opened - total) % Q))
+        return Round(result, senders, bool(error.max() <= ERRORS * result["error_variance"] ** 0.5))
 
     def _config(self, queries: str) -> dict[str, bool | int | float | str]:
         return {
@@ -127,12 +135,15 @@ class Shop:
             "catalogue": str(self.world.orders / orders.CATALOGUE),
             "profile": self.world.profile,
             "delta": self.budget.delta,
+            "committees": COMMITTEES,
+            "privacy": 1,
             "gamma": GAMMA,
-            "dropout": DROPOUT,
+            "lost": LOST,
             "turnout": TURNOUT,
+            **{f"{window}-seconds": hours * 3600 for window, hours in HOURS.items()},
             "phase-timeout": 600.0,
             "state-dir": str(self.world.folder),
-            "registry-url": self.world.registry_url,
-            "registry-key": self.world.registry_key,
+            "site": SITE,
+            "clock": "covey_simulations.clock:Clock",
             "fleet": "covey_simulations.pool:connect",
         }

@@ -1,30 +1,38 @@
-"""The stage of a simulation: its folder, its registry on loopback, and the world file that others read."""
+"""The stage of a simulation: its registry, witness and organisations on loopback, and the world's files."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from flwr.app import Context
 
+from covey_consent import witness as witness_app
+from covey_consent.app import create_app
 from covey_consent.keys import load_or_create
-from covey_consent.settings import Settings
+from covey_consent.settings import Settings, WitnessAt
 from covey_privacy.dp.odometer import Caps
 from covey_privacy.profile import profile
+from covey_privacy.signatures import SigningKey
+from covey_privacy.site import SiteDocument, sign_site
+from covey_privacy.witness import Witness
 from covey_server import config as configuration
-from covey_server import coordinator
-from covey_simulations import household, orders, registry, shop_rules
+from covey_simulations import household, loopback, orders, organisation, shop_rules
 from covey_simulations.clock import DAY, Clock
 from covey_simulations.errors import SetupError
 from covey_simulations.phone import Phones
-from covey_simulations.world import ORIGIN, World
+from covey_simulations.world import ORIGIN, SITE, World
+
+WITNESS = "witness.example/w1"
+WITNESS_DAYS = 2
+"""How old a cosignature may be: the simulation's days pass in a moment."""
 
 
 @contextmanager
 def set_up(
     folder: Path,
-    operator: bytes,
+    operator: SigningKey,
     clock: Clock,
     *,
     households: tuple[int, ...],
@@ -34,44 +42,65 @@ def set_up(
     slots: int,
     epoch_days: int = 1,
 ) -> Iterator[World]:
-    """Yield a world whose registry runs until the block ends.
+    """Yield a world whose registry, witness and organisations run until the block ends.
 
-    The shop signs its rule bundle with the coordinator's key in `folder`, whose public half `operator` is.
-    The notices promise `caps`; `slots` is in how many rounds of a set a phone
-    can take part in an epoch.
+    The notices promise `caps`; `slots` is in how many rounds of a set a phone can take part in an epoch.
     """
     epoch_seconds = epoch_days * DAY
-    settings = Settings(
-        database_url=f"sqlite:///{folder / 'registry.db'}",
-        key_file=folder / "registry.key",
-        origin=ORIGIN,
-        operator=operator.hex(),
-        slots=slots,
-        epoch_seconds=epoch_seconds,
-        epsilon=dict(caps.per_purpose),
-        epsilon_total=caps.total,
-        delta=caps.delta,
-        rate_caller=None,
-        rate_address=None,
-        rate_enrolments=None,
-    )
-    key = load_or_create(settings.key_file)
-    with registry.serve(settings, clock.seconds) as url:
-        world = World(
-            folder,
-            url,
-            key.public.hex(),
-            operator.hex(),
-            profile,
-            clock.shift,
-            seed,
-            households,
-            epoch_seconds,
+    key = load_or_create(folder / "registry.key")
+    decryptors = organisation.found(folder)
+    listener = loopback.listening()
+    with ExitStack() as stack:
+        witness = stack.enter_context(_witness(folder, key.public, clock))
+        document = SiteDocument(
+            version=1,
+            name="shop.example",
+            profile=profile,
+            registry=key.public,
+            registry_url=loopback.url_of(listener),
+            origin=ORIGIN,
+            witnesses=(witness.vkey,),
+            least_witnesses=1,
+            witness_seconds=WITNESS_DAYS * DAY,
+            gateways=(),
+            organisations=decryptors.organisations,
         )
+        signed = sign_site(document, operator)
+        (folder / SITE).write_bytes(signed)
+        settings = Settings(
+            database_url=f"sqlite:///{folder / 'registry.db'}",
+            key_file=folder / "registry.key",
+            origin=ORIGIN,
+            operator=operator.public.hex(),
+            witnesses=(witness,),
+            slots=slots,
+            epoch_seconds=epoch_seconds,
+            epsilon=dict(caps.per_purpose),
+            epsilon_total=caps.total,
+            delta=caps.delta,
+            rate_caller=None,
+            rate_address=None,
+            rate_enrolments=None,
+        )
+        app = create_app(settings, clock=clock.seconds, durable=False)
+        stack.enter_context(loopback.serve(app, "registry", listener))
+        most = max(caps.per_purpose.values())
+        stack.enter_context(organisation.start(folder, decryptors, operator.public, signed, most))
+        world = World(folder, operator.public.hex(), profile, seed, households, epoch_seconds)
         world.save()
         world.public.mkdir(exist_ok=True)
-        (world.public / shop_rules.NAME).write_bytes(shop_rules.signed(coordinator.operator_key(folder)))
+        (world.public / shop_rules.NAME).write_bytes(shop_rules.signed(operator))
         yield world
+
+
+@contextmanager
+def _witness(folder: Path, registry: bytes, clock: Clock) -> Iterator[WitnessAt]:
+    """Yield a witness of the registry's log that answers until the block ends."""
+    kept = folder / "witness"
+    vkey = witness_app.verifier_key(WITNESS, kept).vkey
+    witness = Witness(WITNESS, load_or_create(kept / "witness.key"), {ORIGIN: registry})
+    with loopback.serve(witness_app.create_app(witness, kept, clock.seconds), "witness") as url:
+        yield WitnessAt(vkey=vkey, url=url)
 
 
 def shipped_caps(asked: Mapping[str, float]) -> Caps:
@@ -92,8 +121,8 @@ def require_cohort(households: tuple[int, ...], staying: Collection[int], purpos
 
 
 @contextmanager
-def open_for_run(context: Context, operator: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield the address and key of a registry for a Flower run that was given none.
+def open_for_run(context: Context, operator: SigningKey) -> Iterator[bytes]:
+    """Yield the signed document of a site for a Flower run that was given none.
 
     Its world is made of households that allow all that the run asks, as many as its `households`; they enrol
     and take their orders up before the first round, and get a ticket for each round.
@@ -102,19 +131,19 @@ def open_for_run(context: Context, operator: bytes) -> Iterator[tuple[str, bytes
     purposes, seed = {asked.purpose for asked in run.questions}, int(config["seed"])
     willing = orders.prepare(run.state / "orders", seed, int(config["households"]), purposes)
     for purpose in sorted(purposes):
-        require_cohort(willing, willing, purpose, run.policy.profile.name)
+        require_cohort(willing, willing, purpose, run.profile.name)
     with set_up(
         run.state,
         operator,
-        Clock.starting(orders.CUT),
+        Clock.starting(run.state, orders.CUT),
         households=willing,
         seed=seed,
-        profile=run.policy.profile.name,
-        caps=Caps(run.caps, sum(run.caps.values()), run.policy.delta),
+        profile=run.profile.name,
+        caps=Caps(run.caps, sum(run.caps.values()), run.delta),
         slots=len(run.questions),
     ) as world:
         with Phones(world, willing) as phones:
             household.enrol(phones, list(willing))
             household.record(phones, list(willing))
             household.fetch(phones, list(willing))
-        yield world.registry_url, bytes.fromhex(world.registry_key)
+        yield world.signed_site

@@ -21,7 +21,7 @@ from covey_privacy.errors import PrivacyError
 from covey_sdk.errors import CoveyError
 from covey_simulations import household, looking
 from covey_simulations.errors import SimulationError
-from covey_simulations.fleet import Fleet
+from covey_simulations.fleet import PhonesBehindNode
 from covey_simulations.phone import Phones
 from covey_simulations.world import World
 
@@ -41,17 +41,17 @@ def serve(folder: Path, shard: int, shards: int) -> None:
     gc.set_threshold(NEW_OBJECTS)
     world = World.load(folder)
     phones = Phones(world, world.households[shard::shards])
-    answers = _answers(phones, Fleet(phones))
+    answers = _answers(phones, PhonesBehindNode(phones, shard))
     with Listener(address(folder, shard), "AF_UNIX") as listener:
         while True:
             with listener.accept() as connection:
                 _answer(connection, answers)
 
 
-def _answers(phones: Phones, fleet: Fleet) -> Mapping[str, Answer]:
+def _answers(phones: Phones, behind: PhonesBehindNode) -> Mapping[str, Answer]:
+    node = behind.node()
     return {
-        "phase": lambda argument: fleet.handle(*argument),
-        "forward": phones.forward,
+        "exchange": lambda argument: node.handle(*argument),
         "enrol": lambda households: household.enrol(phones, households),
         "record": lambda households: household.record(phones, households),
         "fetch": lambda households: household.fetch(phones, households),
@@ -62,9 +62,9 @@ def _answers(phones: Phones, fleet: Fleet) -> Mapping[str, Answer]:
         "adopt": lambda households: household.adopt(phones, households),
         "rank": lambda households: looking.rank(phones, households),
         "reasons": lambda households: looking.reasons(phones, households),
-        "sums": lambda argument: looking.sums(phones, *argument),
+        "sums": lambda argument: looking.sums(phones, argument),
         "look": lambda households: looking.look(phones, households),
-        "refusals": lambda _: dict(fleet.refusals),
+        "refusals": lambda _: dict(behind.refusals),
         "memory": lambda _: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 

@@ -6,9 +6,11 @@ It stands in one small file in the simulation's folder, beside the phones' store
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
+from covey_privacy.site import SiteDocument, open_site
 from covey_sdk import Trust
 
 ORIGIN = "covey.example/log"
@@ -17,29 +19,43 @@ CANDIDATES = "candidates.json"
 """The shop's items in its public order, the same for everyone."""
 
 _FILE = "world.json"
+SITE = "site.signed"
+"""The file of the signed site document."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class World:
-    """A simulation: where its registry is, whom its phones trust (hex), how far off its clock runs.
+    """A simulation: its folder, with the site document in it, and the operator's public key (hex).
 
     Epochs are counted from 1970 on.
     """
 
     folder: Path
-    registry_url: str
-    registry_key: str
     operator_key: str
     profile: str
-    shift: float
     seed: int
     households: tuple[int, ...]
     epoch_seconds: int
 
     @property
+    def signed_site(self) -> bytes:
+        """The signed site document."""
+        return (self.folder / SITE).read_bytes()
+
+    @cached_property
+    def site(self) -> SiteDocument:
+        """The site: its registry, witnesses and organisations."""
+        return open_site(self.signed_site, bytes.fromhex(self.operator_key))
+
+    @cached_property
     def trust(self) -> Trust:
-        """The keys that every phone pins."""
-        return Trust(bytes.fromhex(self.operator_key), bytes.fromhex(self.registry_key), ORIGIN)
+        """What every phone pins."""
+        return Trust.of_site(bytes.fromhex(self.operator_key), self.signed_site)
+
+    @property
+    def registry_url(self) -> str:
+        """Where the registry answers."""
+        return self.site.registry_url
 
     @property
     def orders(self) -> Path:
@@ -60,10 +76,6 @@ class World:
         """Return the shop's items in its public order."""
         items: list[str] = json.loads((self.public / CANDIDATES).read_text("utf-8"))
         return items
-
-    def forward(self, seconds: float) -> World:
-        """Return the world with time gone by."""
-        return replace(self, shift=self.shift + seconds)
 
     def save(self) -> None:
         """Write the world down, all or nothing."""
