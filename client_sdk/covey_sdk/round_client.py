@@ -102,8 +102,10 @@ class RoundClient:
         manifest, round_id = invited.manifest, invited.manifest.round_id
         if (kept := self._kept(round_id, files)) is not None:
             return kept
-        self.prepare(files)
-        device.sync()
+        if (prepared := self._records.prepared(round_id)) is None or prepared.files != files.digest:
+            self.prepare(files)
+        else:
+            device.sync()
         asked = self._asked(invited, files.documents)
         with self._store.transaction():
             # Another process of the app may have contributed, or withdrawn a purpose, meanwhile.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, MutableMapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ from typing import Any
 class MessageStore(MutableMapping[bytes, bytes]):
     """A mapping in an SQLite file; what was set is durable when `__setitem__` returns.
 
-    Each call opens a connection of its own, so that threads and processes of a node may share a file.
+    Each call opens a connection of its own, so that threads and processes of a node may share a file. Without
+    `durable` nothing waits for the disk: for simulations, which end with the machine.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, durable: bool = True) -> None:
+        self._path, self._durable = path, durable
         with self._connection() as connection:
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS messages (round_key BLOB PRIMARY KEY, message BLOB NOT NULL)"
@@ -52,7 +54,9 @@ class MessageStore(MutableMapping[bytes, bytes]):
         with self._connection() as connection:
             return connection.execute(statement, values).fetchall()
 
-    def _connection(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=30)
-        connection.execute("PRAGMA synchronous = FULL")
-        return connection
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(self._path, timeout=30)) as connection:
+            connection.execute("PRAGMA synchronous = FULL" if self._durable else "PRAGMA synchronous = OFF")
+            with connection:
+                yield connection

@@ -79,12 +79,20 @@ class RoundNode(Generic[Phone]):
 
     Args:
         folder: where messages and answers are kept.
+        durable: whether messages are on the disk before they are acknowledged.
     """
 
     def __init__(
-        self, folder: Path, devices: Devices[Phone], pinned: Pinned, *, verify: Verify = verify
+        self,
+        folder: Path,
+        devices: Devices[Phone],
+        pinned: Pinned,
+        *,
+        verify: Verify = verify,
+        durable: bool = True,
     ) -> None:
         self._folder, self._devices, self._pinned, self._verify = folder, devices, pinned, verify
+        self._durable = durable
         self._collectors: dict[str, Collector] = {}
 
     def handle(self, exchange: str, body: bytes) -> bytes:
@@ -192,7 +200,7 @@ class RoundNode(Generic[Phone]):
         return wire.decode(RoundFiles, path.read_bytes(), LIMIT)
 
     def _messages(self, round_id: str) -> MessageStore:
-        return MessageStore(self._of(round_id) / "messages.db")
+        return MessageStore(self._of(round_id) / "messages.db", durable=self._durable)
 
     def _of(self, round_id: str) -> Path:
         # A round id is an outsider's text: its bytes in hex name the folder.

@@ -59,7 +59,8 @@ class PhonesBehindNode:
         """Return the node whose phones these are."""
         trust = self._phones.world.trust
         folder = self._phones.world.folder / f"node-{self._number}"
-        return RoundNode(folder, self, Pinned(trust.operator, trust.registry), verify=self._phones.verify)
+        pinned = Pinned(trust.operator, trust.registry)
+        return RoundNode(folder, self, pinned, verify=self._phones.verify, durable=False)
 
     def volunteer(self, files: RoundFiles) -> None:
         """Let the phones offer themselves to the registry as decryptors."""
