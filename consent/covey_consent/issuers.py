@@ -160,8 +160,7 @@ def _associated(row: IssuerSecret) -> bytes:
 def end(session: Session, log: Log, epoch: int, reason: str, now: int) -> int:
     """End an epoch now (Unix milliseconds): destroy its keys and log that; once is as good as twice.
 
-    Whatever tickets of it are about, no roster that names them is countersigned any more. Returns the place
-    in the log.
+    Whatever tickets of it are about, no set that holds them is signed any more. Returns the place in the log.
     """
     known = session.get(EndedEpoch, epoch)
     if known is not None:

@@ -256,7 +256,7 @@ class Issuance(Base):
 
 
 class LoggedRound(Base):
-    """A round: its signed manifest, digest and, as they come, roster head, countersignature and evidence."""
+    """A round: its signed manifest with its digest and, once it is over, its signed evidence."""
 
     __tablename__ = "rounds"
 
@@ -264,17 +264,14 @@ class LoggedRound(Base):
     manifest: Mapped[bytes]
     digest: Mapped[bytes] = mapped_column(unique=True)
     manifest_index: Mapped[int]
-    head: Mapped[bytes | None]
-    countersignature: Mapped[bytes | None]
-    issued: Mapped[int | None]
     evidence: Mapped[bytes | None]
     evidence_index: Mapped[int | None]
 
 
 class SpentTicket(Base):
-    """A round key that was used up: by a countersigned roster, a volunteer, a retraction or an included set.
+    """A round key that was used up: by a volunteer, a retraction or an included set.
 
-    `claim` says by what, in a round in one message; the same again is no second use.
+    `claim` says by what; the same again is no second use. Rows of earlier versions have none.
     """
 
     __tablename__ = "spent"

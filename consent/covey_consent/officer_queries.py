@@ -16,10 +16,8 @@ from covey_consent.notices import history as notice_history
 from covey_consent.sheet import YES
 from covey_consent.store import all_in
 from covey_consent.verdicts import Verdict, judge
-from covey_privacy import wire
 from covey_privacy.consent import Notice
-from covey_privacy.evidence import Evidence
-from covey_privacy.signatures import Signed, SigningKey
+from covey_privacy.signatures import SigningKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +38,10 @@ class Found:
     subject: str
     enrolled_at: int
     devices: int
+
+
+EARLIER = "earlier version"
+"""Stands for the outcome of a round whose evidence an earlier version logged; its fields are not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +154,11 @@ def _found(session: Session, people: Sequence[Subject]) -> list[Found]:
 
 
 def _line(row: LoggedRound) -> RoundLine:
-    manifest, evidence = rounds.manifest_of(row), None
-    if row.evidence is not None:
-        evidence = wire.decode(Evidence, wire.decode(Signed, row.evidence).body)
+    manifest, evidence = rounds.manifest_of(row), rounds.evidence_of(row)
+    unread = EARLIER if row.evidence is not None else ""
     return RoundLine(
         manifest.round_id, manifest.query, manifest.purpose, "+".join(manifest.purposes), manifest.epoch,
         manifest.epsilon, evidence.epsilon_so_far if evidence else None, manifest.delta, manifest.sigma,
-        evidence.cohort if evidence else None, evidence.outcome if evidence else "",
+        evidence.cohort if evidence else None, evidence.outcome if evidence else unread,
         row.manifest_index, row.evidence_index,
     )  # fmt: skip

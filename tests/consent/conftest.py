@@ -5,7 +5,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,11 +42,15 @@ from covey_privacy.consent import (
     Synced,
     TicketRequest,
 )
-from covey_privacy.evidence import Evidence
-from covey_privacy.five_phases import graph
-from covey_privacy.five_phases.roster import ROUND_ROSTER, Advert, Countersigned, Roster, sign_advert
-from covey_privacy.manifest import Manifest
-from covey_privacy.signatures import SigningKey, digest_of, open_signed, sign, to_sign
+from covey_privacy.errors import ServerError
+from covey_privacy.evidence import CommitteeEvidence, Complained, Evidence, SignedSets
+from covey_privacy.manifest import Manifest, Windows
+from covey_privacy.secagg.log_entries import open_head
+from covey_privacy.secagg.messages import FINAL, INCLUDED, ROSTER, RosterHead, SetHead
+from covey_privacy.secagg.registry_messages import RoundEntries
+from covey_privacy.secagg.shape import standing_shape
+from covey_privacy.secagg.terms import RoundTerms
+from covey_privacy.signatures import SigningKey, digest_of, open_signed, sign
 from covey_privacy.tickets import RoundKey
 
 with warnings.catch_warnings():
@@ -60,9 +64,9 @@ __all__ = ["follow_witness", "one_message", "play", "round_issuers", "witnessed"
 DAY = 86400
 ORIGIN = "covey.test/log"
 CBOR = {"content-type": "application/cbor"}
-BASE = (9).to_bytes(32, "little")
-"""X25519's base point: a public key like any other."""
 RELEASE = b"a signed release"
+ORGANISATIONS = tuple(SigningKey(bytes([place]) * 32) for place in range(1, 5))
+"""Of the standing committee that `Shop.manifest` names."""
 
 
 @dataclass
@@ -123,7 +127,6 @@ class Shop:
     operator: SigningKey
     registry: SigningKey
     phones: list[Phone] = field(default_factory=list)
-    rosters: dict[str, Roster] = field(default_factory=dict)
 
     def post(self, path: str, body: bytes, **headers: str) -> httpx.Response:
         return self.http.post(path, content=body, headers={**CBOR, **headers})
@@ -212,10 +215,21 @@ class Shop:
         plain = Manifest(
             round_id="round-1", query="q1", purpose="analytics", purposes=issuer.keys.purposes,
             epoch=issuer.keys.epoch, profile="test", issuer=issuer.keys.digest, model=bytes(32), length=8,
-            norm=1.0, scale=64.0, sigma=10.0, epsilon=0.5, delta=1e-6, bits=20, gamma=0.1, dropout=0.1,
+            norm=1.0, scale=64.0, sigma=10.0, epsilon=0.5, delta=1e-6, bits=20, gamma=0.05, dropout=0.0,
             least_cohort=2, most_cohort=4, honest=1, least_issued=2, least_cell=50,
         )  # fmt: skip
-        return dataclasses.replace(plain, **changes)
+        return self.fit(plain, **changes)
+
+    def fit(self, plain: Manifest, **changes) -> Manifest:
+        """Return a manifest with changes, and with terms and windows that fit them where none are given."""
+        new = dataclasses.replace(plain, **changes)
+        terms = RoundTerms(
+            new.length, 0, new.sigma * new.scale, new.honest, 40, new.gamma, 0.3, 1000,
+            tuple(key.public for key in ORGANISATIONS), standing_shape(), (), bytes(32),
+        )  # fmt: skip
+        now = int(self.clock.now)
+        fitting = {"terms": terms, "windows": Windows(now + 600, now + 1200, now + 1800, now + 2400)}
+        return dataclasses.replace(new, **{**fitting, **changes})
 
     def announce(self, terms: Manifest) -> bytes:
         """Log the manifest and return its digest."""
@@ -224,46 +238,57 @@ class Shop:
         assert answer.status_code == 200, answer.text
         return digest_of(signed)
 
-    def roster(self, round_id: str, digest: bytes, keys) -> Roster:
-        return Roster.of(round_id, digest, (self.advert(key, digest) for key in keys))
-
-    def advert(self, key: RoundKey, digest: bytes) -> Advert:
-        return sign_advert(SigningKey(key.secret), key.ticket, digest, BASE, BASE, bytes(32))
-
-    def countersign(self, roster: Roster, signer: SigningKey | None = None) -> httpx.Response:
-        body = wire.encode(roster)
-        signature = (signer or self.operator).sign(to_sign(ROUND_ROSTER, hashlib.sha256(body).digest()))
-        path = f"/v1/rounds/{roster.round_id}/roster"
-        answer = self.post(path, body, **{"covey-signature": signature.hex()})
-        if answer.status_code == 200 and wire.decode(Countersigned, answer.content).signature:
-            self.rosters[roster.round_id] = roster
-        return answer
+    def signed_sets(self, round_id: str) -> SignedSets:
+        """Return what the registry signed in a round, as its public answer has it."""
+        answer = self.http.get(f"/v1/rounds/{round_id}")
+        assert answer.status_code == 200, answer.text
+        heads = {}
+        for entry in wire.decode(RoundEntries, answer.content).entries:
+            for cls, context in ((RosterHead, ROSTER), (SetHead, INCLUDED), (SetHead, FINAL)):
+                with suppress(ServerError):
+                    heads[context] = open_head(cls, context, entry.signed, self.registry.public)
+        volunteers = heads[ROSTER].size if ROSTER in heads else 0
+        return SignedSets(heads.get(INCLUDED), heads.get(FINAL), volunteers)
 
     def annex(self, terms: Manifest) -> Annex:
         """Return a round's exact figures; the salt is the test's."""
         salt = hashlib.sha256(terms.round_id.encode()).digest()
-        return Annex(terms.round_id, 4, 4, 0, 0, 3, 1.5, salt)
+        return Annex(terms.round_id, 0, 6, 6, 0, 0, 0, 1.5, salt)
 
     def evidence(self, terms: Manifest, digest: bytes, outcome: str, **changes) -> bytes:
-        """Return signed evidence that fits the round's manifest and roster, but for `changes`."""
-        adverts = self.rosters[terms.round_id].adverts if terms.round_id in self.rosters else ()
-        released = outcome == evidence.RELEASED
+        """Return signed evidence that fits the round's manifest and signed sets, but for `changes`."""
+        sets = self.signed_sets(terms.round_id)
+        included, final = sets.included, sets.final
+        ended = outcome.partition(":")[0]
+        summed = ended in (evidence.RELEASED, evidence.WITHHELD)
         leaf = Evidence(
             round_id=terms.round_id, query=terms.query, purposes=terms.purposes, profile=terms.profile,
             manifest=digest, model=terms.model,
-            ticket_root=merkle.Tree([advert.leaf for advert in adverts]).root(),
-            cohort=evidence.tens(len(adverts)), dropouts=0,
+            included=included.root if included else merkle.EMPTY, final=final.root if final else merkle.EMPTY,
+            cohort=evidence.tens(included.size) if included else 0,
+            excluded=evidence.tens(included.size - final.size) if included and final else 0,
             denials="bad <10, spent <10",
+            committees=tuple(
+                CommitteeEvidence(kind, shape.members, shape.threshold, shape.members if summed else 0)
+                for kind, shape in (evidence.shapes(terms, sets.volunteers) if included else {}).items()
+            ),
+            complaints=(Complained(2, 7),) if summed and terms.terms.standing else (),
+            integrity_proved=summed,
             norm=terms.norm, sigma=terms.sigma, epsilon=terms.epsilon, epsilon_so_far=terms.epsilon,
-            delta=terms.delta, honest=terms.honest,
-            threshold=graph.parameters(len(adverts), terms.gamma, terms.dropout)[1] if adverts else 0,
-            least_issued=terms.least_issued,
+            delta=terms.delta, honest=terms.honest, least_issued=terms.least_issued,
             outcome=outcome, code_version="0.1.0", shared_operator=True,
             annex=self.annex(terms).digest,
-            survivors=evidence.survivors_root(advert.round_key for advert in adverts),
-            release=hashlib.sha256(RELEASE).digest() if released else evidence.NO_RELEASE,
+            proofs=hashlib.sha256(b"proofs").digest() if final else evidence.NO_PROOFS,
+            release=(
+                hashlib.sha256(RELEASE).digest() if ended == evidence.RELEASED else evidence.NO_RELEASE
+            ),
         )  # fmt: skip
         return sign(evidence.CONTEXT, dataclasses.replace(leaf, **changes), self.operator)
+
+    def conclude(self, terms: Manifest, digest: bytes, outcome: str, **changes) -> httpx.Response:
+        """Send evidence that fits, but for `changes`."""
+        signed = self.evidence(terms, digest, outcome, **changes)
+        return self.post(f"/v1/rounds/{terms.round_id}/evidence", signed)
 
     def entries(self) -> tuple[bytes, ...]:
         size = self.checkpoint().size

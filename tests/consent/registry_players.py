@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from covey_consent import witness as witness_app
 from covey_consent.keys import load_or_create
 from covey_consent.models import HOUR, Issuance, IssuerSecret, Subject
+from covey_consent.one_message.records import DatabaseRecords, require_nothing
 from covey_privacy import wire
 from covey_privacy.consent import Issuer as IssuerAnswer
 from covey_privacy.manifest import Manifest, Windows, sign_manifest
@@ -25,7 +26,15 @@ from covey_privacy.note import COSIGNATURE, VerifierKey
 from covey_privacy.secagg import keys
 from covey_privacy.secagg.in_process import NOW, Issuer, Players, Setting, new_issuers
 from covey_privacy.secagg.log_entries import LogView
-from covey_privacy.secagg.messages import DrawnCommittee, Logged
+from covey_privacy.secagg.messages import (
+    FINAL,
+    INCLUDED,
+    ROSTER,
+    DrawnCommittee,
+    Logged,
+    RosterHead,
+    SetHead,
+)
 from covey_privacy.secagg.notary import RefusedMembersError
 from covey_privacy.secagg.registry_messages import (
     DRAW_REQUEST,
@@ -45,7 +54,7 @@ from covey_privacy.secagg.registry_messages import (
 )
 from covey_privacy.secagg.shape import Band, choose_shape, standing_shape
 from covey_privacy.secagg.terms import RoundTerms
-from covey_privacy.signatures import SigningKey, digest_of
+from covey_privacy.signatures import SigningKey, digest_of, sign
 from covey_privacy.tickets import IssuerKeys
 from covey_privacy.witness import Policy, Witness
 
@@ -241,6 +250,31 @@ def _add_keys(keys: IssuerKeys, session: Session) -> None:
             epoch=keys.epoch, purposes="+".join(keys.purposes), keys=wire.encode(keys), index=0, secret=None
         )
     )
+
+
+def sign_sets(
+    shop: Shop, manifest: Manifest, digest: bytes, included: int, final: int = 0, volunteers: int = 0
+) -> None:
+    """Have the registry sign and log sets of so many members, and a roster, as if they had been asked for.
+
+    Nobody contributed: the roots stand for no leaves.
+    """
+    context = hashlib.sha256(digest).digest()
+    roots = [hashlib.sha256(bytes([place]) + digest).digest() for place in range(3)]
+    heads: dict[str, Any] = {}
+    if volunteers:
+        heads[ROSTER] = RosterHead(digest, volunteers, roots[0])
+    if included:
+        heads[INCLUDED] = SetHead(digest, context, included, roots[1], bytes(32))
+    if final:
+        root = roots[1] if final == included else roots[2]
+        heads[FINAL] = SetHead(digest, context, final, root, roots[1])
+    registry = shop.http.app.state.registry
+    for step, head in heads.items():
+        now = int(shop.clock.now)
+        records = DatabaseRecords(registry.store, registry.log, manifest.round_id, step, now, require_nothing)
+        signed = sign(step, head, shop.registry)
+        assert records.keep(step.encode() + digest, signed, (), b"") == (signed, ())
 
 
 def add_issued(shop: Shop, people: range) -> None:

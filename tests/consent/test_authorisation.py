@@ -63,6 +63,7 @@ PUBLIC = {
     "POST /v1/rounds/{round_id}/disputes": SIGNED,
     "POST /v1/rounds/{round_id}/final": SIGNED,
     "GET /v1/rounds/{round_id}": LOG,
+    "GET /v1/sets/{root}": LOG,
     "POST /v1/device-tokens": "a DPoP proof by the device's key is what is asked for",
 }
 

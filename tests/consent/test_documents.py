@@ -13,6 +13,7 @@ import covey
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from registry_players import sign_sets
 from sqlalchemy import update
 
 from covey_consent.access.roles import Role
@@ -91,22 +92,15 @@ def concluded(shop):
     """A round of analytics that came to its end, with the noise of 400 people's Q20."""
 
     def concluded(**changes):
-        phones = [shop.phone() for _ in range(4)]
-        for phone in phones:
-            shop.grant(phone, "analytics")
         issuer = shop.issuer("analytics")
-        tickets = [shop.tickets(phone, issuer)[0] for phone in phones]
         step = q20()
         noise = {"length": step.length, "norm": step.norm, "scale": step.scale, "sigma": step.sigma}
         terms = shop.manifest(
             issuer, **{"honest": HONEST, "epsilon": 0.6, "bits": step.bits, **noise, **changes}
         )
         digest = shop.announce(terms)
-        assert shop.countersign(shop.roster("round-1", digest, tickets)).status_code == 200
-        assert (
-            shop.post("/v1/rounds/round-1/evidence", shop.evidence(terms, digest, "released")).status_code
-            == 200
-        )
+        sign_sets(shop, terms, digest, 401, 389)
+        assert shop.conclude(terms, digest, "released").status_code == 200
         return terms
 
     return concluded
@@ -412,6 +406,8 @@ class TestDossier:
         document = ask("dossier", round="round-1").json()
         said = lines(document)
         assert (said["epsilon"], said["clip"], said["honest"]) == (0.6, terms.norm, HONEST)
+        assert (said["cohort"], said["excluded"], said["integrity"]) == (400, 10, True)
+        assert (said["least_set"], said["issued"]) == (terms.terms.least_set, terms.terms.issued)
         assert said["least_issued"] == terms.least_issued
         assert said["holds"] is True
         logged = [digest_of(entry[1:]).hex() for entry in shop.entries() if entry[:1] == LEAF_MANIFEST]
@@ -432,15 +428,45 @@ class TestDossier:
 
     def test_what_stays_when_both_collude_is_printed_and_not_called_a_bound(self, concluded, ask):
         concluded()
-        said = lines(ask("dossier", round="round-1").json(), "4.")
+        said = lines(ask("dossier", round="round-1").json(), "5.")
         assert said["shared_operator"] is True
         assert round(said["collusion_epsilon"]) == 16
         assert said["collusion"].startswith("no meaningful bound: epsilon 16")
         assert said["collusion_meaningful"] is False
 
+    def test_it_names_the_committees_and_who_complained_in_both_languages(self, concluded, ask):
+        terms = concluded()
+        document = ask("dossier", round="round-1").json()
+        (section,) = [each for each in document["sections"] if each["heading"].startswith("4.")]
+        shape = terms.terms.standing
+        kind = {"en": "organisations", "zh": "机构"}
+        opening = {"members": 4, "needed": shape.threshold, "opened": 4}
+        assert section["rows"] == [{"kind": kind, **opening}]
+        assert section["heading_zh"].startswith("四、")
+        counts = [
+            f"{key.hex()}: {count}"
+            for key, count in zip(terms.terms.organisations, (0, 7, 0, 0), strict=True)
+        ]
+        assert section["facts"]["complaints"] == counts
+        page = ask("dossier", round="round-1", format="html").text
+        assert "各机构（按其公钥）投诉的手机数" in page
+        assert "Integrity of the sum is proved" in page
+
+    def test_it_names_the_sets_as_the_log_has_them(self, concluded, ask, shop):
+        concluded()
+        said = lines(ask("dossier", round="round-1").json(), "7.")
+        sets = shop.signed_sets("round-1")
+        assert (said["included"], said["final"]) == (sets.included.root.hex(), sets.final.root.hex())
+        assert said["release"] == hashlib.sha256(b"a signed release").hexdigest()
+
+    def test_a_round_that_was_aborted_before_a_set_has_no_committee(self, shop, ask):
+        terms = shop.manifest(shop.issuer("analytics"))
+        assert shop.conclude(terms, shop.announce(terms), "aborted: too few").status_code == 200
+        document = ask("dossier", round="round-1").json()
+        assert [each["rows"] for each in document["sections"] if each["heading"].startswith("4.")] == [[]]
+        assert lines(document)["outcome"] == "aborted: too few"
+
     def test_a_round_that_is_not_over_has_none(self, shop, ask):
-        phone = shop.phone()
-        shop.grant(phone, "analytics")
         shop.announce(shop.manifest(shop.issuer("analytics")))
         assert "no logged evidence" in ask("dossier", 409, round="round-1").json()["detail"]
         assert "no logged manifest" in ask("dossier", 404, round="round-2").json()["detail"]

@@ -61,6 +61,15 @@ def test_it_is_logged_once(manifest, announce, problem):
     problem(announce(dataclasses.replace(made, query="another")), 409)
 
 
+def test_it_has_terms(manifest, refused):
+    assert "the manifest has no terms" in refused(dataclasses.replace(manifest(), terms=None))
+    assert "the manifest has no terms" in refused(dataclasses.replace(manifest(), terms=None, windows=None))
+
+
+def test_other_profiles_are_for_phones_that_were_opened_with_them(manifest, announce):
+    assert announce(manifest(profile="laboratory")).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("terms", "says"),
     [
@@ -138,6 +147,7 @@ def production(manifest, setting=None, **changes):
         ({"least_cell": 49}, "least_cell is 49"),
         ({"gamma": 0.04}, "gamma is 0.04"),
         ({"honest": 148}, "terms.least_set is 199"),
+        ({"least_issued": 1001}, "terms.issued is 1000"),
     ],
 )
 def test_a_round_of_production_states_its_profiles_floors(manifest, refused, announce, changes, says):

@@ -503,12 +503,10 @@ class TestInclusion:
         (entry,) = view(round_.shop).entries
         assert entry.signed == included(won).head.signed
 
-    def test_a_round_in_five_phases_has_none_of_these_steps(self, shop, problem):
-        issuer = shop.issuer("core")
-        digest = shop.announce(shop.manifest(issuer, purpose="core"))
-        answer = shop.post("/v1/rounds/round-1/volunteers", b"x")
-        assert "no terms" in problem(answer, 409)
-        assert digest
+    def test_a_request_needs_the_operators_signature_in_hex(self, round_, problem):
+        body, path = wire.encode(RosterRequest(round_.info.digest)), round_.notary.path("roster")
+        problem(round_.shop.post(path, body), 422)
+        problem(round_.shop.post(path, body, **{"covey-signature": "no hex"}), 422)
 
 
 class TestFinalSet:

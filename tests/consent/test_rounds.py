@@ -1,56 +1,42 @@
+"""How a round begins and ends at the registry: its manifest and its evidence, each logged once."""
+
 import dataclasses
 import hashlib
 
 import pytest
+from registry_players import sign_sets
 
 from covey_consent.cosigners import Cosigners
-from covey_privacy import annex, evidence, manifest, wire
-from covey_privacy.consent import LEAF_EVIDENCE, LEAF_MANIFEST, LEAF_ROSTER
+from covey_privacy import annex, evidence, manifest, merkle, wire
+from covey_privacy.consent import LEAF_EVIDENCE, LEAF_MANIFEST, Appended
 from covey_privacy.errors import ServerError
-from covey_privacy.five_phases.roster import ROUND_ROSTER, Countersigned, Logged, Roster
-from covey_privacy.signatures import Signed, SigningKey, digest_of, open_signed, sign, to_sign
+from covey_privacy.evidence import ABORTED, BURNT, RELEASED, WITHHELD
+from covey_privacy.signatures import Signed, SigningKey, digest_of, open_signed, sign
+
+PATH = "/v1/rounds/round-1/evidence"
 
 
 @pytest.fixture
-def issuer(shop):
-    return shop.issuer("analytics")
+def terms(shop):
+    return shop.manifest(shop.issuer("analytics"))
 
 
 @pytest.fixture
-def wallets(shop, issuer):
-    """Four phones' tickets."""
-    phones = [shop.phone() for _ in range(4)]
-    for phone in phones:
-        shop.grant(phone, "analytics")
-    return [shop.tickets(phone, issuer) for phone in phones]
-
-
-@pytest.fixture
-def terms(shop, issuer):
-    return shop.manifest(issuer)
-
-
-@pytest.fixture
-def digest(shop, wallets, terms):
+def digest(shop, terms):
     return shop.announce(terms)
 
 
-@pytest.fixture
-def roster(shop, wallets, digest):
-    return shop.roster("round-1", digest, [wallet[0] for wallet in wallets])
-
-
-def countersigned(answer) -> Countersigned:
+def index_in(answer):
     assert answer.status_code == 200, answer.text
-    return wire.decode(Countersigned, answer.content)
+    return wire.decode(Appended, answer.content).index
 
 
 def test_a_manifest_is_logged_once(shop, terms):
     signed = manifest.sign_manifest(terms, shop.operator)
-    first, again = (wire.decode(Logged, shop.post("/v1/rounds", signed).content) for _ in range(2))
+    first, again = (index_in(shop.post("/v1/rounds", signed)) for _ in range(2))
     assert first == again
-    assert shop.entries()[first.index] == LEAF_MANIFEST + signed
-    assert shop.checkpoint().size == first.index + 1
+    assert shop.entries()[first] == LEAF_MANIFEST + signed
+    assert shop.checkpoint().size == first + 1
 
 
 def test_an_announcement_waits_for_the_witnesses_of_its_head(shop, terms, monkeypatch):
@@ -66,7 +52,7 @@ def test_an_announcement_waits_for_the_witnesses_of_its_head(shop, terms, monkey
 
 def test_a_round_id_has_one_manifest(shop, terms, problem):
     shop.announce(terms)
-    other = manifest.sign_manifest(dataclasses.replace(terms, length=9), shop.operator)
+    other = manifest.sign_manifest(shop.fit(terms, length=9), shop.operator)
     problem(shop.post("/v1/rounds", other), 409)
 
 
@@ -90,24 +76,30 @@ def test_a_manifest_names_a_logged_issuer_of_its_own_set(shop, terms, problem, c
 
 
 @pytest.fixture
-def first(terms):
+def first(shop, terms):
     """The first of two steps of a plan."""
     plan = manifest.Plan(1.0, (terms.as_step, dataclasses.replace(terms.as_step, sigma=20.0)))
-    return dataclasses.replace(terms, plan=plan)
+    return shop.fit(terms, plan=plan)
 
 
-def after(before, digest, **changes):
-    (*_, second) = before.plan.steps
-    fields = {"round_id": "round-2", "sigma": second.sigma, "step": 1, "previous": digest, **changes}
-    return dataclasses.replace(before, **fields)
+@pytest.fixture
+def after(shop):
+    """`after(before, digest, **changes)`: the step after one of a plan, which has this digest."""
+
+    def after(before, digest, **changes):
+        (*_, second) = before.plan.steps
+        fields = {"round_id": "round-2", "sigma": second.sigma, "step": 1, "previous": digest, **changes}
+        return shop.fit(before, **fields)
+
+    return after
 
 
-def test_the_steps_of_a_plan_are_logged_one_after_the_other(shop, first):
+def test_the_steps_of_a_plan_are_logged_one_after_the_other(shop, first, after):
     second = after(first, shop.announce(first))
     assert shop.announce(second) == shop.announce(second)
 
 
-def test_a_step_follows_a_logged_manifest(shop, first, problem):
+def test_a_step_follows_a_logged_manifest(shop, first, after, problem):
     digest = digest_of(manifest.sign_manifest(first, shop.operator))
     signed = manifest.sign_manifest(after(first, digest), shop.operator)
     logged = len(shop.entries())
@@ -117,7 +109,7 @@ def test_a_step_follows_a_logged_manifest(shop, first, problem):
     assert shop.post("/v1/rounds", signed).status_code == 200
 
 
-def test_a_step_follows_the_step_before_of_the_same_plan(shop, first, terms, problem):
+def test_a_step_follows_the_step_before_of_the_same_plan(shop, first, after, terms, problem):
     def refused(later):
         signed = manifest.sign_manifest(later, shop.operator)
         return "names no such logged" in problem(shop.post("/v1/rounds", signed), 409)
@@ -127,7 +119,7 @@ def test_a_step_follows_the_step_before_of_the_same_plan(shop, first, terms, pro
     assert refused(after(first, digest, plan=cheaper))
     longer = dataclasses.replace(first.plan, steps=(*first.plan.steps, first.plan.steps[1]))
     assert refused(after(first, digest, plan=longer))
-    assert refused(after(dataclasses.replace(first, plan=longer), digest, step=2))
+    assert refused(after(shop.fit(first, plan=longer), digest, step=2))
     alone = shop.announce(dataclasses.replace(terms, round_id="round-3"))
     assert refused(after(first, alone))
     second = shop.announce(after(first, digest))
@@ -148,38 +140,15 @@ def test_a_step_follows_the_step_before_of_the_same_plan(shop, first, terms, pro
 )
 def test_a_manifest_is_the_step_that_it_says(shop, first, problem, changes, says):
     shop.announce(first)
-    wrong = dataclasses.replace(first, round_id="round-2", **changes)
+    wrong = shop.fit(first, round_id="round-2", **changes)
     assert says in problem(shop.post("/v1/rounds", manifest.sign_manifest(wrong, shop.operator)), 422)
 
 
-PRODUCTION = {
-    "profile": "production",
-    "least_cohort": 200,
-    "most_cohort": 400,
-    "least_issued": 200,
-    "least_cell": 50,
-    "gamma": 0.05,
-    "dropout": 0.05,
-    "honest": 179,
-}
-
-
-@pytest.mark.parametrize(
-    ("name", "less"), [("least_issued", 0), ("least_issued", 199), ("least_cohort", 199), ("least_cell", 49),
-                       ("gamma", 0.04), ("dropout", 0.06), ("honest", 1), ("honest", 178)],
-)  # fmt: skip
-def test_a_round_of_production_states_its_profiles_floors(shop, terms, problem, name, less):
-    known = dataclasses.replace(terms, **PRODUCTION)
-    logged = len(shop.entries())
-    signed = manifest.sign_manifest(dataclasses.replace(known, **{name: less}), shop.operator)
-    said = problem(shop.post("/v1/rounds", signed), 422)
-    assert f"{name} is {less}" in said
-    assert len(shop.entries()) == logged
-    shop.announce(known)
-
-
-def test_other_profiles_are_for_phones_that_were_opened_with_them(shop, terms):
-    shop.announce(dataclasses.replace(terms, profile="laboratory"))
+def test_a_round_is_accounted_at_no_greater_delta_than_the_notices(shop, terms, problem):
+    most = min(notice.delta for notice in shop.notices().values())
+    wrong = manifest.sign_manifest(dataclasses.replace(terms, delta=most * 1.01), shop.operator)
+    assert "the notices promise" in problem(shop.post("/v1/rounds", wrong), 422)
+    shop.announce(dataclasses.replace(terms, delta=most))
 
 
 def test_only_the_operator_announces(shop, terms, problem):
@@ -192,159 +161,152 @@ def test_without_an_operator_every_round_is_refused(opened, terms, tmp_path, pro
         assert "COVEY_REGISTRY_OPERATOR" in problem(shop.post("/v1/rounds", signed), 403)
 
 
-def test_a_roster_is_countersigned_and_logged(shop, roster):
-    answer = countersigned(shop.countersign(roster))
-    assert (answer.issued, answer.bad, answer.spent) == (4, (), ())
-    assert len(roster.head().beacon(answer.signature, shop.registry.public)) == 32
-    assert shop.entries()[-1] == LEAF_ROSTER + wire.encode(roster.head())
+def test_evidence_is_logged_once_after_the_final_set(shop, terms, digest, problem):
+    early = shop.evidence(terms, digest, RELEASED)
+    assert "no signed final set" in problem(shop.post(PATH, early), 409)
+    sign_sets(shop, terms, digest, 27, 15)
+    signed = shop.evidence(terms, digest, RELEASED)
+    first, again = (index_in(shop.post(PATH, signed)) for _ in range(2))
+    assert first == again
+    assert shop.entries()[first] == LEAF_EVIDENCE + signed
+    assert shop.checkpoint().size == first + 1
+    for outcome, changes in ((ABORTED, {}), (RELEASED, {"epsilon_so_far": 1.0})):
+        assert "given once" in problem(shop.conclude(terms, digest, outcome, **changes), 409)
+    assert shop.checkpoint().size == first + 1
 
 
-def test_the_same_roster_has_the_same_answer_and_a_second_none(shop, roster, wallets, digest, problem):
-    first = shop.countersign(roster)
-    assert shop.countersign(roster).content == first.content
-    second = shop.roster("round-1", digest, [wallet[1] for wallet in wallets])
-    problem(shop.countersign(second), 409)
-    smaller = dataclasses.replace(roster, adverts=roster.adverts[:3])
-    problem(shop.countersign(smaller), 409)
-
-
-def test_a_ticket_is_good_for_one_round(shop, issuer, digest, wallets):
-    """Two rounds of one slot, which a coordinator would not plan, share its tickets."""
-    countersigned(shop.countersign(shop.roster("round-1", digest, [wallet[0] for wallet in wallets[:2]])))
-    other = shop.announce(shop.manifest(issuer, round_id="round-2"))
-    again = shop.roster("round-2", other, [wallets[0][0], wallets[2][0], wallets[3][0]])
-    answer = countersigned(shop.countersign(again))
-    assert (answer.signature, answer.spent) == (b"", (wallets[0][0].ticket.round_key,))
-    fresh = shop.roster("round-2", other, [wallets[2][0], wallets[3][0]])
-    assert countersigned(shop.countersign(fresh)).signature
-
-
-def test_bad_adverts_are_named_and_nothing_is_spent(shop, roster, wallets, digest):
-    forged = dataclasses.replace(roster.adverts[0], seed_digest=b"x" * 32)
-    stolen = shop.advert(dataclasses.replace(wallets[0][0], secret=b"x" * 32), digest)
-    minted = dataclasses.replace(wallets[1][0].ticket, signature=bytes(256))
-    self_made = shop.advert(dataclasses.replace(wallets[1][0], ticket=minted), digest)
-    for bad in (forged, stolen, self_made):
-        others = [advert for advert in roster.adverts if advert.round_key != bad.round_key][:3]
-        answer = countersigned(shop.countersign(Roster.of("round-1", digest, [*others, bad])))
-        assert (answer.signature, answer.bad, answer.spent) == (b"", (bad.round_key,), ())
-    assert countersigned(shop.countersign(roster)).signature
-
-
-def test_an_advert_for_another_manifest_is_bad(shop, issuer, wallets, digest):
-    other = shop.announce(shop.manifest(issuer, round_id="round-2"))
-    adverts = [shop.advert(wallets[0][0], digest), shop.advert(wallets[1][0], other)]
-    answer = countersigned(shop.countersign(Roster.of("round-1", digest, adverts)))
-    assert answer.bad == (wallets[1][0].ticket.round_key,)
-
-
-@pytest.mark.parametrize("place", [1, 2, 3])
-def test_tickets_of_another_slot_or_role_are_bad(shop, wallets, digest, place):
-    other = wallets[1][place]
-    answer = countersigned(shop.countersign(shop.roster("round-1", digest, [wallets[0][0], other])))
-    assert (answer.signature, answer.bad) == (b"", (other.ticket.round_key,))
-
-
-def test_tickets_of_another_purpose_set_are_bad(shop, wallets, digest):
-    phone = shop.phone()
-    foreign = shop.tickets(phone, shop.issuer("core"))[0]
-    answer = countersigned(shop.countersign(shop.roster("round-1", digest, [wallets[0][0], foreign])))
-    assert answer.bad == (foreign.ticket.round_key,)
-
-
-@pytest.mark.parametrize("size", [1, 5])
-def test_a_roster_has_the_size_that_the_manifest_takes(shop, wallets, digest, problem, size):
-    keys = [key for wallet in wallets for key in wallet][:size]
-    problem(shop.countersign(shop.roster("round-1", digest, keys)), 422)
-
-
-def test_a_roster_waits_until_enough_batches_were_issued(shop, issuer, wallets, problem):
-    digest = shop.announce(shop.manifest(issuer, round_id="round-3", least_issued=5))
-    roster = shop.roster("round-3", digest, [wallet[0] for wallet in wallets])
-    assert "asks for 5" in problem(shop.countersign(roster), 409)
-    phone = shop.phone()
-    shop.grant(phone, "analytics")
-    shop.tickets(phone, issuer)
-    assert countersigned(shop.countersign(roster)).issued == 5
-
-
-def test_a_roster_is_for_its_round_and_manifest(shop, roster, wallets, problem):
-    problem(shop.countersign(dataclasses.replace(roster, round_id="round-9")), 404)
-    problem(shop.countersign(shop.roster("round-1", bytes(32), [wallet[0] for wallet in wallets])), 422)
-    backwards = dataclasses.replace(roster, adverts=roster.adverts[::-1])
-    problem(shop.countersign(backwards), 422)
-    twice = dataclasses.replace(roster, adverts=(roster.adverts[0], *roster.adverts[:2]))
-    problem(shop.countersign(twice), 422)
-
-
-def test_only_the_operator_brings_a_roster(shop, roster, problem):
-    problem(shop.countersign(roster, SigningKey(b"x" * 32)), 403)
-    body = wire.encode(roster)
-    problem(shop.post("/v1/rounds/round-1/roster", body), 422)
-    problem(shop.post("/v1/rounds/round-1/roster", body, **{"covey-signature": "no hex"}), 422)
-
-
-def test_a_roster_goes_to_its_own_address(shop, roster, problem):
-    body = wire.encode(roster)
-    signature = shop.operator.sign(to_sign(ROUND_ROSTER, hashlib.sha256(body).digest()))
-    answer = shop.post("/v1/rounds/round-2/roster", body, **{"covey-signature": signature.hex()})
-    problem(answer, 404)
-
-
-def test_tickets_die_with_their_epoch(shop, roster, problem):
-    shop.clock.now = (shop.clock.epoch + 1) * 86400 + 301
-    problem(shop.countersign(roster), 409)
-    shop.clock.now -= 2
-    assert countersigned(shop.countersign(roster)).signature
-
-
-def test_a_countersignature_outlives_a_restart(opened, problem):
+def test_evidence_outlives_a_restart(opened, problem):
     with opened() as shop:
-        issuer = shop.issuer("core")
-        wallets = [shop.tickets(shop.phone(), issuer) for _ in range(2)]
-        digest = shop.announce(shop.manifest(issuer, purpose="core"))
-        roster = shop.roster("round-1", digest, [wallet[0] for wallet in wallets])
-        first = shop.countersign(roster).content
+        terms = shop.manifest(shop.issuer("core"), purpose="core")
+        digest = shop.announce(terms)
+        sign_sets(shop, terms, digest, 6, 6)
+        signed = shop.evidence(terms, digest, WITHHELD)
+        first = index_in(shop.post(PATH, signed))
     with opened() as shop:
-        assert shop.countersign(roster).content == first
-        problem(shop.countersign(shop.roster("round-1", digest, [wallet[1] for wallet in wallets])), 409)
+        assert index_in(shop.post(PATH, signed)) == first
+        problem(shop.conclude(terms, digest, BURNT), 409)
 
 
-def test_evidence_is_logged_once_after_the_roster(shop, terms, digest, roster, problem):
-    signed = shop.evidence(terms, digest, "released")
-    problem(shop.post("/v1/rounds/round-1/evidence", signed), 409)
-    countersigned(shop.countersign(roster))
-    signed = shop.evidence(terms, digest, "released")
-    first, again = (shop.post("/v1/rounds/round-1/evidence", signed) for _ in range(2))
-    assert first.content == again.content
-    index = wire.decode(Logged, first.content).index
-    assert shop.entries()[index] == LEAF_EVIDENCE + signed
-    problem(shop.post("/v1/rounds/round-1/evidence", shop.evidence(terms, digest, "aborted")), 409)
+WRONG = {
+    "query": "q20", "purposes": ("analytics", "personalize"), "profile": "production", "model": b"x" * 32,
+    "norm": 2.0, "sigma": 99.0, "epsilon": 0.01, "delta": 1e-12, "honest": 2, "least_issued": 0,
+    "included": b"x" * 32, "final": b"x" * 32, "cohort": 27, "excluded": 12, "committees": (),
+    "epsilon_so_far": 0.01, "release": bytes(32),
+}  # fmt: skip
+"""Each contradicts the manifest, the signed sets of 27 and 15 members, or the outcome."""
 
 
-def test_the_annex_opens_against_the_logged_evidence(shop, terms, digest, roster):
-    countersigned(shop.countersign(roster))
-    answer = shop.post("/v1/rounds/round-1/evidence", shop.evidence(terms, digest, "released"))
-    entry = shop.entries()[wire.decode(Logged, answer.content).index]
+@pytest.mark.parametrize("field", WRONG)
+def test_evidence_repeats_what_was_logged(shop, terms, digest, problem, field):
+    sign_sets(shop, terms, digest, 27, 15)
+    before = shop.checkpoint()
+    answer = shop.conclude(terms, digest, RELEASED, **{field: WRONG[field]})
+    assert "the evidence of round 'round-1' does not fit" in problem(answer, 422)
+    assert shop.checkpoint() == before
+    leaf = wire.decode(evidence.Evidence, wire.decode(Signed, shop.evidence(terms, digest, RELEASED)).body)
+    assert (leaf.cohort, leaf.excluded) == (20, 10)
+    index_in(shop.conclude(terms, digest, RELEASED))
+
+
+def changed(shop, terms, digest, **changes):
+    """Return the committees of evidence that fits, the first of them with changes."""
+    leaf = wire.decode(evidence.Evidence, wire.decode(Signed, shop.evidence(terms, digest, RELEASED)).body)
+    return (dataclasses.replace(leaf.committees[0], **changes), *leaf.committees[1:])
+
+
+@pytest.mark.parametrize(
+    "changes", [{"members": 5}, {"threshold": 3}, {"kind": 2}, {"opened": 1}, {"opened": 5}]
+)
+def test_evidence_states_the_committees_of_the_manifest(shop, terms, digest, problem, changes):
+    sign_sets(shop, terms, digest, 6, 6)
+    wrong = changed(shop, terms, digest, **changes)
+    problem(shop.conclude(terms, digest, RELEASED, committees=wrong), 422)
+    index_in(shop.conclude(terms, digest, RELEASED, committees=changed(shop, terms, digest, opened=2)))
+
+
+@pytest.mark.parametrize("decryptor", [0, 5])
+def test_complaints_are_of_organisations_that_have_a_seat(shop, terms, digest, problem, decryptor):
+    sign_sets(shop, terms, digest, 6, 6)
+    wrong = (evidence.Complained(decryptor, 1),)
+    assert "no seat" in problem(shop.conclude(terms, digest, RELEASED, complaints=wrong), 422)
+
+
+@pytest.mark.parametrize("outcome", [RELEASED, WITHHELD, BURNT, ABORTED, "aborted: too few answers"])
+def test_every_end_of_a_round_with_a_final_set_is_logged(shop, terms, digest, outcome):
+    sign_sets(shop, terms, digest, 6, 6)
+    index_in(shop.conclude(terms, digest, outcome))
+
+
+@pytest.mark.parametrize("outcome", [WITHHELD, BURNT, RELEASED])
+def test_without_a_final_set_a_round_can_only_be_aborted(shop, terms, digest, problem, outcome):
+    sign_sets(shop, terms, digest, 6)
+    assert "no signed final set" in problem(shop.conclude(terms, digest, outcome), 409)
+    index_in(shop.conclude(terms, digest, "aborted: the check took too long"))
+
+
+@pytest.mark.parametrize("sizes", [(), (6,), (6, 6)])
+def test_an_aborted_round_states_the_sets_that_its_coordinator_took(shop, terms, digest, sizes):
+    """A registry may have signed one whose answer never arrived."""
+    sign_sets(shop, terms, digest, *(sizes or (0,)))
+    none = {"included": merkle.EMPTY, "final": merkle.EMPTY, "cohort": 0, "excluded": 0, "committees": ()}
+    index_in(shop.conclude(terms, digest, ABORTED, **none))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "changes"),
+    [
+        ("done", {}), ("release", {}), (ABORTED, {"release": b"x" * 32}), (WITHHELD, {"release": b"x" * 32}),
+        (BURNT, {"integrity_proved": True}), (ABORTED, {"included": b"x" * 32}),
+    ],
+)  # fmt: skip
+def test_an_outcome_is_a_known_one_and_only_a_release_has_a_hash(
+    shop, terms, digest, problem, outcome, changes
+):
+    sign_sets(shop, terms, digest, 6, 6)
+    problem(shop.conclude(terms, digest, outcome, **changes), 422)
+
+
+def test_a_drawn_committee_has_the_shape_for_the_signed_roster(one_message, play, problem):
+    round_ = play(one_message, "both")
+    terms, digest = round_.manifest, round_.info.digest
+    sign_sets(one_message, terms, digest, 6, 6, volunteers=40)
+    shape = terms.terms.drawn_shape(40)
+    leaf = wire.decode(
+        evidence.Evidence, wire.decode(Signed, one_message.evidence(terms, digest, RELEASED)).body
+    )
+    assert [each.members for each in leaf.committees] == [4, shape.members]
+    for wrong in (leaf.committees[:1], leaf.committees[::-1]):
+        problem(one_message.conclude(terms, digest, RELEASED, committees=wrong), 422)
+    index_in(one_message.conclude(terms, digest, RELEASED))
+
+
+def test_the_annex_opens_against_the_logged_evidence(shop, terms, digest):
+    sign_sets(shop, terms, digest, 6, 6)
+    index = index_in(shop.conclude(terms, digest, RELEASED))
+    entry = shop.entries()[index]
     leaf = open_signed(evidence.Evidence, evidence.CONTEXT, entry[1:], shop.operator.public)
     key, figures = annex.key(shop.operator, "round-1"), shop.annex(terms)
     assert annex.audit(annex.seal(figures, key), key, leaf) == figures
-    other = dataclasses.replace(figures, survivors=3)
+    other = dataclasses.replace(figures, final=3)
     with pytest.raises(ServerError, match="not the one"):
         annex.audit(annex.seal(other, key), key, leaf)
 
 
-def test_a_round_that_was_aborted_is_over(shop, terms, digest, roster, problem):
-    aborted = shop.evidence(terms, digest, "aborted: too few")
-    assert shop.post("/v1/rounds/round-1/evidence", aborted).status_code == 200
-    problem(shop.countersign(roster), 409)
-
-
 def test_evidence_is_the_operators_for_its_own_round(shop, terms, digest, problem):
-    path = "/v1/rounds/round-1/evidence"
-    problem(shop.post(path, shop.evidence(terms, bytes(32), "aborted")), 422)
-    elsewhere = shop.evidence(dataclasses.replace(terms, round_id="round-7"), digest, "aborted")
-    problem(shop.post(path, elsewhere), 422)
-    problem(shop.post("/v1/rounds/round-7/evidence", elsewhere), 404)
-    leaf = wire.decode(evidence.Evidence, wire.decode(Signed, elsewhere).body)
-    problem(shop.post(path, sign(evidence.CONTEXT, leaf, SigningKey(b"x" * 32))), 403)
+    problem(shop.post(PATH, shop.evidence(terms, bytes(32), ABORTED)), 422)
+    elsewhere = dataclasses.replace(
+        wire.decode(evidence.Evidence, wire.decode(Signed, shop.evidence(terms, digest, ABORTED)).body),
+        round_id="round-7",
+    )
+    signed = sign(evidence.CONTEXT, elsewhere, shop.operator)
+    problem(shop.post(PATH, signed), 422)
+    problem(shop.post("/v1/rounds/round-7/evidence", signed), 404)
+    problem(shop.post(PATH, sign(evidence.CONTEXT, elsewhere, SigningKey(b"x" * 32))), 403)
+
+
+def test_evidence_counts_the_sets_of_its_own_round_alone(shop, terms, digest, problem):
+    """Another round's sets do not stand in for those that this round lacks."""
+    other = shop.fit(terms, round_id="round-2")
+    sign_sets(shop, other, shop.announce(other), 6, 6)
+    root = hashlib.sha256(b"\1" + digest).digest()
+    problem(shop.conclude(terms, digest, RELEASED, included=root, final=root), 409)

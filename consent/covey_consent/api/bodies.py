@@ -32,8 +32,8 @@ DECISIONS = 4 * 2**20
 """A batch of decisions: about 15,000, each some 250 bytes."""
 JSON = 2**20
 """A JSON body's bytes at most."""
-ROSTER = wire.MESSAGE_LIMIT
-"""A roster's bytes at most; the route takes no more than the round's cohort needs."""
+SET_REQUEST = wire.MESSAGE_LIMIT
+"""A set's bytes at most; the route takes no more than the round's terms need."""
 
 OFFER = 4096
 """A volunteer's or a retracting phone's message: about 500 bytes."""
@@ -64,14 +64,14 @@ MESSAGES: Mapping[str, Taken] = {
     "sync": Taken(CBOR, MESSAGE),
     "issue": Taken(CBOR, MESSAGE),
     "announce": Taken(CBOR, MESSAGE),
-    "countersign": Taken(CBOR, ROSTER),
     "conclude": Taken(CBOR, MESSAGE),
     "volunteer": Taken(CBOR, OFFER),
     "retract": Taken(CBOR, OFFER),
+    "sign_roster": Taken(CBOR, OFFER),
     "draw": Taken(CBOR, OFFER),
-    "include": Taken(CBOR, ROSTER),
+    "include": Taken(CBOR, SET_REQUEST),
     "grant_dispute": Taken(CBOR, MESSAGE),
-    "finalise": Taken(CBOR, ROSTER),
+    "finalise": Taken(CBOR, SET_REQUEST),
     "import_person": Taken("application/zip", EXPORT),
 }
 """What the operations take that take no JSON."""

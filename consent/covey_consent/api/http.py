@@ -13,12 +13,15 @@ from starlette.requests import ClientDisconnect
 
 from covey_consent.access.guard import Guard
 from covey_consent.api import bodies, lean
-from covey_consent.api.bodies import CBOR, JSON, MESSAGE, ROSTER
+from covey_consent.api.bodies import CBOR, JSON, MESSAGE, SET_REQUEST
 from covey_consent.api.strict import StrictRequest
 from covey_consent.registry import Registry
 from covey_privacy import wire
 
-__all__ = ["CBOR", "JSON", "MESSAGE", "ROSTER", "Here", "add_routes", "body", "cbor"]
+__all__ = ["CBOR", "FOR_EVER", "JSON", "MESSAGE", "SET_REQUEST", "Here", "add_routes", "body", "cbor"]
+
+FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+"""Headers of a public answer that never changes."""
 
 
 async def _registry(request: Request) -> Registry:

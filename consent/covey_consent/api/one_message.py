@@ -7,15 +7,16 @@ registry signs is answered with its place in the log, under a note that its witn
 from __future__ import annotations
 
 import asyncio
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from covey_consent.api import operator
 from covey_consent.api.bodies import OFFER
-from covey_consent.api.http import MESSAGE, ROSTER, Here, body, cbor
+from covey_consent.api.http import CBOR, FOR_EVER, MESSAGE, SET_REQUEST, Here, body, cbor
 from covey_consent.api.operator import Signature
 from covey_consent.one_message.round_state import read_entries
+from covey_consent.one_message.signed_sets import find_leaves
 from covey_consent.registry import Registry
 from covey_privacy import wire
 from covey_privacy.records import layout
@@ -37,6 +38,7 @@ from covey_privacy.secagg.registry_messages import (
 router = APIRouter(tags=["rounds"])
 
 T = TypeVar("T")
+Root = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 
 COMMITTEE_FILE = 2**20
 """Bytes of a committee file with its framing, at most: 600 decryptors of 420 bytes, and nine seats."""
@@ -60,18 +62,19 @@ async def retract(round_id: str, request: Request, here: Here) -> None:
     await here.round_notary.retract(round_id, await body(request, OFFER))
 
 
-async def roster(round_id: str, request: Request, here: Registry, signature: str) -> Response:
-    """Sign the roster as a `RosterRequest` asks; answers `LoggedHead`."""
-    asked = await _signed(request, here, signature, RosterRequest, ROSTER_REQUEST, MESSAGE)
+@router.post("/v1/rounds/{round_id}/roster")
+async def sign_roster(round_id: str, request: Request, here: Here, signature: Signature) -> Response:
+    """Sign the roster of all volunteers as a `RosterRequest` asks; answers `LoggedHead`.
+
+    The header carries the operator's signature over the body's SHA-256 in hex; so for the next four.
+    """
+    asked = await _signed(request, here, signature, RosterRequest, ROSTER_REQUEST, OFFER)
     return cbor(await here.round_notary.roster(round_id, asked))
 
 
 @router.post("/v1/rounds/{round_id}/draw")
 async def draw(round_id: str, request: Request, here: Here, signature: Signature) -> Response:
-    """Draw the committee by the nonce in a `DrawRequest`; answers `DrawAnswer`.
-
-    The header carries the operator's signature over the body's SHA-256 in hex; so for the next three.
-    """
+    """Draw the committee by the nonce in a `DrawRequest`; answers `DrawAnswer`."""
     asked = await _signed(request, here, signature, DrawRequest, DRAW_REQUEST, OFFER)
     return cbor(await here.round_notary.draw(round_id, asked))
 
@@ -101,8 +104,18 @@ async def grant_dispute(round_id: str, request: Request, here: Here, signature: 
 @router.post("/v1/rounds/{round_id}/final")
 async def finalise(round_id: str, request: Request, here: Here, signature: Signature) -> Response:
     """Sign the final set of an `ExclusionRequest`; answers `LoggedHead`."""
-    asked = await _signed(request, here, signature, ExclusionRequest, EXCLUSION_REQUEST, ROSTER)
+    asked = await _signed(request, here, signature, ExclusionRequest, EXCLUSION_REQUEST, SET_REQUEST)
     return cbor(await here.round_notary.final(round_id, asked))
+
+
+@router.get("/v1/sets/{root}")
+async def read_set(root: Root, request: Request, here: Here) -> Response:
+    """Return the `SetLeaves` of a signed included or final set by its Merkle root, sorted by round key."""
+    leaves = await here.store.read(find_leaves, bytes.fromhex(root))
+    headers = {**FOR_EVER, "ETag": f'"{root}"'}
+    if headers["ETag"] in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(await asyncio.to_thread(wire.encode, leaves), media_type=CBOR, headers=headers)
 
 
 async def _signed(
@@ -110,7 +123,7 @@ async def _signed(
 ) -> T:
     """Return the request's message, which the operator signed."""
     operator.key(here)
-    data = await body(request, min(ROSTER, limit))
+    data = await body(request, min(SET_REQUEST, limit))
     statement = await asyncio.to_thread(request_statement, context, data)
     operator.require(here, statement, signature, cls.__name__)
     return await asyncio.to_thread(wire.decode, cls, data)

@@ -66,7 +66,7 @@ async def issue(request: Request, here: Here) -> Response:
 async def end(
     epoch: Epoch, why: Ending, here: Here, _caller: Annotated[Caller, needs(Role.OFFICER, Role.ADMIN)]
 ) -> Ended:
-    """End the epoch now, in an emergency: its tickets admit to no roster any more, and none is issued."""
+    """End the epoch now, in an emergency: its tickets admit to no set any more, and none is issued."""
     here.calendar.require_current(epoch)
     return Ended(epoch=epoch, index=await here.issuers.end(epoch, why.reason))
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from covey_consent.api.http import Here
+from covey_consent.api.http import FOR_EVER, Here
 from covey_consent.errors import UnknownError
 from covey_privacy import tiles
 from covey_privacy.errors import PeerError
 
 router = APIRouter(tags=["tiles"])
-
-_FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
 @router.get("/checkpoint")
@@ -29,4 +27,4 @@ async def tile(path: str, here: Here) -> Response:
     except PeerError as error:
         raise UnknownError(str(error)) from None
     data = await here.log.tile(asked)
-    return Response(data, media_type="application/octet-stream", headers=_FOR_EVER)
+    return Response(data, media_type="application/octet-stream", headers=FOR_EVER)

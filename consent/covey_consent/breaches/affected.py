@@ -47,5 +47,5 @@ def _enrolled(scope: Scope) -> Select[Any]:
 
 
 def _round(session: Session, round_id: str) -> Select[Any]:
-    terms, _ = rounds.find(session, round_id)
+    terms = rounds.find_manifest(session, round_id)
     return select(Issuance.subject).filter_by(epoch=terms.epoch, purposes=name_of(terms.purposes))

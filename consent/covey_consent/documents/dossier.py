@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 from covey_consent.documents.collusion import collusion, mechanisms, odds
-from covey_consent.documents.document import Document, Section, Words
+from covey_consent.documents.document import Document, Section, Table, Value, Words
 from covey_consent.documents.facts import Facts, Round
 from covey_consent.documents.labels import Labels
 from covey_consent.errors import ConflictError
@@ -16,8 +16,14 @@ from covey_consent.purposes import find
 from covey_privacy.dp import account
 from covey_privacy.evidence import Evidence
 from covey_privacy.manifest import Manifest
+from covey_privacy.secagg.terms import Kind, RoundTerms
 
 WORDS = Labels("dossier")
+
+KINDS = {
+    Kind.STANDING: Words("organisations", "机构"),
+    Kind.DRAWN: Words("phones drawn by lot", "抽签选出的手机"),
+}
 
 UNIT = "one person: all of their answers in the round against zeros in their place"
 
@@ -25,6 +31,11 @@ UNIT = "one person: all of their answers in the round against zeros in their pla
 def dossier(facts: Facts, round_id: str) -> Document:
     """Return the round's dossier. Raises UnknownError, or ConflictError while the round has no evidence."""
     found = facts.round(round_id)
+    if found.evidence is None and found.evidence_index is not None:
+        raise ConflictError(
+            f"the evidence of round {round_id!r} was logged by an earlier version of Covey: make its dossier "
+            "with that one"
+        )
     if found.evidence is None:
         raise ConflictError(
             f"round {round_id!r} has no logged evidence yet, so nobody can say what it released; make the "
@@ -40,9 +51,10 @@ def dossier(facts: Facts, round_id: str) -> Document:
             _release(found, evidence),
             _design(terms),
             _guarantee(terms, evidence),
+            _aggregation(terms, evidence),
             _collusion(facts, terms, evidence),
             _tests(evidence),
-            _documents(facts, found),
+            _documents(facts, found, evidence),
         ),
     )
 
@@ -57,7 +69,7 @@ def _release(found: Round, evidence: Evidence) -> Section:
             WORDS.fact("outcome", evidence.outcome),
             WORDS.fact("training", _place(terms)),
             WORDS.fact("cohort", evidence.cohort, "rounded down to tens in the log"),
-            WORDS.fact("dropouts", evidence.dropouts, "rounded down to tens in the log"),
+            WORDS.fact("excluded", evidence.excluded, "rounded down to tens in the log"),
             WORDS.fact("denials", evidence.denials),
             WORDS.fact(
                 "profile",
@@ -109,9 +121,39 @@ def _guarantee(terms: Manifest, evidence: Evidence) -> Section:
             ),
             WORDS.fact("holds", again.epsilon <= evidence.epsilon * (1 + 1e-6)),
             WORDS.fact("odds", round(odds(evidence.epsilon, evidence.delta), 4), "0.5 is a guess"),
-            WORDS.fact("threshold", evidence.threshold),
         ),
     )
+
+
+def _aggregation(terms: Manifest, evidence: Evidence) -> Section:
+    stated = terms.terms
+    complaints = _complaints(stated, evidence) if stated else ()
+    return Section(
+        Words("4. Secure aggregation: who could open the sum", "四、安全聚合：谁能打开合计"),
+        facts=(
+            WORDS.fact("least_set", stated.least_set if stated else "no terms"),
+            WORDS.fact("issued", stated.issued if stated else "no terms"),
+            WORDS.fact("complaints", complaints or "no organisation sits on a committee"),
+            WORDS.fact(
+                "integrity",
+                evidence.integrity_proved,
+                "proved: a false sum would have needed more corrupt decryptors than the manifest allows for",
+            ),
+        ),
+        table=Table(WORDS.columns("kind", "members", "needed", "opened"), _committees(evidence)),
+    )
+
+
+def _committees(evidence: Evidence) -> tuple[tuple[Value, ...], ...]:
+    return tuple(
+        (KINDS[Kind(each.kind)], each.members, each.threshold, each.opened) for each in evidence.committees
+    )
+
+
+def _complaints(terms: RoundTerms, evidence: Evidence) -> tuple[str, ...]:
+    """Return how many members of the included set each organisation complained of."""
+    counts = {each.decryptor: each.members for each in evidence.complaints}
+    return tuple(f"{key.hex()}: {counts.get(seat, 0)}" for seat, key in enumerate(terms.organisations, 1))
 
 
 def _collusion(facts: Facts, terms: Manifest, evidence: Evidence) -> Section:
@@ -121,11 +163,12 @@ def _collusion(facts: Facts, terms: Manifest, evidence: Evidence) -> Section:
     disagrees = "" if configured == evidence.shared_operator else "the controller's facts say otherwise now"
     whole = "all steps of the training" if terms.plan else "this round"
     return Section(
-        Words("4. If registry and coordinator work together", "四、登记方与协调方串通时"),
+        Words("5. If registry and coordinator work together", "五、登记方与协调方串通时"),
         text=(
             "The guarantee above holds as long as the registry and the coordinator do not work together. If "
             "they do, they can surround a person with phones of their own and take out what those added; "
-            "then only the person's own share of the noise counts, sigma^2 / n_h.",
+            "then only the person's own share of the noise counts, sigma^2 / n_h. Where phones drawn by lot "
+            "are the only committee, they can instead fill it with phones of their own and open each vector.",
         ),
         facts=(
             WORDS.fact("shared_operator", evidence.shared_operator, disagrees),
@@ -147,7 +190,7 @@ def _collusion(facts: Facts, terms: Manifest, evidence: Evidence) -> Section:
 
 def _tests(evidence: Evidence) -> Section:
     return Section(
-        Words("5. Tests: resistance to extraction and inference", "五、测试：抗提取与抗推断"),
+        Words("6. Tests: resistance to extraction and inference", "六、测试：抗提取与抗推断"),
         facts=(
             WORDS.blank("audit", f"docs/auditing.md; of Covey {evidence.code_version}"),
             WORDS.blank("membership"),
@@ -156,19 +199,18 @@ def _tests(evidence: Evidence) -> Section:
     )
 
 
-def _documents(facts: Facts, found: Round) -> Section:
+def _documents(facts: Facts, found: Round, evidence: Evidence) -> Section:
     return Section(
-        Words("6. Documents", "六、文件"),
+        Words("7. Documents", "七、文件"),
         facts=(
             WORDS.fact("manifest", found.digest.hex(), f"log entry {found.manifest_index}"),
             WORDS.fact(
                 "evidence", f"log entry {found.evidence_index}", f"of {facts.log_size}, root {facts.log_root}"
             ),
-            WORDS.fact("countersigned", found.countersigned),
-            WORDS.fact("issued", found.issued if found.issued is not None else "no roster was signed"),
-            WORDS.fact("tickets", found.evidence.ticket_root.hex() if found.evidence else ""),
-            WORDS.fact("survivors", found.evidence.survivors.hex() if found.evidence else ""),
-            WORDS.fact("release", found.evidence.release.hex() if found.evidence else "", "SHA-256"),
+            WORDS.fact("included", evidence.included.hex()),
+            WORDS.fact("final", evidence.final.hex()),
+            WORDS.fact("proofs", evidence.proofs.hex(), "SHA-256"),
+            WORDS.fact("release", evidence.release.hex(), "SHA-256"),
             WORDS.blank("assessment"),
             WORDS.blank("judgement"),
         ),

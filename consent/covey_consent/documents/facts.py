@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import case, func, or_, select
 from sqlalchemy.orm import Session
 
-from covey_consent import assessments, purposes
+from covey_consent import assessments, purposes, rounds
 from covey_consent.controller import Controller
 from covey_consent.errors import ConflictError, UnknownError
 from covey_consent.models import Assessment, LoggedRound, PublishedCheckpoint, StandingChoice
@@ -20,11 +20,9 @@ from covey_consent.purposes import Purpose
 from covey_consent.recipients.tables import Recipient
 from covey_consent.settings import Settings
 from covey_consent.states import EXPIRED
-from covey_privacy import wire
 from covey_privacy.consent import Notice
 from covey_privacy.evidence import Evidence
 from covey_privacy.manifest import Manifest
-from covey_privacy.signatures import Signed, digest_of
 
 LAW = "law"
 """The basis of purposes that need no notice to be pursued: a law asks for them."""
@@ -37,8 +35,6 @@ class Round:
     manifest: Manifest
     digest: bytes
     manifest_index: int
-    countersigned: bool
-    issued: int | None
     evidence: Evidence | None
     evidence_index: int | None
 
@@ -145,13 +141,9 @@ def _told(row: Recipient) -> Told:
 
 def _round(row: LoggedRound) -> Round:
     return Round(
-        manifest=wire.decode(Manifest, wire.decode(Signed, row.manifest).body),
-        digest=digest_of(row.manifest),
+        manifest=rounds.manifest_of(row),
+        digest=row.digest,
         manifest_index=row.manifest_index,
-        countersigned=row.countersignature is not None,
-        issued=row.issued,
-        evidence=None
-        if row.evidence is None
-        else wire.decode(Evidence, wire.decode(Signed, row.evidence).body),
+        evidence=rounds.evidence_of(row),
         evidence_index=row.evidence_index,
     )

@@ -18,7 +18,7 @@ from covey_privacy.signatures import digest_of
 def require_one_message(
     session: Session, signed: bytes, manifest: Manifest, registry: bytes, calendar: Calendar
 ) -> None:
-    """Raise unless the manifest's terms are sound, within the profile's floors, and fit its epoch.
+    """Raise unless the manifest has terms, which are sound, within the profile's floors, and fit its epoch.
 
     Args:
         signed: the signed manifest.
@@ -28,6 +28,10 @@ def require_one_message(
         RequestError: the manifest contradicts itself, or asks for less than the floors.
         ConflictError: more phones were issued tickets than its terms count.
     """
+    if manifest.terms is None:
+        raise RequestError(
+            "the manifest has no terms: every round is in one message, and its terms name the committees"
+        )
     info = round_info(session, signed, manifest, registry)
     _require_floors(manifest, info)
     assert manifest.windows is not None  # noqa: S101  # `round_info` saw to it
@@ -60,8 +64,12 @@ def _require_floors(manifest: Manifest, info: RoundInfo) -> None:
     terms = info.terms
     stated = {name: getattr(manifest, name) for name in PRODUCTION.floors(manifest.purpose)}
     least = PRODUCTION.least_cohort(manifest.purpose)
-    checked = {**stated, "terms.least_set": terms.least_set}
-    floors = {**PRODUCTION.floors(manifest.purpose), "terms.least_set": least}
+    checked = {**stated, "terms.least_set": terms.least_set, "terms.issued": terms.issued}
+    floors = {
+        **PRODUCTION.floors(manifest.purpose),
+        "terms.least_set": least,
+        "terms.issued": manifest.least_issued,
+    }
     if terms.kinds == (Kind.DRAWN,):
         checked["smallest roster"] = min(band.least_volunteers for band in terms.bands)
         floors["smallest roster"] = LEAST_POOL

@@ -2,7 +2,8 @@
 
 `DatabaseRecords` belongs to one request. In the transaction that reads what stands under a name, spends
 tickets and appends to the log it also makes the request's own checks (`require`: time, counts, what else is
-signed) and writes the request's own rows (`beside`). The same again is answered before `require` is asked.
+signed) and writes the request's own rows (`beside`, which is given what is signed, nothing where tickets
+alone are spent). The same again is answered before `require` is asked.
 """
 
 from __future__ import annotations
@@ -20,8 +21,12 @@ from covey_consent.store import QUERY_KEYS, Store
 from covey_privacy.secagg.log_entries import LEAF_SECAGG
 
 
-def nothing(_session: Session) -> None:
-    """Require nothing, and write no row."""
+def require_nothing(_session: Session) -> None:
+    """Require nothing beside what every step requires."""
+
+
+def add_nothing(_session: Session, _signed: bytes) -> None:
+    """Write no row beside what every step writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,7 @@ class DatabaseRecords:
     context: str
     now: int
     require: Callable[[Session], None]
-    beside: Callable[[Session], None] = nothing
+    beside: Callable[[Session, bytes], None] = add_nothing
 
     def keep(
         self, name: bytes, signed: bytes, spent: Sequence[bytes], claim: bytes
@@ -67,7 +72,7 @@ class DatabaseRecords:
                 name=name, round_id=self.round_id, context=self.context, index=index, signed_at=self.now
             )
         )
-        self.beside(session)
+        self.beside(session, signed)
         return signed, ()
 
     def _spend(self, session: Session, spent: Sequence[bytes], claim: bytes) -> Sequence[bytes]:
@@ -77,7 +82,7 @@ class DatabaseRecords:
         self.require(session)
         already = self._spend_unspent(session, spent, claim, claims)
         if not already:
-            self.beside(session)
+            self.beside(session, b"")
         return already
 
     def _spend_unspent(

@@ -25,9 +25,10 @@ from covey_consent.errors import ConflictError, RequestError
 from covey_consent.log import Log
 from covey_consent.one_message import conditions
 from covey_consent.one_message.announcement import round_info
-from covey_consent.one_message.records import DatabaseRecords, nothing
+from covey_consent.one_message.records import DatabaseRecords, add_nothing, require_nothing
 from covey_consent.one_message.round_state import RoundRows, read_rows, state_of
-from covey_consent.one_message.tables import IncludedSet, RoundVolunteer
+from covey_consent.one_message.signed_sets import add_final_set, add_included_set
+from covey_consent.one_message.tables import RoundVolunteer
 from covey_consent.recent import Recent
 from covey_consent.rounds import known_round, manifest_of
 from covey_consent.store import Store
@@ -45,6 +46,7 @@ from covey_privacy.secagg.messages import (
     RETRACTION,
     ROSTER,
     VOLUNTEER,
+    FinalRequest,
     IncludeRequest,
     Logged,
     Retraction,
@@ -67,6 +69,8 @@ from covey_privacy.signatures import SigningKey
 
 T = TypeVar("T")
 Condition = Callable[[Session], None]
+Rows = Callable[[Session, bytes], None]
+"""Writes a request's own rows, given what is signed."""
 
 ROUNDS_AT_HAND = 64
 
@@ -94,7 +98,7 @@ class RoundNotary:
         self._rounds: Recent[str, OpenRound] = Recent(ROUNDS_AT_HAND)
 
     async def find(self, round_id: str) -> OpenRound:
-        """Return a round. Raises UnknownError, and ConflictError for a round in five phases."""
+        """Return a round. Raises UnknownError, and ConflictError where its manifest has no terms."""
         found = self._rounds.find(round_id)
         if found is None:
             found = await self._store.read(_open_round, round_id, self._key.public)
@@ -141,7 +145,7 @@ class RoundNotary:
         def sign() -> bytes:
             entries = wire.decode(IncludeRequest, request.request).entries
             leaves = b"".join([entry.leaf.pack() for entry in entries])
-            beside = partial(_add_set, round_id, request.committees, leaves)
+            beside = partial(add_included_set, round_id, request.committees, leaves)
             notary = self._notary(opened, rows, INCLUDED, require, beside)
             return notary.include(request.committees, request.request)
 
@@ -164,8 +168,13 @@ class RoundNotary:
     async def final(self, round_id: str, request: ExclusionRequest) -> LoggedHead:
         """Sign the final set."""
         opened, rows = await self._begin(round_id, request.manifest, FINAL)
-        signed = await _in_thread(lambda: self._notary(opened, rows, FINAL).final(request.request))
-        return await self._logged(signed)
+
+        def sign() -> bytes:
+            excluded = wire.decode(FinalRequest, request.request).excluded
+            beside = partial(add_final_set, round_id, excluded)
+            return self._notary(opened, rows, FINAL, beside=beside).final(request.request)
+
+        return await self._logged(await _in_thread(sign))
 
     async def _begin(self, round_id: str, digest: bytes, step: str) -> tuple[OpenRound, RoundRows]:
         """Return a round that a request names by its manifest's digest, with its rows at the step."""
@@ -179,15 +188,15 @@ class RoundNotary:
         opened: OpenRound,
         rows: RoundRows,
         step: str,
-        require: Condition = nothing,
-        beside: Condition = nothing,
+        require: Condition = require_nothing,
+        beside: Rows = add_nothing,
     ) -> Notary:
         """Return the notary of a round as its rows say. It computes: to be called in a thread."""
         records = self._records(opened, step, require, beside)
         return Notary(opened.info, self._key, records, state_of(rows, opened.info))
 
     def _records(
-        self, opened: OpenRound, step: str, require: Condition = nothing, beside: Condition = nothing
+        self, opened: OpenRound, step: str, require: Condition = require_nothing, beside: Rows = add_nothing
     ) -> DatabaseRecords:
         """Return the records of a step, which is taken at its time and under its own conditions."""
 
@@ -210,11 +219,13 @@ def _open_round(session: Session, round_id: str, registry: bytes) -> OpenRound:
     known = known_round(session, round_id)
     manifest = manifest_of(known)
     if manifest.terms is None:
-        raise ConflictError(f"round {round_id!r} is not one in one message: its manifest has no terms")
+        raise ConflictError(f"round {round_id!r} is of an earlier version: its manifest has no terms")
     return OpenRound(round_id, manifest, round_info(session, known.manifest, manifest, registry))
 
 
-def _add_volunteer(round_id: str, offer: VolunteerOffer, message: bytes, session: Session) -> None:
+def _add_volunteer(
+    round_id: str, offer: VolunteerOffer, message: bytes, session: Session, _signed: bytes
+) -> None:
     taken = select(RoundVolunteer.round_key).filter_by(round_id=round_id, box_key=offer.box_key)
     if session.scalar(taken) is not None:
         # Phones deal to distinct box keys alone: two equal ones in a draw would end the round.
@@ -222,10 +233,6 @@ def _add_volunteer(round_id: str, offer: VolunteerOffer, message: bytes, session
     session.add(
         RoundVolunteer(round_key=offer.round_key, round_id=round_id, box_key=offer.box_key, offer=message)
     )
-
-
-def _add_set(round_id: str, committees: bytes, leaves: bytes, session: Session) -> None:
-    session.add(IncludedSet(round_id=round_id, committees=committees, leaves=leaves))
 
 
 async def _in_thread(work: Callable[..., T], *args: object) -> T:

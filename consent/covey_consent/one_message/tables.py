@@ -1,4 +1,4 @@
-"""Tables of rounds in one message: what was signed, who volunteered, which set was included.
+"""Tables of rounds in one message: what was signed, who volunteered, which sets were signed.
 
 What was signed is in the log; `SignedEntry` says under which name and where. Volunteers have no time and no
 order but that of their round keys.
@@ -47,3 +47,17 @@ class IncludedSet(Base):
     round_id: Mapped[str] = mapped_column(ForeignKey(LoggedRound.round_id), primary_key=True)
     committees: Mapped[bytes]
     leaves: Mapped[bytes]
+
+
+class PublishedSet(Base):
+    """A signed included or final set, by the Merkle root of its leaves: those of the round's included set
+    without the members at the `excluded` places (`pack_places`).
+
+    A final set that leaves nobody out has the root of its included set, and no row of its own.
+    """
+
+    __tablename__ = "published_sets"
+
+    root: Mapped[bytes] = mapped_column(primary_key=True)
+    round_id: Mapped[str] = mapped_column(ForeignKey(IncludedSet.round_id))
+    excluded: Mapped[bytes]

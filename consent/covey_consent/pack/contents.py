@@ -22,13 +22,11 @@ from covey_privacy.consent import (
     LEAF_ISSUER,
     LEAF_MANIFEST,
     LEAF_NOTICE,
-    LEAF_ROSTER,
     EpochEnd,
     Notice,
 )
 from covey_privacy.errors import PrivacyError
 from covey_privacy.evidence import Evidence
-from covey_privacy.five_phases.roster import RosterHead
 from covey_privacy.manifest import Manifest
 from covey_privacy.merkle import Tree, leaf_hash
 from covey_privacy.note import parse
@@ -39,7 +37,6 @@ KINDS: dict[bytes, tuple[str, type]] = {
     LEAF_NOTICE: ("notice", Notice),
     LEAF_ISSUER: ("issuer keys", IssuerKeys),
     LEAF_MANIFEST: ("manifest", Manifest),
-    LEAF_ROSTER: ("roster", RosterHead),
     LEAF_EVIDENCE: ("evidence", Evidence),
     LEAF_EPOCH_END: ("epoch end", EpochEnd),
 }
@@ -117,7 +114,7 @@ def _told(index: int, entry: bytes) -> dict[str, Any] | None:
         body = wire.decode(Signed, entry[1:]).body if cls in SIGNED else entry[1:]
         says = dataclasses.asdict(wire.decode(cls, body))
     except PrivacyError:
-        return None
+        return None  # It may be evidence of an earlier version, which has other fields.
     if says.get("terms"):
         # Records travel as one byte string, and verify.py reads no other form.
         says["terms"]["organisations"] = b"".join(says["terms"]["organisations"])

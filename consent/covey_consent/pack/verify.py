@@ -30,7 +30,6 @@ KINDS = {
     b"N": "notice",
     b"I": "issuer keys",
     b"M": "manifest",
-    b"R": "roster",
     b"E": "evidence",
     b"X": "epoch end",
 }
@@ -40,10 +39,9 @@ FIELDS = {
     "manifest": "round_id query purpose purposes epoch profile issuer model length norm scale sigma epsilon "
     "delta bits gamma dropout least_cohort most_cohort honest least_issued least_cell plan step previous "
     "terms windows slot",
-    "roster": "round_id manifest size root",
-    "evidence": "round_id query purposes profile manifest model ticket_root cohort dropouts denials "
-    "norm sigma epsilon epsilon_so_far delta honest threshold least_issued outcome code_version "
-    "shared_operator annex survivors release",
+    "evidence": "round_id query purposes profile manifest model included final cohort excluded denials "
+    "committees complaints integrity_proved norm sigma epsilon epsilon_so_far delta honest least_issued "
+    "outcome code_version shared_operator annex proofs release",
     "epoch end": "epoch at reason",
     "promise": "log commitment at publish_by",
 }
@@ -51,9 +49,25 @@ REPEATED = "round_id query purposes profile model norm sigma epsilon delta hones
 """What evidence repeats of its manifest."""
 SIGNED = ("manifest", "evidence")
 """What a log entry says, field by field; those signed by the operator are a body and its signature."""
+STEPS = {
+    "roster": "manifest size root",
+    "draw": "manifest roster nonce committee",
+    "included": "manifest context size root before",
+    "dispute": "manifest context leaf decryptor",
+    "final": "manifest context size root before",
+}
+"""What the registry signs in a round, field by field; each is a log entry behind `STEP`."""
+STEP = b"S"
+NO_ROOT = bytes(32).hex()
+NOBODY = hashlib.sha256(b"").hexdigest()
+"""The root of a set that was not signed."""
+EARLIER_ROSTER, EARLIER_EVIDENCE = b"R", 24
+"""What earlier versions logged of rounds, and how many fields their evidence has. It is not read."""
 
 Log = list[bytes]
 Documents = dict[int, tuple[str, dict[str, Any]]]
+Steps = dict[str, dict[str, dict[str, Any]]]
+"""By the digest of a round's manifest and the step: what the registry signed."""
 
 
 class RefusedError(Exception):
@@ -129,7 +143,9 @@ def check(
     if seen is not None:
         lines.append(check_seen(seen, facts["log"], start, files["before"], entries))
     documents = check_documents(json.loads(files["documents.json"]), entries, start, facts["operator"])
-    lines += [*check_rounds(documents, entries, start), *check_releases(documents, releases or {})]
+    steps, told = check_steps(entries, start, parse_key(facts["log"], 1)[1], documents)
+    lines += [*check_rounds(documents, steps, entries, start), told]
+    lines += check_releases(documents, releases or {})
     return [*lines, *check_records(files, facts, entries, start)]
 
 
@@ -269,9 +285,17 @@ def check_documents(told: list[Any], entries: Log, start: int, operator: str | N
             plain(says) == plain(decode(body)), f"the {kind} at {index} is told otherwise than it is logged"
         )
         documents[index] = (kind, {**says, "digest": sha256(body).hex()})
-    logged = {index for index, entry in enumerate(entries, start) if entry[:1] in KINDS}
+    logged = {index for index, entry in enumerate(entries, start) if is_document(entry)}
     require(set(documents) == logged and len(told) == len(logged), "documents are told twice, or not at all")
     return documents
+
+
+def is_document(entry: bytes) -> bool:
+    """Say whether an entry is a document of this version."""
+    kind = KINDS.get(entry[:1])
+    if kind != "evidence":
+        return kind is not None
+    return len(decode(decode(entry[1:])[0])) != EARLIER_EVIDENCE
 
 
 def signed_body(data: bytes, kind: str, operator: str | None, index: int) -> bytes:
@@ -283,11 +307,55 @@ def signed_body(data: bytes, kind: str, operator: str | None, index: int) -> byt
     return bytes(body)
 
 
-def check_rounds(documents: Documents, entries: Log, start: int) -> list[str]:
-    """Hold every round's evidence and roster against the manifest and issuer keys that came before them."""
-    known: dict[str, set[str]] = {"manifest": set(), "issuer keys": set(), "roster": set(), "evidence": set()}
-    manifests = _rounds(documents, "manifest", "digest")
-    rosters = _rounds(documents, "roster", "manifest")
+def check_steps(entries: Log, start: int, registry: bytes, documents: Documents) -> tuple[Steps, str]:
+    """Return what the registry signed in each round, and a line about it.
+
+    Every step follows the manifest that it names, and but for disputes each was signed once.
+    """
+    announced = {says["digest"]: at for at, (kind, says) in documents.items() if kind == "manifest"}
+    steps: Steps = {}
+    counts = dict.fromkeys(STEPS, 0)
+    for index, entry in enumerate(entries, start):
+        if entry[:1] != STEP:
+            continue
+        step, says = read_step(entry[1:], registry, index)
+        before = announced.get(says["manifest"], -1 if start else index)
+        require(before < index, f"the {step} at {index} rests on something that was not logged before it")
+        name = step + says["leaf"] if step == "dispute" else step
+        signed = steps.setdefault(says["manifest"], {})
+        require(name not in signed, f"the {step} at {index} is the second one of its name")
+        signed[name] = {**says, "at": index}
+        counts[step] += 1
+    for signed in steps.values():
+        check_sets(signed)
+    told = ", ".join(f"{count} of {step}" for step, count in counts.items())
+    return steps, f"signed by the registry in rounds, each once: {told}"
+
+
+def read_step(data: bytes, registry: bytes, index: int) -> tuple[str, dict[str, Any]]:
+    """Return which step an entry is, by the context under which the registry signed it, and what it says."""
+    body, signature = decode(data)
+    for step, fields in STEPS.items():
+        if is_signed(registry, f"covey/1/secagg/{step}\0".encode() + body, signature):
+            said = plain(decode(body))
+            require(len(said) == len(fields.split()), f"the {step} at {index} has other fields")
+            return step, dict(zip(fields.split(), said, strict=True))
+    raise RefusedError(f"entry {index} is no step of a round that the registry signed")
+
+
+def check_sets(signed: Mapping[str, Mapping[str, Any]]) -> None:
+    """Hold a final set against the included set that it is part of."""
+    included, final = signed.get("included"), signed.get("final")
+    require(included is None or included["before"] == NO_ROOT, "an included set follows another set")
+    if included is not None and final is not None:
+        fits = (final["before"], final["context"]) == (included["root"], included["context"])
+        require(fits and final["size"] <= included["size"], "a final set is of another included set")
+
+
+def check_rounds(documents: Documents, steps: Steps, entries: Log, start: int) -> list[str]:
+    """Hold every round's evidence against the manifest, the issuer keys and the sets that came before it."""
+    known: dict[str, set[str]] = {"manifest": set(), "issuer keys": set(), "evidence": set()}
+    manifests = {says["digest"]: says for kind, says in documents.values() if kind == "manifest"}
     earlier = 0
     for index, (kind, says) in sorted(documents.items()):
         names = says.get("manifest", says.get("issuer"))
@@ -297,46 +365,75 @@ def check_rounds(documents: Documents, entries: Log, start: int) -> list[str]:
                 before or start, f"the {kind} at {index} rests on something that was not logged before it"
             )
             earlier += not before
-        aborted = str(says.get("outcome", "")).startswith("aborted")
-        if kind == "evidence" and not (aborted or start):
-            require(says["manifest"] in known["roster"], f"the evidence at {index} has no roster before it")
+        if kind == "evidence":
+            late = [step for step, signed in steps.get(str(names), {}).items() if signed["at"] > index]
+            require(not late, f"the evidence at {index} came before {', '.join(late)} of its round")
         if kind == "evidence" and names in manifests:
-            check_evidence(says, manifests[names], rosters.get(names), index)
+            check_evidence(says, manifests[names], steps.get(str(names), {}), index)
         if kind in known:
             name = says["digest"] if kind in ("manifest", "issuer keys") else says["manifest"]
             require(name not in known[kind], f"the {kind} at {index} is the second one of its name")
             known[kind].add(name)
     counts = [f"{sum(kind == each for kind, _ in documents.values())} of {each}" for each in KINDS.values()]
     lines = [f"documents, as told and as logged: {', '.join(counts)}"]
-    rounds = f"{len(known['evidence'])} rounds ended, {len(known['manifest'] - known['evidence'])} are open"
+    running = {digest for digest, says in manifests.items() if says["terms"] is not None}
+    rounds = f"{len(known['evidence'])} rounds ended, {len(running - known['evidence'])} are open"
     lines.append(f"rounds: {rounds}; each was announced before it began and ended once")
     if earlier:
         lines.append(f"not shown: {earlier} documents rest on some from before this pack begins")
-    others = sum(entry[:1] not in (*KINDS, b"C") for entry in entries)
+    old = [
+        entry for entry in entries
+        if entry[:1] == EARLIER_ROSTER or (entry[:1] in KINDS and not is_document(entry))
+    ]  # fmt: skip
+    if old:
+        lines.append(f"not read: {len(old)} entries about rounds of earlier versions")
+    others = sum(entry[:1] not in (*KINDS, b"C", STEP, EARLIER_ROSTER) for entry in entries)
     return [*lines, f"not read: {others} entries of other kinds"] if others else lines
 
 
-def _rounds(documents: Documents, kind: str, name: str) -> dict[str, dict[str, Any]]:
-    return {says[name]: says for each, says in documents.values() if each == kind}
-
-
 def check_evidence(
-    says: Mapping[str, Any], manifest: Mapping[str, Any], roster: Mapping[str, Any] | None, index: int
+    says: Mapping[str, Any], manifest: Mapping[str, Any], signed: Mapping[str, Mapping[str, Any]], index: int
 ) -> None:
-    """Hold what evidence repeats against the manifest and the roster, and its outcome against its release."""
+    """Hold what evidence repeats against the manifest and the signed sets, and its outcome against both."""
+    outcome = says["outcome"].partition(":")[0]
+    taken = {name: signed.get(name) for name in ("included", "final")}
+    if outcome == "aborted":  # The coordinator may have given up before it took a set.
+        taken = {name: each for name, each in taken.items() if says[name] != NOBODY}
+    included, final = taken.get("included"), taken.get("final")
+    gone = included["size"] - final["size"] if included and final else 0
+    logged: dict[str, Any] = {
+        "included": included["root"] if included else NOBODY,
+        "final": final["root"] if final else NOBODY,
+        "cohort": included["size"] // 10 * 10 if included else 0,
+        "excluded": gone // 10 * 10,
+        "committees": shapes(manifest["terms"], signed.get("roster")) if included else [],
+    }
+    stated = dict(says)
+    stated["committees"] = [[each["kind"], each["members"], each["threshold"]] for each in says["committees"]]
     wrong = [name for name in REPEATED.split() if says[name] != manifest[name]]
-    if says["outcome"].startswith("aborted") and says["ticket_root"] == sha256(b"").hex():
-        roster = None  # The coordinator gave up before it took the roster.
-    if roster is not None and says["ticket_root"] != roster["root"]:
-        wrong.append("ticket_root")
-    if roster is not None and says["cohort"] != roster["size"] // 10 * 10:
-        wrong.append("cohort")
+    wrong += [name for name, value in logged.items() if stated[name] != value]
     require(not wrong, f"the evidence at {index} contradicts its round's documents: {', '.join(wrong)}")
-    released = says["outcome"].partition(":")[0] == "released"
+    require(outcome == "aborted" or final, f"the evidence at {index} has no final set before it")
     require(
-        released == (says["release"] != bytes(32).hex()),
+        (outcome == "released") == (says["release"] != bytes(32).hex()),
         f"the evidence at {index} names a release exactly if there is one; this does not",
     )
+    answers = [each["threshold"] <= each["opened"] <= each["members"] for each in says["committees"]]
+    summed = outcome in ("released", "withheld")
+    require(not summed or all(answers), f"the evidence at {index} has a sum that too few decryptors opened")
+    require(summed or not says["integrity_proved"], f"the evidence at {index} proves a sum that there is not")
+
+
+def shapes(terms: Mapping[str, Any] | None, roster: Mapping[str, Any] | None) -> list[list[int]]:
+    """Return kind, members and needed answers of a round's committees: 1 standing, 2 drawn from a roster."""
+    found = []
+    if terms and terms["standing"]:
+        found.append((1, terms["standing"]))
+    size = roster["size"] if roster else 0
+    bands = terms["bands"] if terms and roster else ()
+    fitting = [each for each in bands if each["least_volunteers"] <= size <= each["most_volunteers"]]
+    found += [(2, each["shape"]) for each in fitting[:1]]
+    return [[kind, shape["members"], shape["privacy"] + shape["packing"]] for kind, shape in found]
 
 
 def check_releases(documents: Documents, releases: Mapping[str, str]) -> list[str]:

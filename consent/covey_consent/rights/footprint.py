@@ -43,7 +43,7 @@ GONE = "[erased]"
 WORDLESS = {
     "checkpoints", "choices", "clock_state", "cosignatures", "detached_devices", "devices", "events",
     "included_sets", "issuances", "issuer_keys", "log", "notices", "notifications", "promised",
-    "round_entries", "round_volunteers", "rounds", "served", "spent", "subject_keys",
+    "published_sets", "round_entries", "round_volunteers", "rounds", "served", "spent", "subject_keys",
     "subject_references", "subjects", "tombstones", "write_probe",
 }  # fmt: skip
 """Tables that take no words from anyone, so that no name can be among them. Every other one is searched."""
