@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,12 +12,16 @@ from covey_privacy.dp.encoding import MOST_SCALE
 from covey_privacy.errors import MisuseError
 from covey_privacy.manifest import FIRST, Manifest, Plan, Step, Windows, model_digest
 from covey_privacy.profile import Profile
+from covey_privacy.secagg import pads
 from covey_privacy.tickets import IssuerKeys
 from covey_server.errors import ConfigError
 from covey_server.round_terms import CommitteePolicy, Durations, Population, counted, terms_for
 
 BITS = 31
 """Of an entry of the sum; the field q has a little more. The finer the scale, the less rounding costs."""
+
+MARGIN = 1.05
+"""At a finer scale less noise is needed: the noise of a long vector's plan may come out so much smaller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,7 @@ def fitted(sizes: Sequence[Size], epsilon: float, issued: int, delta: float) -> 
     try:
         finest = [_encoding(size, MOST_SCALE) for size in sizes]
         first = calibrate_steps(finest, shares, epsilon, delta)
-        scales = [fit_scale(size.norm, most, sigma, BITS) for size, sigma in zip(sizes, first, strict=True)]
+        scales = [_scale(size, most, sigma) for size, sigma in zip(sizes, first, strict=True)]
         encodings = [_encoding(size, scale) for size, scale in zip(sizes, scales, strict=True)]
         sigmas = calibrate_steps(encodings, shares, epsilon, delta)
     except MisuseError as error:
@@ -133,6 +138,16 @@ def manifest_for(
         windows=windows,
         slot=admission.slot,
     )
+
+
+def _scale(size: Size, most: int, sigma: float) -> float:
+    """Return the finest scale for `most` vectors; of long ones, the coarsest that bears dropped bits."""
+    if not pads.is_long(_encoding(size, MOST_SCALE).padded):
+        return fit_scale(size.norm, most, sigma, BITS)
+    scale = 2.0 ** math.ceil(math.log2(MARGIN * pads.least_steps(most) / sigma))
+    if most * math.ceil(size.norm * scale) + 10 * sigma * scale >= 2 ** (BITS - 1):
+        raise MisuseError(f"{most} vectors of {size.length} entries do not fit into {BITS} bits")
+    return scale
 
 
 def _encoding(size: Size, scale: float) -> Encoding:

@@ -1,9 +1,11 @@
-"""A small shop: 26 phones, a registry on loopback, coordinator and node over an in-process grid; all real."""
+"""A small shop: 26 phones behind two nodes, a registry with a witness, four decryptors and a coordinator.
+
+Registry, witness and decryptors answer on loopback, the nodes over an in-process grid.
+"""
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -16,23 +18,22 @@ import httpx
 import numpy as np
 import pytest
 from flwr.app import Context, RecordDict
+from opened_sums import integers
 
 from covey_privacy import wire
 from covey_privacy.consent import LEAF_EVIDENCE, LEAF_MANIFEST, Entries
 from covey_privacy.dp.odometer import Caps
 from covey_privacy.evidence import Evidence
-from covey_privacy.five_phases import ring
 from covey_privacy.manifest import Manifest, open_manifest
 from covey_privacy.signatures import Signed, digest_of
 from covey_sdk import ledger
 from covey_server import coordinator, node
 from covey_server.flower import InProcessGrid
-from covey_server.plan import BITS
 from covey_server.store import Store
 from covey_simulations import draw, household, orders, stage
 from covey_simulations.clock import Clock
 from covey_simulations.phone import Phones
-from covey_simulations.world import World
+from covey_simulations.world import SITE, World
 
 SEED = 1
 DAY = 86_400
@@ -97,13 +98,19 @@ class SmallShop:
             "catalogue": str(self.world.orders / orders.CATALOGUE),
             "profile": "test",
             "delta": 1e-6,
+            "committees": "standing",
+            "privacy": 1,
             "gamma": 0.05,
-            "dropout": 0.05,
+            "lost": 0.0,
             "turnout": 1.0,
+            "volunteer-seconds": 60,
+            "contribute-seconds": 300,
+            "check-seconds": 60,
+            "open-seconds": 60,
             "phase-timeout": 60.0,
             "state-dir": str(self.world.folder),
-            "registry-url": self.world.registry_url,
-            "registry-key": self.world.registry_key,
+            "site": SITE,
+            "clock": "covey_simulations.clock:Clock",
             "fleet": "covey_simulations.fleet:build",
             **changes,
         }
@@ -163,14 +170,12 @@ class SmallShop:
     def manifest_digest(self, round_id: str) -> bytes:
         return digest_of(self.signed_manifest(round_id))
 
-    def plain_sum(self, round_id: str, length: int, bits: int = BITS) -> str:
-        vectors = [ring.unpack(vector, length, bits) for vector in self.sent(round_id).values()]
-        return ring.pack(np.sum(vectors, axis=0, dtype=np.uint32), bits).hex()
+    def plain_sum(self, round_id: str) -> np.ndarray:
+        """The sum of what the ledgers say was sent, as signed integers."""
+        return np.sum([integers(vector) for vector in self.sent(round_id).values()], axis=0)
 
     def a_day_later(self) -> None:
         self.clock.forward(DAY)
-        self.world = self.world.forward(DAY)
-        self.world.save()
 
 
 def open_shop(
@@ -189,11 +194,11 @@ def open_shop(
         (folder / "orders" / f"{number}.cbor").write_bytes(cbor2.dumps(history(number)))
     catalogue = {"items": ITEMS, "levels": LEVELS}
     (folder / "orders" / orders.CATALOGUE).write_text(json.dumps(catalogue), "utf-8")
-    clock = Clock(orders.CUT.timestamp() + 10 * 3600 - time.time())
+    clock = Clock.starting(folder, orders.CUT + timedelta(hours=10))
     world = stack.enter_context(
         stage.set_up(
             folder,
-            coordinator.operator_key(folder).public,
+            coordinator.operator_key(folder),
             clock,
             households=households,
             seed=SEED,

@@ -1,41 +1,75 @@
-"""Rounds from end to end: phones, registry, node and coordinator, all of them real."""
+"""Rounds from end to end: phones, registry, nodes, decryptors and coordinator, all of them real."""
+
+from dataclasses import replace
 
 import httpx
 import numpy as np
 import pytest
+from opened_sums import integers, opened_sum
 
 from covey_consent.keys import load_or_create
 from covey_models import QUERIES
 from covey_privacy import annex, wire
 from covey_privacy.checkpoint import Checkpoint, sign
 from covey_privacy.consent import LEAF_MANIFEST, Entries
-from covey_privacy.errors import AbortError, BudgetError, PrivacyError, ServerError
-from covey_privacy.evidence import CONTEXT, Evidence
-from covey_privacy.five_phases import ring
+from covey_privacy.errors import AbortError, BudgetError, ServerError
+from covey_privacy.evidence import CONTEXT, Evidence, RoundProofs, require_proofs
 from covey_privacy.fork import evidence
-from covey_privacy.profile import PRODUCTION
+from covey_privacy.manifest import open_manifest, sign_manifest
+from covey_privacy.profile import PRODUCTION, TEST
+from covey_privacy.round_files import RoundFiles
 from covey_privacy.signatures import open_signed
-from covey_sdk.door import Door
-from covey_sdk.errors import ConsentError, CoveyError, RegistryError
-from covey_sdk.invitation import Invited
+from covey_privacy.tickets import IssuerKeys
+from covey_sdk.errors import RegistryError
+from covey_sdk.invitation import Invited, check
+from covey_sdk.round_client import RoundClient
 from covey_server.coordinator import operator_key
 from covey_server.errors import ConfigError, RoundError
+from covey_server.plan import Admission, Policy, Size, fitted, manifest_for
+from covey_server.round_terms import CommitteePolicy, Durations, Population
 from covey_simulations import household, phone
-from covey_simulations.fleet import Fleet
+from covey_simulations.fleet import PhonesBehindNode
 from covey_simulations.world import ORIGIN
-
-pytestmark = pytest.mark.slow  # The five-phase protocol is about to be replaced.
 
 
 def test_two_rounds_give_the_plain_sums_of_what_the_phones_say_they_sent(small_shop):
     shop = small_shop()
     q20, q1 = shop.ask("q20=0.6", "q1=1.4")
     for played, length in ((q20, 128), (q1, 8)):
-        assert played["survivors"] == 26
-        assert played["sum"] == shop.plain_sum(played["round_id"], length)
+        assert (played["included"], played["final"]) == (26, 26)
+        assert played["integrity_proved"]
+        assert played["committees"] == [{"kind": "standing", "members": 4, "threshold": 2, "opened": 4}]
+        assert len(opened_sum(played)) == length
+        assert (opened_sum(played) == shop.plain_sum(played["round_id"])).all()
     assert set(q1["released"].values()) == {None}
 
 
+@pytest.mark.slow
+def test_a_committee_that_is_drawn_beside_the_organisations_opens_the_plain_sum(small_shop):
+    shop = small_shop(count=60)
+    (played,) = shop.ask("q1=1.4", committees="standing+drawn")
+    standing, drawn = played["committees"]
+    assert (standing["kind"], drawn["kind"], drawn["opened"]) == ("standing", "drawn", drawn["members"])
+    assert played["volunteers"] == 60
+    assert (opened_sum(played) == shop.plain_sum(played["round_id"])).all()
+
+
+@pytest.mark.slow
+def test_a_round_to_which_fewer_come_than_its_noise_needs_is_aborted(small_shop, monkeypatch):
+    shop = small_shop()
+    contribute = PhonesBehindNode.contribute
+
+    def one_fewer(phones, files):
+        yield from list(contribute(phones, files))[1:]
+
+    monkeypatch.setattr(PhonesBehindNode, "contribute", one_fewer)
+    with pytest.raises(AbortError, match=r"24 contributions can be added up; .* over 26 at least"):
+        shop.ask("q1=1.4")
+    assert [leaf.outcome for leaf in shop.evidence()] == ["aborted"]
+    assert shop.stored(lambda store: store.charges()) == ()
+
+
+@pytest.mark.slow
 def test_who_withdraws_is_in_nothing_after(small_shop):
     shop = small_shop()
     leaving = shop.world.households[:3]
@@ -45,9 +79,10 @@ def test_who_withdraws_is_in_nothing_after(small_shop):
     q20, q1 = shop.ask("q1=1.4")
     assert set(leaving) <= set(shop.sent(q20["round_id"]))
     assert not set(leaving) & set(shop.sent(q1["round_id"]))
-    assert q1["survivors"] == 23
+    assert q1["final"] == 23
 
 
+@pytest.mark.slow
 def test_a_spent_budget_refuses_the_round_before_it_starts(small_shop):
     shop = small_shop()
     before = shop.ask("q1=1.4")
@@ -61,16 +96,17 @@ def test_a_spent_budget_refuses_the_round_before_it_starts(small_shop):
 def test_spent_odometers_refuse_what_the_coordinator_asks(small_shop):
     """The notice promises 0.5; an operator that asks for 1.4 finds no phone."""
     shop = small_shop(cap=0.5)
-    with pytest.raises(AbortError, match="0 devices came"):
+    with pytest.raises(AbortError, match="0 contributions can be added up"):
         shop.ask("q1=1.4")
     (aborted,) = shop.results()
     assert "sum" not in aborted
     assert shop.sent(aborted["round_id"]) == {}
 
 
+@pytest.mark.slow
 def test_fewer_devices_than_the_floor_is_refused_in_one_line(small_shop):
     shop = small_shop(count=19)
-    with pytest.raises(ConfigError, match="at least 20") as refused:
+    with pytest.raises(ConfigError, match="needs 20") as refused:
         shop.ask("q1=1.4")
     assert "\n" not in str(refused.value)
     assert shop.results() == []
@@ -80,96 +116,68 @@ def test_fewer_devices_than_the_floor_is_refused_in_one_line(small_shop):
 def test_phones_of_production_refuse_a_test_round(small_shop, monkeypatch):
     shop = small_shop()
     monkeypatch.setattr(phone, "profile", lambda _name: PRODUCTION)
-    with pytest.raises(AbortError, match="0 devices came"):
+    with pytest.raises(AbortError, match="0 contributions can be added up"):
         shop.ask("q1=1.4")
 
 
-def invitation(shop, monkeypatch) -> bytes:
-    """Run a round in which nobody answers; return its signed manifest."""
+def asked_files(shop, monkeypatch) -> RoundFiles:
+    """Run a round in which nobody contributes; return its files."""
     seen = []
-
-    def listen(_, body):
-        from covey_privacy import wire
-        from covey_server.fleet import Invitation, Replies
-
-        seen.append(wire.decode(Invitation, body).manifest)
-        return wire.encode(Replies(()))
-
     with monkeypatch.context() as patch:
-        patch.setattr(Fleet, "_advertise", listen)
+        patch.setattr(PhonesBehindNode, "contribute", lambda _, files: seen.append(files) or ())
         with pytest.raises(AbortError):
             shop.ask("q1=1.4")
     return seen[0]
 
 
-def test_the_door_answers_a_request_again_and_no_other(small_shop, monkeypatch):
-    shop = small_shop()
-    manifest = invitation(shop, monkeypatch)
-    phones = shop.phones()
-    with phones.open(shop.world.households[0]) as device:
-        advert = Door(device).advertise(manifest)
-        assert Door(device).advertise(manifest) == advert
-        with pytest.raises(ServerError, match="twice, differently"):
-            Door(device).advertise(manifest, [b"another release"])
-
-
 @pytest.mark.slow
-def test_a_restarted_phone_burns_its_open_round(small_shop, monkeypatch):
+def test_a_round_whose_window_has_closed_is_refused(small_shop, monkeypatch):
     shop = small_shop()
-    manifest = invitation(shop, monkeypatch)
+    files = asked_files(shop, monkeypatch)
     with shop.phones().open(shop.world.households[0]) as device:
-        door = Door(device, boot_id=b"1" * 32)
-        door.advertise(manifest)
-        round_id = shop.results()[0]["round_id"]
-        assert door.participant(round_id) is not None
-        restarted = Door(device, boot_id=b"2" * 32)
-        assert restarted.participant(round_id) is None
-        assert device.store.get_round(round_id, "joined") is None
-        with pytest.raises(ConsentError, match="restarted"):
-            restarted.share(round_id, b"view")
+        with pytest.raises(ServerError, match="takes no contribution any more"):
+            RoundClient(device).contribute(files)
+        assert device.odometer.spent(device.clock.now()) == 0
 
 
 @pytest.mark.slow
 def test_a_phone_that_convicted_the_log_sends_nothing(small_shop, monkeypatch):
-    """Also not in a round that it joined before."""
+    """Also not in a round that it prepared before."""
     shop = small_shop()
     registry = load_or_create(shop.world.folder / "registry.key")
     one, other = (sign(Checkpoint(ORIGIN, 1, bytes([root]) * 32), registry) for root in (1, 2))
-    share = Door.share
+    prepare = RoundClient.prepare
 
-    def accusing(door, round_id, view):
-        device = door._device
+    def accusing(client, files):
+        prepared = prepare(client, files)
+        device = client._device
         if device.store.path.stem == str(shop.world.households[0]):
             device.log.accuse(evidence(one, other, ()), device.clock.now())
-        return share(door, round_id, view)
+        return prepared
 
-    monkeypatch.setattr(Door, "share", accusing)
-    (played,) = shop.ask("q1=1.4")
+    monkeypatch.setattr(RoundClient, "prepare", accusing)
+    (played,) = shop.ask("q1=1.4", turnout=0.95)
     assert shop.sent(played["round_id"]).keys() == {*shop.world.households[1:]}
 
 
+@pytest.mark.slow
 def test_a_manifest_that_nobody_logged_is_refused(small_shop, monkeypatch):
-    from dataclasses import replace
-
-    from covey_privacy.manifest import open_manifest, sign_manifest
-    from covey_server.coordinator import operator_key
-
     shop = small_shop()
     operator = operator_key(shop.world.folder)
-    manifest = open_manifest(invitation(shop, monkeypatch), operator.public)
+    files = asked_files(shop, monkeypatch)
+    manifest = open_manifest(files.manifest, operator.public)
     hidden = sign_manifest(replace(manifest, round_id="q1-hidden"), operator)
     with shop.phones().open(shop.world.households[0]) as device, pytest.raises(RegistryError):
-        Door(device).advertise(hidden)
+        RoundClient(device).prepare(replace(files, manifest=hidden))
 
 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"least_cohort": 19}, "least_cohort"),
         ({"least_issued": 1}, "least_issued"),
-        ({"gamma": 0.0}, "gamma"),
+        ({"gamma": 0.0}, "terms state"),
         ({"least_cell": 10}, "least_cell"),
-        ({"sigma": 1.0}, "its noise costs"),
+        ({"sigma": 1.0}, "terms state"),
         ({"norm": 2.0}, "another norm"),
         ({"purposes": ("analytics",)}, "other purposes"),
         ({"model": b"\0" * 32}, "builds on another"),
@@ -178,60 +186,52 @@ def test_a_manifest_that_nobody_logged_is_refused(small_shop, monkeypatch):
         ({"previous": b"\1" * 32}, "states no plan"),
     ],
 )
-def test_the_phone_keeps_its_floors(small_shop_terms, change, says):
-    from dataclasses import replace
-
-    from covey_privacy.profile import TEST
-    from covey_sdk.invitation import check
-
-    check(Invited(small_shop_terms, bytes(32)), QUERIES["q1"], (), TEST)
+def test_the_phone_keeps_its_floors(manifest, change, says):
+    check(Invited(manifest, bytes(32)), QUERIES["q1"], (), TEST)
     with pytest.raises(ServerError, match=says):
-        check(Invited(replace(small_shop_terms, **change), bytes(32)), QUERIES["q1"], (), TEST)
+        check(Invited(replace(manifest, **change), bytes(32)), QUERIES["q1"], (), TEST)
+
+
+@pytest.mark.parametrize(
+    ("change", "terms", "says"),
+    [
+        ({"honest": 17}, {"honest": 17}, "least set"),
+        ({"gamma": 0.0, "honest": 19}, {"gamma": 0.0, "honest": 19}, "gamma"),
+        ({"sigma": 1.0}, {"steps": 2.0**10}, "its noise costs"),
+    ],
+)
+def test_the_phone_keeps_its_floors_for_the_terms(manifest, change, terms, says):
+    changed = replace(manifest, **change, terms=replace(manifest.terms, **terms))
+    with pytest.raises(ServerError, match=says):
+        check(Invited(changed, bytes(32)), QUERIES["q1"], (), TEST)
 
 
 @pytest.fixture(scope="module")
-def small_shop_terms():
+def manifest():
     """A manifest that a phone of the test profile accepts."""
-    from covey_privacy.profile import TEST
-    from covey_privacy.tickets import IssuerKeys
-    from covey_server.plan import BITS, Policy, Size, fitted, manifest_for
-
-    issuer_keys = IssuerKeys(("analytics", "personalize"), 1, (bytes(300),), (b"v" * 300,))
-    (step,) = fitted([Size("q1", 8, 1.0)], 1.4, 30, 1e-6, BITS).steps
-    policy = Policy(TEST, 1e-6, 0.05, 0.05, 1.0)
-    return manifest_for(QUERIES["q1"], step, 1.4, "q1-1", 30, issuer_keys, 1, (), policy)
+    keys = IssuerKeys(("analytics", "personalize"), 1, (bytes(300),), (b"v" * 300,))
+    (step,) = fitted([Size("q1", 8, 1.0)], 1.4, 20, 1e-6).steps
+    organisations = tuple(bytes([number]) * 32 for number in range(1, 5))
+    committees = CommitteePolicy(organisations, drawn=False, gamma=0.05, lost=0.0, turnout=1.0)
+    durations = Durations(60, 60, 60, 60)
+    policy, admission = Policy(TEST, 1e-6, committees, durations), Admission(keys, 1, Population(20, 20))
+    return manifest_for(
+        QUERIES["q1"], step, 1.4, "q1-1", admission, (), policy, durations.from_(1_800_000_000), bytes(32)
+    )
 
 
 @pytest.mark.slow
 def test_without_the_registry_the_gate_closes(small_shop, monkeypatch):
     shop = small_shop()
-    manifest = invitation(shop, monkeypatch)
+    files = asked_files(shop, monkeypatch)
     phones = shop.phones()
     phones.registry._client.base_url = "http://127.0.0.1:9"
     with phones.open(shop.world.households[0]) as device, pytest.raises(RegistryError, match="be reached"):
-        Door(device).advertise(manifest)
+        RoundClient(device).prepare(files)
 
 
 @pytest.mark.slow
-def test_a_round_found_open_is_burnt(small_shop):
-    from covey_privacy.tickets import Role
-    from covey_server import coordinator
-    from covey_server.registry import Registry
-    from covey_server.store import Store
-
-    shop = small_shop()
-    store = Store(shop.world.folder / coordinator.STORE)
-    with httpx.Client(base_url=shop.world.registry_url) as client:
-        registry = Registry(client, operator_key(shop.world.folder))
-        keys = registry.issuer(("analytics", "personalize"), registry.epoch()).keys
-    store.open_round("q1-1-cut-short", keys.of(Role.CONTRIBUTE, 1))
-    store.close()
-    (played,) = shop.ask("q1=1.4")
-    assert played["round_id"].startswith("q1-2-")
-    assert shop.manifest(played["round_id"]).slot == 2
-
-
-def test_an_auditor_opens_the_annex_that_the_log_has_the_hash_of(small_shop):
+def test_an_auditor_opens_the_annex_and_the_proofs_that_the_log_has_the_hashes_of(small_shop):
     shop = small_shop()
     (played,) = shop.ask("q1=1.4")
     operator = operator_key(shop.world.folder)
@@ -242,20 +242,19 @@ def test_an_auditor_opens_the_annex_that_the_log_has_the_hash_of(small_shop):
     leaf = open_signed(Evidence, CONTEXT, entry[1:], operator.public)
     sealed = shop.stored(lambda store: store.annex(played["round_id"]))
     opened = annex.audit(sealed, annex.key(operator, played["round_id"]), leaf)
-    assert (opened.roster, opened.survivors, opened.bad, opened.spent) == (26, 26, 0, 0)
-    assert (leaf.cohort, leaf.dropouts, leaf.denials) == (20, 0, "bad <10, spent <10")
+    assert (opened.included, opened.final, opened.bad, opened.spent, opened.retracted) == (26, 26, 0, 0, 0)
+    assert (leaf.cohort, leaf.excluded, leaf.denials) == (20, 0, "bad <10, spent <10, retracted <10")
+    assert leaf.integrity_proved
     (kept,) = shop.stored(lambda store: store.results())
-    exact = {"roster", "survivors", "bad", "spent", "degree", "seconds", "sd", "graph_failure", "salt"}
+    exact = {"volunteers", "included", "final", "bad", "spent", "retracted", "seconds", "sd", "salt"}
     assert not exact & kept.keys()
     assert exact - {"salt"} <= played.keys()
+    proofs = wire.decode(RoundProofs, shop.stored(lambda store: store.proofs(played["round_id"])))
+    assert len(proofs.openings) == 4
+    require_proofs(leaf, proofs)
 
 
-def test_refusals_are_errors_of_the_packages(small_shop):
-    """Whatever a phone refuses with can be caught by the two roots that a fleet catches."""
-    assert issubclass(ConsentError, CoveyError)
-    assert issubclass(BudgetError, PrivacyError)
-
-
+@pytest.mark.slow
 def test_every_phone_adds_its_share_of_the_noise(small_shop):
     """What a ledger says was sent, less the phone's own one-hot, has the spread that the manifest states."""
     shop = small_shop()
@@ -267,13 +266,13 @@ def test_every_phone_adds_its_share_of_the_noise(small_shop):
     for household_, vector in shop.sent(played["round_id"]).items():
         with phones.open(household_) as device:
             plain = invited.encoding(query).encode(query.contribute(device.facts()))
-        sent = ring.unpack(vector, manifest.length, manifest.bits).astype(np.int64)
-        left.append((sent - plain + 2**19) % 2**20 - 2**19)
+        left.append(integers(vector) - plain)
     share = (manifest.sigma * manifest.scale) ** 2 / manifest.honest
     assert len(left) == 26
     assert 0.6 < np.mean(np.square(left)) / share < 1.5
 
 
+@pytest.mark.slow
 def test_a_round_is_on_the_odometer_for_what_it_cost(small_shop):
     shop = small_shop()
     shop.ask("q1=1.4")
@@ -281,6 +280,7 @@ def test_a_round_is_on_the_odometer_for_what_it_cost(small_shop):
         assert 1.3 < device.odometer.spent(device.clock.now()) <= 1.4
 
 
+@pytest.mark.slow
 def test_a_round_too_many_for_the_slots_is_not_opened(small_shop):
     """The rounds before it are whole, and the next epoch has slots again."""
     shop = small_shop(count=20, slots=1)
@@ -292,15 +292,3 @@ def test_a_round_too_many_for_the_slots_is_not_opened(small_shop):
     shop.a_day_later()
     *_, later = shop.ask("q1=0.6")
     assert (later["query"], shop.manifest(later["round_id"]).slot) == ("q1", 1)
-
-
-@pytest.mark.slow
-def test_joining_a_round_forgets_the_one_before(small_shop):
-    shop = small_shop()
-    q20, q1 = shop.ask("q20=0.6", "q1=1.4")
-    assert [shop.manifest(each["round_id"]).slot for each in (q20, q1)] == [1, 2]
-    with shop.phones().open(shop.world.households[0]) as device:
-        assert Door(device).participant(q1["round_id"]) is not None
-        assert Door(device).participant(q20["round_id"]) is None
-        with pytest.raises(ConsentError, match="not in round"):
-            Door(device).open(q20["round_id"], b"again")

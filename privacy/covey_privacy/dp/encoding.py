@@ -19,7 +19,7 @@ from covey_privacy.dp.rotation import BLOCK, hadamard, signs
 from covey_privacy.errors import MisuseError
 
 MOST_LENGTH = 2**24
-MOST_SCALE = 2.0**14
+MOST_SCALE = 2.0**10
 CLIP_MARGIN = 1 - 1e-5
 """Vectors are clipped to a hair less than their norm, so that floating point cannot carry them over it."""
 ROUNDING_TRIES = 64
@@ -151,7 +151,7 @@ def clipped(entries: NDArray[np.float64], norm: float) -> NDArray[np.float64]:
 
 
 def fit_scale(norm: float, most_devices: int, sigma: float, bits: int) -> float:
-    """Return the largest power of two, at most 2^14, at which a round's sum fits into `bits` bits.
+    """Return the largest power of two, at most 2^10, at which a round's sum fits into `bits` bits.
 
     `most_devices` vectors of the given norm, all along one coordinate and rounded away from zero, plus ten
     standard deviations `sigma` of the total noise (in the vector's units) must stay below 2^(bits-1).

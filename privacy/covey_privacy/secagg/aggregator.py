@@ -195,7 +195,8 @@ class Aggregator(Machine):
     def close(self, before: Collecting | Closed) -> tuple[Closed, bytes]:
         """Return the `IncludeRequest` to the registry, sorted by round key.
 
-        A round key that two nodes bring counts for the first one, and is left out of the other's sum.
+        A round key that two nodes bring counts for the first one, and is left out of the other's sum. Raises
+        AbortError where too few came.
         """
         if isinstance(before, Closed):
             entries = before.entries
@@ -203,8 +204,7 @@ class Aggregator(Machine):
             told = [entry for part in before.parts.values() for entry in part.entries]
             by_key = {entry.leaf.round_key: entry for entry in reversed(told)}
             entries = {key: by_key[key] for key in sorted(by_key)[: self._info.terms.most]}
-        if not entries:
-            raise AbortError("no contribution came; the round ends", rule=Rule.LEAST_SET)
+        self._require_enough(len(entries))
         request = IncludeRequest(self.committees.context, tuple(entries.values()))
         return Closed(before.parts, entries), wire.encode(request)
 
@@ -288,9 +288,13 @@ class Aggregator(Machine):
 
     @step(Checking, after=Excluding)
     def exclude(self, before: Checking) -> tuple[Excluding, bytes]:
-        """Return the `FinalRequest` to the registry: who is left out, with complaints and proofs."""
+        """Return the `FinalRequest` to the registry: who is left out, with complaints and proofs.
+
+        Raises AbortError where too few would be left.
+        """
         out, absent = self._excluded(before)
         excluded = tuple(sorted(out))
+        self._require_enough(len(before.members) - len(excluded))
         request = FinalRequest(excluded, tuple(before.complaints.values()), before.disputes)
         state = Excluding(before.members, before.nodes, excluded, frozenset(absent))
         return state, wire.encode(request)
@@ -432,6 +436,15 @@ class Aggregator(Machine):
             for each, size in zip(message.dealings, self.sizes.proofs, strict=True)
         ]
         return Part(message.entries, message.sum, tuple(boxes), tuple(rows))
+
+    def _require_enough(self, members: int) -> None:
+        """Raise AbortError where a set would be smaller than the terms allow."""
+        least = self._info.terms.least_set
+        if members < least:
+            raise AbortError(
+                f"{members} contributions can be added up; the round's sum is over {least} at least",
+                rule=Rule.LEAST_SET,
+            )
 
     def _require_sum(self, message: PartialSum, node: int) -> None:
         """Raise PeerError unless the units are as many as the terms say, each as so many members give."""

@@ -10,6 +10,7 @@ y travels as its upper 31 - d bits, in planes: first the lower 16 bits of each e
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -87,6 +88,12 @@ def choose_drop(length: int, most: int, steps: float) -> int:
         )
     drops = [d for d in range(LEAST_DROP, MOST_DROP + 1) if error_variance(most, d) <= bearable]
     return max(drops, default=0)
+
+
+def least_steps(most: int) -> float:
+    """Return the noise, in integer steps, that bears the error of `most` long vectors with `LEAST_DROP` bits
+    dropped."""
+    return math.sqrt(error_variance(most, LEAST_DROP) / _SHARE_OF_NOISE)
 
 
 def error_variance(members: int, drop: int) -> float:
