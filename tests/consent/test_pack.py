@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from registry_players import sign_sets
 
@@ -404,6 +405,20 @@ def test_a_final_set_is_part_of_its_included_set(world):
         entry = step_entry(world, FINAL, **{**good, **wrong})
         refused(with_entry(world, 9, entry), "final set is of another included set")
     refused(with_entry(world, 8, step_entry(world, INCLUDED, before=b"x" * 32)), "follows another set")
+
+
+def test_a_round_of_both_committees_is_checked_to_its_end(witnessed, play, database_url, tmp_path):
+    round_ = play(witnessed, "both")
+    round_.add_up(np.zeros((6, 10), np.int64))
+    assert witnessed.conclude(round_.manifest, round_.info.digest, "released").status_code == 200
+    settings = Settings(
+        database_url=database_url, key_file=tmp_path / "registry.key", origin=ORIGIN,
+        operator=witnessed.operator.public.hex(),
+    )  # fmt: skip
+    # The test's issuer keys are in no log, so that the pack has to begin behind them.
+    lines = check(make(settings, 1, None))
+    assert any("1 of roster, 1 of draw, 1 of included, 0 of dispute, 1 of final" in line for line in lines)
+    assert any(line.startswith("rounds: 1 rounds ended, 0 are open") for line in lines)
 
 
 def test_a_release_is_held_against_the_evidence_that_names_it(world, tmp_path, capsys):
