@@ -42,12 +42,13 @@ ROUND = (
     signatures.Signed, manifest.Manifest, roster.Advert, roster.Roster, roster.RosterHead,
     roster.Countersigned, roster.Logged, messages.RosterView, messages.Parcels, messages.MaskedVector,
     messages.PartialSum, messages.Survivors, messages.Agreement, messages.Agreements, messages.Openings,
-    evidence.Evidence, annex.Annex, release.Release, listing.Listing,
+    evidence.Evidence, evidence.CommitteeEvidence, evidence.Complained, evidence.RoundProofs, annex.Annex,
+    release.Release, listing.Listing,
 )  # fmt: skip
 REGISTRY = (
     consent.NoticeText, consent.Notice, consent.Notices, consent.Enrolment, consent.Decision, consent.Batch,
     consent.Sync, consent.Synced, tickets.IssuerKeys, consent.Issuer,
-    consent.TicketRequest, consent.BlindSignatures, consent.EpochEnd, consent.Inclusion,
+    consent.TicketRequest, consent.BlindSignatures, consent.EpochEnd, consent.Appended, consent.Inclusion,
     consent.ConsistencyProof, consent.Entries, fork.Fork, promise.Promise, site.SiteDocument,
     site.Organisation,
 )  # fmt: skip
@@ -64,7 +65,7 @@ SECAGG = (
     registry.RosterRequest, registry.DrawRequest,
     registry.InclusionRequest, registry.GrantRequest, registry.ExclusionRequest, registry.LoggedHead,
     registry.DrawAnswer, registry.InclusionAnswer, registry.RefusedMember, registry.RoundEntries,
-    registry.RoundEntry,
+    registry.RoundEntry, registry.SetLeaves,
 )  # fmt: skip
 """Messages of rounds in one message."""
 

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from registry_players import WITNESS_KEY, prepare, start_clock, wait_until_cosigned
 from secagg_rounds import contribute, crooked
-from sqlalchemy import event
+from sqlalchemy import event, select
 from sqlalchemy.engine import Engine
 from starlette.testclient import TestClient
 
 from covey_consent.app import create_app
 from covey_consent.errors import UnavailableError
+from covey_consent.one_message.tables import PublishedSet
 from covey_consent.settings import Settings
 from covey_privacy import wire
 from covey_privacy.errors import ServerError
@@ -23,6 +24,7 @@ from covey_privacy.rules import Rule
 from covey_privacy.secagg.committee import check_committees
 from covey_privacy.secagg.decryptor import Decryptor, complaints_statement
 from covey_privacy.secagg.in_process import NOW
+from covey_privacy.secagg.leaves import LeafSet
 from covey_privacy.secagg.log_entries import LEAF_SECAGG, entry_of
 from covey_privacy.secagg.messages import (
     CommitteeFile,
@@ -30,6 +32,7 @@ from covey_privacy.secagg.messages import (
     FinalRequest,
     IncludeRequest,
     OpenRequest,
+    unpack_leaves,
 )
 from covey_privacy.secagg.registry_messages import (
     DrawAnswer,
@@ -40,6 +43,7 @@ from covey_privacy.secagg.registry_messages import (
     LoggedHead,
     RosterRequest,
     RoundEntries,
+    SetLeaves,
     request_statement,
 )
 from covey_privacy.secagg.terms import Kind
@@ -103,6 +107,18 @@ def killed_before(place):
         event.remove(Engine, "commit", committing)
 
 
+def _require_sets_shown(shop):
+    """Every signed set is shown with its leaves, and no other."""
+    sets = shop.signed_sets("round-1")
+    heads = {head.root: head for head in (sets.included, sets.final) if head is not None}
+    with shop.http.app.state.registry.store.session() as session:
+        assert set(session.scalars(select(PublishedSet.root))) == heads.keys()
+    for root, head in heads.items():
+        answer = shop.http.get(f"/v1/sets/{root.hex()}")
+        assert answer.status_code == 200, answer.text
+        LeafSet(unpack_leaves(wire.decode(SetLeaves, answer.content).leaves)).require_head(head)
+
+
 class Interrupted:
     """A round whose registry is killed at every point of a step and started again over its database."""
 
@@ -135,6 +151,7 @@ class Interrupted:
                 assert len(found) - len(before) in (0, 1)
                 logged = [entry for entry in shop.entries() if entry.startswith(LEAF_SECAGG)]
                 assert logged == [entry_of(signed) for signed in found]
+                _require_sets_shown(shop)
                 if len(found) > len(before):
                     stood = stood or found[-1]
                     assert found[-1] == stood, "a second one was signed"
@@ -216,6 +233,26 @@ def test_a_registry_that_is_killed_at_any_point_of_a_step_signs_it_once(
         assert len(entries(shop)) == 5
     total = given.sum(axis=0) - given[0]
     assert (result.vector == total).all()
+
+
+@on_sqlite
+def test_a_final_set_is_shown_exactly_if_it_was_signed_whenever_the_registry_is_killed(
+    opened, play, round_issuers, follow_witness
+):
+    with opened(**follow_witness) as shop:
+        prepare(shop, round_issuers)
+        wait_until_cosigned(shop)
+        round_ = play(shop, "standing")
+        round_.seat()
+        contribute(round_, vectors())
+        round_.include()
+        _check(round_)
+    complaint = wire.decode(Complaints, _complaints(round_, (Kind.STANDING, 1), 2))
+    final, other = (
+        ExclusionRequest(round_.info.digest, wire.encode(request))
+        for request in (FinalRequest((2,), (complaint,), ()), FinalRequest((), (), ()))
+    )
+    Interrupted(opened, follow_witness, round_).take(final, other)
 
 
 def _seat(round_, candidates):

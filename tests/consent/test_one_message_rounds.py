@@ -91,6 +91,7 @@ def test_a_whole_round(witnessed, play, kind):
     assert (result.vector == given.sum(axis=0)).all()
     assert result.members == 6
     assert all(head.missing == () for head in round_.notary.logged.values())
+    assert witnessed.conclude(round_.manifest, round_.info.digest, "released").status_code == 200
 
 
 def test_a_dealer_is_convicted_in_a_dispute_that_the_registry_granted(witnessed, play):

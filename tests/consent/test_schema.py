@@ -8,14 +8,18 @@ import pytest
 from alembic import command
 from sqlalchemy import func, insert, inspect, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.orm import Session
 
 from covey_consent import schema
 from covey_consent.commands.migrate import migrate
 from covey_consent.database import connect
 from covey_consent.errors import DamageError
-from covey_consent.models import Base, StandingChoice, Subject
+from covey_consent.models import Base, LoggedRound, StandingChoice, Subject
+from covey_consent.one_message.signed_sets import find_leaves
 from covey_consent.settings import Settings
 from covey_consent.store import Store
+from covey_privacy.secagg.leaves import LeafSet
+from covey_privacy.secagg.messages import Leaf
 
 
 @pytest.fixture
@@ -125,6 +129,35 @@ def test_the_printed_statements_make_the_same_tables(new, run, capsys):
             bare.commit()
     assert tables(new) == set(Base.metadata.tables)
     assert schema.revision(new.readers) == schema.newest()
+
+
+def test_included_sets_of_the_first_revision_can_be_read_by_their_roots(new):
+    """And what a round of that time had is kept, but for what only its own steps needed."""
+    with schema.migrating(new) as configuration:
+        command.upgrade(configuration, "1")
+    leaves = [Leaf(bytes([place]) * 32, bytes(32), bytes(32), bytes(32)) for place in range(1, 4)]
+    packed = b"".join(leaf.pack() for leaf in leaves)
+    with new.writer.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO rounds (round_id, manifest, digest, manifest_index, head, issued) "
+                "VALUES ('r', :manifest, :manifest, 7, :manifest, 4)"
+            ),
+            {"manifest": b"m"},
+        )
+        connection.execute(
+            text("INSERT INTO included_sets (round_id, committees, leaves) VALUES ('r', :leaves, :leaves)"),
+            {"leaves": packed},
+        )
+    schema.upgrade(new)
+    root = LeafSet(leaves).root
+    with Session(new.readers) as session:
+        assert find_leaves(session, root).leaves == packed
+        found = session.get(LoggedRound, "r")
+        assert (found.manifest, found.manifest_index, found.evidence) == (b"m", 7, None)
+    with schema.migrating(new) as configuration:
+        command.downgrade(configuration, "1")
+    assert "published_sets" not in tables(new)
 
 
 NEXT = """

@@ -23,6 +23,7 @@ from covey_privacy.consent import (
     TicketRequest,
 )
 from covey_privacy.errors import PeerError
+from covey_privacy.manifest import sign_manifest
 from covey_privacy.merkle import leaf_hash, verify_inclusion
 from covey_privacy.signatures import SigningKey, open_signed
 

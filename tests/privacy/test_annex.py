@@ -13,10 +13,10 @@ from covey_privacy.evidence import Evidence
 from covey_privacy.signatures import SigningKey
 
 OPERATOR = SigningKey(b"o" * 32)
-FIGURES = Annex("q1-1", 27, 24, 2, 1, 26, 3.5, bytes(range(32)))
+FIGURES = Annex("q1-1", 40, 27, 26, 2, 1, 0, 3.5, bytes(range(32)))
 EVIDENCE = Evidence(
-    "q1-1", "q1", ("analytics",), "test", *[bytes(32)] * 3, 20, 0, "none",
-    1.0, 4.0, 1.0, 1.0, 1e-6, 10, 14, 20, "released", "1", True, FIGURES.digest, *[bytes(32)] * 2,
+    "q1-1", "q1", ("analytics",), "test", *[bytes(32)] * 4, 20, 0, "none", (), (), False,
+    1.0, 4.0, 1.0, 1.0, 1e-6, 10, 20, "released", "1", True, FIGURES.digest, *[bytes(32)] * 2,
 )  # fmt: skip
 
 
@@ -30,7 +30,7 @@ def test_an_auditor_opens_what_the_leaf_has_the_hash_of(key):
 
 
 def test_another_annex_than_the_logged_one_is_found_out(key):
-    for other in ({"survivors": 25}, {"salt": bytes(32)}, {"round_id": "q1-2"}):
+    for other in ({"final": 25}, {"salt": bytes(32)}, {"round_id": "q1-2"}):
         sealed = annex.seal(dataclasses.replace(FIGURES, **other), key)
         with pytest.raises(ServerError, match="has the hash of"):
             annex.audit(sealed, key, EVIDENCE)
@@ -51,8 +51,8 @@ def test_no_search_over_the_figures_finds_the_leafs_hash():
     """All figures are guessed right; what is missing is the salt."""
     guesses = itertools.product(range(20, 30), range(15, 30))
     guessed = (
-        dataclasses.replace(FIGURES, roster=roster, survivors=survivors, salt=bytes(32))
-        for roster, survivors in guesses
+        dataclasses.replace(FIGURES, included=included, final=final, salt=bytes(32))
+        for included, final in guesses
     )
     assert FIGURES.digest not in {each.digest for each in guessed}
     unsalted = wire.encode(FIGURES)[: -len(FIGURES.salt)]

@@ -114,7 +114,7 @@ def test_each_page_has_its_own_grammar(tmp_path):
     assert other.read_bytes() == ONE_MESSAGE.read_bytes() != GRAMMAR.read_bytes()
 
 
-OWN = {"IssuerKey", "Pending", "RoundKey", "RoundInfo", "Participated", "AbsentSince"}
+OWN = {"SignedSets", "IssuerKey", "Pending", "RoundKey", "RoundInfo", "Participated", "AbsentSince"}
 """Values that stay in one process: keys of a phone, what is known of a round, what a certificate proves."""
 SOURCES = {
     GRAMMAR: (consent, evidence, listing, manifest, messages, release, roster, signatures, tickets),

@@ -1,45 +1,45 @@
-"""Evidence repeats its manifest and roster truly, and names the release and the survivors that it is of."""
+"""Evidence repeats its manifest and signed sets truly, and names the release and the proofs that it is of."""
 
 from __future__ import annotations
 
 import hashlib
 
 import pytest
+from registry_players import sign_sets
 from shared_fixtures import fixtures_of
 
 from covey_privacy import wire
 from covey_privacy.errors import ServerError
 from covey_privacy.evidence import (
+    NO_PROOFS,
     Evidence,
+    RoundProofs,
     require_consistent,
+    require_proofs,
     require_release,
-    require_survivors,
 )
-from covey_privacy.five_phases.roster import Roster
+from covey_privacy.merkle import EMPTY
 from covey_privacy.signatures import Signed
 
 globals().update(fixtures_of("consent"))
 PATH = "/v1/rounds/round-1/evidence"
+RELEASE = b"a signed release"
+PROOFS = RoundProofs(b"a request for the final set", (b"a sum of shares",))
 
 WRONG = {
     "sigma": 99.0, "epsilon": 0.01, "delta": 1e-12, "norm": 2.0, "honest": 2, "least_issued": 0,
     "query": "q20", "profile": "production", "purposes": ("analytics", "personalize"), "model": b"x" * 32,
-    "ticket_root": b"x" * 32, "cohort": 200, "threshold": 1, "epsilon_so_far": 0.01, "dropouts": 10,
-    "release": bytes(32), "survivors": hashlib.sha256(b"").digest(),
+    "included": b"x" * 32, "final": EMPTY, "cohort": 200, "excluded": 0, "committees": (),
+    "epsilon_so_far": 0.01, "release": bytes(32),
 }  # fmt: skip
 
 
 @pytest.fixture
 def terms(shop):
-    """Return the manifest of a round whose roster of twelve is countersigned, and its digest."""
-    phones = [shop.phone() for _ in range(12)]
-    for phone in phones:
-        shop.grant(phone, "analytics")
-    issuer = shop.issuer("analytics")
-    keys = [shop.tickets(phone, issuer)[0] for phone in phones]
-    manifest = shop.manifest(issuer, most_cohort=20, honest=10)
+    """Return the manifest of a round whose sets of 34 and 22 members are signed, and its digest."""
+    manifest = shop.manifest(shop.issuer("analytics"), honest=10)
     digest = shop.announce(manifest)
-    assert shop.countersign(shop.roster("round-1", digest, keys)).status_code == 200
+    sign_sets(shop, manifest, digest, 34, 22)
     return manifest, digest
 
 
@@ -71,32 +71,32 @@ def test_every_true_end_is_logged(shop, terms, outcome):
     assert shop.post(PATH, shop.evidence(*terms, outcome)).status_code == 200
 
 
-def test_a_round_may_be_aborted_before_its_roster_was_taken(shop, terms):
-    nobody = hashlib.sha256(b"").digest()
-    signed = shop.evidence(*terms, "aborted", ticket_root=nobody, cohort=0, threshold=0, survivors=nobody)
-    assert shop.post(PATH, signed).status_code == 200
+def test_a_round_may_be_aborted_before_a_set_was_taken(shop, terms):
+    none = {"included": EMPTY, "final": EMPTY, "cohort": 0, "excluded": 0, "committees": ()}
+    assert shop.post(PATH, shop.evidence(*terms, "aborted", **none)).status_code == 200
 
 
-def test_an_auditor_holds_evidence_against_manifest_and_roster(shop, terms):
+def test_an_auditor_holds_evidence_against_manifest_and_sets(shop, terms):
     manifest, digest = terms
-    roster: Roster = shop.rosters["round-1"]
+    sets = shop.signed_sets("round-1")
     leaf = leaf_of(shop.evidence(manifest, digest, "released"))
-    require_consistent(leaf, manifest, digest, roster.head())
+    require_consistent(leaf, manifest, digest, sets)
     for field, value in WRONG.items():
         wrong = leaf_of(shop.evidence(manifest, digest, "released", **{field: value}))
         with pytest.raises(ServerError, match="does not fit"):
-            require_consistent(wrong, manifest, digest, roster.head())
+            require_consistent(wrong, manifest, digest, sets)
     with pytest.raises(ServerError, match="manifest is"):
-        require_consistent(leaf, manifest, bytes(32), roster.head())
+        require_consistent(leaf, manifest, bytes(32), sets)
 
 
-def test_an_auditor_holds_the_release_and_the_survivors_against_evidence(shop, terms):
-    leaf = leaf_of(shop.evidence(*terms, "released"))
-    keys = [advert.round_key for advert in shop.rosters["round-1"].adverts]
-    require_release(leaf, b"a signed release")
-    require_survivors(leaf, keys)
+def test_an_auditor_holds_the_release_and_the_proofs_against_evidence(shop, terms):
+    leaf = leaf_of(shop.evidence(*terms, "released", proofs=PROOFS.digest))
+    require_release(leaf, RELEASE)
+    require_proofs(leaf, PROOFS)
+    assert leaf.release == hashlib.sha256(RELEASE).digest()
     with pytest.raises(ServerError, match="another release"):
         require_release(leaf, b"another release")
-    with pytest.raises(ServerError, match="another survivor set"):
-        require_survivors(leaf, keys[1:])
-    assert leaf.survivors != leaf.ticket_root
+    for other in (RoundProofs(PROOFS.final_request, ()), RoundProofs(b"another", PROOFS.openings)):
+        with pytest.raises(ServerError, match="other proofs"):
+            require_proofs(leaf, other)
+    assert RoundProofs(b"", ()).digest == NO_PROOFS
