@@ -31,10 +31,11 @@ from covey_privacy.secagg.messages import FINAL, Leaf, SetHead
 from covey_privacy.secagg.registry_messages import RoundEntries, RoundEntry
 from covey_privacy.signatures import digest_of
 from covey_privacy.tiles import WIDTH, Reader, Tile
-from covey_sdk import claims
+from covey_sdk import claims, ledger
 from covey_sdk.errors import CertificateError, RegistryError
 from covey_sdk.registry import NOT_FOUND, Registry, Trust, believing
 from covey_sdk.round_records import Joined, read_joined
+from covey_sdk.store import Store
 
 if TYPE_CHECKING:
     from covey_sdk.device import Device
@@ -90,11 +91,17 @@ def certify_since(device: Device, at: int) -> bytes:
     log = _PublicLog(device)
     entries = log.read_from(start)
     claimed = [claim for each in kept for claim in each.claims]
+    names = _own_rounds(device.store) | _logged_rounds(entries, operator)
     with believing("log since the withdrawal"):
-        return certify_absence(
-            claimed, since, log.note, entries, log.node, _PublishedLeaves(device.registry), operator, view,
-            round_ids=_round_ids(entries, operator),
-        )  # fmt: skip
+        try:
+            return certify_absence(
+                claimed, since, log.note, entries, log.node, _PublishedLeaves(device.registry), operator,
+                view, round_ids=names,
+            )  # fmt: skip
+        except ServerError as error:
+            if error.rule is Rule.WITHDRAWN_KEY:
+                raise RegistryError(str(error), rule=error.rule) from None
+            raise
 
 
 class _PublicLog:
@@ -216,8 +223,16 @@ def _document(entry: RoundEntry) -> LoggedDocument:
     return LoggedDocument(entry.index, entry.signed)
 
 
-def _round_ids(entries: Sequence[bytes], operator: bytes) -> dict[bytes, str]:
-    """Return the names of rounds by manifest digest, of those whose manifest is among the entries."""
+def _own_rounds(store: Store) -> dict[bytes, str]:
+    """Return the names of the rounds that this phone contributed to, by manifest digest."""
+    with store.snapshot():
+        told = {entry.round_id for entry in ledger.entries(store) if entry.kind == ledger.CONTRIBUTION}
+        joined = {round_id: read_joined(store, round_id) for round_id in told if round_id}
+    return {digest_of(each.manifest): round_id for round_id, each in joined.items() if each}
+
+
+def _logged_rounds(entries: Sequence[bytes], operator: bytes) -> dict[bytes, str]:
+    """Return the names of the rounds whose manifest is among the entries, by manifest digest."""
     names: dict[bytes, str] = {}
     for entry in entries:
         if entry[:1] == LEAF_MANIFEST:

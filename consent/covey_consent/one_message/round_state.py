@@ -92,8 +92,9 @@ def read_entries(session: Session, round_id: str) -> RoundEntries:
         .order_by(LogEntry.index)
     )
     entries = [RoundEntry(index, entry.removeprefix(LEAF_SECAGG)) for index, entry in session.execute(query)]
-    concluded = known.evidence is not None and known.evidence_index is not None
-    evidence = RoundEntry(known.evidence_index, known.evidence) if concluded else None
+    evidence = None
+    if known.evidence is not None and known.evidence_index is not None:
+        evidence = RoundEntry(known.evidence_index, known.evidence)
     return RoundEntries(known.manifest, known.manifest_index, tuple(entries), evidence)
 
 
