@@ -115,10 +115,17 @@ class _PublicLog:
             last, seen = device.consents.checkpoint, device.log.note
         self.note, head = self._registry.checkpoint(int(device.clock.now().timestamp()))
         self.size = head.size
+        if head.size < last.size:
+            # No evidence is kept: a cache may have answered, and nothing convicts the log.
+            raise RegistryError(
+                f"the registry shows a checkpoint of {head.size} entries; this phone saw one of {last.size} "
+                "before; try later",
+                rule=Rule.LOG_CONSISTENCY,
+            )
         self._bundles: dict[int, Sequence[bytes]] = {}
         self._reader = Reader(head.size, head.root, self._fetch)
         with believing("log"):
-            proof = prove_consistency(self.node, last.size, head.size) if last.size < head.size else ()
+            proof = prove_consistency(self.node, last.size, head.size)
         self._registry.require_continued(self.note, proof, last, seen)
 
     def node(self, height: int, index: int) -> bytes:

@@ -19,21 +19,25 @@ import covey
 import httpx
 import pytest
 from one_message_site import MemorySteps, Site
-from registry_players import WITNESS_KEY
+from registry_players import WITNESS, WITNESS_KEY
 from sqlalchemy import select
 
 from covey_consent.models import LoggedRound
 from covey_consent.one_message.tables import IncludedSet
 from covey_privacy import wire
 from covey_privacy.certificate import AbsentSince, Participated, open_certificate, verify_certificate
+from covey_privacy.checkpoint import open_note
+from covey_privacy.checkpoint import sign as sign_checkpoint
 from covey_privacy.consent import LEAF_CONSENT, LEAF_EVIDENCE, LEAF_ROSTER, Entries
 from covey_privacy.evidence import CONTEXT, Evidence
+from covey_privacy.fork import Verdict, check_evidence
 from covey_privacy.note import parse
 from covey_privacy.rules import Rule
 from covey_privacy.secagg.leaves import LeafSet
 from covey_privacy.secagg.messages import FINAL, LEAF_SIZE, SetHead, unpack_leaves
 from covey_privacy.secagg.registry_messages import RoundEntries, RoundEntry, SetLeaves
 from covey_privacy.signatures import Signed, SigningKey, sign
+from covey_privacy.witness import cosign
 from covey_sdk import CertificateError, Device, EventError, Registry, RegistryError, RegistryForkError
 from covey_sdk import registry as registry_client
 from covey_sdk.round_records import read_joined
@@ -155,6 +159,12 @@ def site(tmp_path_factory) -> Iterator[CheatingSite]:
             lost.setattr(Registry, "retract", lose)
             site.play(2, site.devices[3])
         yield site
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch) -> Iterator[CheatingSite]:
+    with ExitStack() as stack:
+        yield CheatingSite(tmp_path, stack, monkeypatch, phones=4)
 
 
 def lose(*_: object) -> None:
@@ -389,17 +399,32 @@ def test_notes_that_are_not_the_newest_are_refused(site, refused, participation,
             assert refused(certify, on("/v1/log/checkpoint", lambda _, g=garbage: g)).rule == rule
 
 
-def test_an_old_checkpoint_is_refused_as_a_rollback(site, refused, participation):
+def test_an_older_checkpoint_than_the_phone_saw_is_refused(site, refused):
     device = site.devices[4]
     older = device.log.note
     site.append(LEAF_CONSENT, b"one more")
     device.sync()
-    with site.cheating(on("/v1/log/checkpoint", lambda _: older.encode())):
+    error = refused(lambda: device.certificate("round-1"), on("/v1/log/checkpoint", lambda _: older.encode()))
+    assert error.rule == Rule.LOG_CONSISTENCY
+    assert device.evidence() == ()
+
+
+def test_a_fork_is_refused_and_its_evidence_kept(small):
+    """The registry signs another log of the size that the phone saw, and the witness cosigns it."""
+    small.play(1)
+    device = small.devices[0]
+    device.sync()
+    seen = open_note(device.log.note, small.registry_key.public)
+    forged = sign_checkpoint(dataclasses.replace(seen, root=bytes(32)), small.registry_key)
+    forged += cosign(forged, WITNESS_KEY.name, WITNESS, int(small.clock.seconds()))
+    with small.cheating(on("/v1/log/checkpoint", lambda _: forged.encode())):
         with pytest.raises(RegistryForkError) as error:
             device.certificate("round-1")
         assert error.value.rule == Rule.LOG_CONSISTENCY
-        assert device.evidence() == (error.value.evidence,)
-    assert site.verify(device.certificate("round-1"))
+    assert device.evidence() == (error.value.evidence,)
+    assert check_evidence(error.value.evidence, small.registry_key.public) is Verdict.FORKED
+    with pytest.raises(RegistryForkError, match="believed no more"):
+        device.certificate("round-1")
 
 
 def test_a_checkpoint_that_was_cosigned_long_ago_is_refused(site, participation, monkeypatch):
@@ -483,12 +508,6 @@ def test_a_log_that_grew_too_much_is_not_read(site, absence, monkeypatch):
     monkeypatch.setattr(wire, "MESSAGE_LIMIT", 1000)
     with pytest.raises(CertificateError, match="longer than the 1000 bytes"):
         absence()
-
-
-@pytest.fixture
-def small(tmp_path, monkeypatch) -> Iterator[CheatingSite]:
-    with ExitStack() as stack:
-        yield CheatingSite(tmp_path, stack, monkeypatch, phones=4)
 
 
 def test_a_round_without_a_final_set_is_certified_later(small):
