@@ -22,6 +22,7 @@ from covey_privacy.certificate_maker import certify_absence, certify_participati
 from covey_privacy.checkpoint import open_note
 from covey_privacy.consent import LEAF_MANIFEST
 from covey_privacy.errors import PrivacyError, ServerError
+from covey_privacy.joint_proof import prove_leaves, root_from_leaves
 from covey_privacy.manifest import open_manifest
 from covey_privacy.merkle import leaf_hash, prove_consistency
 from covey_privacy.rules import Rule
@@ -88,14 +89,13 @@ def certify_since(device: Device, at: int) -> bytes:
     with believing("checkpoint of the time of the withdrawal"):
         start = open_note(since, view.registry).size
         view.witnesses.reached(since)
-    log = _PublicLog(device)
-    entries = log.read_from(start)
+    log = _PublicLog(device, start)
     claimed = [claim for each in kept for claim in each.claims]
-    names = _own_rounds(device.store) | _logged_rounds(entries, operator)
+    names = _own_rounds(device.store) | _logged_rounds(log.entries, operator)
     with believing("log since the withdrawal"):
         try:
             return certify_absence(
-                claimed, since, log.note, entries, log.node, _PublishedLeaves(device.registry), operator,
+                claimed, since, log.note, log.entries, log.node, _PublishedLeaves(device.registry), operator,
                 view, round_ids=names,
             )  # fmt: skip
         except ServerError as error:
@@ -105,27 +105,31 @@ def certify_since(device: Device, at: int) -> bytes:
 
 
 class _PublicLog:
-    """The registry's log under its newest checkpoint, which continues the one that the phone saw last."""
+    """The registry's log under its newest checkpoint, which continues the one that the phone saw last.
 
-    def __init__(self, device: Device) -> None:
+    `entries` are all from the place `start` on, none where it is None, as they lead to the checkpoint.
+    """
+
+    def __init__(self, device: Device, start: int | None = None) -> None:
         self._registry = device.registry
         device.log.require_unforked()
         # Read first: another process of the app may see a newer one meanwhile.
         with device.store.snapshot():
             last, seen = device.consents.checkpoint, device.log.note
-        self.note, head = self._registry.checkpoint(int(device.clock.now().timestamp()))
-        self.size = head.size
-        if head.size < last.size:
+        self.note, self._head = self._registry.checkpoint(int(device.clock.now().timestamp()))
+        self.size = self._head.size
+        if self.size < last.size:
             # No evidence is kept: a cache may have answered, and nothing convicts the log.
             raise RegistryError(
-                f"the registry shows a checkpoint of {head.size} entries; this phone saw one of {last.size} "
+                f"the registry shows a checkpoint of {self.size} entries; this phone saw one of {last.size} "
                 "before; try later",
                 rule=Rule.LOG_CONSISTENCY,
             )
         self._bundles: dict[int, Sequence[bytes]] = {}
-        self._reader = Reader(head.size, head.root, self._fetch)
+        self._reader = Reader(self.size, self._head.root, self._fetch)
+        self.entries = () if start is None else self._read_from(start)
         with believing("log"):
-            proof = prove_consistency(self.node, last.size, head.size)
+            proof = prove_consistency(self.node, last.size, self.size)
         self._registry.require_continued(self.note, proof, last, seen)
 
     def node(self, height: int, index: int) -> bytes:
@@ -141,8 +145,7 @@ class _PublicLog:
                 rule=Rule.LOG_INCLUSION,
             )
 
-    def read_from(self, start: int) -> tuple[bytes, ...]:
-        """Return all entries from `start` to the end, not verified."""
+    def _read_from(self, start: int) -> tuple[bytes, ...]:
         first = start - start % WIDTH
         if self.size - start > MOST_ENTRIES:
             raise CertificateError(
@@ -160,7 +163,18 @@ class _PublicLog:
             entries += page
         for place in range(0, len(entries), WIDTH):
             self._bundles[(first + place) // WIDTH] = entries[place : place + WIDTH]
+        self._require_run(first, entries)
         return tuple(entries[start - first :])
+
+    def _require_run(self, first: int, entries: Sequence[bytes]) -> None:
+        """Raise RegistryError unless the entries from place `first` on lead to the checkpoint."""
+        leaves = {place: leaf_hash(entry) for place, entry in enumerate(entries, first)}
+        with believing("log entries"):
+            before = prove_leaves(self.node, sorted(leaves), self.size)
+            if root_from_leaves(leaves, self.size, before) != self._head.root:
+                raise ServerError(
+                    f"they are not those from {first} to {self.size} of the log", rule=Rule.LOG_INCLUSION
+                )
 
     def _fetch(self, tile: Tile) -> bytes:
         """Return a tile's bytes: of entries that were read it is worked out."""
