@@ -13,8 +13,10 @@ from covey_privacy.note import VerifierKey
 from covey_privacy.profile import Profile
 from covey_privacy.witness import Policy
 from covey_sdk.agreed import AgreedTerms
+from covey_sdk.claims import Withdrawal
 from covey_sdk.device import Device
 from covey_sdk.errors import (
+    CertificateError,
     ClockError,
     ConsentError,
     CoveyError,
@@ -40,6 +42,7 @@ __all__ = [
     "AgreedTerms",
     "AppOpen",
     "CartAdd",
+    "CertificateError",
     "Choice",
     "ClockError",
     "ConsentError",
@@ -72,4 +75,5 @@ __all__ = [
     "TicketError",
     "Trust",
     "VerifierKey",
+    "Withdrawal",
 ]

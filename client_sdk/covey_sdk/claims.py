@@ -23,6 +23,19 @@ MOST = 512
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
+    """A withdrawal by which round keys became useless, as `Device.certificate(since=at)` takes it.
+
+    `at` is in UTC milliseconds. `purposes` were not granted from then on; `keys` counts the round keys that
+    the phone held and claimed.
+    """
+
+    at: int
+    purposes: tuple[str, ...]
+    keys: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeptWithdrawal:
     """A withdrawal of purposes at UTC milliseconds, the log's checkpoint then, and the claims it concerns."""
 
     at: wire.U64
@@ -33,15 +46,15 @@ class Withdrawal:
 
 @dataclass(frozen=True, slots=True)
 class _Withdrawals:
-    each: Annotated[tuple[Withdrawal, ...], wire.Size(0, 1000)] = ()
+    each: Annotated[tuple[KeptWithdrawal, ...], wire.Size(0, 1000)] = ()
 
 
-def withdrawals(store: Store) -> tuple[Withdrawal, ...]:
+def withdrawals(store: Store) -> tuple[KeptWithdrawal, ...]:
     """Return the withdrawals that claims were kept of, oldest first."""
     return _stored(store).read().each
 
 
-def keep(store: Store, withdrawal: Withdrawal) -> None:
+def keep(store: Store, withdrawal: KeptWithdrawal) -> None:
     """Keep a withdrawal's claims, in the caller's transaction."""
     stored = _stored(store)
     stored.write(_Withdrawals((*stored.read().each[-999:], withdrawal)))

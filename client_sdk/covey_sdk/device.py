@@ -25,12 +25,12 @@ from covey_privacy.consent import GRANTED, REFUSED, WITHDRAWN, Choice, Notice
 from covey_privacy.profile import PRODUCTION, Profile
 from covey_privacy.signatures import SigningKey
 from covey_privacy.witness import Policy
-from covey_sdk import checks, claims, ledger, recommender, round_records, rounds, unmapped
+from covey_sdk import certificates, checks, claims, ledger, recommender, round_records, rounds, unmapped
 from covey_sdk import clock as clocks
-from covey_sdk.claims import Withdrawal
+from covey_sdk.claims import KeptWithdrawal, Withdrawal
 from covey_sdk.clock import Clock, milliseconds
 from covey_sdk.consents import Consents, require_purpose
-from covey_sdk.errors import ConsentError, RegistryError, StoreError
+from covey_sdk.errors import ConsentError, EventError, RegistryError, RegistryForkError, StoreError
 from covey_sdk.events import Event
 from covey_sdk.export import export
 from covey_sdk.facts import Facts
@@ -401,6 +401,50 @@ class Device:
         with self.store.snapshot():
             return ledger.entries(self.store)
 
+    def withdrawals(self) -> tuple[Withdrawal, ...]:
+        """Return the withdrawals since which absence can be certified, oldest first.
+
+        One by which no unused ticket and no open contribution ended is not among them.
+        """
+        with self.store.snapshot():
+            kept = claims.withdrawals(self.store)
+        return tuple(Withdrawal(each.at, each.purposes, len(each.claims)) for each in kept)
+
+    def certificate(self, round_id: str | None = None, *, since: int | None = None) -> bytes:
+        """Return a certificate of this phone's own part, made from public evidence; anyone can verify it.
+
+        It names nobody; a copy proves the same for whoever holds it (`covey_privacy.certificate`).
+
+        The requests carry nothing of the device. They tell the registry that some phone asks for this round,
+        or for all sets since about this time, beside what the network shows of it. Absence takes the log and
+        the leaves of every set since: 128 bytes for each contribution of anyone.
+
+        Args:
+            round_id: certify that this phone's contribution is in the final set of the round.
+            since: certify that no set logged since a withdrawal holds a contribution under any round key
+                that this phone could have used then: the `at` of one of `withdrawals`.
+
+        Raises:
+            EventError: not exactly one of the two is given, or one that makes no sense.
+            CertificateError: the phone was not in the round, its set is not final yet, no claims were kept of
+                the withdrawal, or the app pins no witness.
+            RegistryError: the registry cannot be reached, or what it shows does not hold; `rule` says why.
+                `Rule.WITHDRAWN_KEY` says that a set since does hold such a contribution.
+        """
+        if (round_id is None) == (since is None):
+            raise EventError("a certificate is of a round or since a withdrawal: give one of the two")
+        now = self.clock.now()
+        try:
+            if round_id is not None:
+                checks.text(round_id, "round_id")
+                return certificates.certify_contribution(self, round_id)
+            if type(since) is not int:
+                raise checks.wrong("since", "the UTC milliseconds of a withdrawal", since)
+            return certificates.certify_since(self, since)
+        except RegistryForkError as error:
+            self.log.accuse(error.evidence, now)
+            raise
+
     def evidence(self) -> tuple[bytes, ...]:
         """Return what convicts the registry's log, or what it has yet to explain; anyone can judge it."""
         return self.log.evidence
@@ -438,7 +482,7 @@ class Device:
         claimed += round_records.sweep(self.store, granted, int(now.timestamp()))
         if claimed:
             ended = tuple(sorted(name for name in self.consents.decisions if not granted(name)))
-            claims.keep(self.store, Withdrawal(milliseconds(now), ended, self.log.note, tuple(claimed)))
+            claims.keep(self.store, KeptWithdrawal(milliseconds(now), ended, self.log.note, tuple(claimed)))
         unmapped.sweep(self.store, granted, self.portrait.rules)
         self.portrait.choices.sweep(granted)
         met = self.journal.sweep(granted, self.portrait.rules, now)

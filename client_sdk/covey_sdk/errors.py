@@ -29,6 +29,10 @@ class TicketError(ConsentError):
     """The ticket of the round's slot is not there: none was fetched in the epoch's window, or it was used."""
 
 
+class CertificateError(CoveyError):
+    """There is nothing to certify, or not yet: the text says what is missing. Nobody broke a rule."""
+
+
 _FINAL = frozenset({403, 409, 422})
 
 

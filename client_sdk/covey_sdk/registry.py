@@ -24,6 +24,7 @@ from covey_privacy.consent import (
     NOTICE,
     Batch,
     BlindSignatures,
+    Entries,
     Inclusion,
     Issuer,
     Notice,
@@ -32,11 +33,15 @@ from covey_privacy.consent import (
 )
 from covey_privacy.errors import ForkError, PrivacyError, ServerError
 from covey_privacy.fork import follow
-from covey_privacy.merkle import leaf_hash, verify_consistency, verify_inclusion
+from covey_privacy.merkle import Proof, leaf_hash, verify_consistency, verify_inclusion
 from covey_privacy.rules import Rule
+from covey_privacy.secagg.messages import Leaf, unpack_leaves
+from covey_privacy.secagg.registry_messages import RoundEntries, SetLeaves
+from covey_privacy.secagg.terms import MOST_MEMBERS
 from covey_privacy.signatures import Verify, open_signed, verify
 from covey_privacy.site import open_site
 from covey_privacy.tickets import purpose_set
+from covey_privacy.tiles import Tile
 from covey_privacy.witness import Policy
 from covey_sdk.errors import RegistryError, RegistryForkError
 
@@ -44,11 +49,19 @@ if TYPE_CHECKING:
     import httpx
 
 MOST_BYTES = 2**20
+PAGE_ENTRIES = 1024
+PAGE_BYTES = 2**20 + 2**13
+"""Entries of the log that are asked for at once, and bytes of the answer: 1 MiB and each entry's length."""
+SET_BYTES = 128 * MOST_MEMBERS + 2**4
+ROUND_BYTES = 2**22
+"""Bytes of a set's leaves, and of all that the registry signed in a round, at most."""
 SECONDS = 10.0
 LATEST = 2**40
 """No epoch's number, and no time in Unix seconds, is as great."""
 MOST_REMEMBERED = 64
 """Signatures on notes whose outcome is remembered: an unchanged note is checked once."""
+
+NOT_FOUND = 404
 
 _CBOR = "application/cbor"
 _T = TypeVar("_T")
@@ -118,7 +131,7 @@ class Registry:
             return self._notices[1]
         answer = self._get("/v1/notices")
         if answer != self._notices[0]:
-            with _believing("notices"):
+            with believing("notices"):
                 opened = [self._notice(signed) for signed in wire.decode(Notices, answer).notices]
             self._notices = (answer, {notice.purpose: notice for notice in opened})
         return self._notices[1]
@@ -146,9 +159,9 @@ class Registry:
         the head does not continue the note.
         """
         answer = self._post("/v1/sync", signed)
-        with _believing("sync"):
+        with believing("sync"):
             synced = wire.decode(Synced, answer)
-            head = self._followed(synced, last, seen if self._is_note_of(last, seen) else "")
+            head = self._followed(synced.checkpoint, synced.consistency, last, seen)
             if self.trust.policy:
                 self.trust.policy.check(synced.checkpoint, now, self._verify_note)
         return synced, head
@@ -185,7 +198,7 @@ class Registry:
         if name not in self._issuers:
             epoch = name[1]
             answer = self._get(f"/v1/issuers/{epoch}/{'+'.join(name[0])}")
-            with _believing("issuer keys"):
+            with believing("issuer keys"):
                 issuer = wire.decode(Issuer, answer)
                 issuer.keys.require_sound()
             if (issuer.keys.purposes, issuer.keys.epoch) != name:
@@ -207,21 +220,82 @@ class Registry:
     def tickets(self, signed: bytes) -> BlindSignatures:
         """Return the blind signatures that answer a signed TicketRequest."""
         answer = self._post("/v1/tickets", signed)
-        with _believing("tickets"):
+        with believing("tickets"):
             return wire.decode(BlindSignatures, answer)
 
     def inclusion(self, leaf: bytes, checkpoint: Checkpoint) -> int:
         """Return where the leaf of that hash stands in the log, once it is proven under `checkpoint`."""
         if (leaf, checkpoint) not in self._indices:
             answer = self._proof_of(leaf, checkpoint)
-            with _believing("inclusion proof"):
+            with believing("inclusion proof"):
                 inclusion = wire.decode(Inclusion, answer)
                 verify_inclusion(leaf, inclusion.index, checkpoint.size, inclusion.proof, checkpoint.root)
             self._indices[leaf, checkpoint] = inclusion.index
         return self._indices[leaf, checkpoint]
 
-    def _followed(self, synced: Synced, last: Checkpoint, seen: str) -> Checkpoint:
-        note, proof = synced.checkpoint, synced.consistency
+    def checkpoint(self, now: int) -> tuple[str, Checkpoint]:
+        """Return the newest checkpoint: its note, which enough witnesses cosigned of late, and its head.
+
+        `now` is in POSIX seconds. Whether it continues the one seen last is for `require_continued` to say.
+        """
+        answer = self._get("/v1/log/checkpoint")
+        with believing("checkpoint"):
+            try:
+                note = answer.decode()
+            except UnicodeDecodeError:
+                raise ServerError("it is not a text", rule=Rule.NOTE_FORM) from None
+            head = open_note(note, self.trust.registry, self._verify_note)
+            if self.trust.policy:
+                self.trust.policy.check(note, now, self._verify_note)
+        return note, head
+
+    def require_continued(self, note: str, proof: Proof, last: Checkpoint, seen: str) -> None:
+        """Raise RegistryForkError, with the evidence, unless the log of `note` continues the one seen last.
+
+        `last` and `seen` are as in `sync`; `proof` is the consistency proof from the size of `last`.
+        """
+        with believing("log"):
+            self._followed(note, proof, last, seen)
+
+    def tile(self, tile: Tile) -> bytes:
+        """Return a tile of the log as it is served; `tiles.Reader` holds it against a checkpoint."""
+        return self._get(f"/{tile.path}")
+
+    def entries(self, start: int, end: int) -> tuple[bytes, ...]:
+        """Return log entries from `start`, at least one and none from `end` on, as they are served.
+
+        Ask on from where the answer ends. The caller holds the entries against a checkpoint.
+        """
+        answer = self._get(
+            "/v1/log/entries", most=PAGE_BYTES, start=start, end=min(end, start + PAGE_ENTRIES)
+        )
+        with believing("log entries"):
+            entries = wire.decode(Entries, answer).entries
+            if not 0 < len(entries) <= end - start:
+                raise ServerError(
+                    f"entries {start} to {end} were asked for; {len(entries)} came", rule=Rule.LOG_INCLUSION
+                )
+        return entries
+
+    def round_entries(self, round_id: str) -> RoundEntries:
+        """Return what the registry says that it logged of a round; nothing of it is verified."""
+        answer = self._get(f"/v1/rounds/{round_id}", most=ROUND_BYTES)
+        with believing("round"):
+            return wire.decode(RoundEntries, answer)
+
+    def set_leaves(self, root: bytes) -> list[Leaf]:
+        """Return the leaves of a signed set as they are served; `LeafSet` holds them against its head."""
+        try:
+            answer = self._get(f"/v1/sets/{root.hex()}", most=SET_BYTES)
+        except RegistryError as error:
+            if error.status == NOT_FOUND:
+                raise RegistryError(str(error), rule=Rule.LEAVES, status=NOT_FOUND) from None
+            raise
+        with believing("leaves"):
+            return unpack_leaves(wire.decode(SetLeaves, answer).leaves)
+
+    def _followed(self, note: str, proof: Proof, last: Checkpoint, seen: str) -> Checkpoint:
+        seen = seen if self._is_note_of(last, seen) else ""
         head = follow(seen, note, proof, self.trust.registry, self._verify_note)
         if head.origin != self.trust.origin:
             raise ServerError(
@@ -248,8 +322,8 @@ class Registry:
     def _notice(self, signed: bytes) -> Notice:
         return open_signed(Notice, NOTICE, signed, self.trust.registry, self._verify, "registry")
 
-    def _get(self, path: str, **params: int) -> bytes:
-        return self._call(self._client.build_request("GET", path, params=params, timeout=SECONDS))
+    def _get(self, path: str, *, most: int = MOST_BYTES, **params: int) -> bytes:
+        return self._call(self._client.build_request("GET", path, params=params, timeout=SECONDS), most)
 
     def _post(self, path: str, body: bytes, headers: Mapping[str, str] = MappingProxyType({})) -> bytes:
         headers = {"Content-Type": _CBOR, **headers}
@@ -257,14 +331,14 @@ class Registry:
             self._client.build_request("POST", path, content=body, headers=headers, timeout=SECONDS)
         )
 
-    def _call(self, request: httpx.Request) -> bytes:
+    def _call(self, request: httpx.Request, most: int = MOST_BYTES) -> bytes:
         import httpx
 
         request.headers["Accept-Encoding"] = "identity"
         try:
             response = self._answer(request)
             try:
-                body = _bounded(response)
+                body = _bounded(response, most)
             finally:
                 response.close()
                 self._client.cookies.clear()
@@ -293,12 +367,12 @@ class Registry:
             return self._client.send(request, stream=True)
 
 
-def _bounded(response: httpx.Response) -> bytes:
+def _bounded(response: httpx.Response, most: int) -> bytes:
     body = bytearray()
     for chunk in response.iter_bytes():
         body += chunk
-        if len(body) > MOST_BYTES:
-            raise RegistryError(f"the registry's answer is longer than {MOST_BYTES} bytes; it is not read")
+        if len(body) > most:
+            raise RegistryError(f"the registry's answer is longer than {most} bytes; it is not read")
     return bytes(body)
 
 
@@ -313,7 +387,7 @@ def _detail(body: bytes) -> str:
 
 
 @contextmanager
-def _believing(what: str) -> Iterator[None]:
+def believing(what: str) -> Iterator[None]:
     """Turn what the ground finds wrong with an answer into a RegistryError."""
     try:
         yield

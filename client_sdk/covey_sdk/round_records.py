@@ -136,8 +136,7 @@ class RoundRecords:
 
     def joined(self, round_id: str) -> Joined | None:
         """Return what stays of a round that this phone contributed to, at whatever start."""
-        data = self._store.get_round(round_id, JOINED)
-        return _decoded(Joined, data) if data else None
+        return read_joined(self._store, round_id)
 
     def open(self, round_id: str, purposes: tuple[str, ...], windows: Windows) -> None:
         """Remember that something is kept of a round with these windows."""
@@ -183,6 +182,12 @@ class RoundRecords:
             return record
         self._store.delete_round(round_id, name)
         return None
+
+
+def read_joined(store: Store, round_id: str) -> Joined | None:
+    """Return what stays of a round that this phone contributed to, at whatever start."""
+    data = store.get_round(round_id, JOINED)
+    return _decoded(Joined, data) if data else None
 
 
 def forget_prepared(store: Store) -> None:

@@ -80,7 +80,7 @@ def read_rows(session: Session, round_id: str, step: str) -> RoundRows:
 
 
 def read_entries(session: Session, round_id: str) -> RoundEntries:
-    """Return a round's signed manifest and all that was signed in it, in the log's order.
+    """Return a round's signed manifest, all that was signed in it, in the log's order, and its evidence.
 
     Raises UnknownError.
     """
@@ -92,7 +92,10 @@ def read_entries(session: Session, round_id: str) -> RoundEntries:
         .order_by(LogEntry.index)
     )
     entries = [RoundEntry(index, entry.removeprefix(LEAF_SECAGG)) for index, entry in session.execute(query)]
-    return RoundEntries(known.manifest, known.manifest_index, tuple(entries))
+    evidence = None
+    if known.evidence is not None and known.evidence_index is not None:
+        evidence = RoundEntry(known.evidence_index, known.evidence)
+    return RoundEntries(known.manifest, known.manifest_index, tuple(entries), evidence)
 
 
 def state_of(rows: RoundRows, info: RoundInfo) -> State:

@@ -116,11 +116,15 @@ class RoundEntry:
 
 @dataclass(frozen=True, slots=True)
 class RoundEntries:
-    """To anyone: a round's signed manifest with its index in the log, and all that the registry signed."""
+    """To anyone: a round's signed manifest with its index in the log, and all that the registry signed.
+
+    `evidence` is the operator's signed evidence, once it is in the log.
+    """
 
     manifest: Annotated[bytes, wire.Size(1, 2**16)]
     index: wire.U64
     entries: Annotated[tuple[RoundEntry, ...], wire.Size(0, MOST_ENTRIES)]
+    evidence: RoundEntry | None = None
 
 
 def request_statement(context: str, body: bytes) -> bytes:
