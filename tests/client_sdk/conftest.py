@@ -1,4 +1,5 @@
 import itertools
+import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -111,9 +112,12 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def running(tmp_path: Path, clock: Clock) -> Callable[..., AbstractContextManager[Shop]]:
+def running(
+    tmp_path: Path, clock: Clock, new_file: Path, lent_keys: None
+) -> Callable[..., AbstractContextManager[Shop]]:
     """Open a registry on the same files as often as asked, each time with other settings."""
     operator = SigningKey(bytes(32))
+    shutil.copy(new_file, tmp_path / "registry.db")
 
     @contextmanager
     def running(**settings) -> Iterator[Shop]:
