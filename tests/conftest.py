@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import os
-from collections.abc import Callable, Container, Sequence
+import threading
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from httpx._transports import default as httpx_transports
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.util import LRUCache
 
+from covey_consent import database, issuers
 from covey_consent.law import articles
+from covey_consent.store import Store
 from covey_privacy import tickets, wire
 from covey_privacy.errors import PrivacyError
 from covey_privacy.five_phases import Aggregator, Blames, Participant, Sum, Terms
@@ -173,6 +184,87 @@ class Play:
 
     def forged(self, phase: str, said: list[bytes]) -> list[bytes]:
         return self.forge.get(phase, list)(said)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def made_once() -> Iterator[None]:
+    """Let all registries of a process share what each would make alike: compiled statements, trusted roots.
+
+    SQLAlchemy keeps a compiled statement by its text's structure and its dialect, of which each engine has
+    one. All of SQLite's are made alike. httpx reads the roots anew for each transport.
+    """
+    create_engine, compiled = database.create_engine, LRUCache(5_000)
+
+    def shared_engine(url, **options):
+        if url.get_backend_name() == "sqlite":
+            options["execution_options"] = {"compiled_cache": compiled}
+        return create_engine(url, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SQLiteDialect_pysqlite, "__hash__", lambda dialect: hash(type(dialect)))
+        patch.setattr(SQLiteDialect_pysqlite, "__eq__", lambda one, other: type(one) is type(other))
+        patch.setattr(database, "create_engine", shared_engine)
+        cached = functools.cache(httpx_transports.create_ssl_context)
+        patch.setattr(httpx_transports, "create_ssl_context", cached)
+        yield
+
+
+class PrivateKeys:
+    """Hands registries of this process RSA keys that another test had, since one takes 80 ms of a core.
+
+    Within the outermost `lent` no key is handed out twice, whatever registries, sets and epochs ask.
+    """
+
+    def __init__(self) -> None:
+        self._made: list[rsa.RSAPrivateKey] = []
+        self._handed = self._lent = 0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        if not self._lent:
+            self._handed = 0
+        self._lent += 1
+        try:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(issuers, "generate_private_keys", self._next)
+                yield
+        finally:
+            self._lent -= 1
+
+    def _next(self, slots: int) -> tuple[rsa.RSAPrivateKey, ...]:
+        with self._lock:
+            start = self._handed
+            self._handed += 2 * slots
+            while len(self._made) < self._handed:
+                self._made += generate_private_keys(1)
+            return tuple(self._made[start : self._handed])
+
+
+@pytest.fixture(scope="session")
+def private_keys() -> PrivateKeys:
+    return PrivateKeys()
+
+
+@pytest.fixture
+def lent_keys(private_keys: PrivateKeys) -> Iterator[None]:
+    """Let the registries of a test have private keys that are made already."""
+    with private_keys.lent():
+        yield
+
+
+@pytest.fixture
+def own_keys(lent_keys: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the registries of a test make their private keys, as in production."""
+    monkeypatch.setattr(issuers, "generate_private_keys", generate_private_keys)
+
+
+@pytest.fixture(scope="session")
+def new_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite database with the registry's tables and without a row; tests work on copies of it."""
+    file = tmp_path_factory.mktemp("registry") / "new.db"
+    asyncio.run(Store.open(f"sqlite:///{file}").close())
+    return file
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,6 @@
+import functools
 import itertools
+import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -30,6 +32,7 @@ with warnings.catch_warnings():
 
 ORIGIN = "covey.test/log"
 KEY = bytes(range(32))
+OPERATOR = SigningKey(bytes(32))
 ORDINARY = (
     *(
         "tea",
@@ -111,9 +114,12 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def running(tmp_path: Path, clock: Clock) -> Callable[..., AbstractContextManager[Shop]]:
+def running(
+    tmp_path: Path, clock: Clock, new_file: Path, lent_keys: None
+) -> Callable[..., AbstractContextManager[Shop]]:
     """Open a registry on the same files as often as asked, each time with other settings."""
-    operator = SigningKey(bytes(32))
+    operator = OPERATOR
+    shutil.copy(new_file, tmp_path / "registry.db")
 
     @contextmanager
     def running(**settings) -> Iterator[Shop]:
@@ -142,6 +148,13 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "device.db"
 
 
+@functools.cache
+def signed_rules(operator: bytes) -> bytes:
+    """`RULES` as the tests' one operator signs them; held against the lists of sensitive words once."""
+    assert OPERATOR.public == operator
+    return rules.sign_rules(RULES, OPERATOR)
+
+
 @pytest.fixture
 def opened(path: Path, shop: Shop, clock: Clock) -> Iterator[Opened]:
     """Open the device as often as asked; all are closed in the end."""
@@ -150,7 +163,7 @@ def opened(path: Path, shop: Shop, clock: Clock) -> Iterator[Opened]:
     def opened(at: Path = path, **options) -> Device:
         if not at.exists():
             store = Store(at, KEY)
-            store.put("rules", rules.sign_rules(RULES, shop.operator))
+            store.put("rules", signed_rules(shop.operator.public))
             store.close()
         options = {"trust": shop.trust, "registry": shop.way(), "clock": clock, **options}
         devices.append(Device.open(at, KEY, **options))

@@ -325,14 +325,6 @@ def worked_on(postgres: str | None) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
-def new_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An SQLite database with the registry's tables and without a row; tests work on copies of it."""
-    file = tmp_path_factory.mktemp("registry") / "new.db"
-    asyncio.run(Store.open(f"sqlite:///{file}").close())
-    return file
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database without a row; the test runs once on each kind."""
@@ -370,7 +362,7 @@ def stored(database_url: str, tmp_path: Path) -> Callable[[], bytes]:
 
 
 @pytest.fixture
-def opened(database_url: str, tmp_path: Path, clock: Clock) -> Opened:
+def opened(database_url: str, tmp_path: Path, clock: Clock, lent_keys: None) -> Opened:
     """Open a registry on the same files as often as asked, each time with other settings.
 
     Its clock is judged by `monotonic`, where that is given.

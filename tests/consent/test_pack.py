@@ -86,8 +86,8 @@ class World:
 
     def forged(self, **changed):
         """Return the pack with other files, as a registry that lies would sign it."""
-        files = {name.replace(".", "_"): name for name in verify.unpack(self.pack())}
         packed = verify.unpack(self.pack())
+        files = {name.replace(".", "_"): name for name in packed}
         packed |= {files.get(name, name): data for name, data in changed.items()}
         facts = json.loads(packed["manifest.json"])
         listed = {n: d for n, d in packed.items() if n not in ("manifest.json", "manifest.sig")}
@@ -315,9 +315,10 @@ def test_documents_are_told_as_they_were_logged(world):
 def replaced(world, change):
     """Return the pack of a log whose entries, and what is told of them, were changed alike."""
     documents = {one["index"]: one for one in json.loads(verify.unpack(world.pack())["documents.json"])}
-    order = change(list(range(len(entries_of(world)))))
+    logged = entries_of(world)
+    order = change(list(range(len(logged))))
     moved = [{**documents[old], "index": new} for new, old in enumerate(order) if old in documents]
-    entries = [entries_of(world)[old] for old in order]
+    entries = [logged[old] for old in order]
     return world.relogged(entries, documents_json=json.dumps(moved).encode())
 
 

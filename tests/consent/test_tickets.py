@@ -62,7 +62,7 @@ def test_an_issuer_key_is_made_once_and_logged(shop, issuer):
     verify_inclusion(leaf, inclusion.index, head.size, inclusion.proof, head.root)
 
 
-def test_each_set_epoch_role_and_slot_has_its_own_key(shop, issuer):
+def test_each_set_epoch_role_and_slot_has_its_own_key(own_keys, shop, issuer):
     other = shop.issuer("analytics")
     shop.clock.now += DAY
     later = shop.issuer("analytics", "personalize")
@@ -207,7 +207,7 @@ def test_a_batch_is_booked_only_while_the_consent_stands(shop, phone, issuer):
         asyncio.run(store.write(booking.book, request, notices, calendar, 366))
 
 
-def test_a_crowd_gets_one_key_and_each_their_batch(shop):
+def test_a_crowd_gets_one_key_and_each_their_batch(own_keys, shop):
     phones = [shop.phone() for _ in range(8)]
 
     def take(phone):

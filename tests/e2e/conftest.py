@@ -215,14 +215,14 @@ def open_shop(
 
 
 @pytest.fixture
-def small_shop(tmp_path: Path) -> Iterator:
+def small_shop(tmp_path: Path, lent_keys: None) -> Iterator:
     """Return what opens a small shop."""
     with ExitStack() as stack:
         yield partial(open_shop, stack, tmp_path)
 
 
 @pytest.fixture(scope="module")
-def lasting_shop(tmp_path_factory) -> Iterator:
+def lasting_shop(tmp_path_factory, private_keys) -> Iterator:
     """Return what opens small shops for all tests of a module."""
-    with ExitStack() as stack:
+    with private_keys.lent(), ExitStack() as stack:
         yield lambda **options: open_shop(stack, tmp_path_factory.mktemp("shop"), **options)

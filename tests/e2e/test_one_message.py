@@ -22,7 +22,7 @@ from covey_server.exchanges import LIMIT, NodeChecks, NodeContributions, NodeOpe
 
 
 @pytest.fixture
-def site(tmp_path, monkeypatch):
+def site(tmp_path, monkeypatch, lent_keys):
     with ExitStack() as stack:
         yield Site(tmp_path, stack, monkeypatch, phones=4)
 
@@ -192,7 +192,7 @@ def test_who_withdraws_while_the_window_is_open_is_taken_out_again(site):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("standing", [False, True])
-def test_drawn_phones_open_the_sum_of_themselves_and_others(tmp_path, monkeypatch, standing):
+def test_drawn_phones_open_the_sum_of_themselves_and_others(tmp_path, monkeypatch, lent_keys, standing):
     with ExitStack() as stack:
         site = Site(tmp_path, stack, monkeypatch, phones=19)
         outcome = site.runner(drawn=True, standing=standing).run()
@@ -208,7 +208,7 @@ def test_drawn_phones_open_the_sum_of_themselves_and_others(tmp_path, monkeypatc
 
 
 @pytest.fixture
-def volunteers(tmp_path, monkeypatch):
+def volunteers(tmp_path, monkeypatch, lent_keys):
     with ExitStack() as stack:
         yield Site(tmp_path, stack, monkeypatch, phones=19)
 

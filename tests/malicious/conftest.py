@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,7 +36,8 @@ small_shop, lasting_shop = _e2e.small_shop, _e2e.lasting_shop
 
 
 @pytest.fixture
-def database_url(tmp_path):
+def database_url(tmp_path, new_file):
+    shutil.copy(new_file, tmp_path / "registry.db")
     return f"sqlite:///{tmp_path}/registry.db"
 
 
