@@ -17,6 +17,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 import httpx
+from covey_server.fleet import PHASES
 from mortal import ASKED, REFUSED, SAID, Fuse, Journal, Line, fork, lay
 
 from covey_consent.keys import load_or_create
@@ -35,7 +36,6 @@ from covey_sdk.questions import TICKET_SETS
 from covey_server import analytics, registry, training
 from covey_server.conductor import Conductor
 from covey_server.config import Asked, Config
-from covey_server.fleet import PHASES
 from covey_server.plan import Policy
 from covey_server.store import Store
 from covey_simulations import registry as loopback

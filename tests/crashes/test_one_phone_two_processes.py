@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import cbor2
 import pytest
 from corner import MORTAL, PHONES, Corner
+from covey_server.fleet import MASK, PHASES, Collection
 from mortal import ASKED, fork
 
 from covey_privacy import wire
@@ -19,7 +20,6 @@ from covey_privacy.rules import Rule
 from covey_sdk import Device, ledger
 from covey_sdk.door import Door
 from covey_sdk.errors import ConsentError
-from covey_server.fleet import MASK, PHASES, Collection
 
 
 @dataclass

@@ -9,20 +9,23 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from opened_sums import opened_sum
 
 from covey_models import Catalogue, p1, p1_release
 from covey_models.p1 import Base
 from covey_models.p1_steps import AXES, BASE, CATALOGUE, GRAM, HALF_STEP, MODEL
+from covey_privacy import wire
 from covey_privacy.errors import AbortError, BudgetError
-from covey_privacy.five_phases import ring
 from covey_privacy.listing import open_listing
 from covey_privacy.manifest import FIRST
 from covey_privacy.release import open_release
-from covey_sdk.door import Door
+from covey_privacy.round_files import RoundFiles
 from covey_sdk.errors import ConsentError
+from covey_sdk.round_client import RoundClient
+from covey_sdk.round_records import JOINED, PREPARED
 from covey_server.errors import ConfigError, RoundError
 from covey_simulations import household
-from covey_simulations.fleet import Fleet
+from covey_simulations.fleet import PhonesBehindNode
 
 EPSILON = 4.0
 STEPS = (BASE, GRAM, HALF_STEP)
@@ -58,17 +61,23 @@ class Trained:
         return open_release(signed, self.shop.world.trust.operator)
 
     @property
+    def files(self) -> RoundFiles:
+        """The files of the last step, as a node has them."""
+        (kept,) = self.shop.world.folder.glob(f"node-0/{self.names[-1].encode().hex()}/files")
+        return wire.decode(RoundFiles, kept.read_bytes())
+
+    @property
     def catalogue(self) -> Catalogue:
         (signed,) = self.shop.stored(lambda store: store.releases([CATALOGUE]))
         listing = open_listing(signed, self.shop.world.trust.operator)
         return Catalogue(listing.items, listing.taxonomy)
 
     def total(self, place: int, length: int):
-        """A step's noisy sum, and the deviation of its noise, from the log and what was unmasked."""
+        """A step's noisy sum, and the deviation of its noise, from the log and what was opened."""
         played, manifest = self.rounds[place], self.shop.manifest(self.names[place])
         encoding = manifest.encoding(length, self.shop.manifest_digest(self.names[place]))
-        packed = ring.unpack(bytes.fromhex(played["sum"]), manifest.length, manifest.bits)
-        return encoding.decode(packed), manifest.sigma * (played["survivors"] / manifest.honest) ** 0.5
+        total = encoding.decode(encoding.to_ring(opened_sum(played)))
+        return total, manifest.sigma * (played["final"] / manifest.honest) ** 0.5
 
     def adopt(self, device):
         names = (CATALOGUE, MODEL)
@@ -105,11 +114,9 @@ def opened(shop, place):
 class TestThreeSteps:
     def test_every_sum_is_what_the_ledgers_say_was_sent(self, trained):
         assert [played["query"] for played in trained.rounds] == list(STEPS)
-        assert [played["survivors"] for played in trained.rounds] == [26, 25, 25]
+        assert [played["final"] for played in trained.rounds] == [26, 25, 25]
         for played in trained.rounds:
-            manifest = trained.shop.manifest(played["round_id"])
-            plain = trained.shop.plain_sum(played["round_id"], manifest.length, manifest.bits)
-            assert played["sum"] == plain
+            assert (opened_sum(played) == trained.shop.plain_sum(played["round_id"])).all()
 
     def test_who_withdrew_between_two_steps_is_in_none_after(self, trained):
         first, *later = (trained.shop.sent(name) for name in trained.names)
@@ -150,7 +157,7 @@ class TestThreeSteps:
         assert so_far == sorted(set(so_far))
 
     def test_the_model_is_what_the_sums_make(self, trained):
-        """Decoded from what was unmasked, with the noise as stated, and nothing else."""
+        """Decoded from what was opened, with the noise as stated, and nothing else."""
         features = trained.catalogue.features()
         first = p1_release.first_sum(*trained.total(0, 82), features)
         base = trained.release(BASE)
@@ -210,13 +217,15 @@ class TestLeaving:
             assert device.releases.latest(BASE)
             assert device.releases.latest(AXES)
             assert device.store.names("tickets/") == ["tickets/personalize+train"]
-            assert Door(device).participant(trained.names[2])
             device.withdraw("train")
             assert device.releases.kept([BASE, AXES]) == (b"", b"")
-            assert device.store.names("tickets/") == device.store.names("round/") == []
-            assert Door(device).participant(trained.names[2]) is None
+            assert device.store.names("tickets/") == []
+            assert device.store.get_round(trained.names[2], PREPARED) is None
+            assert device.store.get_round(trained.names[2], JOINED) is not None
+            (withdrawal,) = device.withdrawals()
+            assert withdrawal.purposes == ("train",)
             with pytest.raises(ConsentError):
-                Door(device).open(trained.names[2], b"again")
+                RoundClient(device).contribute(trained.files)
             assert held(device) == kept
             assert all(kept)
             assert device.releases.model() is not None
@@ -236,7 +245,7 @@ class TestLeaving:
             assert device.facts()["items"] == frozenset()
             assert device.releases.model() is None
             assert device.releases.kept([CATALOGUE, MODEL]) == (b"", b"")
-            assert not [name for name in device.store.names("") if name.startswith(("tickets/", "round/"))]
+            assert not [name for name in device.store.names("") if name.startswith("tickets/")]
             after = everything(device)
             files = b"".join(
                 path.read_bytes() for path in device.store.path.parent.glob(f"{device.store.path.name}*")
@@ -252,8 +261,8 @@ class TestOneSum:
     def test_it_is_the_whole_training(self, alone):
         (played,) = alone.rounds
         manifest = alone.shop.manifest(played["round_id"])
-        plain = alone.shop.plain_sum(played["round_id"], manifest.length, manifest.bits)
-        assert (played["query"], played["survivors"], played["sum"]) == (BASE, 26, plain)
+        assert (played["query"], played["final"]) == (BASE, 26)
+        assert (opened_sum(played) == alone.shop.plain_sum(played["round_id"])).all()
         assert (len(manifest.plan.steps), manifest.step, manifest.previous) == (1, 0, FIRST)
         with opened(alone.shop, 0) as device:
             assert 0.99 * EPSILON < device.odometer.spent(device.clock.now(), "train") <= EPSILON
@@ -296,7 +305,7 @@ class TestEndings:
     def test_a_step_that_aborts_ends_its_training(self, shop, monkeypatch):
         shop.ask(TRAIN)
         with monkeypatch.context() as patch:
-            patch.setattr(Fleet, "_answer", lambda *_: None)
+            patch.setattr(PhonesBehindNode, "_let", lambda *_: None)
             with pytest.raises(AbortError):
                 shop.ask(TRAIN)
         assert shop.evidence()[-1].outcome == "aborted"
@@ -309,16 +318,17 @@ class TestEndings:
         assert (again["round_id"].rsplit("-", 1)[0], manifest.previous) == ("p1-base-2", FIRST)
         assert manifest.plan.epsilon == 2.0
 
-    def test_a_coordinator_killed_within_a_step_burns_it(self, shop):
+    def test_a_coordinator_killed_within_a_step_goes_on_with_it(self, shop):
         shop.ask(TRAIN)
         config = json.dumps(shop.config(TRAIN))
         killed = subprocess.run([sys.executable, "-c", KILLED, config], capture_output=True, check=False)
         assert killed.returncode == 9, killed.stderr.decode()
-        assert [played["query"] for played in shop.ask("p1=2.0")] == [BASE, BASE]
+        assert shop.stored(lambda store: store.training()).step == 1
+        assert [played["query"] for played in shop.ask(TRAIN)] == [BASE, GRAM]
         training = shop.stored(lambda store: store.training())
-        assert (training.plan.epsilon, training.step) == (2.0, 1)
+        assert (training.plan.epsilon, training.step) == (4.0, 2)
         assert shop.stored(lambda store: store.count(GRAM)) == 1
-        assert shop.stored(lambda store: store.releases([MODEL])) == ()
+        assert [leaf.outcome for leaf in shop.evidence()] == ["released", "released"]
 
     @pytest.mark.parametrize("step", [0, 1])
     def test_a_poisoned_sum_is_withheld(self, shop, monkeypatch, step):
@@ -329,15 +339,13 @@ class TestEndings:
         liar = shop.world.households[4]
         with opened(shop, 4) as device:
             key = device.key.public
-        honest = Door._contribute
+        honest = RoundClient._with_noise
 
-        def lie(door, invited):
-            sent = honest(door, invited)
-            if door._device.key.public != key:
-                return sent
-            return (sent + np.uint32(1e6 * invited.manifest.scale)) % np.uint32(2**invited.manifest.bits)
+        def lie(client, invited, prepared):
+            vector = honest(client, invited, prepared)
+            return vector + int(1e5 * invited.manifest.scale) * (client._device.key.public == key)
 
-        monkeypatch.setattr(Door, "_contribute", lie)
+        monkeypatch.setattr(RoundClient, "_with_noise", lie)
         with pytest.raises(RoundError, match="is withheld"):
             shop.ask(TRAIN)
         *_, withheld = shop.results()
@@ -351,10 +359,10 @@ class TestEndings:
 
 def test_too_few_people_begin_no_training(small_shop):
     shop = small_shop(purpose="train", count=19)
-    with pytest.raises(ConfigError, match=r"19 devices allow personalize \+ train.*at least 20"):
+    with pytest.raises(ConfigError, match=r"19 phones hold tickets.* a round for train needs 20"):
         shop.ask(TRAIN)
     assert shop.stored(lambda store: store.training()) is None
-    with pytest.raises(ConfigError, match="at least 20"):
+    with pytest.raises(ConfigError, match="needs 20"):
         shop.ask("p1=2.0")
 
 
@@ -364,10 +372,18 @@ from flwr.app import Context, RecordDict
 from covey_models import p1_release
 from covey_server import coordinator, node
 from covey_server.flower import InProcessGrid
-from covey_simulations.fleet import Fleet
+from covey_simulations.fleet import PhonesBehindNode
 
 p1_release.WORTH_THREE_SUMS = 0
-Fleet._mask = lambda *_: os._exit(9)
+contribute = PhonesBehindNode.contribute
+
+
+def die(phones, files):
+    yield next(contribute(phones, files))
+    os._exit(9)
+
+
+PhonesBehindNode.contribute = die
 config = json.loads(sys.argv[1])
 nodes = {2: Context(0, 2, {}, RecordDict(), config)}
 coordinator.app(InProcessGrid(node.app, nodes), Context(0, 1, {}, RecordDict(), config))

@@ -1,9 +1,9 @@
 import pytest
+from covey_server.fleet import load
 
 from covey_server.config import Asked, read
 from covey_server.coordinator import operator_key
 from covey_server.errors import ConfigError, NodesError
-from covey_server.fleet import load
 from covey_server.flower import InProcessGrid, wait_for_nodes
 
 CONFIG = {

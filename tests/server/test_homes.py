@@ -1,6 +1,8 @@
 """A node speaks for the devices whose adverts it brought, and for nobody else's."""
 
 import pytest
+from covey_server.homes import Homes
+from covey_server.rounds import _name, _replies
 
 from covey_privacy import wire
 from covey_privacy.errors import PeerError
@@ -8,8 +10,6 @@ from covey_privacy.five_phases import Advert, Blames, Roster, messages
 from covey_privacy.rules import Rule
 from covey_privacy.tickets import Ticket
 from covey_server import fleet
-from covey_server.homes import Homes
-from covey_server.rounds import _name, _replies
 
 
 def advert(number):

@@ -166,9 +166,9 @@ def evidence_of(round_id: str, digest: bytes) -> bytes:
     return sign(
         CONTEXT,
         Evidence(
-            round_id, "q1", ("analytics", "personalize"), "test", digest, bytes(32), bytes(32), bytes(32), 0, 0,
-            "<10", (), (), False, 1.0, 10.0, 0.5, 0.5, 1e-6, 1, 2, "released", "0", True, bytes(32), bytes(32),
-            b"\1" * 32,
+            round_id, "q1", ("analytics", "personalize"), "test", digest, bytes(32), bytes(32), bytes(32),
+            0, 0, "<10", (), (), False, 1.0, 10.0, 0.5, 0.5, 1e-6, 1, 2, "released", "0", True, bytes(32),
+            bytes(32), b"\1" * 32,
         ),
         OPERATOR,
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from covey_server.fleet import Invitation
 
 from covey_models import Catalogue
 from covey_models.p1_steps import CATALOGUE, MODEL
@@ -11,7 +12,6 @@ from covey_privacy.listing import MOST_ITEMS, Listing, open_listing, sign_listin
 from covey_privacy.release import Array, Figure, Release, open_release, sign_release
 from covey_privacy.signatures import DOCUMENT_LIMIT, Signed, SigningKey, open_signed, sign
 from covey_server.errors import ConfigError
-from covey_server.fleet import Invitation
 from covey_server.shelf import publish
 from covey_server.store import Store
 
