@@ -82,8 +82,8 @@ def results(state: Path) -> list[dict]:
         return store.results(coordinator.operator_key(state))
 
 
-def plain_sum(state: Path, played: dict) -> np.ndarray:
-    """The sum of what the phones' ledgers say they sent."""
+def sent(state: Path, played: dict) -> list[np.ndarray]:
+    """What the phones' ledgers say they sent."""
     world, vectors = World.load(state), []
     with Phones(world, world.households) as phones:
         for household in world.households:
@@ -93,12 +93,17 @@ def plain_sum(state: Path, played: dict) -> np.ndarray:
                     for entry in device.ledger()
                     if entry.kind == ledger.CONTRIBUTION and entry.round_id == played["round_id"]
                 ]
-    return np.sum(vectors, axis=0)
+    return vectors
 
 
-def require_exact(state: Path, played: dict) -> None:
-    """Require that the opened sum is that of the ledgers; a long vector's within its stated error."""
-    error = np.abs(opened_sum(played) - plain_sum(state, played)).max()
+def require_exact(state: Path, played: dict, devices: int) -> None:
+    """Require that the opened sum is that of the ledgers; a long vector's within its stated error.
+
+    A few of the devices are dark (`draw.goes_dark`).
+    """
+    vectors = sent(state, played)
+    assert 0.85 * devices <= len(vectors) == played["final"]
+    error = np.abs(opened_sum(played) - np.sum(vectors, axis=0)).max()
     assert error <= 7 * played["error_variance"] ** 0.5
 
 
@@ -132,8 +137,7 @@ def test_the_simulation_engine_plays_what_is_asked(flower, tmp_path, changes, de
         stop_daemons(flower)
     assert [played["query"] for played in results(state)] == queries, said
     for played in results(state):
-        assert played["final"] == devices
-        require_exact(state, played)
+        require_exact(state, played, devices)
 
 
 @contextmanager
@@ -178,6 +182,6 @@ def test_the_deployment_engine_plays_a_round_with_three_nodes_of_eight_devices(f
             said = run([*command, "-c", changes], flower, 400)
     finally:
         stop_daemons(flower)
+    assert len(results(state)) == 1, said
     (played,) = results(state)
-    assert played["final"] == 24, said
-    require_exact(state, played)
+    require_exact(state, played, 24)
