@@ -32,6 +32,7 @@ class Played:
     learnt: Learnt
     seen: list[Seen]
     tickets_after: Mapping[str, frozenset[int]]
+    certificates: list[Counts]
 
 
 def play(shop: Shop) -> Played:
@@ -57,8 +58,10 @@ def play(shop: Shop) -> Played:
     seen = shop.each(LOOKING, "look", everyone)
 
     shop.next_epoch()
-    tickets = shop.fetch_tickets(sorted({*leaving, *learnt.left}))
-    return Played(granted, kept, q20, seen_after_q20, frozenset(leaving), q1, learnt, seen, tickets)
+    left = sorted({*leaving, *learnt.left})
+    tickets = shop.fetch_tickets(left)
+    proofs = shop.each("Who withdrew proves to be in nothing since", "certify", left)
+    return Played(granted, kept, q20, seen_after_q20, frozenset(leaving), q1, learnt, seen, tickets, proofs)
 
 
 def _finished(shop: Shop, lesson: Learning) -> Learnt:

@@ -56,6 +56,7 @@ def withdrawn(played: Played) -> dict[str, Any]:
         "count": len(played.leaving),
         "tickets_after": len(played.leaving & played.tickets_after["count"]),
         "contributions_after": len(played.leaving & played.q1.contributors),
+        "certificates": added(played.certificates),
         "train": left_training(played),
     }
 

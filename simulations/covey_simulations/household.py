@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from covey_models.p1_steps import CATALOGUE, MODEL
+from covey_privacy.certificate import AbsentSince, verify_certificate
 from covey_privacy.consent import GRANTED, Batch
 from covey_privacy.tickets import purpose_set
 from covey_sdk.errors import ConsentError
@@ -84,6 +85,23 @@ def withdraw(phones: Phones, households: list[int], purpose: str) -> None:
     for household in households:
         with phones.open(household) as device:
             device.withdraw(purpose)
+
+
+def certify(phones: Phones, households: list[int]) -> dict[str, int]:
+    """Let the phones prove that none of their round keys is in a set since each withdrawal; count the proofs.
+
+    What a phone makes is verified as anyone else would: from the operator's key and the site document alone.
+    """
+    trust, site = phones.world.trust, phones.world.site
+    counts = {"made": 0, "verified": 0}
+    for household in households:
+        with phones.open(household) as device:
+            made = [device.certificate(since=each.at) for each in device.withdrawals()]
+        counts["made"] += len(made)
+        for certificate in made:
+            found = verify_certificate(certificate, trust.operator, site.log_view, phones.verify)
+            counts["verified"] += isinstance(found, AbsentSince)
+    return counts
 
 
 def adopt(phones: Phones, households: list[int]) -> list[int]:

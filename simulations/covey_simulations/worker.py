@@ -58,6 +58,7 @@ def _answers(phones: Phones, behind: PhonesBehindNode) -> Mapping[str, Answer]:
         "withdraw analytics": lambda households: household.withdraw(phones, households, "analytics"),
         "withdraw train": lambda households: household.withdraw(phones, households, "train"),
         "withdraw personalize": lambda households: household.withdraw(phones, households, "personalize"),
+        "certify": lambda households: household.certify(phones, households),
         "taste": lambda households: looking.taste(phones, households),
         "adopt": lambda households: household.adopt(phones, households),
         "rank": lambda households: looking.rank(phones, households),
