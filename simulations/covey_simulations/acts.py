@@ -20,7 +20,7 @@ class Played:
     """What came of the acts, as the simulation saw it.
 
     `leaving` took statistics back between the two counts; `tickets_after` says which phones whose owners had
-    left something got tickets for what in the next epoch.
+    left something got tickets for what in the next epoch; `certificates` counts what their phones proved.
     """
 
     granted: list[Counts]
