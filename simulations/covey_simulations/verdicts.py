@@ -82,6 +82,19 @@ def _promises(report: Mapping[str, Any]) -> Iterator[Verdict]:
         f"Changing one's mind: {many} withdrew, and their phones sent {after} contributions after that",
         f"改变主意：{many} 人撤回同意，此后他们的手机共贡献 {after} 次",
     )
+    made, verified = left["certificates"]["made"], left["certificates"]["verified"]
+    yield Verdict(
+        "won" if verified == made and (made or not many) else "lost",
+        f"Proof of having left: {made} certificates that a phone is in no later set, {verified} verified",
+        f"已退出的证明：{made} 份证书证明手机不在此后任何名单中，{verified} 份核验通过",
+    )
+    rounds = report["rounds"]
+    proved = sum(played["integrity_proved"] for played in rounds)
+    yield Verdict(
+        "won" if proved == len(rounds) else "lost",
+        f"The sums: in {proved} of {len(rounds)} rounds enough decryptors agreed to rule out a wrong one",
+        f"合计：{len(rounds)} 轮中有 {proved} 轮，结果一致的解密方足以排除错误的合计",
+    )
     spent = report["epsilon"]
     yield Verdict(
         "won" if spent["per_person_max"] <= spent["cap"] else "lost",
