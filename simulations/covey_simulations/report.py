@@ -128,19 +128,13 @@ def _readings(report: Mapping[str, Any]) -> dict[str, Any]:
         "leads": {task: leads.of(report["recommender"][task]) for task in TASKS},
         "gauges": _gauges(spent),
         "agreed": _agreed(report),
-        "absence_proved": absence_proved(report["withdrawn"]),
+        "absence_proved": verdicts.absence_proved(report["withdrawn"]),
         "all_gone": not any(behind.values()),
         **_committees(report),
         "verdicts": verdicts.of(report),
         "commands": proof.COMMANDS,
         "odds": odds(spent["per_person_max"], spent["delta"]),
     }
-
-
-def absence_proved(withdrawn: Mapping[str, Any]) -> bool:
-    """Whether the phones that withdrew made certificates of absence, and every one verified."""
-    made, left = withdrawn["certificates"]["made"], withdrawn["count"] + withdrawn["train"]["count"]
-    return bool(withdrawn["certificates"]["verified"] == made and (made or not left))
 
 
 def _committees(report: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,12 @@ def of(report: Mapping[str, Any]) -> tuple[Verdict, ...]:
     return (*_ranking(report["recommender"]), *_counting(report["analytics"]), *_promises(report))
 
 
+def absence_proved(withdrawn: Mapping[str, Any]) -> bool:
+    """Whether the phones that withdrew made certificates of absence, and every one verified."""
+    made, left = withdrawn["certificates"]["made"], withdrawn["count"] + withdrawn["train"]["count"]
+    return bool(withdrawn["certificates"]["verified"] == made and (made or not left))
+
+
 def _ranking(found: Mapping[str, Any]) -> Iterator[Verdict]:
     for task, (en, zh) in _TASKS.items():
         recall = found[task]["recall_at_10"]
@@ -84,7 +90,7 @@ def _promises(report: Mapping[str, Any]) -> Iterator[Verdict]:
     )
     made, verified = left["certificates"]["made"], left["certificates"]["verified"]
     yield Verdict(
-        "won" if verified == made and (made or not many) else "lost",
+        "won" if absence_proved(left) else "lost",
         f"Proof of having left: {made} certificates that a phone is in no later set, {verified} verified",
         f"已退出的证明：{made} 份证书证明手机不在此后任何名单中，{verified} 份核验通过",
     )

@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 from jinja2 import UndefinedError
 
-from covey_simulations import chart_style, charts, report
+from covey_simulations import chart_style, charts, report, verdicts
 
 EXAMPLE = Path(__file__).with_name("example_report.json")
 
@@ -339,19 +339,23 @@ def test_an_organisation_with_enough_keys_to_open_alone_is_said_to_have_them(fou
     assert "No organisation has so many by itself: the most that one has is 1." in _english(found)
 
 
+def _outcomes(found: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(verdict.outcome, verdict.en[:26]) for verdict in verdicts.of(found)]
+
+
 def test_sums_that_are_not_proved_are_counted_as_lost(found: dict[str, Any]) -> None:
     assert "In 2 of 5 rounds so many decryptors agreed" in _english(found)
-    assert "✗ The sums: in 2 of 5 rounds" in _english(found)
+    assert ("lost", "The sums: in 2 of 5 rounds") in _outcomes(found)
     for played in found["rounds"]:
         played["integrity_proved"] = True
-    assert "✓ The sums: in 5 of 5 rounds" in _english(found)
+    assert ("won", "The sums: in 5 of 5 rounds") in _outcomes(found)
     assert "not proved" not in _english(found).partition("What this way of adding up costs")[0]
 
 
 def test_no_certificate_of_people_who_left_proves_nothing(found: dict[str, Any]) -> None:
     withdrawn = found["withdrawn"]
-    assert report.absence_proved(withdrawn)
+    assert verdicts.absence_proved(withdrawn)
     withdrawn["certificates"] = {"made": 0, "verified": 0}
-    assert not report.absence_proved(withdrawn)
+    assert not verdicts.absence_proved(withdrawn)
     withdrawn["count"] = withdrawn["train"]["count"] = 0
-    assert report.absence_proved(withdrawn)
+    assert verdicts.absence_proved(withdrawn)
