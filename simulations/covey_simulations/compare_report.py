@@ -10,8 +10,10 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-FIGURES = ("sigma", "epsilon", "honest", "threshold")
+FIGURES = ("sigma", "epsilon", "honest")
 """What report and evidence both state, by the same names."""
+KINDS = {1: "standing", 2: "drawn"}
+"""Committees by the number that stands for their kind in evidence."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -51,14 +53,37 @@ def _compared(played: Mapping[str, Any], document: Mapping[str, Any] | None) -> 
     if document is None or document["kind"] != "evidence":
         raise ValueError(f"entry {place} of the log is no evidence of round {played['round']}")
     says = document["says"]
-    logged = {"round": says["round_id"], "query": says["query"], **{name: says[name] for name in FIGURES}}
-    for name, value in logged.items():
-        if value != played[name]:
-            raise ValueError(f"round {played['round']}: {name} is {played[name]}, the log says {value}")
-    if not 0 <= played["cohort"] - says["cohort"] < 10:
-        raise ValueError(f"round {played['round']}: the log says a cohort of {says['cohort']} or some more")
+    shown = _shown(played)
+    for name, value in _logged(says).items():
+        if value != shown[name]:
+            raise ValueError(f"round {played['round']}: {name} is {shown[name]}, the log says {value}")
     figures = ", ".join(f"{name} {says[name]:g}" for name in FIGURES)
-    return f"round {played['round']} ({played['query']}): {figures}; as logged at {place}"
+    opened = ", ".join(
+        f"{each['opened']} of {each['members']} {each['kind']}" for each in played["committees"]
+    )
+    return f"round {played['round']} ({played['query']}): {figures}; opened by {opened}; as logged at {place}"
+
+
+def _logged(says: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what evidence says of a round, in the form of `_shown`."""
+    return {
+        "round": says["round_id"],
+        "query": says["query"],
+        **{name: says[name] for name in FIGURES},
+        "cohort": says["cohort"],
+        "excluded": says["excluded"],
+        "committees": [{**each, "kind": KINDS.get(each["kind"])} for each in says["committees"]],
+        "integrity_proved": says["integrity_proved"],
+    }
+
+
+def _shown(played: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the report says of a round, with counts of phones rounded down to tens as in evidence."""
+    return {
+        **{name: played[name] for name in ("round", "query", *FIGURES, "committees", "integrity_proved")},
+        "cohort": played["included"] // 10 * 10,
+        "excluded": (played["included"] - played["final"]) // 10 * 10,
+    }
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from covey_simulations import (
     findings,
     learning,
     orders,
+    organisation,
     pool,
     proof,
     recommending,
@@ -149,6 +150,7 @@ def _setting(options: Options) -> dict[str, Any]:
         "profile": PROFILE,
         "parameters": {
             "committees": COMMITTEES,
+            "organisations": dict.fromkeys(organisation.NAMES, organisation.SEATS),
             "gamma": GAMMA,
             "lost": LOST,
             "turnout": TURNOUT,

@@ -127,11 +127,33 @@ def _readings(report: Mapping[str, Any]) -> dict[str, Any]:
         },
         "leads": {task: leads.of(report["recommender"][task]) for task in TASKS},
         "gauges": _gauges(spent),
+        "agreed": _agreed(report),
+        "absence_proved": verdicts.absence_proved(report["withdrawn"]),
         "all_gone": not any(behind.values()),
+        **_committees(report),
         "verdicts": verdicts.of(report),
         "commands": proof.COMMANDS,
         "odds": odds(spent["per_person_max"], spent["delta"]),
     }
+
+
+def _committees(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the first round's committees by kind, and what holds of all rounds' committees."""
+    first = {each["kind"]: each for each in report["rounds"][0]["committees"]}
+    return {
+        **{kind: first.get(kind) for kind in ("standing", "drawn")},
+        "kinds": list(first),
+        "most_keys": max(report["parameters"]["organisations"].values(), default=0),
+        "proved": sum(played["integrity_proved"] for played in report["rounds"]),
+    }
+
+
+def _agreed(report: Mapping[str, Any]) -> list[dict[str, int]]:
+    """Return for each question how many phones may answer it, and how many of those are not in its sum."""
+    final = {played["query"]: played["final"] for played in report["rounds"]}
+    counted = report["granted"].get("analytics", 0)
+    agreed = {"q20": counted, "q1": counted - report["withdrawn"]["count"]}
+    return [{"agreed": many, "missing": many - final[query]} for query, many in agreed.items()]
 
 
 def _ranking_charts(found: Mapping[str, Any]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -28,6 +28,7 @@ def show(found: Mapping[str, Any], console: Console) -> None:
     for task, title in _TASKS.items():
         console.print(_ranked(title, found["recommender"][task]))
     console.print(_cost(found["epsilon"]))
+    console.print(_committees(found["rounds"]), highlight=False)
     console.print(_proof(found))
     console.print(_first(found["recommender"]["list"]), markup=False, highlight=False, soft_wrap=True)
     console.print(f"\nThe ledger of {found['ledger']['device']}, as its owner reads it:", highlight=False)
@@ -69,6 +70,18 @@ def _cost(epsilon: Mapping[str, Any]) -> str:
     )
 
 
+def _committees(rounds: Sequence[Mapping[str, Any]]) -> Table:
+    """Return how many messages each round's sum is over, and how many decryptors opened it."""
+    kinds = [committee["kind"] for committee in rounds[0]["committees"]]
+    columns = [f"opened: {name('committee', kind)}" for kind in kinds]
+    table = Table("", "messages", "in the sum", *columns, "sum", title="Rounds", title_justify="left")
+    for played in rounds:
+        opened = [f"{each['opened']}/{each['members']}" for each in played["committees"]]
+        proved = "proved" if played["integrity_proved"] else "not proved"
+        table.add_row(played["query"], str(played["included"]), str(played["final"]), *opened, proved)
+    return table
+
+
 def _proof(found: Mapping[str, Any]) -> str:
     log, withdrawn = found["log"], found["withdrawn"]
     adds_up = "add up" if log["verified"] else "DO NOT ADD UP"
@@ -76,5 +89,7 @@ def _proof(found: Mapping[str, Any]) -> str:
         f"The log's {log['size']} entries {adds_up}. Between the rounds {withdrawn['count']} people withdrew "
         f"from statistics; {withdrawn['contributions_after']} of them were counted after that. "
         f"{withdrawn['train']['count']} withdrew from training; their phones sent "
-        f"{withdrawn['train']['contributions_after']} contributions to it after that."
+        f"{withdrawn['train']['contributions_after']} contributions to it after that. "
+        f"Phones that withdrew made {withdrawn['certificates']['made']} certificates that they are in no "
+        f"later set; {withdrawn['certificates']['verified']} verified."
     )

@@ -30,6 +30,12 @@ def of(report: Mapping[str, Any]) -> tuple[Verdict, ...]:
     return (*_ranking(report["recommender"]), *_counting(report["analytics"]), *_promises(report))
 
 
+def absence_proved(withdrawn: Mapping[str, Any]) -> bool:
+    """Whether the phones that withdrew made certificates of absence, and every one verified."""
+    made, left = withdrawn["certificates"]["made"], withdrawn["count"] + withdrawn["train"]["count"]
+    return bool(withdrawn["certificates"]["verified"] == made and (made or not left))
+
+
 def _ranking(found: Mapping[str, Any]) -> Iterator[Verdict]:
     for task, (en, zh) in _TASKS.items():
         recall = found[task]["recall_at_10"]
@@ -81,6 +87,19 @@ def _promises(report: Mapping[str, Any]) -> Iterator[Verdict]:
         "lost" if after else "won",
         f"Changing one's mind: {many} withdrew, and their phones sent {after} contributions after that",
         f"改变主意：{many} 人撤回同意，此后他们的手机共贡献 {after} 次",
+    )
+    made, verified = left["certificates"]["made"], left["certificates"]["verified"]
+    yield Verdict(
+        "won" if absence_proved(left) else "lost",
+        f"Proof of having left: {made} certificates that a phone is in no later set, {verified} verified",
+        f"已退出的证明：{made} 份证书证明手机不在此后任何名单中，{verified} 份核验通过",
+    )
+    rounds = report["rounds"]
+    proved = sum(played["integrity_proved"] for played in rounds)
+    yield Verdict(
+        "won" if proved == len(rounds) else "lost",
+        f"The sums: in {proved} of {len(rounds)} rounds enough decryptors agreed to rule out a wrong one",
+        f"合计：{len(rounds)} 轮中有 {proved} 轮，结果一致的解密方足以排除错误的合计",
     )
     spent = report["epsilon"]
     yield Verdict(

@@ -29,9 +29,10 @@ def demo(tmp_path_factory):
             done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
             assert done.returncode == 0, done.stderr
             assert (out / "report.html").stat().st_size > 20_000
-            known[epsilon] = json.loads(done.stdout)
-        return known[epsilon]
+            known[epsilon] = json.loads(done.stdout), out
+        return known[epsilon][0]
 
+    run.folder = lambda epsilon: known[epsilon][1]
     return run
 
 
@@ -50,6 +51,44 @@ def test_the_proof_holds_and_nobody_who_left_was_counted(demo):
     assert report["withdrawn"]["contributions_after"] == 0
     assert report["epsilon"]["per_person_max"] <= report["epsilon"]["cap"]
     assert report["kept"]["sensitive_lines_dropped"] > 0
+
+
+def test_each_round_has_both_committees_and_nobody_faulty(demo):
+    report = demo(2.0)
+    parameters = report["parameters"]
+    assert parameters["committees"] == "standing+drawn"
+    assert parameters["organisations"] == {"consumers.example": 2, "trustee.example": 2}
+    keys = sum(parameters["organisations"].values())
+    for played in report["rounds"]:
+        assert 0 < played["honest"] < played["least_set"] <= played["final"] == played["included"]
+        standing, drawn = played["committees"]
+        assert [standing["kind"], drawn["kind"]] == ["standing", "drawn"]
+        assert (standing["members"], standing["opened"]) == (keys, keys)
+        assert drawn["threshold"] < drawn["opened"] <= drawn["members"] <= played["volunteers"]
+
+
+def test_those_who_left_prove_that_they_are_in_no_later_set(demo):
+    certificates = demo(2.0)["withdrawn"]["certificates"]
+    assert certificates["made"] > 0
+    assert certificates["verified"] == certificates["made"]
+
+
+def test_the_pack_verifies_and_agrees_with_the_report_without_covey(demo):
+    report = demo(2.0)
+    check = demo.folder(2.0) / "check"
+    key = (check / "log.key").read_text().strip()
+
+    def run(program, *arguments):
+        command = [sys.executable, "-I", program, *arguments]
+        done = subprocess.run(command, cwd=check, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    verified = run("verify.py", "pack.zip", "--key", key, "--seen", "checkpoint.txt")
+    assert "All of this holds." in verified
+    compared = run("compare.py", "pack.zip", "../report.json")
+    assert compared.count("; opened by ") == len(report["rounds"])
+    assert "The report agrees with the log." in compared
 
 
 def test_what_was_learnt_together_is_measured_against_what_it_must_beat(demo):

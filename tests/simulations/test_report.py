@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 from jinja2 import UndefinedError
 
-from covey_simulations import chart_style, charts, report
+from covey_simulations import chart_style, charts, report, verdicts
 
 EXAMPLE = Path(__file__).with_name("example_report.json")
 
@@ -156,7 +156,7 @@ def test_the_page_shows_every_figure(found: dict[str, Any]) -> None:
     ]
     figures += ["7.37", "6.68", "10.23", "52.48", "7.90", "9.45", "10.00", "5,120", "2,378", "111"]
     figures += ["3.2", "55.4", "$28.71", "+3", "(+2.8%)", "1.55", "2.00", "1 in 1,000,000"]
-    figures += ["99.99 times in 100", "34/48", "580", "#7", "#10", "0.50"]
+    figures += ["99.99 times in 100", "52/52", "52/53", "613", "648", "676", "#13", "#19", "0.50"]
     assert [figure for figure in [*figures, *map(str, counts)] if figure not in page] == []
     assert found["log"]["checkpoint"].strip() in page
     assert page.tags.count("svg") == 11
@@ -258,6 +258,7 @@ def test_every_word_stands_in_both_languages(found: dict[str, Any]) -> None:
         (("withdrawn", "contributions_after"), 2),
         (("withdrawn", "train", "contributions_after"), 1),
         (("withdrawn", "train", "left_behind", "model"), 1),
+        (("withdrawn", "certificates", "verified"), 60),
     ],
 )
 def test_a_failed_check_is_said_at_the_top(
@@ -295,9 +296,66 @@ def test_an_axis_from_zero_can_still_be_drawn(found: dict[str, Any]) -> None:
     assert "<svg" in charts.histogram("recency", q20, 50)
 
 
-def test_both_accountants_and_the_masks_own_failure_are_shown(found: dict[str, Any]) -> None:
+def test_both_accountants_and_the_chance_of_a_corrupt_draw_are_shown(found: dict[str, Any]) -> None:
     shown = Page(report.page(found))
     assert "10.12 by Rényi divergence, 9.45 by the Gaussian distribution." in shown
-    assert "masks themselves fail: at most 5e-12." in shown
+    assert "the chance that the lot seats enough corrupt phones" in shown
     found["epsilon"]["accountants"]["gaussian"] = None
     assert "按高斯分布为 –。" in Page(report.page(found))
+
+
+def _with_standing_alone(found: dict[str, Any]) -> None:
+    found["parameters"]["committees"] = "standing"
+    for played in found["rounds"]:
+        played["committees"] = played["committees"][:1]
+
+
+def _with_drawn_alone(found: dict[str, Any]) -> None:
+    found["parameters"] |= {"committees": "drawn", "organisations": {}}
+    for played in found["rounds"]:
+        played["committees"] = played["committees"][1:]
+
+
+def _english(found: dict[str, Any]) -> str:
+    return " ".join("".join(Page(report.page(found)).texts["en"]).split())
+
+
+def test_the_page_tells_of_the_committees_that_a_run_had(schema: Any, found: dict[str, Any]) -> None:
+    organisations, drawn = "2 of their 4 keys; 1 tells nothing.", "34 of the 52 decryptors of the first round"
+    both = "either half alone is worth nothing"
+    assert [said in _english(found) for said in (organisations, drawn, both)] == [True, True, True]
+    standing_alone = copy.deepcopy(found)
+    _with_standing_alone(standing_alone)
+    _with_drawn_alone(found)
+    for alone in (found, standing_alone):
+        schema.validate(alone)
+    assert [said in _english(found) for said in (organisations, drawn, both)] == [False, True, False]
+    assert [said in _english(standing_alone) for said in (organisations, drawn, both)] == [True, False, False]
+
+
+def test_an_organisation_with_enough_keys_to_open_alone_is_said_to_have_them(found: dict[str, Any]) -> None:
+    assert "one organisation alone has 2 of these keys" in _english(found)
+    found["parameters"]["organisations"] = dict.fromkeys("abcd", 1)
+    assert "No organisation has so many by itself: the most that one has is 1." in _english(found)
+
+
+def _outcomes(found: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(verdict.outcome, verdict.en[:26]) for verdict in verdicts.of(found)]
+
+
+def test_sums_that_are_not_proved_are_counted_as_lost(found: dict[str, Any]) -> None:
+    assert "In 2 of 5 rounds so many decryptors agreed" in _english(found)
+    assert ("lost", "The sums: in 2 of 5 rounds") in _outcomes(found)
+    for played in found["rounds"]:
+        played["integrity_proved"] = True
+    assert ("won", "The sums: in 5 of 5 rounds") in _outcomes(found)
+    assert "not proved" not in _english(found).partition("What this way of adding up costs")[0]
+
+
+def test_no_certificate_of_people_who_left_proves_nothing(found: dict[str, Any]) -> None:
+    withdrawn = found["withdrawn"]
+    assert verdicts.absence_proved(withdrawn)
+    withdrawn["certificates"] = {"made": 0, "verified": 0}
+    assert not verdicts.absence_proved(withdrawn)
+    withdrawn["count"] = withdrawn["train"]["count"] = 0
+    assert verdicts.absence_proved(withdrawn)
