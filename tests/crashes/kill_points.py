@@ -44,14 +44,16 @@ class KilledDatabaseError(sqlite3.OperationalError):
 class KillPoints:
     """Counts the durable writes of one party at a time, and kills it at one of them.
 
-    `written` has a label for each durable write since `arm`, such as "commit charges+steps".
+    `written` has a label for each durable write since `arm`, such as "commit charges+steps"; `died_at` says at
+    which one the party was killed, such as "after commit charges+steps".
     """
 
     def __init__(self) -> None:
         self.killed = False
         self.written: list[str] = []
+        self.died_at = ""
         self._watched: Callable[[Path], bool] = lambda _path: False
-        self._at, self._side = 0, BEFORE
+        self._at, self._side, self._label = 0, BEFORE, ""
         self.error: type[BaseException] = Killed
         self._lock = RLock()
 
@@ -61,10 +63,15 @@ class KillPoints:
         at: int = 0,
         side: str = BEFORE,
         error: type[BaseException] = Killed,
+        label: str = "",
     ) -> None:
-        """Count the writes to files that are `watched` from now on, and kill at number `at`; 0 kills never."""
+        """Count the writes to files that are `watched` from now on, and kill at number `at`; 0 kills never.
+
+        With `label`, the number is among the writes that have this text in their labels.
+        """
         self.killed, self.written, self._watched = False, [], watched
-        self._at, self._side, self.error = at, side, error
+        self._at, self._side, self._label, self.error = at, side, label, error
+        self.died_at = ""
 
     def disarm(self) -> None:
         """Count and kill no more."""
@@ -83,7 +90,9 @@ class KillPoints:
             if self.killed:
                 raise self.error("the process is dead")
             self.written.append(label)
-            due = len(self.written) == self._at
+            due = self._label in label and self._at == sum(self._label in each for each in self.written)
+            if due:
+                self.died_at = f"{self._side} {label}"
             if due and self._side == BEFORE:
                 self.killed = True
                 raise self.error(f"before {label}")
@@ -191,14 +200,19 @@ class WatchedConnection(sqlite3.Connection):
             return done
         if verb == "CREATE" and self._has(*tables):
             return run()
+        if verb == "CREATE":
+            return self._durably(f"create {'+'.join(tables)}", run)
         self._changed = tables
         return self._commit(run)
 
     def _commit(self, run: Callable[[], Any]) -> Any:
         changed, self._changed = self._changed, ()
-        if not changed or self._points is None:
+        if not changed:
             return run()
-        return self._points.around(self._path, f"commit {'+'.join(dict.fromkeys(changed))}", run)
+        return self._durably(f"commit {'+'.join(dict.fromkeys(changed))}", run)
+
+    def _durably(self, label: str, run: Callable[[], Any]) -> Any:
+        return run() if self._points is None else self._points.around(self._path, label, run)
 
     def _has(self, table: str) -> bool:
         query = "SELECT 1 FROM sqlite_master WHERE name = ?"
