@@ -386,7 +386,10 @@ class RoundSite:
 
     def node(self, number: int) -> RoundNode[Phone]:
         pinned = Pinned(OPERATOR.public, self.registry_key.public)
-        return RoundNode(self.folder / f"node-{number}", self.households[number], pinned, verify=VERIFY)
+        return RoundNode(
+            self.folder / f"node-{number}", self.households[number], pinned,
+            verify=VERIFY, clock=self.clock.seconds,
+        )  # fmt: skip
 
     def ask(self, exchange: str, bodies: Mapping[int, bytes], round_id: str) -> dict[int, bytes]:
         """Carry an exchange to nodes; a node that is killed is started again."""

@@ -88,6 +88,7 @@ def run_killed(site: RoundSite, kill: Kill) -> Rounds | None:
         return None
     first = check_rounds(site)
     asked = len(site.asked)
+    site.clock.forward(2 * 3600)
     site.run_round()
     rounds = check_settled(site)
     assert rounds.charged[: len(first.charged)] == first.charged
