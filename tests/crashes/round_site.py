@@ -45,6 +45,7 @@ from covey_sdk.decryptor_duty import DecryptorDuty
 from covey_sdk.errors import CoveyError
 from covey_sdk.round_client import RoundClient
 from covey_sdk.rules import BASE
+from covey_sdk.store import Store as PhoneStore
 from covey_sdk.ticket_fetcher import TicketFetcher
 from covey_server import analytics, operator_keys
 from covey_server.conductor import Conductor, Line
@@ -109,6 +110,9 @@ class Phone:
     def __init__(self, site: RoundSite, number: int) -> None:
         self._site, self.number, self.starts = site, number, 1
         self.path = site.folder / f"phone-{number}.db"
+        with closing(PhoneStore(self.path, KEY)) as store:
+            if store.get("rules") is None:
+                store.put("rules", rules.sign_rules(BASE, OPERATOR))
         self.messages: dict[str, list[bytes]] = {}
         self.refusals: list[Exception] = []
         self.device = self.opened()
@@ -208,7 +212,7 @@ class RoundSite:
         self.asked: list[tuple[str, str]] = []
 
     @contextmanager
-    def open(self) -> Iterator[RoundSite]:
+    def open(self, before_decryptors: Callable[[], None] = lambda: None) -> Iterator[RoundSite]:
         """Start registry, decryptors, phones and nodes; at the first time phones enrol and fetch tickets."""
         with ExitStack() as stack:
             stack.enter_context(self.points.watching())
@@ -217,11 +221,10 @@ class RoundSite:
             self._organisations()
             self._start_registry()
             stack.callback(self._stop_registry)
+            before_decryptors()
             for number in self._files:
                 self.start_decryptor(number)
             stack.callback(lambda: [each.state.close() for each in self.decryptors.values()])
-            if not self._made:
-                self._put_rules()
             self.phones = [Phone(self, number) for number in range(self._count)]
             stack.callback(lambda: [phone.device.close() for phone in self.phones])
             if not self._made:
@@ -261,13 +264,17 @@ class RoundSite:
 
     # The registry.
 
-    def _start_registry(self) -> None:
+    def registry_app(self) -> Any:
+        """Return the registry's application."""
         settings = Settings(
             database_url=f"sqlite:///{self.folder}/registry.db", key_file=self.folder / "registry.key",
             origin=ORIGIN, slots=SLOTS, operator=OPERATOR.public.hex(), witnesses=[WITNESS_SETTING],
             epsilon=CAPS, epsilon_total=80.0, rate_enrolments=None,
         )  # fmt: skip
-        self.http = TestClient(create_app(settings, clock=self.clock.seconds))
+        return create_app(settings, clock=self.clock.seconds)
+
+    def _start_registry(self) -> None:
+        self.http = TestClient(self.registry_app())
         self.http.__enter__()
         end = time.monotonic() + 20
         while WITNESS_KEY.name not in self.http.get("/v1/log/checkpoint").text:
@@ -343,7 +350,12 @@ class RoundSite:
         if number in self.decryptors:
             self.decryptors[number].state.close()
         key, path = self._keys[number], self._files[number]
-        state = State(self.folder / f"state-{number}", path, key.public, int(self.clock.seconds()))
+        folder, now = self.folder / f"state-{number}", int(self.clock.seconds())
+        try:
+            state = State(folder, path, key.public, now)
+        except Killed:
+            self.points.revive()
+            state = State(folder, path, key.public, now)
         sites = read_sites(self.folder / "sites", key.public)
         self.decryptors[number] = DecryptorService(key, sites, state, self.clock.seconds)
 
@@ -369,13 +381,6 @@ class RoundSite:
         return Organisations({number: f"http://d{number}" for number in self._files}, OPERATOR, client)
 
     # The phones and their nodes.
-
-    def _put_rules(self) -> None:
-        from covey_sdk.store import Store as PhoneStore
-
-        for number in range(self._count):
-            with closing(PhoneStore(self.folder / f"phone-{number}.db", KEY)) as store:
-                store.put("rules", rules.sign_rules(BASE, OPERATOR))
 
     def _enrol(self) -> None:
         for phone in self.phones:
@@ -424,7 +429,7 @@ class RoundSite:
         with closing(Store(self.folder / "coordinator.db")) as store:
             conductor = Conductor(
                 self.config, self.document, RegistryClient(self.registry_client(), OPERATOR),
-                self.organisations(), store, OPERATOR, self.clock, Line(self.ask, lambda: [1, 2]),
+                self.organisations(), store, OPERATOR, self.clock, Line(lambda *asked: self.ask(*asked), lambda: [1, 2]),
             )  # fmt: skip
             conductor.start()
             yield conductor
