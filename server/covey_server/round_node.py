@@ -2,7 +2,8 @@
 
 What it answered is kept with the round, so that an exchange that is repeated, after a crash perhaps, gives
 the same answer. One exchange of a round is answered at a time, whichever process of the node is asked, for
-Flower may start one for each message. A round's messages are deleted once it is opened.
+Flower may start one for each message. A round's messages are deleted once it is opened; those of a round that
+ended otherwise, or while this node was away, when a later round begins.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +41,9 @@ from covey_server.exchanges import (
 from covey_server.message_store import MessageStore
 
 Phone = TypeVar("Phone")
+
+LATE_SECONDS = 3600
+"""How long after a round's last window its messages are kept at most, once another round begins."""
 
 
 class Devices(Protocol[Phone]):
@@ -80,6 +85,7 @@ class RoundNode(Generic[Phone]):
     Args:
         folder: where messages and answers are kept.
         durable: whether messages are on the disk before they are acknowledged.
+        clock: the time in POSIX seconds.
     """
 
     def __init__(
@@ -90,9 +96,10 @@ class RoundNode(Generic[Phone]):
         *,
         verify: Verify = verify,
         durable: bool = True,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._folder, self._devices, self._pinned, self._verify = folder, devices, pinned, verify
-        self._durable = durable
+        self._durable, self._clock = durable, clock
         self._collectors: dict[str, Collector] = {}
 
     def handle(self, exchange: str, body: bytes) -> bytes:
@@ -103,6 +110,7 @@ class RoundNode(Generic[Phone]):
         if exchange == CONTRIBUTE:
             files = wire.decode(RoundFiles, body, LIMIT)
             round_id = open_manifest(files.manifest, self._pinned.operator, self._verify).round_id
+            self._delete_late_messages(round_id)
             self._of(round_id).mkdir(parents=True, exist_ok=True)
             with self._alone(round_id):
                 return self._contribute(round_id, files)
@@ -180,6 +188,20 @@ class RoundNode(Generic[Phone]):
         self._messages(round_id).delete()
         self._collectors.pop(round_id, None)
         return wire.encode(NodeOpenings(tuple(filter(None, openings)), told.partial))
+
+    def _delete_late_messages(self, current: str) -> None:
+        """Delete the messages of rounds that are over: nobody opens their sums any more."""
+        for path in self._folder.glob("*/messages.db"):
+            round_id = bytes.fromhex(path.parent.name).decode()
+            if round_id == current:
+                continue
+            manifest = open_manifest(
+                self._files(round_id).manifest, self._pinned.operator, self._verify
+            )
+            if manifest.windows is None or manifest.windows.open + LATE_SECONDS < self._clock():
+                with self._alone(round_id):
+                    self._messages(round_id).delete()
+                    self._collectors.pop(round_id, None)
 
     def _collector(self, round_id: str) -> Collector:
         """Return a round's collector, made anew of the kept messages where this process has none of them."""

@@ -1,273 +1,170 @@
-"""Whatever is killed, and at whichever write: nothing is released, and nothing leaves, without its charge."""
+"""Each party of a round is killed before and after each durable write, and started again.
+
+One message leaves a phone on one charge, nothing is released without a charge, no set is signed twice, and the
+next round works without anyone's hand. A round that was cut between its charge and its release is burnt.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
+from itertools import count
 
-import numpy as np
 import pytest
-from corner import COORDINATOR, OPERATOR, PHONES, Corner, play
-from mortal import ASKED, REFUSED, SAID, Fuse, fork
+from kill_points import AFTER, BEFORE, SIDES
+from round_invariants import Rounds, check_rounds, check_settled
+from round_site import PARTIES, RoundSite
 
-from covey_privacy import wire
-from covey_privacy.evidence import Evidence
-from covey_privacy.five_phases import messages, ring
-from covey_privacy.five_phases.roster import Advert
-from covey_sdk import ledger
-from covey_server.store import Store
+from covey_privacy.evidence import ABORTED, BURNT, RELEASED
 
-pytestmark = pytest.mark.slow  # Each test is a whole round in processes of its own.
-
-RESTARTS = pytest.mark.parametrize("reboots", [False, True], ids=["the app restarts", "the phone restarts"])
-CHUNKS = 8
-STEPS = ["p1-base", "p1-gram", "p1-half-step"]
-
-SAMPLE = {
-    "the phone's charge is written, not kept": (("after INSERT INTO ledger",), False),
-    "the phone's charge is kept, nothing has left": (("INTO ledger", "after COMMIT"), False),
-    "as before, and the phone restarts": (("INTO ledger", "after COMMIT"), True),
-    "the vector has left": (("INTO ledger", "COMMIT", "COMMIT", "after BEGIN"), True),
-    "nothing is charged yet, no share asked for": (("before INSERT INTO charges",), False),
-    "the budget's charge is kept, no share asked for": (("INTO charges", "after COMMIT"), False),
-    "the shares are kept, none has left": (("INTO charges", "before BEGIN", "after COMMIT"), False),
-    "the result is kept, no evidence logged": (("INTO charges", "SET state", "after COMMIT"), True),
-    "the result is written and not kept, nothing published": (
-        ("before INSERT OR REPLACE INTO releases",),
-        False,
-    ),
-}
-"""Points, by texts: each is in a point after that of the text before. And whether the phone restarts."""
-
-ALWAYS = (
-    "the phone's charge is kept, nothing has left",
-    "the vector has left",
-    "the result is kept, no evidence logged",
-)
-"""Where `make test` kills, too."""
-
-
-@dataclass
-class Crash:
-    """A shop that does something, with a fuse."""
-
-    corner: Corner
-    fuse: Fuse
-    act: Callable[[], None]
-
-    def light(self) -> bool:
-        """Begin, until something dies; return whether the coordinator lived."""
-        return play(self.fuse, self.act)
-
-    def go_on(self) -> None:
-        """Start everything again, ask the same again, then go on."""
-        self.corner.boot += self.corner.reboots
-
-        def again() -> None:
-            self.corner.replay()
-            self.act()
-
-        assert fork(again)[0]
-
-
-def crashing(town, tmp_path_factory) -> Callable[..., Crash]:
-    def crash(at: int, act: Callable[[Corner], None] = Corner.count, *, reboots: bool = False) -> Crash:
-        folder = tmp_path_factory.mktemp("shop")
-        corner = Corner(folder, town, reboots=reboots)
-        fork(lambda: [corner.enrol(phone) for phone in range(PHONES)] and None)
-        return Crash(corner, Fuse(folder / "fuse", at), partial(act, corner))
-
-    return crash
-
-
-@pytest.fixture
-def crash(town, tmp_path_factory) -> Callable[..., Crash]:
-    return crashing(town, tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def points(town, tmp_path_factory) -> list[str]:
-    """Every point at which the coordinator or the first phone may die in a round."""
-    whole = crashing(town, tmp_path_factory)(0)
-    assert whole.light()
-    check(whole.corner, files := seen(whole.corner))
-    check_sum(files, files.results[-1])
-    return whole.fuse.burnt
+CHARGED, CLOSED = "commit charges", "commit releases+rounds"
+"""The coordinator's writes between which nothing is known of a round but that it was charged."""
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What stands in the files of a shop, and what its journal says was heard."""
+class Kill:
+    """Where a party is killed: at the `at`-th of its writes with a label, before or after."""
 
-    charged: dict[int, list[str]]
-    told: dict[int, list[str]]
-    sent: dict[str, list[bytes]]
-    budget: list[str]
-    results: list[dict]
-
-
-def seen(corner: Corner) -> Seen:
-    charged, told, sent = {}, {}, {}
-    for phone in range(PHONES):
-        with corner.open(phone) as device:
-            charged[phone] = [charge.round_id for charge in device.odometer.charges(device.clock.now())]
-            entries = [entry for entry in device.ledger() if entry.kind == ledger.CONTRIBUTION]
-        told[phone] = [entry.round_id for entry in entries]
-        for entry in entries:
-            sent.setdefault(entry.round_id, []).append(entry.vector)
-    with closing(Store(corner.folder / COORDINATOR)) as store:
-        budget, results = [charge.round_id for charge in store.charges()], store.results(OPERATOR)
-    return Seen(charged, told, sent, budget, results)
+    party: str
+    label: str
+    side: str
+    at: int = 1
+    reboots: bool = False
+    repeats: bool = True
 
 
-def check(corner: Corner, files: Seen) -> None:
-    """Hold all that left against what is charged."""
-    said = list(corner.journal.lines(SAID))
-    for line in said:
-        if line.phase == "mask":
-            assert files.charged[line.phone].count(line.round_id) == 1
-            assert files.told[line.phone].count(line.round_id) == 1
-    assert files.charged == files.told
-    for line in corner.journal.lines(ASKED):
-        assert line.phase != "open" or line.round_id in files.budget
-    for evidence in told(corner):
-        assert evidence.outcome != "released" or evidence.round_id in files.budget
-    for result in files.results:
-        assert "sum" not in result or result["round_id"] in files.budget
-    check_once(said)
-    for line in corner.journal.lines(REFUSED):
-        assert not line.reply.startswith("StoreError")
-
-
-def told(corner: Corner) -> list[Evidence]:
-    """The evidence of the shop's rounds."""
-    return [
-        evidence for evidence in corner.town.evidence()
-        if evidence.round_id.endswith(f"-{corner.folder.name}")
-    ]  # fmt: skip
-
-
-def check_once(said: list) -> None:
-    """No step says two things, no phone goes on after it was started again, no ticket is shown twice."""
-    replies = {}
-    for line in said:
-        step = (line.phone, line.round_id, line.phase)
-        assert replies.setdefault(step, line.reply) == line.reply, f"{step} said two things"
-    boots = {(line.phone, line.round_id, line.boot) for line in said}
-    assert max(Counter((phone, round_id) for phone, round_id, _ in boots).values(), default=1) == 1
-    tickets = {
-        (wire.decode(Advert, line.reply).round_key, line.round_id)
-        for line in said
-        if line.phase == "advertise"
-    }
-    assert len({ticket for ticket, _ in tickets}) == len(tickets)
-    for line in said:
-        if line.phase == "open":
-            owners = [opening.owner for opening in wire.decode(messages.Openings, line.reply).openings]
-            assert len(owners) == len(set(owners))
-
-
-def check_sum(files: Seen, result: dict) -> None:
-    length, bits, round_id = result["length"], result["bits"], result["round_id"]
-    vectors = [ring.unpack(vector, length, bits) for vector in files.sent[round_id]]
-    if len(vectors) == result["survivors"]:
-        assert ring.pack(np.sum(vectors, axis=0, dtype=np.uint32), bits).hex() == result["sum"]
-
-
-def survives(crash: Crash) -> Seen:
-    """Kill, look, go on, look again."""
-    crash.light()
-    before = seen(crash.corner)
-    check(crash.corner, before)
-    crash.go_on()
-    after = seen(crash.corner)
-    check(crash.corner, after)
-    assert before.budget == after.budget[: len(before.budget)]
-    assert all(set(before.charged[phone]) <= set(after.charged[phone]) for phone in range(PHONES))
-    shown = {evidence.round_id for evidence in told(crash.corner)}
-    assert set(after.budget) <= shown
-    assert set(after.budget) <= {result["round_id"] for result in after.results}
-    last = after.results[-1]
-    assert last["survivors"] == PHONES
-    assert "sum" in last
-    check_sum(after, last)
-    return after
-
-
-def point(points: list[str], path: tuple[str, ...]) -> int:
-    """Return the number of the point that the path leads to, counted from 1."""
-    at = -1
-    for text in path:
-        at = next(i for i in range(at + 1, len(points)) if text in points[i])
-    return at + 1
-
-
-def test_a_round_writes_what_it_is_to_write(points):
-    for table in ("items", "ledger", "rounds VALUES", "rounds (id", "charges", "untold", "releases"):
-        for side in ("before", "after"):
-            assert any(point.startswith(side) and f"INTO {table}" in point for point in points)
-    assert len(points) > 90
-
-
-@pytest.mark.parametrize(
-    ("path", "reboots"),
-    [
-        pytest.param(*point, id=name, marks=() if name in ALWAYS else pytest.mark.slow)
-        for name, point in SAMPLE.items()
-    ],
-)
-def test_killed_at_some_writes(crash, points, path, reboots):
-    survives(crash(point(points, path), reboots=reboots))
-
-
-@pytest.mark.slow
-@RESTARTS
-@pytest.mark.parametrize("chunk", range(CHUNKS))
-def test_killed_at_any_write(crash, points, chunk, reboots):
-    for at in range(chunk + 1, len(points) + 1, CHUNKS):
-        survives(crash(at, reboots=reboots))
-
-
-@pytest.fixture(scope="module")
-def training(town, tmp_path_factory) -> list[str]:
-    """Every point at which the coordinator or the first phone may die in a training."""
-    whole = crashing(town, tmp_path_factory)(0, Corner.train)
-    assert whole.light()
-    check(whole.corner, files := seen(whole.corner))
-    assert [result["query"] for result in files.results] == STEPS
-    return whole.fuse.burnt
-
-
-def survives_training(crash: Crash) -> None:
-    """What is begun again is a training of its own; what the killed one was charged is kept."""
-    after = survives(crash)
-    played = [result["query"] for result in after.results]
-    assert played[-3:] == STEPS
-    assert played[:-3] == STEPS[: len(played) - 3]
-
-
-TRAINING_SAMPLE = {
-    "the second step is charged": pytest.param(
-        ("INTO charges",) * 4 + ("after COMMIT",), marks=pytest.mark.slow
-    ),
-    "the second step is published": ("INTO releases",) * 4 + ("before UPDATE trainings",),
-    "a phone is charged for the third step": pytest.param(
-        ("INTO ledger",) * 5 + ("after COMMIT",), marks=pytest.mark.slow
-    ),
+SAMPLE = {
+    "the phone has prepared": Kill("phone", "items+rounds", AFTER),
+    "the phone is not charged": Kill("phone", "ledger", BEFORE),
+    "the phone is charged, nothing has left": Kill("phone", "ledger", AFTER),
+    "the phone is charged, nothing has left, the phone restarts": Kill("phone", "ledger", AFTER, reboots=True),
+    "the phone forgets its message": Kill("phone", "commit rounds", BEFORE),
+    "the node has the round's files": Kill("node", "rename files", AFTER),
+    "the node has a message that the phone still keeps": Kill("node", "commit messages", AFTER),
+    "the same, and the node is silent": Kill("node", "commit messages", AFTER, repeats=False),
+    "the node has not closed its collection": Kill("node", "rename closed", BEFORE),
+    "the node has told its sum": Kill("node", "rename opened", AFTER),
+    "the node keeps messages and is silent": Kill("node", "rename opened", BEFORE, repeats=False),
+    "the coordinator has opened a round": Kill("coordinator", "slots+rounds+running", AFTER),
+    "the coordinator has a committee": Kill("coordinator", "commit steps", BEFORE, 1),
+    "the coordinator has an included set": Kill("coordinator", "commit steps", AFTER, 2),
+    "the coordinator has complaints": Kill("coordinator", "commit steps", BEFORE, 3),
+    "the coordinator has a final set": Kill("coordinator", "commit steps", AFTER, 4),
+    "the coordinator has not charged": Kill("coordinator", CHARGED, BEFORE),
+    "the coordinator has charged": Kill("coordinator", CHARGED, AFTER),
+    "the coordinator has a sum": Kill("coordinator", CLOSED, BEFORE),
+    "the coordinator has released": Kill("coordinator", CLOSED, AFTER),
+    "the coordinator has logged evidence": Kill("coordinator", "commit rounds+untold", BEFORE),
+    "the registry has a manifest": Kill("registry", "commit log+rounds", AFTER),
+    "the registry signs the included set": Kill("registry", "included_sets", BEFORE),
+    "the registry has signed the included set": Kill("registry", "included_sets", AFTER),
+    "the registry signs the final set": Kill("registry", "commit log+round_entries", BEFORE),
+    "the registry has signed the final set": Kill("registry", "commit log+round_entries", AFTER),
+    "the registry has evidence": Kill("registry", "commit rounds+log", AFTER),
+    "the registry publishes a head": Kill("registry", "commit checkpoints", AFTER, 3),
+    "the decryptor gives a seat": Kill("decryptor", "commit rounds", BEFORE, 1),
+    "the decryptor has given a seat": Kill("decryptor", "commit rounds", AFTER, 1),
+    "the decryptor has checked": Kill("decryptor", "commit rounds", AFTER, 2),
+    "the decryptor opens": Kill("decryptor", "commit rounds", BEFORE, 3),
+    "the decryptor has opened": Kill("decryptor", "commit rounds", AFTER, 3),
+}
+DRAWN_SAMPLE = {
+    "the phone keeps its offer": Kill("phone", "commit items+rounds", AFTER, 1),
+    "the phone has a seat": Kill("phone", "commit rounds", AFTER, 2),
+    "the drawn phone has opened": Kill("phone", "commit rounds", AFTER, 5),
+    "the registry has signed the roster": Kill("registry", "commit log+round_entries", AFTER, 1),
+    "the registry has drawn": Kill("registry", "commit log+round_entries", AFTER, 2),
 }
 
 
-@pytest.mark.parametrize("path", TRAINING_SAMPLE.values(), ids=TRAINING_SAMPLE)
-def test_a_training_killed_at_some_writes(crash, training, path):
-    survives_training(crash(point(training, path), Corner.train))
+def run_killed(site: RoundSite, kill: Kill) -> Rounds | None:
+    """Run a round in which a party dies, then the next one; return them, or None where there is no such write."""
+    site.points.arm(
+        site.files_of(kill.party), kill.at, kill.side, site.error_of(kill.party), label=kill.label
+    )
+    site.run_round()
+    died_at = site.points.died_at
+    site.points.disarm()
+    if not died_at:
+        return None
+    first = check_rounds(site)
+    asked = len(site.asked)
+    site.clock.forward(2 * 3600)
+    site.run_round()
+    rounds = check_settled(site)
+    assert rounds.charged[: len(first.charged)] == first.charged
+    check_first(site, kill, died_at, rounds)
+    last = list(rounds.states)[-1]
+    assert rounds.outcomes[-1] == RELEASED
+    assert rounds.results[last]["final"] == len(site.phones)
+    assert rounds.evidence[last].integrity_proved
+    assert {round_id for _, round_id in site.asked[asked:]} == {last}, "an earlier round was asked for again"
+    return rounds
+
+
+def check_first(site: RoundSite, kill: Kill, died_at: str, rounds: Rounds) -> None:
+    """What became of the round in which a party died."""
+    first, outcome = next(iter(rounds.states.items()))
+    result = rounds.results[first]
+    cut = died_at.startswith((f"{AFTER} {CHARGED}", f"{BEFORE} {CLOSED}"))
+    unseated = kill.party == "decryptor" and died_at.startswith(AFTER) and result["included"] == 0
+    if cut:
+        assert outcome == rounds.evidence[first].ended == BURNT
+        assert "killed once the budget was charged" in result["why"]
+        assert "sum" not in result
+    elif unseated:
+        # Its keys were in its memory alone, and without all seats no message can be sealed.
+        assert outcome == ABORTED
+        assert first not in rounds.charged
+    else:
+        assert outcome == RELEASED
+    if outcome == RELEASED:
+        absent = len(site.phones) - result["final"]
+        assert absent <= (kill.reboots or not kill.repeats)
+    members = set(rounds.charged)
+    assert all(set(phone.messages) <= members or unseated or cut for phone in site.phones)
+
+
+@pytest.mark.parametrize("kill", SAMPLE.values(), ids=SAMPLE)
+def test_killed_at_some_writes(standing, kill):
+    with standing(reboots=kill.reboots, repeats=kill.repeats).open() as site:
+        assert run_killed(site, kill), site.points.written
 
 
 @pytest.mark.slow
-@RESTARTS
-def test_a_training_killed_at_every_31st_write(crash, training, reboots):
-    """Its rounds write what a round does that is killed at every write; an odd stride meets both sides."""
-    for at in range(1, len(training) + 1, 31):
-        survives_training(crash(at, Corner.train, reboots=reboots))
+@pytest.mark.parametrize("kill", DRAWN_SAMPLE.values(), ids=DRAWN_SAMPLE)
+def test_killed_at_some_writes_with_a_drawn_committee(both, kill):
+    with both(reboots=kill.reboots, repeats=kill.repeats).open() as site:
+        assert run_killed(site, kill), site.points.written
+
+
+def killed_at_each(copies, **kill) -> None:
+    """Kill at the first write, at the second, and so on, until the round makes fewer."""
+    for at in count(1):
+        each = Kill(label="", at=at, **kill)
+        with copies(reboots=each.reboots, repeats=each.repeats).open() as site:
+            if run_killed(site, each) is None:
+                break
+    assert at > LEAST_WRITES[each.party]
+
+
+LEAST_WRITES = {"phone": 5, "node": 9, "coordinator": 18, "registry": 12, "decryptor": 3}
+VARIANTS = [
+    *({"party": party} for party in PARTIES),
+    {"party": "phone", "reboots": True},
+    {"party": "node", "repeats": False},
+]
+IDS = [*PARTIES, "phone that restarts", "node that is silent"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("variant", VARIANTS, ids=IDS)
+def test_killed_at_any_write(standing, variant, side):
+    killed_at_each(standing, side=side, **variant)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("variant", [{"party": "phone"}, {"party": "phone", "reboots": True}, {"party": "registry"}])
+def test_killed_at_any_write_with_a_drawn_committee(both, variant, side):
+    killed_at_each(both, side=side, **variant)

@@ -1,69 +1,101 @@
-"""Killed while a phone or the operator's key is made: the next start goes on from there."""
+"""A party is killed while it is made: a phone, a decryptor's state, the operator's key. The next start goes on."""
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
-from corner import MORTAL, Corner, play
-from mortal import Fuse, fork
+from kill_points import SIDES, Killed
+from round_invariants import check_settled
+from round_site import PURPOSES, Phone, RoundSite
 
+from covey_privacy.evidence import RELEASED
 from covey_privacy.signatures import SigningKey
+from covey_sdk.ticket_fetcher import TicketFetcher
 from covey_server import coordinator
 
-STRIDE = 5
+NEWCOMER = 9
 
 
-@pytest.fixture
-def enrolled(town, tmp_path_factory) -> Callable[[int], tuple[bool, Corner, Fuse]]:
-    """Enrol a phone that dies at its n-th write; return whether it lived."""
-
-    def enrolled(at: int) -> tuple[bool, Corner, Fuse]:
-        folder = tmp_path_factory.mktemp("shop")
-        corner, fuse = Corner(folder, town), Fuse(folder / "fuse", at)
-        return play(fuse, lambda: corner.enrol(MORTAL)), corner, fuse
-
-    return enrolled
+def first_day(site: RoundSite) -> Phone:
+    """Make a phone, enrol it, allow everything, fetch tickets."""
+    phone = Phone(site, NEWCOMER)
+    phone.device.enrol()
+    for purpose in PURPOSES:
+        phone.device.grant(purpose)
+    TicketFetcher(phone.device).fetch(site.epoch, PURPOSES)
+    return phone
 
 
-def finishes(enrolled: Callable[[int], tuple[bool, Corner, Fuse]], at: int) -> None:
-    lived, corner, _ = enrolled(at)
-    assert not lived
-    with corner.open(MORTAL) as device:
-        key = device.key.public
-    corner.enrol(MORTAL)
-    with corner.open(MORTAL) as device:
-        assert device.key.public == key
-        device.sync()
-        device.gate().require("personalize", "analytics", "train")
-        assert device.odometer.charges(device.clock.now()) == ()
+def killed_on_its_first_day(site: RoundSite, at: int, side: str) -> bool:
+    """Kill a new phone at its `at`-th write, and start it again; return whether there is such a write."""
+    path = site.folder / f"phone-{NEWCOMER}.db"
+    site.points.arm(lambda each: each.name.startswith(path.name), at, side)
+    try:
+        first_day(site).device.close()
+    except Killed:
+        site.points.disarm()
+    else:
+        site.points.disarm()
+        return False
+    phone = first_day(site)
+    key = phone.device.key.public
+    phone.device.sync()
+    phone.device.gate().require(*PURPOSES)
+    assert phone.device.odometer.charges(phone.device.clock.now()) == ()
+    phone.device.close()
+    phone = Phone(site, NEWCOMER)
+    assert phone.device.key.public == key
+    phone.device.close()
+    for each in site.folder.glob(f"{path.name}*"):
+        each.unlink()
+    return True
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_a_phone_killed_at_some_writes_of_its_first_day(standing, side):
+    with standing().open() as site:
+        for at in (1, 8, 12):
+            assert killed_on_its_first_day(site, at, side)
 
 
 @pytest.mark.slow
-def test_a_phone_killed_at_any_write_of_its_first_day(enrolled):
-    enrolled(0)  # The first enrolment at a new registry takes more writes than later ones.
-    for at in range(1, len(enrolled(0)[2].burnt) + 1):
-        finishes(enrolled, at)
+@pytest.mark.parametrize("side", SIDES)
+def test_a_phone_killed_at_any_write_of_its_first_day(standing, side):
+    with standing().open() as site:
+        for at in count(1):
+            if not killed_on_its_first_day(site, at, side):
+                break
+    assert at > 12
 
 
-def test_a_phone_killed_at_some_writes_of_its_first_day(enrolled):
-    points = len(enrolled(0)[2].burnt)
-    assert points > 50
-    for at in range(1, points + 1, points // STRIDE):
-        finishes(enrolled, at)
+@pytest.mark.parametrize("side", SIDES)
+def test_a_decryptor_killed_at_any_write_of_its_first_start(standing, side):
+    """Its key is marked as unused until its state has an id; both are of use after any crash."""
+    for at in count(1):
+        site = standing()
+        with site.open(before_decryptors=lambda site=site, at=at: site.points.arm(
+            site.files_of("decryptor"), at, side
+        )):
+            died = site.points.died_at
+            site.points.disarm()
+            if not died:
+                break
+            if at in (1, 4):
+                site.run_round()
+                assert check_settled(site).outcomes == [RELEASED]
+    assert at > 4
 
 
 def test_a_coordinator_killed_while_it_makes_its_key_makes_one_at_the_next_start(tmp_path: Path, monkeypatch):
     def die(_count: int) -> bytes:
-        os.kill(os.getpid(), signal.SIGKILL)
-        return b""
+        raise Killed
 
     with monkeypatch.context() as patch:
         patch.setattr(coordinator.os, "urandom", die)
-        assert not fork(lambda: coordinator.operator_key(tmp_path).public)[0]
+        with pytest.raises(Killed):
+            coordinator.operator_key(tmp_path)
     made = coordinator.operator_key(tmp_path)
     assert isinstance(made, SigningKey)
     assert coordinator.operator_key(tmp_path).public == made.public
