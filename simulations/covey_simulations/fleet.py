@@ -60,7 +60,10 @@ class PhonesBehindNode:
         trust = self._phones.world.trust
         folder = self._phones.world.folder / f"node-{self._number}"
         pinned = Pinned(trust.operator, trust.registry)
-        return RoundNode(folder, self, pinned, verify=self._phones.verify, durable=False)
+        phones = self._phones
+        return RoundNode(
+            folder, self, pinned, verify=phones.verify, durable=False, clock=phones.clock.seconds
+        )
 
     def volunteer(self, files: RoundFiles) -> None:
         """Let the phones offer themselves to the registry as decryptors."""

@@ -70,7 +70,7 @@ class Phones:
         self.verify = Remembering()
         self._client = httpx.Client(base_url=world.registry_url)
         self.registry = Registry(self._client, world.trust, self.verify)
-        self._clock = Clock(world.folder)
+        self.clock = Clock(world.folder)
         self._met: dict[int, Device] = {}
         world.phones.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -89,7 +89,7 @@ class Phones:
     @property
     def epoch(self) -> int:
         """The current epoch."""
-        return int(self._clock.seconds()) // self.world.epoch_seconds
+        return int(self.clock.seconds()) // self.world.epoch_seconds
 
     def each(self, act: Callable[[int], T], households: Sequence[int]) -> list[T]:
         """Return what `act` gives for each; while one phone waits for the registry, another goes on."""
@@ -118,7 +118,7 @@ class Phones:
         store = _Store(
             self.world.phones / f"{household}.db", _keystore(self.world.phones / f"{household}.key")
         )
-        clock = partial(self._clock.moment, ZONE)
+        clock = partial(self.clock.moment, ZONE)
         return Device(store, self.world.trust, self.registry, profile(self.world.profile), clock, CURRENCY)
 
     def client(self, device: Device) -> RoundClient:
