@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def of(played: Played, budget: Budget) -> dict[str, Any]:
         "kept": added(played.kept),
         "tags": tags(played.seen),
         "analytics": {"q20": q20, "q1": segments(played.seen, played.q1, q20["truth"])},
-        "rounds": [a_round(each.result) for each in rounds(played)],
+        "rounds": sorted((a_round(each.result) for each in rounds(played)), key=itemgetter("evidence_index")),
         "withdrawn": withdrawn(played),
         "epsilon": epsilon(played, budget),
         "ledger": a_ledger(example),

@@ -359,3 +359,11 @@ def test_no_certificate_of_people_who_left_proves_nothing(found: dict[str, Any])
     assert not verdicts.absence_proved(withdrawn)
     withdrawn["count"] = withdrawn["train"]["count"] = 0
     assert verdicts.absence_proved(withdrawn)
+
+
+def test_the_documents_of_a_log_are_listed_and_its_decisions_counted(found: dict[str, Any]) -> None:
+    decisions = [{"index": index, "kind": "consent event"} for index in range(2000)]
+    found["log"]["entries"] = [*decisions, *found["log"]["entries"]]
+    listed = _english(found).partition("The log's entries")[2]
+    assert "2,063 entries are each a hash of one person's decision" in listed
+    assert listed.count("what a round did") == 5
