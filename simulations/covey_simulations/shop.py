@@ -25,7 +25,7 @@ from covey_simulations.world import SITE, World
 
 COMMITTEES = "standing+drawn"
 GAMMA = 0.05
-LOST = 0.05
+LOST = 0.1
 """Of the drawn decryptors: households' phones are at home, and few are silent (`draw.GO_DARK`)."""
 TURNOUT = 0.95
 HOURS = {"volunteer": 4, "contribute": 8, "check": 2, "open": 2}
