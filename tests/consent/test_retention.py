@@ -14,6 +14,7 @@ from covey_consent.access.roles import Role
 from covey_consent.commands import retention as command
 from covey_consent.errors import RequestError, UnavailableError
 from covey_consent.models import Base, Event
+from covey_consent.recipients.outbox import State as Letter
 from covey_consent.recipients.tables import Notification
 from covey_consent.rights.retention import YEAR
 from covey_consent.rights.tables import RightsRequest, RightsStep
@@ -147,6 +148,11 @@ def test_a_guardian_goes_once_their_ward_is_gone(shop):
     assert places(shop, guardian) == places(shop, ward) == set()
 
 
+def states(shop) -> list[str]:
+    with shop.http.app.state.registry.store.session() as session:
+        return [*session.scalars(select(Notification.state))]
+
+
 def test_recipients_are_written_to_when_somebody_goes(opened):
     with opened(private_recipients=True, recipient_every_seconds=0.05) as shop, listening(200) as ear:
         said = {"name": "Mail", "url": ear.url, "purposes": ["train"]}
@@ -157,10 +163,10 @@ def test_recipients_are_written_to_when_somebody_goes(opened):
         upkeep(shop)
         until(lambda: len(ear.received) == 2, "it was told of the erasure")
         assert ear.received[-1].said["type"] == "subject.erased"
+        until(lambda: {*states(shop)} == {Letter.TOLD}, "that they were told was noted")
         shop.clock.now += 366 * DAY
         upkeep(shop)
-        with shop.http.app.state.registry.store.session() as session:
-            assert session.scalars(select(Notification)).all() == []
+        assert states(shop) == []
 
 
 @pytest.mark.compliance("GDPR 5(1)(e)", "logs, letters, closed requests, kept answers go each after its time")
