@@ -27,8 +27,8 @@ PEOPLE = 2500
 HONEST = 5
 """Households, whose noise adds up to the whole."""
 SHARES = 20
-"""Phones whose shares of noise each household adds: n_h is HONEST * SHARES. The scale of a plan for PEOPLE is so
-fine that the sampler draws no share of a smaller n_h."""
+"""Phones whose shares of noise each household adds, so that n_h is HONEST * SHARES. A plan for PEOPLE has so
+fine a scale that the sampler's tables end below the share of a much smaller n_h."""
 ITEMS = 63
 """Few, so that the vectors are short; the base of 128 entries then has no padding."""
 
