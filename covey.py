@@ -194,7 +194,6 @@ def _add_bench(commands: Commands) -> None:
     )
     subjects = bench.add_subparsers(required=True, metavar="SUBJECT")
     _add_bench_secagg(subjects)
-    _add_bench_five_phases(subjects)
     noise = command(
         subjects,
         "dp",
@@ -273,12 +272,12 @@ def _add_bench_secagg(subjects: Commands) -> None:
     bench.add_argument(
         "--against",
         action="append",
-        choices=["flower", "five-phases"],
+        choices=["flower"],
         default=[],
-        help="measure Flower's functions, or the round in five phases, as well; may be repeated",
+        help="measure Flower's functions as well",
     )
     bench.add_argument(
-        "--full", action="store_true", help="in what is compared, every device is every other's neighbour"
+        "--full", action="store_true", help="in Flower's graph every device is every other's neighbour"
     )
     bench.add_argument(
         "--measured",
@@ -297,41 +296,6 @@ def _add_bench_secagg(subjects: Commands) -> None:
     )
     bench.add_argument("--json", action="store_true", help="for a program to read")
     bench.set_defaults(run=_bench_secagg)
-
-
-def _add_bench_five_phases(subjects: Commands) -> None:
-    bench = command(
-        subjects,
-        "five-phases",
-        "the round in five phases: seconds and bytes by phase, beside the primitives' own",
-        "covey bench five-phases --clients 1000 --length 100000 --dropout 0.05 --against flower --json",
-    )
-    bench.add_argument("--clients", type=int, default=1000, metavar="N", help="devices, default 1000")
-    bench.add_argument("--length", type=int, default=100_000, metavar="L", help="entries, default 100000")
-    bench.add_argument(
-        "--dropout", type=float, default=0.05, metavar="D", help="share that drops out, default 0.05"
-    )
-    bench.add_argument(
-        "--gamma",
-        type=float,
-        default=0.1,
-        metavar="G",
-        help="corrupt share that the graph bears, default 0.1",
-    )
-    bench.add_argument("--full", action="store_true", help="every device is every other's neighbour")
-    bench.add_argument(
-        "--measured",
-        type=int,
-        default=20,
-        metavar="M",
-        help="devices that check every signature themselves and are timed, default 20",
-    )
-    bench.add_argument(
-        "--profile", action="store_true", help="show hot spots instead of primitives; this slows the round"
-    )
-    bench.add_argument("--against", choices=["flower"], help="measure Flower's functions as well")
-    bench.add_argument("--json", action="store_true", help="for a program to read")
-    bench.set_defaults(run=_bench_five_phases)
 
 
 def _add_audit(commands: Commands) -> None:
@@ -384,12 +348,6 @@ def _bench_secagg(chosen: argparse.Namespace) -> int:
         "clients", "length", "committee", "lost", "members", "against", "full", "measured", "profile", "whole"
     )  # fmt: skip
     return measure("covey_simulations.benchmarks.secagg", chosen, names, "SecaggOptions")
-
-
-def _bench_five_phases(chosen: argparse.Namespace) -> int:
-    _on_one_core()
-    names = ("clients", "length", "dropout", "gamma", "full", "against", "measured", "profile")
-    return measure("covey_simulations.benchmarks.five_phases", chosen, names)
 
 
 def _bench_dp(chosen: argparse.Namespace) -> int:

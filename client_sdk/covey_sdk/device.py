@@ -241,7 +241,7 @@ class Device:
             self._tell()
 
     def sync(self) -> None:
-        """Tell the registry what it has not heard, and take notices and choices from it.
+        """Tell the registry what it has not heard, retractions too, and take notices and choices from it.
 
         Raises RegistryError when it cannot be reached or believed; nothing is taken then, and after seven
         days without success all but `core` is off. Raises RegistryForkError when its log forked or was rolled
@@ -262,6 +262,7 @@ class Device:
         self.consents.sync(self.registry, now, settle)
         if purged:
             self.store.scrub()
+        self.retract()
 
     def record(self, event: Event) -> bool:
         """Keep an event; return False when no allowed purpose needs it, or another source told of it before.
@@ -501,7 +502,8 @@ class Device:
     def retract(self) -> None:
         """Take back the messages of rounds whose purpose was withdrawn, where no set was signed yet.
 
-        `withdraw` and `refuse` do so at once; this tries again what could not be sent then.
+        `withdraw` and `refuse` do so at once, `sync` for what could not be sent then and for what somebody
+        else withdrew in the person's name.
         """
         for round_id, retraction in round_records.retractions(self.store).items():
             try:

@@ -3,7 +3,8 @@
     python -m covey_simulations.costs            # the tables, as the page has them
     python -m covey_simulations.costs --json     # the same for a program
 
-Nothing is simulated: sigma, n_h and epsilon follow from the population and the budget alone.
+Nothing is simulated: sigma, n_h and epsilon follow from the population and the budget alone, and so does the
+chance that a committee drawn of everyone is corrupt.
 """
 
 from __future__ import annotations
@@ -16,18 +17,23 @@ from dataclasses import asdict, dataclass, replace
 
 from covey_models import QUERIES
 from covey_privacy.dp import Skellam, SkellamMechanism, Spent, account, noise_share
-from covey_privacy.five_phases import graph
 from covey_privacy.manifest import Step
-from covey_server import training
-from covey_server.plan import BITS, Size, fitted
+from covey_privacy.profile import TEST
+from covey_privacy.secagg.shape import choose_shape
+from covey_privacy.secagg.tails import log2_chance
+from covey_server import round_terms, training
+from covey_server.plan import Size, fitted
+from covey_server.round_terms import CommitteePolicy, Population
 from covey_simulations.acts import Q20_SHARE
 from covey_simulations.report import odds
-from covey_simulations.shop import DROPOUT, GAMMA, TURNOUT
+from covey_simulations.shop import GAMMA, LOST, TURNOUT
 
-DEVICES = (400, 2469, 60_000)
-"""People who allow the purpose: a small shop, all households of the Complete Journey, a chain."""
+DEVICES = (400, 2469, 10_000)
+"""People who allow the purpose: a small shop, the Complete Journey's households, the most of one round."""
 ANALYTICS, TRAIN, DELTA, ITEMS = 2.0, 4.0, 1e-6, 2228
 """The demo's yearly budgets and delta, and the items of its catalogue."""
+
+COMMITTEES = CommitteePolicy((), drawn=True, gamma=GAMMA, lost=LOST, turnout=TURNOUT)
 
 HEADS = (
     "people",
@@ -70,39 +76,49 @@ def rows() -> Iterator[Row]:
         yield _row(people, "all of them", (*q20, *q1, *p1))
 
 
-def survivors(people: int) -> tuple[int, int]:
-    """Return (cohort, n_h): those expected to come, and the honest among them who remain, less oneself."""
-    cohort = math.floor(TURNOUT * people)
-    return cohort, math.floor((1 - DROPOUT) * cohort) - math.floor(GAMMA * cohort) - 1
+def honest(people: int) -> int:
+    """Return n_h where all of these people have tickets: how many phones' shares of noise make the whole."""
+    return round_terms.honest(COMMITTEES, TEST, "analytics", Population(people, people))
+
+
+def corrupt_committee(people: int) -> float:
+    """Return log2 of the chance that corrupt decryptors of a drawn committee can open a phone's pad.
+
+    All of the people volunteer, the corrupt among them too.
+    """
+    least = round_terms.least_set(COMMITTEES, TEST, "analytics", Population(people, people))
+    corrupt = least - honest(people) - 1
+    shape = choose_shape(people, corrupt, LOST)
+    return log2_chance(people, corrupt, shape.members, shape.privacy - 1)
 
 
 def _query(name: str, epsilon: float, people: int) -> tuple[Step, ...]:
     query = QUERIES[name]
-    return fitted([Size(name, query.length, query.norm)], epsilon, people, DELTA, BITS).steps
+    return fitted([Size(name, query.length, query.norm)], epsilon, people, DELTA).steps
 
 
 def _row(people: int, rounds: str, steps: Sequence[Step]) -> Row:
-    _, honest = survivors(people)
+    shares = honest(people)
     mechanisms = [step.mechanism for step in steps]
-    spent = account(mechanisms, DELTA, sum(_distance(step, honest) for step in steps))
+    spent = account(mechanisms, DELTA, sum(_distance(step, shares) for step in steps))
     return Row(
         people,
         rounds,
-        honest,
+        shares,
         tuple(step.sigma for step in steps),
         spent,
-        account([_alone(each, honest) for each in mechanisms], DELTA).epsilon,
+        account([_alone(each, shares) for each in mechanisms], DELTA).epsilon,
     )
 
 
-def _alone(mechanism: SkellamMechanism, honest: int) -> SkellamMechanism:
+def _alone(mechanism: SkellamMechanism, shares: int) -> SkellamMechanism:
     """Return the mechanism with one device's share of its noise."""
-    return replace(mechanism, variance=mechanism.variance / honest)
+    return replace(mechanism, variance=mechanism.variance / shares)
 
 
-def _distance(step: Step, honest: int) -> float:
+def _distance(step: Step, shares: int) -> float:
     """Return the distance of all draws of n_h devices from their law."""
-    return step.length * honest * Skellam(noise_share(step.sigma, step.scale, honest)).distance
+    return step.length * shares * Skellam(noise_share(step.sigma, step.scale, shares)).distance
 
 
 def markdown(found: Sequence[Row]) -> str:
@@ -130,9 +146,8 @@ def _shown(epsilon: float) -> str:
 
 
 def _plain(row: Row) -> dict[str, object]:
-    cohort, _ = survivors(row.people)
     spent = {**row.spent.figures(), "epsilon": row.spent.epsilon, "delta": row.spent.delta}
-    return {**asdict(row), "spent": spent, "graph_failure": graph.failure(cohort)}
+    return {**asdict(row), "spent": spent, "corrupt_committee_log2": corrupt_committee(row.people)}
 
 
 if __name__ == "__main__":

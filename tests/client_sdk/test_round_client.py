@@ -311,6 +311,17 @@ def test_a_retraction_that_could_not_be_sent_is_sent_later(made, phone, shop):
     assert not shop.seen
 
 
+def test_a_sync_retracts_what_was_withdrawn_elsewhere_or_offline(made, phone, shop):
+    device, one = phone(), made()
+    client_of(device).contribute(one.files)
+    shop.reachable = False
+    device.withdraw("analytics")
+    shop.reachable = True
+    shop.seen.clear()
+    device.sync()
+    assert [each for each in shop.seen if each.url.path == "/v1/rounds/round-1/retractions"]
+
+
 def test_after_the_window_nothing_is_retracted_any_more(made, phone, shop, clock):
     device, one = phone(), made()
     client_of(device).contribute(one.files)

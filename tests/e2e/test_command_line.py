@@ -46,7 +46,7 @@ COMMANDS = (
     "registry migrate, registry pack, registry drill crash, "
     "registry drill tamper, registry drill withdraw, registry drill erase, log judge, protocol parameters, "
     "witness serve, witness key, decryptor keygen, decryptor serve, "
-    "audit, bench secagg, bench five-phases, bench dp, bench registry, bench tickets, "
+    "audit, bench secagg, bench dp, bench registry, bench tickets, "
     "catalogue classify, catalogue sign"
 )
 

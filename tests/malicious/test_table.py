@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from covey_models import QUERIES
+from covey_privacy.profile import TEST
 from covey_privacy.rules import Rule
+from covey_sdk.invitation import Invited, check
 from covey_simulations.attacks import covey, flower, table
 
 PAGE = (Path(__file__).parents[2] / "docs/threats.md").read_text("utf-8")
@@ -23,10 +26,10 @@ def test_the_page_has_every_row_and_no_other():
 
 def test_covey_answers_no_attack_and_every_name_in_the_page_is_a_rules():
     column = [row.split(" | ")[1] for row in table.of_page(PAGE)]
-    assert not any("answers" in cell for cell in column)
+    assert not any("answers" in cell or "**" in cell for cell in column)
     names = [cell.split("`")[1] for cell in column if "`" in cell]
     assert set(names) <= {str(rule) for rule in Rule}
-    assert len(names) == len(table.ROWS) - 1
+    assert len(names) == len(table.ROWS) - 2
 
 
 def test_another_table_in_the_page_is_found(tmp_path, capsys, monkeypatch):
@@ -35,14 +38,29 @@ def test_another_table_in_the_page_is_found(tmp_path, capsys, monkeypatch):
     page.write_text(f"before\n{table.BEGIN}{table.END}after\n", "utf-8")
     assert table.main([str(page), "--write"]) == 0
     assert table.main([str(page)]) == 0
-    page.write_text(page.read_text("utf-8").replace("two masks", "one mask", 1), "utf-8")
+    page.write_text(page.read_text("utf-8").replace("two pads", "one pad", 1), "utf-8")
     assert table.main([str(page)]) == 1
     assert "another table" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("step", covey.STEPS)
-def test_a_device_of_coveys_answers_an_honest_coordinator(step):
-    assert covey.refusal(lambda: covey.Round(step).lie(step, lambda told: told)) is None
+def test_coveys_phone_and_decryptor_answer_an_honest_coordinator(step):
+    assert covey.refusal(lambda: covey.act(step)) is None
+
+
+def test_what_attacks_are_made_of_is_answered_where_it_is_honest():
+    """Else the attacks would be refused for another reason than the lie."""
+    played = covey.Round("open")
+    assert covey.refusal(lambda: played.open(played.open_set(played.members, ()))) is None
+    played = covey.Round("check")
+    assert covey.refusal(played.check) is None
+    for setting in (covey.STANDING, covey.DRAWN):
+        played = covey.Round("contribute", setting)
+        assert (
+            covey.refusal(lambda played=played: played.deal(played.with_seats(lambda seats: seats))) is None
+        )
+    invited = Invited(covey.plan_manifest(), bytes(32))
+    assert covey.refusal(lambda: check(invited, QUERIES["q1"], (), TEST)) is None
 
 
 @pytest.mark.parametrize("stage", flower.Stage.all())

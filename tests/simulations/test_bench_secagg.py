@@ -9,6 +9,7 @@ import pytest
 from covey_privacy.secagg.aggregator import Aggregator
 from covey_privacy.secagg.shape import answer_bound, require_shape
 from covey_simulations.benchmarks import secagg_devices
+from covey_simulations.benchmarks.secagg_comparison import graph
 from covey_simulations.benchmarks.secagg_plan import DROP, plan_round, shape_of_size
 from covey_simulations.benchmarks.spans import Spans, timed_calls
 
@@ -84,23 +85,25 @@ def test_a_long_round_is_measured(capsys):
     assert found["bytes"]["phone_up"] > 3 * found["sent_length"]
 
 
-def test_it_is_compared_with_flower_and_the_five_phases(capsys):
-    found = figures(
-        capsys, "--committee", "standing", "--against", "flower", "--against", "five-phases", "--full"
-    )
-    assert found["flower_degree"] == found["five_phases_degree"] == 29
+def test_it_is_compared_with_flower(capsys):
+    found = figures(capsys, "--committee", "standing", "--against", "flower", "--full")
+    assert found["flower_degree"] == 29
     ours = found["phone_seconds"]["total"], found["coordinator_seconds"]["total"]
-    for theirs in ("flower", "five_phases"):
-        for place, side in enumerate(("client", "server")):
-            ratio = found[f"{theirs}_{side}_seconds"]["total"] / ours[place]
-            assert found[f"{theirs}_over_{side}"] == pytest.approx(ratio)
-    assert found["five_phases_over_bytes_up"] == pytest.approx(
-        found["five_phases_bytes_up"]["total"] / found["bytes"]["phone_up"]
-    )
+    for place, side in enumerate(("client", "server")):
+        ratio = found[f"flower_{side}_seconds"]["total"] / ours[place]
+        assert found[f"flower_over_{side}"] == pytest.approx(ratio)
+
+
+@pytest.mark.parametrize(
+    ("clients", "full", "expected"),
+    [(30, False, (29, 21)), (100, True, (99, 67)), (300, False, (66, 46)), (1000, False, (96, 67))],
+)
+def test_flower_has_as_many_neighbours_as_are_safe(clients, full, expected):
+    assert graph(clients, full) == expected
 
 
 def test_tables_for_people(capsys):
-    status, said = bench(capsys, "--committee", "both", "--lost", "0.1", "--against", "five-phases")
+    status, said = bench(capsys, "--committee", "both", "--lost", "0.1", "--against", "flower")
     assert status == 0
     for part in ("30 phones, 64 entries", "T = 2, R = 18", "phone down with tickets", "ratios"):
         assert part in said.out

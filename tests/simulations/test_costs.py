@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from covey_privacy.dp import SkellamMechanism, account
+from covey_privacy.secagg.shape import choose_shape
+from covey_privacy.secagg.tails import log2_chance
 from covey_simulations import costs
 from covey_simulations.report import odds
 
@@ -42,8 +44,8 @@ def test_every_row_keeps_to_its_budget_and_both_together_cost_less_than_their_su
 
 
 def test_what_the_draws_add_to_delta_changes_no_budget(rows):
-    steps = costs.training.plan(costs.TRAIN, 60_000, costs.ITEMS, costs.DELTA).steps
-    _, honest = costs.survivors(60_000)
+    steps = costs.training.plan(costs.TRAIN, 10_000, costs.ITEMS, costs.DELTA).steps
+    honest = costs.honest(10_000)
     distance = sum(costs._distance(step, honest) for step in steps)
     assert 0 < distance < 1e-26
     assert rows[-2].spent == account([step.mechanism for step in steps], costs.DELTA)
@@ -52,8 +54,8 @@ def test_what_the_draws_add_to_delta_changes_no_budget(rows):
 def test_alone_is_a_person_in_a_crowd_of_nobody(rows):
     """One's own share of Q1's noise among 400: the variance over n_h, as one mechanism."""
     row = rows[1]
-    share = (row.sigmas[0] * 1024) ** 2 / row.honest
-    own = account([SkellamMechanism(1024.0, 1024 * math.sqrt(8), share)], costs.DELTA).epsilon
+    share = (row.sigmas[0] * 16384) ** 2 / row.honest
+    own = account([SkellamMechanism(16384.0, 16384 * math.sqrt(8), share)], costs.DELTA).epsilon
     assert row.alone == pytest.approx(own, rel=0.02)
     assert row.alone > 30 * row.spent.epsilon
 
@@ -67,4 +69,15 @@ def test_the_command_prints_the_same_for_a_program(rows):
     )
     found = json.loads(ran.stdout)
     assert [row["spent"]["epsilon"] for row in found] == [row.spent.epsilon for row in rows]
-    assert {row["graph_failure"] for row in found} == {2.0**-40}
+    assert all(-44 < row["corrupt_committee_log2"] <= -40 for row in found)
+
+
+def test_noise_is_for_the_least_set_without_the_corrupt_and_oneself():
+    """Of 400 with tickets 380 come; 21 of the 420 that are counted with may be corrupt."""
+    assert costs.honest(400) == 380 - 21 - 1
+
+
+def test_a_committee_is_corrupt_less_often_than_the_rule_says_and_one_member_fewer_would_be_too_often():
+    assert costs.corrupt_committee(400) <= -40
+    shape = choose_shape(400, 21, costs.LOST)
+    assert log2_chance(400, 21, shape.members, shape.privacy - 2) > -40

@@ -8,11 +8,14 @@ import pytest
 
 from covey_consent import decisions
 from covey_consent.choices import Choices
+from covey_consent.one_message.round_notary import RoundNotary
 from covey_sdk import gate
 from covey_sdk.device import Device
 from covey_sdk.gate import Gate
+from covey_sdk.wallet import Wallet
 from covey_simulations.drills.tries import Tries, Try
 
+BASELINE = ("people", "took_part", "got_tickets", "old_tickets_usable", "in_the_earlier_set")
 BY_PHONE = ("on the phone, online", "on the phone, offline")
 ONLINE, OFFLINE = "by an officer, phone online", "by an officer, phone offline"
 
@@ -44,11 +47,12 @@ def test_who_withdrew_takes_part_in_nothing_and_who_did_not_does(capsys):
         assert 0 < group["registry_refuses_ms"]["median"] <= group["registry_refuses_ms"]["p99"] < 10_000
         assert all("(403): purpose 'analytics' is not granted" in why for why in group["registry_says"])
         baseline = group["baseline"]
-        assert baseline["people"] == baseline["took_part"] == baseline["got_tickets"] == 1
+        assert {baseline[name] for name in BASELINE} == {5}
     reasons = {group["group"]: " ".join(group["phone_says"]) for group in answer["groups"]}
     assert all("not granted" in reasons[name] for name in (*BY_PHONE, ONLINE))
     assert "cannot be reached" in reasons[OFFLINE]
-    assert [group["in_an_earlier_round"] for group in answer["groups"]] == [0, 0, 0, 5]
+    for kept in ("in_the_earlier_set", "old_tickets_usable", "stay_offline"):
+        assert [group[kept] for group in answer["groups"]] == [0, 0, 0, 2]
     assert answer["offline"] == {
         "people": 2,
         "ticket_hours_left": pytest.approx(14, abs=0.5),
@@ -98,6 +102,30 @@ def test_a_phone_that_withdraws_on_paper_alone_is_found(capsys, monkeypatch):
     monkeypatch.setattr(Device, "withdraw", lambda *_: None)
     groups = found(capsys)
     assert [groups[name]["contributions"] for name in (*BY_PHONE, ONLINE)] == [5, 5, 0]
+
+
+@pytest.mark.slow
+def test_a_phone_that_takes_nothing_back_is_found(capsys, monkeypatch):
+    monkeypatch.setattr(Device, "retract", lambda *_: None)
+    groups = found(capsys)
+    assert [groups[name]["in_the_earlier_set"] for name in (*BY_PHONE, ONLINE, OFFLINE)] == [5, 5, 5, 5]
+
+
+@pytest.mark.slow
+def test_a_registry_that_takes_no_retraction_seriously_is_found(capsys, monkeypatch):
+    async def forget(*_):
+        """Answer as if it was kept."""
+
+    monkeypatch.setattr(RoundNotary, "retract", forget)
+    groups = found(capsys)
+    assert [groups[name]["in_the_earlier_set"] for name in (*BY_PHONE, ONLINE, OFFLINE)] == [5, 5, 5, 5]
+
+
+@pytest.mark.slow
+def test_a_phone_that_keeps_its_tickets_is_found(capsys, monkeypatch):
+    monkeypatch.setattr(Wallet, "sweep", lambda *_: [])
+    groups = found(capsys)
+    assert [groups[name]["old_tickets_usable"] for name in (*BY_PHONE, ONLINE, OFFLINE)] == [5, 5, 5, 5]
 
 
 @pytest.mark.slow

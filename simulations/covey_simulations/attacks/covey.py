@@ -1,12 +1,12 @@
-"""A coordinator that lies to a device of Covey's, and devices that lie to one another.
+"""A coordinator that lies to a phone and to decryptors of Covey's, and decryptors that lie to it.
 
-Each attack is a function that ends in the error by which it is refused. The coordinator here has the
-registry's signature on whatever roster it likes: what is refused is refused by the device alone.
+Each attack is a function that ends in the error by which it is refused. The registry here signs whatever head
+or draw the coordinator likes, and witnesses cosign its log: what is refused is refused by the phone or the
+decryptor alone.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
@@ -17,93 +17,128 @@ import numpy as np
 from covey_models import QUERIES
 from covey_privacy import wire
 from covey_privacy.errors import PrivacyError
-from covey_privacy.five_phases import Advert, Aggregator, Directory, Participant, Roster, Sum, Terms, messages
-from covey_privacy.five_phases.low_order import LOW_ORDER
-from covey_privacy.five_phases.masks import add_streams
-from covey_privacy.five_phases.messages import Survivors
-from covey_privacy.five_phases.roster import sign_advert
+from covey_privacy.manifest import Manifest
 from covey_privacy.profile import TEST
 from covey_privacy.rules import Rule
-from covey_privacy.signatures import SigningKey
-from covey_privacy.tickets import RoundKey
+from covey_privacy.secagg.committee import box_key_statement, draw_of
+from covey_privacy.secagg.contributor import Accepted, Contributor
+from covey_privacy.secagg.decryptor import Decryptor, opening_statement
+from covey_privacy.secagg.field import Elements, uniform
+from covey_privacy.secagg.in_process import EPOCH, NOW, PURPOSES, Issuer, Players, Setting, new_issuers
+from covey_privacy.secagg.leaves import LeafSet
+from covey_privacy.secagg.messages import (
+    DRAW,
+    FINAL,
+    INCLUDED,
+    CheckRequest,
+    CommitteeFile,
+    DrawnCommittee,
+    Opening,
+    OpenRequest,
+    Seat,
+    SetHead,
+    unpack_leaves,
+)
+from covey_privacy.secagg.shape import choose_shape, standing_shape
+from covey_privacy.secagg.terms import Kind
+from covey_privacy.secagg.volunteer import offer_seat
+from covey_privacy.signatures import SigningKey, sign
+from covey_privacy.tickets import IssuerKeys
 from covey_sdk.invitation import Invited, check
-from covey_server.plan import BITS, Policy, Size, fitted, manifest_for
-from covey_simulations.benchmarks.five_phases_cohort import Cohort, enrol
+from covey_server.plan import Admission, Policy, Size, fitted, manifest_for
+from covey_server.round_terms import CommitteePolicy, Durations, Population
 
 SEEDS = (bytes(32), b"\1\2\3\4" * 2 + bytes(24))
 """Two seeds of 256 bits; the exclusive or of the words of either is zero."""
-DEVICES, LENGTH = 9, 8
-VICTIM = 0
-STEPS = ("share", "mask", "agree", "open")
-CLASSES: dict[str, Any] = {
-    "share": messages.RosterView,
-    "mask": messages.Parcels,
-    "agree": messages.Survivors,
-    "open": messages.Agreements,
-}
+PHONES, LENGTH = 9, 8
+VOLUNTEERS, CORRUPT, LOST = 40, 2, 0.1
+VICTIM = (Kind.STANDING, 4)
+"""The decryptor that is lied to; the shares of the first two are not sent."""
+LOW_ORDER = bytes(32)
+STEPS = ("contribute", "check", "open")
+
+STANDING = Setting(PHONES, LENGTH, standing_shape(4))
+DRAWN = Setting(
+    PHONES, LENGTH, drawn=choose_shape(VOLUNTEERS, CORRUPT, LOST), volunteers=VOLUNTEERS,
+    issued=VOLUNTEERS, gamma=CORRUPT / VOLUNTEERS, lost=LOST,
+)  # fmt: skip
 
 
 @cache
-def cohort() -> Cohort:
-    """Return the devices' tickets; every attack plays a fresh round with them."""
-    return enrol(DEVICES, LENGTH, 0.0, 0.0)
+def issuers() -> tuple[Issuer, Issuer]:
+    """Return the issuers of the phones' tickets; every attack plays a fresh round with them."""
+    return new_issuers()
 
 
 class Round:
-    """A round up to and without the step `until`; `told` is what each device is told then, by place."""
+    """A round up to and without the step `until`; `told` is what the victim is told then, honestly."""
 
-    def __init__(
-        self,
-        until: str,
-        adverts: Callable[[list[Advert]], Iterable[Advert]] = list,
-        terms: Terms | None = None,
-    ) -> None:
-        self.terms = terms or cohort().terms
-        joined = [Participant(self.terms, key) for key in cohort().keys]
-        self.roster = self._roster(adverts([wire.decode(Advert, each.advertise()) for each in joined]))
-        degree, _ = cohort().terms.graph(len(self.roster.adverts))
-        self.directory = Directory(self.roster, self.roster.head().countersign(cohort().registry), degree)
-        places = {self.directory.index(device.round_key): device for device in joined}
-        self.devices = {place: device for place, device in sorted(places.items()) if place is not None}
-        self.told = {place: self.directory.view(place) for place in self.devices}
-        self.aggregator = Aggregator(self.terms)
-        if until != "share":
-            self._play(until)
+    def __init__(self, until: str, setting: Setting = STANDING) -> None:
+        self.players = Players(setting, issuers())
+        self.told = self.players.seat()
+        if until == "contribute":
+            return
+        for contributor, vector in zip(self.players.contributors(), vectors(), strict=True):
+            self.players.collector.add(contributor.contribute(self.told, vector))
+        self.players.include()
+        self.told = self.players.aggregator.check_request(*VICTIM)
+        self.members = LeafSet(unpack_leaves(wire.decode(CheckRequest, self.told).leaves))
+        if until == "check":
+            return
+        self.players.check()
+        self.players.finalize()
+        self.told = self.players.open_request()
 
-    def act(self, step: str, place: int = VICTIM, message: bytes | None = None) -> bytes:
-        """Let a device take a step, on what it is told honestly or on another message."""
-        vector = (np.full(LENGTH, place + 1, np.uint32),) if step == "mask" else ()
-        said: bytes = getattr(self.devices[place], step)(message or self.told[place], *vector)
-        return said
+    @property
+    def victim(self) -> Decryptor:
+        """The decryptor that is lied to."""
+        return self.players.decryptors[VICTIM]
 
-    def lie(self, step: str, change: Callable[[Any], Any]) -> bytes:
-        """Let the victim take the step on its message, changed."""
-        told = wire.decode(CLASSES[step], self.told[VICTIM])
-        return self.act(step, VICTIM, wire.encode(change(told)))
+    def deal(self, file: bytes | None = None, accepted: Accepted | None = None) -> bytes:
+        """Let a phone contribute, to the honest committees or to those of another file."""
+        players = self.players
+        contributor = Contributor(players.info, accepted or players.accepted, players.round_keys[0])
+        return contributor.contribute(file or players.file, vectors()[0])
 
-    def _roster(self, adverts: Iterable[Advert]) -> Roster:
-        return Roster.of(self.terms.manifest.round_id, self.terms.digest, adverts)
+    def check(self, message: bytes | None = None, **changes: Any) -> bytes:
+        """Let the victim check, on what it is told honestly, with changes, or on another message."""
+        told = message or wire.encode(replace(wire.decode(CheckRequest, self.told), **changes))
+        return self.victim.check(told, NOW)
 
-    def _play(self, until: str) -> None:
-        self.aggregator.freeze(map(wire.encode, self.roster.adverts))
-        self.aggregator.countersigned(self.roster.head().countersign(cohort().registry))
-        for step in STEPS[: STEPS.index(until)]:
-            said = {place: self.act(step, place) for place in self.devices}
-            self.told = self._answer(step, said)
+    def open(self, message: bytes | None = None) -> bytes:
+        """Let the victim open, on what it is told honestly or on another message."""
+        return self.victim.open(self.told if message is None else message, NOW)
 
-    def _answer(self, step: str, said: dict[int, bytes]) -> dict[int, bytes]:
-        if step == "share":
-            return self.aggregator.deliver(said.values())
-        if step == "agree":
-            return self.aggregator.gather(said.values())
-        total = Sum(len(said), LENGTH, self.terms.manifest.bits)
-        for masked in said.values():
-            total.add(masked)
-        return dict.fromkeys(said, self.aggregator.survive([total.message()]))
+    def with_seats(self, change: Callable[[tuple[Seat, ...]], Iterable[Seat]]) -> bytes:
+        """Return the committee file with changed seats of the organisations."""
+        file = wire.decode(CommitteeFile, self.players.file)
+        return wire.encode(replace(file, seats=tuple(change(file.seats))))
+
+    def open_set(self, leaves: LeafSet, excluded: Iterable[int], key: SigningKey | None = None) -> bytes:
+        """Return a request to open a set of these leaves, whose head the registry's or another key signs."""
+        signed = self.signed(FINAL, leaves, self.members.root, key)
+        return wire.encode(OpenRequest(signed, self.players.log.append(signed), tuple(excluded)))
+
+    def signed(self, context: str, leaves: LeafSet, before: bytes, key: SigningKey | None = None) -> bytes:
+        """Return the signed head of a set."""
+        info, committees = self.players.info, self.players.aggregator.committees
+        head = SetHead(info.digest, committees.context, len(leaves), leaves.root, before)
+        return sign(context, head, key or self.players.registry)
+
+
+def act(step: str) -> bytes:
+    """Return what phone or decryptor answers an honest coordinator at a step."""
+    played = Round(step)
+    return {"contribute": played.deal, "check": played.check, "open": played.open}[step]()
+
+
+def vectors() -> list[Elements]:
+    """Return the phones' vectors."""
+    return [np.full(LENGTH, place + 1, np.int64) for place in range(PHONES)]
 
 
 def refusal(attack: Callable[[], object]) -> Rule | None:
-    """Return the rule by which an attack is refused, None where the device answers."""
+    """Return the rule by which an attack is refused, None where phone or decryptor answers."""
     try:
         attack()
     except PrivacyError as error:
@@ -111,168 +146,177 @@ def refusal(attack: Callable[[], object]) -> Rule | None:
     return None
 
 
-def split_survivors() -> None:
-    """Show half of the devices a set in which the last one is dead; pass everyone's signature on."""
-    played = Round("agree")
-    everyone = set(played.devices)
-    told = {
-        place: wire.encode(Survivors.of(DEVICES, everyone - ({DEVICES - 1} if place % 2 else set())))
-        for place in everyone
-    }
-    shown = [place for place in everyone if place != DEVICES - 1]
-    signed = [wire.decode(messages.Agreement, played.act("agree", place, told[place])) for place in shown]
-    played.act("open", VICTIM, wire.encode(messages.Agreements(tuple(signed))))
-
-
-def second_unmask() -> None:
-    """Ask to unmask again, over another set."""
+def in_and_out() -> None:
+    """Ask for the sum of a set, and name a member of it as excluded."""
     played = Round("open")
-    played.act("open")
-    played.act("open")
+    played.open(played.open_set(played.members, excluded=(3,)))
 
 
-def stage_again() -> None:
-    """Ask for a stage again."""
-    played = Round("share")
-    played.act("share")
-    played.act("share")
+def set_of_its_own() -> None:
+    """Ask for the sum of a set whose head the coordinator signed."""
+    played = Round("open")
+    played.open(played.open_set(played.members.without([3]), (3,), SigningKey(bytes(32))))
 
 
-def unmask_first() -> None:
-    """Ask to unmask before the vectors were sent."""
-    Round("mask").act("open")
+def second_opening() -> None:
+    """Ask for the sum again, over a set without one member, which the registry signed as well."""
+    played = Round("open")
+    second = played.open_set(played.members.without([3]), (3,))
+    played.open()
+    played.open(second)
 
 
-def set_without_the_device() -> None:
-    """Show a survivor set in which the device itself is dead."""
-    Round("agree").lie("agree", lambda told: Survivors.of(told.size, told.devices - {VICTIM}))
+def open_first() -> None:
+    """Ask for the sum before the set was checked."""
+    Round("check").open(b"")
 
 
-def few_survivors() -> None:
-    """Name two survivors, far below the threshold."""
-    Round("agree").lie("agree", lambda told: Survivors.of(told.size, {0, 1}))
+def contribute_again() -> None:
+    """Ask a phone for its message again, as if the first was lost."""
+    players = Round("contribute").players
+    contributor = Contributor(players.info, players.accepted, players.round_keys[0])
+    contributor.contribute(players.file, vectors()[0])
+    contributor.contribute(players.file, vectors()[0])
 
 
-def _neighbour(change: Callable[[Advert], Advert]) -> None:
-    """Show the victim a changed advert of its first neighbour."""
-
-    def show(view: messages.RosterView) -> messages.RosterView:
-        first, *rest = view.neighbours
-        return replace(view, neighbours=(replace(first, advert=change(first.advert)), *rest))
-
-    Round("share").lie("share", show)
+def few_members() -> None:
+    """Ask for the sum of two members, which the registry signed."""
+    played = Round("open", replace(STANDING, honest=PHONES - 1))
+    gone = range(2, PHONES)
+    played.open(played.open_set(played.members.without(list(gone)), gone))
 
 
-def unsigned_key() -> None:
-    """Show a neighbour's advert with another mask key."""
-    _neighbour(lambda advert: replace(advert, mask_key=(9).to_bytes(32, "little")))
+def small_set() -> None:
+    """Ask a decryptor to check a set of two members, which the registry signed."""
+    played = Round("check", replace(STANDING, honest=PHONES - 1))
+    told = wire.decode(CheckRequest, played.told)
+    leaves = unpack_leaves(told.leaves)[:2]
+    _check_set(played, LeafSet(leaves), b"".join(leaf.pack() for leaf in leaves))
 
 
-def _signed(key: RoundKey, mask_key: bytes, seal_key: bytes) -> Advert:
-    """An advert that the round key's holder signs, with these keys."""
-    secret = SigningKey(key.secret)
-    return sign_advert(secret, key.ticket, cohort().terms.digest, mask_key, seal_key, bytes(32))
+def twice_in_the_set() -> None:
+    """Ask a decryptor to check a set in which one member stands twice, which the registry signed."""
+    played = Round("check")
+    leaves = unpack_leaves(wire.decode(CheckRequest, played.told).leaves)
+    twice = [leaves[0], *leaves[:-1]]
+    _check_set(played, LeafSet(leaves), b"".join(leaf.pack() for leaf in twice))
+
+
+def _check_set(played: Round, signed: LeafSet, leaves: bytes) -> None:
+    head = played.signed(INCLUDED, signed, bytes(32))
+    played.check(head=head, logged=played.players.log.append(head), leaves=leaves)
 
 
 def swapped_key() -> None:
-    """Show keys that another ticket signed, the coordinator's own, where a neighbour's should be."""
-    base = (9).to_bytes(32, "little")
-    _neighbour(lambda _: _signed(cohort().keys[0], base, base))
+    """Show a box key that the coordinator signed where an organisation's should be."""
+    played = Round("contribute")
+    _, own = offer_seat(played.players.info.digest, bytes(32))
+    played.deal(played.with_seats(lambda seats: (own, *seats[1:])))
 
 
-def invented_peers() -> None:
-    """All neighbours are the coordinator's own, with tickets that it signed itself."""
+def unsigned_key() -> None:
+    """Show an organisation's seat with another box key."""
+    played = Round("contribute")
+    other = (9).to_bytes(32, "little")
+    played.deal(played.with_seats(lambda seats: (replace(seats[0], box_key=other), *seats[1:])))
 
-    def invent(adverts: list[Advert]) -> list[Advert]:
-        made = [replace(each.ticket, signature=os.urandom(256)) for each in adverts[1:]]
-        return [adverts[0], *(replace(each, ticket=t) for each, t in zip(adverts[1:], made, strict=True))]
 
-    _view_of(invent)
+def invented_organisations() -> None:
+    """Name organisations of the coordinator's own in the manifest, and seat them."""
+    played = Round("contribute")
+    pinned = frozenset(SigningKey(bytes([number]) * 32).public for number in range(1, 5))
+    played.deal(accepted=replace(played.players.accepted, organisations=pinned))
+
+
+def chosen_decryptors() -> None:
+    """Draw phones of the coordinator's choice: the registry signs a draw by another nonce."""
+    played = Round("contribute", DRAWN)
+    drawn, players = wire.decode(CommitteeFile, played.players.file).drawn, played.players
+    assert drawn is not None  # noqa: S101  # the round has such a committee
+    draw = sign(DRAW, draw_of(players.info.digest, drawn.roster, bytes(32), drawn.members), players.registry)
+    played.deal(wire.encode(CommitteeFile((), DrawnCommittee(drawn.roster, draw, drawn.members))))
 
 
 def bad_point() -> None:
-    """Let a peer advertise a point of low order, which it signs."""
-    point = sorted(LOW_ORDER)[3]
-    _view_of(lambda adverts: [*adverts[:-1], _signed(cohort().keys[-1], point, adverts[-1].seal_key)])
+    """Let an organisation sign a box key of low order."""
+    played = Round("contribute")
+    players = played.players
+    statement = box_key_statement(players.info.digest, Kind.STANDING, LOW_ORDER)
+    bad = Seat(LOW_ORDER, players.organisations[3].sign(statement))
+    played.deal(played.with_seats(lambda seats: (*seats[:3], bad)))
 
 
-def _view_of(adverts: Callable[[list[Advert]], Iterable[Advert]]) -> None:
-    """Let the first phone see a roster of these adverts."""
-    played = Round("share", adverts)
-    place = played.directory.index(cohort().keys[0].ticket.round_key)
-    assert place is not None  # noqa: S101  # its own advert stands in every roster here
-    played.act("share", place)
+def low_gamma() -> None:
+    """Ask for less noise: a manifest that counts no phone as corrupt, below the phone's floor."""
+    manifest = plan_manifest()
+    assert manifest.terms is not None  # noqa: S101  # it is of a round in one message
+    terms = replace(manifest.terms, gamma=0.0, honest=manifest.terms.least_set - 1)
+    altered = replace(manifest, terms=terms, gamma=0.0, honest=terms.honest)
+    check(Invited(altered, bytes(32)), QUERIES["q1"], (), TEST)
 
 
-def chosen_neighbours() -> None:
-    """Show the device three of its neighbours."""
-    Round("share").lie("share", lambda view: replace(view, neighbours=view.neighbours[:3]))
-
-
-def low_threshold() -> None:
-    """Ask for a lower gamma: a threshold follows from the manifest, and the phone has a floor for it."""
-    issuer_keys = cohort().terms.issuer_keys
-    (step,) = fitted([Size("q1", LENGTH, 1.0)], 1.4, 30, 1e-6, BITS).steps
-    policy = Policy(TEST, 1e-6, 0.05, 0.05, 1.0)
-    manifest = manifest_for(QUERIES["q1"], step, 1.4, "q1-1", 30, issuer_keys, 1, (), policy)
-    check(Invited(replace(manifest, gamma=0.0), bytes(32)), QUERIES["q1"], (), TEST)
-
-
-def tiny_cohort() -> None:
-    """The manifest promises twenty devices; the roster has nine."""
-    terms = cohort().terms
-    promised = replace(terms, manifest=replace(terms.manifest, least_cohort=20, most_cohort=30))
-    Round("share", terms=promised).act("share")
-
-
-def _inbox(change: Callable[[tuple[messages.Parcel, ...]], tuple[messages.Parcel, ...]]) -> None:
-    Round("mask").lie("mask", lambda told: replace(told, parcels=change(told.parcels)))
-
-
-def truncated_share() -> None:
-    """Cut the inbox short."""
-    played = Round("mask")
-    played.act("mask", VICTIM, played.told[VICTIM][:-4])
-
-
-def duplicated_share() -> None:
-    """Deliver one share twice."""
-    _inbox(lambda parcels: (parcels[0], *parcels))
-
-
-def redirected_share() -> None:
-    """Swap the shares of two senders."""
-
-    def swap(parcels: tuple[messages.Parcel, ...]) -> tuple[messages.Parcel, ...]:
-        first, second, *rest = parcels
-        return (replace(first, sealed=second.sealed), replace(second, sealed=first.sealed), *rest)
-
-    _inbox(swap)
-
-
-def few_shares() -> None:
-    """Deliver one share."""
-    _inbox(lambda parcels: parcels[:1])
-
-
-def wrong_share() -> str:
-    """Return what becomes of a device that opens shares that are none."""
-    played = Round("open")
-    said = {place: played.act("open", place) for place in played.devices}
-    last = wire.decode(messages.Openings, said[DEVICES - 1])
-    lies = tuple(replace(each, share=bytes(64)) for each in last.openings)
-    said[DEVICES - 1] = wire.encode(replace(last, openings=lies))
-    total = played.aggregator.total(said.values())
-    right = np.full(LENGTH, sum(range(1, DEVICES + 1)), np.uint32)
-    (blame,) = total.blamed
-    return (
-        f"sum right, liar blamed: `{blame.rule}`" if np.array_equal(total.vector, right) else "**sum wrong**"
+def plan_manifest() -> Manifest:
+    """Return a manifest among thirty people, as the coordinator plans it."""
+    query = QUERIES["q1"]
+    (step,) = fitted([Size("q1", query.length, query.norm)], 1.4, 30, 1e-6).steps
+    seats = tuple(SigningKey(bytes([number]) * 32).public for number in range(1, 5))
+    policy = Policy(
+        TEST, 1e-6, CommitteePolicy(seats, False, 0.05, lost=0.0, turnout=1.0), Durations(0, 60, 60, 60)
+    )
+    contribute, volunteer = (each.key.key for each in issuers())
+    keys = IssuerKeys(PURPOSES, EPOCH, (contribute,), (volunteer,))
+    admission = Admission(keys, 1, Population(30, 30))
+    return manifest_for(
+        query, step, 1.4, "q1-1", admission, (), policy, policy.durations.from_(NOW), bytes(32)
     )
 
 
+def truncated_share() -> None:
+    """Cut the last share short."""
+    played = Round("check")
+    played.check(boxes=wire.decode(CheckRequest, played.told).boxes[:-4])
+
+
+def redirected_share() -> None:
+    """Swap the shares of two senders, and ask for the sum all the same."""
+    _open_after(lambda boxes: [boxes[1], boxes[0], *boxes[2:]])
+
+
+def few_shares() -> None:
+    """Deliver one share, and ask for the sum all the same."""
+    _open_after(lambda boxes: [boxes[0], *(bytes(len(box)) for box in boxes[1:])])
+
+
+def _open_after(change: Callable[[list[bytes]], list[bytes]]) -> None:
+    """Let the victim check with changed shares, and then open the whole set."""
+    played = Round("check")
+    boxes = wire.decode(CheckRequest, played.told).boxes
+    size = len(boxes) // PHONES
+    given = [boxes[at : at + size] for at in range(0, len(boxes), size)]
+    played.check(boxes=b"".join(change(given)))
+    played.open(played.open_set(played.members, ()))
+
+
+def wrong_share() -> str:
+    """Return what becomes of a sum of shares that is wrong."""
+    played = Round("open")
+    players = played.players
+    liar = players.decryptors[VICTIM]
+    keys, context = liar.state.keys, players.aggregator.committees.context  # type: ignore[union-attr]
+    honest = wire.decode(Opening, liar.open(played.told, NOW))
+    lie = replace(honest, sums=bytes(len(honest.sums)))
+    signature = SigningKey(keys.signing).sign(opening_statement(context, lie))
+    players.aggregator.opened(wire.encode(replace(lie, signature=signature)))
+    for seat, decryptor in players.decryptors.items():
+        if seat != VICTIM:
+            players.aggregator.opened(decryptor.open(played.told, NOW))
+    result = players.aggregator.conclude()
+    right = np.array_equal(result.vector, sum(vectors()))
+    corrected = result.corrected[Kind.STANDING]
+    return f"sum right, {corrected} wrong sum of shares corrected" if right else "**sum wrong**"
+
+
 def folded_seed() -> str:
-    """Return whether two seeds whose 32-bit words have one exclusive or give one mask."""
-    one, other = np.zeros(64, np.uint32), np.zeros(64, np.uint32)
-    add_streams(one, [SEEDS[0]])
-    add_streams(other, [SEEDS[1]])
-    return "**one mask**" if np.array_equal(one, other) else "two masks"
+    """Return whether two seeds whose 32-bit words have one exclusive or give one pad."""
+    one, other = (uniform(seed, 64) for seed in SEEDS)
+    return "**one pad**" if np.array_equal(one, other) else "two pads"

@@ -1,14 +1,13 @@
-"""A run of an audit: whole plans, played on the ideal sum, and what an auditor finds of their canaries.
+"""A run of an audit: whole plans, played in rounds, and what an auditor finds of their canaries.
 
-Questions, encoding, noise and plan are the product's; the secure sum is the plain sum modulo 2^bits. The
-auditor is as strong as the definition of privacy lets it be: it knows every household's vector, and lacks
-only the canaries' coins and the noise.
+Questions, encoding, noise, plan and rounds are the product's. A build that plays one plan sends and opens the
+protocol's messages; one that plays many adds the vectors up. The auditor is as strong as the definition of
+privacy lets it be: it knows every household's vector, and lacks only the canaries' coins and the noise.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -16,13 +15,14 @@ from numpy.typing import NDArray
 
 from covey_privacy.dp import Encoding, Skellam, noise_share
 from covey_privacy.dp.keystream import Random
+from covey_privacy.secagg.field import Q, centred
+from covey_simulations.audit import rounds
 from covey_simulations.audit.builds import GREED, Build
 from covey_simulations.audit.canaries import Canaries, turns
 from covey_simulations.audit.one_run import lower_bound, right_guesses
-from covey_simulations.audit.subjects import DELTA, Subject
+from covey_simulations.audit.subjects import DELTA, SHARES, Subject
 
 Vector = NDArray[np.float64]
-Ring = NDArray[np.uint32]
 
 SEED = 32
 
@@ -45,6 +45,7 @@ def scores(subject: Subject, build: Build, canaries: Canaries, random: Random) -
     It is the log-likelihood ratio, but for constants, where noise is normal and new in every step.
     """
     steps, totals = subject.plan.steps, list[Vector]()
+    add_up = rounds.opened_sum if build.times == 1 else rounds.plain_sum
     signals = [step.norm / step.sigma for step in steps]
     sources = [_repeating(random(SEED)) if build.reused else random for _ in subject.households]
     score = np.zeros(subject.canaries)
@@ -52,20 +53,20 @@ def scores(subject: Subject, build: Build, canaries: Canaries, random: Random) -
         question = subject.question(totals)
         encoding = Encoding(question.length, step.norm, step.scale, step.bits, random(SEED))
         known = [encoding.encode(question.contribute(facts), random) for facts in subject.households]
-        law = Skellam(noise_share(build.noise * step.sigma, step.scale, len(sources)))
-        noise = [law.sample(encoding.padded, source) for source in sources]
+        law = Skellam(noise_share(build.noise * step.sigma, step.scale, SHARES * len(sources)))
+        noise = [_shares(law, encoding.padded, source) for source in sources]
         clipping = replace(encoding, norm=build.clip * step.norm)
         added = [clipping.encode(GREED * vector, random) for vector in canaries.vectors(encoding, turn)]
-        total = _ideal_sum(encoding, [*map(np.add, known, noise), *added])
-        totals.append(encoding.decode(total))
-        unknown = encoding.from_ring(total - _ideal_sum(encoding, known))
+        total = add_up([*map(np.add, known, noise), *added])
+        totals.append(encoding.decode(encoding.to_ring(total)))
+        unknown = centred((total - np.sum(known, axis=0)) % Q)
         score += signal * canaries.found(unknown / (step.scale * step.sigma), turn)
     return score
 
 
-def _ideal_sum(encoding: Encoding, messages: Iterable[NDArray[np.int64]]) -> Ring:
-    """Return what secure aggregation opens: the sum of the ring elements, modulo 2^32 and so 2^bits."""
-    return sum((encoding.to_ring(message) for message in messages), np.zeros(encoding.padded, np.uint32))
+def _shares(law: Skellam, length: int, random: Random) -> NDArray[np.int64]:
+    """Return the sum of SHARES phones' noise, int64 [length]."""
+    return law.sample(length * SHARES, random).reshape(length, SHARES).sum(axis=1)
 
 
 def _repeating(seed: bytes) -> Random:

@@ -1,6 +1,6 @@
 """What is audited: a query asked three times under one budget, and P1's training of three sums.
 
-Households are made up, and few: shares of Skellam noise add up to the same, however many there are.
+Households are made up, and few: shares of Skellam noise add up to the same, whoever adds them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ DELTA = 1e-6
 PEOPLE = 2500
 """How many people the plans are made for; P1 takes three sums from epsilon 2."""
 HONEST = 5
-"""Households, whose shares add up to the whole noise: n_h."""
+"""Households, whose noise adds up to the whole."""
+SHARES = 20
+"""Phones whose shares of noise each household adds, so that n_h is HONEST * SHARES. A plan for PEOPLE has so
+fine a scale that the sampler's tables end below the share of a much smaller n_h."""
 ITEMS = 63
 """Few, so that the vectors are short; the base of 128 entries then has no padding."""
 
@@ -61,7 +64,7 @@ def query(name: str, epsilon: float, plays: int) -> Subject:
     """Return a query, asked three times at `epsilon` in all."""
     asked = QUERIES[name]
     thrice = [plan.Size(name, asked.length, asked.norm, 1 / 3)] * 3
-    fitted = plan.fitted(thrice, epsilon, PEOPLE, DELTA, plan.BITS)
+    fitted = plan.fitted(thrice, epsilon, PEOPLE, DELTA)
     room = fitted.steps[0].length // 2
     return Subject(name, fitted, lambda _: asked, _shoppers(), room, plays)
 

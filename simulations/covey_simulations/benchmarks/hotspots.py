@@ -1,12 +1,10 @@
-"""Hot spots: the functions in which a block of code spent most of its time."""
+"""Hot spots: the functions in which profiled code spent most of its time."""
 
 from __future__ import annotations
 
 import cProfile
 import pstats
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +13,6 @@ MOST = 16
 Place = tuple[str, int, str]
 
 _METHOD = re.compile(r"method '(\w+)' of '(?:\w+\.)*(\w+)' objects")
-
-
-@contextmanager
-def hotspots(wanted: bool) -> Iterator[list[dict[str, Any]]]:
-    """Yield a list that holds, after the block, where most of its time went; it stays empty unless `wanted`.
-
-    Times are a function's own, without what it calls. The profiler slows a program of many small calls.
-    """
-    found: list[dict[str, Any]] = []
-    if not wanted:
-        yield found
-        return
-    with cProfile.Profile() as profile:
-        yield found
-    found.extend(hottest(profile))
 
 
 def hottest(profile: cProfile.Profile) -> list[dict[str, Any]]:

@@ -13,10 +13,7 @@ from rich.console import Console
 from covey_privacy.errors import PrivacyError
 from covey_simulations.benchmarks import secagg_figures as figures
 from covey_simulations.benchmarks.secagg_comparison import (
-    FIVE_PHASES,
     FLOWER,
-    PHASES,
-    five_phases_figures,
     flower_figures,
     graph,
 )
@@ -35,7 +32,7 @@ __all__ = ["SecaggOptions", "SetupError", "SimulationError", "measure", "show"]
 class SecaggOptions:
     """What `covey bench secagg` was asked for.
 
-    `lost` and `members` size a drawn committee. `full` makes the graphs of what is compared complete.
+    `lost` and `members` size a drawn committee. `full` makes the graph of what is compared complete.
     `profile` asks for hot spots instead of seconds and bytes, `whole` for a whole round in two processes.
     """
 
@@ -74,10 +71,7 @@ def _require_possible(options: SecaggOptions) -> None:
     if bool(options.against) + options.profile + options.whole > 1:
         raise SetupError("--against, --profile and --whole measure different things; give one of them")
     if options.against:
-        try:
-            graph(options.clients, options.full)
-        except PrivacyError as error:
-            raise SetupError(str(error)) from None
+        graph(options.clients, options.full)
 
 
 def _parties(plan: RoundPlan, options: SecaggOptions, progress: Progress) -> dict[str, Any]:
@@ -97,9 +91,6 @@ def _parties(plan: RoundPlan, options: SecaggOptions, progress: Progress) -> dic
     if FLOWER in options.against:
         with progress.step("Flower's functions", 1):
             found |= flower_figures(options.clients, length, options.full, found)
-    if FIVE_PHASES in options.against:
-        with progress.step("A round in five phases", PHASES * options.clients) as done:
-            found |= five_phases_figures(options.clients, length, options.full, found, done)
     return {**found, "primitives_seconds": primitives()}
 
 

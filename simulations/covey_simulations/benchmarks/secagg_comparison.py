@@ -1,25 +1,24 @@
-"""What a round in one message is held against: Flower's SecAgg+ and the five phases, in the same run.
+"""What a round in one message is held against: Flower's SecAgg+, in the same run.
 
-Flower's functions run with as many neighbours as the five phases have for the same number of phones, which is
-also what they are measured with by `covey bench five-phases`.
+Flower's functions run with as many neighbours as a graph has against corrupt devices and a server that shows
+two sets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Mapping
 from typing import Any
 
-from covey_privacy.five_phases.graph import parameters
-from covey_simulations.benchmarks.five_phases_cohort import enrol
-from covey_simulations.benchmarks.five_phases_round import Round
-from covey_simulations.benchmarks.five_phases_round import figures as figures_of_phases
+from covey_privacy.secagg.tails import LIVENESS_BITS, SECRECY_BITS, answer_bound, corrupt_bound
+from covey_simulations.errors import SetupError
 
-FLOWER, FIVE_PHASES = "flower", "five-phases"
+FLOWER = "flower"
 CORRUPT = DROPPED = 0.1
 """Shares that the graph bears: of corrupt devices, and of devices that drop out."""
 DROPOUT = 0.05
 """The share that does drop out."""
-PHASES = 5
+COMPLETE_BELOW = 50
 
 
 def flower_figures(clients: int, length: int, full: bool, ours: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,33 +48,24 @@ def flower_figures(clients: int, length: int, full: bool, ours: Mapping[str, Any
     }
 
 
-def five_phases_figures(
-    clients: int, length: int, full: bool, ours: Mapping[str, Any], tell: Callable[[int], None]
-) -> dict[str, Any]:
-    """Return seconds and bytes of the round in five phases, and how often ours go into them.
-
-    Args:
-        tell: hears `PHASES` times of every device.
-    """
-    cohort = enrol(clients, length, CORRUPT, DROPPED, full)
-    played = Round(cohort, DROPOUT, tell, sampling=False)
-    played.play()
-    theirs = figures_of_phases(played)
-    named = {
-        f"five_phases_{name}": theirs[name]
-        for name in ("client_seconds", "server_seconds", "bytes_up", "bytes_down")
-    }
-    return {
-        "five_phases_degree": theirs["degree"],
-        **named,
-        "five_phases_over_client": theirs["client_seconds"]["total"] / ours["phone_seconds"]["total"],
-        "five_phases_over_server": theirs["server_seconds"]["total"] / ours["coordinator_seconds"]["total"],
-        "five_phases_over_bytes_up": theirs["bytes_up"]["total"] / ours["bytes"]["phone_up"],
-        "five_phases_over_bytes_down": theirs["bytes_down"]["total"]
-        / ours["bytes"]["phone_down_with_tickets"],
-    }
-
-
 def graph(clients: int, full: bool) -> tuple[int, int]:
-    """Return degree and threshold of the graph among so many devices."""
-    return (clients - 1, 2 * clients // 3 + 1) if full else parameters(clients, CORRUPT, DROPPED)
+    """Return degree and threshold of a graph among so many devices, of which CORRUPT and DROPPED may be lost.
+
+    As Bell et al. 2020 choose them ("Secure Single-Server Aggregation with (Poly)Logarithmic Overhead"):
+    around no device do corrupt neighbours and one half of the honest ones reach the threshold (chance 2^-40),
+    and around none do fewer neighbours than the threshold stay (2^-20). Below COMPLETE_BELOW devices, or with
+    `full`, every device is every other's neighbour. Raises SetupError for too few devices.
+    """
+    corrupt, dropped = int(CORRUPT * clients), int(DROPPED * clients)
+    if full or clients < COMPLETE_BELOW:
+        threshold = 2 * clients // 3 + 1
+        if threshold > clients - 1 - dropped:
+            raise SetupError(f"no graph of {clients} devices bears a tenth dropping out: ask more devices")
+        return clients - 1, threshold
+    union = math.ceil(math.log2(clients))
+    for degree in range(2, clients, 2):
+        colluding = corrupt_bound(clients - 1, corrupt, degree, SECRECY_BITS + union)
+        threshold = (degree + colluding) // 2 + 1
+        if threshold <= answer_bound(clients - 1, DROPPED, degree, LIVENESS_BITS + union):
+            return degree, threshold
+    raise SetupError(f"no graph of {clients} devices bears a tenth corrupt and a tenth dropping out")

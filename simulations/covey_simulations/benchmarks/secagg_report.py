@@ -18,7 +18,7 @@ def show(found: Mapping[str, Any]) -> None:
     if "whole" in found:
         _show_whole(console, found["whole"])
     for name, values in found.items():
-        if name == "bytes" or name.startswith("five_phases_bytes"):
+        if name == "bytes":
             console.print(_table(name.replace("_", " "), {each: f"{values[each]:,.0f}" for each in values}))
         elif name.endswith("_seconds") and isinstance(values, Mapping):
             console.print(_table(name.replace("_seconds", ", milliseconds").replace("_", " "), _ms(values)))

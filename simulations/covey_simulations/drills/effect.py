@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,10 @@ from covey_simulations.drills.tries import Try
 ALLOWED, WITHDRAWN = "allowed", "withdrawn"
 
 
-def figures(group: Group, left: Sequence[Lived], stayed: Sequence[Lived]) -> dict[str, Any]:
-    """Return a group's figures as JSON values."""
+def figures(
+    group: Group, left: Sequence[Lived], stayed: Sequence[Lived], in_set: Collection[bytes]
+) -> dict[str, Any]:
+    """Return a group's figures as JSON values; `in_set` holds the round keys of the earlier round's set."""
     found: dict[str, Any] = {
         "group": group.name,
         "people": len(left),
@@ -27,8 +29,10 @@ def figures(group: Group, left: Sequence[Lived], stayed: Sequence[Lived]) -> dic
         "verdicts": dict(Counter(one.verdict for one in left)),
         "phone_says": _refusals(one.first for one in left),
         "registry_says": _refusals(one.demanded for one in left),
-        "in_an_earlier_round": sum(one.in_earlier_round for one in left),
-        "baseline": _baseline(group, stayed),
+        "stay_offline": sum(one.away for one in left),
+        "old_tickets_usable": sum(one.ticket.succeeded for one in left),
+        "in_the_earlier_set": _in_set(left, in_set),
+        "baseline": _baseline(group, stayed, in_set),
     }
     return {**found, "as_expected": _as_expected(found)}
 
@@ -57,6 +61,10 @@ def _any(*tries: Try | None) -> bool:
     return any(each is not None and each.succeeded for each in tries)
 
 
+def _in_set(people: Sequence[Lived], in_set: Collection[bytes]) -> int:
+    return sum(one.earlier_key in in_set for one in people)
+
+
 def _refusals(tries: Iterable[Try]) -> dict[str, int]:
     return dict(Counter(each.refusal for each in tries if each.refusal))
 
@@ -68,22 +76,29 @@ def _unheeded(group: Group, one: Lived) -> bool:
     return any(each is not None and each.refusal and not each.by_phone for each in tries)
 
 
-def _baseline(group: Group, stayed: Sequence[Lived]) -> dict[str, Any]:
+def _baseline(group: Group, stayed: Sequence[Lived], in_set: Collection[bytes]) -> dict[str, Any]:
     return {
         "people": len(stayed),
         "took_part": sum(_any(one.back) for one in stayed),
         "took_part_offline": sum(group.offline and one.first.succeeded for one in stayed),
         "got_tickets": sum(_any(one.demanded) and _any(one.fetched) for one in stayed),
+        "old_tickets_usable": sum(one.ticket.succeeded for one in stayed),
+        "in_the_earlier_set": _in_set(stayed, in_set),
         "verdicts": dict(Counter(one.verdict for one in stayed)),
     }
 
 
 def _as_expected(found: Mapping[str, Any]) -> bool:
     stayed = found["baseline"]
-    succeeded = stayed["took_part"] == stayed["got_tickets"] == stayed["people"]
+    done = ("took_part", "got_tickets", "old_tickets_usable", "in_the_earlier_set")
+    succeeded = all(stayed[name] == stayed["people"] for name in done)
     through = found["contributions"] or found["tickets"] or stayed["took_part_offline"]
+    # A phone that stays offline has not heard of its officer's withdrawal.
+    kept = found["old_tickets_usable"], found["in_the_earlier_set"]
+    unheard = kept == (found["stay_offline"],) * 2
     return (
         succeeded
+        and unheard
         and not through
         and not found["refused_by_registry_alone"]
         and stayed["verdicts"] == {ALLOWED: stayed["people"]}

@@ -8,13 +8,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 
-from covey_privacy import wire
-from covey_privacy.manifest import Manifest
-from covey_privacy.signatures import Signed
 from covey_sdk.gate import MOST_AGE
+from covey_sdk.round_records import RoundRecords
 from covey_simulations.clock import Clock
 from covey_simulations.drills.desk import Desk
 from covey_simulations.drills.people import Line, Person
+from covey_simulations.drills.rounds import DrillRound
 from covey_simulations.drills.tries import Tries, Try
 
 PURPOSE = "analytics"
@@ -47,17 +46,24 @@ class Lived:
 
     `act` and `sync` are seconds: of the person's own act on the phone, and until a phone that was offline had
     told the registry. `first` is the phone's try right after, `back` and `fetched` those of a phone that is
-    online again, None where it stays away; `in_earlier_round` says that it is still in one it joined before.
+    online again, None where it stays away. `ticket` is the try to use an old ticket, after all others.
+    `earlier_key` is the round key of the person's contribution to the earlier round.
     """
 
     act: float
     first: Try
-    in_earlier_round: bool
     sync: float
     demanded: Try
     back: Try | None
     fetched: Try | None
+    ticket: Try
     verdict: str
+    earlier_key: bytes
+
+    @property
+    def away(self) -> bool:
+        """Whether the phone stayed offline."""
+        return self.back is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +83,17 @@ class Away:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where it is played: desk, the phones' line, manifest of an `earlier` round that all joined, tries."""
+    """Where it is played: desk, the phones' line, an `earlier` round that all contribute to, tries."""
 
     desk: Desk
     line: Line
-    earlier: bytes
+    earlier: DrillRound
     tries: Tries
+
+    def contribute_earlier(self, person: Person) -> None:
+        """Let a phone contribute to the earlier round; its message arrives."""
+        self.earlier.add(person.client.contribute(self.earlier.files))
+        person.client.acknowledge(self.earlier.round_id)
 
     def leave(self, group: Group, person: Person, *, returns: bool = True) -> Lived:
         """Withdraw as this group does, and try; a phone that does not return stays offline."""
@@ -97,14 +108,20 @@ class Stage:
         with self.line.cut() if group.offline else nullcontext():
             seconds = act(person)
             first = self.tries.join(person)
-            in_earlier = person.door.participant(_round_id(self.earlier)) is not None
         sync = _seconds(person.device.sync) if group.offline and returns else 0.0
         demanded = self.tries.demand(person)
         back = self.tries.join(person) if returns else None
         fetched = self.tries.fetch(person) if returns else None
+        ticket, key = self.tries.use_ticket(person), self._earlier_key(person)
         person.device.store.pause()
         verdict = self.desk.verdict(person.subject, PURPOSE)
-        return Lived(seconds, first, in_earlier, sync, demanded, back, fetched, verdict)
+        return Lived(seconds, first, sync, demanded, back, fetched, ticket, verdict, key)
+
+    def _earlier_key(self, person: Person) -> bytes:
+        """Return the round key under which the person's phone contributed to the earlier round."""
+        joined = RoundRecords(person.device.store, bytes(32)).joined(self.earlier.round_id)
+        assert joined is not None  # noqa: S101  # it contributed before anyone withdrew
+        return joined.leaf.round_key
 
     def _by_officer(self, person: Person) -> float:
         """Withdraw; time counts from the acknowledgement on."""
@@ -139,10 +156,6 @@ def _seconds(act: Callable[[], object]) -> float:
     begin = time.perf_counter()
     act()
     return time.perf_counter() - begin
-
-
-def _round_id(manifest: bytes) -> str:
-    return wire.decode(Manifest, wire.decode(Signed, manifest).body).round_id
 
 
 def _allows(person: Person) -> bool:

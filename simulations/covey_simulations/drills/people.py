@@ -15,7 +15,9 @@ import httpx
 
 from covey_privacy.profile import TEST
 from covey_sdk import Device, Registry, Trust
-from covey_sdk.door import Door
+from covey_sdk.round_client import RoundClient
+from covey_sdk.ticket_fetcher import TicketFetcher
+from covey_sdk.wallet import Wallet
 from covey_simulations.clock import Clock
 from covey_simulations.drills.desk import Desk
 
@@ -53,9 +55,19 @@ class Person:
     device: Device
 
     @property
-    def door(self) -> Door:
-        """The phone's way into rounds."""
-        return Door(self.device)
+    def client(self) -> RoundClient:
+        """The phone's part in rounds."""
+        return RoundClient(self.device)
+
+    @property
+    def fetcher(self) -> TicketFetcher:
+        """What gets the phone's tickets."""
+        return TicketFetcher(self.device)
+
+    @property
+    def wallet(self) -> Wallet:
+        """The tickets in the phone's store."""
+        return Wallet(self.device.store, self.device.key)
 
 
 class People:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from covey_privacy.consent import Issuer
 from covey_privacy.errors import PrivacyError
+from covey_privacy.tickets import Role
 from covey_sdk import Registry
 from covey_sdk.errors import ConsentError, CoveyError, TicketError
-from covey_sdk.wallet import Wallet
-from covey_simulations.drills.invitation import PURPOSES
 from covey_simulations.drills.people import Person
+from covey_simulations.drills.rounds import PURPOSES, DrillRound
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,34 +34,43 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class Tries:
-    """What a person's phone is made to try: a round, tickets, tickets past its own gate.
+    """What a person's phone is made to try: a round, tickets, tickets past its own gate, an old ticket.
 
-    `issuer` is of a purpose set for which nobody has tickets yet; `registry` is asked over a line of its own,
-    as by whoever took the phone's key.
+    `unused` is the issuer of a purpose set for which nobody has tickets yet; `registry` is asked over a line
+    of its own, as by whoever took the phone's key. No round takes tickets of `spare_slot`.
     """
 
-    manifest: bytes
-    issuer: Issuer
+    round: DrillRound
+    unused: Issuer
     registry: Registry
+    spare_slot: int
 
     def join(self, person: Person) -> Try:
         """Let the phone try to take part in the round."""
-        return attempt(lambda: person.door.advertise(self.manifest))
+        return attempt(lambda: self.round.add(person.client.contribute(self.round.files)))
 
     def fetch(self, person: Person) -> Try:
         """Let the phone try to fetch the epoch's tickets for rounds like this."""
 
         def fetch() -> None:
-            if not person.door.fetch_tickets(self.issuer.keys.epoch, PURPOSES):
+            if not person.fetcher.fetch(self.unused.keys.epoch, PURPOSES):
                 raise ConsentError("the phone asks for no tickets: a purpose is not allowed")
 
         return attempt(fetch)
 
     def demand(self, person: Person) -> Try:
         """Ask the registry for tickets in the phone's name, whatever the phone thinks of that."""
-        device = person.device
-        wallet = Wallet(device.store, device.key)
-        return attempt(lambda: wallet.fetch(self.issuer, self.registry, device.clock.now(), lambda _: True))
+        now = person.device.clock.now()
+        return attempt(lambda: person.wallet.fetch(self.unused, self.registry, now, lambda _: True))
+
+    def use_ticket(self, person: Person) -> Try:
+        """Take a ticket of the epoch out of the phone's store, past its gate, as a changed app would."""
+
+        def take() -> None:
+            with person.device.store.transaction():
+                person.wallet.take(self.round.files.issuer_keys, Role.CONTRIBUTE, self.spare_slot)
+
+        return attempt(take)
 
 
 def attempt(act: Callable[[], object]) -> Try:

@@ -9,12 +9,14 @@ from rich.console import Console
 from rich.table import Table
 
 ENDINGS = {
-    "on the phone, online": "The phone forgets its tickets and leaves the rounds that it is in.",
-    "on the phone, offline": "The phone asks nobody; the registry is told when the phone is online again.",
-    "by an officer, phone online": (
-        "The phone asks the registry before it joins, and leaves what it is in when it hears of it."
+    "on the phone, online": "The phone deletes its tickets and retracts what it contributed.",
+    "on the phone, offline": (
+        "The phone deletes its tickets at once, and retracts what it contributed when it is online again."
     ),
-    "by an officer, phone offline": "A phone that cannot ask joins nothing, whoever's it is.",
+    "by an officer, phone online": (
+        "The phone asks the registry before it contributes, and deletes and retracts when it learns of it."
+    ),
+    "by an officer, phone offline": "A phone that cannot ask the registry contributes nothing.",
 }
 
 
@@ -42,7 +44,7 @@ def sentence(group: Mapping[str, Any]) -> str:
     return (
         f"Withdrawn {name}: {group['contributions']} of {group['people']} could still take part, "
         f"{group['tickets']} got tickets; of {stayed['people']} who withdrew nothing, {stayed['took_part']} "
-        f"took part and {stayed['got_tickets']} got tickets. {wrong}{ENDINGS[name]}{_earlier(group)}"
+        f"took part and {stayed['got_tickets']} got tickets. {wrong}{ENDINGS[name]} {_earlier(group)}"
     )
 
 
@@ -59,9 +61,15 @@ def bound(offline: Mapping[str, Any]) -> str:
 
 
 def _earlier(group: Mapping[str, Any]) -> str:
-    """Return how many are in a round that they joined before, nothing where nobody is."""
-    still = group["in_an_earlier_round"]
-    return f" {still} were in a round already, and may be until its deadline." if still else ""
+    """Return how many stayed in the round that they had contributed to before."""
+    still, stayed = group["in_the_earlier_set"], group["baseline"]
+    said = (
+        f"Of the round before the withdrawals the signed set has {still} of the {group['people']} and "
+        f"{stayed['in_the_earlier_set']} of the {stayed['people']}."
+    )
+    if group["stay_offline"]:
+        said += f" {group['stay_offline']} phones were offline until it was signed, and retracted nothing."
+    return said
 
 
 def _wrong(group: Mapping[str, Any]) -> list[str]:
@@ -71,6 +79,9 @@ def _wrong(group: Mapping[str, Any]) -> list[str]:
         wrong.append(f"{group['refused_by_registry_alone']} phones did not refuse by themselves")
     if group["verdicts"] != {"withdrawn": group["people"]}:
         wrong.append(f"the registry's verdicts were {group['verdicts']}")
+    for name, what in (("old_tickets_usable", "hold tickets"), ("in_the_earlier_set", "are in a signed set")):
+        if group[name] != group["stay_offline"]:
+            wrong.append(f"{group[name]} who withdrew still {what}, and {group['stay_offline']} are offline")
     if group["baseline"]["took_part_offline"]:
         wrong.append("phones took part that could not ask the registry")
     return wrong
