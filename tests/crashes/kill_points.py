@@ -238,5 +238,3 @@ def below(folder: Path) -> Callable[[Path], bool]:
     """Return what says whether a path is in the folder, or the folder itself."""
     whole = os.fspath(folder)
     return lambda path: os.fspath(path) == whole or os.fspath(path).startswith(whole + os.sep)
-
-

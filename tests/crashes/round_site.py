@@ -254,8 +254,8 @@ class RoundSite:
             "decryptor": {"decryptor-1.key.state.new"},
         }[party]
         state = below(folder / "state-1")
-        return lambda path: (path.name in names and path.parent == folder) or (
-            party == "decryptor" and state(path)
+        return lambda path: (
+            (path.name in names and path.parent == folder) or (party == "decryptor" and state(path))
         )
 
     def error_of(self, party: str) -> type[BaseException]:
@@ -298,7 +298,10 @@ class RoundSite:
         """Carry a request to the registry; where it dies of it, no answer comes back."""
         try:
             answer = self.http.request(
-                request.method, request.url.raw_path.decode(), content=request.content, headers=request.headers
+                request.method,
+                request.url.raw_path.decode(),
+                content=request.content,
+                headers=request.headers,
             )
         except Exception:
             if not self.registry_died():
@@ -468,5 +471,3 @@ class RoundSite:
 def round_id_of(files: RoundFiles) -> str:
     """Return the id of the round that a phone or node is given the files of."""
     return wire.decode(Manifest, wire.decode(Signed, files.manifest).body).round_id
-
-

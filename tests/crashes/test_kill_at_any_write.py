@@ -36,7 +36,9 @@ SAMPLE = {
     "the phone has prepared": Kill("phone", "items+rounds", AFTER),
     "the phone is not charged": Kill("phone", "ledger", BEFORE),
     "the phone is charged, nothing has left": Kill("phone", "ledger", AFTER),
-    "the phone is charged, nothing has left, the phone restarts": Kill("phone", "ledger", AFTER, reboots=True),
+    "the phone is charged, nothing has left, the phone restarts": Kill(
+        "phone", "ledger", AFTER, reboots=True
+    ),
     "the phone forgets its message": Kill("phone", "commit rounds", BEFORE),
     "the node has the round's files": Kill("node", "rename files", AFTER),
     "the node has a message that the phone still keeps": Kill("node", "commit messages", AFTER),
@@ -165,6 +167,8 @@ def test_killed_at_any_write(standing, variant, side):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("variant", [{"party": "phone"}, {"party": "phone", "reboots": True}, {"party": "registry"}])
+@pytest.mark.parametrize(
+    "variant", [{"party": "phone"}, {"party": "phone", "reboots": True}, {"party": "registry"}]
+)
 def test_killed_at_any_write_with_a_drawn_committee(both, variant, side):
     killed_at_each(both, side=side, **variant)

@@ -75,9 +75,9 @@ def test_a_decryptor_killed_at_any_write_of_its_first_start(standing, side):
     """Its key is marked as unused until its state has an id; both are of use after any crash."""
     for at in count(1):
         site = standing()
-        with site.open(before_decryptors=lambda site=site, at=at: site.points.arm(
-            site.files_of("decryptor"), at, side
-        )):
+        with site.open(
+            before_decryptors=lambda site=site, at=at: site.points.arm(site.files_of("decryptor"), at, side)
+        ):
             died = site.points.died_at
             site.points.disarm()
             if not died:
