@@ -44,8 +44,8 @@ class KilledDatabaseError(sqlite3.OperationalError):
 class KillPoints:
     """Counts the durable writes of one party at a time, and kills it at one of them.
 
-    `written` has a label for each durable write since `arm`, such as "commit charges+steps"; `died_at` says at
-    which one the party was killed, such as "after commit charges+steps".
+    `written` has a label for each durable write since `arm`, such as "commit charges+steps"; `died_at` says
+    at which one the party was killed, such as "after commit charges+steps".
     """
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
 """Two processes of one app, and two threads in each, act on one store in any order: nothing is lost.
 
-What each process answers, and what the store and the registry hold in the end, is compared with a model that
-knows nothing of processes. `contribute` makes the message of one of the open rounds, or gives the one that was
-made for it; `acknowledge` says that it arrived.
+What each process answers, and what the store and the registry hold in the end, is compared with a model
+that knows nothing of processes. `contribute` makes the message of one of the open rounds, or gives the one
+that was made for it; `acknowledge` says that it arrived.
 """
 
 from __future__ import annotations
@@ -213,6 +213,24 @@ class Model:
             self.confirmed = {name for name, state in self.decided.items() if state == "granted"}
         return self.reachable
 
+    def contribute(self, number: int) -> bool:
+        if number in self.waiting:
+            return True
+        new = f"r{number + 1}" not in self.joined
+        done = new and self.tickets and self.reachable and self.allowed >= set(PURPOSES)
+        if done:
+            self.joined.add(f"r{number + 1}")
+            self.waiting.add(number)
+        return done
+
+    def withdraw(self, purpose: str) -> None:
+        self.decided[purpose] = "withdrawn"
+        self.confirmed.discard(purpose)
+        self.tickets = False  # An epoch's batch is fetched once.
+        self.waiting.clear()
+        if purpose == "personalize":
+            self.orders.clear()
+
     def act(self, name: str, argument: Any = None) -> tuple[bool, Any]:
         """Return whether the action succeeds, and its value, which is None for `contribute`."""
         if name == "reach":
@@ -226,23 +244,11 @@ class Model:
             self.decided[argument] = "granted"
             return self.sync(), None
         elif name == "withdraw" and argument in self.decided:
-            self.decided[argument] = "withdrawn"
-            self.confirmed.discard(argument)
-            self.tickets = False  # An epoch's batch is fetched once.
-            self.waiting.clear()
-            if argument == "personalize":
-                self.orders.clear()
+            self.withdraw(argument)
         elif name == "sync":
             return self.sync(), None
         elif name == "contribute":
-            if argument in self.waiting:
-                return True, None
-            new = f"r{argument + 1}" not in self.joined
-            done = new and self.tickets and self.reachable and self.allowed >= set(PURPOSES)
-            if done:
-                self.joined.add(f"r{argument + 1}")
-                self.waiting.add(argument)
-            return done, None
+            return self.contribute(argument), None
         elif name == "acknowledge":
             self.waiting.discard(argument)
         return True, None
