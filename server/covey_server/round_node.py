@@ -195,9 +195,7 @@ class RoundNode(Generic[Phone]):
             round_id = bytes.fromhex(path.parent.name).decode()
             if round_id == current:
                 continue
-            manifest = open_manifest(
-                self._files(round_id).manifest, self._pinned.operator, self._verify
-            )
+            manifest = open_manifest(self._files(round_id).manifest, self._pinned.operator, self._verify)
             if manifest.windows is None or manifest.windows.open + LATE_SECONDS < self._clock():
                 with self._alone(round_id):
                     self._messages(round_id).delete()

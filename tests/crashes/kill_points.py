@@ -44,8 +44,8 @@ class KilledDatabaseError(sqlite3.OperationalError):
 class KillPoints:
     """Counts the durable writes of one party at a time, and kills it at one of them.
 
-    `written` has a label for each durable write since `arm`, such as "commit charges+steps"; `died_at` says at
-    which one the party was killed, such as "after commit charges+steps".
+    `written` has a label for each durable write since `arm`, such as "commit charges+steps"; `died_at` says
+    at which one the party was killed, such as "after commit charges+steps".
     """
 
     def __init__(self) -> None:
@@ -238,5 +238,3 @@ def below(folder: Path) -> Callable[[Path], bool]:
     """Return what says whether a path is in the folder, or the folder itself."""
     whole = os.fspath(folder)
     return lambda path: os.fspath(path) == whole or os.fspath(path).startswith(whole + os.sep)
-
-

@@ -1,8 +1,8 @@
-"""A shop in a folder: registry with a witness, coordinator, two nodes with phones, four organisations' decryptors.
+"""A shop in a folder: registry and witness, coordinator, two nodes with phones, four decryptors.
 
-Every party is the real thing, in this process, over files in the folder; the network is function calls and the
-clock is moved by hand. Each party can be killed at any durable write (`kill_points`): it is then made anew from
-its files, and nothing of the old one is used again.
+Every party is the real thing, in this process, over files in the folder; the network is function calls and
+the clock is moved by hand. Each party can be killed at any durable write (`kill_points`): it is then made
+anew from its files, and nothing of the old one is used again.
 
     site = RoundSite(folder, phones=4)
     with site.open():
@@ -139,7 +139,7 @@ class Phone:
         return message
 
     def let(self, act: Callable[[Phone], T]) -> T | None:
-        """Let the phone act; one that is killed is started again and asked the same. None where it refuses."""
+        """Let the phone act; one that is killed is started again. None where it refuses."""
         try:
             return act(self)
         except (CoveyError, PrivacyError) as error:
@@ -212,7 +212,7 @@ class RoundSite:
         self.asked: list[tuple[str, str]] = []
 
     @contextmanager
-    def open(self, before_decryptors: Callable[[], None] = lambda: None) -> Iterator[RoundSite]:
+    def open(self) -> Iterator[RoundSite]:
         """Start registry, decryptors, phones and nodes; at the first time phones enrol and fetch tickets."""
         with ExitStack() as stack:
             stack.enter_context(self.points.watching())
@@ -221,7 +221,6 @@ class RoundSite:
             self._organisations()
             self._start_registry()
             stack.callback(self._stop_registry)
-            before_decryptors()
             for number in self._files:
                 self.start_decryptor(number)
             stack.callback(lambda: [each.state.close() for each in self.decryptors.values()])
@@ -244,19 +243,11 @@ class RoundSite:
 
     def files_of(self, party: str) -> Callable[[Path], bool]:
         """Return what tells the files of a party: of the first one where there are several."""
-        folder = self.folder
-        if party == "node":
-            return below(folder / "node-1")
-        names = {
-            "phone": {"phone-0.db"},
-            "coordinator": {"coordinator.db"},
-            "registry": {"registry.db"},
-            "decryptor": {"decryptor-1.key.state.new"},
-        }[party]
-        state = below(folder / "state-1")
-        return lambda path: (path.name in names and path.parent == folder) or (
-            party == "decryptor" and state(path)
-        )
+        folders = {"node": "node-1", "decryptor": "state-1"}
+        if party in folders:
+            return below(self.folder / folders[party])
+        files = {"phone": "phone-0.db", "coordinator": "coordinator.db", "registry": "registry.db"}
+        return lambda path: path == self.folder / files[party]
 
     def error_of(self, party: str) -> type[BaseException]:
         """Return the exception by which a party dies."""
@@ -298,7 +289,10 @@ class RoundSite:
         """Carry a request to the registry; where it dies of it, no answer comes back."""
         try:
             answer = self.http.request(
-                request.method, request.url.raw_path.decode(), content=request.content, headers=request.headers
+                request.method,
+                request.url.raw_path.decode(),
+                content=request.content,
+                headers=request.headers,
             )
         except Exception:
             if not self.registry_died():
@@ -350,12 +344,7 @@ class RoundSite:
         if number in self.decryptors:
             self.decryptors[number].state.close()
         key, path = self._keys[number], self._files[number]
-        folder, now = self.folder / f"state-{number}", int(self.clock.seconds())
-        try:
-            state = State(folder, path, key.public, now)
-        except Killed:
-            self.points.revive()
-            state = State(folder, path, key.public, now)
+        state = State(self.folder / f"state-{number}", path, key.public, int(self.clock.seconds()))
         sites = read_sites(self.folder / "sites", key.public)
         self.decryptors[number] = DecryptorService(key, sites, state, self.clock.seconds)
 
@@ -419,8 +408,8 @@ class RoundSite:
         return Config(
             questions=(), caps=CAPS, profile=SMALL, delta=1e-6,
             committees=Committees(True, self.drawn, 0.0, 0.0, turnout=3 / 4, privacy=1),
-            durations=Durations(*[WINDOW_SECONDS] * 4), state=self.folder, catalogue=None, site=None, world="",
-            clock="", phase_timeout=60.0, least_nodes=1, shared_operator=False,
+            durations=Durations(*[WINDOW_SECONDS] * 4), state=self.folder, catalogue=None, site=None,
+            world="", clock="", phase_timeout=60.0, least_nodes=1, shared_operator=False,
         )  # fmt: skip
 
     @contextmanager
@@ -429,7 +418,8 @@ class RoundSite:
         with closing(Store(self.folder / "coordinator.db")) as store:
             conductor = Conductor(
                 self.config, self.document, RegistryClient(self.registry_client(), OPERATOR),
-                self.organisations(), store, OPERATOR, self.clock, Line(lambda *asked: self.ask(*asked), lambda: [1, 2]),
+                self.organisations(), store, OPERATOR, self.clock,
+                Line(lambda *asked: self.ask(*asked), lambda: list(self.nodes)),
             )  # fmt: skip
             conductor.start()
             yield conductor
@@ -441,17 +431,23 @@ class RoundSite:
         """
         for start in range(MOST_STARTS):
             try:
-                with self.conductor() as conductor:
-                    analytics.answer(Asked(QUESTION.id, EPSILON), conductor)
-                return
+                self.run_once()
             except Killed:
                 self.points.revive()
-            except (PrivacyError, RoundError):
-                return
             except CoordinatorError as error:
                 self.failures.append(error)
                 self.clock.forward(10 if start < 3 else 4 * WINDOW_SECONDS)
+            else:
+                return
         raise AssertionError(f"no round came to an end: {self.failures}")
+
+    def run_once(self) -> None:
+        """Start a coordinator, which runs one round or goes on with the one that was left; then stop it.
+
+        Raises CoordinatorError where it cannot go on now.
+        """
+        with self.conductor() as conductor, suppress(PrivacyError, RoundError):
+            analytics.answer(Asked(QUESTION.id, EPSILON), conductor)
 
     @functools.cached_property
     def failures(self) -> list[Exception]:
@@ -468,5 +464,3 @@ class RoundSite:
 def round_id_of(files: RoundFiles) -> str:
     """Return the id of the round that a phone or node is given the files of."""
     return wire.decode(Manifest, wire.decode(Signed, files.manifest).body).round_id
-
-

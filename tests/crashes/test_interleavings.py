@@ -1,13 +1,14 @@
 """Two processes of one app, and two threads in each, act on one store in any order: nothing is lost.
 
-What each process answers, and what the store and the registry hold in the end, is compared with a model that
-knows nothing of processes. `contribute` is the step of a round that checks consent, charges and writes the
-ledger.
+What each process answers, and what the store and the registry hold in the end, is compared with a model
+that knows nothing of processes. `contribute` makes the message of one of the open rounds, or gives the one
+that was made for it; `acknowledge` says that it arrived.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import os
 from collections.abc import Iterator
@@ -21,38 +22,24 @@ from typing import Any
 import cbor2
 import httpx
 import pytest
-from corner import KEY, LABORATORY, TLS, Town
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from registry_process import ROUNDS, RegistryProcess, registry_process
+from round_site import KEY, PURPOSES, SMALL, VERIFY
 
-from covey_models import QUERIES
 from covey_privacy.checkpoint import EMPTY_LOG
 from covey_privacy.consent import GRANTED, SYNC, Sync
-from covey_privacy.manifest import Manifest, model_digest
 from covey_privacy.signatures import SigningKey, sign
 from covey_sdk import Device, Registry, ledger
 from covey_sdk.clock import milliseconds
-from covey_sdk.door import Door
 from covey_sdk.errors import CoveyError
 from covey_sdk.events import Line, OrderPaid
-from covey_sdk.invitation import Invited
 from covey_sdk.ledger import CONSENT, CONTRIBUTION
-
-PURPOSES = ("analytics", "personalize")
-QUERY = QUERIES["q1"]
-
-
-def manifest(round_id: str) -> Manifest:
-    """Return the manifest of a round that costs next to nothing."""
-    return Manifest(
-        round_id=round_id, query=QUERY.id, purpose=QUERY.purpose, purposes=PURPOSES, epoch=0,
-        profile=LABORATORY.name, issuer=bytes(32), model=model_digest(QUERY.digest()), length=QUERY.length,
-        norm=QUERY.norm, scale=64.0, sigma=200.0, epsilon=0.01, delta=1e-6, bits=24, gamma=0.0, dropout=0.0,
-        least_cohort=2, most_cohort=10, honest=1, least_issued=0, least_cell=1,
-    )  # fmt: skip
+from covey_sdk.round_client import RoundClient
+from covey_sdk.ticket_fetcher import TicketFetcher
 
 
-class Gate(httpx.HTTPTransport):
+class Connection(httpx.HTTPTransport):
     """A way to the registry that can be cut."""
 
     open = True
@@ -66,8 +53,8 @@ class Gate(httpx.HTTPTransport):
 class App:
     """What one process of the app can be told to do; every answer is plain data."""
 
-    def __init__(self, town: Town) -> None:
-        self.town, self.way = town, Gate(verify=TLS)
+    def __init__(self, town: RegistryProcess) -> None:
+        self.town, self.way = town, Connection()
         self.client = httpx.Client(base_url=town.url, transport=self.way)
         self.device: Device | None = None
 
@@ -77,9 +64,9 @@ class App:
     def open(self, path: str) -> None:
         if self.device:
             self.device.close()
-        registry = Registry(self.client, self.town.trust)
+        registry = Registry(self.client, self.town.trust, VERIFY)
         self.device = Device.open(
-            path, KEY, trust=self.town.trust, registry=registry, profile=LABORATORY, clock=self.now
+            path, KEY, trust=self.town.trust, registry=registry, profile=SMALL, clock=self.now
         )
 
     def reach(self, whether: bool) -> None:
@@ -102,9 +89,15 @@ class App:
     def sync(self) -> None:
         self.device.sync()
 
-    def contribute(self, number: int) -> None:
-        with self.device.store.transaction():
-            Door(self.device, boot_id=bytes(32))._contribute(Invited(manifest(f"r{number}"), bytes(32)))
+    def fetch(self) -> None:
+        TicketFetcher(self.device).fetch(self.town.epoch, PURPOSES)
+
+    def contribute(self, number: int) -> bytes:
+        client = RoundClient(self.device, verify=VERIFY, boot_id=bytes(32))
+        return hashlib.sha256(client.contribute(self.town.rounds[number])).digest()
+
+    def acknowledge(self, number: int) -> None:
+        RoundClient(self.device, boot_id=bytes(32)).acknowledge(f"r{number + 1}")
 
     def erase(self) -> list[bytes]:
         secret = self.device.store.get("device")
@@ -168,7 +161,7 @@ class Process:
 
 
 @contextlib.contextmanager
-def process(town: Town) -> Iterator[Process]:
+def process(town: RegistryProcess) -> Iterator[Process]:
     ours, theirs = Pipe()
     pid = os.fork()
     if not pid:
@@ -187,7 +180,13 @@ def process(town: Town) -> Iterator[Process]:
 
 
 @pytest.fixture(scope="module")
-def processes(town: Town) -> Iterator[list[Process]]:
+def town(tmp_path_factory) -> Iterator[RegistryProcess]:
+    with registry_process(tmp_path_factory.mktemp("town")) as town:
+        yield town
+
+
+@pytest.fixture(scope="module")
+def processes(town: RegistryProcess) -> Iterator[list[Process]]:
     with process(town) as one, process(town) as other:
         yield [one, other]
 
@@ -199,7 +198,10 @@ class Model:
     decided: dict[str, str] = field(default_factory=lambda: dict.fromkeys(PURPOSES, "granted"))
     confirmed: set[str] = field(default_factory=lambda: set(PURPOSES))
     orders: set[str] = field(default_factory=set)
-    rounds: set[str] = field(default_factory=set)
+    joined: set[str] = field(default_factory=set)
+    waiting: set[int] = field(default_factory=set)
+    messages: dict[int, bytes] = field(default_factory=dict)
+    tickets: bool = True
     reachable: bool = True
 
     @property
@@ -211,8 +213,26 @@ class Model:
             self.confirmed = {name for name, state in self.decided.items() if state == "granted"}
         return self.reachable
 
+    def contribute(self, number: int) -> bool:
+        if number in self.waiting:
+            return True
+        new = f"r{number + 1}" not in self.joined
+        done = new and self.tickets and self.reachable and self.allowed >= set(PURPOSES)
+        if done:
+            self.joined.add(f"r{number + 1}")
+            self.waiting.add(number)
+        return done
+
+    def withdraw(self, purpose: str) -> None:
+        self.decided[purpose] = "withdrawn"
+        self.confirmed.discard(purpose)
+        self.tickets = False  # An epoch's batch is fetched once.
+        self.waiting.clear()
+        if purpose == "personalize":
+            self.orders.clear()
+
     def act(self, name: str, argument: Any = None) -> tuple[bool, Any]:
-        """Return whether the action succeeds, and its value."""
+        """Return whether the action succeeds, and its value, which is None for `contribute`."""
         if name == "reach":
             self.reachable = argument
         elif name == "record":
@@ -224,21 +244,17 @@ class Model:
             self.decided[argument] = "granted"
             return self.sync(), None
         elif name == "withdraw" and argument in self.decided:
-            self.decided[argument] = "withdrawn"
-            self.confirmed.discard(argument)
-            if argument == "personalize":
-                self.orders.clear()
+            self.withdraw(argument)
         elif name == "sync":
             return self.sync(), None
         elif name == "contribute":
-            done = self.allowed >= set(PURPOSES)
-            if done:
-                self.rounds.add(f"r{argument}")
-            return done, None
+            return self.contribute(argument), None
+        elif name == "acknowledge":
+            self.waiting.discard(argument)
         return True, None
 
 
-def at_registry(town: Town, secret: bytes) -> set[str]:
+def at_registry(town: RegistryProcess, secret: bytes) -> set[str]:
     """Return what the registry holds as granted by the device with this secret."""
     key = SigningKey(secret)
     with town.client() as client:
@@ -253,7 +269,8 @@ purposes = st.sampled_from(PURPOSES)
 ACTIONS = (
     ("record", None),
     ("record", None),
-    ("contribute", None),
+    *(("contribute", number) for number in range(ROUNDS)),
+    ("acknowledge", 0),
     *(("grant", purpose) for purpose in PURPOSES),
     *(("withdraw", purpose) for purpose in PURPOSES),
     ("sync",),
@@ -271,7 +288,7 @@ steps = st.lists(
 
 
 def numbered(action: tuple[Any, ...]) -> list[Any]:
-    return [action[0], next(numbers)] if action[0] in ("record", "contribute") else list(action)
+    return [action[0], next(numbers)] if action[0] == "record" else list(action)
 
 
 def opened(processes: list[Process], folder: Path) -> None:
@@ -283,9 +300,10 @@ def opened(processes: list[Process], folder: Path) -> None:
     processes[0].must("enrol")
     for purpose in PURPOSES:
         processes[0].must("grant", purpose)
+    processes[0].must("fetch")
 
 
-def in_any_order(processes: list[Process], town: Town, folder: Path, told: list[Any]) -> None:
+def in_any_order(processes: list[Process], town: RegistryProcess, folder: Path, told: list[Any]) -> None:
     opened(processes, folder)
     model = Model()
     for who, plain in told:
@@ -303,17 +321,21 @@ def in_any_order(processes: list[Process], town: Town, folder: Path, told: list[
         if action[0] == "reach":
             processes[1 - who].must(*action)
         done, value = processes[who].do(*action)
+        if action[0] == "contribute" and done:
+            # Whoever is asked again says the same.
+            assert model.messages.setdefault(action[1], value) == value
+            value = None
         expected = model.act(*action)
         assert (done, value if done else None) == expected, (action, value)
         for each in processes:
             seen = each.must("look")
             assert set(seen["allowed"]) == model.allowed
             assert set(seen["orders"]) == model.orders
-            assert set(seen["contributed"]) == set(seen["charged"]) == model.rounds
+            assert seen["contributed"] == seen["charged"] == sorted(model.joined)
     settled(processes, town, model.decided)
 
 
-def settled(processes: list[Process], town: Town, decided: dict[str, str]) -> None:
+def settled(processes: list[Process], town: RegistryProcess, decided: dict[str, str]) -> None:
     """Once the registry can be reached, it holds what was decided, and nothing waits to be sent."""
     for each in processes:
         each.must("reach", True)
@@ -328,7 +350,7 @@ lists = st.lists(actions, min_size=3, max_size=8)
 
 
 def at_once(
-    processes: list[Process], town: Town, told: list[list[Any]], folder: Path, *, reachable: bool
+    processes: list[Process], town: RegistryProcess, told: list[list[Any]], folder: Path, *, reachable: bool
 ) -> None:
     """Two threads of each process act at the same time; then everything fits together.
 
@@ -346,7 +368,10 @@ def at_once(
         for action, (done, value) in zip(actions, each, strict=True)
         if done
     ]
-    expected = ("is not allowed", "sync again later", *(() if reachable else ("cannot be reached",)))
+    expected = (
+        "is not allowed", "sync again later", "no tickets for", "took part in round", "was deleted; prepare",
+        *(() if reachable else ("cannot be reached",)),
+    )  # fmt: skip
     failed = [str(value) for each in answers for done, value in each if not done]
     assert [value for value in failed if not any(part in value for part in expected)] == []
     processes[1].must("reach", True)
@@ -358,8 +383,10 @@ def at_once(
     assert set(seen["orders"]) <= kept
     if "personalize" not in withdrawn:
         assert set(seen["orders"]) == kept
-    contributed = {f"r{action[1]}" for action, _ in done if action[0] == "contribute"}
-    assert set(seen["contributed"]) == set(seen["charged"]) == contributed
+    messages = {(action[1], value) for action, value in done if action[0] == "contribute"}
+    rounds = sorted(f"r{number + 1}" for number, _ in messages)
+    assert len(rounds) == len(set(rounds)), "two messages of one round were made"
+    assert seen["contributed"] == seen["charged"] == rounds
     asked_again = {action[1] for actions in told for action in actions if action[0] == "grant"}
     assert set(seen["allowed"]) >= set(PURPOSES) - withdrawn
     assert set(seen["allowed"]) <= (set(PURPOSES) - withdrawn) | asked_again

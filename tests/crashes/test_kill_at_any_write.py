@@ -1,7 +1,7 @@
 """Each party of a round is killed before and after each durable write, and started again.
 
-One message leaves a phone on one charge, nothing is released without a charge, no set is signed twice, and the
-next round works without anyone's hand. A round that was cut between its charge and its release is burnt.
+One message leaves a phone on one charge, nothing is released without a charge, no set is signed twice, and
+the next round works without anyone's hand. A round that was cut between charge and release is burnt.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import count
 
 import pytest
-from kill_points import AFTER, BEFORE, SIDES
+from kill_points import AFTER, BEFORE, SIDES, Killed
 from round_invariants import Rounds, check_rounds, check_settled
 from round_site import PARTIES, RoundSite
 
@@ -36,7 +36,9 @@ SAMPLE = {
     "the phone has prepared": Kill("phone", "items+rounds", AFTER),
     "the phone is not charged": Kill("phone", "ledger", BEFORE),
     "the phone is charged, nothing has left": Kill("phone", "ledger", AFTER),
-    "the phone is charged, nothing has left, the phone restarts": Kill("phone", "ledger", AFTER, reboots=True),
+    "the phone is charged, nothing has left, the phone restarts": Kill(
+        "phone", "ledger", AFTER, reboots=True
+    ),
     "the phone forgets its message": Kill("phone", "commit rounds", BEFORE),
     "the node has the round's files": Kill("node", "rename files", AFTER),
     "the node has a message that the phone still keeps": Kill("node", "commit messages", AFTER),
@@ -77,7 +79,7 @@ DRAWN_SAMPLE = {
 
 
 def run_killed(site: RoundSite, kill: Kill) -> Rounds | None:
-    """Run a round in which a party dies, then the next one; return them, or None where there is no such write."""
+    """Run a round in which a party dies, then the next one; None where there is no such write."""
     site.points.arm(
         site.files_of(kill.party), kill.at, kill.side, site.error_of(kill.party), label=kill.label
     )
@@ -137,6 +139,20 @@ def test_killed_at_some_writes_with_a_drawn_committee(both, kill):
         assert run_killed(site, kill), site.points.written
 
 
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("label", ["commit rounds+running+steps", "commit rounds+untold"])
+def test_a_coordinator_killed_again_while_it_burns_a_round(standing, label, side):
+    with standing().open() as site:
+        for kill in (Kill("coordinator", CHARGED, AFTER), Kill("coordinator", label, side)):
+            site.points.arm(site.files_of("coordinator"), 1, kill.side, label=kill.label)
+            with pytest.raises(Killed):
+                site.run_once()
+            site.points.disarm()
+        site.clock.forward(2 * 3600)
+        site.run_once()
+        assert check_settled(site).outcomes == [BURNT, RELEASED]
+
+
 def killed_at_each(copies, **kill) -> None:
     """Kill at the first write, at the second, and so on, until the round makes fewer."""
     for at in count(1):
@@ -165,6 +181,8 @@ def test_killed_at_any_write(standing, variant, side):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("side", SIDES)
-@pytest.mark.parametrize("variant", [{"party": "phone"}, {"party": "phone", "reboots": True}, {"party": "registry"}])
+@pytest.mark.parametrize(
+    "variant", [{"party": "phone"}, {"party": "phone", "reboots": True}, {"party": "registry"}]
+)
 def test_killed_at_any_write_with_a_drawn_committee(both, variant, side):
     killed_at_each(both, side=side, **variant)

@@ -1,19 +1,19 @@
-"""A party is killed while it is made: a phone, a decryptor's state, the operator's key. The next start goes on."""
+"""A phone, a decryptor's state or the operator's key is killed while it is made: the next start goes on."""
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import count
 from pathlib import Path
 
 import pytest
-from kill_points import SIDES, Killed
-from round_invariants import check_settled
+from kill_points import SIDES, Killed, KillPoints, below
 from round_site import PURPOSES, Phone, RoundSite
 
-from covey_privacy.evidence import RELEASED
 from covey_privacy.signatures import SigningKey
 from covey_sdk.ticket_fetcher import TicketFetcher
-from covey_server import coordinator
+from covey_server import coordinator, operator_keys
+from covey_server.decryptor.state import State, mark_unused
 
 NEWCOMER = 9
 
@@ -71,20 +71,28 @@ def test_a_phone_killed_at_any_write_of_its_first_day(standing, side):
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_a_decryptor_killed_at_any_write_of_its_first_start(standing, side):
+def test_a_decryptor_killed_at_any_write_of_its_first_start(tmp_path, side):
     """Its key is marked as unused until its state has an id; both are of use after any crash."""
+    points = KillPoints()
     for at in count(1):
-        site = standing()
-        with site.open(before_decryptors=lambda site=site, at=at: site.points.arm(
-            site.files_of("decryptor"), at, side
-        )):
-            died = site.points.died_at
-            site.points.disarm()
-            if not died:
+        folder = tmp_path / str(at)
+        folder.mkdir()
+        key = operator_keys.make(folder / "decryptor.key")
+        mark_unused(folder / "decryptor.key")
+        opened = partial(State, folder / "state", folder / "decryptor.key", key.public, 0)
+        with points.watching():
+            points.arm(below(folder), at, side)
+            try:
+                opened().close()
+            except Killed:
+                points.disarm()
+            else:
                 break
-            if at in (1, 4):
-                site.run_round()
-                assert check_settled(site).outcomes == [RELEASED]
+        for _ in range(2):
+            state = opened()
+            assert state.totals()["seats"] == 0
+            assert state.serves_after == 0  # It need not be treated as restored from a backup.
+            state.close()
     assert at > 4
 
 

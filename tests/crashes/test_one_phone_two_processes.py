@@ -1,4 +1,4 @@
-"""One phone's store, open in two processes, or put back from a backup; two coordinators; a node asked at once.
+"""Two processes of one phone, coordinator, node or registry; a phone that is put back from a backup.
 
 One message of a phone is in a round at most, and whoever comes second gets the same answer or a refusal.
 """
@@ -71,7 +71,7 @@ def second_process(phone: Phone, stack: ExitStack, *, starts: int = 1) -> RoundC
 def contribute_second(
     phone: Phone, files: RoundFiles, meanwhile: Callable[[], object], monkeypatch: pytest.MonkeyPatch
 ) -> bytes:
-    """Let a second process prepare, and then contribute while another one acts just before its transaction."""
+    """Contribute in a second process; another one acts just before its transaction."""
     with ExitStack() as stack:
         other = second_process(phone, stack)
         other.prepare(files)
