@@ -1,4 +1,4 @@
-"""Covey on the phone: events, tags and choices stay here; only masked, noised contributions leave.
+"""Covey on the phone: events, tags and choices stay here; only padded, noised contributions leave.
 
     key = keystore.read("covey")                    # 32 bytes
     trust = Trust(operator, registry_key, origin)   # pinned in the app

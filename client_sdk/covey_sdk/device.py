@@ -25,7 +25,7 @@ from covey_privacy.consent import GRANTED, REFUSED, WITHDRAWN, Choice, Notice
 from covey_privacy.profile import PRODUCTION, Profile
 from covey_privacy.signatures import SigningKey
 from covey_privacy.witness import Policy
-from covey_sdk import certificates, checks, claims, ledger, recommender, round_records, rounds, unmapped
+from covey_sdk import certificates, checks, claims, ledger, recommender, round_records, unmapped
 from covey_sdk import clock as clocks
 from covey_sdk.claims import KeptWithdrawal, Withdrawal
 from covey_sdk.clock import Clock, milliseconds
@@ -478,7 +478,6 @@ class Device:
         """Delete what no granted purpose needs, in the caller's transaction; say whether events were met."""
         granted = self.consents.granted
         self.releases.sweep(granted)
-        rounds.sweep(self.store, granted)
         claimed = Wallet(self.store, self.key).sweep(granted)
         claimed += round_records.sweep(self.store, granted, int(now.timestamp()))
         if claimed:

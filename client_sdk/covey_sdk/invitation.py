@@ -11,7 +11,6 @@ from covey_privacy.errors import MisuseError, ServerError
 from covey_privacy.manifest import Manifest, Plan, model_digest
 from covey_privacy.profile import Profile
 from covey_privacy.rules import Rule
-from covey_privacy.secagg.terms import RoundTerms
 from covey_privacy.tickets import purpose_set
 
 TOLERANCE = 1 + 1e-6
@@ -69,26 +68,10 @@ def require_delta(manifest: Manifest, most: float) -> None:
 def _floors(manifest: Manifest, profile: Profile) -> None:
     if manifest.profile != profile.name:
         raise _refusal("profile", manifest.profile, profile.name)
-    if manifest.terms is not None:
-        _floors_of_terms(manifest, manifest.require_terms(), profile)
-        return
-    for name, floor in profile.floors(manifest.purpose).items():
-        stated = getattr(manifest, name)
-        if not stated >= floor:
-            raise _refusal(name, stated, floor)
-    for name, ceiling in profile.ceilings().items():
-        stated = getattr(manifest, name)
-        if not stated <= ceiling:
-            raise _refusal(name, stated, f"{ceiling} at most")
-    if manifest.honest < manifest.least_honest:
-        raise _refusal("honest", manifest.honest, manifest.least_honest)
-
-
-def _floors_of_terms(manifest: Manifest, terms: RoundTerms, profile: Profile) -> None:
-    """Refuse a round in one message whose sets may be smaller than the phone's profile allows."""
+    terms, least = manifest.require_terms(), profile.least_cohort(manifest.purpose)
     stated = {
-        "least set": (terms.least_set, profile.least_cohort(manifest.purpose)),
-        "least_issued": (manifest.least_issued, profile.least_cohort(manifest.purpose)),
+        "least set": (terms.least_set, least),
+        "least_issued": (manifest.least_issued, least),
         "issued": (terms.issued, manifest.least_issued),
         "least_cell": (manifest.least_cell, profile.least_cell),
         "gamma": (terms.gamma, profile.least_gamma),

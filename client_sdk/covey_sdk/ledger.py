@@ -30,7 +30,7 @@ class Entry:
     """One thing that happened, at UTC milliseconds.
 
     For a contribution `epsilon` is what its round cost, and `vector` the packed integers that were sent,
-    before masking, so that the owner can add them up.
+    before padding, so that the owner can add them up.
     """
 
     at: wire.U64
@@ -93,19 +93,4 @@ def sealed(at: int, manifest: Manifest, asked: Sequence[str], vector: Elements) 
         query=manifest.query,
         epsilon=manifest.epsilon,
         vector=to_bytes(vector % Q),
-    )
-
-
-def contribution(at: int, manifest: Manifest, asked: Sequence[str], vector: bytes) -> Entry:
-    """Return the entry for a contribution; `asked` says in English and Chinese what was added."""
-    epsilon, least = f"{manifest.epsilon:.2f}", str(manifest.least_in_sum)
-    return Entry(
-        at,
-        CONTRIBUTION,
-        *said("contributed", asked=asked, epsilon=[epsilon] * 2, least=[least] * 2),
-        purposes=manifest.purposes,
-        round_id=manifest.round_id,
-        query=manifest.query,
-        epsilon=manifest.epsilon,
-        vector=vector,
     )

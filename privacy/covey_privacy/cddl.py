@@ -32,18 +32,14 @@ from covey_privacy import (
     tickets,
 )
 from covey_privacy.bounds import U32, U64, Bytes32, Name, Names, Range, Records, Signature, Size, Text
-from covey_privacy.five_phases import messages, roster
 from covey_privacy.records import is_message, layout
 from covey_privacy.secagg import equality_proof, leaves, shape, terms
 from covey_privacy.secagg import messages as secagg
 from covey_privacy.secagg import registry_messages as registry
 
 ROUND = (
-    signatures.Signed, manifest.Manifest, roster.Advert, roster.Roster, roster.RosterHead,
-    roster.Countersigned, roster.Logged, messages.RosterView, messages.Parcels, messages.MaskedVector,
-    messages.PartialSum, messages.Survivors, messages.Agreement, messages.Agreements, messages.Openings,
-    evidence.Evidence, evidence.CommitteeEvidence, evidence.Complained, evidence.RoundProofs, annex.Annex,
-    release.Release, listing.Listing,
+    signatures.Signed, manifest.Manifest, evidence.Evidence, evidence.CommitteeEvidence, evidence.Complained,
+    evidence.RoundProofs, annex.Annex, release.Release, listing.Listing,
 )  # fmt: skip
 REGISTRY = (
     consent.NoticeText, consent.Notice, consent.Notices, consent.Enrolment, consent.Decision, consent.Batch,
@@ -67,7 +63,7 @@ SECAGG = (
     registry.DrawAnswer, registry.InclusionAnswer, registry.RefusedMember, registry.RoundEntries,
     registry.RoundEntry, registry.SetLeaves,
 )  # fmt: skip
-"""Messages of rounds in one message."""
+"""Messages of secure aggregation."""
 
 SIGNED: dict[type, tuple[str, str]] = {
     manifest.Manifest: (manifest.CONTEXT, "operator"),
@@ -88,12 +84,12 @@ SECAGG_SIGNED: dict[type, tuple[tuple[str, ...], str]] = {
     secagg.SetHead: ((secagg.INCLUDED, secagg.FINAL), "registry"),
     secagg.Grant: ((secagg.DISPUTE,), "registry"),
 }
-"""The same of rounds in one message; a set's head is signed in one of two contexts."""
+"""The same of secure aggregation; a set's head is signed in one of two contexts."""
 
 _SIGNERS = {cls: ((context,), signer) for cls, (context, signer) in SIGNED.items()} | SECAGG_SIGNED
 _GRAMMARS = {
-    "protocol.cddl": (("A round", ROUND), ("The registry", REGISTRY)),
-    "one-message.cddl": (("A round in one message", SECAGG),),
+    "protocol.cddl": (("Documents of a round", ROUND), ("The registry", REGISTRY)),
+    "one-message.cddl": (("The messages of a round", SECAGG),),
 }
 
 _HEAD = """\
@@ -116,7 +112,7 @@ _WIDTH = 108
 
 
 def grammar(name: str = "protocol.cddl") -> str:
-    """Return the grammar in a file of docs/: of rounds in one message, or of every other message.
+    """Return the grammar in a file of docs/: of secure aggregation, or of every other message.
 
     Args:
         name: the file's name; one that is not known stands for `protocol.cddl`.

@@ -54,7 +54,7 @@ from covey_privacy.signatures import Signed, SigningKey, Verify, digest_of, open
 CLAIM = "certificate/claim"
 MOST_ENTRIES = 2**20
 WITHOUT_SETS = (LEAF_ISSUER, LEAF_MANIFEST, LEAF_EVIDENCE, LEAF_NOTICE, LEAF_EPOCH_END, LEAF_CONSENT)
-"""Kinds of log entries that are no sets. Rosters of rounds in five phases are, and have no absence proofs."""
+"""Kinds of log entries that are no sets. A run with an entry of a kind that is not known proves nothing."""
 
 NoteText = Annotated[str, wire.Size(1, LIMIT)]
 EntryBytes = Annotated[bytes, wire.Size(1, 2**16)]

@@ -1,10 +1,9 @@
 """The state machines drawn: Mermaid diagrams made of their tables, for the pages that show them.
 
-    python -m covey_privacy.diagrams docs/protocol.md           # compare
-    python -m covey_privacy.diagrams docs/protocol.md --write   # after a change of a table
+    python -m covey_privacy.diagrams docs/one-message.md           # compare
+    python -m covey_privacy.diagrams docs/one-message.md --write   # after a change of a table
 
-A page marks where a machine's diagram stands by `<!-- diagram: Participant -->` and `<!-- end -->`. Machines
-of rounds in one message are marked by `secagg.` and their name.
+A page marks where a machine's diagram stands by `<!-- diagram: secagg.Contributor -->` and `<!-- end -->`.
 """
 
 from __future__ import annotations
@@ -13,12 +12,10 @@ import re
 import sys
 from pathlib import Path
 
-from covey_privacy.five_phases import Aggregator, Participant
 from covey_privacy.machine import Machine
 from covey_privacy.secagg import aggregator, collector, contributor, decryptor, notary, volunteer
 
-MACHINES: dict[str, type[Machine]] = {"Aggregator": Aggregator, "Participant": Participant}
-SECAGG_MACHINES: dict[str, type[Machine]] = {
+MACHINES: dict[str, type[Machine]] = {
     "secagg.Contributor": contributor.Contributor,
     "secagg.Volunteer": volunteer.Volunteer,
     "secagg.Decryptor": decryptor.Decryptor,
@@ -27,7 +24,6 @@ SECAGG_MACHINES: dict[str, type[Machine]] = {
     "secagg.Notary": notary.Notary,
 }
 
-_ALL = MACHINES | SECAGG_MACHINES
 _MARKED = re.compile(r"(<!-- diagram: ([\w.]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -45,13 +41,13 @@ def diagram(machine: type[Machine]) -> str:
 def drawn(page: str) -> str:
     """Return the page with the diagram of each machine that it marks."""
     return _MARKED.sub(
-        lambda found: f"{found[1]}```mermaid\n{diagram(_ALL[found[2]])}\n```\n{found[3]}", page
+        lambda found: f"{found[1]}```mermaid\n{diagram(MACHINES[found[2]])}\n```\n{found[3]}", page
     )
 
 
 def main(arguments: list[str]) -> int:
     """Compare a page's diagrams with the tables, or draw them anew."""
-    name, *write = arguments or ["docs/protocol.md"]
+    name, *write = arguments or ["docs/one-message.md"]
     path = Path(name)
     if write:
         path.write_text(drawn(path.read_text("utf-8")), "utf-8")

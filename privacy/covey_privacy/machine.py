@@ -1,11 +1,12 @@
 """State machines: a table of transitions, and nothing else moves a state.
 
-    class Door(Machine):
-        @step(Closed, after=Open)
-        def open(self, before: Closed, key: bytes) -> tuple[Open, bytes]: ...
+    class Contributor(Machine):
+        @step(Ready, after=Sent)
+        def contribute(self, before: Ready, vector: Elements) -> tuple[Sent, bytes]: ...
 
-`door.open(key)` hands the state to the method, takes the new one from it and returns what it says. A step for
-which the table has no row raises MisuseError, and a step that raises leaves the state as it was.
+`contributor.contribute(vector)` hands the state to the method, takes the new one from it and returns what it
+says. A step for which the table has no row raises MisuseError, and a step that raises leaves the state as it
+was.
 """
 
 from __future__ import annotations

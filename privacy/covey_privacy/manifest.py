@@ -76,13 +76,13 @@ class Manifest:
     """One round's terms.
 
     `sigma` is the noise's standard deviation a coordinate of the sum, in the vector's units; `scale` turns
-    units into ring steps; `length` counts the ring entries of the masked vector; `honest` is n_h: how many
+    units into integer steps; `length` counts the entries of the encoded vector; `honest` is n_h: how many
     devices' shares must add up to the whole noise. `model` is the hash of all that is public and decides a
     device's vector. A round of a training is step number `step` of its `plan`, and `previous` the digest of
     the signed manifest of the step before.
 
     `issuer` is the digest of the `IssuerKeys` of the purpose set and epoch, and `slot` the one whose tickets
-    the round takes. A round in one message has `terms` and `windows`.
+    the round takes. `terms` are those of secure aggregation, `windows` say until when each step may be taken.
     """
 
     round_id: wire.Name
@@ -101,9 +101,6 @@ class Manifest:
     delta: Annotated[float, wire.Range(1e-12, 1e-2)]
     bits: Annotated[int, wire.Range(8, 32)]
     gamma: Annotated[float, wire.Range(0, 0.5)]
-    dropout: Annotated[float, wire.Range(0, 0.5)]
-    least_cohort: wire.U32
-    most_cohort: wire.U32
     honest: Annotated[int, wire.Range(1, 2**32 - 1)]
     least_issued: wire.U32
     least_cell: wire.U32
@@ -115,7 +112,7 @@ class Manifest:
     slot: wire.U32 = 1
 
     def info(self, digest: bytes, registry: bytes, issuer_keys: IssuerKeys) -> RoundInfo:
-        """Return what everyone knows of a round in one message.
+        """Return what everyone knows of a round before it begins.
 
         Args:
             digest: of the signed manifest.
@@ -123,7 +120,7 @@ class Manifest:
             issuer_keys: the keys of the round's purpose set and epoch.
 
         Raises:
-            ServerError: the manifest states no such round, contradicts itself, or names other issuer keys.
+            ServerError: the manifest has no terms, contradicts itself, or names other issuer keys.
         """
         terms = self.require_terms()
         contribute = self.issuer_key(issuer_keys, Role.CONTRIBUTE)
@@ -151,7 +148,7 @@ class Manifest:
         """Return the terms. Raises ServerError where there are none, or they do not fit the other fields."""
         terms, windows = self.terms, self.windows
         if terms is None or windows is None:
-            raise ServerError("the manifest is of no round in one message", rule=Rule.MANIFEST_TERMS)
+            raise ServerError("the manifest has no terms of secure aggregation", rule=Rule.MANIFEST_TERMS)
         stated = terms.length, terms.honest, terms.gamma, terms.steps
         expected = self.length, self.honest, self.gamma, self.sigma * self.scale
         if stated != expected or not windows.in_order:
@@ -160,21 +157,6 @@ class Manifest:
                 rule=Rule.MANIFEST_TERMS,
             )
         return terms
-
-    def least_survivors(self, roster: int) -> int:
-        """Return the survivors needed so that `honest` remain without the corrupt and oneself."""
-        return self.honest + int(self.gamma * roster) + 1
-
-    @property
-    def least_honest(self) -> int:
-        """The least `honest` that fits the rest: what is left of the least cohort without those who may be
-        lost, those who may be corrupt, and oneself."""
-        return honest_survivors(self.least_cohort, self.gamma, self.dropout)
-
-    @property
-    def least_in_sum(self) -> int:
-        """How many devices the released sum is over at the least: what every phone refuses to go below."""
-        return self.least_survivors(self.least_cohort)
 
     def encoding(self, length: int, digest: bytes) -> Encoding:
         """Return how vectors of `length` entries are written; the manifest's digest draws the rotation."""
@@ -222,15 +204,9 @@ class Manifest:
         """Say whether this is the step after `before`, under the same plan."""
         return (self.plan, self.step) == (before.plan, before.step + 1)
 
-    def noise(self, survivors: int) -> float:
-        """Return the standard deviation of the noise that `survivors` devices add together."""
-        return self.sigma * math.sqrt(survivors / self.honest)
-
-
-def honest_survivors(roster: int, gamma: float, dropout: float) -> int:
-    """Return how many honest devices are left of a roster beside oneself, where as many are lost and corrupt
-    as those shares say."""
-    return math.floor((1 - dropout) * roster) - math.floor(gamma * roster) - 1
+    def noise(self, members: int) -> float:
+        """Return the standard deviation of the noise that the devices of a set of `members` add together."""
+        return self.sigma * math.sqrt(members / self.honest)
 
 
 def model_digest(question: bytes, *documents: bytes) -> bytes:

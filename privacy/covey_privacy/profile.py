@@ -1,6 +1,6 @@
-"""Floors and ceilings: what a phone takes part for. Enforced by the phone, named in manifest and evidence.
+"""Floors: what a phone takes part for. Enforced by the phone, named in manifest and evidence.
 
-The registry logs no manifest of the production profile outside them, and the coordinator plans none.
+The registry logs no manifest of the production profile below them, and the coordinator plans none.
 """
 
 from __future__ import annotations
@@ -16,14 +16,10 @@ from covey_privacy.secagg.terms import LEAST_POOL
 class Profile:
     """A named set of floors: the least cohort for each purpose, and for anything else `protocol`.
 
-    `least_cell` is the fewest people that a released cell may count, `least_gamma` the least share of a
-    roster that a round must assume corrupt, `most_dropout` the greatest share that it may plan to lose.
-    `committees` names the committees that a phone takes part with, and `least_pool` is the fewest volunteers
-    that a drawn committee which stands alone may come from.
-
-    The more a round plans to lose, the fewer of a device's neighbours open its secrets. At 5 % they are more
-    than two thirds, so that devices which are shown another survivor set than others, elsewhere on the ring,
-    leave some in between whose masks neither side can open (docs/threats.md).
+    `least_cell` is the fewest people that a released cell may count, `least_gamma` the least share of the
+    phones with tickets that a round must assume corrupt. `committees` names the committees that a phone takes
+    part with, and `least_pool` is the fewest volunteers that a drawn committee which stands alone may come
+    from.
     """
 
     name: str
@@ -31,27 +27,12 @@ class Profile:
     cohorts: Mapping[str, int]
     least_cell: int = 50
     least_gamma: float = 0.05
-    most_dropout: float = 0.05
     committees: frozenset[str] = frozenset({"standing", "drawn", "standing+drawn"})
     least_pool: int = LEAST_POOL
 
     def least_cohort(self, purpose: str) -> int:
-        """Return the smallest roster that a round for `purpose` may have."""
+        """Return the smallest set that a round for `purpose` may open the sum of."""
         return max(self.protocol, self.cohorts.get(purpose, 0))
-
-    def floors(self, purpose: str) -> Mapping[str, float]:
-        """Return the least that a manifest for `purpose` may state, by the name of its field."""
-        least = self.least_cohort(purpose)
-        return {
-            "least_cohort": least,
-            "least_issued": least,
-            "least_cell": self.least_cell,
-            "gamma": self.least_gamma,
-        }
-
-    def ceilings(self) -> Mapping[str, float]:
-        """Return the most that a manifest may state, by the name of its field."""
-        return {"dropout": self.most_dropout}
 
 
 PRODUCTION = Profile("production", 20, {"analytics": 200, "train": 500})

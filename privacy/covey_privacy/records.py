@@ -1,6 +1,6 @@
 """Records: values of one size, laid end to end in one byte string, numbers big-endian.
 
-What a round sends by the dozen, such as the shares of neighbours, is as long for a high number as for a low
+What a round sends by the thousand, such as the leaves of a set, is as long for a high number as for a low
 one, and is read in one pass.
 """
 

@@ -47,45 +47,12 @@ class Rule(StrEnum):
     )
     MANIFEST_PLAN = "manifest-plan"  # it is a step of its plan, and the plan stays the same
 
-    ADVERT_SIGNATURE = "advert-signature"  # the round key signed the advert, for this manifest
-    ONE_ADVERT = "one-advert"  # a round key has one advert in a round
-    LOW_ORDER_KEY = "low-order-key"  # a secret can be shared with an advertised key
-    LEAST_COHORT = "least-cohort"  # enough devices come
-    ROSTER_ADMISSION = "roster-admission"  # the registry countersigns a roster, or says whom it refuses
-    ROSTER_COUNTERSIGNATURE = "roster-countersignature"  # the registry signed the roster
-    ROSTER_SIZE = "roster-size"  # the roster has as many devices as the manifest allows
-    ROSTER_INCLUSION = "roster-inclusion"  # device and neighbours stand in the roster
-    ROSTER_PLACE = "roster-place"  # a message names a device of the roster
-    GRAPH = "graph"  # a graph is both safe and live for the roster's size
-    BEACON_NEIGHBOURS = "beacon-neighbours"  # neighbours are those that the beacon draws
-
-    PARCELS = "parcels"  # a device seals one parcel for each neighbour, and for nobody else
-    INBOX = "inbox"  # an inbox is the device's own and holds one parcel at most of each neighbour
-    SHARERS = "sharers"  # at least t neighbours shared
-    PARCEL_SEAL = "parcel-seal"  # a parcel is unaltered, of its sender and for its recipient
-    ONE_MESSAGE = "one-message"  # a device says one thing in a phase
-    OWN_DEVICES = "own-devices"  # a node speaks for the devices whose adverts it brought
-
-    VECTOR_LENGTH = "vector-length"  # a vector is as long as the manifest says
-    ONE_VECTOR = "one-vector"  # a device's vector counts once
-    SHARED_FIRST = "shared-first"  # who sends a vector has shared its secrets
-
-    SURVIVORS_SIZE = "survivors-size"  # a survivor set is one of the roster
-    SURVIVORS_OWN = "survivors-own"  # a device that answers is among the survivors
-    SURVIVORS_NOISE = "survivors-noise"  # enough survive for the noise
-    SURVIVORS_SHARED = "survivors-shared"  # a neighbour named as a survivor has shared with the device
-    SURVIVORS_NEIGHBOURS = "survivors-neighbours"  # at least t neighbours who shared survive
-    AGREEMENTS = "agreements"  # at least t neighbours signed the same survivor set
-
-    OPENINGS = "openings"  # a survivor opens one share of each neighbour that shared with it
-    SHARE = "share"  # an opened share is the one that its owner sealed
-    ENOUGH_SHARES = "enough-shares"  # enough good shares come to open each secret
-
-    # Secure aggregation in one message (covey_privacy.secagg).
+    # Secure aggregation (covey_privacy.secagg).
     COMMITTEE_KIND = "committee-kind"  # a round has the committees that its terms name
     COMMITTEE_MEMBERS = "committee-members"  # a committee has m distinct members, with distinct box keys
     ORGANISATION_SIGNATURE = "organisation-signature"  # a pinned organisation signed its box key
     VOLUNTEER_SIGNATURE = "volunteer-signature"  # a volunteer's round key signed its box key
+    LOW_ORDER_KEY = "low-order-key"  # a secret can be shared with a box key
     DRAW_NONCE = "draw-nonce"  # the nonce is the one whose hash stands in the manifest
     DRAW_ORDER = "draw-order"  # a committee holds the volunteers that the draw names
     SAMPLED = "sampled"  # a phone takes part only in a round that samples it
@@ -98,6 +65,7 @@ class Rule(StrEnum):
     SIGNED_ONCE = "signed-once"  # the registry signs one roster, draw, included and final set a round
     HEAD_SIGNATURE = "head-signature"  # the registry signed a head, for this round
     LEAVES = "leaves"  # leaves are sorted by round key, distinct, and lead to the signed root
+    LEAST_COHORT = "least-cohort"  # a drawn committee that stands alone comes from enough volunteers
     LEAST_SET = "least-set"  # a set has n_h + K + 1 members at least, and the terms' most
     BOX = "box"  # a sealed share opens
     SHARE_PROOF = "share-proof"  # a share fits the dealer's proof
@@ -106,6 +74,7 @@ class Rule(StrEnum):
     MISSING_SHARE = "missing-share"  # a decryptor opens only with a good share of every member
     ENOUGH_SUMS = "enough-sums"  # enough decryptors open
     WRONG_SUMS = "wrong-sums"  # no more sums of shares are wrong than can be corrected
+    VECTOR_LENGTH = "vector-length"  # a vector is as long as the manifest says
     VECTOR_RANGE = "vector-range"  # a vector is of integers below q / 2 in magnitude
     COMMITTEE_SHAPE = "committee-shape"  # a committee is both safe and live for its roster
 
