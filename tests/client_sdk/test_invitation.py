@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from covey_sdk.door import Door
 
 from covey_models import Catalogue, p1_steps
 from covey_models.p1 import Base
@@ -17,7 +18,6 @@ from covey_privacy.profile import TEST
 from covey_privacy.release import Array, Release, sign_release
 from covey_privacy.signatures import digest_of
 from covey_sdk import Device
-from covey_sdk.door import Door
 from covey_sdk.invitation import Invited, check
 from covey_server import training
 from covey_server.plan import Chain, Policy, manifest_for

@@ -15,8 +15,8 @@ from covey_privacy.note import COSIGNATURE, VerifierKey, parse
 from covey_privacy.signatures import Signed, SigningKey, verify
 from covey_privacy.witness import Policy, cosign
 from covey_sdk import Device, Registry, RegistryError, RegistryForkError, ledger
-from covey_sdk.door import Door
 from covey_sdk.log import MOST_OPEN, Log
+from covey_sdk.ticket_fetcher import TicketFetcher
 
 ORIGIN = "covey.test/log"
 
@@ -93,7 +93,7 @@ def test_a_convicted_log_is_believed_no_more_and_the_owner_hears_of_it(
     again = opened()
     clock.forward(days=6)
     shop.seen.clear()
-    for act in (again.sync, lambda: Door(again).fetch_tickets(0, ("analytics",))):
+    for act in (again.sync, lambda: TicketFetcher(again).fetch(0, ("analytics",))):
         with pytest.raises(RegistryForkError, match="its key signed two heads") as raised:
             act()
         assert raised.value.evidence == again.evidence()[0]

@@ -11,7 +11,7 @@ from covey_consent.keys import load_or_create
 from covey_models import QUERIES
 from covey_privacy import wire
 from covey_privacy.consent import Issuer
-from covey_privacy.errors import BudgetError, PrivacyError, ServerError
+from covey_privacy.errors import BudgetError, PeerError, PrivacyError, ServerError
 from covey_privacy.manifest import Manifest, Plan, Windows, model_digest, sign_manifest
 from covey_privacy.profile import Profile
 from covey_privacy.round_files import RoundFiles
@@ -70,7 +70,7 @@ class OneRound:
             round_id="round-1", query=QUESTION.id, purpose=QUESTION.purpose, purposes=PURPOSES,
             epoch=epoch, profile="test", issuer=self.keys.digest, model=model_digest(QUESTION.digest()),
             length=encoding_length, norm=QUESTION.norm, scale=scale, sigma=sigma, epsilon=epsilon,
-            delta=1e-6, bits=30, gamma=0.05, dropout=0.0, least_cohort=3, most_cohort=100, honest=2,
+            delta=1e-6, bits=30, gamma=0.05, honest=2,
             least_issued=3, least_cell=1, terms=terms,
             windows=Windows(self.now, self.now + 3600, self.now + 7200, self.now + 10_800),
         )  # fmt: skip
@@ -328,15 +328,40 @@ def test_after_the_window_nothing_is_retracted_any_more(made, phone, shop, clock
         ({"least_issued": 2}, Rule.MANIFEST_FLOOR),
         ({"profile": "production"}, Rule.MANIFEST_FLOOR),
         ({"epsilon": 0.01}, Rule.MANIFEST_NOISE),
+        ({"sigma": 1.0}, Rule.MANIFEST_TERMS),
+        ({"length": 2**20}, Rule.MANIFEST_TERMS),
+        ({"terms": None}, Rule.MANIFEST_TERMS),
         ({"model": bytes(32)}, Rule.MANIFEST_MODEL),
         ({"norm": 2.0}, Rule.MANIFEST_QUESTION),
+        ({"purposes": ("analytics",)}, Rule.MANIFEST_QUESTION),
+        ({"step": 1}, Rule.MANIFEST_PLAN),
+        ({"previous": b"\1" * 32}, Rule.MANIFEST_PLAN),
     ],
 )
 def test_a_weaker_or_another_manifest_is_refused(shop, registry, clock, phone, changes, rule):
-    device, one = phone(), OneRound(shop, registry, clock, **changes)
+    device, good = phone(), OneRound(shop, registry, clock)
+    manifest = dataclasses.replace(good.manifest, **changes)
+    files = RoundFiles(sign_manifest(manifest, shop.operator), good.keys, good.file)
     with pytest.raises(ServerError) as refused:
-        client_of(device).contribute(one.files)
+        client_of(device).contribute(files)
     assert refused.value.rule == rule
+
+
+def test_noise_below_what_the_manifest_claims_is_refused(shop, registry, clock, phone):
+    device, good = phone(), OneRound(shop, registry, clock)
+    scale = good.manifest.scale
+    manifest = dataclasses.replace(good.manifest, sigma=1.0, **with_terms(good, steps=scale))
+    with pytest.raises(ServerError) as refused:
+        client_of(device).contribute(RoundFiles(sign_manifest(manifest, shop.operator), good.keys, good.file))
+    assert refused.value.rule == Rule.MANIFEST_NOISE
+
+
+def test_a_manifest_that_the_operator_did_not_sign_is_refused(made, phone):
+    device, one = phone(), made()
+    files = RoundFiles(sign_manifest(one.manifest, SigningKey(b"x" * 32)), one.keys, one.file)
+    with pytest.raises(PeerError) as refused:
+        client_of(device).prepare(files)
+    assert refused.value.rule == Rule.DOCUMENT_SIGNATURE
 
 
 def with_terms(one, **changes):

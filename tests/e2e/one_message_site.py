@@ -281,7 +281,7 @@ class Site:
             round_id=f"round-{number}", query=QUESTION.id, purpose=QUESTION.purpose, purposes=PURPOSES,
             epoch=self.epoch, profile="test", issuer=keys.digest, model=model_digest(QUESTION.digest()),
             length=length, norm=QUESTION.norm, scale=scale, sigma=sigma, epsilon=1.0, delta=1e-6, bits=30,
-            gamma=terms.gamma, dropout=0.0, least_cohort=3, most_cohort=100, honest=2, least_issued=3,
+            gamma=terms.gamma, honest=2, least_issued=3,
             least_cell=1, terms=terms, windows=Windows(now + 600, now + 1200, now + 1800, now + 2400),
             slot=number,
         )  # fmt: skip

@@ -3,7 +3,6 @@ from dataclasses import dataclass
 import pytest
 
 from covey_privacy.errors import MisuseError, PeerError
-from covey_privacy.five_phases import Aggregator, Participant
 from covey_privacy.machine import Machine, step
 from covey_privacy.rules import Rule
 
@@ -51,36 +50,3 @@ def test_a_step_that_raises_leaves_the_state():
     with pytest.raises(PeerError):
         hatch.open(b"wrong")
     assert hatch.open(b"k") == "creak"
-
-
-def names(machine: type[Machine]) -> set[tuple[str, str, str]]:
-    return {(before.__name__, name, after.__name__) for (before, name), after in machine.TABLE.items()}
-
-
-def test_the_device_has_one_way_through_a_round():
-    assert names(Participant) == {
-        ("Advertised", "share", "Shared"),
-        ("Shared", "mask", "Masked"),
-        ("Masked", "agree", "Agreed"),
-        ("Agreed", "open", "Opened"),
-    }
-
-
-def test_the_coordinator_may_only_freeze_again():
-    assert names(Aggregator) == {
-        ("Gathering", "freeze", "Frozen"),
-        ("Frozen", "freeze", "Frozen"),
-        ("Frozen", "countersigned", "Sharing"),
-        ("Sharing", "deliver", "Masking"),
-        ("Masking", "survive", "Opening"),
-        ("Opening", "gather", "Opening"),
-        ("Opening", "total", "Total"),
-    }
-
-
-@pytest.mark.parametrize("name", ["mask", "agree", "open"])
-def test_a_device_takes_no_step_out_of_order(makers, name):
-    device = Participant(makers.terms_of(makers.manifest_of(3)), makers.round_keys(1)[0])
-    arguments = (b"", None) if name == "mask" else (b"",)
-    with pytest.raises(MisuseError, match=f"{name} follows .*; the round is at Advertised"):
-        getattr(device, name)(*arguments)

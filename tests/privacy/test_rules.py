@@ -38,7 +38,7 @@ def test_no_refusal_is_without_its_rule(path):
 
 
 def test_secagg_names_a_rule_even_where_the_caller_erred():
-    folder = ROOT / "privacy/covey_privacy/five_phases"
+    folder = ROOT / "privacy/covey_privacy/secagg"
     unnamed = [
         (path.name, ast.unparse(call)[:60])
         for path in folder.glob("*.py")
@@ -49,18 +49,18 @@ def test_secagg_names_a_rule_even_where_the_caller_erred():
 
 
 def test_an_error_reads_as_its_message_and_keeps_its_rule():
-    error = ServerError("the roster has 3 devices", rule=Rule.ROSTER_SIZE)
-    assert str(error) == "the roster has 3 devices"
-    assert error.rule == "roster-size"
+    error = ServerError("the set has 3 members", rule=Rule.LEAST_SET)
+    assert str(error) == "the set has 3 members"
+    assert error.rule == "least-set"
     with pytest.raises(AttributeError):
-        error.rule = Rule.GRAPH
+        error.rule = Rule.BOX
 
 
 @pytest.mark.parametrize(
     ("error", "rule"),
     [
         (MisuseError("no"), Rule.ARGUMENT),
-        (MisuseError("no", rule=Rule.GRAPH), Rule.GRAPH),
+        (MisuseError("no", rule=Rule.BOX), Rule.BOX),
         (BudgetError("no"), Rule.BUDGET),
         (ForkError("no", b"evidence"), Rule.LOG_CONSISTENCY),
     ],

@@ -26,7 +26,7 @@ def manifest(request, issuers):
     return Manifest(
         round_id="r", query="q1", purpose=PURPOSES[0], purposes=PURPOSES, epoch=7, profile="test",
         issuer=KEYS.digest, model=bytes(32), length=terms.length, norm=1.0, scale=1.0, sigma=terms.steps,
-        epsilon=1.0, delta=1e-6, bits=31, gamma=terms.gamma, dropout=0.0, least_cohort=2, most_cohort=40,
+        epsilon=1.0, delta=1e-6, bits=31, gamma=terms.gamma,
         honest=terms.honest, least_issued=0, least_cell=50, terms=terms, windows=Windows(1, 2, 3, 4), slot=2,
     )  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from covey_sdk.door import Door
 from shared_fixtures import fixtures_of
 
 from covey_models import QUERIES
@@ -14,7 +15,6 @@ from covey_privacy.dp import epsilon
 from covey_privacy.errors import ServerError
 from covey_privacy.manifest import sign_manifest
 from covey_sdk import ledger
-from covey_sdk.door import Door
 from covey_sdk.errors import ConsentError
 
 globals().update(fixtures_of("client_sdk"))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from covey_sdk.door import Door
 from shared_fixtures import fixtures_of
 
 from covey_privacy import wire
 from covey_privacy.consent import Issuer
 from covey_privacy.manifest import sign_manifest
 from covey_sdk.clock import milliseconds
-from covey_sdk.door import Door
 from covey_sdk.errors import ConsentError, RegistryError, TicketError
 
 globals().update(fixtures_of("client_sdk"))

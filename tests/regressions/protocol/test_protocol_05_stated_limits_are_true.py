@@ -9,16 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from covey_privacy.five_phases import ring
+from covey_privacy.five_phases.graph import neighbours
+from covey_privacy.five_phases.messages import MaskedVector
+from covey_privacy.five_phases.roster import ROSTER, RosterHead
 
 from covey_models import QUERIES
 from covey_privacy import wire
 from covey_privacy.dp import Skellam, noise_share
 from covey_privacy.dp.encoding import Encoding
 from covey_privacy.errors import AbortError
-from covey_privacy.five_phases import ring
-from covey_privacy.five_phases.graph import neighbours
-from covey_privacy.five_phases.messages import MaskedVector
-from covey_privacy.five_phases.roster import ROSTER, RosterHead
 from covey_privacy.signatures import SigningKey, to_sign
 from covey_server.plan import BITS, Size, fitted
 

@@ -2,7 +2,7 @@
 
 from shared_fixtures import fixtures_of
 
-from covey_sdk.door import Door
+from covey_sdk.ticket_fetcher import TicketFetcher
 
 globals().update(fixtures_of("client_sdk"))
 
@@ -12,15 +12,15 @@ SECONDS = 86400
 
 def test_first_ticket_fetch(device, clock):
     device.grant("analytics")
-    door = Door(device, boot_id=bytes(32))
+    fetcher = TicketFetcher(device)
     epoch = int(clock.now.timestamp()) // SECONDS
-    assert door.fetch_tickets(epoch, SET, ("personalize",)) == (SET, ("personalize",))
+    assert fetcher.fetch(epoch, SET, ("personalize",)) == (SET, ("personalize",))
 
 
 def test_first_ticket_fetch_after_the_epoch_turned(device, clock):
     device.grant("analytics")
-    door = Door(device, boot_id=bytes(32))
+    fetcher = TicketFetcher(device)
     for _ in range(2):
         epoch = int(clock.now.timestamp()) // SECONDS
-        assert door.fetch_tickets(epoch, SET) == (SET,)
+        assert fetcher.fetch(epoch, SET) == (SET,)
         clock.forward(days=1)

@@ -89,7 +89,7 @@ class Shop:
         fields = {
             "round_id": round_id, "query": "q1", "purpose": "analytics", "purposes": PURPOSES, "epoch": EPOCH,
             "profile": "test", "issuer": self.issuer_keys.digest, "model": bytes(32), "norm": 1.0,
-            "epsilon": 0.0, "bits": 20, "dropout": 0.0, "least_cohort": 2, "most_cohort": 10_000,
+            "epsilon": 0.0, "bits": 20,
             "least_issued": 0, "least_cell": 50, "terms": dataclasses.replace(made, **terms or {}),
             "windows": Windows(now, now + 1, now + 600, now + 1200), **stated, **changes,
         }  # fmt: skip

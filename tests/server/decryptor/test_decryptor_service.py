@@ -250,7 +250,7 @@ def beside_an_unknown_key(scene):
     return scene.shop.round(scene.shop.manifest(terms={"organisations": (*scene.shop.keys[:3], extra)}))
 
 
-def in_five_phases(scene):
+def without_terms(scene):
     return scene.shop.round(dataclasses.replace(scene.shop.manifest(), terms=None))
 
 
@@ -268,7 +268,7 @@ def with_other_issuer_keys(scene):
         (of_another_operator, PeerError, Rule.DOCUMENT_SIGNATURE),
         (for_other_keys, ServerError, Rule.COMMITTEE_MEMBERS),
         (beside_an_unknown_key, ServerError, Rule.COMMITTEE_MEMBERS),
-        (in_five_phases, ServerError, Rule.MANIFEST_TERMS),
+        (without_terms, ServerError, Rule.MANIFEST_TERMS),
         (with_other_issuer_keys, ServerError, Rule.MANIFEST_ISSUER),
     ],
 )
