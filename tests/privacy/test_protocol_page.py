@@ -1,135 +1,194 @@
-"""The pages are true: a phone that follows them says what Covey's says. They show what the code has."""
+"""docs/protocol.md and docs/primitives.md are what the code does, and every page's links lead somewhere."""
 
+from __future__ import annotations
+
+import dataclasses
 import hashlib
 import itertools
-import json
+import os
+import re
 from pathlib import Path
 
-import cbor2
 import numpy as np
 import pytest
-import second_phone
 import second_primitives
-from covey_privacy.five_phases import graph, messages, ring, roster
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from covey_privacy import cddl, diagrams, tickets
+from covey_consent.app import create_app
+from covey_privacy import annex, blind_rsa, cddl, certificate, consent, errors, evidence, manifest, rules, site, wire
+from covey_privacy import tickets as tickets_module
 from covey_privacy.dp import Encoding
-from covey_privacy.errors import MisuseError
-
-pytestmark = pytest.mark.slow  # The five-phase protocol is about to be replaced.
+from covey_privacy.round_files import RoundFiles
+from covey_privacy.rules import Rule
+from covey_privacy.secagg import log_entries, registry_messages
+from covey_privacy.secagg.terms import RoundTerms
+from covey_privacy.ticket_signer import TicketSigner, generate_private_keys
+from covey_server import exchanges
+from covey_server.decryptor import messages as decryptor_messages
+from covey_server.ending import _denial
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "protocol.md"
-STEPS = ("share", "mask", "agree", "open")
+DOCS = ROOT / "docs"
+PAGE = (DOCS / "protocol.md").read_text("utf-8")
+WORDS = " ".join(PAGE.split())
+PRIMITIVES = (DOCS / "primitives.md").read_text("utf-8")
+SECAGG = (DOCS / "one-message.md").read_text("utf-8")
+PAGES = sorted([*DOCS.rglob("*.md"), *ROOT.glob("*.md")])
 
 
-@pytest.fixture(params=["all-stay", "one-drops-out"])
-def vector(request):
-    return json.loads((ROOT / "tests" / "vectors" / f"{request.param}.json").read_text("utf-8"))
+def tables(text):
+    """Every table: its header's cells, and those of its rows."""
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.M):
+        head, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+        yield head, rows
 
 
-def joined(vector):
-    """Second phones with their adverts, by place in the roster."""
-    phones = [second_phone.Phone(vector["given"], seed) for seed in vector["given"]["devices"]]
-    adverts = [phone.advertise().hex() for phone in phones]
-    return adverts, dict(enumerate(sorted(phones, key=lambda phone: phone.name)))
+def section(heading, page=PAGE):
+    """What stands under a heading, up to the next one."""
+    parts = re.split(rf"^#+ {re.escape(heading)}\n", page, flags=re.M)
+    assert len(parts) == 2, f"the page has {len(parts) - 1} sections {heading!r}"
+    return re.split(r"^#+ ", parts[1], flags=re.M)[0]
 
 
-def again(vector, phone):
-    """The same device at its start."""
-    other = second_phone.Phone(vector["given"], phone.drawn_from)
-    other.advertise()
-    return other
+def rows_of(heading, first, page=PAGE):
+    """The rows of the table under a heading whose first column has that name."""
+    (found,) = [rows for head, rows in tables(section(heading, page)) if head[0] == first]
+    return found
 
 
-def test_a_second_phone_says_every_byte_of_a_frozen_round(vector):
-    adverts, phones = joined(vector)
-    assert adverts == vector["played"]["adverts"]
-    for step in STEPS:
-        for place, told, said in vector["played"][step]:
-            assert getattr(phones[place], step)(bytes.fromhex(told)).hex() == said, (step, place)
+def quoted(text):
+    return re.findall(r"`([^`]+)`", text)
 
 
-def test_it_refuses_what_was_altered_at_the_same_step_for_the_same_blame(vector):
-    _, phones = joined(vector)
-    for altered in vector["refused"]:
-        place = altered["device"]
-        told = {step: dict(row[:2] for row in vector["played"][step])[place] for step in STEPS}
-        told[altered["step"]] = altered["message"]
-        refused = played(again(vector, phones[place]), told)
-        assert refused == (altered["refused_at"], altered["error"])
+@pytest.fixture(scope="module")
+def issuer_keys():
+    return TicketSigner.of(("analytics", "personalize"), 17_504, generate_private_keys(slots=2)).keys
 
 
-def played(phone, told):
-    """The step at which a phone refuses, and whom it blames."""
-    for step in STEPS:
-        try:
-            getattr(phone, step)(bytes.fromhex(told[step]))
-        except second_phone.Refusal as blame:
-            return step, str(blame)
-    return None, None
+MESSAGES = (
+    site.SiteDocument, site.Organisation, manifest.Manifest, manifest.Windows, manifest.Plan, manifest.Step,
+    RoundFiles, evidence.Evidence, evidence.CommitteeEvidence, evidence.Complained, evidence.RoundProofs,
+    annex.Annex,
+)  # fmt: skip
 
 
-def test_its_sum_is_the_frozen_one(vector):
-    """What the coordinator does, with nothing but what the phones said."""
-    _, phones = joined(vector)
-    for step in STEPS:
-        for place, told, _ in vector["played"][step]:
-            getattr(phones[place], step)(bytes.fromhex(told))
-    opened = [cbor2.loads(bytes.fromhex(said)) for _, _, said in vector["played"]["open"]]
-    masked = [cbor2.loads(bytes.fromhex(said)) for _, _, said in vector["played"]["mask"]]
-    assert second_phone.total(phones, dict(masked), dict(opened)) == vector["played"]["sum"]
+@pytest.mark.parametrize("cls", MESSAGES, ids=lambda cls: cls.__name__)
+def test_the_page_has_a_messages_fields_in_order(cls):
+    told = [quoted(row[0])[0] for row in rows_of(f"`{cls.__name__}`", "field")]
+    assert told == [field.name for field in dataclasses.fields(cls)]
 
 
-def test_it_refuses_a_survivor_that_did_not_share():
-    vector = json.loads((ROOT / "tests" / "vectors" / "one-drops-out.json").read_text("utf-8"))
-    _, phones = joined(vector)
-    place = vector["played"]["open"][0][0]
-    phone = phones[place]
-    told = {step: dict(row[:2] for row in vector["played"][step])[place] for step in STEPS}
-    phone.share(bytes.fromhex(told["share"]))
-    device, parcels = cbor2.loads(bytes.fromhex(told["mask"]))
-    size, survivors = cbor2.loads(bytes.fromhex(told["agree"]))
-    everyone = bytes([2**size - 1])
-    (gone,) = {*range(size)} - {place for place in range(size) if survivors[0] >> place & 1}
-    shared = second_primitives.cut(parcels, second_phone.PARCEL)
-    kept = [parcel for parcel in shared if int.from_bytes(parcel[:4], "big") != gone]
-    phone.mask(second_phone.cbor(device, b"".join(kept)))
-    with pytest.raises(second_phone.Refusal, match="ServerError"):
-        phone.agree(second_phone.cbor(size, everyone))
-    phone.agree(bytes.fromhex(told["agree"]))
+def test_the_page_has_no_other_message():
+    assert set(re.findall(r"^#+ `(\w+)`$", PAGE, re.M)) == {cls.__name__ for cls in MESSAGES}
+
+
+def test_evidence_repeats_of_the_manifest_what_the_page_says():
+    rows = rows_of("`Evidence`", "field")
+    told = {quoted(name)[0] for name, what in rows if what == "as in the manifest"}
+    assert told == set(evidence._REPEATED)
+
+
+def test_the_page_has_every_rule_that_the_page_of_secure_sums_has_not():
+    told = [quoted(row[0])[0] for row in rows_of("Errors and rules", "rule")]
+    elsewhere = set(re.findall(r"`([a-z-]+)`", SECAGG)) & set(map(str, Rule))
+    assert len(told) == len(set(told)) > 10
+    assert set(told) == set(map(str, Rule)) - elsewhere
+
+
+def test_the_page_says_of_a_rule_what_the_code_says():
+    source = Path(rules.__file__).read_text("utf-8")
+    said = dict(re.findall(r'"([a-z-]+)"  # (.+)', source))
+    for name, what in rows_of("Errors and rules", "rule"):
+        assert set(re.findall(r"\w{5,}", said[quoted(name)[0]])) <= set(re.findall(r"\w{5,}", what)), name
+
+
+def test_the_pages_checks_name_rules_that_exist():
+    named = {name for head, rows in tables(PAGE) if head[-1] == "rule" for row in rows for name in quoted(row[-1])}
+    assert len(named) > 10
+    assert named <= set(map(str, Rule))
+
+
+def test_the_page_has_every_error():
+    classes = {
+        name
+        for name, cls in vars(errors).items()
+        if isinstance(cls, type) and issubclass(cls, errors.PrivacyError)
+    }
+    told = [quoted(row[0])[0] for row in rows_of("Errors and rules", "error")]
+    assert {*told, "PrivacyError"} == classes
+
+
+def test_outcomes_exchanges_and_denials_are_the_codes():
+    outcomes = {evidence.RELEASED, evidence.WITHHELD, evidence.BURNT, evidence.ABORTED}
+    assert {quoted(row[0])[0] for row in rows_of("Nodes and the coordinator", "outcome")} == outcomes
+    assert quoted(dict(rows_of("`Evidence`", "field"))["`outcome`"]) == [
+        evidence.RELEASED, evidence.WITHHELD, evidence.BURNT, evidence.ABORTED,
+    ]  # fmt: skip
+    told = [quoted(row[0])[0] for row in rows_of("Nodes and the coordinator", "exchange")]
+    assert told == list(exchanges.EXCHANGES)
+    figures = {quoted(row[0])[0] for row in rows_of("`Annex`", "field")}
+    assert {_denial(rule) for rule in map(str, Rule)} <= figures
+
+
+def test_kinds_of_log_entries_are_the_codes():
+    kinds = {value.decode() for name, value in vars(consent).items() if name.startswith("LEAF_")}
+    kinds.add(log_entries.LEAF_SECAGG.decode())
+    told = {quoted(row[2])[0] for row in rows_of("What is signed and what is logged", "document") if row[2]}
+    assert told == kinds
+    assert {quoted(row[0])[0] for row in rows_of("Trees", "kind", PRIMITIVES)} == kinds
+
+
+def test_the_registry_serves_the_routes_of_the_page():
+    served = {
+        f"{method.upper()} {path}"
+        for path, methods in create_app().openapi()["paths"].items()
+        for method in methods
+    }
+    for page, heading, least in ((PAGE, "The registry, over HTTP", 15), (SECAGG, "The registry, over HTTP", 11)):
+        told = [quoted(row[0])[0] for row in rows_of(heading, "call", page)]
+        assert len(told) >= least
+        assert set(told) <= served
 
 
 @pytest.mark.parametrize(
-    ("n", "gamma", "delta"), [(20, 0, 0), (50, 0, 0.1), (60, 0.02, 0.05), (300, 0.1, 0.1)]
+    "said",
+    [
+        f"`COVEY_REGISTRY_SLOTS`, 4, {tickets_module.MOST_SLOTS} at most",
+        "`terms` and `windows` are given in every round",
+        "a random nonce of 12 bytes",
+    ],
 )
-def test_its_graph_is_the_codes(n, gamma, delta):
-    degree, threshold = second_primitives.parameters(n, gamma, delta)
-    assert (degree, threshold) == graph.parameters(n, gamma, delta)
-    for index in range(0, n, 7):
-        drawn = second_primitives.ring_neighbours(b"b" * 32, n, degree, index)
-        assert tuple(drawn) == graph.neighbours(b"b" * 32, n, degree, index)
+def test_the_page_says(said):
+    assert said in WORDS
 
 
-@pytest.mark.parametrize(("n", "gamma", "delta"), [(3, 0, 0), (24, 0.05, 0.4), (1000, 0.4, 0.4)])
-def test_where_the_code_has_no_graph_it_has_none(n, gamma, delta):
-    with pytest.raises(MisuseError):
-        graph.parameters(n, gamma, delta)
-    assert second_primitives.parameters(n, gamma, delta) is None
+def test_terms_and_other_fields_that_the_page_calls_equal_are_held_equal():
+    """"`length`, `honest` and `gamma` are those of the terms, and the terms' `steps` is `sigma` times `scale`"."""
+    assert "`length`, `honest` and `gamma` are those of the terms" in WORDS
+    shared = {field.name for field in dataclasses.fields(RoundTerms)} & {
+        field.name for field in dataclasses.fields(manifest.Manifest)
+    }
+    assert shared == {"length", "honest", "gamma"}
 
 
-@pytest.mark.parametrize("bits", range(8, 33))
-def test_its_planes_are_the_codes(bits):
-    vector = np.random.Generator(np.random.PCG64(bits)).integers(0, 2**32, 13, dtype=np.uint32)
-    assert second_primitives.pack(vector.tolist(), bits) == ring.pack(vector, bits)
+def test_the_page_of_primitives_has_every_context_of_a_signature():
+    bare = {
+        tickets_module.ISSUED, site.CONTEXT, certificate.CLAIM, decryptor_messages.CHECK,
+        registry_messages.ROSTER_REQUEST, registry_messages.DRAW_REQUEST, registry_messages.INCLUSION_REQUEST,
+        registry_messages.GRANT_REQUEST, registry_messages.EXCLUSION_REQUEST, "pack", "rules",
+    }  # fmt: skip
+    signed = bare | {context for context, _ in cddl.SIGNED.values()}
+    told = [name for row in rows_of("Signatures", "context", PRIMITIVES) for name in quoted(row[0])]
+    assert len(told) == len(set(told))
+    assert set(told) == signed
 
 
 @pytest.mark.parametrize("length", [1, 5, 1024, 1500])
 @pytest.mark.parametrize("size", [0.0, 0.3, 40.0])
-def test_its_encoder_is_the_codes(length, size):
+def test_the_second_encoder_is_the_codes(length, size):
     vector = np.random.Generator(np.random.PCG64(length)).standard_normal(length)
     vector *= size / np.linalg.norm(vector)
-    encoding = Encoding(length, 2.0, 64.0, 20, b"s" * 32)
+    encoding = Encoding(length, 2.0, 64.0, 31, b"s" * 32)
 
     def tape():
         drawn = itertools.count()
@@ -139,20 +198,66 @@ def test_its_encoder_is_the_codes(length, size):
     assert mine == encoding.encode(vector, tape()).tolist()
 
 
-def test_the_page_shows_the_state_machines_of_the_code(tmp_path, capsys):
-    assert diagrams.main([str(PAGE)]) == 0
-    page = PAGE.read_text("utf-8")
-    assert all(f"<!-- diagram: {name} -->" in page for name in diagrams.MACHINES)
-    other = tmp_path / "other.md"
-    other.write_text(page.replace("Shared --> Masked: mask", "Shared --> Opened: mask"), "utf-8")
-    assert diagrams.main([str(other)]) == 1
-    assert "other state machines" in capsys.readouterr().err
-    assert diagrams.main([str(other), "--write"]) == 0
-    assert other.read_text("utf-8") == page
+def test_the_second_ticket_request_is_the_codes(issuer_keys):
+    """What a phone draws for a ticket, in which order, and the blinded message that it makes of it."""
+    tape = os.urandom(2**14)
+
+    def reader():
+        place = iter(tape)
+        return lambda count: bytes(itertools.islice(place, count))
+
+    random = reader()
+    (pending, *_) = tickets_module.request(issuer_keys, reader())
+    numbers = load_der_public_key(next(iter(issuer_keys)).key).public_numbers()
+    secret, prefix, salt, factor = (random(count) for count in (32, 32, 48, 256))
+    while not 0 < int.from_bytes(factor) < numbers.n:
+        factor = random(256)
+    round_key = second_primitives.ed25519.Ed25519PrivateKey.from_private_bytes(secret).public_key()
+    message = prefix + round_key.public_bytes_raw()
+    blinded = second_primitives.emsa_pss(message, salt) * pow(int.from_bytes(factor), numbers.e, numbers.n)
+    assert (pending.secret, pending.prefix) == (secret, prefix)
+    assert int.from_bytes(pending.blinded) == blinded % numbers.n
+    assert len(prefix) == blind_rsa.PREFIX_LENGTH
 
 
-def test_the_page_tells_every_context_of_a_signature():
-    bare = {roster.ADVERT, roster.ROSTER, roster.ROUND_ROSTER, messages.SURVIVORS, tickets.ISSUED}
-    told = bare | {context for context, _ in cddl.SIGNED.values()}
-    page = (ROOT / "docs" / "primitives.md").read_text("utf-8")
-    assert {context for context in told if f"| `{context}` |" not in page} == set()
+def test_the_digest_of_issuer_keys_is_the_pages(issuer_keys):
+    assert issuer_keys.digest == hashlib.sha256(wire.encode(issuer_keys)).digest()
+    order = [(each.role, each.slot) for each in issuer_keys]
+    slots = range(1, issuer_keys.slots + 1)
+    assert order == [(role, slot) for role in tickets_module.Role for slot in slots]
+
+
+def slug(heading):
+    """The anchor that GitHub gives a heading."""
+    kept = re.sub(r"[^\w\- ]", "", heading.replace("`", "").lower())
+    return kept.replace(" ", "-")
+
+
+def anchors(page):
+    return {slug(heading) for heading in re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.M)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_of_a_page_leads_somewhere(page):
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        path = (page.parent / name).resolve() if name else page
+        assert path.exists(), target
+        assert not anchor or anchor in anchors(path), target
+
+
+GONE = re.compile(
+    r"five.phase|survivor|unmask|countersign|\bDoor\b|\bdoor\b|registry-url|dropout|drop-out|pairwise|self-mask",
+    re.I,
+)
+"""Words of a protocol that is gone. ADR 21 tells why it went, and the changelog that it did."""
+TELLS_OF_IT = {"0021-secure-aggregation-in-one-message.md", "CHANGELOG.md"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_page_speaks_of_the_protocol_that_is_gone(page):
+    if page.name not in TELLS_OF_IT:
+        assert GONE.findall(page.read_text("utf-8")) == []
