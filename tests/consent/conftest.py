@@ -215,8 +215,8 @@ class Shop:
         plain = Manifest(
             round_id="round-1", query="q1", purpose="analytics", purposes=issuer.keys.purposes,
             epoch=issuer.keys.epoch, profile="test", issuer=issuer.keys.digest, model=bytes(32), length=8,
-            norm=1.0, scale=64.0, sigma=10.0, epsilon=0.5, delta=1e-6, bits=20, gamma=0.05, dropout=0.0,
-            least_cohort=2, most_cohort=4, honest=1, least_issued=2, least_cell=50,
+            norm=1.0, scale=64.0, sigma=10.0, epsilon=0.5, delta=1e-6, bits=20, gamma=0.05,
+            honest=1, least_issued=2, least_cell=50,
         )  # fmt: skip
         return self.fit(plain, **changes)
 

@@ -335,7 +335,7 @@ class TestImpactAssessment:
         assert (row["clip"], row["sigma"], row["delta"], row["epsilon"]) == (
             terms.norm, terms.sigma, terms.delta, terms.epsilon,
         )  # fmt: skip
-        assert (row["least_cohort"], row["outcome"]) == (terms.least_cohort, "released")
+        assert (row["least_set"], row["outcome"]) == (terms.require_terms().least_set, "released")
 
     @pytest.mark.compliance("PIPL 56", "lawfulness, influence and protection; kept for three years")
     def test_it_has_the_three_contents_and_asks_what_only_a_person_can_judge(self, ask):

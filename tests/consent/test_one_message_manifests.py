@@ -124,8 +124,8 @@ def test_it_is_logged_after_the_fetch_window(manifest, refused, one_message):
 
 
 PRODUCTION = {
-    "profile": "production", "least_cohort": 200, "most_cohort": 400, "least_issued": 200, "gamma": 0.05,
-    "dropout": 0.05, "honest": 150,
+    "profile": "production", "least_issued": 200, "gamma": 0.05,
+    "honest": 150,
 }  # fmt: skip
 """Of 1,000 who were issued tickets, 50 may be corrupt: a set has 201 members at least."""
 
@@ -143,7 +143,6 @@ def production(manifest, setting=None, **changes):
     ("changes", "says"),
     [
         ({"least_issued": 199}, "least_issued is 199"),
-        ({"least_cohort": 199}, "least_cohort is 199"),
         ({"least_cell": 49}, "least_cell is 49"),
         ({"gamma": 0.04}, "gamma is 0.04"),
         ({"honest": 148}, "terms.least_set is 199"),

@@ -1,20 +1,27 @@
 import pytest
-from covey_server.fleet import load
 
 from covey_server.config import Asked, read
 from covey_server.coordinator import operator_key
 from covey_server.errors import ConfigError, NodesError
 from covey_server.flower import InProcessGrid, wait_for_nodes
+from covey_server.loading import load
 
 CONFIG = {
     "queries": "q20=0.6 q1=1.4",
     "epsilon-cap": 2.0,
     "profile": "production",
     "delta": 1e-6,
+    "committees": "standing+drawn",
+    "privacy": 1,
     "gamma": 0.05,
-    "dropout": 0.05,
+    "lost": 0.3,
     "turnout": 0.95,
+    "volunteer-seconds": 3600,
+    "contribute-seconds": 7200,
+    "check-seconds": 600,
+    "open-seconds": 600,
     "phase-timeout": 60.0,
+    "site": "shop.site",
 }
 
 
@@ -34,6 +41,11 @@ def test_questions_are_asked_in_order():
         ({"queries": "p1=4", "train-epsilon-cap": 4.0}, "name their file as catalogue"),
         ({"epsilon-cap": "much"}, "cannot be read"),
         ({"profile": "lenient"}, "no profile 'lenient'"),
+        ({"committees": "standing+standing"}, "standing, drawn or standing.drawn was expected"),
+        ({"committees": ""}, "standing, drawn or standing.drawn was expected"),
+        ({"lost": 1.5}, "lost is 1.5; a share from 0 to 1"),
+        ({"gamma": -0.1}, "gamma is -0.1"),
+        ({"site": ""}, "covey site sign"),
     ],
 )
 def test_what_cannot_be_is_one_line(change, says):
@@ -42,7 +54,7 @@ def test_what_cannot_be_is_one_line(change, says):
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("name", CONFIG)
+@pytest.mark.parametrize("name", [name for name in CONFIG if name != "site"])
 def test_what_is_missing_is_named(name):
     with pytest.raises(ConfigError, match=name):
         read({key: value for key, value in CONFIG.items() if key != name}, 7)
@@ -60,6 +72,19 @@ def test_a_relative_catalogue_lies_in_the_state_folder():
     assert read(CONFIG, 7).catalogue is None
 
 
+def test_the_policy_has_seats_where_a_standing_committee_is_asked_for():
+    seats = (b"1" * 32, b"2" * 32)
+    both = read(CONFIG, 7).policy(seats).committees
+    assert (both.organisations, both.drawn, both.lost, both.turnout) == (seats, True, 0.3, 0.95)
+    drawn = read({**CONFIG, "committees": "drawn"}, 7).policy(seats).committees
+    assert (drawn.organisations, drawn.drawn) == ((), True)
+
+
+def test_windows_follow_one_another():
+    windows = read(CONFIG, 7).durations.from_(1000)
+    assert (windows.volunteer, windows.contribute, windows.check, windows.open) == (4600, 11800, 12400, 13000)
+
+
 def test_a_question_is_booked_under_its_purpose():
     assert [Asked(name, 1.0).purpose for name in ("q20", "q1", "p1")] == ["analytics", "analytics", "train"]
 
@@ -73,7 +98,7 @@ def test_the_operator_key_is_made_once_and_for_its_owner_alone(tmp_path):
         operator_key(tmp_path / "state")
 
 
-@pytest.mark.parametrize("name", ["", "nowhere", "nowhere:build", "covey_server.fleet:nothing"])
+@pytest.mark.parametrize("name", ["", "nowhere", "nowhere:build", "covey_server.loading:nothing"])
 def test_a_fleet_that_cannot_be_loaded_is_named(name):
     with pytest.raises(ConfigError, match="cannot be loaded as module:name"):
         load(name)

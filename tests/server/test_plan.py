@@ -4,54 +4,71 @@ from covey_models import QUERIES
 from covey_privacy.dp import SkellamMechanism, epsilon
 from covey_privacy.manifest import model_digest
 from covey_privacy.profile import PRODUCTION, TEST
+from covey_privacy.secagg import pads
 from covey_privacy.tickets import IssuerKeys
 from covey_server.errors import ConfigError
-from covey_server.plan import BITS, Policy, Size, fitted, manifest_for
+from covey_server.plan import BITS, Admission, Policy, Size, fitted, manifest_for
+from covey_server.round_terms import CommitteePolicy, Durations, Population, counted
 
 KEYS = IssuerKeys(("analytics", "personalize"), 17_504, (bytes(300),), (b"v" * 300,))
-TERMS = Policy(PRODUCTION, 1e-6, 0.05, 0.05, 0.95)
+ORGANISATIONS = tuple(bytes([number]) * 32 for number in range(1, 5))
+COMMITTEES = CommitteePolicy(ORGANISATIONS, drawn=False, gamma=0.05, lost=0.05, turnout=0.95)
+DURATIONS = Durations(60, 60, 60, 60)
+POLICY = Policy(PRODUCTION, 1e-6, COMMITTEES, DURATIONS)
 
 
-def planned(query="q1", spend=1.4, population=1000, terms=TERMS, documents=()):
+def planned(query="q1", spend=1.4, people=1000, policy=POLICY, documents=()):
     asked = QUERIES[query]
     size = Size(query, asked.length, asked.norm)
-    (step,) = fitted([size], spend, population, terms.delta, BITS).steps
-    return manifest_for(asked, step, spend, f"{query}-1", population, KEYS, 1, documents, terms)
+    (step,) = fitted([size], spend, people, policy.delta).steps
+    admission = Admission(KEYS, 1, Population(people, people))
+    windows = policy.durations.from_(1_800_000_000)
+    return manifest_for(asked, step, spend, f"{query}-1", admission, documents, policy, windows, bytes(32))
 
 
 @pytest.mark.parametrize(("query", "spend"), [("q20", 0.6), ("q1", 1.4), ("q1", 0.1)])
-@pytest.mark.parametrize("population", [250, 2469, 60_000])
-def test_the_noise_costs_no_more_than_the_manifest_says(query, spend, population):
-    manifest = planned(query, spend, population)
+@pytest.mark.parametrize("people", [250, 2469, 10_000])
+def test_the_noise_costs_no_more_than_the_manifest_says(query, spend, people):
+    manifest = planned(query, spend, people)
     encoding = manifest.encoding(QUERIES[query].length, bytes(32))
     assert epsilon([SkellamMechanism.of(encoding, manifest.sigma)], manifest.delta) <= spend
     assert encoding.padded == manifest.length
 
 
 def test_the_noise_is_sized_for_those_who_remain_beyond_the_corrupt():
-    """950 come, 47 of them corrupt, 47 lost, oneself: 902 - 47 - 1 carry all the noise."""
+    """950 come, 52 of the 1050 with tickets may be corrupt, oneself: 950 - 52 - 1 carry all the noise."""
     manifest = planned()
-    assert manifest.honest == 902 - 47 - 1
-    assert manifest.least_survivors(950) == 902
+    assert manifest.honest == 950 - 52 - 1
+    assert manifest.require_terms().least_set == 950
 
 
-def test_a_sum_of_everyone_fits_into_the_ring():
-    manifest = planned("q20", 0.6, 60_000)
-    worst = manifest.most_cohort * manifest.norm * manifest.scale + 10 * manifest.sigma * manifest.scale
+def test_a_sum_of_everyone_fits_into_the_field():
+    manifest = planned("q20", 0.6, 10_000)
+    worst = counted(10_000) * manifest.norm * manifest.scale + 10 * manifest.sigma * manifest.scale
     assert worst < 2 ** (manifest.bits - 1)
 
 
+@pytest.mark.parametrize("people", [500, 2469, 10_000])
+def test_a_long_vector_is_scaled_so_that_bits_are_dropped(people):
+    (step,) = fitted([Size("p1-base", 4458, 1.0)], 2.0, people, 1e-6).steps
+    assert step.bits == BITS
+    assert pads.choose_drop(step.length, people, step.sigma * step.scale) >= pads.LEAST_DROP
+    worst = counted(people) * step.norm * step.scale + 10 * step.sigma * step.scale
+    assert worst < 2 ** (step.bits - 1)
+
+
 def test_floors_come_from_the_profile():
-    assert planned().least_cohort == 200
-    assert planned(population=30, terms=Policy(TEST, 1e-6, 0.05, 0.05, 1.0)).least_cohort == 20
+    assert planned().least_issued == 200
+    committees = CommitteePolicy(ORGANISATIONS, drawn=False, gamma=0.05, lost=0.0, turnout=1.0)
+    assert planned(people=30, policy=Policy(TEST, 1e-6, committees, DURATIONS)).least_issued == 20
 
 
 def test_too_few_people_are_refused_in_one_line():
-    with pytest.raises(ConfigError, match=r"199 devices allow analytics \+ personalize; .* at least 200"):
-        planned(population=199)
+    with pytest.raises(ConfigError, match=r"199 phones hold tickets.* a round for analytics needs 200"):
+        planned(people=199)
 
 
-def test_an_epsilon_too_small_for_the_ring_is_refused():
+def test_an_epsilon_too_small_for_the_field_is_refused():
     with pytest.raises(ConfigError):
         planned(spend=1e-9)
 

@@ -67,11 +67,12 @@ def _live(facts: Facts) -> Mapping[str, object]:
 def _noise(facts: Facts) -> str:
     if not facts.rounds:
         return "no round was announced yet"
-    terms = facts.rounds[-1].manifest
+    manifest = facts.rounds[-1].manifest
+    terms = manifest.require_terms()
     return (
-        f"last round {terms.round_id}: clip {terms.norm:g}, sigma {terms.sigma:g}, "
-        f"epsilon {terms.epsilon:g}, delta {terms.delta:g}, "
-        f"cohort {terms.least_cohort} to {terms.most_cohort}"
+        f"last round {manifest.round_id}: clip {manifest.norm:g}, sigma {manifest.sigma:g}, "
+        f"epsilon {manifest.epsilon:g}, delta {manifest.delta:g}, "
+        f"sum over {terms.least_set} to {terms.most} phones"
     )
 
 

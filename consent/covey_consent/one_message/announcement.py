@@ -61,21 +61,18 @@ def _require_floors(manifest: Manifest, info: RoundInfo) -> None:
     """Refuse a round of production outside of its floors. Phones hold to the same ones."""
     if manifest.profile != PRODUCTION.name:
         return
-    terms = info.terms
-    stated = {name: getattr(manifest, name) for name in PRODUCTION.floors(manifest.purpose)}
-    least = PRODUCTION.least_cohort(manifest.purpose)
-    checked = {**stated, "terms.least_set": terms.least_set, "terms.issued": terms.issued}
-    floors = {
-        **PRODUCTION.floors(manifest.purpose),
-        "terms.least_set": least,
-        "terms.issued": manifest.least_issued,
+    terms, least = info.terms, PRODUCTION.least_cohort(manifest.purpose)
+    stated = {
+        "terms.least_set": (terms.least_set, least),
+        "least_issued": (manifest.least_issued, least),
+        "terms.issued": (terms.issued, manifest.least_issued),
+        "least_cell": (manifest.least_cell, PRODUCTION.least_cell),
+        "gamma": (manifest.gamma, PRODUCTION.least_gamma),
     }
     if terms.kinds == (Kind.DRAWN,):
-        checked["smallest roster"] = min(band.least_volunteers for band in terms.bands)
-        floors["smallest roster"] = LEAST_POOL
-    for name, floor in floors.items():
-        if not checked[name] >= floor:
+        stated["smallest roster"] = (min(band.least_volunteers for band in terms.bands), LEAST_POOL)
+    for name, (value, floor) in stated.items():
+        if not value >= floor:
             raise RequestError(
-                f"the manifest's {name} is {checked[name]}; profile {manifest.profile} asks for {floor} at "
-                "least"
+                f"the manifest's {name} is {value}; profile {manifest.profile} asks for {floor} at least"
             )

@@ -37,7 +37,7 @@ FIELDS = {
     "notice": "purpose version minor patch basis epsilon epsilon_total delta texts",
     "issuer keys": "purposes epoch contribute volunteer",
     "manifest": "round_id query purpose purposes epoch profile issuer model length norm scale sigma epsilon "
-    "delta bits gamma dropout least_cohort most_cohort honest least_issued least_cell plan step previous "
+    "delta bits gamma honest least_issued least_cell plan step previous "
     "terms windows slot",
     "evidence": "round_id query purposes profile manifest model included final cohort excluded denials "
     "committees complaints integrity_proved norm sigma epsilon epsilon_so_far delta honest least_issued "
