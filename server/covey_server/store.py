@@ -90,6 +90,8 @@ class Store:
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
             self._db.executescript(_SCHEMA)
+            if "round_id" not in {row[1] for row in self._db.execute("PRAGMA table_info(trainings)")}:
+                self._db.execute("ALTER TABLE trainings ADD COLUMN round_id TEXT")
         except sqlite3.Error as error:
             raise ConfigError(f"{path} cannot be used as the coordinator's store: {error}") from None
 
