@@ -36,4 +36,4 @@ def test_the_operator_is_told_how_many_people_allow_a_set(client):
 def test_whoever_else_asks_is_refused(client):
     registry = Registry(client, SigningKey(b"x" * 32))
     with pytest.raises(RegistryError, match="not signed by key"):
-        registry.granted(("analytics", "personalize"), registry.epoch())
+        registry.people(("analytics", "personalize"), registry.epoch())
