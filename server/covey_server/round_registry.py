@@ -5,6 +5,7 @@ The registry signs each once, and answers a repeated request with the same signa
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
@@ -12,8 +13,10 @@ from typing import TypeVar
 from covey_privacy import wire
 from covey_privacy.checkpoint import head
 from covey_privacy.consent import LEAF_MANIFEST, Inclusion
+from covey_privacy.errors import AbortError
 from covey_privacy.merkle import leaf_hash
 from covey_privacy.note import parse
+from covey_privacy.rules import Rule
 from covey_privacy.secagg.messages import DrawnCommittee, Logged
 from covey_privacy.secagg.registry_messages import (
     DRAW_REQUEST,
@@ -31,13 +34,18 @@ from covey_privacy.secagg.registry_messages import (
     RosterRequest,
     request_statement,
 )
+from covey_server.errors import RegistryError
 from covey_server.registry import Registry, read
 
 T = TypeVar("T")
 
+UNPROCESSABLE = 422
+"""The status of what is refused however often it is asked."""
 PAUSE_SECONDS = 0.5
 MOST_TRIES = 10
 """How often a cosignature that is missing is asked for again."""
+
+_RULE = re.compile(r"\(([a-z-]+)\)$")
 
 
 def _moment() -> None:
@@ -46,6 +54,9 @@ def _moment() -> None:
 
 class RoundRegistry:
     """The registry's part in the round of one manifest.
+
+    What it refuses for good, such as a set that is too small, raises AbortError. What may be asked again
+    raises RegistryError.
 
     Args:
         pause: waits a moment between two tries for a cosignature.
@@ -108,7 +119,17 @@ class RoundRegistry:
     def _ask(self, path: str, context: str, message: object, cls: type[T]) -> T:
         body = wire.encode(message)
         headers = self._registry.signed(request_statement(context, body))
-        return read(
-            cls,
-            self._registry.send("POST", f"/v1/rounds/{self._round_id}/{path}", headers=headers, content=body),
-        )
+        url = f"/v1/rounds/{self._round_id}/{path}"
+        try:
+            return read(cls, self._registry.send("POST", url, headers=headers, content=body))
+        except RegistryError as error:
+            if error.status != UNPROCESSABLE:
+                raise
+            raise AbortError(str(error), rule=_named_rule(str(error))) from None
+
+
+def _named_rule(text: str) -> Rule:
+    """Return the rule that a refusal names at its end, in parentheses."""
+    found = _RULE.search(text)
+    known = found is not None and found[1] in tuple(Rule)
+    return Rule(found[1]) if found and known else Rule.DOCUMENT_CONTENT

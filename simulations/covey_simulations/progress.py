@@ -17,7 +17,14 @@ class Progress:
 
     def __init__(self, console: Console) -> None:
         title = TextColumn("{task.description:<44}")
-        self._bars = Bars(title, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console)
+        self._bars = Bars(
+            title,
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            refresh_per_second=2,
+        )
 
     @contextmanager
     def showing(self) -> Iterator[None]:

@@ -18,6 +18,7 @@ from covey_privacy.fork import evidence
 from covey_privacy.manifest import open_manifest, sign_manifest
 from covey_privacy.profile import PRODUCTION, TEST
 from covey_privacy.round_files import RoundFiles
+from covey_privacy.rules import Rule
 from covey_privacy.signatures import open_signed
 from covey_privacy.tickets import IssuerKeys
 from covey_sdk.errors import RegistryError
@@ -67,6 +68,19 @@ def test_a_round_to_which_fewer_come_than_its_noise_needs_is_aborted(small_shop,
         shop.ask("q1=1.4")
     assert [leaf.outcome for leaf in shop.evidence()] == ["aborted"]
     assert shop.stored(lambda store: store.charges()) == ()
+
+
+@pytest.mark.slow
+def test_a_round_without_enough_volunteers_is_aborted(small_shop, monkeypatch):
+    shop = small_shop(count=60)
+    monkeypatch.setattr(PhonesBehindNode, "volunteer", lambda *_: None)
+    with pytest.raises(AbortError, match="the roster has 0 volunteers") as ended:
+        shop.ask("q1=1.4", committees="standing+drawn")
+    assert ended.value.rule == Rule.COMMITTEE_SHAPE
+    assert [leaf.outcome for leaf in shop.evidence()] == ["aborted"]
+    shop.a_day_later()
+    *_, after = shop.ask("q1=1.4")
+    assert after["final"] == 60
 
 
 @pytest.mark.slow
