@@ -10,7 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from covey_privacy.dp import Encoding, SkellamMechanism, epsilon
-from covey_simulations.audit import play
+from covey_privacy.secagg.contributor import Contributor
+from covey_simulations.audit import play, rounds
 from covey_simulations.audit.builds import BUILDS, Build
 from covey_simulations.audit.canaries import Canaries, turns
 from covey_simulations.audit.command import BROKEN, KEPT, UNCLEAR, Asked, measure, row, show
@@ -72,6 +73,30 @@ def test_a_build_is_caught_if_and_only_if_it_is_broken(name, build):
     audited, random = subject(name), np.random.default_rng(1).bytes
     bounds = [play.run(audited, build, random) for _ in range(2)]
     assert [bound > audited.plan.epsilon for bound in bounds] == [build.broken] * 2
+
+
+@pytest.mark.parametrize("length", [8, 128, 2048])
+def test_a_round_opens_the_sum_of_its_vectors(length):
+    given = list(np.random.default_rng(1).integers(-(2**26), 2**26, (6, length)))
+    assert np.array_equal(rounds.opened_sum(given), np.sum(given, axis=0))
+    assert np.array_equal(rounds.plain_sum(given), np.sum(given, axis=0))
+
+
+@pytest.mark.parametrize("build", [Build("as shipped"), Build("no odometer", times=2)], ids=lambda b: b.name)
+def test_a_build_that_plays_one_plan_sends_the_protocols_messages(monkeypatch, build):
+    sent = []
+    contribute = Contributor.contribute
+
+    def counted(*arguments):
+        sent.append(arguments)
+        return contribute(*arguments)
+
+    monkeypatch.setattr(Contributor, "contribute", counted)
+    audited, random = subject("q1"), np.random.default_rng(1).bytes
+    canaries = Canaries.drawn(audited.canaries, random)
+    play.scores(audited, build, canaries, random)
+    phones = len(audited.households) + canaries.take_part.sum()
+    assert len(sent) == (3 * phones if build.times == 1 else 0)
 
 
 def test_without_canaries_a_score_is_the_plans_noise():

@@ -129,7 +129,12 @@ class Round:
 def act(step: str) -> bytes:
     """Return what phone or decryptor answers an honest coordinator at a step."""
     played = Round(step)
-    return {"contribute": played.deal, "check": played.check, "open": played.open}[step]()
+    answers: dict[str, Callable[[], bytes]] = {
+        "contribute": played.deal,
+        "check": played.check,
+        "open": played.open,
+    }
+    return answers[step]()
 
 
 def vectors() -> list[Elements]:

@@ -66,7 +66,8 @@ def scores(subject: Subject, build: Build, canaries: Canaries, random: Random) -
 
 def _shares(law: Skellam, length: int, random: Random) -> NDArray[np.int64]:
     """Return the sum of SHARES phones' noise, int64 [length]."""
-    return law.sample(length * SHARES, random).reshape(length, SHARES).sum(axis=1)
+    drawn = law.sample(length * SHARES, random).reshape(length, SHARES)
+    return np.asarray(drawn.sum(axis=1))
 
 
 def _repeating(seed: bytes) -> Random:
