@@ -1,1 +1,1 @@
-"""A server that lies, to a device of Covey's and to a client of Flower's own SecAgg+: who refuses what."""
+"""A server that lies to a client of Flower's own SecAgg+: who answers what."""

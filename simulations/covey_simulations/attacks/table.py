@@ -1,4 +1,4 @@
-"""The attacks, played against both, as a table of a page: `python -m covey_simulations.attacks.table`.
+"""Attacks on Flower's SecAgg+ mod, as a table of a page, beside what stands against the like in Covey.
 
 python -m covey_simulations.attacks.table docs/threats.md           # play again and compare
 python -m covey_simulations.attacks.table docs/threats.md --write   # write the table anew
@@ -9,62 +9,83 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from covey_simulations.attacks import covey, flower
+from covey_simulations.attacks import flower
 
 BEGIN, END = "<!-- attacks -->\n", "<!-- /attacks -->\n"
+
+SEEDS = (bytes(32), b"\1\2\3\4" * 2 + bytes(24))
+"""Two seeds of 256 bits; the exclusive or of the words of either is zero."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An attack, in words and as played on either."""
+    """An attack in words and as it is played on Flower's mod, and what Covey has against the like."""
 
     attack: str
-    covey: Callable[[], str]
     flower: Callable[[], str]
+    covey: str
 
     def __str__(self) -> str:
-        return f"| {self.attack} | {self.covey()} | {self.flower()} |"
+        return f"| {self.attack} | {self.flower()} | {self.covey} |"
 
 
-def _row(attack: str, on_covey: Callable[[], object], on_flower: Callable[[], object]) -> Row:
-    def refused() -> str:
-        rule = covey.refusal(on_covey)
-        return f"`{rule}`" if rule else "**answers**"
-
-    return Row(attack, refused, partial(flower.outcome, on_flower))
+def _row(attack: str, on_flower: Callable[[], object], covey: str) -> Row:
+    return Row(attack, lambda: flower.outcome(on_flower), covey)
 
 
 ROWS = (
-    _row("unmask that names nodes alive and dead", covey.split_survivors, flower.alive_and_dead),
-    _row("unmask over a set that the server made up", covey.set_without_the_device, flower.set_of_its_own),
-    _row("unmask a second time, over another set", covey.second_unmask, flower.second_unmask),
-    _row("unmask before the vectors were sent", covey.unmask_first, flower.unmask_first),
-    _row("a stage asked for again", covey.stage_again, flower.stage_again),
-    _row("fewer survivors than the threshold", covey.few_survivors, flower.few_survivors),
-    _row("a neighbour's keys swapped for the server's", covey.swapped_key, flower.swapped_key),
-    _row("a key that its owner did not sign", covey.unsigned_key, flower.swapped_key),
-    _row("all neighbours invented by the server", covey.invented_peers, flower.invented_peers),
-    _row("neighbours that the server chose", covey.chosen_neighbours, flower.chosen_neighbours),
-    _row("a key of low order; at Flower, of another curve", covey.bad_point, flower.bad_point),
-    _row("a threshold that the server lowered", covey.low_threshold, flower.low_threshold),
-    _row("a cohort smaller than promised", covey.tiny_cohort, flower.tiny_cohort),
-    _row("a truncated share", covey.truncated_share, flower.truncated_share),
-    _row("a share delivered twice", covey.duplicated_share, flower.duplicated_share),
-    _row("shares of two senders swapped", covey.redirected_share, flower.redirected_share),
-    _row("fewer shares delivered than the threshold", covey.few_shares, flower.few_shares),
-    Row("a device that opens wrong shares", covey.wrong_share, flower.wrong_share),
+    _row(
+        "names nodes both alive and dead, and asks for the shares of both kinds",
+        flower.alive_and_dead,
+        "there is one kind of share; a decryptor opens one set (`step-once`)",
+    ),
+    _row(
+        "opens over a set that it made up",
+        flower.set_of_its_own,
+        "the registry signed the set, in the log (`head-signature`, `log-inclusion`)",
+    ),
+    _row("opens a second time, over another set", flower.second_unmask, "`step-once`"),
+    _row("opens before the vectors were sent", flower.unmask_first, "`step-order`"),
+    _row("opens a set below the threshold", flower.few_survivors, "`least-set`"),
+    _row("asks a client for a stage again", flower.stage_again, "the same bytes again"),
+    _row(
+        "puts a key of its own in the place of a peer's",
+        flower.swapped_key,
+        "keys are signed (`organisation-signature`, `volunteer-signature`)",
+    ),
+    _row(
+        "invents all peers",
+        flower.invented_peers,
+        "organisations are pinned, volunteers have tickets (`organisation-signature`, `ticket-signature`)",
+    ),
+    _row(
+        "chooses who holds shares", flower.chosen_neighbours, "`organisation-signature`, `draw-nonce`, `draw-order`"
+    ),
+    _row("shows a key of another curve", flower.bad_point, "`key-encoding`, `low-order-key`"),
+    _row("lowers the threshold", flower.low_threshold, "`committee-shape`"),
+    _row("asks a cohort that is smaller than promised", flower.tiny_cohort, "`manifest-floor`, `least-set`"),
+    _row(
+        "truncates a share", flower.truncated_share, "`contribution-size`; a garbled one is complained of"
+    ),
+    _row("delivers a share twice", flower.duplicated_share, "`contribution-size`"),
     Row(
-        "two seeds that fold to the same 32 bits", covey.folded_seed, lambda: flower.folded_seed(covey.SEEDS)
+        "a client opens wrong shares",
+        flower.wrong_share,
+        "corrected up to e, found beyond (`wrong-sums`); with R answers integrity is called unproved",
+    ),
+    Row(
+        "two seeds that fold to the same 32 bits",
+        lambda: flower.folded_seed(SEEDS),
+        "streams have keys of 256 bits; nothing is folded",
     ),
 )
 
 
 def table() -> str:
     """Play every attack; return the table."""
-    head = f"| attack | Covey | Flower's SecAgg+ mod ({flower.VERSION}) |\n|---|---|---|\n"
+    head = f"| a server, or a client, | Flower's SecAgg+ mod ({flower.VERSION}) | in Covey |\n|---|---|---|\n"
     return head + "".join(f"{row}\n" for row in ROWS)
 
 
