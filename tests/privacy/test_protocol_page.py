@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import second_phone
 import second_primitives
-from covey_privacy.five_phases import graph, messages, ring, roster
 
 from covey_privacy import cddl, diagrams, tickets
 from covey_privacy.dp import Encoding
 from covey_privacy.errors import MisuseError
+from covey_privacy.five_phases import graph, messages, ring, roster
 
 pytestmark = pytest.mark.slow  # The five-phase protocol is about to be replaced.
 
