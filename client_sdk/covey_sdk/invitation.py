@@ -68,13 +68,11 @@ def require_delta(manifest: Manifest, most: float) -> None:
 def _floors(manifest: Manifest, profile: Profile) -> None:
     if manifest.profile != profile.name:
         raise _refusal("profile", manifest.profile, profile.name)
-    terms, least = manifest.require_terms(), profile.least_cohort(manifest.purpose)
+    terms, floors = manifest.require_terms(), profile.floors(manifest.purpose)
     stated = {
-        "least set": (terms.least_set, least),
-        "least_issued": (manifest.least_issued, least),
+        "least set": (terms.least_set, profile.least_cohort(manifest.purpose)),
         "issued": (terms.issued, manifest.least_issued),
-        "least_cell": (manifest.least_cell, profile.least_cell),
-        "gamma": (terms.gamma, profile.least_gamma),
+        **{name: (getattr(manifest, name), floor) for name, floor in floors.items()},
     }
     for name, (value, floor) in stated.items():
         if not value >= floor:

@@ -34,6 +34,17 @@ class Profile:
         """Return the smallest set that a round for `purpose` may open the sum of."""
         return max(self.protocol, self.cohorts.get(purpose, 0))
 
+    def floors(self, purpose: str) -> Mapping[str, float]:
+        """Return the least that a manifest for `purpose` may state, by the name of its field.
+
+        Its terms have one more: their `least_set` is no less than `least_cohort`.
+        """
+        return {
+            "least_issued": self.least_cohort(purpose),
+            "least_cell": self.least_cell,
+            "gamma": self.least_gamma,
+        }
+
 
 PRODUCTION = Profile("production", 20, {"analytics": 200, "train": 500})
 TEST = Profile("test", 20, {}, least_pool=0)

@@ -14,8 +14,13 @@ import pytest
 
 from covey_consent.app import create_app
 from covey_consent.settings import Settings
+from covey_privacy import wire
 from covey_privacy.consent import GRANTED, Choice, Notice, NoticeText
-from covey_privacy.signatures import SigningKey
+from covey_privacy.round_files import RoundFiles
+from covey_privacy.secagg.messages import CommitteeFile
+from covey_privacy.secagg.volunteer import offer_seat
+from covey_privacy.signatures import SigningKey, digest_of
+from covey_privacy.tickets import IssuerKeys
 from covey_sdk import Device, Registry, Trust, rules
 from covey_sdk.agreed import AgreedTerms
 from covey_sdk.clock import milliseconds
@@ -31,6 +36,8 @@ with warnings.catch_warnings():
     from starlette.testclient import TestClient
 
 ORIGIN = "covey.test/log"
+ORGANISATIONS = tuple(SigningKey(bytes([number]) * 32) for number in range(1, 5))
+"""Who sits in the standing committee of the tests' rounds."""
 KEY = bytes(range(32))
 OPERATOR = SigningKey(bytes(32))
 ORDINARY = (
@@ -90,6 +97,22 @@ class Shop:
     def trust(self) -> Trust:
         return Trust(self.operator.public, self.registry, ORIGIN)
 
+    @property
+    def trust_with_organisations(self) -> Trust:
+        """The same of an app that trusts a standing committee of `ORGANISATIONS`."""
+        return replace(self.trust, organisations=frozenset(key.public for key in ORGANISATIONS))
+
+    def round_files(self, manifest: bytes, keys: IssuerKeys, *documents: bytes) -> RoundFiles:
+        """Return the files of a round that `ORGANISATIONS` open."""
+        seats = tuple(offer_seat(digest_of(manifest), key.secret)[1] for key in ORGANISATIONS)
+        return RoundFiles(manifest, keys, wire.encode(CommitteeFile(seats, None)), documents)
+
+    def log(self, manifest: bytes, status: int = 200) -> None:
+        """Have a signed manifest logged; the registry answers with `status`."""
+        headers = {"content-type": "application/cbor"}
+        answer = self.http.post("/v1/rounds", content=manifest, headers=headers)
+        assert answer.status_code == status, answer.text
+
     def way(self) -> Registry:
         client = httpx.Client(transport=httpx.MockTransport(self._carry), base_url="http://registry")
         return Registry(client, self.trust)
@@ -141,6 +164,12 @@ def running(
 def shop(running) -> Iterator[Shop]:
     with running() as shop:
         yield shop
+
+
+@pytest.fixture
+def organisations() -> tuple[bytes, ...]:
+    """The public keys of those who sit in the standing committee."""
+    return tuple(key.public for key in ORGANISATIONS)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from covey_sdk.door import Door
 
 from covey_models import Catalogue, p1_steps
 from covey_models.p1 import Base
@@ -19,15 +18,20 @@ from covey_privacy.release import Array, Release, sign_release
 from covey_privacy.signatures import digest_of
 from covey_sdk import Device
 from covey_sdk.invitation import Invited, check
+from covey_sdk.round_client import RoundClient
+from covey_sdk.round_records import read_joined
+from covey_sdk.ticket_fetcher import TicketFetcher
 from covey_server import training
-from covey_server.plan import Chain, Policy, manifest_for
+from covey_server.plan import Admission, Chain, Policy, manifest_for
+from covey_server.round_terms import CommitteePolicy, Durations, Population
 
 ITEMS = tuple(f"item {place}" for place in range(12))
 CATALOGUE = Catalogue(ITEMS)
 PURPOSES = ("personalize", "train")
 EPSILON = 3.0
 PEOPLE = 30
-POLICY = Policy(TEST, 1e-6, 0.05, 0.05, 1.0)
+DURATIONS = Durations(60, 3600, 60, 60)
+DELTA, BOOT = 1e-6, b"b" * 32
 ARRAYS = {"popularity": np.full(12, 1 / 12), "rate": np.full(12, 0.25)}
 
 
@@ -35,7 +39,7 @@ ARRAYS = {"popularity": np.full(12, 1 / 12), "rate": np.full(12, 0.25)}
 def plan(monkeypatch):
     """Three steps that cost EPSILON together."""
     monkeypatch.setattr("covey_models.p1_release.WORTH_THREE_SUMS", 0)
-    return training.plan(EPSILON, PEOPLE, len(ITEMS), POLICY.delta)
+    return training.plan(EPSILON, PEOPLE, len(ITEMS), DELTA)
 
 
 @pytest.fixture
@@ -51,9 +55,9 @@ def issuer(shop, clock) -> Issuer:
 
 
 @pytest.fixture
-def phone(opened) -> Device:
+def phone(opened, shop) -> Device:
     """A device whose owner allows training."""
-    device = opened(profile=TEST)
+    device = opened(profile=TEST, trust=shop.trust_with_organisations)
     device.enrol()
     for purpose in PURPOSES:
         device.grant(purpose)
@@ -74,16 +78,20 @@ def gram():
 
 
 @pytest.fixture
-def terms(plan, issuer, documents):
-    """Return the terms of a step of the plan, 0 or 1."""
+def terms(plan, issuer, documents, organisations, clock):
+    """Return the manifest of a step of the plan, 0 or 1."""
+    committees = CommitteePolicy(organisations, drawn=False, gamma=0.05, lost=0.0, turnout=1.0)
+    policy = Policy(TEST, DELTA, committees, DURATIONS)
+    windows = DURATIONS.from_(int(clock.now.timestamp()))
 
     def terms(number=0, previous=FIRST, **changes):
         question = gram() if number else p1_steps.base_step(CATALOGUE)
         step, chain = plan.steps[number], Chain(plan, number, previous)
         below = documents[: number + 1]
-        round_id, slot = f"{question.id}-1", number + 1
+        admission = Admission(issuer.keys, number + 1, Population(PEOPLE, PEOPLE))
+        round_id = f"{question.id}-1"
         made = manifest_for(
-            question, step, EPSILON, round_id, PEOPLE, issuer.keys, slot, below, POLICY, chain
+            question, step, EPSILON, round_id, admission, below, policy, windows, bytes(32), chain
         )
         return replace(made, **changes)
 
@@ -91,20 +99,23 @@ def terms(plan, issuer, documents):
 
 
 @pytest.fixture
-def invite(shop, documents):
-    """Sign terms, log them, and hand them to a phone's door."""
+def invite(shop, documents, issuer):
+    """Sign a manifest, log it, and let a phone contribute, or only prepare; return the manifest's digest."""
 
-    def invite(phone, manifest, log=True):
+    def invite(phone, manifest, log=True, step="contribute"):
         signed = sign_manifest(manifest, shop.operator)
         if log:
-            headers = {"content-type": "application/cbor"}
-            shop.http.post("/v1/rounds", content=signed, headers=headers).raise_for_status()
-        door = Door(phone)
-        door.fetch_tickets(manifest.epoch, PURPOSES)
-        door.advertise(signed, documents[: manifest.step + 1])
+            shop.log(signed)
+        TicketFetcher(phone).fetch(manifest.epoch, PURPOSES)
+        files = shop.round_files(signed, issuer.keys, *documents[: manifest.step + 1])
+        getattr(RoundClient(phone, boot_id=BOOT), step)(files)
         return digest_of(signed)
 
     return invite
+
+
+def joined(phone, round_id) -> bool:
+    return read_joined(phone.store, round_id) is not None
 
 
 def checked(manifest, documents):
@@ -138,8 +149,10 @@ class TestPlan:
 
     def test_less_noise_than_the_plan_says_is_another_step(self, terms, documents):
         manifest = terms()
+        sigma = manifest.sigma * 0.99
+        less = replace(manifest.terms, steps=sigma * manifest.scale)
         with pytest.raises(ServerError, match="not step 0 of its own plan"):
-            checked(replace(manifest, sigma=manifest.sigma * 0.99), documents)
+            checked(replace(manifest, sigma=sigma, terms=less), documents)
         with pytest.raises(ServerError, match="not step 0 of its own plan"):
             checked(replace(manifest, bits=manifest.bits + 1), documents)
 
@@ -166,15 +179,15 @@ class TestChain:
     def test_a_phone_goes_on_with_the_plan_that_it_joined(self, phone, terms, invite):
         first = invite(phone, terms())
         invite(phone, terms(1, first))
-        assert Door(phone).participant("p1-gram-1") is not None
-        assert Door(phone).participant("p1-base-1") is None
+        assert joined(phone, "p1-base-1")
+        assert joined(phone, "p1-gram-1")
 
     def test_a_plan_that_changes_on_the_way_is_refused(self, phone, terms, invite, plan):
         first = invite(phone, terms())
         cheaper = replace(plan, steps=(*plan.steps[:2], replace(plan.steps[2], sigma=99.0)))
         with pytest.raises(ServerError, match="plan has changed since the step before"):
             invite(phone, terms(1, first, plan=cheaper), log=False)
-        assert Door(phone).participant("p1-gram-1") is None
+        assert not joined(phone, "p1-gram-1")
 
     def test_a_step_is_not_left_out(self, phone, terms, invite, plan):
         """Step 1 said to be step 2 of the same plan, which it fits: the step before was 0."""
@@ -185,23 +198,22 @@ class TestChain:
 
     def test_who_was_not_in_the_step_before_may_come_later(self, phone, terms, invite, shop):
         before = sign_manifest(terms(), shop.operator)
-        headers = {"content-type": "application/cbor"}
-        shop.http.post("/v1/rounds", content=before, headers=headers).raise_for_status()
+        shop.log(before)
         invite(phone, terms(1, digest_of(before)))
-        assert Door(phone).participant("p1-gram-1") is not None
+        assert joined(phone, "p1-gram-1")
 
-    def test_other_documents_than_those_it_rests_on_are_refused(self, phone, terms, shop, documents):
+    def test_other_documents_than_those_it_rests_on_are_refused(self, phone, terms, shop, documents, issuer):
         listing, base = documents
         signed = sign_manifest(terms(1, b"x" * 32), shop.operator)
         other = sign_listing(Listing(2, ITEMS, ()), shop.operator)
         for wrong, says in (
             ((other, base), "rests on other documents"),
             ((listing,), "1 documents came"),
-            ((listing, b""), "cannot be answered"),
+            ((listing, b"x"), "cannot be answered"),
             ((base, listing), "cannot be answered"),
         ):
             with pytest.raises(ServerError, match=says):
-                Door(phone).advertise(signed, wrong)
+                RoundClient(phone).prepare(shop.round_files(signed, issuer.keys, *wrong))
 
 
 class TestRoom:
@@ -213,18 +225,16 @@ class TestRoom:
         phone.odometer.require_room((manifest.charge,), now)
         with pytest.raises(BudgetError, match=r"'train' to epsilon 3\.\d+; the cap is 3"):
             invite(phone, manifest)
-        assert Door(phone).participant(manifest.round_id) is None
+        assert not joined(phone, manifest.round_id)
         assert [each.round_id for each in phone.odometer.charges(now)] == ["another"]
 
-    def test_a_plan_that_fits_exactly_is_joined(self, phone, terms, invite):
-        invite(phone, terms())
+    def test_a_plan_that_fits_exactly_is_prepared(self, phone, terms, invite):
+        invite(phone, terms(), step="prepare")
         assert phone.odometer.charges(phone.clock.now()) == ()
 
-    def test_a_later_step_needs_room_for_what_is_left(self, phone, terms, invite, plan):
-        now, first = phone.clock.now(), invite(phone, terms())
-        phone.odometer.charge("p1-base-1", "train", plan.steps[0].mechanism, now)
+    def test_a_later_step_needs_room_for_what_is_left(self, phone, terms, invite):
+        first = invite(phone, terms())
         invite(phone, terms(1, first))
         again = replace(terms(1, first), round_id="p1-gram-2")
-        phone.odometer.charge("p1-gram-1", "train", plan.steps[1].mechanism, now)
         with pytest.raises(BudgetError):
             invite(phone, again)

@@ -241,7 +241,8 @@ def test_a_store_restored_from_before_sends_a_second_message_that_counts_for_not
     assert refused.value.rule == Rule.ONE_CONTRIBUTION
     assert one.add_up([first, *others]).members == 3
     again = Collector(one.info, one.file, {})
-    again.add(second)
+    for message in (second, *others):
+        again.add(message)
     part, aggregator = again.collected(), Aggregator(one.info, one.file)
     aggregator.collect(1, part)
     later = Notary(one.info, one.registry, one.notary._records)

@@ -108,10 +108,11 @@ SOURCES = {
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_no_message_is_left_out(path):
+    """A ticket travels in messages of secure aggregation alone."""
     told = path.read_text("utf-8")
     for source in SOURCES[path]:
         own = [cls for cls in vars(source).values() if is_message(cls) and cls.__module__ == source.__name__]
-        names = {cls.__name__ for cls in own} - OWN
+        names = {cls.__name__ for cls in own} - OWN - ({"Ticket"} if path is GRAMMAR else set())
         assert {
             name for name in names if not re.search(rf"^({name} =|; A record of {name}:)", told, re.M)
         } == set()

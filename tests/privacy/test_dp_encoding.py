@@ -1,8 +1,10 @@
 import hashlib
+import itertools
 import math
 
 import numpy as np
 import pytest
+import second_primitives
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -179,3 +181,16 @@ def test_impossible_encodings_are_refused(wrong):
 def test_a_ring_sum_of_another_length_is_refused():
     with pytest.raises(MisuseError, match="shape"):
         encoding().decode(np.zeros(96, np.uint32))
+
+
+@pytest.mark.parametrize("length", [1, 5, 1024, 1500])
+@pytest.mark.parametrize("size", [0.0, 0.3, 40.0])
+def test_a_second_implementation_encodes_alike(length, size):
+    vector = size * unit(length, "second")
+
+    def tape():
+        drawn = itertools.count()
+        return lambda count: hashlib.shake_256(b"%d" % next(drawn)).digest(count)
+
+    mine = second_primitives.encode(vector.tolist(), SQRT3, 64.0, SEED, tape())
+    assert mine == encoding(length).encode(vector, tape()).tolist()

@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import os
 import re
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -261,3 +262,19 @@ TELLS_OF_IT = {"0021-secure-aggregation-in-one-message.md", "CHANGELOG.md"}
 def test_no_page_speaks_of_the_protocol_that_is_gone(page):
     if page.name not in TELLS_OF_IT:
         assert GONE.findall(page.read_text("utf-8")) == []
+
+
+def test_the_page_of_flower_has_every_setting_with_its_default():
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        config = tomllib.load(file)["tool"]["flwr"]["app"]["config"]
+    told = {quoted(row[0])[0]: row[2] for row in rows_of("Settings", "key", (DOCS / "flower.md").read_text("utf-8"))}
+    assert list(told) == [*sorted(config, key=list(told).index)]
+    plain = {key: cell.strip("`") for key, cell in told.items() if "simulat" not in cell}
+    for key, cell in plain.items():
+        value = config[key]
+        if value == "":
+            assert cell == "empty", key
+        elif isinstance(value, bool):
+            assert cell == str(value).lower(), key
+        else:
+            assert type(value)(cell) == value, key

@@ -37,17 +37,6 @@ def test_no_refusal_is_without_its_rule(path):
     assert unnamed == []
 
 
-def test_secagg_names_a_rule_even_where_the_caller_erred():
-    folder = ROOT / "privacy/covey_privacy/secagg"
-    unnamed = [
-        (path.name, ast.unparse(call)[:60])
-        for path in folder.glob("*.py")
-        for _, call in raised(path)
-        if not any(keyword.arg == "rule" for keyword in call.keywords)
-    ]
-    assert unnamed == []
-
-
 def test_an_error_reads_as_its_message_and_keeps_its_rule():
     error = ServerError("the set has 3 members", rule=Rule.LEAST_SET)
     assert str(error) == "the set has 3 members"

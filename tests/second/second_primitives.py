@@ -1,4 +1,4 @@
-"""docs/primitives.md in plain Python. It takes nothing from Covey: what it says, the page tells."""
+"""docs/primitives.md in plain Python. It imports nothing of Covey."""
 
 import hashlib
 import hmac

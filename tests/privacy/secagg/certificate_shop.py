@@ -154,7 +154,8 @@ def manifest_of(round_id: str, terms: RoundTerms) -> bytes:
         Manifest(
             round_id=round_id, query="q1", purpose="analytics", purposes=("analytics", "personalize"),
             epoch=20_000, profile="test", issuer=bytes(32), model=bytes(32), length=LENGTH, norm=1.0,
-            scale=64.0, sigma=10.0, epsilon=0.5, delta=1e-6, bits=20, gamma=0.0, honest=1, least_issued=2, least_cell=50, terms=terms, windows=Windows(1, 2, 3, 4),
+            scale=64.0, sigma=10.0, epsilon=0.5, delta=1e-6, bits=20, gamma=0.0, honest=1, least_issued=2,
+            least_cell=50, terms=terms, windows=Windows(1, 2, 3, 4),
         ),
         OPERATOR,
     )  # fmt: skip

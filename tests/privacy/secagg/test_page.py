@@ -42,7 +42,7 @@ DOCS = ROOT / "docs"
 PAGE = (DOCS / "one-message.md").read_text("utf-8")
 WORDS = " ".join(PAGE.split())
 """The page without its line ends."""
-THREATS = (DOCS / "threats.md").read_text("utf-8").partition("\n## One message\n")[2]
+THREATS = (DOCS / "threats.md").read_text("utf-8").partition("\n## Attacks on a round\n")[2]
 SOURCES = {
     path: path.read_text("utf-8")
     for path in sorted((ROOT / "privacy/covey_privacy/secagg").glob("*.py"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from covey_sdk.door import Door
 from shared_fixtures import fixtures_of
 
 from covey_models import QUERIES
@@ -14,8 +14,12 @@ from covey_privacy.consent import Issuer
 from covey_privacy.dp import epsilon
 from covey_privacy.errors import ServerError
 from covey_privacy.manifest import sign_manifest
+from covey_privacy.profile import PRODUCTION
 from covey_sdk import ledger
 from covey_sdk.errors import ConsentError
+from covey_sdk.invitation import Invited, check
+from covey_sdk.round_client import RoundClient
+from covey_sdk.ticket_fetcher import TicketFetcher
 
 globals().update(fixtures_of("client_sdk"))
 Q1 = QUERIES["q1"]
@@ -29,24 +33,26 @@ def shop(running):
 
 
 @pytest.fixture
-def phone(device):
-    """A phone whose owner allows statistics, with its door."""
+def phone(opened, shop):
+    """A phone whose owner allows statistics."""
+    device = opened(trust=shop.trust_with_organisations)
+    device.enrol()
+    device.grant("personalize")
     device.grant("analytics")
     return device
 
 
 @pytest.fixture
 def signed(shop, clock, planned):
-    """Return a production manifest of Q1, signed and sent to be logged, with `log` as the answer's status."""
+    """Return the files of a production round of Q1, sent to be logged, with `log` as the answer's status."""
     epoch = int(clock.now.timestamp()) // 86_400
     issuer = wire.decode(Issuer, shop.http.get(f"/v1/issuers/{epoch}/{'+'.join(PURPOSES)}").content)
 
     def signed(log=200, **changes):
-        manifest = replace(planned(issuer_keys=issuer.keys), **changes)
-        data = sign_manifest(manifest, shop.operator)
-        answer = shop.http.post("/v1/rounds", content=data, headers={"content-type": "application/cbor"})
-        assert log in (answer.status_code, None), answer.text
-        return data
+        made = planned(issuer_keys=issuer.keys, now=int(clock.now.timestamp()))
+        manifest = sign_manifest(replace(made, **changes), shop.operator)
+        shop.log(manifest, log)
+        return shop.round_files(manifest, issuer.keys)
 
     return signed
 
@@ -63,7 +69,7 @@ def test_the_phone_holds_to_what_its_owner_agreed(phone, signed, planned):
     with pytest.raises(
         ServerError, match="delta is 0\\.01; this phone's notices allow 1e-06 at most"
     ) as refused:
-        Door(phone).advertise(signed(log=422, **lie))
+        RoundClient(phone).prepare(signed(log=422, **lie))
     assert refused.value.rule == "manifest-floor"
 
 
@@ -73,9 +79,13 @@ def test_the_registry_logs_no_manifest_at_another_delta_than_the_notices(signed,
 
 
 def test_a_smaller_delta_only_overstates_what_a_round_costs(phone, signed, planned):
-    door = Door(phone)
-    door.fetch_tickets(int(phone.clock.now().timestamp()) // 86_400, PURPOSES)
-    assert door.advertise(signed(**at_delta(planned(), 1e-7)))
+    TicketFetcher(phone).fetch(int(phone.clock.now().timestamp()) // 86_400, PURPOSES)
+    assert RoundClient(phone).contribute(signed(**at_delta(planned(), 1e-7)))
+
+
+@pytest.mark.parametrize(("people", "turnout"), [(400, 0.5), (213, 0.95), (401, 0.6), (5000, 1.0)])
+def test_what_a_coordinator_plans_is_what_a_phone_takes(planned, people, turnout):
+    check(Invited(planned(people=people, turnout=turnout), bytes(32)), Q1, (), PRODUCTION)
 
 
 RAISED = {
@@ -120,16 +130,11 @@ def test_a_grant_of_which_no_terms_are_on_record_does_not_count(phone):
     assert not phone.gate().allows("personalize")
 
 
-@pytest.mark.parametrize(("people", "least"), [(400, 352), (200, 190)])
-def test_the_ledger_says_the_least_sum_that_the_phone_agrees_to(planned, people, least):
-    """Not the least roster: of that, as many as the manifest plans for may be lost."""
+@pytest.mark.parametrize(("people", "least"), [(400, 380), (211, 200)])
+def test_the_ledger_says_the_least_set_that_the_phone_agrees_to(planned, people, least):
+    """Not how many phones hold tickets: of those, as many come as the manifest plans for. One is its own."""
     manifest = planned(people=people)
-    entry = ledger.contribution(0, manifest, (Q1.english, Q1.chinese), b"")
-    assert manifest.least_survivors(manifest.least_cohort) == least_said(manifest)
-    assert f"in a sum of at least {least_said(manifest)} phones" in entry.said_en
-    assert f"至少 {least_said(manifest)} 部手机" in entry.said_zh
-    assert least_said(manifest) == least
-
-
-def least_said(manifest):
-    return manifest.honest + int(manifest.gamma * manifest.least_cohort) + 1
+    assert manifest.terms.least_set == least
+    entry = ledger.sealed(0, manifest, (Q1.english, Q1.chinese), np.zeros(manifest.length, np.int64))
+    assert f"with those of at least {least - 1} other phones" in entry.said_en
+    assert f"至少 {least - 1} 部其他手机" in entry.said_zh

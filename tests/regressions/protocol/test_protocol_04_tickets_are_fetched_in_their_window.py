@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from covey_sdk.door import Door
 from shared_fixtures import fixtures_of
 
 from covey_privacy import wire
@@ -13,6 +12,8 @@ from covey_privacy.consent import Issuer
 from covey_privacy.manifest import sign_manifest
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import ConsentError, RegistryError, TicketError
+from covey_sdk.round_client import RoundClient
+from covey_sdk.ticket_fetcher import TicketFetcher
 
 globals().update(fixtures_of("client_sdk"))
 PURPOSES = ("analytics", "personalize")
@@ -26,23 +27,25 @@ def shop(running):
 
 
 @pytest.fixture
-def phone(device):
+def phone(opened, shop):
+    device = opened(trust=shop.trust_with_organisations)
+    device.enrol()
+    device.grant("personalize")
     device.grant("analytics")
     return device
 
 
 @pytest.fixture
 def manifest(shop, clock, planned):
-    """Return the signed manifest of a round of the current epoch; the registry answers with `status`."""
+    """Return the files of a round of the current epoch; the registry answers its manifest with `status`."""
 
     def manifest(status=200):
-        epoch = int(clock.now.timestamp()) // 86_400
-        issuer = wire.decode(Issuer, shop.http.get(f"/v1/issuers/{epoch}/{'+'.join(PURPOSES)}").content)
-        signed = sign_manifest(planned(issuer_keys=issuer.keys), shop.operator)
-        headers = {"content-type": "application/cbor"}
-        answer = shop.http.post("/v1/rounds", content=signed, headers=headers)
-        assert answer.status_code == status, answer.text
-        return signed
+        now = int(clock.now.timestamp())
+        answer = shop.http.get(f"/v1/issuers/{now // 86_400}/{'+'.join(PURPOSES)}")
+        keys = wire.decode(Issuer, answer.content).keys
+        signed = sign_manifest(planned(issuer_keys=keys, now=now), shop.operator)
+        shop.log(signed, status)
+        return shop.round_files(signed, keys)
 
     return manifest
 
@@ -58,29 +61,29 @@ def epoch_start(clock) -> int:
 def test_tickets_are_fetched_in_their_window(phone, shop, manifest):
     """A phone without tickets does not join, and asks for none at that moment."""
     with pytest.raises(TicketError, match="has no tickets for analytics"):
-        Door(phone).advertise(manifest())
+        RoundClient(phone).contribute(manifest())
     assert issubclass(TicketError, ConsentError)
     assert asked_for_tickets(shop) == 0
 
 
 def test_a_phone_says_when_it_fetches_and_fetches_once_it_is_due(phone, shop, clock, manifest):
     clock.forward(hours=20 - 4)  # 20:00 UTC: this epoch's window is long over
-    due = Door(phone).fetch_when_due(PURPOSES)
+    due = TicketFetcher(phone).fetch_when_due(PURPOSES)
     assert asked_for_tickets(shop) == 0
     start = epoch_start(clock) + DAY
     assert start <= milliseconds(due) < start + WINDOW
-    assert Door(phone).fetch_when_due(PURPOSES) == due
+    assert TicketFetcher(phone).fetch_when_due(PURPOSES) == due
     clock.now = due - timedelta(seconds=1)
-    assert Door(phone).fetch_when_due(PURPOSES) == due
+    assert TicketFetcher(phone).fetch_when_due(PURPOSES) == due
     assert asked_for_tickets(shop) == 0
     clock.now = due
-    following = Door(phone).fetch_when_due(PURPOSES)
+    following = TicketFetcher(phone).fetch_when_due(PURPOSES)
     assert asked_for_tickets(shop) == 1
     assert start + DAY <= milliseconds(following) < start + DAY + WINDOW
-    assert Door(phone).fetch_when_due(PURPOSES) == following
+    assert TicketFetcher(phone).fetch_when_due(PURPOSES) == following
     assert asked_for_tickets(shop) == 1
     clock.forward(hours=4)
-    assert Door(phone).advertise(manifest())
+    assert RoundClient(phone).contribute(manifest())
     assert asked_for_tickets(shop) == 1
 
 
@@ -88,7 +91,7 @@ def test_times_are_spread_over_the_whole_window(phone, clock):
     start, times = epoch_start(clock) + DAY, []
     for _ in range(64):
         phone.store.delete("fetching")
-        times.append((milliseconds(Door(phone).fetch_when_due(PURPOSES)) - start) / WINDOW)
+        times.append((milliseconds(TicketFetcher(phone).fetch_when_due(PURPOSES)) - start) / WINDOW)
     assert len(set(times)) == 64
     assert min(times) < 0.25
     assert max(times) > 0.75
@@ -96,36 +99,36 @@ def test_times_are_spread_over_the_whole_window(phone, clock):
 
 def test_a_phone_that_is_new_within_the_window_fetches_in_what_is_left_of_it(phone, clock, shop):
     clock.forward(hours=21)  # 01:00 UTC of the next epoch
-    due = Door(phone).fetch_when_due(PURPOSES)
+    due = TicketFetcher(phone).fetch_when_due(PURPOSES)
     assert milliseconds(clock.now) <= milliseconds(due) < epoch_start(clock) + WINDOW
 
 
 def test_a_phone_that_was_off_during_the_window_waits_for_the_next(phone, clock, shop):
-    clock.now = Door(phone).fetch_when_due(PURPOSES) + timedelta(hours=4)
+    clock.now = TicketFetcher(phone).fetch_when_due(PURPOSES) + timedelta(hours=4)
     start = epoch_start(clock) + DAY
-    assert start <= milliseconds(Door(phone).fetch_when_due(PURPOSES)) < start + WINDOW
+    assert start <= milliseconds(TicketFetcher(phone).fetch_when_due(PURPOSES)) < start + WINDOW
     assert asked_for_tickets(shop) == 0
 
 
 def test_a_registry_that_cannot_be_reached_is_asked_again_while_the_window_is_open(phone, clock, shop):
-    clock.now = due = Door(phone).fetch_when_due(PURPOSES)
+    clock.now = due = TicketFetcher(phone).fetch_when_due(PURPOSES)
     shop.reachable = False
     with pytest.raises(RegistryError, match="cannot be reached"):
-        Door(phone).fetch_when_due(PURPOSES)
+        TicketFetcher(phone).fetch_when_due(PURPOSES)
     shop.reachable = True
-    assert Door(phone).fetch_when_due(PURPOSES) > due
+    assert TicketFetcher(phone).fetch_when_due(PURPOSES) > due
     assert asked_for_tickets(shop) == 1
 
 
 def test_two_processes_of_one_app_fetch_at_one_time(phone, opened, clock):
-    due = Door(phone).fetch_when_due(PURPOSES)
-    assert Door(opened()).fetch_when_due(PURPOSES) == due
+    due = TicketFetcher(phone).fetch_when_due(PURPOSES)
+    assert TicketFetcher(opened()).fetch_when_due(PURPOSES) == due
 
 
 def test_without_sets_the_tickets_of_every_known_question_are_fetched(phone, clock, shop):
     phone.grant("train")
-    clock.now = Door(phone).fetch_when_due()
-    Door(phone).fetch_when_due()
+    clock.now = TicketFetcher(phone).fetch_when_due()
+    TicketFetcher(phone).fetch_when_due()
     assert asked_for_tickets(shop) == 2
 
 

@@ -1,4 +1,4 @@
-"""What the pages say that a lying device and a registry can do, done; and that the pages say it."""
+"""What the pages say that a lying phone and a registry can do, done; and that the pages say it."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
-from covey_privacy.five_phases import ring
-from covey_privacy.five_phases.graph import neighbours
-from covey_privacy.five_phases.messages import MaskedVector
-from covey_privacy.five_phases.roster import ROSTER, RosterHead
+from secagg_rounds import contribute, issuers, players, vectors
 
 from covey_models import QUERIES
 from covey_privacy import wire
 from covey_privacy.dp import Skellam, noise_share
 from covey_privacy.dp.encoding import Encoding
-from covey_privacy.errors import AbortError
-from covey_privacy.signatures import SigningKey, to_sign
-from covey_server.plan import BITS, Size, fitted
+from covey_privacy.secagg import messages
+from covey_privacy.secagg.field import Q
+from covey_privacy.secagg.keys import verify
+from covey_privacy.secagg.terms import digest_of_fields
+from covey_privacy.signatures import Signed, SigningKey, to_sign
+from covey_server.plan import Size, fitted
 
+__all__ = ["issuers", "players"]
 ROOT = Path(__file__).parents[3]
 Q1 = QUERIES["q1"]
 
@@ -32,31 +32,26 @@ def page(name: str) -> str:
 
 def test_stated_limits_are_true():
     """The pages no longer promise what nothing enforces, and say what is true instead."""
-    protocol, threats = page("docs/protocol.md"), page("docs/threats.md")
+    protocol, threats, secagg = map(page, ("docs/protocol.md", "docs/threats.md", "docs/one-message.md"))
     every = "".join(page(str(path)) for path in (ROOT / "docs").glob("*.md")) + page("README.md")
-    for false in (
-        "poison within its norm",
-        "It has spent its ticket each time",
-        "nobody chooses who is whose",
-    ):
+    for false in ("poison within its norm", "It has spent its ticket each time", "nobody chooses who is whose"):
         assert false not in every, f"a page still says {false!r}"
-    assert "one key, one head, one signature" not in page("privacy/covey_privacy/five_phases/roster.py")
     assert "**nothing checks a norm**: one device moved a count from 15 to 316" in protocol
-    assert "**The registry can choose it**" in protocol
-    assert "nobody is blamed" in threats
-    assert "every device has charged its odometer for good" in threats
+    assert "nobody is named" in threats
+    assert "every phone has charged its odometer for good" in threats
+    assert "**Sampling can be influenced.**" in secagg
 
 
-def test_one_device_moves_a_released_count_by_hundreds():
+def test_one_phone_moves_a_released_count_by_hundreds():
     people, honest = 400, 341
-    (step,) = fitted([Size(Q1.id, Q1.length, Q1.norm)], 1.4, people, 1e-6, BITS).steps
+    (step,) = fitted([Size(Q1.id, Q1.length, Q1.norm)], 1.4, people, 1e-6).steps
     encoding = Encoding(Q1.length, Q1.norm, step.scale, step.bits, bytes(32))
-    noise, total = Skellam(noise_share(step.sigma, step.scale, honest)), np.zeros(encoding.padded, np.uint32)
+    noise, total = Skellam(noise_share(step.sigma, step.scale, honest)), np.zeros(encoding.padded, np.int64)
     truth = np.array([120, 80, 60, 40, 40, 20, 24, 15])
     for segment in np.repeat(np.arange(8), truth):
-        total += encoding.to_ring(encoding.encode(np.eye(8)[segment]) + noise.sample(encoding.padded))
+        total += encoding.encode(np.eye(8)[segment]) + noise.sample(encoding.padded)
     lie = replace(encoding, norm=400.0).encode(np.array([-100, 0, 0, 0, 0, 0, 0, 300.0]))
-    vector = encoding.decode(ring.reduce(total + encoding.to_ring(lie), step.bits))
+    vector = encoding.decode(encoding.to_ring(total + lie))
     sd = step.sigma * (people / honest) ** 0.5
     Q1.require_sane(vector, people, sd)
     *_, released = Q1.release(vector, sd).values()
@@ -64,32 +59,20 @@ def test_one_device_moves_a_released_count_by_hundreds():
     assert released > 250
 
 
-def test_random_numbers_in_place_of_a_vector_spoil_the_sum_and_blame_nobody(play):
-    def garbled(said):
-        first = wire.decode(MaskedVector, said[0])
-        return [wire.encode(replace(first, vector=os.urandom(len(first.vector)))), *said[1:]]
-
-    played = play([np.full(3, 7, np.uint32) for _ in range(6)], forge={"mask": garbled})
-    total = played.run()
-    assert total.vector.tolist() != [42, 42, 42]
-    assert total.blamed == ()
-
-
-def test_shares_of_another_seed_abort_the_round_after_everyone_sent_a_vector(play):
-    played = play([np.full(3, 7, np.uint32) for _ in range(6)])
-    honest = type(played).said
-
-    def said(self, step, told):
-        if step == "share":
-            liar = self.people[0]
-            liar.state = replace(liar.state, secrets=replace(liar.state.secrets, seed=os.urandom(32)))
-        return honest(self, step, told)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(played), "said", said)
-        with pytest.raises(AbortError):
-            played.run()
-    assert played.index[0] not in [blame.who for blame in played.blames.all]
+def test_random_numbers_in_place_of_a_vector_spoil_the_sum_and_name_nobody(players):
+    played, given = players("standing"), vectors(12, 40)
+    lie = np.frombuffer(os.urandom(4 * 40), "<u4").astype(np.int64) % Q - Q // 2
+    contribute(played, np.vstack([lie, given[1:]]))
+    played.include()
+    played.check()
+    played.finalize()
+    request = played.open_request()
+    for decryptor in played.decryptors.values():
+        played.aggregator.opened(decryptor.open(request, 1_790_000_000))
+    result = played.aggregator.conclude()
+    assert result.members == 12
+    assert result.integrity_proved
+    assert played.aggregator.state.result.vector.tolist() != given.sum(axis=0).tolist()
 
 
 P, ORDER = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
@@ -131,11 +114,14 @@ def _another_signature(seed, public, message):
     return point + ((nonce + challenge * secret) % ORDER).to_bytes(32, "little")
 
 
-def test_a_registry_can_choose_among_beacons_of_one_roster():
-    seed = os.urandom(32)
-    key, head = SigningKey(seed), RosterHead("q1-1", bytes(32), 1000, os.urandom(32))
-    message = to_sign(ROSTER, wire.encode(head))
-    signatures = [head.countersign(key), *(_another_signature(seed, key.public, message) for _ in range(3))]
-    beacons = {head.beacon(signature, key.public) for signature in signatures}
-    assert len(beacons) == 4
-    assert len({neighbours(beacon, 1000, 52, 0) for beacon in beacons}) == 4
+def test_a_registry_can_choose_among_many_signatures_of_one_draw():
+    """Signatures decide whom a round samples, and who is drawn where the registry knows the nonce."""
+    seed, round_key = os.urandom(32), os.urandom(32)
+    key, draw = SigningKey(seed), messages.Draw(bytes(32), bytes(32), bytes(32), bytes(32))
+    body = wire.encode(draw)
+    message = to_sign(messages.DRAW, body)
+    signatures = [key.sign(message), *(_another_signature(seed, key.public, message) for _ in range(3))]
+    assert all(verify(key.public, message, signature) for signature in signatures)
+    drawn = [hashlib.sha256(wire.encode(Signed(body, signature))).digest() for signature in signatures]
+    contexts = [digest_of_fields(b"covey/2/context", bytes(32), b"\x02" + evidence) for evidence in drawn]
+    assert len({digest_of_fields(b"covey/2/sample", context, round_key)[:8] for context in contexts}) == 4
