@@ -124,6 +124,8 @@ def check_first(site: RoundSite, kill: Kill, died_at: str, rounds: Rounds) -> No
     if outcome == RELEASED:
         absent = len(site.phones) - result["final"]
         assert absent <= (kill.reboots or not kill.repeats)
+    if kill.reboots and died_at.startswith(AFTER) and "ledger" in died_at:
+        assert first not in site.phones[0].messages, "a message of another start of the phone left it"
     members = set(rounds.charged)
     assert all(set(phone.messages) <= members or unseated or cut for phone in site.phones)
 
