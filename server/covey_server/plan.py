@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from covey_models import Question
 from covey_privacy.dp import Encoding, calibrate_steps, fit_scale
 from covey_privacy.dp.encoding import MOST_SCALE
+from covey_privacy.dp.nearness import MOST_VARIANCE
 from covey_privacy.errors import MisuseError
 from covey_privacy.manifest import FIRST, Manifest, Plan, Step, Windows, model_digest
 from covey_privacy.profile import Profile
@@ -138,13 +139,19 @@ def manifest_for(
 
 
 def _scale(size: Size, most: int, sigma: float) -> float:
-    """Return the finest scale for `most` vectors; of long ones, the coarsest that bears dropped bits."""
+    """Return the finest scale for `most` vectors; of long ones, the coarsest that bears their errors.
+
+    Long vectors drop bits where the scale that this takes has room in the field, and leaves a variance for
+    which both accountants work.
+    """
     if not pads.is_long(_encoding(size, MOST_SCALE).padded):
         return fit_scale(size.norm, most, sigma, BITS)
-    scale = 2.0 ** math.ceil(math.log2(MARGIN * pads.least_steps(most) / sigma))
-    if most * math.ceil(size.norm * scale) + 10 * sigma * scale >= 2 ** (BITS - 1):
-        raise MisuseError(f"{most} vectors of {size.length} entries do not fit into {BITS} bits")
-    return scale
+    for drop in (pads.LEAST_DROP, 0):
+        scale = 2.0 ** math.ceil(math.log2(MARGIN * pads.least_steps(most, drop) / sigma))
+        fits = most * math.ceil(size.norm * scale) + 10 * sigma * scale < 2 ** (BITS - 1)
+        if fits and (drop == 0 or (sigma * scale) ** 2 <= MOST_VARIANCE):
+            return scale
+    raise MisuseError(f"{most} vectors of {size.length} entries do not fit into {BITS} bits")
 
 
 def _encoding(size: Size, scale: float) -> Encoding:

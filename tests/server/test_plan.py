@@ -1,7 +1,7 @@
 import pytest
 
 from covey_models import QUERIES
-from covey_privacy.dp import SkellamMechanism, epsilon
+from covey_privacy.dp import SkellamMechanism, account, epsilon
 from covey_privacy.manifest import model_digest
 from covey_privacy.profile import PRODUCTION, TEST
 from covey_privacy.secagg import pads
@@ -48,13 +48,20 @@ def test_a_sum_of_everyone_fits_into_the_field():
     assert worst < 2 ** (manifest.bits - 1)
 
 
-@pytest.mark.parametrize("people", [500, 2469, 10_000])
-def test_a_long_vector_is_scaled_so_that_bits_are_dropped(people):
-    (step,) = fitted([Size("p1-base", 4458, 1.0)], 2.0, people, 1e-6).steps
+@pytest.mark.parametrize(
+    ("people", "spend", "drops"), [(500, 2.0, True), (2469, 4.0, False), (10_000, 2.0, False)]
+)
+def test_a_long_vector_is_scaled_so_that_its_errors_are_borne_and_bits_dropped_where_there_is_room(
+    people, spend, drops
+):
+    (step,) = fitted([Size("p1-base", 4458, 1.0)], spend, people, 1e-6).steps
     assert step.bits == BITS
-    assert pads.choose_drop(step.length, people, step.sigma * step.scale) >= pads.LEAST_DROP
+    drop = pads.choose_drop(step.length, people, step.sigma * step.scale)
+    assert (drop >= pads.LEAST_DROP) == drops
     worst = counted(people) * step.norm * step.scale + 10 * step.sigma * step.scale
     assert worst < 2 ** (step.bits - 1)
+    figures = account([step.mechanism], 1e-6).figures()
+    assert figures["gaussian"] <= figures["rdp"]
 
 
 def test_floors_come_from_the_profile():

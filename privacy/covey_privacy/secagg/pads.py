@@ -90,10 +90,10 @@ def choose_drop(length: int, most: int, steps: float) -> int:
     return max(drops, default=0)
 
 
-def least_steps(most: int) -> float:
-    """Return the noise, in integer steps, that bears the error of `most` long vectors with `LEAST_DROP` bits
+def least_steps(most: int, drop: int) -> float:
+    """Return the noise, in integer steps, that bears the error of `most` long vectors with `drop` bits
     dropped."""
-    return math.sqrt(error_variance(most, LEAST_DROP) / _SHARE_OF_NOISE)
+    return math.sqrt(error_variance(most, drop) / _SHARE_OF_NOISE)
 
 
 def error_variance(members: int, drop: int) -> float:
