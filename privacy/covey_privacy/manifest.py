@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated
 
 from covey_privacy import wire
@@ -223,6 +224,10 @@ def sign_manifest(manifest: Manifest, key: SigningKey) -> bytes:
     return sign(CONTEXT, manifest, key)
 
 
+@lru_cache(maxsize=8)
 def open_manifest(data: bytes, operator: bytes, verify: Verify = verify) -> Manifest:
-    """Return the manifest in `data`. Raises PeerError unless the operator signed it."""
+    """Return the manifest in `data`, which is opened once in a process.
+
+    Raises PeerError unless the operator signed it.
+    """
     return open_signed(Manifest, CONTEXT, data, operator, verify, "operator")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from covey_privacy import wire
 from covey_privacy.errors import PeerError, ServerError
@@ -71,8 +72,9 @@ class Committees:
         raise ServerError(f"the round has no {kind.name.lower()} committee", rule=Rule.COMMITTEE_KIND)
 
 
+@lru_cache(maxsize=8)
 def check_committees(data: bytes, info: RoundInfo, verify: Verify = verify) -> Committees:
-    """Return the committees in a committee file.
+    """Return the committees in a committee file. The same file is checked once in a process.
 
     Standing: each organisation that the terms name signed its box key. Drawn: the registry signed roster and
     draw, the nonce is the manifest's, the members are distinct and hold good tickets and signatures, and the
