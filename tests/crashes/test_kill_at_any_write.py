@@ -57,6 +57,7 @@ SAMPLE = {
     "the coordinator has a sum": Kill("coordinator", CLOSED, BEFORE),
     "the coordinator has released": Kill("coordinator", CLOSED, AFTER),
     "the coordinator has logged evidence": Kill("coordinator", "commit rounds+untold", BEFORE),
+    "the coordinator knows that the evidence is logged": Kill("coordinator", "commit rounds+untold", AFTER),
     "the registry has a manifest": Kill("registry", "commit log+rounds", AFTER),
     "the registry signs the included set": Kill("registry", "included_sets", BEFORE),
     "the registry has signed the included set": Kill("registry", "included_sets", AFTER),
