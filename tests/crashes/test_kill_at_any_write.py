@@ -41,6 +41,7 @@ SAMPLE = {
     ),
     "the phone forgets its message": Kill("phone", "commit rounds", BEFORE),
     "the node has the round's files": Kill("node", "rename files", AFTER),
+    "the node keeps a message": Kill("node", "commit messages", BEFORE),
     "the node has a message that the phone still keeps": Kill("node", "commit messages", AFTER),
     "the same, and the node is silent": Kill("node", "commit messages", AFTER, repeats=False),
     "the node has not closed its collection": Kill("node", "rename closed", BEFORE),
@@ -56,6 +57,7 @@ SAMPLE = {
     "the coordinator has a sum": Kill("coordinator", CLOSED, BEFORE),
     "the coordinator has released": Kill("coordinator", CLOSED, AFTER),
     "the coordinator has logged evidence": Kill("coordinator", "commit rounds+untold", BEFORE),
+    "the coordinator knows that the evidence is logged": Kill("coordinator", "commit rounds+untold", AFTER),
     "the registry has a manifest": Kill("registry", "commit log+rounds", AFTER),
     "the registry signs the included set": Kill("registry", "included_sets", BEFORE),
     "the registry has signed the included set": Kill("registry", "included_sets", AFTER),
@@ -110,7 +112,7 @@ def check_first(site: RoundSite, kill: Kill, died_at: str, rounds: Rounds) -> No
     first, outcome = next(iter(rounds.states.items()))
     result = rounds.results[first]
     cut = died_at.startswith((f"{AFTER} {CHARGED}", f"{BEFORE} {CLOSED}"))
-    unseated = kill.party == "decryptor" and died_at.startswith(AFTER) and result["included"] == 0
+    unseated = (kill.party, kill.side, kill.at) == ("decryptor", AFTER, 1)
     if cut:
         assert outcome == rounds.evidence[first].ended == BURNT
         assert "killed once the budget was charged" in result["why"]
