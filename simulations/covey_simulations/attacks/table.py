@@ -61,14 +61,14 @@ ROWS = (
         "organisations are pinned, volunteers have tickets (`organisation-signature`, `ticket-signature`)",
     ),
     _row(
-        "chooses who holds shares", flower.chosen_neighbours, "`organisation-signature`, `draw-nonce`, `draw-order`"
+        "chooses who holds shares",
+        flower.chosen_neighbours,
+        "`organisation-signature`, `draw-nonce`, `draw-order`",
     ),
     _row("shows a key of another curve", flower.bad_point, "`key-encoding`, `low-order-key`"),
     _row("lowers the threshold", flower.low_threshold, "`committee-shape`"),
     _row("asks a cohort that is smaller than promised", flower.tiny_cohort, "`manifest-floor`, `least-set`"),
-    _row(
-        "truncates a share", flower.truncated_share, "`contribution-size`; a garbled one is complained of"
-    ),
+    _row("truncates a share", flower.truncated_share, "`contribution-size`; a garbled one is complained of"),
     _row("delivers a share twice", flower.duplicated_share, "`contribution-size`"),
     Row(
         "a client opens wrong shares",
