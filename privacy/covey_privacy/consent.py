@@ -34,7 +34,7 @@ LEAF_NOTICE = b"N"
 LEAF_EPOCH_END = b"X"
 LEAF_CONSENT = b"C"
 LEAF_ROSTER = b"R"
-"""Kind of entries that earlier versions logged. Nothing writes them any more, and no other kind may have it."""
+"""Entries that earlier versions logged. Nothing writes them any more; no other kind may have the letter."""
 
 Epsilon = Annotated[float, wire.Range(0, 100)]
 Blinded = Annotated[bytes, wire.Size(SIGNATURE_LENGTH)]

@@ -32,7 +32,7 @@ def filled(path):
     for number in range(40):
         store.append_event(store.tag("order", number), store.tag("sum", number), b"event %d" % number * 9)
     store.append_ledger(b"entry")
-    store.put_round("round", "advert", b"secret")
+    store.put_round("round", "prepared", b"secret")
     store.close()
 
 
@@ -54,8 +54,8 @@ def test_everything_is_there_after_opening_again(path):
     assert store.find_event(store.tag("order", 7)) == (store.tag("sum", 7), b"event 7" * 9)
     assert store.find_event(store.tag("order", 99)) is None
     assert store.ledger() == [b"entry"]
-    assert store.get_round("round", "advert") == b"secret"
-    assert store.get_round("round", "share") is None
+    assert store.get_round("round", "prepared") == b"secret"
+    assert store.get_round("round", "contributed") is None
     store.close()
 
 
@@ -123,7 +123,7 @@ def test_a_file_of_something_else_is_damaged(path, content):
 def read_all(path):
     store = Store(path, KEY)
     try:
-        secret = store.get_round("round", "share") or store.get_round("round", "advert")
+        secret = store.get_round("round", "contributed") or store.get_round("round", "prepared")
         return store.get("name"), store.events(), store.ledger(), secret
     finally:
         store.close()
@@ -167,7 +167,7 @@ def test_no_flipped_byte_changes_what_is_read(path):
         "UPDATE events SET sealed = 7 WHERE seq = 1",
         "UPDATE items SET sealed = (SELECT sealed FROM ledger)",
         "UPDATE ledger SET seq = 2",
-        "UPDATE rounds SET phase = 'share'",
+        "UPDATE rounds SET phase = 'contributed'",
     ],
 )
 def test_a_row_that_was_moved_or_altered_does_not_open(path, change):

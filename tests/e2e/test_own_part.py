@@ -393,7 +393,7 @@ def test_entries_that_are_not_the_logs_are_refused(site, absence, cheat):
 
 
 LOGGED = {
-    "a roster of five phases": (LEAF_ROSTER + b"x", Rule.LOG_ENTRY),
+    "a roster of an earlier version": (LEAF_ROSTER + b"x", Rule.LOG_ENTRY),
     "no statement of a round's": (b"S" + b"x", Rule.LOG_ENTRY),
 }
 

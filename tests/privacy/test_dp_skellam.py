@@ -68,14 +68,14 @@ def test_draws_below_one_follow_the_law(variance):
     assert chi_square(draw(variance, "law"), variance) > SURE
 
 
-@pytest.mark.parametrize("survivors", [12, 13, 16])
-def test_sums_of_shares_have_the_whole_noise_at_the_floor_and_more_by_each_survivor_above(survivors):
+@pytest.mark.parametrize("members", [12, 13, 16])
+def test_sums_of_shares_have_the_whole_noise_at_the_floor_and_more_by_each_member_above(members):
     share = noise_share(sigma=3.0, scale=4.0, honest=12)
-    total = sum(draw(share, f"device {device}") for device in range(survivors))
-    variance = 144.0 * survivors / 12
+    total = sum(draw(share, f"device {device}") for device in range(members))
+    variance = 144.0 * members / 12
     assert chi_square(total, variance) > SURE
     assert kolmogorov_smirnov(total, variance) > SURE
-    for wrong in (survivors - 1, survivors + 1):
+    for wrong in (members - 1, members + 1):
         assert chi_square(total, 144.0 * wrong / 12) < SURE
 
 

@@ -1,4 +1,4 @@
-"""Plans of rounds in one message: sound terms within their floors, or the reason why there are none."""
+"""Plans of rounds: sound terms within their floors, or the reason why there are none."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from covey_privacy.profile import PRODUCTION, TEST
 from covey_privacy.secagg.shape import require_shape
 from covey_privacy.secagg.terms import Kind
 from covey_server.errors import ConfigError
-from covey_server.round_terms import CommitteePolicy, Durations, honest, least_set, terms_for
+from covey_server.round_terms import CommitteePolicy, Durations, Population, honest, least_set, terms_for
 
 KEYS = tuple(bytes([number]) * 32 for number in range(1, 5))
 NONCE = b"n" * 32
@@ -17,7 +17,8 @@ def policy(organisations=KEYS, drawn=False, gamma=0.05, lost=0.5, turnout=0.8, *
 
 
 def planned(issued, profile=PRODUCTION, length=1024, steps=256.0, purpose="analytics", **chosen):
-    return terms_for(policy(**chosen), profile, purpose, issued, length, steps, NONCE)
+    people = Population(issued, issued)
+    return terms_for(policy(**chosen), profile, purpose, people, length, steps, NONCE)
 
 
 @pytest.mark.parametrize("issued", [260, 1000, 9_500])
@@ -83,9 +84,9 @@ def test_two_organisations_alone_are_no_committee():
 
 
 def test_the_noise_is_sized_for_the_honest_of_the_least_set():
-    chosen = policy()
-    assert honest(chosen, PRODUCTION, "analytics", 1000) == 800 - 52 - 1
-    assert least_set(chosen, PRODUCTION, "analytics", 1000) == 800
+    chosen, people = policy(), Population(1000, 1000)
+    assert honest(chosen, PRODUCTION, "analytics", people) == 800 - 52 - 1
+    assert least_set(chosen, PRODUCTION, "analytics", people) == 800
 
 
 def test_windows_follow_each_other():

@@ -17,7 +17,8 @@ class SkellamMechanism:
     """One noisy integer sum: L2 and L1 sensitivity, and the variance of its Skellam noise, in integer steps.
 
     The variance is what the fewest honest devices of a set add together, not what all did. `length` counts
-    the entries of the sum; where it is None, nobody wrote it down, and Renyi divergence alone can tell the cost.
+    the entries of the sum; where it is None, nobody wrote it down, and Renyi divergence alone can tell the
+    cost.
     """
 
     sensitivity2: float

@@ -6,8 +6,8 @@ import pytest
 
 from covey_consent.pack import archive
 from covey_simulations import demo, orders
-from covey_simulations.benchmarks import five_phases, secagg
 from covey_simulations.benchmarks import registry as load
+from covey_simulations.benchmarks import secagg
 
 
 @pytest.fixture
@@ -20,7 +20,6 @@ def nothing_runs(monkeypatch):
     for module, name in (
         (orders, "prepare"),
         (load, "settle"),
-        (five_phases, "enrol"),
         (secagg, "MeasuredRound"),
         (archive, "archive"),
     ):
@@ -70,8 +69,6 @@ def test_a_place_that_serves_is_left_as_it_was(tmp_path):
     ("arguments", "says"),
     [
         (["demo", "--out", "x", "--seed", "-1"], "--seed is -1"),
-        (["bench", "five-phases", "--clients", "30", "--gamma", "-1"], "--gamma is -1.0"),
-        (["bench", "five-phases", "--clients", "30", "--gamma", "nan"], "--gamma is nan"),
         (["bench", "secagg", "--clients", "1"], "2 to 10000 clients"),
         (["bench", "secagg", "--lost", "nan"], "--lost is nan"),
         (["bench", "dp", "--length", "0"], "1 to 16777216 entries"),

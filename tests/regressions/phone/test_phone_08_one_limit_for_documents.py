@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from covey_server.fleet import Invitation
 
 from covey_models import Catalogue
 from covey_models.p1_steps import CATALOGUE, MODEL
@@ -10,7 +9,9 @@ from covey_privacy import wire
 from covey_privacy.errors import MisuseError, PeerError
 from covey_privacy.listing import MOST_ITEMS, Listing, open_listing, sign_listing
 from covey_privacy.release import Array, Figure, Release, open_release, sign_release
+from covey_privacy.round_files import RoundFiles
 from covey_privacy.signatures import DOCUMENT_LIMIT, Signed, SigningKey, open_signed, sign
+from covey_privacy.tickets import IssuerKeys
 from covey_server.errors import ConfigError
 from covey_server.shelf import publish
 from covey_server.store import Store
@@ -58,10 +59,11 @@ def test_signing_and_reading_have_the_same_limit():
         open_signed(Signed, "test", largest + b"\0", OPERATOR.public)
 
 
-def test_a_large_document_travels_in_an_invitation():
+def test_a_large_document_travels_with_the_files_of_a_round():
     signed = sign_release(release_of(np.zeros((40_000, 8))), OPERATOR)
-    invitation = wire.encode(Invitation(b"manifest", (signed,)))
-    assert wire.decode(Invitation, invitation).documents == (signed,)
+    keys = IssuerKeys(("train",), 1, (bytes(300),), (b"v" * 300,))
+    files = wire.encode(RoundFiles(b"manifest", keys, documents=(signed,)))
+    assert wire.decode(RoundFiles, files).documents == (signed,)
 
 
 def test_a_listing_of_as_many_items_as_possible_is_taken_and_of_more_is_not_signed():
