@@ -16,7 +16,19 @@ import second_primitives
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from covey_consent.app import create_app
-from covey_privacy import annex, blind_rsa, cddl, certificate, consent, errors, evidence, manifest, rules, site, wire
+from covey_privacy import (
+    annex,
+    blind_rsa,
+    cddl,
+    certificate,
+    consent,
+    errors,
+    evidence,
+    manifest,
+    rules,
+    site,
+    wire,
+)
 from covey_privacy import tickets as tickets_module
 from covey_privacy.dp import Encoding
 from covey_privacy.round_files import RoundFiles
@@ -104,7 +116,9 @@ def test_the_page_says_of_a_rule_what_the_code_says():
 
 
 def test_the_pages_checks_name_rules_that_exist():
-    named = {name for head, rows in tables(PAGE) if head[-1] == "rule" for row in rows for name in quoted(row[-1])}
+    named = {
+        name for head, rows in tables(PAGE) if head[-1] == "rule" for row in rows for name in quoted(row[-1])
+    }
     assert len(named) > 10
     assert named <= set(map(str, Rule))
 
@@ -145,7 +159,10 @@ def test_the_registry_serves_the_routes_of_the_page():
         for path, methods in create_app().openapi()["paths"].items()
         for method in methods
     }
-    for page, heading, least in ((PAGE, "The registry, over HTTP", 15), (SECAGG, "The registry, over HTTP", 11)):
+    for page, heading, least in (
+        (PAGE, "The registry, over HTTP", 15),
+        (SECAGG, "The registry, over HTTP", 11),
+    ):
         told = [quoted(row[0])[0] for row in rows_of(heading, "call", page)]
         assert len(told) >= least
         assert set(told) <= served
@@ -164,7 +181,6 @@ def test_the_page_says(said):
 
 
 def test_terms_and_other_fields_that_the_page_calls_equal_are_held_equal():
-    """"`length`, `honest` and `gamma` are those of the terms, and the terms' `steps` is `sigma` times `scale`"."""
     assert "`length`, `honest` and `gamma` are those of the terms" in WORDS
     shared = {field.name for field in dataclasses.fields(RoundTerms)} & {
         field.name for field in dataclasses.fields(manifest.Manifest)
@@ -267,7 +283,10 @@ def test_no_page_speaks_of_the_protocol_that_is_gone(page):
 def test_the_page_of_flower_has_every_setting_with_its_default():
     with (ROOT / "pyproject.toml").open("rb") as file:
         config = tomllib.load(file)["tool"]["flwr"]["app"]["config"]
-    told = {quoted(row[0])[0]: row[2] for row in rows_of("Settings", "key", (DOCS / "flower.md").read_text("utf-8"))}
+    told = {
+        quoted(row[0])[0]: row[2]
+        for row in rows_of("Settings", "key", (DOCS / "flower.md").read_text("utf-8"))
+    }
     assert list(told) == [*sorted(config, key=list(told).index)]
     plain = {key: cell.strip("`") for key, cell in told.items() if "simulat" not in cell}
     for key, cell in plain.items():

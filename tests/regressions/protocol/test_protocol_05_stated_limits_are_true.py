@@ -34,7 +34,11 @@ def test_stated_limits_are_true():
     """The pages no longer promise what nothing enforces, and say what is true instead."""
     protocol, threats, secagg = map(page, ("docs/protocol.md", "docs/threats.md", "docs/one-message.md"))
     every = "".join(page(str(path)) for path in (ROOT / "docs").glob("*.md")) + page("README.md")
-    for false in ("poison within its norm", "It has spent its ticket each time", "nobody chooses who is whose"):
+    for false in (
+        "poison within its norm",
+        "It has spent its ticket each time",
+        "nobody chooses who is whose",
+    ):
         assert false not in every, f"a page still says {false!r}"
     assert "**nothing checks a norm**: one device moved a count from 15 to 316" in protocol
     assert "nobody is named" in threats
