@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from covey_models import Question
-from covey_privacy.dp import Encoding, calibrate_steps, fit_scale
+from covey_privacy.dp import Encoding, Skellam, calibrate_steps, fit_scale, noise_share
 from covey_privacy.dp.encoding import MOST_SCALE
 from covey_privacy.dp.nearness import MOST_VARIANCE
 from covey_privacy.errors import MisuseError
@@ -108,6 +108,7 @@ def manifest_for(
     profile, keys, people = policy.profile, admission.issuer_keys, admission.people
     steps = step.sigma * step.scale
     terms = terms_for(policy.committees, profile, question.purpose, people, step.length, steps, nonce)
+    _require_drawable(step, terms.honest)
     floor = profile.least_cohort(question.purpose)
     return Manifest(
         round_id=round_id,
@@ -136,6 +137,17 @@ def manifest_for(
         windows=windows,
         slot=admission.slot,
     )
+
+
+def _require_drawable(step: Step, honest: int) -> None:
+    """Raise ConfigError where a phone's share of the noise is more than it can draw."""
+    try:
+        Skellam(noise_share(step.sigma, step.scale, honest))
+    except MisuseError as error:
+        raise ConfigError(
+            f"{step.query} needs more noise than {honest} phones can draw: spend more epsilon, or ask when "
+            f"more people take part ({error})"
+        ) from None
 
 
 def _scale(size: Size, most: int, sigma: float) -> float:

@@ -84,3 +84,11 @@ def test_the_model_hash_changes_with_the_query_and_with_what_it_builds_on():
     documents = ((), (b"",), (b"a",), (b"b",), (b"a", b"b"), (b"ab",))
     digests = {model_digest(QUERIES[q].digest(), *some) for q in QUERIES for some in documents}
     assert len(digests) == 12
+
+
+def test_noise_that_so_few_phones_cannot_draw_is_refused():
+    committees = CommitteePolicy(ORGANISATIONS, drawn=False, gamma=0.05, lost=0.0, turnout=1.0)
+    policy = Policy(TEST, 1e-6, committees, DURATIONS)
+    assert planned(people=20, policy=policy).honest == 18
+    with pytest.raises(ConfigError, match="needs more noise than 18 phones can draw: spend more epsilon"):
+        planned(spend=0.05, people=20, policy=policy)
