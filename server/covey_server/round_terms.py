@@ -79,13 +79,19 @@ def least_set(policy: CommitteePolicy, profile: Profile, purpose: str, people: P
     """Return the fewest contributions that a round's sum is over.
 
     Raises:
-        ConfigError: too few phones are expected for the profile's floor, or for any honest one to be left.
+        ConfigError: too few phones are expected for the profile's floor or for any honest one to be left, or
+            more than one round takes.
     """
     floor, expected = profile.least_cohort(purpose), math.floor(policy.turnout * people.willing)
     if min(expected, people.issued) < floor:
         raise ConfigError(
             f"{people.issued} phones hold tickets, of which {expected} are expected to contribute; a round "
             f"for {purpose} needs {floor}: ask again when more people take part"
+        )
+    if expected > MOST_MEMBERS:
+        raise ConfigError(
+            f"{expected} phones are expected to contribute; one round takes {MOST_MEMBERS}, and a population is "
+            "not divided among several committees yet"
         )
     corrupt = _corrupt(policy, people.issued)
     if expected - corrupt - 1 < 1:

@@ -57,6 +57,12 @@ def test_too_few_phones_for_the_floor_are_said_so():
     assert planned(250).least_set == 200
 
 
+def test_more_phones_than_a_round_takes_are_said_so():
+    assert planned(12_000).least_set == 9_600
+    with pytest.raises(ConfigError, match=r"10400 phones are expected .* one round takes 10000"):
+        planned(13_000)
+
+
 def test_without_honest_noise_no_round_is_planned():
     with pytest.raises(ConfigError, match="no honest noise is left"):
         planned(60, profile=TEST, gamma=0.5, turnout=0.5)
