@@ -90,8 +90,8 @@ def least_set(policy: CommitteePolicy, profile: Profile, purpose: str, people: P
         )
     if expected > MOST_MEMBERS:
         raise ConfigError(
-            f"{expected} phones are expected to contribute; one round takes {MOST_MEMBERS}, and a population is "
-            "not divided among several committees yet"
+            f"{expected} phones are expected to contribute; one round takes {MOST_MEMBERS}, and a population "
+            "is not divided among several committees yet"
         )
     corrupt = _corrupt(policy, people.issued)
     if expected - corrupt - 1 < 1:
