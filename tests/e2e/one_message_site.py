@@ -52,7 +52,7 @@ from covey_server.errors import NodesError
 from covey_server.organisations import Organisations
 from covey_server.round_node import Pinned, RoundNode
 from covey_server.round_registry import RoundRegistry
-from covey_server.round_runner import RoundRunner
+from covey_server.round_runner import CHARGED, RoundRunner
 
 with warnings.catch_warnings():
     # Starlette's test client asks for httpx2, where Covey speaks httpx, and uses a name that anyio changed.
@@ -300,6 +300,11 @@ class Site:
         manifest, keys, signed = kept[number]
         info = manifest.info(digest_of(signed), self.registry_key.public, keys)
         charges = self.__dict__.setdefault("charges", [])
+
+        def charge() -> None:
+            charges.append(manifest.round_id)
+            steps.put(CHARGED, b"")
+
         return RoundRunner(
             files=RoundFiles(signed, keys),
             info=info,
@@ -310,7 +315,7 @@ class Site:
             organisations=self.organisations() if standing else None,
             steps=steps,
             wait_until=self.clock.wait_until,
-            charge=lambda: charges.append(manifest.round_id),
+            charge=charge,
         )
 
     def nodes(self) -> dict[int, RoundNode]:
