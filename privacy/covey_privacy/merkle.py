@@ -69,10 +69,6 @@ class Tree:
         """Return the proof that leaf `index` is in the tree of the first `size` leaves (2.1.3.1)."""
         return prove_inclusion(self.node, index, self._size(size))
 
-    def inclusions(self) -> list[Proof]:
-        """Return the proof of every leaf, in their order: what they share is worked out once."""
-        return _paths(self.node, 0, len(self)) if len(self) else []
-
     def consistency(self, old: int, size: int | None = None) -> Proof:
         """Return the proof that the first `old` leaves begin the tree of the first `size` (2.1.4.1)."""
         return prove_consistency(self.node, old, self._size(size))
@@ -207,18 +203,6 @@ def _path(node: Node, index: int, start: int, end: int) -> Proof:
     if index < middle:
         return (*_path(node, index, start, middle), head(node, middle, end))
     return (*_path(node, index, middle, end), head(node, start, middle))
-
-
-def _paths(node: Node, start: int, end: int) -> list[Proof]:
-    """Return `_path` of each leaf from `start` to `end` (exclusive)."""
-    if end - start == 1:
-        return [()]
-    middle = start + split(end - start)
-    left, right = head(node, start, middle), head(node, middle, end)
-    return [
-        *((*path, right) for path in _paths(node, start, middle)),
-        *((*path, left) for path in _paths(node, middle, end)),
-    ]
 
 
 def _subproof(node: Node, old: int, start: int, end: int, *, whole: bool) -> Proof:

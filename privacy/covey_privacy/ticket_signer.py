@@ -13,7 +13,7 @@ from covey_privacy import blind_rsa
 from covey_privacy.blind_rsa import Signer
 from covey_privacy.errors import PeerError
 from covey_privacy.rules import Rule
-from covey_privacy.tickets import IssuerKey, IssuerKeys
+from covey_privacy.tickets import IssuerKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,6 @@ class TicketSigner:
         return tuple(
             signer.blind_sign(message) for signer, message in zip(self._signers, blinded, strict=True)
         )
-
-    def sign_one(self, issuer: IssuerKey, blinded: bytes) -> bytes:
-        """Return the blind signature of one message under one of the keys."""
-        return self._signers[list(self.keys).index(issuer)].blind_sign(blinded)
 
 
 def generate_private_keys(slots: int) -> tuple[rsa.RSAPrivateKey, ...]:

@@ -76,12 +76,6 @@ def test_every_leaf_is_included_and_no_other(size, data):
             verify_inclusion(leaf_hash(str(other).encode()), index, size, proof, log.root())
 
 
-@pytest.mark.parametrize("size", [*range(20), 64, 100, 255])
-def test_all_proofs_at_once_are_those_of_each_leaf(size):
-    grown = tree(size)
-    assert grown.inclusions() == [grown.inclusion(index) for index in range(size)]
-
-
 @given(st.integers(0, 90), st.integers(0, 90), st.data())
 def test_a_log_that_grew_is_consistent_and_a_rewritten_one_is_not(old, more, data):
     size = old + more
