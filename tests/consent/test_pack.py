@@ -527,7 +527,7 @@ def test_the_manifest_of_a_round_in_one_message_is_told_as_it_is_logged(kinds):
     )  # fmt: skip
     manifest = Manifest(
         "round-1", "q1", "analytics", ("analytics",), 20_000, "test", bytes(32), bytes(32), 8, 1.0, 64.0,
-        10.0, 0.5, 1e-6, 30, 0.05, 0.0, 3, 100, 2, 3, 1, terms=terms, windows=Windows(1, 2, 3, 4), slot=2,
+        10.0, 0.5, 1e-6, 30, 0.05, 2, 3, 1, terms=terms, windows=Windows(1, 2, 3, 4), slot=2,
     )  # fmt: skip
     signed = sign_manifest(manifest, STRANGER)
     told = contents._told(3, LEAF_MANIFEST + signed)

@@ -566,6 +566,7 @@ def test_every_table_without_a_person_is_known_as_such():
     assert impersonal == {
         "assessments", "breach_steps", "breaches", "checkpoints", "clock_state", "cosignatures",
         "ended_epochs", "erasure_steps", "included_sets", "issuer_keys", "log", "notice_proposals",
-        "notices", "promised", "recipients", "revocations", "round_entries", "round_volunteers", "rounds",
+        "notices", "promised", "published_sets", "recipients", "revocations", "round_entries",
+        "round_volunteers", "rounds",
         "spent", "tombstones", "write_probe",
     }  # fmt: skip

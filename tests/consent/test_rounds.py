@@ -47,7 +47,8 @@ def test_an_announcement_waits_for_the_witnesses_of_its_head(shop, terms, monkey
 
     monkeypatch.setattr(Cosigners, "settle", settle)
     shop.announce(terms)
-    assert waited == [shop.checkpoint().size]
+    announced = list(waited)
+    assert announced == [shop.checkpoint().size]
 
 
 def test_a_round_id_has_one_manifest(shop, terms, problem):

@@ -5,6 +5,7 @@ import asyncio
 import httpx
 import pytest
 
+from covey_consent.app import create_app
 from covey_consent.keys import load_or_create
 from covey_consent.log import Log
 from covey_consent.settings import Settings
@@ -15,7 +16,7 @@ from covey_privacy.consent import LEAF_NOTICE, ConsistencyProof, Inclusion
 from covey_privacy.errors import ServerError
 from covey_privacy.merkle import leaf_hash
 from covey_privacy.tiles import Reader, decode_bundle, decode_tile, tile_of, tiles_of_log
-from covey_simulations import registry
+from covey_simulations import loopback
 
 ORIGIN = "covey.test/log"
 SIZE = 523
@@ -41,7 +42,8 @@ def http(tmp_path_factory):
         database_url=f"sqlite:///{folder}/registry.db", key_file=folder / "registry.key", origin=ORIGIN
     )
     fill(settings.database_url, load_or_create(settings.key_file))
-    with registry.serve(settings, lambda: 1.8e9) as url, httpx.Client(base_url=url) as http:
+    app = create_app(settings, clock=lambda: 1.8e9, durable=False)
+    with loopback.serve(app, "registry") as url, httpx.Client(base_url=url) as http:
         http.key = load_or_create(settings.key_file).public
         yield http
 

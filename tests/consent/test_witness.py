@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from covey_consent import serve
+from covey_consent.app import create_app
 from covey_consent.errors import DamageError
 from covey_consent.keys import load_or_create
 from covey_consent.last_seen import LastSeen
@@ -26,7 +27,7 @@ from covey_privacy.note import ED25519, VerifierKey, parse
 from covey_privacy.signatures import SigningKey
 from covey_privacy.witness import AddCheckpoint, Policy, cosigned_at
 from covey_sdk import Device, Registry, Trust
-from covey_simulations import registry
+from covey_simulations import loopback
 
 COVEY = Path(__file__).parents[2] / "covey.py"
 ORIGIN = "covey.test/log"
@@ -131,7 +132,8 @@ def test_a_registry_gathers_what_two_witnesses_sign_while_a_third_is_silent(tmp_
     ):
         third = f"http://127.0.0.1:{silent.getsockname()[1]}"
         asked = [{"vkey": k.vkey, "url": url} for k, url in zip(keys, (first, second, third), strict=True)]
-        with registry.serve(Settings(**settings, witnesses=asked), lambda: now) as url:
+        app = create_app(Settings(**settings, witnesses=asked), clock=lambda: now, durable=False)
+        with loopback.serve(app, "registry") as url:
 
             def cosigned():
                 note = httpx.get(f"{url}/checkpoint").text

@@ -24,7 +24,7 @@ def client(tmp_path):
         key_file=tmp_path / "registry.key",
         operator=OPERATOR.public.hex(),
     )
-    with TestClient(create_app(settings)) as client:
+    with TestClient(create_app(settings, clock=lambda: 1.8e9)) as client:
         yield client
 
 

@@ -69,7 +69,7 @@ def test_the_command_prints_the_same_for_a_program(rows):
     )
     found = json.loads(ran.stdout)
     assert [row["spent"]["epsilon"] for row in found] == [row.spent.epsilon for row in rows]
-    assert all(-44 < row["corrupt_committee_log2"] <= -40 for row in found)
+    assert all(-45 < row["corrupt_committee_log2"] <= -40 for row in found)
 
 
 def test_noise_is_for_the_least_set_without_the_corrupt_and_oneself():

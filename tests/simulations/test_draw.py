@@ -33,7 +33,7 @@ def test_statistics_and_training_come_only_with_personalisation():
     assert all("personalize" in some for h in HOUSEHOLDS if (some := draw.grants(5, h)))
 
 
-def test_phones_go_dark_in_two_phases():
-    phases = {draw.goes_dark(5, h, "q20") for h in HOUSEHOLDS}
-    assert phases == {"", "mask", "open"}
+def test_phones_go_dark_in_two_exchanges():
+    exchanges = {draw.goes_dark(5, h, "q20") for h in HOUSEHOLDS}
+    assert exchanges == {"", "contribute", "open"}
     assert share(bool(draw.goes_dark(5, h, "q20")) for h in HOUSEHOLDS) < 0.04

@@ -139,7 +139,7 @@ def _figures(each: Round) -> tuple[Value, ...]:
         terms.delta,
         terms.epsilon,
         terms.plan.epsilon if terms.plan else "no training",
-        terms.require_terms().least_set,
+        terms.terms.least_set if terms.terms else "earlier version",
         terms.honest,
         terms.gamma,
         terms.least_issued,

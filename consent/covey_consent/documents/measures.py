@@ -68,11 +68,12 @@ def _noise(facts: Facts) -> str:
     if not facts.rounds:
         return "no round was announced yet"
     manifest = facts.rounds[-1].manifest
-    terms = manifest.require_terms()
+    terms = manifest.terms
+    over = f"sum over {terms.least_set} to {terms.most} phones" if terms else "of an earlier version"
     return (
         f"last round {manifest.round_id}: clip {manifest.norm:g}, sigma {manifest.sigma:g}, "
         f"epsilon {manifest.epsilon:g}, delta {manifest.delta:g}, "
-        f"sum over {terms.least_set} to {terms.most} phones"
+        f"{over}"
     )
 
 

@@ -63,11 +63,11 @@ def _require_floors(manifest: Manifest, info: RoundInfo) -> None:
         return
     terms, least = info.terms, PRODUCTION.least_cohort(manifest.purpose)
     stated = {
-        "terms.least_set": (terms.least_set, least),
-        "least_issued": (manifest.least_issued, least),
-        "terms.issued": (terms.issued, manifest.least_issued),
-        "least_cell": (manifest.least_cell, PRODUCTION.least_cell),
         "gamma": (manifest.gamma, PRODUCTION.least_gamma),
+        "least_issued": (manifest.least_issued, least),
+        "least_cell": (manifest.least_cell, PRODUCTION.least_cell),
+        "terms.issued": (terms.issued, manifest.least_issued),
+        "terms.least_set": (terms.least_set, least),
     }
     if terms.kinds == (Kind.DRAWN,):
         stated["smallest roster"] = (min(band.least_volunteers for band in terms.bands), LEAST_POOL)

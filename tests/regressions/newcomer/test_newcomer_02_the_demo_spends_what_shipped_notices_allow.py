@@ -5,10 +5,11 @@ from pathlib import Path
 import httpx
 from covey import _parser
 
+from covey_consent.app import create_app
 from covey_consent.settings import Settings
 from covey_privacy.signatures import SigningKey
 from covey_sdk import Registry
-from covey_simulations import demo, orders, registry, stage
+from covey_simulations import demo, loopback, orders, stage
 from covey_simulations.clock import Clock
 from covey_simulations.world import ORIGIN, Trust
 
@@ -26,13 +27,12 @@ def test_the_demo_spends_what_shipped_notices_allow(tmp_path):
     assert options.train_epsilon == shipped.epsilon["train"]
     caps = stage.shipped_caps({"analytics": options.epsilon, "train": options.train_epsilon})
     assert caps == shipped.caps
-    clock = Clock.starting(orders.CUT)
-    with registry.serve(shipped, clock.seconds) as url:
-        expected = notices(url, bytes.fromhex(_public(shipped)))
     folder = tmp_path / "demo"
-    folder.mkdir()
+    clock = Clock.starting(folder, orders.CUT)
+    with loopback.serve(create_app(shipped, clock=clock.seconds, durable=False), "registry") as url:
+        expected = notices(url, bytes.fromhex(_public(shipped)))
     with stage.set_up(
-        folder, SigningKey(b"\1" * 32).public, clock, households=(1,), seed=1, profile="production",
+        folder, SigningKey(b"\1" * 32), clock, households=(1,), seed=1, profile="production",
         caps=caps, slots=2, epoch_days=7,
     ) as world:  # fmt: skip
         assert notices(world.registry_url, world.trust.registry) == expected
