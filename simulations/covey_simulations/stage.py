@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import httpx
 from flwr.app import Context
 
 from covey_consent import witness as witness_app
@@ -25,6 +27,7 @@ from covey_simulations.phone import Phones
 from covey_simulations.world import ORIGIN, SITE, World
 
 WITNESS = "witness.example/w1"
+DEADLINE_SECONDS = 30
 WITNESS_DAYS = 2
 """How old a cosignature may be: the simulation's days pass in a moment."""
 
@@ -73,6 +76,7 @@ def set_up(
             origin=ORIGIN,
             operator=operator.public.hex(),
             witnesses=(witness,),
+            witness_seconds=DEADLINE_SECONDS,
             slots=slots,
             epoch_seconds=epoch_seconds,
             epsilon=dict(caps.per_purpose),
@@ -84,6 +88,7 @@ def set_up(
         )
         app = create_app(settings, clock=clock.seconds, durable=False)
         stack.enter_context(loopback.serve(app, "registry", listener))
+        _wait_for_cosignature(document.registry_url)
         most = max(caps.per_purpose.values())
         stack.enter_context(organisation.start(folder, decryptors, operator.public, signed, most))
         world = World(folder, operator.public.hex(), profile, seed, households, epoch_seconds)
@@ -91,6 +96,15 @@ def set_up(
         world.public.mkdir(exist_ok=True)
         (world.public / shop_rules.NAME).write_bytes(shop_rules.signed(operator))
         yield world
+
+
+def _wait_for_cosignature(registry: str) -> None:
+    """Wait for the witness's first cosignature: from then on the registry waits for it with every head."""
+    end = time.monotonic() + DEADLINE_SECONDS
+    while WITNESS not in httpx.get(f"{registry}/v1/log/checkpoint").raise_for_status().text:
+        if time.monotonic() > end:
+            raise SetupError("the simulation's witness did not cosign the registry's log")
+        time.sleep(0.02)
 
 
 @contextmanager
