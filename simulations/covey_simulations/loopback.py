@@ -11,10 +11,11 @@ from typing import Any
 
 import uvicorn
 
-from covey_consent.serve import KEEP_ALIVE_SECONDS
 from covey_simulations.errors import SetupError
 
 DEADLINE_SECONDS = 30
+KEEP_ALIVE_SECONDS = 75
+"""An idle line is closed later than phones leave it: one that closes just as it is used costs a second try."""
 
 
 def listening() -> socket.socket:
