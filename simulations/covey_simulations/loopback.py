@@ -15,7 +15,7 @@ from covey_simulations.errors import SetupError
 
 DEADLINE_SECONDS = 30
 KEEP_ALIVE_SECONDS = 75
-"""An idle line is closed later than phones leave it: one that closes just as it is used costs a second try."""
+"""A line that is closed just as it is used costs a phone a second try."""
 
 
 def listening() -> socket.socket:
