@@ -118,7 +118,7 @@ def manifest(slot: int, keys: IssuerKeys, registry: RegistryProcess) -> Manifest
         round_id=f"r{slot}", query=QUESTION.id, purpose=QUESTION.purpose, purposes=PURPOSES, epoch=keys.epoch,
         profile=SMALL.name, issuer=keys.digest, model=model_digest(QUESTION.digest()), length=length,
         norm=QUESTION.norm, scale=scale, sigma=sigma, epsilon=1.0, delta=1e-6, bits=30, gamma=0.0,
-        dropout=0.0, least_cohort=3, most_cohort=100, honest=2, least_issued=3, least_cell=1, terms=terms,
+        honest=2, least_issued=3, least_cell=1, terms=terms,
         slot=slot,
         windows=Windows(*(now + (step + 1) * WINDOW_SECONDS for step in range(4))),
     )  # fmt: skip
