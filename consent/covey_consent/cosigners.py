@@ -55,10 +55,15 @@ class Cosigners:
             for cosigner in self._all:
                 tasks.create_task(cosigner.follow(self._deadline, self._every, done))
 
-    async def settle(self) -> None:
-        """Wait until the newest head is cosigned. Who gave no cosignature last time is not waited for."""
+    async def settle(self) -> int:
+        """Wait until the newest head is cosigned, and return its size.
+
+        Who gave no cosignature last time is not waited for. A newer head may have been published meanwhile.
+        """
+        head = self._log.head
         for cosigner in self._all:
-            await cosigner.settle()
+            await cosigner.settle(head)
+        return head.size
 
     def missing(self, shown: str) -> tuple[str, ...]:
         """Return the names of the witnesses whose cosignature a note lacks."""
@@ -91,9 +96,8 @@ class Cosigner:
                 wait = min(every, RETRY_SECONDS) if self._silent else every
                 await asyncio.wait_for(published.wait(), wait)
 
-    async def settle(self) -> None:
-        """Wait until the newest head is cosigned, or the witness is silent."""
-        head = self._log.head
+    async def settle(self, head: Head) -> None:
+        """Wait until a head is cosigned, or the witness is silent."""
         async with self._answered:
             await self._answered.wait_for(lambda: self._silent or self._size >= head.size)
 

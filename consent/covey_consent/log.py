@@ -128,10 +128,22 @@ class Log:
             session.connection().execute(insert(_ENTRIES), rows)
         return indices
 
-    def since(self, old: int) -> tuple[str, Proof]:
-        """Return the newest note and the proof from a phone's last size, empty with nothing to prove."""
-        head = self._head
+    def since(self, old: int, least: int = 0) -> tuple[str, Proof]:
+        """Return the newest note and the proof from a phone's last size, empty with nothing to prove.
+
+        With `least` it may be the newest that is cosigned, where that has so many entries: a head that was
+        published a moment ago has no cosignature yet.
+        """
+        head = self._head if least == 0 else self._newest(max(old, least))
         return self._shown(head), self.proof(old, head.size)
+
+    def cosigned_note(self, least: int) -> str:
+        """Return the newest cosigned note, where it has `least` entries, else the newest."""
+        return self._shown(self._newest(least))
+
+    def _newest(self, least: int) -> Head:
+        cosigned = self._cosigned
+        return cosigned.head if cosigned.lines and cosigned.head.size >= least else self._head
 
     def proof(self, old: int, size: int) -> Proof:
         """Return the proof from one published size to another, empty with nothing to prove."""

@@ -88,6 +88,25 @@ def test_each_head_is_cosigned_with_the_proof_from_the_last_one(play):
     assert [request.old for request in asked.requests] == [0, 3]
 
 
+def test_a_head_that_was_published_a_moment_ago_is_not_shown_before_it_is_cosigned(play):
+    asked = Asked()
+
+    async def scene(log, cosigner):
+        await cosigner.cosign()
+        settled = log.head.size
+        await grow(log, 4)
+        note, proof = log.since(1, settled)
+        assert cosigned_at(parse(note), VKEY) == 7
+        assert log.cosigned_note(settled) == note
+        assert proof == log.proof(1, settled)
+        # Whoever asked after it was published, or saw it before, is shown it without the cosignature.
+        assert log.since(1, log.head.size)[0] == log.note
+        assert log.since(log.head.size, settled)[0] == log.note
+        assert log.cosigned_note(log.head.size) == log.note
+
+    play(asked, scene)
+
+
 def test_an_unchanged_head_is_cosigned_anew_and_the_older_signature_goes(play):
     asked = Asked()
 

@@ -44,6 +44,7 @@ def test_an_announcement_waits_for_the_witnesses_of_its_head(shop, terms, monkey
 
     async def settle(witnesses):
         waited.append(witnesses._log.head.size)
+        return waited[-1]
 
     monkeypatch.setattr(Cosigners, "settle", settle)
     shop.announce(terms)

@@ -16,8 +16,8 @@ LeafHash = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 @router.get("/checkpoint")
 async def checkpoint(here: Here) -> Response:
     """Return the newest checkpoint as a signed note, once its witnesses have cosigned it or are silent."""
-    await here.cosigners.settle()
-    return Response(here.log.note, media_type="text/plain; charset=utf-8")
+    settled = await here.cosigners.settle()
+    return Response(here.log.cosigned_note(settled), media_type="text/plain; charset=utf-8")
 
 
 @router.get("/inclusion/{leaf}")

@@ -62,8 +62,8 @@ async def sync(request: Request, here: Here) -> Response:
     now = here.calendar.milliseconds
     standing = effective(await here.choices.of_device(asked.device), now)
     # A phone that asks for witnesses refuses a head that they have not cosigned yet.
-    await here.cosigners.settle()
-    note, proof = here.log.since(asked.log_size)
+    settled = await here.cosigners.settle()
+    note, proof = here.log.since(asked.log_size, settled)
     return cbor(Synced(now, standing, note, proof, here.notices.digest))
 
 
