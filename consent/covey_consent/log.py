@@ -97,9 +97,9 @@ class Log:
         self._listeners = (*self._listeners, call)
 
     async def cosign(self, head: Head, witness: VerifierKey, signature: bytes) -> None:
-        """Keep a witness's signature, and show it beside the head while that is the newest."""
+        """Keep a witness's signature, and show it beside the head while no newer one is cosigned."""
         await self._store.write(cosignatures.keep, head.size, witness, signature)
-        if head == self._head:
+        if head.size >= self._cosigned.head.size:
             lines = self._cosigned.lines if self._cosigned.head == head else {}
             self._cosigned = _Cosigned(head, {**lines, witness: witness.line(signature)})
 

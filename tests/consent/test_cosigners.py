@@ -107,6 +107,25 @@ def test_a_head_that_was_published_a_moment_ago_is_not_shown_before_it_is_cosign
     play(asked, scene)
 
 
+def cosignature(head, time):
+    return max(parse(head.note + cosign(head.note, NAME, KEY, time)).signatures(VKEY))
+
+
+def test_a_head_that_is_cosigned_while_a_newer_one_is_published_is_shown(play):
+    async def scene(log, _cosigner):
+        older = log.head
+        signature = cosignature(older, 7)
+        await grow(log, 4)
+        await log.cosign(older, VKEY, signature)
+        assert cosigned_at(parse(log.cosigned_note(older.size)), VKEY) == 7
+        newer = log.head
+        await log.cosign(newer, VKEY, cosignature(newer, 8))
+        await log.cosign(older, VKEY, signature)
+        assert cosigned_at(parse(log.cosigned_note(older.size)), VKEY) == 8
+
+    play(Asked(), scene)
+
+
 def test_an_unchanged_head_is_cosigned_anew_and_the_older_signature_goes(play):
     asked = Asked()
 
