@@ -38,13 +38,13 @@ from covey_privacy.secagg import messages as secagg
 from covey_privacy.secagg import registry_messages as registry
 
 ROUND = (
-    signatures.Signed, manifest.Manifest, evidence.Evidence, evidence.CommitteeEvidence, evidence.Complained,
-    evidence.RoundProofs, annex.Annex, release.Release, listing.Listing,
+    signatures.Signed, manifest.Manifest, evidence.Evidence, evidence.CommitteeEvidence,
+    evidence.ComplaintCount, evidence.RoundProofs, annex.Annex, release.Release, listing.Listing,
 )  # fmt: skip
 REGISTRY = (
     consent.NoticeText, consent.Notice, consent.Notices, consent.Enrolment, consent.Decision, consent.Batch,
     consent.Sync, consent.Synced, tickets.IssuerKeys, consent.Issuer,
-    consent.TicketRequest, consent.BlindSignatures, consent.EpochEnd, consent.Appended, consent.Inclusion,
+    consent.TicketRequest, consent.BlindSignatures, consent.EpochEnd, consent.LogIndex, consent.Inclusion,
     consent.ConsistencyProof, consent.Entries, fork.Fork, promise.Promise, site.SiteDocument,
     site.Organisation,
 )  # fmt: skip

@@ -202,7 +202,7 @@ class EpochEnd:
 
 
 @dataclass(frozen=True, slots=True)
-class Appended:
+class LogIndex:
     """The registry's answer to what it logged: the entry's index."""
 
     index: wire.U64

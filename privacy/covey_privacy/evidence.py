@@ -57,7 +57,7 @@ class CommitteeEvidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Complained:
+class ComplaintCount:
     """How many dealings of the included set an organisation complained of, by its number on the committee."""
 
     decryptor: wire.U32
@@ -87,7 +87,7 @@ class Evidence:
     excluded: wire.U32
     denials: wire.Name
     committees: Annotated[tuple[CommitteeEvidence, ...], wire.Size(0, 2)]
-    complaints: Annotated[tuple[Complained, ...], wire.Size(0, MOST_ORGANISATIONS)]
+    complaints: Annotated[tuple[ComplaintCount, ...], wire.Size(0, MOST_ORGANISATIONS)]
     integrity_proved: bool
     norm: float
     sigma: float

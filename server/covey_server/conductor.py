@@ -39,7 +39,7 @@ from covey_server.plan import Admission, Policy
 from covey_server.registry import Registry
 from covey_server.round_registry import RoundRegistry
 from covey_server.round_runner import CHARGED, Outcome, RoundRunner
-from covey_server.store import Running, SignedRelease, Store, Training
+from covey_server.store import SignedRelease, Store, StoredRound, Training
 
 log = logging.getLogger("flwr.covey")
 """Under Flower's logger, so that `flwr run --stream` shows it."""
@@ -56,8 +56,8 @@ Sign = Callable[[str, dict[str, Any]], SignedRelease]
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """How nodes are asked: the exchange, and which nodes are connected."""
+class NodeTransport:
+    """How nodes are asked, and which are connected."""
 
     ask: Ask
     nodes: Nodes
@@ -97,12 +97,12 @@ class Conductor:
         store: Store,
         operator: SigningKey,
         clock: Clock,
-        line: Line,
+        transport: NodeTransport,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.config, self.store, self.operator, self.clock = config, store, operator, clock
         self._site, self._registry, self._organisations = site, registry, organisations
-        self._line, self._random = line, random
+        self._transport, self._random = transport, random
         self._caps = Caps(config.caps, sum(config.caps.values()), config.delta)
 
     @property
@@ -133,7 +133,7 @@ class Conductor:
             self._registry.log_manifest(files.manifest)
         except RegistryError as error:
             log.warning("round %s was stopped: %s", manifest.round_id, error)
-            if error.status:
+            if error.is_final:
                 self.store.drop_round(manifest.round_id)  # It never was in the log, and leaves no evidence.
             return
         log.warning("round %s was stopped, and its windows have closed", manifest.round_id)
@@ -172,8 +172,8 @@ class Conductor:
         require_room([*self.store.charges(), *ahead[:-1]], ahead[-1], self._caps)
         files = RoundFiles(sign_manifest(manifest, self.operator), admission.issuer_keys, b"", documents)
         issuer = admission.issuer_keys.of(Role.CONTRIBUTE, manifest.slot)
-        running = Running(manifest.round_id, files, nonce)
-        self.store.open_round(running, question.id, issuer, training)
+        stored = StoredRound(manifest.round_id, files, nonce)
+        self.store.open_round(stored, question.id, issuer, training)
         log.info("round %s begins, at epsilon %g", manifest.round_id, manifest.epsilon)
         return RunningRound(question, manifest, files, nonce)
 
@@ -184,7 +184,7 @@ class Conductor:
             return RunningRound(question, self._opened(running.files), running.files, running.nonce)
         return None
 
-    def run(self, playing: RunningRound, publish: Publish, sign: Sign) -> None:
+    def run(self, running: RunningRound, publish: Publish, sign: Sign) -> None:
         """Run a round to its end, and keep its result and its release; the evidence names both.
 
         Raises:
@@ -192,15 +192,15 @@ class Conductor:
             RoundError: its sum is not one that honest devices can come to.
             CoordinatorError: registry or organisations do not do their part; the round can go on later.
         """
-        self._registry.log_manifest(playing.files.manifest)
+        self._registry.log_manifest(running.files.manifest)
         try:
-            found = self._outcome(playing, publish)
-            release = sign(playing.manifest.round_id, found.pop("published"))
+            found = self._outcome(running, publish)
+            release = sign(running.manifest.round_id, found.pop("published"))
         except (PrivacyError, RoundError) as error:
             state = WITHHELD if isinstance(error, RoundError) else ABORTED
-            self._finish(playing, state, {"why": str(error)})
+            self._finish(running, state, {"why": str(error)})
             raise
-        self._finish(playing, RELEASED, found, release)
+        self._finish(running, RELEASED, found, release)
 
     def release(
         self,
@@ -222,28 +222,28 @@ class Conductor:
         )
         return SignedRelease(name, release.version, sign_release(release, self.operator))
 
-    def _outcome(self, playing: RunningRound, publish: Publish) -> dict[str, Any]:
-        manifest, files = playing.manifest, playing.files
-        info: RoundInfo = manifest.info(playing.digest, self._site.registry, files.issuer_keys)
+    def _outcome(self, running: RunningRound, publish: Publish) -> dict[str, Any]:
+        manifest, files = running.manifest, running.files
+        info: RoundInfo = manifest.info(running.digest, self._site.registry, files.issuer_keys)
         runner = RoundRunner(
             files=files,
             info=info,
-            nonce=playing.nonce,
-            ask=self._line.ask,
-            nodes=self._line.nodes,
+            nonce=running.nonce,
+            ask=self._transport.ask,
+            nodes=self._transport.nodes,
             registry=RoundRegistry(self._registry, manifest.round_id, info.digest),
             organisations=self._organisations if info.terms.organisations else None,
             steps=self.store.steps(manifest.round_id),
             wait_until=self.clock.wait_until,
-            charge=partial(self._charge, playing),
-            outcome=playing.outcome,
+            charge=partial(self._charge, running),
+            outcome=running.outcome,
         )
         result = runner.run().result
         assert result is not None  # noqa: S101  # a runner that returns has it
-        vector = playing.encoding.decode(playing.encoding.to_ring(result.vector))
+        vector = running.encoding.decode(running.encoding.to_ring(result.vector))
         sd = manifest.noise(result.members)
         try:
-            playing.question.require_sane(vector, result.members, sd)
+            running.question.require_sane(vector, result.members, sd)
             published = publish(vector, sd)
         except ModelError as error:
             raise RoundError(f"round {manifest.round_id} is withheld: {error}") from None
@@ -255,35 +255,35 @@ class Conductor:
             "error_variance": result.error_variance,
         }
 
-    def _charge(self, playing: RunningRound) -> None:
+    def _charge(self, running: RunningRound) -> None:
         """Charge the budget, and write down how the round ended should this process be killed."""
-        charge = playing.manifest.charge
-        self.store.charge(charge, self._caps, lambda: self._ending_of(playing, BURNT, CUT_SHORT))
+        charge = running.manifest.charge
+        self.store.charge(charge, self._caps, lambda: self._ending_of(running, BURNT, CUT_SHORT))
 
     def _finish(
         self,
-        playing: RunningRound,
+        running: RunningRound,
         state: str,
         found: Mapping[str, Any],
         release: SignedRelease | None = None,
     ) -> None:
         """Keep the result and log the evidence; a run that is killed in between leaves that to the next."""
-        round_id, outcome = playing.manifest.round_id, playing.outcome
-        ended = self._ending_of(playing, state, found, release)
-        self.store.close_round(round_id, state, ended, release, playing.digest)
+        round_id, outcome = running.manifest.round_id, running.outcome
+        ended = self._ending_of(running, state, found, release)
+        self.store.close_round(round_id, state, ended, release, running.digest)
         self._tell(ended.evidence)
         members = outcome.result.members if outcome.result else 0
         log.info("round %s: %s, %d contributions", round_id, state, members)
 
     def _ending_of(
         self,
-        playing: RunningRound,
+        running: RunningRound,
         state: str,
         found: Mapping[str, Any],
         release: SignedRelease | None = None,
     ) -> Ending:
-        seconds = time.monotonic() - playing.started
-        return self._ending(playing.manifest, playing.files, playing.outcome, state, found, seconds, release)
+        seconds = time.monotonic() - running.started
+        return self._ending(running.manifest, running.files, running.outcome, state, found, seconds, release)
 
     def _ending(
         self,

@@ -19,7 +19,7 @@ from covey_privacy.site import open_site
 from covey_server import analytics, flower, training
 from covey_server import config as configuration
 from covey_server.clock import SystemClock
-from covey_server.conductor import Conductor, Line
+from covey_server.conductor import Conductor, NodeTransport
 from covey_server.config import Config
 from covey_server.errors import ConfigError
 from covey_server.exchanges import Ask
@@ -61,7 +61,7 @@ def main(grid: Grid, context: Context) -> None:
             store,
             operator,
             clock,
-            Line(_asking(grid, config), lambda: list(grid.get_node_ids())),
+            NodeTransport(_asking(grid, config), lambda: list(grid.get_node_ids())),
         )
         conductor.start()
         flower.wait_for_nodes(grid, config.least_nodes, config.phase_timeout)

@@ -17,7 +17,7 @@ from covey_privacy.evidence import (
     RELEASED,
     WITHHELD,
     CommitteeEvidence,
-    Complained,
+    ComplaintCount,
     Evidence,
     RoundProofs,
     few,
@@ -152,11 +152,11 @@ def _committees(manifest: Manifest, outcome: Outcome) -> tuple[CommitteeEvidence
     )
 
 
-def _complaints(outcome: Outcome) -> tuple[Complained, ...]:
+def _complaints(outcome: Outcome) -> tuple[ComplaintCount, ...]:
     counts = sorted(
         (number, count) for (kind, number), count in outcome.complaints.items() if kind == Kind.STANDING
     )
-    return tuple(Complained(number, count) for number, count in counts if count)
+    return tuple(ComplaintCount(number, count) for number, count in counts if count)
 
 
 def _denial(rule: str) -> str:

@@ -1,5 +1,7 @@
 """Errors of the coordinator and its nodes."""
 
+_FINAL = frozenset({404, 409, 422})
+
 
 class CoordinatorError(Exception):
     """Root of every error that `covey_server` raises."""
@@ -18,6 +20,11 @@ class RegistryError(CoordinatorError):
     def __init__(self, message: str, *, status: int = 0) -> None:
         super().__init__(message)
         self.status = status
+
+    @property
+    def is_final(self) -> bool:
+        """Whether asking again would be refused again: the registry found fault with what was asked."""
+        return self.status in _FINAL
 
 
 class NodesError(CoordinatorError):

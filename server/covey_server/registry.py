@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import httpx
 
 from covey_privacy import wire
-from covey_privacy.consent import Appended, Issuer
+from covey_privacy.consent import Issuer, LogIndex
 from covey_privacy.errors import PeerError
 from covey_privacy.evidence import CONTEXT, Evidence
 from covey_privacy.signatures import SigningKey, sign
@@ -50,13 +50,13 @@ class Registry:
 
     def log_manifest(self, manifest: bytes) -> int:
         """Log a signed manifest; return its index."""
-        return read(Appended, self.send("POST", "/v1/rounds", content=manifest)).index
+        return read(LogIndex, self.send("POST", "/v1/rounds", content=manifest)).index
 
     def log_evidence(self, evidence: Evidence) -> int:
         """Log a round's evidence; return its index."""
         body = sign(CONTEXT, evidence, self._operator)
         path = f"/v1/rounds/{evidence.round_id}/evidence"
-        return read(Appended, self.send("POST", path, content=body)).index
+        return read(LogIndex, self.send("POST", path, content=body)).index
 
     def signed(self, message: bytes) -> dict[str, str]:
         """Return the header that carries the operator's signature over a message."""

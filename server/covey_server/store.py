@@ -63,7 +63,7 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class StoredRound:
     """A round that runs: its files, and the nonce of its draw."""
 
     round_id: str
@@ -99,13 +99,13 @@ class Store:
         """Close the file."""
         self._db.close()
 
-    def running(self, query: str | None = None) -> tuple[Running, ...]:
+    def running(self, query: str | None = None) -> tuple[StoredRound, ...]:
         """Return the rounds that run, of one query or of all."""
         rows = self._db.execute(
             "SELECT round_id, files, nonce FROM running WHERE query = coalesce(?, query) ORDER BY rowid",
             (query,),
         )
-        return tuple(Running(i, wire.decode(RoundFiles, files), bytes(nonce)) for i, files, nonce in rows)
+        return tuple(StoredRound(i, wire.decode(RoundFiles, files), bytes(nonce)) for i, files, nonce in rows)
 
     def steps(self, round_id: str) -> StoredSteps:
         """Return the steps that a round took."""
@@ -138,7 +138,7 @@ class Store:
         return slot
 
     def open_round(
-        self, running: Running, query: str, issuer: IssuerKey, training: Training | None = None
+        self, stored: StoredRound, query: str, issuer: IssuerKey, training: Training | None = None
     ) -> None:
         """Write down that a round is about to begin, and that it takes the slot of this issuer key.
 
@@ -146,7 +146,7 @@ class Store:
 
         Raises RoundError, writing nothing, where another round took the slot.
         """
-        round_id = running.round_id
+        round_id = stored.round_id
         row = ("+".join(issuer.purposes), issuer.epoch, issuer.slot, round_id)
         with self._together():
             try:
@@ -157,7 +157,7 @@ class Store:
                     f"{issuer.epoch} for {' + '.join(issuer.purposes)} meanwhile; ask again for the next slot"
                 ) from None
             self._db.execute("INSERT INTO rounds (id, state) VALUES (?, 'open')", (round_id,))
-            kept = (round_id, query, wire.encode(running.files), running.nonce)
+            kept = (round_id, query, wire.encode(stored.files), stored.nonce)
             self._db.execute("INSERT INTO running VALUES (?, ?, ?, ?)", kept)
             if training is not None:
                 self._begin_step(training, round_id)

@@ -43,7 +43,7 @@ class Decryptors:
     sockets: Mapping[str, Sequence[socket.socket]]
 
 
-def found(folder: Path) -> Decryptors:
+def create_decryptors(folder: Path) -> Decryptors:
     """Make the organisations' keys and sockets."""
     organisations, sockets = [], {}
     for number, name in enumerate(NAMES):

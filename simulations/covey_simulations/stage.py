@@ -51,7 +51,7 @@ def set_up(
     """
     epoch_seconds = epoch_days * DAY
     key = load_or_create(folder / "registry.key")
-    decryptors = organisation.found(folder)
+    decryptors = organisation.create_decryptors(folder)
     listener = loopback.listening()
     with ExitStack() as stack:
         witness = stack.enter_context(_witness(folder, key.public, clock))

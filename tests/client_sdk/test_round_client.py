@@ -297,13 +297,19 @@ def test_a_withdrawal_after_sending_is_a_retraction(made, phone, shop, registry)
     assert verify(key, retraction_statement(one.info.digest, key), retraction.signature)
 
 
-def test_a_retraction_that_could_not_be_sent_is_sent_later(made, phone, shop):
+def withdrawn_offline(made, phone, shop):
+    """Return a phone that contributed, and whose owner withdrew while no registry could be reached."""
     device, one = phone(), made()
     client_of(device).contribute(one.files)
     shop.reachable = False
     device.withdraw("analytics")
     shop.reachable = True
     shop.seen.clear()
+    return device
+
+
+def test_a_retraction_that_could_not_be_sent_is_sent_later(made, phone, shop):
+    device = withdrawn_offline(made, phone, shop)
     shop.answer = lambda request, response: httpx.Response(204)
     device.retract()
     assert [each.url.path for each in shop.seen] == ["/v1/rounds/round-1/retractions"]
@@ -313,12 +319,7 @@ def test_a_retraction_that_could_not_be_sent_is_sent_later(made, phone, shop):
 
 
 def test_a_sync_retracts_what_was_withdrawn_elsewhere_or_offline(made, phone, shop):
-    device, one = phone(), made()
-    client_of(device).contribute(one.files)
-    shop.reachable = False
-    device.withdraw("analytics")
-    shop.reachable = True
-    shop.seen.clear()
+    device = withdrawn_offline(made, phone, shop)
     device.sync()
     assert [each for each in shop.seen if each.url.path == "/v1/rounds/round-1/retractions"]
 

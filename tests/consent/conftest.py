@@ -43,7 +43,7 @@ from covey_privacy.consent import (
     TicketRequest,
 )
 from covey_privacy.errors import ServerError
-from covey_privacy.evidence import CommitteeEvidence, Complained, Evidence, SignedSets
+from covey_privacy.evidence import CommitteeEvidence, ComplaintCount, Evidence, SignedSets
 from covey_privacy.manifest import Manifest, Windows
 from covey_privacy.secagg.log_entries import open_head
 from covey_privacy.secagg.messages import FINAL, INCLUDED, ROSTER, RosterHead, SetHead
@@ -272,7 +272,7 @@ class Shop:
                 CommitteeEvidence(kind, shape.members, shape.threshold, shape.members if summed else 0)
                 for kind, shape in (evidence.shapes(terms, sets.volunteers) if included else {}).items()
             ),
-            complaints=(Complained(2, 7),) if summed and terms.terms.standing else (),
+            complaints=(ComplaintCount(2, 7),) if summed and terms.terms.standing else (),
             integrity_proved=summed,
             norm=terms.norm, sigma=terms.sigma, epsilon=terms.epsilon, epsilon_so_far=terms.epsilon,
             delta=terms.delta, honest=terms.honest, least_issued=terms.least_issued,

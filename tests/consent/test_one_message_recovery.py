@@ -240,19 +240,25 @@ def test_a_final_set_is_shown_exactly_if_it_was_signed_whenever_the_registry_is_
     opened, play, round_issuers, follow_witness
 ):
     with opened(**follow_witness) as shop:
-        prepare(shop, round_issuers)
-        wait_until_cosigned(shop)
-        round_ = play(shop, "standing")
-        round_.seat()
-        contribute(round_, vectors())
-        round_.include()
-        _check(round_)
+        round_ = _checked_round(shop, play, round_issuers)
     complaint = wire.decode(Complaints, _complaints(round_, (Kind.STANDING, 1), 2))
     final, other = (
         ExclusionRequest(round_.info.digest, wire.encode(request))
         for request in (FinalRequest((2,), (complaint,), ()), FinalRequest((), (), ()))
     )
     Interrupted(opened, follow_witness, round_).take(final, other)
+
+
+def _checked_round(shop, play, round_issuers):
+    """Play a standing round up to the check of its included set."""
+    prepare(shop, round_issuers)
+    wait_until_cosigned(shop)
+    round_ = play(shop, "standing")
+    round_.seat()
+    contribute(round_, vectors())
+    round_.include()
+    _check(round_)
+    return round_
 
 
 def _seat(round_, candidates):
@@ -289,13 +295,7 @@ def test_a_registry_restored_from_an_old_backup_gets_no_cosignature_and_opens_no
     """It signs a second final set, because its records are gone; no decryptor believes that set."""
     files = [tmp_path / f"registry.db{suffix}" for suffix in ("", "-wal", "-shm")]
     with opened(**follow_witness) as shop:
-        prepare(shop, round_issuers)
-        wait_until_cosigned(shop)
-        round_ = play(shop, "standing")
-        round_.seat()
-        contribute(round_, vectors())
-        round_.include()
-        _check(round_)
+        round_ = _checked_round(shop, play, round_issuers)
     (tmp_path / "backup").mkdir()
     for file in filter(lambda file: file.exists(), files):
         shutil.copy(file, tmp_path / "backup" / file.name)

@@ -8,7 +8,7 @@ from registry_players import sign_sets
 
 from covey_consent.cosigners import Cosigners
 from covey_privacy import annex, evidence, manifest, merkle, wire
-from covey_privacy.consent import LEAF_EVIDENCE, LEAF_MANIFEST, Appended
+from covey_privacy.consent import LEAF_EVIDENCE, LEAF_MANIFEST, LogIndex
 from covey_privacy.errors import ServerError
 from covey_privacy.evidence import ABORTED, BURNT, RELEASED, WITHHELD
 from covey_privacy.signatures import Signed, SigningKey, digest_of, open_signed, sign
@@ -28,7 +28,7 @@ def digest(shop, terms):
 
 def index_in(answer):
     assert answer.status_code == 200, answer.text
-    return wire.decode(Appended, answer.content).index
+    return wire.decode(LogIndex, answer.content).index
 
 
 def test_a_manifest_is_logged_once(shop, terms):
@@ -229,7 +229,7 @@ def test_evidence_states_the_committees_of_the_manifest(shop, terms, digest, pro
 @pytest.mark.parametrize("decryptor", [0, 5])
 def test_complaints_are_of_organisations_that_have_a_seat(shop, terms, digest, problem, decryptor):
     sign_sets(shop, terms, digest, 6, 6)
-    wrong = (evidence.Complained(decryptor, 1),)
+    wrong = (evidence.ComplaintCount(decryptor, 1),)
     assert "no seat" in problem(shop.conclude(terms, digest, RELEASED, complaints=wrong), 422)
 
 

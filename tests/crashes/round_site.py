@@ -18,26 +18,23 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager, suppress
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
-from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 from kill_points import Killed, KilledDatabaseError, KillPoints, below
+from one_message_site import PURPOSES, QUESTION, VERIFY, Clock
 from registry_players import ORIGIN, WITNESS_KEY, WITNESS_SETTING, follow
 
 from covey_consent.app import create_app
 from covey_consent.keys import load_or_create
 from covey_consent.settings import Settings
-from covey_models import QUERIES
 from covey_privacy import wire
 from covey_privacy.errors import PrivacyError
 from covey_privacy.manifest import Manifest
 from covey_privacy.profile import Profile
 from covey_privacy.round_files import RoundFiles
-from covey_privacy.secagg import keys as secagg_keys
 from covey_privacy.signatures import Signed, SigningKey
 from covey_privacy.site import Organisation, SiteDocument, sign_site
 from covey_sdk import Device, Registry, Trust, rules
@@ -48,7 +45,7 @@ from covey_sdk.rules import BASE
 from covey_sdk.store import Store as PhoneStore
 from covey_sdk.ticket_fetcher import TicketFetcher
 from covey_server import analytics, operator_keys
-from covey_server.conductor import Conductor, Line
+from covey_server.conductor import Conductor, NodeTransport
 from covey_server.config import Asked, Committees, Config
 from covey_server.decryptor.errors import DecryptorError
 from covey_server.decryptor.service import DecryptorService
@@ -68,13 +65,9 @@ with warnings.catch_warnings():
 
 T = TypeVar("T")
 
-PURPOSES = ("analytics", "personalize")
-QUESTION = next(iter(QUERIES.values()))
 EPSILON = 8.0
 CAPS = {"analytics": 80.0}
 SMALL = Profile("test", 3, {}, least_cell=1, least_gamma=0.0, least_pool=0)
-VERIFY = functools.lru_cache(2**16)(secagg_keys.verify)
-"""Remembers what it has checked: all phones are in this process, and check the same committee."""
 KEY = bytes(32)
 OPERATOR = SigningKey(b"o" * 32)
 ORGANISATIONS = 4
@@ -83,25 +76,6 @@ WINDOW_SECONDS = 600
 MOST_STARTS = 9
 """How often a coordinator is started for one round before the test fails."""
 PARTIES = ("phone", "node", "coordinator", "registry", "decryptor")
-
-
-class ManualClock:
-    """One clock for all parties; it moves when a coordinator waits for a window, and by `forward`."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2027, 3, 1, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def seconds(self) -> float:
-        return self.now.timestamp()
-
-    def wait_until(self, at: int) -> None:
-        self.forward(max(0.0, at + 1 - self.seconds()))
-
-    def forward(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
 
 
 class Phone:
@@ -203,7 +177,7 @@ class RoundSite:
         self, folder: Path, phones: int, *, drawn: bool = False, reboots: bool = False, repeats: bool = True
     ) -> None:
         self.folder, self.drawn, self.reboots, self.repeats = folder, drawn, reboots, repeats
-        self.points, self.clock = KillPoints(), ManualClock()
+        self.points, self.clock = KillPoints(), Clock()
         self._count = phones
         self._made = (folder / "shop.site").exists()
         folder.mkdir(exist_ok=True)
@@ -419,7 +393,7 @@ class RoundSite:
             conductor = Conductor(
                 self.config, self.document, RegistryClient(self.registry_client(), OPERATOR),
                 self.organisations(), store, OPERATOR, self.clock,
-                Line(lambda *asked: self.ask(*asked), lambda: list(self.nodes)),
+                NodeTransport(lambda *asked: self.ask(*asked), lambda: list(self.nodes)),
             )  # fmt: skip
             conductor.start()
             yield conductor

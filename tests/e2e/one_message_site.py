@@ -71,7 +71,7 @@ SLOTS = 3
 
 
 class Clock:
-    """One clock for all, which a test moves."""
+    """One clock for all; it moves when a coordinator waits for a window, and by `forward`."""
 
     def __init__(self) -> None:
         self.now = datetime(2027, 3, 1, 12, tzinfo=ZoneInfo("Asia/Shanghai"))
@@ -83,8 +83,10 @@ class Clock:
         return self.now.timestamp()
 
     def wait_until(self, at: int) -> None:
-        if self.seconds() <= at:
-            self.now += timedelta(seconds=at + 1 - self.seconds())
+        self.forward(max(0.0, at + 1 - self.seconds()))
+
+    def forward(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
 
 
 class MemorySteps(dict):

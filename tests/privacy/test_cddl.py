@@ -155,7 +155,7 @@ def test_a_signed_message_holds_what_it_says(cls):
     context, _ = cddl.SIGNED[cls]
     rule = f"Signed{cls.__name__}"
     assert conforms(rule, sign(context, least(cls), SigningKey(bytes(32))))
-    assert not conforms(rule, sign(context, least(consent.Appended), SigningKey(bytes(32))))
+    assert not conforms(rule, sign(context, least(consent.LogIndex), SigningKey(bytes(32))))
 
 
 SECAGG_SIGNED = [(cls, context) for cls, (contexts, _) in cddl.SECAGG_SIGNED.items() for context in contexts]

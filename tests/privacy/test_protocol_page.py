@@ -80,7 +80,7 @@ def issuer_keys():
 
 MESSAGES = (
     site.SiteDocument, site.Organisation, manifest.Manifest, manifest.Windows, manifest.Plan, manifest.Step,
-    RoundFiles, evidence.Evidence, evidence.CommitteeEvidence, evidence.Complained, evidence.RoundProofs,
+    RoundFiles, evidence.Evidence, evidence.CommitteeEvidence, evidence.ComplaintCount, evidence.RoundProofs,
     annex.Annex,
 )  # fmt: skip
 

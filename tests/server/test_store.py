@@ -16,7 +16,7 @@ from covey_privacy.tickets import IssuerKeys, Role
 from covey_server.ending import Ending
 from covey_server.errors import ConfigError, RoundError
 from covey_server.round_runner import CHARGED
-from covey_server.store import Running, Store, Training
+from covey_server.store import Store, StoredRound, Training
 
 EVIDENCE = Evidence(
     "q1-1", "q1", ("analytics",), "test", *[bytes(32)] * 4, 20, 0, "none", (), (), False,
@@ -42,7 +42,7 @@ KEYS = keys_of(4)
 def open_round(store, round_id, issuer=None, query="q1", training=None):
     """Open a round of made-up files, in a slot of `KEYS` where none is named."""
     files = RoundFiles(b"manifest", KEYS)
-    running = Running(round_id, files, b"n" * 32)
+    running = StoredRound(round_id, files, b"n" * 32)
     store.open_round(running, query, issuer or KEYS.of(Role.CONTRIBUTE, store.next_slot(KEYS)), training)
     return running
 

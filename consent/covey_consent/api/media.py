@@ -46,8 +46,8 @@ UPLOADED: Mapping[str, Content] = {
 ANSWERED: Mapping[str, Content] = {
     "sync": Content(CBOR, "`Synced`"),
     "issue": Content(CBOR, "`BlindSignatures`"),
-    "announce": Content(CBOR, "`Appended`"),
-    "conclude": Content(CBOR, "`Appended`"),
+    "announce": Content(CBOR, "`LogIndex`"),
+    "conclude": Content(CBOR, "`LogIndex`"),
     "sign_roster": Content(CBOR, "`LoggedHead`"),
     "draw": Content(CBOR, "`DrawAnswer`"),
     "include": Content(CBOR, "`InclusionAnswer`"),

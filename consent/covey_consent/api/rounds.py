@@ -10,7 +10,7 @@ from covey_consent.api.http import Here, body, cbor
 from covey_consent.errors import RequestError
 from covey_consent.messages import open_from
 from covey_privacy import evidence, manifest
-from covey_privacy.consent import Appended
+from covey_privacy.consent import LogIndex
 from covey_privacy.evidence import Evidence
 from covey_privacy.manifest import Manifest
 
@@ -19,7 +19,7 @@ router = APIRouter(tags=["rounds"])
 
 @router.post("/v1/rounds")
 async def announce(request: Request, here: Here) -> Response:
-    """Log a signed `Manifest`; answers `Appended`, its head cosigned for the phones that are asked next."""
+    """Log a signed `Manifest`; answers `LogIndex`, its head cosigned for the phones that are asked next."""
     key = operator.key(here)
     signed = await body(request)
     opened = open_from(key, Manifest, manifest.CONTEXT, signed)
@@ -27,18 +27,18 @@ async def announce(request: Request, here: Here) -> Response:
         rounds.announce, here.log, signed, opened, here.notices, here.calendar, here.key.public
     )
     await here.cosigners.settle()
-    return cbor(Appended(index))
+    return cbor(LogIndex(index))
 
 
 @router.post("/v1/rounds/{round_id}/evidence")
 async def conclude(round_id: str, request: Request, here: Here) -> Response:
-    """Log a round's signed `Evidence`; answers `Appended`."""
+    """Log a round's signed `Evidence`; answers `LogIndex`."""
     key = operator.key(here)
     signed = await body(request)
     opened = open_from(key, Evidence, evidence.CONTEXT, signed)
     _require_round(round_id, opened.round_id)
     index = await here.log.write(rounds.conclude, here.log, signed, opened)
-    return cbor(Appended(index))
+    return cbor(LogIndex(index))
 
 
 def _require_round(asked: str, named: str) -> None:
