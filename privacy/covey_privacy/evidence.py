@@ -24,8 +24,8 @@ from covey_privacy.manifest import Manifest
 from covey_privacy.merkle import EMPTY
 from covey_privacy.rules import Rule
 from covey_privacy.secagg.messages import SetHead
-from covey_privacy.secagg.shape import Shape
-from covey_privacy.secagg.terms import MOST_DECRYPTORS, MOST_MEMBERS, MOST_ORGANISATIONS, Kind
+from covey_privacy.secagg.shape import Shape, integrity_proved
+from covey_privacy.secagg.terms import MOST_DECRYPTORS, MOST_ORGANISATIONS, Kind
 
 CONTEXT = "evidence"
 
@@ -177,6 +177,7 @@ def require_consistent(evidence: Evidence, manifest: Manifest, digest: bytes, si
         if stated != logged:
             raise _contradiction(evidence, f"{what} is {_plain(stated)}; {_plain(logged)} was logged")
     _require_outcome(evidence, manifest, signed)
+    _require_counts(evidence, manifest, signed)
 
 
 def require_release(evidence: Evidence, signed: bytes) -> None:
@@ -219,20 +220,41 @@ def _require_outcome(evidence: Evidence, manifest: Manifest, signed: SignedSets)
         )
     if (evidence.release != NO_RELEASE) != (ended == RELEASED):
         raise _contradiction(evidence, f"a round that is {ended} has a release exactly if it is {RELEASED}")
-    opened = all(each.threshold <= each.opened <= each.members for each in evidence.committees)
+    if final is not None and evidence.proofs == NO_PROOFS:
+        raise _contradiction(evidence, "a final set is signed, and no proofs are named")
+    opened = all(each.opened >= each.threshold for each in evidence.committees)
     if ended in (RELEASED, WITHHELD) and not opened:
-        raise _contradiction(evidence, "fewer decryptors opened than the round needs, or more than there are")
+        raise _contradiction(evidence, "fewer decryptors opened than the round needs")
     if evidence.integrity_proved and ended not in (RELEASED, WITHHELD):
         raise _contradiction(evidence, f"a round that is {ended} has no sum whose integrity is proved")
-    organisations = len(manifest.require_terms().organisations)
-    seats = range(1, organisations + 1)
-    if any(each.decryptor not in seats or each.members > MOST_MEMBERS for each in evidence.complaints):
-        raise _contradiction(evidence, "complaints are counted of an organisation that has no seat")
     least = _cost(manifest) * _TOLERANCE if ended in _CHARGED else 0.0
     if not evidence.epsilon_so_far >= least:
         raise _contradiction(
             evidence, f"epsilon_so_far is {evidence.epsilon_so_far}; this round alone costs {least:.4g}"
         )
+
+
+def _require_counts(evidence: Evidence, manifest: Manifest, signed: SignedSets) -> None:
+    """Check what is counted of decryptors against their numbers and the included set."""
+    if any(each.opened > each.members for each in evidence.committees):
+        raise _contradiction(evidence, "more decryptors opened than there are")
+    members = signed.included.size if signed.included else 0
+    seats = range(1, len(manifest.require_terms().organisations) + 1)
+    numbers = [each.decryptor for each in evidence.complaints]
+    if not all(number in seats for number in numbers):
+        raise _contradiction(evidence, "complaints are counted of an organisation that has no seat")
+    if numbers != sorted(set(numbers)):
+        raise _contradiction(
+            evidence, "complaints are counted once for each organisation, in the order of seats"
+        )
+    if not all(0 < each.members <= members for each in evidence.complaints):
+        raise _contradiction(evidence, f"complaints are of 1 to {members} members of the included set")
+    if not evidence.integrity_proved:
+        return
+    answers = {Kind(each.kind): each.opened for each in evidence.committees}
+    for kind, shape in shapes(manifest, signed.volunteers).items():
+        if not integrity_proved(shape, answers[kind], 0):
+            raise _contradiction(evidence, "too few decryptors opened to prove the sum's integrity")
 
 
 def _cost(manifest: Manifest) -> float:

@@ -114,9 +114,10 @@ def _site(config: Config, context: Context) -> Iterator[bytes]:
     """Yield the signed site document: the configured one, or that of a site which `world` opens."""
     if config.site:
         try:
-            yield config.site.read_bytes()
+            signed = config.site.read_bytes()
         except OSError as error:
             raise ConfigError(f"the site document {config.site} cannot be read: {error.strerror}") from None
+        yield signed
     else:
         with load(config.world)(context, operator_key(config.state)) as signed:
             yield signed

@@ -189,9 +189,9 @@ class Store:
 
     def told(self, round_id: str, index: int) -> None:
         """Write down that a round's evidence is entry number `index` of the log."""
-        row = self._row("SELECT result FROM rounds WHERE id = ?", round_id)
-        result = json.loads(row[0]) | {"evidence_index": index}
         with self._together():
+            row = self._row("SELECT result FROM rounds WHERE id = ?", round_id)
+            result = json.loads(row[0]) | {"evidence_index": index}
             self._db.execute("UPDATE rounds SET result = ? WHERE id = ?", (json.dumps(result), round_id))
             self._db.execute("DELETE FROM untold WHERE round_id = ?", (round_id,))
 
@@ -210,9 +210,9 @@ class Store:
 
         `cut_short` is asked, once the charge stands, how the round ends should nothing else be written down.
         """
-        require_room(self.charges(), charge, caps)
         row = (charge.round_id, charge.purpose, json.dumps(asdict(charge.mechanism)))
         with self._together():
+            require_room(self.charges(), charge, caps)
             self._db.execute("INSERT INTO charges VALUES (?, ?, ?)", row)
             self.steps(charge.round_id).put(CHARGED, b"")
             self._end(charge.round_id, cut_short())

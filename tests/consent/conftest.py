@@ -272,7 +272,7 @@ class Shop:
                 CommitteeEvidence(kind, shape.members, shape.threshold, shape.members if summed else 0)
                 for kind, shape in (evidence.shapes(terms, sets.volunteers) if included else {}).items()
             ),
-            complaints=(ComplaintCount(2, 7),) if summed and terms.terms.standing else (),
+            complaints=(ComplaintCount(2, 1),) if summed and terms.terms.standing else (),
             integrity_proved=summed,
             norm=terms.norm, sigma=terms.sigma, epsilon=terms.epsilon, epsilon_so_far=terms.epsilon,
             delta=terms.delta, honest=terms.honest, least_issued=terms.least_issued,

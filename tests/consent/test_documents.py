@@ -445,7 +445,7 @@ class TestDossier:
         assert section["heading_zh"].startswith("四、")
         counts = [
             f"{key.hex()}: {count}"
-            for key, count in zip(terms.terms.organisations, (0, 7, 0, 0), strict=True)
+            for key, count in zip(terms.terms.organisations, (0, 1, 0, 0), strict=True)
         ]
         assert section["facts"]["complaints"] == counts
         page = ask("dossier", round="round-1", format="html").text

@@ -12,6 +12,8 @@ from covey_privacy import wire
 from covey_privacy.errors import ServerError
 from covey_privacy.evidence import (
     NO_PROOFS,
+    CommitteeEvidence,
+    ComplaintCount,
     Evidence,
     RoundProofs,
     require_consistent,
@@ -64,6 +66,31 @@ def test_evidence_fits_what_was_logged(shop, terms, problem, field):
 )
 def test_an_outcome_is_a_known_one_and_only_a_release_has_a_hash(shop, terms, problem, outcome, changes):
     problem(shop.post(PATH, shop.evidence(*terms, outcome, **changes)), 422)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "changes", "says"),
+    [
+        ("released", {"proofs": NO_PROOFS}, "no proofs are named"),
+        ("aborted", {"proofs": NO_PROOFS}, "no proofs are named"),
+        ("burnt", {"committees": (CommitteeEvidence(1, 4, 2, 5),)}, "more decryptors opened than there are"),
+        ("released", {"committees": (CommitteeEvidence(1, 4, 2, 1),)}, "fewer decryptors opened"),
+        ("released", {"committees": (CommitteeEvidence(1, 4, 2, 2),)}, "too few decryptors opened to prove"),
+        ("burnt", {"integrity_proved": True}, "no sum whose integrity is proved"),
+        ("released", {"complaints": (ComplaintCount(2, 7), ComplaintCount(2, 7))}, "in the order of seats"),
+        ("released", {"complaints": (ComplaintCount(3, 7), ComplaintCount(2, 7))}, "in the order of seats"),
+        ("released", {"complaints": (ComplaintCount(5, 7),)}, "has no seat"),
+        ("released", {"complaints": (ComplaintCount(2, 35),)}, "1 to 34 members"),
+        ("released", {"complaints": (ComplaintCount(2, 0),)}, "1 to 34 members"),
+    ],
+)
+def test_what_is_counted_of_decryptors_can_be(shop, terms, problem, outcome, changes, says):
+    assert says in problem(shop.post(PATH, shop.evidence(*terms, outcome, **changes)), 422)
+
+
+def test_as_many_answers_as_prove_integrity_do(shop, terms):
+    enough = {"committees": (CommitteeEvidence(1, 4, 2, 3),)}
+    assert shop.post(PATH, shop.evidence(*terms, "released", **enough)).status_code == 200
 
 
 @pytest.mark.parametrize("outcome", ["released", "withheld", "burnt", "aborted", "aborted: too few devices"])
