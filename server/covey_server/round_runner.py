@@ -14,7 +14,7 @@ from typing import Annotated, Protocol, TypeVar
 
 from covey_privacy import wire
 from covey_privacy.errors import PeerError, PrivacyError
-from covey_privacy.manifest import Windows, open_manifest
+from covey_privacy.manifest import open_manifest
 from covey_privacy.round_files import RoundFiles
 from covey_privacy.secagg.aggregator import Aggregator, Result
 from covey_privacy.secagg.messages import CommitteeFile, Complaints, DrawnCommittee, RosterHead, Seat
@@ -112,11 +112,6 @@ class RoundRunner:
         self._round_id, self._windows = manifest.round_id, manifest.windows
         self._seats: dict[int, int] = {}
         self._said: dict[int, bytes] = {}
-
-    @property
-    def windows(self) -> Windows:
-        """The round's windows."""
-        return self._windows
 
     def run(self) -> Outcome:
         """Run the round and return its outcome.
