@@ -86,14 +86,24 @@ class Store:
     def __init__(self, path: Path) -> None:
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
-            self._db.executescript(_SCHEMA)
-            if "round_id" not in {row[1] for row in self._db.execute("PRAGMA table_info(trainings)")}:
-                self._db.execute("ALTER TABLE trainings ADD COLUMN round_id TEXT")
         except sqlite3.Error as error:
-            raise ConfigError(f"{path} cannot be used as the coordinator's store: {error}") from None
+            raise _unusable(path, error) from None
+        try:
+            self._open()
+        except sqlite3.Error as error:
+            self._db.close()
+            raise _unusable(path, error) from None
+        except BaseException:
+            self._db.close()  # Or it would stay locked for as long as somebody holds the error.
+            raise
+
+    def _open(self) -> None:
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
+        self._db.executescript(_SCHEMA)
+        if "round_id" not in {row[1] for row in self._db.execute("PRAGMA table_info(trainings)")}:
+            self._db.execute("ALTER TABLE trainings ADD COLUMN round_id TEXT")
 
     def close(self) -> None:
         """Close the file."""
@@ -333,3 +343,7 @@ class StoredSteps:
     def put(self, name: str, outcome: bytes) -> None:
         """Keep a step's outcome."""
         self._db.execute("INSERT INTO steps VALUES (?, ?, ?)", (self._round_id, name, outcome))
+
+
+def _unusable(path: Path, error: sqlite3.Error) -> ConfigError:
+    return ConfigError(f"{path} cannot be used as the coordinator's store: {error}")
