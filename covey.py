@@ -324,7 +324,7 @@ def command(commands: Commands, name: str, what: str, example: str) -> argparse.
 
 
 def _demo(chosen: argparse.Namespace) -> int:
-    demo = load("covey_simulations.demo", "demo")
+    demo = load("covey_simulations.scenarios.demo", "demo")
     if demo is None:
         return 1
     households = None if chosen.all else chosen.households
@@ -427,13 +427,13 @@ def _show_operator(chosen: argparse.Namespace, find: Callable[[ModuleType], Any]
 
 
 def _judge(chosen: argparse.Namespace) -> int:
-    from covey_privacy import fork
+    from covey_privacy import split_view
     from covey_privacy.errors import PeerError
     from covey_privacy.note import public_key
 
     try:
         key = public_key(chosen.key)
-        verdict = fork.check_evidence(_unhexed(chosen.evidence.read_bytes()), key)
+        verdict = split_view.check_evidence(_unhexed(chosen.evidence.read_bytes()), key)
     except ValueError as error:
         return fail(error, 2)
     except (PeerError, OSError) as error:
@@ -445,7 +445,7 @@ def _judge(chosen: argparse.Namespace) -> int:
 
 def _protocol_parameters(chosen: argparse.Namespace) -> int:
     from covey_privacy.errors import MisuseError
-    from covey_privacy.rules import Rule
+    from covey_privacy.protocol_rules import Rule
     from covey_privacy.secagg import parameters
 
     try:

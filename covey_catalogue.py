@@ -128,15 +128,17 @@ def _sign(chosen: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from covey_privacy.errors import PrivacyError
-    from covey_sdk import category_mapping, rules
+    from covey_sdk import category_mapping, rule_bundle
     from covey_sdk.errors import CatalogueError, RegistryError
 
-    if not rules.BASE.version < chosen.version < 2**32:
-        return fail(f"--version is {chosen.version}; a number above {rules.BASE.version} was expected", 2)
+    if not rule_bundle.BASE.version < chosen.version < 2**32:
+        return fail(
+            f"--version is {chosen.version}; a number above {rule_bundle.BASE.version} was expected", 2
+        )
     try:
         mapping = category_mapping.read_mapping(chosen.file.read_bytes())
-        bundle = replace(rules.BASE, version=chosen.version, categories=mapping.categories)
-        signed = rules.sign_rules(bundle, _key(chosen.key), mapping.names)
+        bundle = replace(rule_bundle.BASE, version=chosen.version, categories=mapping.categories)
+        signed = rule_bundle.sign_rules(bundle, _key(chosen.key), mapping.names)
         _write_new(chosen.out, signed)
     except (CatalogueError, RegistryError, PrivacyError) as error:
         return fail(f"{chosen.file}: {error}", 2)

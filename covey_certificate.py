@@ -180,7 +180,7 @@ def _pinned(chosen: argparse.Namespace, operator: bytes) -> tuple[str, LogView]:
     from covey_privacy.errors import MisuseError
     from covey_privacy.note import VerifierKey, public_key
     from covey_privacy.secagg.log_entries import LogView
-    from covey_privacy.site import open_site
+    from covey_privacy.site_document import open_site
     from covey_privacy.witness import Policy
 
     by_hand = chosen.registry, chosen.origin, chosen.witness

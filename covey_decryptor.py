@@ -12,7 +12,7 @@ from covey_registry import port
 _PINNED = """\
 The key is in {file}; keep it secret, and keep a copy of this one file elsewhere.
 Its public half, which the shop pins in the site document, among the `keys` of your organisation, with the
-address of this decryptor at the same place of its `urls` (covey_privacy.site.Organisation):
+address of this decryptor at the same place of its `urls` (covey_privacy.site_document.Organisation):
 {public}"""
 
 

@@ -454,8 +454,14 @@ def _add_witness(commands: Commands) -> None:
 
 def _serve(chosen: argparse.Namespace) -> int:
     if chosen.demo:
-        return _with("trial", lambda trial: trial.serve(chosen.host, chosen.port, _tell_values))
-    return _with("serve", lambda registry: registry.serve(chosen.host, chosen.port, tell=_tell("registry")))
+        return _with(
+            "covey_consent.operations.trial",
+            lambda trial: trial.serve(chosen.host, chosen.port, _tell_values),
+        )
+    return _with(
+        "covey_consent.operations.serve",
+        lambda registry: registry.serve(chosen.host, chosen.port, tell=_tell("registry")),
+    )
 
 
 def _tell_values(address: str, operator: bytes, registry: bytes) -> None:
@@ -479,102 +485,113 @@ def _key(chosen: argparse.Namespace) -> int:
         key = registry.verifier_key()
         print(key.public.hex() if chosen.hex else key.vkey)
 
-    return _with("serve", show)
+    return _with("covey_consent.operations.serve", show)
 
 
 def _document(chosen: argparse.Namespace) -> int:
     asked = chosen.name, chosen.purpose, chosen.round, chosen.format, chosen.out
-    return _with("commands.document", lambda command: command.document(*asked))
+    return _with("covey_consent.commands.document", lambda command: command.document(*asked))
 
 
 def _evidence(chosen: argparse.Namespace) -> int:
     asked = {"run": chosen.run_tests, "as_json": chosen.json}
-    return _with("commands.evidence", lambda command: command.evidence(**asked))
+    return _with("covey_consent.commands.evidence", lambda command: command.evidence(**asked))
 
 
 def _receipt(chosen: argparse.Namespace) -> int:
-    return _with("commands.receipt", lambda command: command.check(chosen.file, chosen.key))
+    return _with("covey_consent.commands.receipt", lambda command: command.check(chosen.file, chosen.key))
 
 
 def _import(chosen: argparse.Namespace) -> int:
-    return _with("commands.imports", lambda it: it.import_(chosen.file, chosen.key, chosen.url))
+    return _with("covey_consent.commands.imports", lambda it: it.import_(chosen.file, chosen.key, chosen.url))
 
 
 def _retention(chosen: argparse.Namespace) -> int:
     asked = {"dry": chosen.dry_run, "as_json": chosen.json}
-    return _with("commands.retention", lambda it: it.run(chosen.now, **asked))
+    return _with("covey_consent.commands.retention", lambda it: it.run(chosen.now, **asked))
 
 
 def _clock_show(chosen: argparse.Namespace) -> int:
-    return _with("commands.clock", lambda it: it.show(chosen.url))
+    return _with("covey_consent.commands.clock", lambda it: it.show(chosen.url))
 
 
 def _clock_confirm(chosen: argparse.Namespace) -> int:
-    return _with("commands.clock", lambda it: it.confirm(chosen.url, chosen.time))
+    return _with("covey_consent.commands.clock", lambda it: it.confirm(chosen.url, chosen.time))
 
 
 def _show(chosen: argparse.Namespace) -> int:
-    return _with("commands.notice", lambda command: command.show(chosen.purpose, chosen.out))
+    return _with("covey_consent.commands.notice", lambda command: command.show(chosen.purpose, chosen.out))
 
 
 def _lint(chosen: argparse.Namespace) -> int:
-    return _with("commands.notice", lambda command: command.lint(chosen.path))
+    return _with("covey_consent.commands.notice", lambda command: command.lint(chosen.path))
 
 
 def _publish(chosen: argparse.Namespace) -> int:
-    return _with("commands.notice", lambda command: command.publish(chosen.path, chosen.url))
+    return _with("covey_consent.commands.notice", lambda command: command.publish(chosen.path, chosen.url))
 
 
 def _breach_open(chosen: argparse.Namespace) -> int:
     what = chosen.nature, chosen.at, chosen.purpose, chosen.round, chosen.since, chosen.until
     return _with(
-        "commands.breach", lambda it: it.open_(chosen.url, chosen.officer, *what, as_json=chosen.json)
+        "covey_consent.commands.breach",
+        lambda it: it.open_(chosen.url, chosen.officer, *what, as_json=chosen.json),
     )
 
 
 def _breach_list(chosen: argparse.Namespace) -> int:
-    return _with("commands.breach", lambda it: it.list_(chosen.url, chosen.officer, as_json=chosen.json))
+    return _with(
+        "covey_consent.commands.breach", lambda it: it.list_(chosen.url, chosen.officer, as_json=chosen.json)
+    )
 
 
 def _query(ask: Callable[[Any, argparse.Namespace], int], chosen: argparse.Namespace) -> int:
     written_as = "json" if chosen.json else "csv" if chosen.csv else "text"
     who = chosen.url, chosen.officer, getattr(chosen, "reason", "the list of rounds"), written_as
-    return _with("commands.queries", lambda it: ask(it.Officer(*who), chosen))
+    return _with("covey_consent.commands.queries", lambda it: ask(it.Officer(*who), chosen))
 
 
 def _notice_text(chosen: argparse.Namespace) -> int:
     what = chosen.url, chosen.purpose, chosen.version, chosen.language
-    return _with("commands.queries", lambda it: it.notice_text(*what, as_json=chosen.json))
+    return _with("covey_consent.commands.queries", lambda it: it.notice_text(*what, as_json=chosen.json))
 
 
 def _token(chosen: argparse.Namespace) -> int:
     asked = chosen.role, chosen.name, chosen.hours, chosen.subject
-    return _with("commands.token", lambda command: command.mint(*asked))
+    return _with("covey_consent.commands.token", lambda command: command.mint(*asked))
 
 
 def _revoke(chosen: argparse.Namespace) -> int:
     asked = chosen.url, chosen.token, chosen.role, chosen.name
-    return _with("commands.token", lambda command: command.revoke(*asked))
+    return _with("covey_consent.commands.token", lambda command: command.revoke(*asked))
 
 
 def _migrate(chosen: argparse.Namespace) -> int:
-    return _with("commands.migrate", lambda command: command.migrate(check=chosen.check, sql=chosen.sql))
+    return _with(
+        "covey_consent.commands.migrate", lambda command: command.migrate(check=chosen.check, sql=chosen.sql)
+    )
 
 
 def _pack(chosen: argparse.Namespace) -> int:
-    return _with("commands.pack", lambda command: command.pack(chosen.out, chosen.since, chosen.subject))
+    return _with(
+        "covey_consent.commands.pack", lambda command: command.pack(chosen.out, chosen.since, chosen.subject)
+    )
 
 
 def _crash(chosen: argparse.Namespace) -> int:
-    return _with("commands.crash", lambda it: it.crash(chosen.db, chosen.rounds, as_json=chosen.json))
+    return _with(
+        "covey_simulations.commands.crash", lambda it: it.crash(chosen.db, chosen.rounds, as_json=chosen.json)
+    )
 
 
 def _tamper(chosen: argparse.Namespace) -> int:
-    return _with("commands.tamper", lambda command: command.tamper(chosen.json))
+    return _with("covey_simulations.commands.tamper", lambda command: command.tamper(chosen.json))
 
 
 def _erase(chosen: argparse.Namespace) -> int:
-    return _with("commands.erase", lambda it: it.erase(chosen.people, chosen.db, as_json=chosen.json))
+    return _with(
+        "covey_simulations.commands.erase", lambda it: it.erase(chosen.people, chosen.db, as_json=chosen.json)
+    )
 
 
 def _withdraw(chosen: argparse.Namespace) -> int:
@@ -583,17 +600,20 @@ def _withdraw(chosen: argparse.Namespace) -> int:
 
 def _witness(chosen: argparse.Namespace) -> int:
     where = chosen.host, chosen.port, chosen.name, chosen.folder
-    return _with("witness", lambda witness: witness.serve(*where, chosen.log, tell=_tell("witness")))
+    return _with(
+        "covey_consent.witness.witness",
+        lambda witness: witness.serve(*where, chosen.log, tell=_tell("witness")),
+    )
 
 
 def _witness_key(chosen: argparse.Namespace) -> int:
     where = chosen.name, chosen.folder
-    return _with("witness", lambda witness: print(witness.verifier_key(*where).vkey))
+    return _with("covey_consent.witness.witness", lambda witness: print(witness.verifier_key(*where).vkey))
 
 
 def _with(module: str, act: Callable[[ModuleType], int | None]) -> int:
-    """Act with one of the registry's modules: 2 for what cannot be done as asked, 1 for what failed."""
-    loaded, errors = load(f"covey_consent.{module}", "server"), load("covey_consent.errors", "server")
+    """Act with a module of a command: 2 for what cannot be done as asked, 1 for what failed."""
+    loaded, errors = load(module, "server"), load("covey_consent.errors", "server")
     if loaded is None or errors is None:
         return 1
     try:

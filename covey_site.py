@@ -47,7 +47,7 @@ def add(commands: Commands) -> None:
 
 def _sign(chosen: argparse.Namespace) -> int:
     from covey_privacy.errors import PrivacyError
-    from covey_privacy.site import sign_site
+    from covey_privacy.site_document import sign_site
     from covey_server import operator_keys, site_file
     from covey_server.errors import ConfigError
 
@@ -66,7 +66,7 @@ def _sign(chosen: argparse.Namespace) -> int:
 
 def _show(chosen: argparse.Namespace) -> int:
     from covey_privacy.errors import PrivacyError
-    from covey_privacy.site import open_site
+    from covey_privacy.site_document import open_site
 
     try:
         operator = bytes.fromhex(chosen.operator)

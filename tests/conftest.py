@@ -16,9 +16,10 @@ from httpx._transports import default as httpx_transports
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.util import LRUCache
 
-from covey_consent import database, issuers
 from covey_consent.law import articles
-from covey_consent.store import Store
+from covey_consent.storage import database
+from covey_consent.storage.store import Store
+from covey_consent.tickets import issuers
 from covey_privacy.ticket_signer import generate_private_keys
 
 # What collecting makes stays: to search it for garbage, again and again, took a quarter of the time.

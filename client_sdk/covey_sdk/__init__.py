@@ -8,12 +8,12 @@
 Every error is a CoveyError. All that the signatures of `Device` name is exported here.
 """
 
-from covey_privacy.consent import Choice, Notice, NoticeText
+from covey_privacy.floors import Profile
 from covey_privacy.note import VerifierKey
-from covey_privacy.profile import Profile
+from covey_privacy.registry_messages import Choice, Notice, NoticeText
 from covey_privacy.witness import Policy
-from covey_sdk.agreed import AgreedTerms
-from covey_sdk.claims import Withdrawal
+from covey_sdk.agreed_terms import AgreedTerms
+from covey_sdk.consent_gate import Gate
 from covey_sdk.device import Device
 from covey_sdk.errors import (
     CertificateError,
@@ -29,14 +29,14 @@ from covey_sdk.errors import (
 from covey_sdk.events import AppOpen, Event, Line, OrderPaid, Refund
 from covey_sdk.facts import Facts
 from covey_sdk.finding import Evidence
-from covey_sdk.gate import Gate
 from covey_sdk.interactions import CartAdd, Favorite, ItemView
 from covey_sdk.ledger import Entry
 from covey_sdk.odometer import Odometer
 from covey_sdk.reasons import Reason
 from covey_sdk.recommender import Explanation, Recommendation
-from covey_sdk.registry import Registry, Trust
+from covey_sdk.registry_client import Registry, Trust
 from covey_sdk.tags import Tag
+from covey_sdk.withdrawal_claims import Withdrawal
 
 __all__ = [
     "AgreedTerms",

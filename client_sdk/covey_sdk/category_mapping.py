@@ -23,7 +23,7 @@ from typing import Any
 
 from covey_sdk import sensitive_words
 from covey_sdk.errors import CatalogueError
-from covey_sdk.rules import KINDS, MOST_CATEGORIES, ORDINARY_KIND, Category, plain
+from covey_sdk.rule_bundle import KINDS, MOST_CATEGORIES, ORDINARY_KIND, Category, plain
 from covey_sdk.sensitive_words import Match, branch_words
 
 FORMAT = "covey-categories-1"

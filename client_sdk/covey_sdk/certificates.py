@@ -20,21 +20,21 @@ from covey_privacy import wire
 from covey_privacy.certificate import MOST_ENTRIES, LoggedDocument, sets_among
 from covey_privacy.certificate_maker import certify_absence, certify_participation
 from covey_privacy.checkpoint import open_note
-from covey_privacy.consent import LEAF_MANIFEST
 from covey_privacy.errors import PrivacyError, ServerError
 from covey_privacy.joint_proof import prove_leaves, root_from_leaves
 from covey_privacy.manifest import open_manifest
 from covey_privacy.merkle import leaf_hash, prove_consistency
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
+from covey_privacy.registry_messages import LEAF_MANIFEST
 from covey_privacy.secagg.leaves import LeafSet
 from covey_privacy.secagg.log_entries import LogView, entry_of, open_head
 from covey_privacy.secagg.messages import FINAL, Leaf, SetHead
-from covey_privacy.secagg.registry_messages import RoundEntries, RoundEntry
+from covey_privacy.secagg.notary_messages import RoundEntries, RoundEntry
 from covey_privacy.signatures import digest_of
 from covey_privacy.tiles import WIDTH, Reader, Tile
-from covey_sdk import claims, ledger
+from covey_sdk import ledger, withdrawal_claims
 from covey_sdk.errors import CertificateError, RegistryError
-from covey_sdk.registry import NOT_FOUND, Registry, Trust, believing
+from covey_sdk.registry_client import NOT_FOUND, Registry, Trust, believing
 from covey_sdk.round_records import Joined, read_joined
 from covey_sdk.store import Store
 
@@ -78,7 +78,7 @@ def certify_since(device: Device, at: int) -> bytes:
     `at` is the withdrawal's time in UTC milliseconds. Raises as `Device.certificate` does.
     """
     view, operator = _view(device.trust), device.trust.operator
-    kept = [each for each in claims.withdrawals(device.store) if each.at == at]
+    kept = [each for each in withdrawal_claims.withdrawals(device.store) if each.at == at]
     if not kept:
         raise CertificateError(
             f"this phone keeps no claims of a withdrawal at {at} ms: `withdrawals` lists those it keeps"

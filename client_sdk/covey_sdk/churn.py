@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from covey_sdk.finding import Evidence, Finding
 from covey_sdk.history import History
-from covey_sdk.rules import Rules
+from covey_sdk.rule_bundle import Rules
 
 
 def warning(history: History, rules: Rules) -> tuple[Finding, ...]:

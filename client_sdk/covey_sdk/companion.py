@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from covey_sdk.finding import Evidence, Finding
 from covey_sdk.history import History
-from covey_sdk.rules import Pair, Rules, plain
+from covey_sdk.rule_bundle import Pair, Rules, plain
 
 
 def cross_sell(history: History, rules: Rules) -> tuple[Finding, ...]:

@@ -17,7 +17,7 @@ from typing import Annotated, Any, TypeVar
 
 from covey_privacy import wire
 from covey_privacy.checkpoint import EMPTY_LOG, Checkpoint
-from covey_privacy.consent import (
+from covey_privacy.registry_messages import (
     DECISION,
     ENROLMENT,
     GRANTED,
@@ -34,13 +34,13 @@ from covey_privacy.consent import (
     Synced,
 )
 from covey_privacy.signatures import SigningKey, sign
-from covey_sdk import agreed, ledger
-from covey_sdk.checks import MOST_CHARACTERS, shown
+from covey_sdk import agreed_terms, ledger
 from covey_sdk.clock import milliseconds, moment
+from covey_sdk.consent_gate import Gate
 from covey_sdk.errors import ConsentError, RegistryError, RegistryForkError
-from covey_sdk.gate import Gate
-from covey_sdk.log import Log
-from covey_sdk.registry import Registry
+from covey_sdk.event_checks import MOST_CHARACTERS, shown
+from covey_sdk.log_state import Log
+from covey_sdk.registry_client import Registry
 from covey_sdk.store import Store
 from covey_sdk.stored_value import StoredValue
 
@@ -108,7 +108,9 @@ class Consents:
         """Return the gate at `now`, as the store stands."""
         with self._store.snapshot():
             state = self._state.read()
-            return Gate(_standing(state), self.notices, agreed.read(self._store), _synced_at(state), now)
+            return Gate(
+                _standing(state), self.notices, agreed_terms.read(self._store), _synced_at(state), now
+            )
 
     def granted(self, purpose: str) -> bool:
         """Say whether the grant stands, even if the registry is silent or the notice has changed since."""
@@ -151,7 +153,7 @@ class Consents:
             confirmed = before.confirmed if state == GRANTED else _without(before.confirmed, {purpose})
             self._state.write(replace(before, decisions=decisions, confirmed=confirmed, unsent=unsent))
             if state == GRANTED:
-                agreed.keep(self._store, self._notice(purpose))
+                agreed_terms.keep(self._store, self._notice(purpose))
             self._tell_owner("chosen" if state == GRANTED else state, purpose, now)
         return sign(DECISION, decision, self._key)
 

@@ -19,11 +19,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from covey_privacy import wire
-from covey_privacy.consent import LEAF_MANIFEST
 from covey_privacy.errors import ServerError
 from covey_privacy.manifest import Manifest, open_manifest
 from covey_privacy.merkle import leaf_hash
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
+from covey_privacy.registry_messages import LEAF_MANIFEST
 from covey_privacy.secagg import libsodium
 from covey_privacy.secagg.committee import check_committees
 from covey_privacy.secagg.decryptor import Decryptor, Opened
@@ -33,11 +33,11 @@ from covey_privacy.secagg.terms import Kind, RoundInfo
 from covey_privacy.secagg.volunteer import DecryptorKeys, Offered, Volunteer
 from covey_privacy.signatures import Verify, digest_of
 from covey_privacy.tickets import IssuerKeys, Role
-from covey_sdk import boot
+from covey_sdk.boot_id import current_boot_id
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import ConsentError
 from covey_sdk.round_records import Duty, RoundRecords
-from covey_sdk.wallet import Wallet
+from covey_sdk.ticket_store import Wallet
 
 if TYPE_CHECKING:
     from covey_sdk.device import Device
@@ -62,7 +62,7 @@ class DecryptorDuty:
     ) -> None:
         self._device, self._store = device, device.store
         self._verify = verify
-        self._records = RoundRecords(device.store, boot_id or boot.identity())
+        self._records = RoundRecords(device.store, boot_id or current_boot_id())
         self._wallet = Wallet(device.store, device.key)
 
     def volunteer(self, signed: bytes) -> None:

@@ -21,33 +21,41 @@ from types import TracebackType
 from typing import Any
 
 from covey_privacy import wire
-from covey_privacy.consent import GRANTED, REFUSED, WITHDRAWN, Choice, Notice
-from covey_privacy.profile import PRODUCTION, Profile
+from covey_privacy.floors import PRODUCTION, Profile
+from covey_privacy.registry_messages import GRANTED, REFUSED, WITHDRAWN, Choice, Notice
 from covey_privacy.signatures import SigningKey
 from covey_privacy.witness import Policy
-from covey_sdk import certificates, checks, claims, ledger, recommender, round_records, unmapped
+from covey_sdk import (
+    certificates,
+    event_checks,
+    ledger,
+    recommender,
+    round_records,
+    unmapped_categories,
+    withdrawal_claims,
+)
 from covey_sdk import clock as clocks
-from covey_sdk.claims import KeptWithdrawal, Withdrawal
 from covey_sdk.clock import Clock, milliseconds
+from covey_sdk.consent_gate import Gate
 from covey_sdk.consents import Consents, require_purpose
 from covey_sdk.errors import ConsentError, EventError, RegistryError, RegistryForkError, StoreError
 from covey_sdk.events import Event
 from covey_sdk.export import export
 from covey_sdk.facts import Facts
-from covey_sdk.gate import Gate
 from covey_sdk.journal import Journal
 from covey_sdk.ledger import Entry
-from covey_sdk.log import Log
+from covey_sdk.log_state import Log
 from covey_sdk.odometer import Odometer
-from covey_sdk.portrait import Portrait
+from covey_sdk.profile import Portrait
 from covey_sdk.purposes import CONTRACT, PERSONALIZE, TAGS, kind_of
 from covey_sdk.recommender import NEW, Explanation, Recommendation
-from covey_sdk.registry import Registry, Trust
+from covey_sdk.registry_client import Registry, Trust
 from covey_sdk.releases import NEEDED_BY, Releases
 from covey_sdk.store import Store
 from covey_sdk.tag_choices import require_single
 from covey_sdk.tags import Tag
-from covey_sdk.wallet import Wallet
+from covey_sdk.ticket_store import Wallet
+from covey_sdk.withdrawal_claims import KeptWithdrawal, Withdrawal
 
 PUBLIC_KEY_LENGTH = 32
 
@@ -337,7 +345,7 @@ class Device:
         with self.store.snapshot():
             if not self.gate().allows(PERSONALIZE):
                 return {}
-            return unmapped.listed(self.store, self.portrait.rules)
+            return unmapped_categories.listed(self.store, self.portrait.rules)
 
     def recommend(
         self, candidates: Sequence[str], k: int = 10, ranking: str = NEW, *, personalised: bool = True
@@ -362,7 +370,7 @@ class Device:
         It is worked out when asked for and kept nowhere. Raises ConsentError where personalisation is not
         allowed: no item is then ranked for anyone. Raises EventError for what cannot be an item's name.
         """
-        checks.text(item, "item")
+        event_checks.text(item, "item")
         with self.store.snapshot():
             gate = self.gate()
             gate.require(PERSONALIZE)
@@ -375,7 +383,7 @@ class Device:
         Raises RegistryError when it is not signed by the operator or not newer than the one in use, and
         EventError when it is no bytes.
         """
-        checks.data(signed, "signed")
+        event_checks.data(signed, "signed")
         with self.store.transaction():
             now = self.clock.now()
             self.portrait.adopt(signed)
@@ -390,8 +398,8 @@ class Device:
         Raises ConsentError where no allowed purpose needs it, RegistryError when it is not signed by the
         operator or older than the one in use, EventError for an argument that makes no sense.
         """
-        checks.text(name, "name")
-        checks.data(signed, "signed")
+        event_checks.text(name, "name")
+        event_checks.data(signed, "signed")
         with self.store.transaction():
             if name in NEEDED_BY:
                 self.gate().require(NEEDED_BY[name])
@@ -408,7 +416,7 @@ class Device:
         One by which no unused ticket and no open contribution ended is not among them.
         """
         with self.store.snapshot():
-            kept = claims.withdrawals(self.store)
+            kept = withdrawal_claims.withdrawals(self.store)
         return tuple(Withdrawal(each.at, each.purposes, len(each.claims)) for each in kept)
 
     def certificate(self, round_id: str | None = None, *, since: int | None = None) -> bytes:
@@ -437,10 +445,10 @@ class Device:
         now = self.clock.now()
         try:
             if round_id is not None:
-                checks.text(round_id, "round_id")
+                event_checks.text(round_id, "round_id")
                 return certificates.certify_contribution(self, round_id)
             if type(since) is not int:
-                raise checks.wrong("since", "the UTC milliseconds of a withdrawal", since)
+                raise event_checks.wrong("since", "the UTC milliseconds of a withdrawal", since)
             return certificates.certify_since(self, since)
         except RegistryForkError as error:
             self.log.accuse(error.evidence, now)
@@ -482,8 +490,10 @@ class Device:
         claimed += round_records.sweep(self.store, granted, int(now.timestamp()))
         if claimed:
             ended = tuple(sorted(name for name in self.consents.decisions if not granted(name)))
-            claims.keep(self.store, KeptWithdrawal(milliseconds(now), ended, self.log.note, tuple(claimed)))
-        unmapped.sweep(self.store, granted, self.portrait.rules)
+            withdrawal_claims.keep(
+                self.store, KeptWithdrawal(milliseconds(now), ended, self.log.note, tuple(claimed))
+            )
+        unmapped_categories.sweep(self.store, granted, self.portrait.rules)
         self.portrait.choices.sweep(granted)
         met = self.journal.sweep(granted, self.portrait.rules, now)
         if met:
@@ -516,22 +526,22 @@ class Device:
 def _check_opening(trust: Any, registry: Any, profile: Any, clock: Any, currency: Any) -> None:
     """Raise EventError for an argument of `Device.open` that makes no sense, before anything is opened."""
     if not isinstance(trust, Trust):
-        raise checks.wrong("trust", "a Trust", trust)
+        raise event_checks.wrong("trust", "a Trust", trust)
     for name in ("operator", "registry"):
         pinned = getattr(trust, name)
         if type(pinned) is not bytes or len(pinned) != PUBLIC_KEY_LENGTH:
-            raise checks.wrong(f"trust.{name}", f"a public key of {PUBLIC_KEY_LENGTH} bytes", pinned)
-    checks.text(trust.origin, "trust.origin")
+            raise event_checks.wrong(f"trust.{name}", f"a public key of {PUBLIC_KEY_LENGTH} bytes", pinned)
+    event_checks.text(trust.origin, "trust.origin")
     if trust.policy is not None and not isinstance(trust.policy, Policy):
-        raise checks.wrong("trust.policy", "a Policy or None", trust.policy)
+        raise event_checks.wrong("trust.policy", "a Policy or None", trust.policy)
     if registry is not None and not isinstance(registry, Registry):
-        raise checks.wrong("registry", "a Registry or None", registry)
+        raise event_checks.wrong("registry", "a Registry or None", registry)
     if not isinstance(profile, Profile):
-        raise checks.wrong("profile", "a Profile", profile)
+        raise event_checks.wrong("profile", "a Profile", profile)
     if not callable(clock):
-        raise checks.wrong("clock", "a function that returns the time", clock)
+        raise event_checks.wrong("clock", "a function that returns the time", clock)
     if currency is not None:
-        checks.currency(currency, "currency")
+        event_checks.currency(currency, "currency")
 
 
 def _secret(store: Store) -> bytes:

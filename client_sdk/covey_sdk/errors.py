@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 
 
 class CoveyError(Exception):
@@ -62,7 +62,7 @@ class RegistryError(CoveyError):
 class RegistryForkError(RegistryError):
     """The registry's log does not continue what this phone saw of it.
 
-    `evidence` is what it signed, as bytes by which anyone can judge it (`covey_privacy.fork`).
+    `evidence` is what it signed, as bytes by which anyone can judge it (`covey_privacy.split_view`).
     """
 
     def __init__(self, message: str, evidence: bytes) -> None:

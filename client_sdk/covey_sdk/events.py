@@ -18,7 +18,7 @@ from typing import Any
 
 import cbor2
 
-from covey_sdk import checks
+from covey_sdk import event_checks
 from covey_sdk.errors import EventError
 from covey_sdk.interactions import CartAdd, Favorite, ItemView
 
@@ -48,24 +48,24 @@ class Line:
     days_per_unit: int | None = None
 
     def __post_init__(self) -> None:
-        checks.text(self.item_id, "line.item_id")
-        checks.category(self.category, "line.category")
-        checks.integer(self.paid_minor, "line.paid_minor", 0, MOST_MINOR)
-        checks.integer(self.qty, "line.qty", 1, MOST_QUANTITY)
-        checks.flag(self.discounted, "line.discounted")
-        checks.flag(self.eco, "line.eco")
+        event_checks.text(self.item_id, "line.item_id")
+        event_checks.category(self.category, "line.category")
+        event_checks.integer(self.paid_minor, "line.paid_minor", 0, MOST_MINOR)
+        event_checks.integer(self.qty, "line.qty", 1, MOST_QUANTITY)
+        event_checks.flag(self.discounted, "line.discounted")
+        event_checks.flag(self.eco, "line.eco")
         if self.list_minor is not None:
-            checks.integer(self.list_minor, "line.list_minor", 0, MOST_MINOR)
+            event_checks.integer(self.list_minor, "line.list_minor", 0, MOST_MINOR)
             if self.list_minor < self.paid_minor:
-                raise checks.wrong(
+                raise event_checks.wrong(
                     "line.list_minor", f"{self.paid_minor}, which was paid, or more", self.list_minor
                 )
         if self.days_per_unit is not None:
-            checks.integer(self.days_per_unit, "line.days_per_unit", 1, 10_000)
+            event_checks.integer(self.days_per_unit, "line.days_per_unit", 1, 10_000)
         if self.style != ():
-            checks.items(self.style, "line.style", MOST_STYLES)
+            event_checks.items(self.style, "line.style", MOST_STYLES)
             for style in self.style:
-                checks.text(style, "line.style")
+                event_checks.text(style, "line.style")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +90,17 @@ class OrderPaid:
     partial: bool = False
 
     def __post_init__(self) -> None:
-        checks.text(self.order_id, "order_paid.order_id")
-        checks.flag(self.partial, "order_paid.partial")
-        checks.items(self.lines, "order_paid.lines", MOST_LINES, least=0 if self.partial else 1)
-        checks.integer(self.total_minor, "order_paid.total_minor", 0, MOST_MINOR)
-        checks.currency(self.currency, "order_paid.currency")
-        checks.moment(self.at_ms, self.tz_offset_min, "order_paid")
-        checks.source(self.source, "order_paid.source")
-        checks.one_of(self.channel, "order_paid.channel", CHANNELS)
-        checks.flag(self.eco_packaging, "order_paid.eco_packaging")
+        event_checks.text(self.order_id, "order_paid.order_id")
+        event_checks.flag(self.partial, "order_paid.partial")
+        event_checks.items(self.lines, "order_paid.lines", MOST_LINES, least=0 if self.partial else 1)
+        event_checks.integer(self.total_minor, "order_paid.total_minor", 0, MOST_MINOR)
+        event_checks.currency(self.currency, "order_paid.currency")
+        event_checks.moment(self.at_ms, self.tz_offset_min, "order_paid")
+        event_checks.source(self.source, "order_paid.source")
+        event_checks.one_of(self.channel, "order_paid.channel", CHANNELS)
+        event_checks.flag(self.eco_packaging, "order_paid.eco_packaging")
         if not all(type(line) is Line for line in self.lines):
-            raise checks.wrong("order_paid.lines", "Line values", self.lines)
+            raise event_checks.wrong("order_paid.lines", "Line values", self.lines)
         if self.positions != ():
             _check_positions(self.positions, len(self.lines))
         paid = sum([line.paid_minor for line in self.lines])
@@ -126,11 +126,11 @@ class OrderPaid:
 
 
 def _check_positions(positions: Any, lines: int) -> None:
-    checks.items(positions, "order_paid.positions", lines, least=lines)
+    event_checks.items(positions, "order_paid.positions", lines, least=lines)
     for position in positions:
-        checks.integer(position, "order_paid.positions", 0, MOST_LINES - 1)
+        event_checks.integer(position, "order_paid.positions", 0, MOST_LINES - 1)
     if list(positions) != sorted(set(positions)):
-        raise checks.wrong("order_paid.positions", "each position once, in order", positions)
+        raise event_checks.wrong("order_paid.positions", "each position once, in order", positions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,18 +153,18 @@ class Refund:
     left_out: bool = False
 
     def __post_init__(self) -> None:
-        checks.text(self.refund_id, "refund.refund_id")
-        checks.text(self.order_id, "refund.order_id")
-        checks.integer(self.amount_minor, "refund.amount_minor", 0, MOST_MINOR)
-        checks.moment(self.at_ms, self.tz_offset_min, "refund")
-        checks.items(self.line_ix, "refund.line_ix", MOST_LINES)
+        event_checks.text(self.refund_id, "refund.refund_id")
+        event_checks.text(self.order_id, "refund.order_id")
+        event_checks.integer(self.amount_minor, "refund.amount_minor", 0, MOST_MINOR)
+        event_checks.moment(self.at_ms, self.tz_offset_min, "refund")
+        event_checks.items(self.line_ix, "refund.line_ix", MOST_LINES)
         for position in self.line_ix:
-            checks.integer(position, "refund.line_ix", 0, MOST_LINES - 1)
+            event_checks.integer(position, "refund.line_ix", 0, MOST_LINES - 1)
         if len(set(self.line_ix)) != len(self.line_ix):
-            raise checks.wrong("refund.line_ix", "each position once", self.line_ix)
-        checks.text(self.reason, "refund.reason")
-        checks.source(self.source, "refund.source")
-        checks.flag(self.left_out, "refund.left_out")
+            raise event_checks.wrong("refund.line_ix", "each position once", self.line_ix)
+        event_checks.text(self.reason, "refund.reason")
+        event_checks.source(self.source, "refund.source")
+        event_checks.flag(self.left_out, "refund.left_out")
 
     @property
     def identity(self) -> tuple[str | int, ...]:
@@ -186,8 +186,8 @@ class AppOpen:
     source: str = "app"
 
     def __post_init__(self) -> None:
-        checks.moment(self.at_ms, self.tz_offset_min, "app_open")
-        checks.source(self.source, "app_open.source")
+        event_checks.moment(self.at_ms, self.tz_offset_min, "app_open")
+        event_checks.source(self.source, "app_open.source")
 
     @property
     def identity(self) -> tuple[str | int, ...]:
@@ -227,12 +227,12 @@ def name_of(event: Event) -> str:
 def parse(data: Mapping[str, Any]) -> Event:
     """Return the event in an app's JSON-like mapping. Raises EventError naming the field that is wrong."""
     if not isinstance(data, Mapping):
-        raise checks.wrong("an event", "a mapping with a 'type'", data)
+        raise event_checks.wrong("an event", "a mapping with a 'type'", data)
     fields = dict(data)
     name = fields.pop("type", None)
     cls = TYPES.get(name) if isinstance(name, str) else None
     if cls is None:
-        raise checks.wrong("type", f"one of {', '.join(TYPES)}", name)
+        raise event_checks.wrong("type", f"one of {', '.join(TYPES)}", name)
     lines = fields.get("lines")
     if isinstance(lines, list | tuple) and len(lines) <= MOST_LINES:
         fields["lines"] = tuple([_build(Line, line, "line") for line in lines])
@@ -284,7 +284,7 @@ def _build(cls: type[Any], data: Any, name: str) -> Any:
     """Return `cls(**data)`, or say which field is unknown or missing."""
     known, required = _FIELDS[cls]
     if not isinstance(data, dict):
-        raise checks.wrong(name, "a mapping", data)
+        raise event_checks.wrong(name, "a mapping", data)
     if not (required <= data.keys() <= known):
         raise _misfit(name, data, known, required)
     if isinstance(data.get("style"), list):
@@ -293,7 +293,7 @@ def _build(cls: type[Any], data: Any, name: str) -> Any:
 
 
 def _misfit(name: str, data: dict[str, Any], known: frozenset[str], required: frozenset[str]) -> EventError:
-    unknown = sorted(map(checks.shown, data.keys() - known))
+    unknown = sorted(map(event_checks.shown, data.keys() - known))
     if unknown:
         return EventError(f"{name} has no field {unknown[0]}; it takes {', '.join(sorted(known))}")
     return EventError(f"{name}.{min(required - data.keys())} is missing")

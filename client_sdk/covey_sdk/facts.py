@@ -8,7 +8,7 @@ from __future__ import annotations
 from covey_models.histogram import Fact
 from covey_sdk import rfm
 from covey_sdk.history import History
-from covey_sdk.rules import Rules
+from covey_sdk.rule_bundle import Rules
 
 Facts = dict[str, Fact]
 

@@ -8,7 +8,7 @@ from datetime import date
 from covey_sdk.finding import Evidence, Finding
 from covey_sdk.history import History
 from covey_sdk.purchases import Buy
-from covey_sdk.rules import Rules
+from covey_sdk.rule_bundle import Rules
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 

@@ -24,7 +24,7 @@ from covey_sdk.history import Bought, History, Order
 from covey_sdk.interactions import Interaction
 from covey_sdk.interests import ORDER_LINE, Interests
 from covey_sdk.purchases import Buy, Purchase
-from covey_sdk.rules import Rules, plain
+from covey_sdk.rule_bundle import Rules, plain
 
 OrderOf = Callable[[str], OrderPaid | None]
 """`order_of(order_id)`: the order that a refund is for. A builder keeps what orders come to, and not them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from covey_sdk import checks
+from covey_sdk import event_checks
 
 MOST_CATEGORIES = 16
 
@@ -23,12 +23,12 @@ class Interaction:
     name: ClassVar[str]
 
     def __post_init__(self) -> None:
-        checks.text(self.item_id, f"{self.name}.item_id")
-        checks.items(self.category, f"{self.name}.category", MOST_CATEGORIES, least=1)
+        event_checks.text(self.item_id, f"{self.name}.item_id")
+        event_checks.items(self.category, f"{self.name}.category", MOST_CATEGORIES, least=1)
         for category in self.category:
-            checks.category(category, f"{self.name}.category")
-        checks.moment(self.at_ms, self.tz_offset_min, self.name)
-        checks.source(self.source, f"{self.name}.source")
+            event_checks.category(category, f"{self.name}.category")
+        event_checks.moment(self.at_ms, self.tz_offset_min, self.name)
+        event_checks.source(self.source, f"{self.name}.source")
 
     @property
     def identity(self) -> tuple[str | int, ...]:

@@ -17,14 +17,14 @@ from collections.abc import Callable, Iterable, Set
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from covey_sdk import early_refunds, events, unmapped
+from covey_sdk import early_refunds, events, unmapped_categories
 from covey_sdk.clock import milliseconds, milliseconds_after
 from covey_sdk.early_refunds import EarlyRefunds
 from covey_sdk.errors import EventError, StoreError
 from covey_sdk.events import Event, OrderPaid, Refund
 from covey_sdk.interactions import Interaction
 from covey_sdk.purposes import EVENTS, PERSONALIZE, SENSITIVE
-from covey_sdk.rules import Rules
+from covey_sdk.rule_bundle import Rules
 from covey_sdk.store import Store
 
 FUTURE = timedelta(minutes=5)
@@ -96,7 +96,7 @@ class Journal:
             if recorded or isinstance(event, Interaction):
                 waiting.update(_waiting(event, allows, rules, now))
         early.save()
-        unmapped.add(self._store, waiting)
+        unmapped_categories.add(self._store, waiting)
         if clean:
             ends = [end for event in told for end in _ends(event, allows, milliseconds(now))]
             self._swept = self._to_sweep(allows, rules)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from covey_privacy import wire
-from covey_privacy.consent import Notice
 from covey_privacy.errors import PrivacyError
 from covey_privacy.manifest import Manifest
+from covey_privacy.registry_messages import Notice
 from covey_privacy.secagg.field import Elements, Q, to_bytes
 from covey_sdk.errors import StoreError
-from covey_sdk.phrases import said
 from covey_sdk.store import Store
+from covey_sdk.translations import said
 
 CONTRIBUTION = "contribution"
 CONSENT = "consent"

@@ -3,7 +3,7 @@
 A charge is durable before anything leaves and is never taken back; the round that would pass a cap of the
 signed notices is refused. Old charges stay in the book, uncounted: the clock may be set back. What other
 phones of the person may have spent within the year, or this one before it was installed anew, lowers the caps
-(`covey_sdk.issuances`).
+(`covey_sdk.ticket_issuances`).
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from covey_privacy import wire
-from covey_privacy.consent import Notice
 from covey_privacy.dp import Caps, Charge, SkellamMechanism, Spent, require_room, spent
 from covey_privacy.errors import MisuseError, PeerError, PrivacyError
+from covey_privacy.registry_messages import Notice
 from covey_sdk.clock import milliseconds, milliseconds_after
 from covey_sdk.errors import StoreError
-from covey_sdk.issuances import Issuances
 from covey_sdk.store import Store
+from covey_sdk.ticket_issuances import Issuances
 
 WINDOW = timedelta(days=365)
 

@@ -10,7 +10,7 @@ from operator import attrgetter
 from sys import intern
 
 from covey_sdk.events import Line, OrderPaid, Refund
-from covey_sdk.rules import Rules, plain
+from covey_sdk.rule_bundle import Rules, plain
 
 
 @dataclass(frozen=True, slots=True)

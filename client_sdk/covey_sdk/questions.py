@@ -6,22 +6,23 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from covey_models import QUERIES, Catalogue, ModelError, Question, p1_steps
-from covey_models.p1 import Base
+from covey_models import QUERIES, Catalogue, ModelError, Question
+from covey_models.recommender import steps
+from covey_models.recommender.on_device import Base
+from covey_privacy.catalogue_document import open_listing
 from covey_privacy.errors import PrivacyError, ServerError
-from covey_privacy.listing import open_listing
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.release import Release, open_release
-from covey_privacy.rules import Rule
 from covey_privacy.tickets import purpose_set
 
 BUILDS_ON: Mapping[str, tuple[str, ...]] = {
     **{query.id: query.builds_on for query in QUERIES.values()},
-    **p1_steps.BUILDS_ON,
+    **steps.BUILDS_ON,
 }
 """The names of the documents that each question builds on."""
 
 TICKET_SETS: tuple[tuple[str, ...], ...] = tuple(
-    sorted({purpose_set(query.purposes) for query in QUERIES.values()} | {purpose_set(p1_steps.PURPOSES)})
+    sorted({purpose_set(query.purposes) for query in QUERIES.values()} | {purpose_set(steps.PURPOSES)})
 )
 """The purpose sets of all known questions: those that tickets are fetched for."""
 
@@ -66,11 +67,11 @@ def _training(name: str, documents: tuple[bytes, ...], operator: bytes) -> Quest
 
 
 def _step(name: str, catalogue: Catalogue, releases: Sequence[Release]) -> Question:
-    if name == p1_steps.BASE:
-        return p1_steps.base_step(catalogue)
+    if name == steps.BASE:
+        return steps.base_step(catalogue)
     base = Base(releases[0].array("popularity"), releases[0].array("rate"))
     if len(base.popularity) != len(catalogue.items):
         raise ModelError(f"the base is over {len(base.popularity)} items, not {len(catalogue.items)}")
-    if name == p1_steps.GRAM:
-        return p1_steps.gram_step(catalogue, base)
-    return p1_steps.half_step(catalogue, base, releases[1].array("axes"))
+    if name == steps.GRAM:
+        return steps.gram_step(catalogue, base)
+    return steps.half_step(catalogue, base, releases[1].array("axes"))

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from covey_models import again, p1
-from covey_sdk.phrases import said
+from covey_models import repurchase
+from covey_models.recommender import on_device
+from covey_sdk.translations import said
 
 SINGLY = 3
 """So many bought items are named, those that matter most; the others are one reason together."""
@@ -25,7 +26,7 @@ class Reason:
     said_zh: str
 
 
-def of_new(parts: p1.Parts, row: int, bought: Sequence[str]) -> tuple[Reason, ...]:
+def of_new(parts: on_device.Parts, row: int, bought: Sequence[str]) -> tuple[Reason, ...]:
     """Return the reasons for item number `row` of the parts; `bought` names the columns of `goes_with`."""
     reasons = (
         _reason("popular", parts.popularity[row]),
@@ -36,7 +37,7 @@ def of_new(parts: p1.Parts, row: int, bought: Sequence[str]) -> tuple[Reason, ..
     return _telling(reasons)
 
 
-def of_again(parts: again.Parts, place: int | np.intp, ages: Sequence[int]) -> tuple[Reason, ...]:
+def of_again(parts: repurchase.Parts, place: int | np.intp, ages: Sequence[int]) -> tuple[Reason, ...]:
     """Return the reasons for the item at `place`, bought so many days ago, the oldest first."""
     reasons = (
         _reason("frequent", parts.frequency[place], count=str(len(ages))),
@@ -61,7 +62,7 @@ def of_unknown() -> tuple[Reason, ...]:
     return (Reason("unknown", 0.0, "", *said("unknown")),)
 
 
-def _companions(amounts: p1.Vector, bought: Sequence[str]) -> Iterable[Reason | None]:
+def _companions(amounts: on_device.Vector, bought: Sequence[str]) -> Iterable[Reason | None]:
     """Return the strongest few singly, and the others as one where there are several."""
     order = np.argsort(-np.abs(amounts), kind="stable")
     singly = SINGLY if len(order) > SINGLY + 1 else len(order)

@@ -18,10 +18,11 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from covey_models import again, p1
+from covey_models import repurchase
 from covey_models.catalogue import Catalogue
 from covey_models.errors import ModelError
-from covey_sdk import checks, reasons
+from covey_models.recommender import on_device
+from covey_sdk import event_checks, reasons
 from covey_sdk.reasons import Reason
 
 NEW = "new"
@@ -45,8 +46,8 @@ class Model:
     """
 
     catalogue: Catalogue
-    base: p1.Base
-    factors: p1.Vector
+    base: on_device.Base
+    factors: on_device.Vector
     mix: float
     version: int
     round_id: str
@@ -55,7 +56,7 @@ class Model:
     def __post_init__(self) -> None:
         if not 0 <= self.mix <= 1:
             raise ModelError(f"the model's mix is {self.mix}; a number from 0 to 1 was expected")
-        p1.score(self.catalogue.history(()), self.base, self.factors, self.mix)
+        on_device.score(self.catalogue.history(()), self.base, self.factors, self.mix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def public_order(candidates: Sequence[str], k: int, ranking: str) -> tuple[Recom
 
 def explain(model: Model | None, bought: Bought, item: str) -> Explanation:
     """Return what decides about an item, also about one that would never be shown."""
-    checks.text(item, "item")
+    event_checks.text(item, "item")
     if model is None:
         return Explanation(item, PUBLIC, 0.0, reasons.of_public_order())
     ranking = AGAIN if item in bought else NEW
@@ -126,22 +127,22 @@ def explain(model: Model | None, bought: Bought, item: str) -> Explanation:
 
 def asked(candidates: Sequence[str], k: int, ranking: str) -> tuple[str, ...]:
     """Return the candidates, every name once. Raises EventError for an argument that makes no sense."""
-    checks.integer(k, "k", 1, MOST)
-    checks.one_of(ranking, "ranking", frozenset({NEW, AGAIN}))
+    event_checks.integer(k, "k", 1, MOST)
+    event_checks.one_of(ranking, "ranking", frozenset({NEW, AGAIN}))
     if isinstance(candidates, str) or not isinstance(candidates, Iterable):
-        raise checks.wrong("candidates", "a list of item names", candidates)
+        raise event_checks.wrong("candidates", "a list of item names", candidates)
     names = tuple(islice(candidates, MOST + 1))
-    checks.items(names, "candidates", MOST)
+    event_checks.items(names, "candidates", MOST)
     for name in names:
-        checks.text(name, "a candidate")
+        event_checks.text(name, "a candidate")
     return tuple(dict.fromkeys(names))
 
 
 def _new(model: Model, bought: Bought, known: NDArray[np.intp], k: int) -> list[Recommendation]:
     """Return the best k of the items at the `known` places, by what goes with the owner's items."""
     own = model.catalogue.history(bought)
-    best = _best(p1.score(own, model.base, model.factors, model.mix), known, k)
-    parts = p1.parts(own, model.base, model.factors, model.mix, best)
+    best = _best(on_device.score(own, model.base, model.factors, model.mix), known, k)
+    parts = on_device.parts(own, model.base, model.factors, model.mix, best)
     items = model.catalogue.items
     owned = [items[place] for place in np.flatnonzero(own)]
     why = [reasons.of_new(parts, row, owned) for row in range(len(best))]
@@ -153,7 +154,7 @@ def _again(model: Model, bought: Bought, known: NDArray[np.intp], k: int) -> lis
     items = model.catalogue.items
     ages = [bought.get(item, ()) for item in items]
     days = np.array([len(each) for each in ages], dtype=np.float64)
-    parts = again.parts(days, np.array([again.faded(each) for each in ages]), model.base.popularity)
+    parts = repurchase.parts(days, np.array([repurchase.faded(each) for each in ages]), model.base.popularity)
     best = _best(parts.frequency + parts.recency + parts.popularity, known, k)
     return [_recommendation(items[place], reasons.of_again(parts, place, ages[place])) for place in best]
 
@@ -165,7 +166,7 @@ def _new_added(model: Model, bought: Bought, added: Sequence[str]) -> list[Recom
     ranks for this owner, at the level with the most groups that holds any of them.
     """
     places, listing = model.catalogue.places, model.listing or model.catalogue
-    scores = p1.score(model.catalogue.history(bought), model.base, model.factors, model.mix)
+    scores = on_device.score(model.catalogue.history(bought), model.base, model.factors, model.mix)
     means: list[dict[str, float]] = []
     levels = sorted(listing.levels.values(), key=lambda groups: -len(set(groups)))
     for groups in levels:
@@ -189,12 +190,12 @@ def _again_added(bought: Bought, added: Sequence[str]) -> list[Recommendation]:
     ages = [bought[name] for name in added]
     days = np.array([len(each) for each in ages], dtype=np.float64)
     average = np.full(len(added), 1 / len(added))
-    parts = again.parts(days, np.array([again.faded(each) for each in ages]), average)
+    parts = repurchase.parts(days, np.array([repurchase.faded(each) for each in ages]), average)
     found = [_recommendation(name, reasons.of_again(parts, row, ages[row])) for row, name in enumerate(added)]
     return sorted(found, key=lambda each: -each.score)
 
 
-def _best(scores: p1.Vector, places: NDArray[np.intp], k: int) -> NDArray[np.intp]:
+def _best(scores: on_device.Vector, places: NDArray[np.intp], k: int) -> NDArray[np.intp]:
     """Return the k of the places that score best, the first of equals first."""
     return places[np.argsort(-scores[places], kind="stable")[:k]]
 

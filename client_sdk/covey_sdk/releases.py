@@ -10,25 +10,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from covey_models import Catalogue, ModelError, p1_steps
-from covey_models.p1 import Base
+from covey_models import Catalogue, ModelError
+from covey_models.recommender import steps
+from covey_models.recommender.on_device import Base
+from covey_privacy.catalogue_document import Listing, open_listing
 from covey_privacy.errors import PrivacyError
-from covey_privacy.listing import Listing, open_listing
 from covey_privacy.release import Release, open_release
 from covey_sdk.errors import RegistryError
 from covey_sdk.purposes import PERSONALIZE, TRAIN
 from covey_sdk.recommender import Model
-from covey_sdk.rules import FIXED, POPULATION, Rules
+from covey_sdk.rule_bundle import FIXED, POPULATION, Rules
 from covey_sdk.store import Store
 
 CUTS = "q20"
 """The query whose medians are the population's cuts for recency, frequency and monetary value."""
 
 NEEDED_BY: Mapping[str, str] = {
-    p1_steps.CATALOGUE: PERSONALIZE,
-    p1_steps.MODEL: PERSONALIZE,
-    p1_steps.BASE: TRAIN,
-    p1_steps.AXES: TRAIN,
+    steps.CATALOGUE: PERSONALIZE,
+    steps.MODEL: PERSONALIZE,
+    steps.BASE: TRAIN,
+    steps.AXES: TRAIN,
 }
 """The purpose without which a document has no place on the phone."""
 
@@ -83,7 +84,7 @@ class Releases:
 
     def model(self) -> Model | None:
         """Return what the phone ranks by, None until a model and the catalogue that it rests on are here."""
-        listing, signed = self.kept((p1_steps.CATALOGUE, p1_steps.MODEL))
+        listing, signed = self.kept((steps.CATALOGUE, steps.MODEL))
         return _model(listing, signed, self._operator) if listing and signed else None
 
     def sweep(self, granted: Callable[[str], bool]) -> None:
@@ -108,7 +109,7 @@ class Releases:
 @lru_cache(maxsize=16)
 def _opened(name: str, signed: bytes, operator: bytes) -> Release | Listing:
     """Return the document once its signature holds; the same bytes are opened once."""
-    if name == p1_steps.CATALOGUE:
+    if name == steps.CATALOGUE:
         return open_listing(signed, operator)
     return open_release(signed, operator)
 
@@ -119,7 +120,7 @@ def _require_sound(name: str, signed: bytes, operator: bytes) -> None:
     document = _opened(name, signed, operator)
     if isinstance(document, Listing):
         Catalogue(document.items, document.taxonomy)
-    elif name == p1_steps.MODEL:
+    elif name == steps.MODEL:
         anything = map(str, range(len(document.array("popularity"))))
         _read(document, Catalogue(document.items or tuple(anything)))
     elif name == CUTS:
@@ -161,7 +162,7 @@ def _cuts(release: Release) -> tuple[float | None, ...]:
 
 
 def _kind(name: str) -> str:
-    return "listing" if name == p1_steps.CATALOGUE else "release"
+    return "listing" if name == steps.CATALOGUE else "release"
 
 
 def _key(name: str) -> str:

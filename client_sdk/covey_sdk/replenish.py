@@ -11,7 +11,7 @@ from statistics import median
 from covey_sdk.finding import Evidence, Finding
 from covey_sdk.history import History
 from covey_sdk.purchases import Buy
-from covey_sdk.rules import Rules
+from covey_sdk.rule_bundle import Rules
 
 
 def due(history: History, rules: Rules) -> tuple[Finding, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from covey_sdk.finding import Evidence, Finding
 from covey_sdk.history import History
-from covey_sdk.rules import Rules
+from covey_sdk.rule_bundle import Rules
 
 SEGMENTS: Mapping[tuple[bool, bool, bool], str] = {
     (True, True, True): "important_value",

@@ -24,26 +24,27 @@ import numpy as np
 
 from covey_models import Question
 from covey_privacy.certificate import claim_key
-from covey_privacy.consent import LEAF_MANIFEST
 from covey_privacy.dp import Skellam, noise_share
 from covey_privacy.errors import ServerError
 from covey_privacy.manifest import Windows, open_manifest
 from covey_privacy.merkle import leaf_hash
+from covey_privacy.protocol_rules import Rule
+from covey_privacy.registry_messages import LEAF_MANIFEST
 from covey_privacy.round_files import RoundFiles
-from covey_privacy.rules import Rule
 from covey_privacy.secagg.contributor import Accepted, Contributor, Sent
 from covey_privacy.secagg.field import Elements
 from covey_privacy.secagg.keys import verify
 from covey_privacy.secagg.terms import Kind, RoundInfo
 from covey_privacy.signatures import Verify, digest_of
 from covey_privacy.tickets import IssuerKeys, Role
-from covey_sdk import boot, ledger
+from covey_sdk import ledger
+from covey_sdk.boot_id import current_boot_id
 from covey_sdk.clock import milliseconds, moment
 from covey_sdk.errors import ConsentError
-from covey_sdk.invitation import Invited, check, require_delta
+from covey_sdk.manifest_check import Invited, check, require_delta
 from covey_sdk.questions import question
 from covey_sdk.round_records import Contributed, Joined, Prepared, RoundRecords
-from covey_sdk.wallet import Wallet
+from covey_sdk.ticket_store import Wallet
 
 if TYPE_CHECKING:
     from covey_sdk.device import Device
@@ -69,7 +70,7 @@ class RoundClient:
     ) -> None:
         self._device, self._store = device, device.store
         self._verify, self._below = verify, below
-        self._records = RoundRecords(device.store, boot_id or boot.identity())
+        self._records = RoundRecords(device.store, boot_id or current_boot_id())
         self._wallet = Wallet(device.store, device.key)
 
     def prepare(self, files: RoundFiles) -> datetime:

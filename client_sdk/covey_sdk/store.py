@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from covey_sdk import checks
+from covey_sdk import event_checks
 from covey_sdk.errors import StoreError
 
 KEY_LENGTH = 32
@@ -404,7 +404,7 @@ class Store:
 
 def _checked_path(path: Any) -> Path:
     if not isinstance(path, str | Path):
-        raise StoreError(f"a store's path is {checks.shown(path)}; text or a pathlib.Path was expected")
+        raise StoreError(f"a store's path is {event_checks.shown(path)}; text or a pathlib.Path was expected")
     if not Path(path).name:
         raise StoreError(f"a store's path is {str(path)!r}; the path of a file was expected")
     return Path(path)

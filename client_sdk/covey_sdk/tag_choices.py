@@ -15,15 +15,15 @@ from functools import cached_property
 from typing import Annotated
 
 from covey_privacy import wire
-from covey_sdk import checks, ledger
+from covey_sdk import event_checks, ledger
 from covey_sdk.errors import EventError
 from covey_sdk.habit import WEEKDAYS
 from covey_sdk.ledger import Entry
-from covey_sdk.phrases import said
 from covey_sdk.purposes import TAGS, kind_of
-from covey_sdk.rules import plain
+from covey_sdk.rule_bundle import plain
 from covey_sdk.store import Store
 from covey_sdk.stored_value import StoredValue
+from covey_sdk.translations import said
 
 MOST = 1000
 """The most tags that are blocked, and the most that are corrected."""
@@ -46,7 +46,7 @@ class Correction:
     """The value that the person gave to a tag, at UTC milliseconds."""
 
     tag_id: _TagId
-    value: Annotated[str, wire.Size(1, checks.MOST_CHARACTERS)]
+    value: Annotated[str, wire.Size(1, event_checks.MOST_CHARACTERS)]
     at: wire.U64
 
 
@@ -128,7 +128,7 @@ class TagChoices:
             if known:
                 self._write(others, "tag_restored", at, tag_id)
             return
-        checks.text(value, "value")
+        event_checks.text(value, "value")
         if choices.blocks(tag_id):
             raise EventError(f"{tag_id!r} is blocked; unblock it before you correct it")
         if known and known.value == value:
@@ -170,7 +170,7 @@ def require_known(tag_id: str) -> str:
         if weekday not in WEEKDAYS:
             raise _unknown(tag_id)
     try:
-        checks.category(category, "tag_id")
+        event_checks.category(category, "tag_id")
     except EventError:
         raise _unknown(tag_id) from None
     return kind + MEMBERS[kind] + plain(category) + about[len(category) :]
@@ -180,7 +180,7 @@ def require_single(tag_id: str) -> str:
     """Return the id of one tag. Raises EventError for a kind with members, and as `require_known` does."""
     tag_id = require_known(tag_id)
     if tag_id in MEMBERS:
-        raise checks.wrong("tag_id", f"one tag of that kind, such as {_example(tag_id)!r},", tag_id)
+        raise event_checks.wrong("tag_id", f"one tag of that kind, such as {_example(tag_id)!r},", tag_id)
     return tag_id
 
 
@@ -195,4 +195,4 @@ def _example(kind: str) -> str:
 
 def _unknown(tag_id: object) -> EventError:
     known = ", ".join(_example(kind) if kind in MEMBERS else kind for kind in TAGS)
-    return checks.wrong("tag_id", f"the id of a tag or of a kind of tags ({known})", tag_id)
+    return event_checks.wrong("tag_id", f"the id of a tag or of a kind of tags ({known})", tag_id)

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from covey_sdk.lifecycle import REPEAT_ORDERS
-from covey_sdk.phrases import said
-from covey_sdk.rules import Rules
+from covey_sdk.rule_bundle import Rules
+from covey_sdk.translations import said
 
 
 @lru_cache(maxsize=256)

@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from covey_sdk import churn, companion, habit, lifecycle, preference, price, replenish, rfm
+from covey_sdk.consent_gate import Gate
 from covey_sdk.finding import Evidence, Finding
-from covey_sdk.gate import Gate
 from covey_sdk.history import History
-from covey_sdk.phrases import said
 from covey_sdk.purposes import TAGS
-from covey_sdk.rules import Rules
+from covey_sdk.rule_bundle import Rules
 from covey_sdk.tag_choices import Choices, Correction
 from covey_sdk.tag_tests import said_of
+from covey_sdk.translations import said
 
 FINDERS = (
     rfm.segment,

@@ -2,7 +2,7 @@
 
 An app's background task calls `fetch_when_due`. Tickets that were fetched as a round began would tell the
 registry who takes part in it, so the time is drawn within the window that opens each epoch
-(`covey_sdk.fetching`), and a phone without tickets stays out of the round.
+(`covey_sdk.ticket_fetch_time`), and a phone without tickets stays out of the round.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from covey_sdk import fetching
+from covey_sdk import ticket_fetch_time
 from covey_sdk.clock import milliseconds, moment
 from covey_sdk.questions import TICKET_SETS
-from covey_sdk.wallet import Wallet
+from covey_sdk.ticket_store import Wallet
 
 if TYPE_CHECKING:
     from covey_sdk.device import Device
@@ -47,12 +47,16 @@ class TicketFetcher:
         """
         device = self._device
         now = device.clock.now()
-        time = fetching.kept(self._store)
+        time = ticket_fetch_time.kept(self._store)
         if time is None or milliseconds(now) >= time.until:
-            time = fetching.replace(self._store, time, fetching.drawn(device.registry.epoch(), now))
+            time = ticket_fetch_time.replace(
+                self._store, time, ticket_fetch_time.drawn(device.registry.epoch(), now)
+            )
         if milliseconds(now) >= time.at:
             self.fetch(time.epoch, *(sets or TICKET_SETS))
-            time = fetching.replace(self._store, time, fetching.following(device.registry.epoch()))
+            time = ticket_fetch_time.replace(
+                self._store, time, ticket_fetch_time.following(device.registry.epoch())
+            )
         return moment(time.at)
 
     def _fetch(self, purposes: tuple[str, ...], epoch: int) -> None:

@@ -16,15 +16,16 @@ from covey_consent.api import (
     catalogue,
     clock_confirmations,
     consents,
+    device_messages,
     device_tokens,
     documents,
     health,
     imports,
     log,
+    notice_receipts,
     notices,
     officer_queries,
     one_message,
-    people,
     problems,
     promises,
     receipts,
@@ -32,7 +33,6 @@ from covey_consent.api import (
     revocations,
     rights,
     rounds,
-    served,
     subjects,
     tickets,
     tiles,
@@ -43,14 +43,14 @@ from covey_consent.api.headers import CarefulHeaders
 from covey_consent.api.http import add_routes
 from covey_consent.api.openapi import ABOUT, Documented
 from covey_consent.api.rates import Rates
-from covey_consent.api.traffic import Traffic
-from covey_consent.clock_monitor import boot_clock
+from covey_consent.api.request_logging import Traffic
+from covey_consent.operations.clock_monitor import boot_clock
 from covey_consent.registry import Registry
 from covey_consent.settings import Settings
 
 ROUTERS = (
-    consents, people, tickets, tiles, log, promises, notices, rounds, one_message, subjects,
-    receipts, served, assessments, documents, rights, recipients, imports, breaches, access_log,
+    consents, device_messages, tickets, tiles, log, promises, notices, rounds, one_message, subjects,
+    receipts, notice_receipts, assessments, documents, rights, recipients, imports, breaches, access_log,
     device_tokens, health, well_known, catalogue, clock_confirmations, officer_queries, revocations,
 )  # fmt: skip
 """A request is held against one route after another: the routes that are asked most come first."""

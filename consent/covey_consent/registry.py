@@ -7,45 +7,47 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from covey_consent import controller, keys, promises
+from covey_consent.access.authentication import Gate
 from covey_consent.access.dpop import Proofs
-from covey_consent.access.gate import Gate
 from covey_consent.access.identity_provider import IdentityProvider
 from covey_consent.access.jwks import KeySet
 from covey_consent.access.tokens import Tokens
-from covey_consent.acts import Act
 from covey_consent.breaches.register import Register as Breaches
-from covey_consent.choices import Choices
-from covey_consent.clock_monitor import ClockMetrics, ClockMonitor
-from covey_consent.controller import Controller
-from covey_consent.cosigners import Cosigners
-from covey_consent.cursors import Cursors
-from covey_consent.epochs import Calendar
-from covey_consent.events import Events, Recorded
-from covey_consent.idempotency import Answers
-from covey_consent.issuers import Issuers
-from covey_consent.log import Log
-from covey_consent.metrics import Metrics
+from covey_consent.decisions.choices import Choices
+from covey_consent.decisions.consent_event import Act
+from covey_consent.decisions.events import Events, Recorded
+from covey_consent.decisions.subjects import Subjects
+from covey_consent.maintenance import Upkeep
 from covey_consent.notices import InForce, files
 from covey_consent.notices.facts import Facts
 from covey_consent.notices.publisher import Publisher
 from covey_consent.one_message.round_notary import RoundNotary
-from covey_consent.pool import Pool
-from covey_consent.readiness import WriteCheck
+from covey_consent.operations.clock_monitor import ClockMetrics, ClockMonitor
+from covey_consent.operations.metrics import Metrics
+from covey_consent.operations.readiness import WriteCheck
+from covey_consent.operations.supervision import Loop, LoopMetrics, Supervisor
+from covey_consent.policy import controller
+from covey_consent.policy.controller import Controller
+from covey_consent.policy.transfers import Transfers
 from covey_consent.receipts import issue
 from covey_consent.receipts.issue import Receipts
-from covey_consent.recipients.courier import Courier
+from covey_consent.recipients.delivery_worker import Courier
 from covey_consent.recipients.outbox import Outbox
 from covey_consent.recipients.webhook import Signer
 from covey_consent.rights.retention import Retention, Terms
 from covey_consent.rights.rights import Rights
 from covey_consent.settings import Settings
-from covey_consent.store import Store
-from covey_consent.subjects import Subjects
-from covey_consent.supervision import Loop, LoopMetrics, Supervisor
-from covey_consent.transfers import Transfers
-from covey_consent.upkeep import Upkeep
-from covey_consent.vault import Sealer, Vault
+from covey_consent.storage import key_file
+from covey_consent.storage.batcher import Pool
+from covey_consent.storage.cursors import Cursors
+from covey_consent.storage.idempotency import Answers
+from covey_consent.storage.store import Store
+from covey_consent.storage.vault import Sealer, Vault
+from covey_consent.tickets.epoch_calendar import Calendar
+from covey_consent.tickets.issuers import Issuers
+from covey_consent.transparency import promises
+from covey_consent.transparency.cosigners import Cosigners
+from covey_consent.transparency.log import Log
 from covey_privacy.signatures import SigningKey
 
 
@@ -98,7 +100,7 @@ class Registry:
 
         Raises DamageError when key, database and log do not belong together.
         """
-        key = keys.load_or_create(settings.key_file)
+        key = key_file.load_or_create(settings.key_file)
         store = Store.open(settings.database_url, durable=durable)
         try:
             return await cls._open(settings, clock, ClockMonitor(clock, monotonic), key, store)
@@ -120,7 +122,7 @@ class Registry:
         await publisher.open(files.load(settings.notices))
         issuers = Issuers(
             store, log, calendar, settings.slots, settings.purpose_sets, notices,
-            Sealer(keys.derive(key, "issuer keys")),
+            Sealer(key_file.derive(key, "issuer keys")),
         )  # fmt: skip
         subjects = Subjects(Vault(key), calendar, open_to_all=settings.open_enrolment)
         outbox = Outbox(Signer(key), calendar, settings.recipient_tries)
@@ -169,7 +171,7 @@ class Registry:
             upkeep=upkeep,
             settings=settings,
             gate=gate,
-            answers=Answers(store, Sealer(keys.derive(key, "kept answers")), lambda: monitor.reason),
+            answers=Answers(store, Sealer(key_file.derive(key, "kept answers")), lambda: monitor.reason),
             cursors=Cursors(key),
             metrics=metrics,
             outbox=outbox,

@@ -21,8 +21,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from covey_consent import purposes as known
 from covey_consent.access.roles import Role
+from covey_consent.policy import purposes as known
 from covey_consent.rights import periods
 from covey_privacy.dp.odometer import Caps
 from covey_privacy.note import COSIGNATURE, VerifierKey

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from covey_privacy.errors import MisuseError, PeerError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 
 Random = Callable[[int], bytes]
 

@@ -18,64 +18,127 @@ from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from covey_privacy import (
-    annex,
+    catalogue_document,
     certificate,
-    consent,
     evidence,
-    fork,
-    listing,
+    inclusion_promise,
     manifest,
-    promise,
+    registry_messages,
     release,
+    sealed_figures,
     signatures,
-    site,
+    site_document,
+    split_view,
     tickets,
 )
-from covey_privacy.bounds import U32, U64, Bytes32, Name, Names, Range, Records, Signature, Size, Text
-from covey_privacy.records import is_message, layout
+from covey_privacy.field_types import U32, U64, Bytes32, Name, Names, Range, Records, Signature, Size, Text
+from covey_privacy.fixed_records import is_message, layout
 from covey_privacy.secagg import equality_proof, leaves, shape, terms
 from covey_privacy.secagg import messages as secagg
-from covey_privacy.secagg import registry_messages as registry
+from covey_privacy.secagg import notary_messages as registry
 
 ROUND = (
-    signatures.Signed, manifest.Manifest, evidence.Evidence, evidence.CommitteeEvidence,
-    evidence.ComplaintCount, evidence.RoundProofs, annex.Annex, release.Release, listing.Listing,
-)  # fmt: skip
+    signatures.Signed,
+    manifest.Manifest,
+    evidence.Evidence,
+    evidence.CommitteeEvidence,
+    evidence.ComplaintCount,
+    evidence.RoundProofs,
+    sealed_figures.Annex,
+    release.Release,
+    catalogue_document.Listing,
+)
 REGISTRY = (
-    consent.NoticeText, consent.Notice, consent.Notices, consent.Enrolment, consent.Decision, consent.Batch,
-    consent.Sync, consent.Synced, tickets.IssuerKeys, consent.Issuer,
-    consent.TicketRequest, consent.BlindSignatures, consent.EpochEnd, consent.LogIndex, consent.Inclusion,
-    consent.ConsistencyProof, consent.Entries, fork.Fork, promise.Promise, site.SiteDocument,
-    site.Organisation,
-)  # fmt: skip
+    registry_messages.NoticeText,
+    registry_messages.Notice,
+    registry_messages.Notices,
+    registry_messages.Enrolment,
+    registry_messages.Decision,
+    registry_messages.Batch,
+    registry_messages.Sync,
+    registry_messages.Synced,
+    tickets.IssuerKeys,
+    registry_messages.Issuer,
+    registry_messages.TicketRequest,
+    registry_messages.BlindSignatures,
+    registry_messages.EpochEnd,
+    registry_messages.LogIndex,
+    registry_messages.Inclusion,
+    registry_messages.ConsistencyProof,
+    registry_messages.Entries,
+    split_view.Fork,
+    inclusion_promise.Promise,
+    site_document.SiteDocument,
+    site_document.Organisation,
+)
 SECAGG = (
-    signatures.Signed, terms.RoundTerms, shape.Shape, shape.Band, secagg.VolunteerOffer, secagg.RosterHead,
-    secagg.Draw, secagg.Seat, secagg.CommitteeFile, secagg.DrawnCommittee, secagg.Contribution,
-    secagg.Dealing, secagg.Retraction, secagg.Collected, secagg.CollectedDealings,
-    secagg.PartialSum, secagg.IncludeRequest, secagg.Entry, secagg.Leaf, secagg.SetHead,
-    secagg.Logged, secagg.CheckRequest, secagg.Complaints, secagg.Grant, secagg.DisputeRequest, secagg.Dealt,
-    secagg.DisputeProof, equality_proof.SharedPoint, secagg.FinalRequest, secagg.OpenRequest, secagg.Opening,
-    leaves.Placed, leaves.Presence, leaves.Absence, leaves.Neighbour, leaves.JointAbsence,
-    certificate.Certificate, certificate.Participation, certificate.AbsenceSince, certificate.Claim,
+    signatures.Signed,
+    terms.RoundTerms,
+    shape.Shape,
+    shape.Band,
+    secagg.VolunteerOffer,
+    secagg.RosterHead,
+    secagg.Draw,
+    secagg.Seat,
+    secagg.CommitteeFile,
+    secagg.DrawnCommittee,
+    secagg.Contribution,
+    secagg.Dealing,
+    secagg.Retraction,
+    secagg.Collected,
+    secagg.CollectedDealings,
+    secagg.PartialSum,
+    secagg.IncludeRequest,
+    secagg.Entry,
+    secagg.Leaf,
+    secagg.SetHead,
+    secagg.Logged,
+    secagg.CheckRequest,
+    secagg.Complaints,
+    secagg.Grant,
+    secagg.DisputeRequest,
+    secagg.Dealt,
+    secagg.DisputeProof,
+    equality_proof.SharedPoint,
+    secagg.FinalRequest,
+    secagg.OpenRequest,
+    secagg.Opening,
+    leaves.Placed,
+    leaves.Presence,
+    leaves.Absence,
+    leaves.Neighbour,
+    leaves.JointAbsence,
+    certificate.Certificate,
+    certificate.Participation,
+    certificate.AbsenceSince,
+    certificate.Claim,
     certificate.LoggedDocument,
-    registry.RosterRequest, registry.DrawRequest,
-    registry.InclusionRequest, registry.GrantRequest, registry.ExclusionRequest, registry.LoggedHead,
-    registry.DrawAnswer, registry.InclusionAnswer, registry.RefusedMember, registry.RoundEntries,
-    registry.RoundEntry, registry.SetLeaves,
-)  # fmt: skip
+    registry.RosterRequest,
+    registry.DrawRequest,
+    registry.InclusionRequest,
+    registry.GrantRequest,
+    registry.ExclusionRequest,
+    registry.LoggedHead,
+    registry.DrawAnswer,
+    registry.InclusionAnswer,
+    registry.RefusedMember,
+    registry.RoundEntries,
+    registry.RoundEntry,
+    registry.SetLeaves,
+)
 """Messages of secure aggregation."""
 
 SIGNED: dict[type, tuple[str, str]] = {
     manifest.Manifest: (manifest.CONTEXT, "operator"),
     evidence.Evidence: (evidence.CONTEXT, "operator"),
     release.Release: (release.CONTEXT, "operator"),
-    listing.Listing: (listing.CONTEXT, "operator"),
-    consent.Notice: (consent.NOTICE, "registry"),
-    promise.Promise: (promise.CONTEXT, "registry"),
-    consent.Enrolment: (consent.ENROLMENT, "device"),
-    consent.Decision: (consent.DECISION, "device"),
-    consent.Sync: (consent.SYNC, "device"),
-    consent.TicketRequest: (consent.TICKETS, "device"),
+    catalogue_document.Listing: (catalogue_document.CONTEXT, "operator"),
+    registry_messages.Notice: (registry_messages.NOTICE, "registry"),
+    inclusion_promise.Promise: (inclusion_promise.CONTEXT, "registry"),
+    registry_messages.Enrolment: (registry_messages.ENROLMENT, "device"),
+    registry_messages.Decision: (registry_messages.DECISION, "device"),
+    registry_messages.Sync: (registry_messages.SYNC, "device"),
+    registry_messages.TicketRequest: (registry_messages.TICKETS, "device"),
 }
 """What travels in a `Signed`: the context of its signature, and whose key makes it."""
 SECAGG_SIGNED: dict[type, tuple[tuple[str, ...], str]] = {
@@ -101,9 +164,14 @@ _HEAD = """\
 """
 
 _COMMON = {
-    U32: "u32", U64: "u64", Bytes32: "bytes32", Signature: "signature", Name: "name", Names: "names",
+    U32: "u32",
+    U64: "u64",
+    Bytes32: "bytes32",
+    Signature: "signature",
+    Name: "name",
+    Names: "names",
     Text: "paragraph",
-}  # fmt: skip
+}
 _NAMED = {**_COMMON, float: "float", int: "int", bool: "bool", bytes: "bytes", str: "text"}
 
 _LONGEST_CHARACTER = 4

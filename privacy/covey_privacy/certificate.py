@@ -24,7 +24,14 @@ from typing import Annotated, Any
 from covey_privacy import evidence as evidence_document
 from covey_privacy import wire
 from covey_privacy.checkpoint import Checkpoint, open_note
-from covey_privacy.consent import (
+from covey_privacy.errors import PeerError, ServerError
+from covey_privacy.evidence import Evidence
+from covey_privacy.joint_proof import JointProof, head_of_subtrees, root_from_leaves
+from covey_privacy.manifest import Manifest, open_manifest
+from covey_privacy.merkle import leaf_hash
+from covey_privacy.note import ED25519, LIMIT, VerifierKey, parse
+from covey_privacy.protocol_rules import Rule
+from covey_privacy.registry_messages import (
     LEAF_CONSENT,
     LEAF_EPOCH_END,
     LEAF_EVIDENCE,
@@ -32,13 +39,6 @@ from covey_privacy.consent import (
     LEAF_MANIFEST,
     LEAF_NOTICE,
 )
-from covey_privacy.errors import PeerError, ServerError
-from covey_privacy.evidence import Evidence
-from covey_privacy.joint_proof import JointProof, head_of_subtrees, root_from_leaves
-from covey_privacy.manifest import Manifest, open_manifest
-from covey_privacy.merkle import leaf_hash
-from covey_privacy.note import ED25519, LIMIT, VerifierKey, parse
-from covey_privacy.rules import Rule
 from covey_privacy.secagg.keys import verify
 from covey_privacy.secagg.leaves import (
     MOST_KEYS,

@@ -30,7 +30,7 @@ from covey_privacy.checkpoint import open_note
 from covey_privacy.errors import MisuseError, ServerError
 from covey_privacy.joint_proof import prove_leaves
 from covey_privacy.merkle import Node
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.keys import verify
 from covey_privacy.secagg.leaves import JointAbsence, LeafSet
 from covey_privacy.secagg.log_entries import LogView

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from covey_privacy.errors import ServerError
 from covey_privacy.merkle import EMPTY
 from covey_privacy.note import ED25519, Note, VerifierKey, is_name, parse, to_base64, unbase64
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.signatures import SigningKey, Verify, verify
 
 MOST_LEAVES = 2**63 - 1

@@ -12,8 +12,8 @@ import re
 import sys
 from pathlib import Path
 
-from covey_privacy.machine import Machine
 from covey_privacy.secagg import aggregator, collector, contributor, decryptor, notary, volunteer
+from covey_privacy.state_machine import Machine
 
 MACHINES: dict[str, type[Machine]] = {
     "secagg.Contributor": contributor.Contributor,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 
 
 class PrivacyError(Exception):
@@ -36,7 +36,7 @@ class ServerError(PrivacyError):
 class ForkError(ServerError):
     """The log showed a signed head that does not continue the one seen before.
 
-    `evidence` is bytes by which a third party can judge alone whether it lied (`covey_privacy.fork`).
+    `evidence` is bytes by which a third party can judge alone whether it lied (`covey_privacy.split_view`).
     """
 
     def __init__(self, message: str, evidence: bytes) -> None:

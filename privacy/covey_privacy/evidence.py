@@ -2,7 +2,7 @@
 
 The leaf says enough to judge a round and too little to count anyone: cohorts are rounded down to tens,
 denials below ten read "<10". The exact figures stand in the annex, whose hash is in the leaf
-(`covey_privacy.annex`).
+(`covey_privacy.sealed_figures`).
 
 What evidence repeats of its manifest and of the sets that the registry signed has to be the same there:
 `require_consistent` is what the registry checks before it logs a leaf, and what an auditor checks again.
@@ -22,7 +22,7 @@ from covey_privacy.dp import epsilon
 from covey_privacy.errors import PrivacyError, ServerError
 from covey_privacy.manifest import Manifest
 from covey_privacy.merkle import EMPTY
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.messages import SetHead
 from covey_privacy.secagg.shape import Shape, integrity_proved
 from covey_privacy.secagg.terms import MOST_DECRYPTORS, MOST_ORGANISATIONS, Kind

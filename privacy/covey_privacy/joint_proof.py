@@ -18,7 +18,7 @@ from typing import Annotated
 from covey_privacy import wire
 from covey_privacy.errors import MisuseError, ServerError
 from covey_privacy.merkle import EMPTY, Node, head, node_hash, split
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 
 JointProof = Annotated[tuple[wire.Bytes32, ...], wire.Records(0, 2**14)]
 """1,024 leaves of a tree of 2^16 need 6,144 hashes at most."""

@@ -11,7 +11,7 @@ from typing import Annotated
 from covey_privacy import wire
 from covey_privacy.dp import Charge, Encoding, SkellamMechanism
 from covey_privacy.errors import ServerError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.terms import Kind, RoundInfo, RoundTerms
 from covey_privacy.signatures import SigningKey, Verify, open_signed, sign, verify
 from covey_privacy.tickets import IssuerKey, IssuerKeys, Role

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 
 from covey_privacy.errors import MisuseError, ServerError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 
 EMPTY = hashlib.sha256().digest()
 

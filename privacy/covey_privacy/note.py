@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass
 
 from covey_privacy.errors import MisuseError, ServerError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 
 ED25519 = 0x01
 COSIGNATURE = 0x04

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from covey_privacy import wire
+from covey_privacy.catalogue_document import MOST_ITEMS, Label
 from covey_privacy.errors import MisuseError, PeerError
-from covey_privacy.listing import MOST_ITEMS, Label
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.signatures import DOCUMENT_LIMIT, SigningKey, Verify, open_signed, sign_checked, verify
 
 CONTEXT = "release"

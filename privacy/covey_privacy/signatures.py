@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from covey_privacy import blind_rsa, wire
 from covey_privacy.errors import MisuseError, PeerError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from covey_privacy import blind_rsa
 from covey_privacy.blind_rsa import Signer
 from covey_privacy.errors import PeerError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.tickets import IssuerKeys
 
 

@@ -19,7 +19,7 @@ from typing import Annotated
 
 from covey_privacy import blind_rsa, wire
 from covey_privacy.errors import PeerError, ServerError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.signatures import SigningKey, Verify, to_sign, verify
 
 Random = Callable[[int], bytes]

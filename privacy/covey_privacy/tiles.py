@@ -23,7 +23,7 @@ from covey_privacy.merkle import (
     verify_consistency,
     verify_inclusion,
 )
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 
 WIDTH = 256
 HEIGHT = 8

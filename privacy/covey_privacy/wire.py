@@ -23,10 +23,10 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_typ
 
 import cbor2
 
-from covey_privacy.bounds import U32, U64, Bytes32, Name, Names, Range, Records, Signature, Size, Text
 from covey_privacy.errors import PeerError
-from covey_privacy.records import is_message, layout
-from covey_privacy.rules import Rule
+from covey_privacy.field_types import U32, U64, Bytes32, Name, Names, Range, Records, Signature, Size, Text
+from covey_privacy.fixed_records import is_message, layout
+from covey_privacy.protocol_rules import Rule
 
 __all__ = [
     "MESSAGE_LIMIT", "U32", "U64", "Bytes32", "Name", "Names", "Range", "Records", "Signature", "Size",

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 from covey_privacy.checkpoint import Checkpoint, head, is_signed
 from covey_privacy.errors import MisuseError, ServerError
-from covey_privacy.fork import Verdict, evidence, judge
 from covey_privacy.merkle import EMPTY, Proof
 from covey_privacy.note import COSIGNATURE, LIMIT, Note, VerifierKey, parse, to_base64, unbase64
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.signatures import SigningKey, Verify, verify
+from covey_privacy.split_view import Verdict, evidence, judge
 
 MOST_HASHES = 63
 REQUEST_LIMIT = 4 * LIMIT
@@ -151,7 +151,7 @@ class Cosigned:
 class Refused:
     """The answer to another: its HTTP status, reason, and body (of 409, the size that was expected).
 
-    `evidence` is of two heads that the log signed and did not connect (`covey_privacy.fork`).
+    `evidence` is of two heads that the log signed and did not connect (`covey_privacy.split_view`).
     """
 
     status: int

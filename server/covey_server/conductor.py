@@ -27,17 +27,17 @@ from covey_privacy.round_files import RoundFiles
 from covey_privacy.secagg.field import Q, to_bytes
 from covey_privacy.secagg.terms import RoundInfo
 from covey_privacy.signatures import SigningKey, digest_of
-from covey_privacy.site import SiteDocument
+from covey_privacy.site_document import SiteDocument
 from covey_privacy.tickets import Role, purpose_set
 from covey_server.clock import Clock
 from covey_server.config import Config
-from covey_server.ending import Ending, ending
 from covey_server.errors import RegistryError, RoundError
-from covey_server.exchanges import Ask, Nodes
+from covey_server.node_messages import Ask, Nodes
 from covey_server.organisations import Organisations
 from covey_server.plan import Admission, Policy
-from covey_server.registry import Registry
+from covey_server.registry_client import Registry
 from covey_server.round_registry import RoundRegistry
+from covey_server.round_result import Ending, ending
 from covey_server.round_runner import CHARGED, Outcome, RoundRunner
 from covey_server.store import SignedRelease, Store, StoredRound, Training
 

@@ -7,16 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from covey_models import QUERIES, p1_steps
+from covey_models import QUERIES
+from covey_models.recommender import steps
 from covey_privacy.errors import MisuseError
-from covey_privacy.profile import Profile, profile
+from covey_privacy.floors import Profile, profile
 from covey_server.errors import ConfigError
 from covey_server.plan import Policy
 from covey_server.round_terms import CommitteePolicy, Durations
 
 RunConfig = Mapping[str, bool | int | float | str]
 
-KNOWN = (*QUERIES, p1_steps.MODEL)
+KNOWN = (*QUERIES, steps.MODEL)
 """What can be asked: queries, and the training of P1 by the name of what it releases."""
 
 
@@ -30,7 +31,7 @@ class Asked:
     @property
     def purpose(self) -> str:
         """The purpose that its budget is booked under."""
-        return p1_steps.PURPOSE if self.name == p1_steps.MODEL else QUERIES[self.name].purpose
+        return steps.PURPOSE if self.name == steps.MODEL else QUERIES[self.name].purpose
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def read(run_config: RunConfig, run_id: int) -> Config:
             raise ConfigError(
                 f"{asked.name} is under an epsilon cap of {cap}; a positive number was expected"
             )
-    if config.catalogue is None and any(asked.name == p1_steps.MODEL for asked in config.questions):
+    if config.catalogue is None and any(asked.name == steps.MODEL for asked in config.questions):
         raise ConfigError("a training needs the shop's items; name their file as catalogue")
     return config
 

@@ -13,19 +13,19 @@ import httpx
 from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
-from covey_models import p1_steps
+from covey_models.recommender import steps
 from covey_privacy.signatures import SigningKey
-from covey_privacy.site import open_site
+from covey_privacy.site_document import open_site
 from covey_server import analytics, flower, training
 from covey_server import config as configuration
 from covey_server.clock import SystemClock
 from covey_server.conductor import Conductor, NodeTransport
 from covey_server.config import Config
 from covey_server.errors import ConfigError
-from covey_server.exchanges import Ask
 from covey_server.loading import load
+from covey_server.node_messages import Ask
 from covey_server.organisations import Organisations
-from covey_server.registry import Registry
+from covey_server.registry_client import Registry
 from covey_server.store import Store
 
 log = logging.getLogger("flwr.covey")
@@ -66,7 +66,7 @@ def main(grid: Grid, context: Context) -> None:
         conductor.start()
         flower.wait_for_nodes(grid, config.least_nodes, config.phase_timeout)
         for asked in config.questions:
-            run = training.run_step if asked.name == p1_steps.MODEL else analytics.answer
+            run = training.run_step if asked.name == steps.MODEL else analytics.answer
             run(asked, conductor)
 
 

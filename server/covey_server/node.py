@@ -8,9 +8,9 @@ from __future__ import annotations
 from flwr.app import Context, Message
 from flwr.clientapp import ClientApp
 
-from covey_server.exchanges import EXCHANGES
 from covey_server.flower import body_of, content
 from covey_server.loading import load
+from covey_server.node_messages import EXCHANGES
 
 app = ClientApp()
 

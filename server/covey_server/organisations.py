@@ -17,7 +17,7 @@ from covey_privacy import wire
 from covey_privacy.errors import PeerError
 from covey_privacy.secagg.messages import Logged, Seat
 from covey_privacy.signatures import SigningKey
-from covey_privacy.site import SiteDocument
+from covey_privacy.site_document import SiteDocument
 from covey_privacy.tickets import IssuerKeys
 from covey_server.decryptor.messages import CommitteeCheck, SeatRequest
 from covey_server.errors import OrganisationError

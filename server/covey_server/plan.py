@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from covey_models import Question
 from covey_privacy.dp import Encoding, Skellam, calibrate_steps, fit_scale, noise_share
 from covey_privacy.dp.encoding import MOST_SCALE
-from covey_privacy.dp.nearness import MOST_VARIANCE
+from covey_privacy.dp.skellam_gap import MOST_VARIANCE
 from covey_privacy.errors import MisuseError
+from covey_privacy.floors import Profile
 from covey_privacy.manifest import FIRST, Manifest, Plan, Step, Windows, model_digest
-from covey_privacy.profile import Profile
 from covey_privacy.secagg import pads
 from covey_privacy.tickets import IssuerKeys
 from covey_server.errors import ConfigError

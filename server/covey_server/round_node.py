@@ -26,7 +26,8 @@ from covey_privacy.secagg.collector import Collector
 from covey_privacy.secagg.keys import verify
 from covey_privacy.signatures import Verify, digest_of
 from covey_server.errors import NodesError
-from covey_server.exchanges import (
+from covey_server.message_store import MessageStore
+from covey_server.node_messages import (
     CHECK,
     CONTRIBUTE,
     LIMIT,
@@ -38,7 +39,6 @@ from covey_server.exchanges import (
     NodeOpen,
     NodeOpenings,
 )
-from covey_server.message_store import MessageStore
 
 Phone = TypeVar("Phone")
 

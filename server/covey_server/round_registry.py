@@ -12,13 +12,13 @@ from typing import TypeVar
 
 from covey_privacy import wire
 from covey_privacy.checkpoint import head
-from covey_privacy.consent import LEAF_MANIFEST, Inclusion
 from covey_privacy.errors import AbortError
 from covey_privacy.merkle import leaf_hash
 from covey_privacy.note import parse
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
+from covey_privacy.registry_messages import LEAF_MANIFEST, Inclusion
 from covey_privacy.secagg.messages import DrawnCommittee, Logged
-from covey_privacy.secagg.registry_messages import (
+from covey_privacy.secagg.notary_messages import (
     DRAW_REQUEST,
     EXCLUSION_REQUEST,
     GRANT_REQUEST,
@@ -35,7 +35,7 @@ from covey_privacy.secagg.registry_messages import (
     request_statement,
 )
 from covey_server.errors import RegistryError
-from covey_server.registry import Registry, read
+from covey_server.registry_client import Registry, read
 
 T = TypeVar("T")
 

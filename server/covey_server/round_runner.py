@@ -18,11 +18,11 @@ from covey_privacy.manifest import open_manifest
 from covey_privacy.round_files import RoundFiles
 from covey_privacy.secagg.aggregator import Aggregator, Result
 from covey_privacy.secagg.messages import CommitteeFile, Complaints, DrawnCommittee, RosterHead, Seat
-from covey_privacy.secagg.registry_messages import LoggedHead, RefusedMember
+from covey_privacy.secagg.notary_messages import LoggedHead, RefusedMember
 from covey_privacy.secagg.terms import MOST_DECRYPTORS, MOST_MEMBERS, MOST_ORGANISATIONS, Kind, RoundInfo
 from covey_privacy.signatures import Signed
 from covey_server.errors import ConfigError, RoundError
-from covey_server.exchanges import (
+from covey_server.node_messages import (
     CHECK,
     CONTRIBUTE,
     LIMIT,

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from covey_privacy.errors import MisuseError
+from covey_privacy.floors import Profile
 from covey_privacy.manifest import Windows
-from covey_privacy.profile import Profile
 from covey_privacy.secagg import pads
 from covey_privacy.secagg.shape import Band, Shape, bands, corrupt_phones, standing_shape
 from covey_privacy.secagg.terms import MOST_MEMBERS, Kind, RoundTerms

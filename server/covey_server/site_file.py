@@ -26,8 +26,8 @@ from typing import Any
 
 from covey_privacy import wire
 from covey_privacy.errors import PrivacyError
-from covey_privacy.profile import profile
-from covey_privacy.site import Organisation, SiteDocument
+from covey_privacy.floors import profile
+from covey_privacy.site_document import Organisation, SiteDocument
 from covey_server.errors import ConfigError
 
 _LIMIT = 2**20

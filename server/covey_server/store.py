@@ -24,8 +24,8 @@ from covey_privacy.manifest import FIRST, Plan
 from covey_privacy.round_files import RoundFiles
 from covey_privacy.signatures import SigningKey
 from covey_privacy.tickets import IssuerKey, IssuerKeys
-from covey_server.ending import Ending, whole
 from covey_server.errors import ConfigError, RoundError
+from covey_server.round_result import Ending, whole
 from covey_server.round_runner import CHARGED
 
 _SCHEMA = """

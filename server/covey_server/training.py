@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from covey_models import Catalogue, Question, p1_release, p1_steps
-from covey_models.p1 import TOP, Base
-from covey_models.p1_steps import AXES, BASE, CATALOGUE, GRAM, HALF_STEP, MODEL, SHARES
+from covey_models import Catalogue, Question
+from covey_models.recommender import release, steps
+from covey_models.recommender.on_device import TOP, Base
+from covey_models.recommender.steps import AXES, BASE, CATALOGUE, GRAM, HALF_STEP, MODEL, SHARES
 from covey_privacy.dp import epsilon
 from covey_privacy.manifest import Plan
 from covey_privacy.release import open_release
-from covey_server import shelf
+from covey_server.catalogue import publish_catalogue, read_catalogue
 from covey_server.conductor import Conductor, RunningRound
 from covey_server.config import Asked
 from covey_server.errors import ConfigError
@@ -54,8 +55,8 @@ def run_step(asked: Asked, conductor: Conductor) -> None:
     """
     if conductor.config.catalogue is None:
         raise ConfigError("a training needs the shop's items; name their file as catalogue")
-    catalogue = shelf.read(conductor.config.catalogue)
-    shelf.publish(catalogue, conductor.store, conductor.operator)
+    catalogue = read_catalogue(conductor.config.catalogue)
+    publish_catalogue(catalogue, conductor.store, conductor.operator)
     training = conductor.store.training() or _planned(asked.epsilon, catalogue, conductor)
     if training.plan.epsilon != asked.epsilon:
         raise ConfigError(
@@ -74,25 +75,25 @@ def plan(epsilon: float, people: int, items: int, delta: float) -> Plan:
     Three sums, or the first alone with the whole budget where the later ones would drown in noise.
     """
     first = Size(BASE, 2 * items + 2, 1.0)
-    if not p1_release.three_sums(people, epsilon):
+    if not release.three_sums(people, epsilon):
         return fitted([first], epsilon, people, delta)
     top = min(TOP, items)
     lengths = {
         BASE: first.length,
         GRAM: top * (top + 1) // 2,
-        HALF_STEP: items * min(p1_release.rank(epsilon), top),
+        HALF_STEP: items * min(release.rank(epsilon), top),
     }
     sizes = [Size(step, length, 1.0, SHARES[step]) for step, length in lengths.items()]
     return fitted(sizes, epsilon, people, delta)
 
 
 def _planned(epsilon: float, catalogue: Catalogue, conductor: Conductor) -> Training:
-    people = conductor.admission(p1_steps.base_step(catalogue)).people
+    people = conductor.admission(steps.base_step(catalogue)).people
     return Training(plan(epsilon, people.issued, len(catalogue.items), conductor.policy.delta))
 
 
 def _so_far(training: Training, catalogue: Catalogue, conductor: Conductor) -> _Public:
-    names = p1_steps.BUILDS_ON[training.plan.steps[training.step].query]
+    names = steps.BUILDS_ON[training.plan.steps[training.step].query]
     documents = dict(zip(names, conductor.store.releases(names), strict=True))
     return _Public(catalogue, documents, conductor.operator.public)
 
@@ -112,10 +113,10 @@ def _begun(training: Training, question: Question, public: _Public, conductor: C
 
 def _question(query: str, public: _Public) -> Question:
     if query == BASE:
-        return p1_steps.base_step(public.catalogue)
+        return steps.base_step(public.catalogue)
     if query == GRAM:
-        return p1_steps.gram_step(public.catalogue, public.base)
-    return p1_steps.half_step(public.catalogue, public.base, public.array(AXES, "axes"))
+        return steps.gram_step(public.catalogue, public.base)
+    return steps.half_step(public.catalogue, public.base, public.array(AXES, "axes"))
 
 
 def _reading(question: Question, plan: Plan, public: _Public) -> Callable[[Vector, float], dict[str, Any]]:
@@ -123,14 +124,14 @@ def _reading(question: Question, plan: Plan, public: _Public) -> Callable[[Vecto
     features = public.catalogue.features()
 
     def base(total: Vector, sd: float) -> dict[str, Any]:
-        read = p1_release.first_sum(total, sd, features)
+        read = release.first_sum(total, sd, features)
         return {"popularity": read.popularity, "rate": read.rate}
 
     def axes(total: Vector, sd: float) -> dict[str, Any]:
-        return {"axes": p1_release.axes(total, sd, p1_release.rank(plan.epsilon))}
+        return {"axes": release.axes(total, sd, release.rank(plan.epsilon))}
 
     def factors(total: Vector, sd: float) -> dict[str, Any]:
-        return {"factors": p1_release.factors(total, public.base.popularity, sd, features)}
+        return {"factors": release.factors(total, public.base.popularity, sd, features)}
 
     return {BASE: base, GRAM: axes, HALF_STEP: factors}[question.id]
 
@@ -147,5 +148,5 @@ def _release(
         model = {**published, "factors": np.zeros((len(public.catalogue.items), 0))}
     else:
         model = {"popularity": public.base.popularity, "rate": public.base.rate, **published}
-    model["mix"] = p1_release.mix(training.plan.epsilon, len(training.plan.steps))
+    model["mix"] = release.mix(training.plan.epsilon, len(training.plan.steps))
     return conductor.release(MODEL, round_id, model, (documents[CATALOGUE],), public.catalogue.items)

@@ -17,16 +17,16 @@ from dataclasses import asdict, dataclass, replace
 
 from covey_models import QUERIES
 from covey_privacy.dp import Skellam, SkellamMechanism, Spent, account, noise_share
+from covey_privacy.floors import TEST
 from covey_privacy.manifest import Step
-from covey_privacy.profile import TEST
 from covey_privacy.secagg.shape import choose_shape
-from covey_privacy.secagg.tails import log2_chance
+from covey_privacy.secagg.tail_bounds import log2_chance
 from covey_server import round_terms, training
 from covey_server.plan import Size, fitted
 from covey_server.round_terms import CommitteePolicy, Population
-from covey_simulations.acts import Q20_SHARE
-from covey_simulations.report import odds
-from covey_simulations.shop import GAMMA, LOST, TURNOUT
+from covey_simulations.report.pages import odds
+from covey_simulations.scenarios.scenario import Q20_SHARE
+from covey_simulations.scenarios.shop import GAMMA, LOST, TURNOUT
 
 DEVICES = (400, 2469, 10_000)
 """People who allow the purpose: a small shop, the Complete Journey's households, the most of one round."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
-from covey_simulations import report
+from covey_simulations.report import pages
 
 pytestmark = pytest.mark.browser
 
@@ -38,7 +38,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     out = tmp_path_factory.mktemp("report")
-    report.write(json.loads(EXAMPLE.read_text("utf-8")), out)
+    pages.write(json.loads(EXAMPLE.read_text("utf-8")), out)
     return (out / "report.html").as_uri()
 
 

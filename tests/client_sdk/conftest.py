@@ -15,19 +15,19 @@ import pytest
 from covey_consent.app import create_app
 from covey_consent.settings import Settings
 from covey_privacy import wire
-from covey_privacy.consent import GRANTED, Choice, Notice, NoticeText
+from covey_privacy.registry_messages import GRANTED, Choice, Notice, NoticeText
 from covey_privacy.round_files import RoundFiles
 from covey_privacy.secagg.messages import CommitteeFile
 from covey_privacy.secagg.volunteer import offer_seat
 from covey_privacy.signatures import SigningKey, digest_of
 from covey_privacy.tickets import IssuerKeys
-from covey_sdk import Device, Registry, Trust, rules
-from covey_sdk.agreed import AgreedTerms
+from covey_sdk import Device, Registry, Trust, rule_bundle
+from covey_sdk.agreed_terms import AgreedTerms
 from covey_sdk.clock import milliseconds
+from covey_sdk.consent_gate import Gate
 from covey_sdk.events import Line, OrderPaid, Refund
-from covey_sdk.gate import Gate
 from covey_sdk.interactions import Interaction
-from covey_sdk.rules import BASE, Category, Rules
+from covey_sdk.rule_bundle import BASE, Category, Rules
 from covey_sdk.store import Store
 
 with warnings.catch_warnings():
@@ -181,7 +181,7 @@ def path(tmp_path: Path) -> Path:
 def signed_rules(operator: bytes) -> bytes:
     """`RULES` as the tests' one operator signs them; held against the lists of sensitive words once."""
     assert OPERATOR.public == operator
-    return rules.sign_rules(RULES, OPERATOR)
+    return rule_bundle.sign_rules(RULES, OPERATOR)
 
 
 @pytest.fixture

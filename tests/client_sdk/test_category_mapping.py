@@ -7,7 +7,7 @@ import pytest
 from covey_sdk import sensitive_words
 from covey_sdk.category_mapping import FORMAT, Row, document, propose, read_mapping, read_rows
 from covey_sdk.errors import CatalogueError
-from covey_sdk.rules import Category
+from covey_sdk.rule_bundle import Category
 
 HELD_OUT = json.loads((Path(__file__).parent / "data/held_out_categories.json").read_text("utf-8"))
 

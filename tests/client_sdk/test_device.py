@@ -4,13 +4,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from covey_privacy.consent import DECISION, Batch, Choice, Notice, NoticeText
+from covey_privacy.registry_messages import DECISION, Batch, Choice, Notice, NoticeText
 from covey_privacy.signatures import sign
 from covey_sdk import ClockError, ConsentError, Device, EventError, RegistryError, StoreError, ledger
 from covey_sdk.clock import milliseconds
 from covey_sdk.events import AppOpen, Line, parse
 from covey_sdk.facts import UNKNOWN
-from covey_sdk.rules import Category, sign_rules
+from covey_sdk.rule_bundle import Category, sign_rules
 
 TEA = Line("tea-1", "tea", paid_minor=1000)
 COLD = Line("syrup-secret", "COLD AND FLU", paid_minor=500)

@@ -8,7 +8,7 @@ from covey_sdk.errors import EventError
 from covey_sdk.events import AppOpen, Line, parse
 from covey_sdk.interactions import CartAdd, Favorite, ItemView
 from covey_sdk.journal import Journal
-from covey_sdk.rules import BASE, Category
+from covey_sdk.rule_bundle import BASE, Category
 from covey_sdk.store import Store
 
 VIEW = {"type": "item_view", "item_id": "7", "category": ["tea", "gifts"], "at_ms": 1, "tz_offset_min": 480}

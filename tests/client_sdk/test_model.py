@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from covey_models.p1_steps import AXES, BASE, CATALOGUE, MODEL
-from covey_privacy.listing import Level, Listing, sign_listing
+from covey_models.recommender.steps import AXES, BASE, CATALOGUE, MODEL
+from covey_privacy.catalogue_document import Level, Listing, sign_listing
 from covey_privacy.release import Array, Figure, Release, sign_release
 from covey_privacy.signatures import SigningKey
 from covey_sdk.errors import ConsentError, RegistryError

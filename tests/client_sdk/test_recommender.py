@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from covey_models import ModelError, p1
+from covey_models import ModelError
 from covey_models.catalogue import Catalogue
+from covey_models.recommender import on_device
 from covey_sdk import ConsentError, EventError, reasons, recommender
 from covey_sdk.events import Line
-from covey_sdk.phrases import said
 from covey_sdk.recommender import Model
+from covey_sdk.translations import said
 
 DOCS = (Path(__file__).parents[2] / "docs" / "recommending.md").read_text("utf-8")
 SHOP = ("bread", "milk", "tea", "coffee", "soap", "rope")
@@ -27,7 +28,7 @@ def model_of(items=SHOP, seed=0, columns=3, mix=0.8):
     draw = np.random.Generator(np.random.PCG64(seed))
     shares = draw.uniform(1, 100, len(items))
     factors = np.linalg.qr(draw.normal(size=(len(items), len(items))))[0][:, :columns]
-    base = p1.Base(shares / shares.sum(), draw.uniform(0.01, 0.2, len(items)))
+    base = on_device.Base(shares / shares.sum(), draw.uniform(0.01, 0.2, len(items)))
     return Model(Catalogue(tuple(items)), base, factors, mix, 7, "p1-half-step-3")
 
 
@@ -92,7 +93,7 @@ class TestReasons:
     def test_the_scores_are_those_of_the_model(self, household):
         model, bought, candidates = household
         history = model.catalogue.history(bought)
-        scores = p1.score(history, model.base, model.factors, model.mix)
+        scores = on_device.score(history, model.base, model.factors, model.mix)
         for each in recommender.recommend(model, bought, candidates, 40, "new"):
             place = model.catalogue.places.get(each.item)
             assert each.score == pytest.approx(0.0 if place is None else scores[place], abs=1e-6)
@@ -129,7 +130,7 @@ class TestReasons:
         bought = dict.fromkeys(shop[:12], (5,))
         (one,) = recommender.recommend(model, bought, shop, 1, "new")
         history, place = model.catalogue.history(bought), np.array([model.catalogue.places[one.item]])
-        amounts = p1.parts(history, model.base, model.factors, model.mix, place).goes_with[0]
+        amounts = on_device.parts(history, model.base, model.factors, model.mix, place).goes_with[0]
         strongest = sorted(range(12), key=lambda item: -abs(amounts[item]))
         named = {reason.about: reason.amount for reason in only("goes_with", one)}
         assert named == pytest.approx({shop[item]: amounts[item] for item in strongest[:3]})
@@ -161,7 +162,7 @@ class TestReasons:
     def test_what_says_nothing_is_not_said(self):
         nothing = recommender.recommend(model_of(columns=0), {"tea": (3,)}, SHOP, 9, "new")
         assert {reason.code for each in nothing for reason in each.reasons} == {"popular", "adopted"}
-        even = replace(model_of(columns=0), base=p1.Base(np.full(6, 1 / 6), np.full(6, 0.1)))
+        even = replace(model_of(columns=0), base=on_device.Base(np.full(6, 1 / 6), np.full(6, 0.1)))
         (first, *_) = recommender.recommend(even, {}, SHOP, 9, "new")
         assert (first.item, first.score) == ("bread", pytest.approx(0))
 
@@ -197,7 +198,7 @@ def lifting(shop, seed):
     )
     return Model(
         Catalogue(tuple(shop)),
-        p1.Base(shares / shares.sum(), np.full(len(shop), 0.1)),
+        on_device.Base(shares / shares.sum(), np.full(len(shop), 0.1)),
         factors[0],
         0.8,
         1,
@@ -245,7 +246,7 @@ class TestRankings:
     def test_equals_stand_in_public_order(self):
         shop = [f"item {place}" for place in range(100)]
         rate = np.where(np.arange(100) % 3 == 0, 0.2, 0.1)
-        two_kinds = replace(model_of(shop, columns=0), base=p1.Base(np.full(100, 0.01), rate))
+        two_kinds = replace(model_of(shop, columns=0), base=on_device.Base(np.full(100, 0.01), rate))
         expected = [*shop[::3], *(item for place, item in enumerate(shop) if place % 3)]
         assert items_of(recommender.recommend(two_kinds, {}, shop, 100, "new")) == expected
 

@@ -5,7 +5,7 @@ import pytest
 
 from covey_privacy.release import Figure, Release, sign_release
 from covey_privacy.signatures import SigningKey
-from covey_sdk import rules
+from covey_sdk import rule_bundle
 from covey_sdk.errors import RegistryError
 from covey_sdk.releases import Releases
 from covey_sdk.store import Store
@@ -28,18 +28,18 @@ def cuts(version=1, key=SHOP, **changes) -> bytes:
 
 def test_released_medians_become_the_cuts(releases):
     releases.keep("q20", cuts())
-    rfm = releases.apply(rules.BASE).rfm
+    rfm = releases.apply(rule_bundle.BASE).rfm
     assert (rfm.mode, rfm.recency_days, rfm.orders, rfm.mean_order_minor) == ("population", 6.5, 40.0, 2650.0)
-    assert rfm.order_window_days == rules.BASE.rfm.order_window_days
+    assert rfm.order_window_days == rule_bundle.BASE.rfm.order_window_days
 
 
 def test_without_a_release_the_fixed_cuts_stand(releases):
-    assert releases.apply(rules.BASE) == rules.BASE
+    assert releases.apply(rule_bundle.BASE) == rule_bundle.BASE
 
 
 def test_until_medians_are_released_the_cuts_of_a_population_bundle_are_its_own(releases):
-    fixed = rules.BASE.rfm
-    bundle = replace(rules.BASE, rfm=replace(fixed, mode="population"))
+    fixed = rule_bundle.BASE.rfm
+    bundle = replace(rule_bundle.BASE, rfm=replace(fixed, mode="population"))
     assert releases.apply(bundle).rfm == fixed
     releases.keep("q20", cuts())
     assert releases.apply(bundle).rfm.mode == "population"
@@ -48,7 +48,7 @@ def test_until_medians_are_released_the_cuts_of_a_population_bundle_are_its_own(
 @pytest.mark.parametrize("hidden", CUTS)
 def test_a_suppressed_median_leaves_the_fixed_cuts(releases, hidden):
     releases.keep("q20", cuts(**{hidden: None}))
-    assert releases.apply(rules.BASE) == rules.BASE
+    assert releases.apply(rule_bundle.BASE) == rule_bundle.BASE
 
 
 def test_an_older_release_is_refused(releases):
@@ -61,7 +61,7 @@ def test_an_older_release_is_refused(releases):
 def test_a_newer_release_replaces_the_one_before(releases):
     releases.keep("q20", cuts(version=1))
     releases.keep("q20", cuts(version=2, recency=9.0))
-    assert releases.apply(rules.BASE).rfm.recency_days == 9.0
+    assert releases.apply(rule_bundle.BASE).rfm.recency_days == 9.0
 
 
 def test_a_release_of_another_signer_is_refused(releases):

@@ -7,22 +7,21 @@ import httpx
 import numpy as np
 import pytest
 
-from covey_consent.keys import load_or_create
+from covey_consent.storage.key_file import load_or_create
 from covey_models import QUERIES
 from covey_privacy import wire
-from covey_privacy.consent import Issuer
 from covey_privacy.errors import BudgetError, PeerError, PrivacyError, ServerError
+from covey_privacy.floors import Profile
 from covey_privacy.manifest import Manifest, Plan, Windows, model_digest, sign_manifest
-from covey_privacy.profile import Profile
+from covey_privacy.protocol_rules import Rule
+from covey_privacy.registry_messages import Issuer
 from covey_privacy.round_files import RoundFiles
-from covey_privacy.rules import Rule
 from covey_privacy.secagg.aggregator import Aggregator
 from covey_privacy.secagg.collector import Collector
 from covey_privacy.secagg.committee import check_committees
 from covey_privacy.secagg.contributor import retraction_statement
 from covey_privacy.secagg.decryptor import Decryptor
 from covey_privacy.secagg.field import Q, centred
-from covey_privacy.secagg.in_process import WitnessedLog
 from covey_privacy.secagg.keys import verify
 from covey_privacy.secagg.messages import CommitteeFile, Retraction
 from covey_privacy.secagg.notary import MemoryRecords, Notary, RefusedMembersError
@@ -30,10 +29,11 @@ from covey_privacy.secagg.shape import standing_shape
 from covey_privacy.secagg.terms import RoundTerms
 from covey_privacy.secagg.volunteer import offer_seat
 from covey_privacy.signatures import SigningKey, digest_of
-from covey_sdk import Device, Trust, claims
+from covey_sdk import Device, Trust, withdrawal_claims
 from covey_sdk.errors import ConsentError, RegistryError, TicketError
 from covey_sdk.round_client import RoundClient
 from covey_sdk.ticket_fetcher import TicketFetcher
+from covey_simulations.scenarios.in_process_round import WitnessedLog
 
 PURPOSES = ("analytics", "personalize")
 SMALL = Profile("test", 3, {}, least_cell=1, least_pool=0)
@@ -535,7 +535,7 @@ def test_a_withdrawal_keeps_claims_of_every_ticket_that_could_have_contributed(m
     joined = client_of(device)._records.joined("round-1")
     joined.claim.check()
     device.withdraw("analytics")
-    (withdrawal,) = claims.withdrawals(device.store)
+    (withdrawal,) = withdrawal_claims.withdrawals(device.store)
     keys = {each.round_key for each in withdrawal.claims}
     assert len(keys) == 2  # The one that was sent, and that of slot 2.
     assert joined.leaf.round_key in keys
@@ -553,7 +553,7 @@ def test_a_contribution_whose_window_has_closed_is_not_claimed_absent(made, phon
     clock.forward(hours=2)
     device.sync()
     device.withdraw("analytics")
-    (withdrawal,) = claims.withdrawals(device.store)
+    (withdrawal,) = withdrawal_claims.withdrawals(device.store)
     assert used not in {each.round_key for each in withdrawal.claims}
 
 

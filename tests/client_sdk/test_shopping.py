@@ -15,7 +15,7 @@ from covey_sdk.history_builder import history
 from covey_sdk.interactions import CartAdd, Favorite, ItemView
 from covey_sdk.purchases import Buy
 from covey_sdk.purposes import SENSITIVE, TAGS
-from covey_sdk.rules import BASE, Category, Lead, Pair
+from covey_sdk.rule_bundle import BASE, Category, Lead, Pair
 from covey_sdk.tags import Tag, tags
 
 ORDINARY = (

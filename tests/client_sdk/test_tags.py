@@ -15,7 +15,7 @@ from covey_sdk.finding import Evidence
 from covey_sdk.history import History, Order
 from covey_sdk.history_builder import history
 from covey_sdk.purposes import TAGS, kind_of
-from covey_sdk.rules import BASE, POPULATION
+from covey_sdk.rule_bundle import BASE, POPULATION
 from covey_sdk.tags import FINDERS, tags
 
 TODAY = date(2027, 3, 1)

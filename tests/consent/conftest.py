@@ -16,13 +16,15 @@ from registry_players import follow_witness, one_message, play, round_issuers, w
 
 from covey_consent.access.roles import Caller, Role
 from covey_consent.app import create_app
-from covey_consent.models import Base
 from covey_consent.settings import Settings
-from covey_consent.store import Store
+from covey_consent.storage.models import Base
+from covey_consent.storage.store import Store
 from covey_privacy import checkpoint, evidence, manifest, merkle, tickets, wire
-from covey_privacy.annex import Annex
 from covey_privacy.checkpoint import Checkpoint
-from covey_privacy.consent import (
+from covey_privacy.errors import ServerError
+from covey_privacy.evidence import CommitteeEvidence, ComplaintCount, Evidence, SignedSets
+from covey_privacy.manifest import Manifest, Windows
+from covey_privacy.registry_messages import (
     DECISION,
     ENROLMENT,
     GRANTED,
@@ -42,12 +44,10 @@ from covey_privacy.consent import (
     Synced,
     TicketRequest,
 )
-from covey_privacy.errors import ServerError
-from covey_privacy.evidence import CommitteeEvidence, ComplaintCount, Evidence, SignedSets
-from covey_privacy.manifest import Manifest, Windows
+from covey_privacy.sealed_figures import Annex
 from covey_privacy.secagg.log_entries import open_head
 from covey_privacy.secagg.messages import FINAL, INCLUDED, ROSTER, RosterHead, SetHead
-from covey_privacy.secagg.registry_messages import RoundEntries
+from covey_privacy.secagg.notary_messages import RoundEntries
 from covey_privacy.secagg.shape import standing_shape
 from covey_privacy.secagg.terms import RoundTerms
 from covey_privacy.signatures import SigningKey, digest_of, open_signed, sign

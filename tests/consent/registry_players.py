@@ -15,16 +15,15 @@ import httpx
 import pytest
 from sqlalchemy.orm import Session
 
-from covey_consent import witness as witness_app
-from covey_consent.keys import load_or_create
-from covey_consent.models import HOUR, Issuance, IssuerSecret, Subject
 from covey_consent.one_message.records import DatabaseRecords, require_nothing
+from covey_consent.storage.key_file import load_or_create
+from covey_consent.storage.models import HOUR, Issuance, IssuerSecret, Subject
+from covey_consent.witness import witness as witness_app
 from covey_privacy import wire
-from covey_privacy.consent import Issuer as IssuerAnswer
 from covey_privacy.manifest import Manifest, Windows, sign_manifest
 from covey_privacy.note import COSIGNATURE, VerifierKey
+from covey_privacy.registry_messages import Issuer as IssuerAnswer
 from covey_privacy.secagg import keys
-from covey_privacy.secagg.in_process import NOW, Issuer, Players, Setting, new_issuers
 from covey_privacy.secagg.log_entries import LogView
 from covey_privacy.secagg.messages import (
     FINAL,
@@ -36,7 +35,7 @@ from covey_privacy.secagg.messages import (
     SetHead,
 )
 from covey_privacy.secagg.notary import RefusedMembersError
-from covey_privacy.secagg.registry_messages import (
+from covey_privacy.secagg.notary_messages import (
     DRAW_REQUEST,
     EXCLUSION_REQUEST,
     GRANT_REQUEST,
@@ -57,6 +56,7 @@ from covey_privacy.secagg.terms import RoundTerms
 from covey_privacy.signatures import SigningKey, digest_of, sign
 from covey_privacy.tickets import IssuerKeys
 from covey_privacy.witness import Policy, Witness
+from covey_simulations.scenarios.in_process_round import NOW, Issuer, Players, Setting, new_issuers
 
 Shop = Any
 """The `Shop` of conftest.py, which no module can import by its name."""

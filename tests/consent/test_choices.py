@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from covey_consent.choices import Choices
+from covey_consent.decisions.choices import Choices
 from covey_consent.errors import UnknownError
-from covey_consent.models import Device, Subject
-from covey_consent.store import Store
+from covey_consent.storage.models import Device, Subject
+from covey_consent.storage.store import Store
 from covey_privacy import wire
-from covey_privacy.consent import GRANTED, REFUSED, WITHDRAWN, Batch
+from covey_privacy.registry_messages import GRANTED, REFUSED, WITHDRAWN, Batch
 from covey_privacy.signatures import SigningKey
 
 PURPOSES = ("core", "personalize", "analytics", "train", "replenish", "marketing")

@@ -10,17 +10,18 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from test_assessments import approve, propose
 from test_publishing import publish, written
 
-from covey_consent import ages, states
-from covey_consent import tickets as booked_tickets
 from covey_consent.access.roles import Role
-from covey_consent.acts import Act
+from covey_consent.access.signed_messages import open_from_device
+from covey_consent.decisions import states
+from covey_consent.decisions.consent_event import Act
+from covey_consent.decisions.records import Record, commit
 from covey_consent.errors import ConflictError, DeniedError
-from covey_consent.messages import open_from_device
-from covey_consent.models import Event
+from covey_consent.policy import ages
 from covey_consent.receipts import verification
-from covey_consent.records import Record, commit
+from covey_consent.storage.models import Event
+from covey_consent.tickets import tickets as booked_tickets
 from covey_privacy import tickets
-from covey_privacy.consent import GRANTED, TICKETS, TicketRequest
+from covey_privacy.registry_messages import GRANTED, TICKETS, TicketRequest
 
 YEAR = 2027
 """The clock's."""

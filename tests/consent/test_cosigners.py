@@ -7,17 +7,17 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from covey_consent import cosigners
-from covey_consent.cosigners import Cosigner, Cosigners
-from covey_consent.log import Log
 from covey_consent.settings import Settings, WitnessAt
-from covey_consent.store import Store
+from covey_consent.storage.store import Store
+from covey_consent.transparency import cosigners
+from covey_consent.transparency.cosigners import Cosigner, Cosigners
+from covey_consent.transparency.log import Log
 from covey_privacy import wire
 from covey_privacy.checkpoint import MOST_LEAVES, Checkpoint, head, sign
-from covey_privacy.consent import LEAF_NOTICE, Synced
 from covey_privacy.errors import ServerError
 from covey_privacy.merkle import leaf_hash, verify_inclusion
 from covey_privacy.note import COSIGNATURE, ED25519, VerifierKey, parse
+from covey_privacy.registry_messages import LEAF_NOTICE, Synced
 from covey_privacy.signatures import SigningKey
 from covey_privacy.witness import Witness, cosign, cosigned_at, parse_request
 

@@ -6,13 +6,13 @@ import time
 
 import pytest
 
-from covey_consent import schema
-from covey_consent.commands import crash as command
-from covey_consent.database import connect
-from covey_consent.drills.crash import _halves, _lost
-from covey_consent.drills.phones import PURPOSES, Said
 from covey_consent.errors import DamageError, RequestError
-from covey_consent.store import Store
+from covey_consent.storage import schema
+from covey_consent.storage.database import connect
+from covey_consent.storage.store import Store
+from covey_simulations.commands import crash as command
+from covey_simulations.registry_drills.crash import _halves, _lost
+from covey_simulations.registry_drills.phones import PURPOSES, Said
 
 FIRST, SECOND = Said(b"a", 1, acknowledged=True), Said(b"a", 2)
 STANDING = {(b"a", purpose, 1) for purpose in PURPOSES}

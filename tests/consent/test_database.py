@@ -10,12 +10,12 @@ from sqlalchemy import event, func, select, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import InternalError
 
-from covey_consent import database
 from covey_consent.errors import DamageError, UnavailableError
-from covey_consent.models import Event, StandingChoice, Subject
-from covey_consent.store import Store
-from covey_privacy.consent import GRANTED, WITHDRAWN
+from covey_consent.storage import database
+from covey_consent.storage.models import Event, StandingChoice, Subject
+from covey_consent.storage.store import Store
 from covey_privacy.manifest import sign_manifest
+from covey_privacy.registry_messages import GRANTED, WITHDRAWN
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

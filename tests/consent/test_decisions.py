@@ -8,8 +8,17 @@ from test_assessments import approve, propose, publish
 
 from covey_consent.access.roles import Role
 from covey_privacy import checkpoint, wire
-from covey_privacy.consent import ENROLMENT, GRANTED, REFUSED, SYNC, WITHDRAWN, Batch, Decision, Enrolment
 from covey_privacy.merkle import verify_consistency
+from covey_privacy.registry_messages import (
+    ENROLMENT,
+    GRANTED,
+    REFUSED,
+    SYNC,
+    WITHDRAWN,
+    Batch,
+    Decision,
+    Enrolment,
+)
 from covey_privacy.signatures import Signed, SigningKey, sign
 
 DAY_MS = 86_400_000

@@ -17,7 +17,6 @@ from registry_players import sign_sets
 from sqlalchemy import update
 
 from covey_consent.access.roles import Role
-from covey_consent.controller import Contact, Controller, Recipient, load
 from covey_consent.documents import collusion, pipl_audit, processing, ropa
 from covey_consent.documents.catalogue import Name
 from covey_consent.documents.document import Document, Section, Words
@@ -26,17 +25,18 @@ from covey_consent.documents.facts import gather
 from covey_consent.documents.rendering import Format, render
 from covey_consent.errors import ConflictError, DamageError
 from covey_consent.law import marks
-from covey_consent.models import StandingChoice
 from covey_consent.notices import files
 from covey_consent.notices.drafts import draft
 from covey_consent.notices.facts import Facts as NoticeFacts
-from covey_consent.purposes import load as purposes
-from covey_models.again import HALF_LIFE
-from covey_privacy.consent import LEAF_MANIFEST
+from covey_consent.policy.controller import Contact, Controller, Recipient, load
+from covey_consent.policy.purposes import load as purposes
+from covey_consent.storage.models import StandingChoice
+from covey_models.repurchase import HALF_LIFE
 from covey_privacy.dp import account
 from covey_privacy.manifest import Plan, Step
+from covey_privacy.registry_messages import LEAF_MANIFEST
 from covey_privacy.signatures import digest_of
-from covey_sdk.phrases import _PHRASES
+from covey_sdk.translations import _PHRASES
 from covey_simulations import costs
 
 SQLITE_ALONE = True  # What these tests say does not rest on the database.

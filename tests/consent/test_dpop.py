@@ -7,7 +7,7 @@ from joserfc.util import urlsafe_b64encode
 
 from covey_consent.access import dpop
 from covey_consent.access.dpop import Proofs
-from covey_consent.access.replays import Replays
+from covey_consent.access.replay_cache import Replays
 from covey_consent.access.roles import Caller, Role
 from covey_consent.access.tokens import jwk
 from covey_consent.errors import ProofError, UnavailableError

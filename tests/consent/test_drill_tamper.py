@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from covey_consent.commands import tamper as command
-from covey_consent.drills import tamper
-from covey_consent.drills.tamper import AUDITOR, PHONE, REGISTRY, WITNESS
+from covey_simulations.commands import tamper as command
+from covey_simulations.registry_drills import tamper
+from covey_simulations.registry_drills.tamper import AUDITOR, PHONE, REGISTRY, WITNESS
 
 NOTHING, ROW, CHECKPOINT, CUT, FORK = range(5)
 

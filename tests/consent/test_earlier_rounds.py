@@ -5,13 +5,13 @@ import pytest
 
 from covey_consent.access.roles import Role
 from covey_consent.commands.pack import make
-from covey_consent.models import LoggedRound
 from covey_consent.pack import verify
 from covey_consent.settings import Settings
+from covey_consent.storage.models import LoggedRound
 from covey_privacy import wire
-from covey_privacy.consent import LEAF_EVIDENCE, LEAF_MANIFEST, LEAF_ROSTER
 from covey_privacy.manifest import sign_manifest
-from covey_privacy.secagg.registry_messages import RoundEntries
+from covey_privacy.registry_messages import LEAF_EVIDENCE, LEAF_MANIFEST, LEAF_ROSTER
+from covey_privacy.secagg.notary_messages import RoundEntries
 from covey_privacy.signatures import Signed, digest_of, to_sign
 
 SQLITE_ALONE = True  # What these tests say does not rest on the database.

@@ -8,13 +8,13 @@ from joserfc.errors import BadSignatureError
 from sqlalchemy import insert, select
 
 from covey_consent.access.roles import Role
-from covey_consent.commands import erase as erase_command
-from covey_consent.idempotency import KeptAnswer
-from covey_consent.models import Base, Subject
 from covey_consent.recipients.tables import Notification
-from covey_consent.rights import footprint
+from covey_consent.rights import personal_data_rows
 from covey_consent.rights.certificate import TYPE
 from covey_consent.rights.tables import Tombstone
+from covey_consent.storage.idempotency import KeptAnswer
+from covey_consent.storage.models import Base, Subject
+from covey_simulations.commands import erase as erase_command
 
 
 def person(shop, **facts):
@@ -43,7 +43,10 @@ def erased(shop, subject):
 
 def rows(shop, subject):
     with shop.http.app.state.registry.store.session() as session:
-        return {table.name: len(footprint.rows(session, table, subject)) for table in footprint.tables()}
+        return {
+            table.name: len(personal_data_rows.rows(session, table, subject))
+            for table in personal_data_rows.tables()
+        }
 
 
 def places(shop, name):
@@ -133,8 +136,8 @@ def filled(shop, subject):
     """Put a row of the person's into every table that says whose its rows are and has none of them yet."""
     registry = shop.http.app.state.registry
     with registry.store.session.begin() as session:
-        for table in footprint.tables():
-            if not footprint.rows(session, table, subject):
+        for table in personal_data_rows.tables():
+            if not personal_data_rows.rows(session, table, subject):
                 session.execute(insert(table).values(_row(table, subject, session)))
 
 
@@ -143,7 +146,7 @@ def _row(table, subject, session):
     row = {}
     for column in table.columns:
         key = next(iter(column.foreign_keys), None)
-        if column.name == footprint.COLUMN:
+        if column.name == personal_data_rows.COLUMN:
             row[column.name] = subject
         elif key is not None and not column.nullable:
             row[column.name] = session.scalar(select(key.column).limit(1))
@@ -222,9 +225,9 @@ def test_who_is_erased_takes_nobody_with_them(shop, whose):
 
 def test_every_table_that_may_hold_words_is_searched_for_a_name():
     every = {table.name for table in Base.metadata.sorted_tables}
-    assert every >= footprint.WORDLESS
+    assert every >= personal_data_rows.WORDLESS
     # A new table is searched unless it is named as one that takes no word from anyone.
-    assert every - footprint.WORDLESS == {
+    assert every - personal_data_rows.WORDLESS == {
         "access_log", "assessments", "attribute_changes", "breach_steps", "breaches", "ended_epochs",
         "erasure_steps", "event_reasons", "idempotent_answers", "notice_proposals", "recipients",
         "revocations", "rights_requests", "rights_steps",
@@ -378,13 +381,13 @@ def test_the_drill_finds_nothing_of_an_erased_person(capsys):
 
 
 def test_the_drill_notices_what_a_database_left_in_its_files(monkeypatch, capsys):
-    monkeypatch.setattr("covey_consent.store.purge", lambda engine: None)
+    monkeypatch.setattr("covey_consent.storage.store.purge", lambda engine: None)
     assert erase_command.erase(12) == 1
     assert "THE DRILL FAILED" in capsys.readouterr().out
 
 
 def test_the_drill_notices_a_name_among_words(monkeypatch, capsys):
-    monkeypatch.setattr(footprint, "_unname", lambda *_: 0)
+    monkeypatch.setattr(personal_data_rows, "_unname", lambda *_: 0)
     assert erase_command.erase(3) == 1
     assert "THE DRILL FAILED" in capsys.readouterr().out
 

@@ -15,7 +15,7 @@ from covey_consent.api.http import CBOR
 from covey_consent.api.media import ZIP
 from covey_consent.app import create_app
 from covey_privacy import merkle
-from covey_privacy.consent import GRANTED
+from covey_privacy.registry_messages import GRANTED
 
 pytestmark = pytest.mark.slow
 

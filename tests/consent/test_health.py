@@ -5,7 +5,7 @@ from sqlalchemy.exc import OperationalError
 
 from covey_consent.access.roles import Role
 from covey_consent.errors import UnavailableError
-from covey_privacy.consent import GRANTED, WITHDRAWN
+from covey_privacy.registry_messages import GRANTED, WITHDRAWN
 
 SQLITE_ALONE = True  # What these tests say does not rest on the database.
 

@@ -17,9 +17,9 @@ from hypothesis.stateful import (
 from test_assessments import approve, propose
 from test_publishing import publish, written
 
-from covey_consent import ages
 from covey_consent.access.roles import Role
-from covey_consent.models import StandingChoice
+from covey_consent.policy import ages
+from covey_consent.storage.models import StandingChoice
 
 PURPOSES = ("core", "train", "partner", "cross_border")
 EXPLICIT = ("partner", "cross_border")

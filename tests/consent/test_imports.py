@@ -11,21 +11,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_rights import PURPOSES, ask, me, person, verdicts
 
-from covey_consent import keys
 from covey_consent.access.roles import Role
 from covey_consent.api.media import ZIP
 from covey_consent.commands import imports as command
 from covey_consent.commands.notice import TOKEN
 from covey_consent.errors import DeniedError, RequestError
 from covey_consent.rights import imports
-from covey_privacy.consent import GRANTED
+from covey_consent.storage import key_file
+from covey_privacy.registry_messages import GRANTED
 
 
 @pytest.fixture
 def pinned(tmp_path):
     """The public keys of both registries, whose key files are there before either opens."""
     files = (tmp_path / "registry.key", tmp_path / "other.key")
-    return [keys.load_or_create(file).public.hex() for file in files]
+    return [key_file.load_or_create(file).public.hex() for file in files]
 
 
 @pytest.fixture

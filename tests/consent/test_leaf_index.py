@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from covey_consent.leaf_index import LeafIndex
+from covey_consent.transparency.leaf_index import LeafIndex
 from covey_privacy.merkle import Tree, leaf_hash
 
 

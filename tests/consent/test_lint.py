@@ -2,14 +2,14 @@ from dataclasses import replace
 
 import pytest
 
-from covey_consent import controller, purposes
-from covey_consent.controller import Recipient
 from covey_consent.errors import RequestError
 from covey_consent.notices import files
 from covey_consent.notices.facts import Facts
 from covey_consent.notices.items import ITEMS, asked_of
 from covey_consent.notices.lint import lint, require_complete
-from covey_consent.transfers import is_abroad
+from covey_consent.policy import controller, purposes
+from covey_consent.policy.controller import Recipient
+from covey_consent.policy.transfers import is_abroad
 from covey_privacy.dp.odometer import Caps
 
 CAPS = Caps({}, 4.0, 1e-6)

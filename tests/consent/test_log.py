@@ -4,13 +4,13 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from covey_consent.database import connect
 from covey_consent.errors import DamageError
-from covey_consent.log import Log
-from covey_consent.store import Store
+from covey_consent.storage.database import connect
+from covey_consent.storage.store import Store
+from covey_consent.transparency.log import Log
 from covey_privacy import checkpoint, wire
-from covey_privacy.consent import LEAF_NOTICE, ConsistencyProof, Entries, Inclusion
 from covey_privacy.merkle import leaf_hash, verify_consistency, verify_inclusion
+from covey_privacy.registry_messages import LEAF_NOTICE, ConsistencyProof, Entries, Inclusion
 from covey_privacy.signatures import SigningKey
 
 

@@ -43,7 +43,7 @@ def test_what_is_missing_is_listed(own, capsys):
 
 
 def test_the_facts_are_those_that_the_settings_name(tmp_path, monkeypatch, capsys):
-    plain = (TEXTS.parent.parent / "controller.toml").read_text("utf-8")
+    plain = (TEXTS.parent.parent / "policy" / "controller.toml").read_text("utf-8")
     (tmp_path / "controller.toml").write_text(
         plain.replace('contact = "privacy@partner.example"\n', ""), "utf-8"
     )

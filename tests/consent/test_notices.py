@@ -5,16 +5,16 @@ import stat
 import pytest
 from pydantic import ValidationError
 
-from covey_consent import controller, purposes
 from covey_consent.errors import DamageError, RequestError, UnknownError
 from covey_consent.notices import files
 from covey_consent.notices.drafts import draft
 from covey_consent.notices.facts import Facts
+from covey_consent.policy import controller, purposes
 from covey_consent.settings import Settings
 from covey_privacy import checkpoint, wire
-from covey_privacy.consent import LEAF_NOTICE
 from covey_privacy.dp.odometer import Caps
 from covey_privacy.merkle import leaf_hash
+from covey_privacy.registry_messages import LEAF_NOTICE
 
 CAPS = Caps({"analytics": 1.5, "train": 3.0}, 4.0, 1e-6)
 FACTS = Facts(controller.load(None), CAPS)

@@ -13,9 +13,9 @@ from registry_players import (
 )
 
 from covey_privacy.manifest import sign_manifest
-from covey_privacy.secagg.in_process import Setting
 from covey_privacy.secagg.shape import Shape, bands
 from covey_privacy.signatures import SigningKey
+from covey_simulations.scenarios.in_process_round import Setting
 
 SQLITE_ALONE = True  # What these tests say does not rest on the database.
 

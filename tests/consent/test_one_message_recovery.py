@@ -20,10 +20,9 @@ from covey_consent.one_message.tables import PublishedSet
 from covey_consent.settings import Settings
 from covey_privacy import wire
 from covey_privacy.errors import ServerError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.committee import check_committees
 from covey_privacy.secagg.decryptor import Decryptor, complaints_statement
-from covey_privacy.secagg.in_process import NOW
 from covey_privacy.secagg.leaves import LeafSet
 from covey_privacy.secagg.log_entries import LEAF_SECAGG, entry_of
 from covey_privacy.secagg.messages import (
@@ -34,7 +33,7 @@ from covey_privacy.secagg.messages import (
     OpenRequest,
     unpack_leaves,
 )
-from covey_privacy.secagg.registry_messages import (
+from covey_privacy.secagg.notary_messages import (
     DrawAnswer,
     DrawRequest,
     ExclusionRequest,
@@ -49,6 +48,7 @@ from covey_privacy.secagg.registry_messages import (
 from covey_privacy.secagg.terms import Kind
 from covey_privacy.secagg.volunteer import Volunteer
 from covey_privacy.signatures import SigningKey
+from covey_simulations.scenarios.in_process_round import NOW
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 

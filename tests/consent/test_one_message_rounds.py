@@ -12,14 +12,14 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from covey_consent.access.roles import Role
-from covey_consent.cosigners import Cosigner
 from covey_consent.one_message import conditions, round_notary
+from covey_consent.transparency.cosigners import Cosigner
 from covey_privacy import checkpoint, wire
-from covey_privacy.consent import LEAF_MANIFEST
 from covey_privacy.errors import PeerError
 from covey_privacy.manifest import sign_manifest
 from covey_privacy.merkle import leaf_hash, verify_inclusion
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
+from covey_privacy.registry_messages import LEAF_MANIFEST
 from covey_privacy.secagg.committee import roster_head, sort_roster
 from covey_privacy.secagg.contribution import leaf_of, read
 from covey_privacy.secagg.decryptor import complaints_statement
@@ -39,7 +39,7 @@ from covey_privacy.secagg.messages import (
     VolunteerOffer,
 )
 from covey_privacy.secagg.notary import RefusedMembersError
-from covey_privacy.secagg.registry_messages import (
+from covey_privacy.secagg.notary_messages import (
     DrawRequest,
     ExclusionRequest,
     GrantRequest,
@@ -147,7 +147,7 @@ def test_without_its_witness_an_answer_says_so_and_later_has_the_proof(witnessed
 
     with monkeypatch.context() as patch:
         patch.setattr(Cosigner, "cosign", silent)
-        patch.setattr("covey_consent.cosigners.RETRY_SECONDS", 0.01)
+        patch.setattr("covey_consent.transparency.cosigners.RETRY_SECONDS", 0.01)
         first = included(round_.notary.ask(request)).head
         assert asked.is_set()
         assert first.missing == (WITNESS_KEY.name,)

@@ -16,21 +16,21 @@ import pytest
 from registry_players import sign_sets
 
 from covey_consent.commands.pack import make, pack
+from covey_consent.decisions.records import Record
 from covey_consent.errors import RequestError
 from covey_consent.pack import contents, verify
 from covey_consent.pack.archive import CONTEXT
 from covey_consent.pack.contents import KINDS, Held
-from covey_consent.promises import promise, promise_all
-from covey_consent.records import Record
 from covey_consent.settings import Settings
+from covey_consent.transparency.promises import promise, promise_all
 from covey_privacy import checkpoint, evidence, wire
 from covey_privacy.checkpoint import Checkpoint
-from covey_privacy.consent import LEAF_EVIDENCE, LEAF_MANIFEST, LEAF_ROSTER
 from covey_privacy.evidence import CommitteeEvidence
+from covey_privacy.inclusion_promise import Promise
 from covey_privacy.manifest import Manifest, Windows, sign_manifest
 from covey_privacy.merkle import EMPTY, Tree, leaf_hash
 from covey_privacy.note import COSIGNATURE, ED25519, VerifierKey, parse
-from covey_privacy.promise import Promise
+from covey_privacy.registry_messages import LEAF_EVIDENCE, LEAF_MANIFEST, LEAF_ROSTER
 from covey_privacy.secagg.log_entries import LEAF_SECAGG, entry_of
 from covey_privacy.secagg.messages import (
     DISPUTE,

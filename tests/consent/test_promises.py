@@ -12,21 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 
-from covey_consent import promises
-from covey_consent.epochs import Calendar
+from covey_consent.decisions.records import Record, commit
 from covey_consent.errors import RequestError
-from covey_consent.log import Log
-from covey_consent.models import LogEntry
-from covey_consent.promises import LEAST, MOST, Promised, Publisher, promise, promise_all
-from covey_consent.records import Record, commit
-from covey_consent.store import Store
-from covey_consent.supervision import Loop, Supervisor
+from covey_consent.operations.supervision import Loop, Supervisor
+from covey_consent.storage.models import LogEntry
+from covey_consent.storage.store import Store
+from covey_consent.tickets.epoch_calendar import Calendar
+from covey_consent.transparency import promises
+from covey_consent.transparency.log import Log
+from covey_consent.transparency.promises import LEAST, MOST, Promised, Publisher, promise, promise_all
 from covey_privacy.checkpoint import Checkpoint, sign
-from covey_privacy.consent import LEAF_CONSENT, LEAF_NOTICE, Inclusion
 from covey_privacy.errors import PeerError, ServerError
+from covey_privacy.inclusion_promise import CONTEXT, Promise, Verdict, judge, require_kept
 from covey_privacy.merkle import Tree, leaf_hash
 from covey_privacy.note import COSIGNATURE, VerifierKey
-from covey_privacy.promise import CONTEXT, Promise, Verdict, judge, require_kept
+from covey_privacy.registry_messages import LEAF_CONSENT, LEAF_NOTICE, Inclusion
 from covey_privacy.signatures import SigningKey, open_signed
 from covey_privacy.tiles import ENTRY_LIMIT
 from covey_privacy.witness import cosign

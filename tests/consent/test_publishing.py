@@ -7,7 +7,7 @@ from covey_consent.access.roles import Role
 from covey_consent.errors import RequestError
 from covey_consent.notices import files
 from covey_privacy import wire
-from covey_privacy.consent import LEAF_NOTICE
+from covey_privacy.registry_messages import LEAF_NOTICE
 
 SQLITE_ALONE = True  # What these tests say does not rest on the database.
 

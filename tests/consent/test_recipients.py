@@ -19,12 +19,12 @@ from sqlalchemy import select
 
 from covey_consent.access.roles import Role
 from covey_consent.errors import RequestError
-from covey_consent.models import Device
 from covey_consent.recipients import addresses, backoff
 from covey_consent.recipients.tables import Notification
 from covey_consent.recipients.webhook import Signer
+from covey_consent.storage.models import Device
 from covey_privacy import wire
-from covey_privacy.consent import REFUSED, Batch
+from covey_privacy.registry_messages import REFUSED, Batch
 from covey_privacy.signatures import SigningKey
 
 QUICK = {"private_recipients": True, "recipient_every_seconds": 0.02, "recipient_seconds": 0.5}

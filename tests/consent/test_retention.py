@@ -13,12 +13,12 @@ from covey_consent.access.access_log import Access
 from covey_consent.access.roles import Role
 from covey_consent.commands import retention as command
 from covey_consent.errors import RequestError, UnavailableError
-from covey_consent.models import Base, Event
 from covey_consent.recipients.outbox import State as Letter
 from covey_consent.recipients.tables import Notification
 from covey_consent.rights.retention import YEAR
 from covey_consent.rights.tables import RightsRequest, RightsStep
 from covey_consent.settings import Settings
+from covey_consent.storage.models import Base, Event
 
 DAY = 86400
 

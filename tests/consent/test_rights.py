@@ -14,14 +14,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sqlalchemy import select
 
 from covey_consent.access.roles import Role
+from covey_consent.decisions.records import Record, commit
 from covey_consent.errors import ConflictError, RequestError
-from covey_consent.models import Base
-from covey_consent.records import Record, commit
-from covey_consent.rights import footprint, states
+from covey_consent.rights import personal_data_rows, states
 from covey_consent.rights.periods import Period, period
 from covey_consent.rights.states import NEXT, OPEN, Standing, State, Step
 from covey_consent.rights.tables import AttributeChange
-from covey_privacy.consent import WITHDRAWN
+from covey_consent.storage.models import Base
+from covey_privacy.registry_messages import WITHDRAWN
 
 DAY = 86400
 PURPOSES = ("core", "personalize", "analytics", "train", "replenish", "marketing")
@@ -426,8 +426,8 @@ def test_an_export_has_all_that_is_held(shop):
     shop.tickets(phone, shop.issuer("train"))
     _, files = export(shop, subject)
     with shop.http.app.state.registry.store.session() as session:
-        for table in footprint.tables():
-            rows = footprint.rows(session, table, subject)
+        for table in personal_data_rows.tables():
+            rows = personal_data_rows.rows(session, table, subject)
             shown = json.loads(files[f"tables/{table.name}.json"])
             assert len(shown) == len(rows)
             assert all(set(one) == set(table.columns.keys()) for one in shown)
@@ -551,7 +551,7 @@ def test_nobody_is_their_own_guardian(shop):
 
 def test_every_table_says_whose_its_rows_are():
     """A table without `subject` must not refer to a person, nor to a row of theirs."""
-    personal = {table.name for table in footprint.tables()}
+    personal = {table.name for table in personal_data_rows.tables()}
     assert {"subjects", "subject_keys", "devices", "events", "choices", "issuances"} <= personal
     for table in Base.metadata.sorted_tables:
         if table.name not in personal:
@@ -561,7 +561,7 @@ def test_every_table_says_whose_its_rows_are():
 
 def test_every_table_without_a_person_is_known_as_such():
     every = {table.name for table in Base.metadata.sorted_tables}
-    impersonal = every - {table.name for table in footprint.tables()}
+    impersonal = every - {table.name for table in personal_data_rows.tables()}
     # A new table belongs here, or has a column `subject`.
     assert impersonal == {
         "assessments", "breach_steps", "breaches", "checkpoints", "clock_state", "cosignatures",

@@ -6,11 +6,11 @@ import hashlib
 import pytest
 from registry_players import sign_sets
 
-from covey_consent.cosigners import Cosigners
-from covey_privacy import annex, evidence, manifest, merkle, wire
-from covey_privacy.consent import LEAF_EVIDENCE, LEAF_MANIFEST, LogIndex
+from covey_consent.transparency.cosigners import Cosigners
+from covey_privacy import evidence, manifest, merkle, sealed_figures, wire
 from covey_privacy.errors import ServerError
 from covey_privacy.evidence import ABORTED, BURNT, RELEASED, WITHHELD
+from covey_privacy.registry_messages import LEAF_EVIDENCE, LEAF_MANIFEST, LogIndex
 from covey_privacy.signatures import Signed, SigningKey, digest_of, open_signed, sign
 
 PATH = "/v1/rounds/round-1/evidence"
@@ -289,11 +289,11 @@ def test_the_annex_opens_against_the_logged_evidence(shop, terms, digest):
     index = index_in(shop.conclude(terms, digest, RELEASED))
     entry = shop.entries()[index]
     leaf = open_signed(evidence.Evidence, evidence.CONTEXT, entry[1:], shop.operator.public)
-    key, figures = annex.key(shop.operator, "round-1"), shop.annex(terms)
-    assert annex.audit(annex.seal(figures, key), key, leaf) == figures
+    key, figures = sealed_figures.key(shop.operator, "round-1"), shop.annex(terms)
+    assert sealed_figures.audit(sealed_figures.seal(figures, key), key, leaf) == figures
     other = dataclasses.replace(figures, final=3)
     with pytest.raises(ServerError, match="not the one"):
-        annex.audit(annex.seal(other, key), key, leaf)
+        sealed_figures.audit(sealed_figures.seal(other, key), key, leaf)
 
 
 def test_evidence_is_the_operators_for_its_own_round(shop, terms, digest, problem):

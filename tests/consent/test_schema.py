@@ -10,14 +10,14 @@ from sqlalchemy import func, insert, inspect, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
-from covey_consent import schema
 from covey_consent.commands.migrate import migrate
-from covey_consent.database import connect
 from covey_consent.errors import DamageError
-from covey_consent.models import Base, LoggedRound, StandingChoice, Subject
 from covey_consent.one_message.signed_sets import find_leaves
 from covey_consent.settings import Settings
-from covey_consent.store import Store
+from covey_consent.storage import schema
+from covey_consent.storage.database import connect
+from covey_consent.storage.models import Base, LoggedRound, StandingChoice, Subject
+from covey_consent.storage.store import Store
 from covey_privacy.secagg.leaves import LeafSet
 from covey_privacy.secagg.messages import Leaf
 

@@ -5,9 +5,9 @@ from importlib import resources
 
 import pytest
 
-from covey_consent import purposes
 from covey_consent.access.roles import Role
 from covey_consent.notices import files
+from covey_consent.policy import purposes
 
 SQLITE_ALONE = True  # What these tests say does not rest on the database.
 
@@ -111,7 +111,7 @@ def test_a_partner_is_agreed_to_by_its_name(high, problem):
 
 @pytest.mark.compliance("PIPL 23", "without a named recipient there is nothing to agree to")
 def test_a_partner_that_nobody_names_is_not_opened(opened, tmp_path, problem):
-    packaged = resources.files("covey_consent").joinpath("controller.toml").read_text("utf-8")
+    packaged = resources.files("covey_consent.policy").joinpath("controller.toml").read_text("utf-8")
     path = tmp_path / "controller.toml"
     path.write_text(packaged.replace('purposes = ["partner"]', 'purposes = ["core"]'), "utf-8")
     with opened(controller=path) as shop:

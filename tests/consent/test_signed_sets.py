@@ -23,7 +23,7 @@ from covey_privacy.secagg.messages import (
     SetHead,
     unpack_leaves,
 )
-from covey_privacy.secagg.registry_messages import SetLeaves
+from covey_privacy.secagg.notary_messages import SetLeaves
 from covey_privacy.secagg.terms import Kind
 from covey_privacy.signatures import SigningKey
 

@@ -9,13 +9,13 @@ from sqlalchemy import event, select, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from covey_consent.database import connect
 from covey_consent.errors import UnavailableError
-from covey_consent.log import Log
-from covey_consent.models import Device, Issuance, PublishedCheckpoint, Subject
-from covey_consent.store import Store, gathered
-from covey_consent.writer import GROUP, after_commit
-from covey_privacy.consent import LEAF_NOTICE
+from covey_consent.storage.database import connect
+from covey_consent.storage.models import Device, Issuance, PublishedCheckpoint, Subject
+from covey_consent.storage.store import Store, gathered
+from covey_consent.storage.writer import GROUP, after_commit
+from covey_consent.transparency.log import Log
+from covey_privacy.registry_messages import LEAF_NOTICE
 from covey_privacy.signatures import SigningKey
 
 DATABASE_FAILURE = (OperationalError, UnavailableError)

@@ -6,14 +6,17 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import select
 
-from covey_consent import tickets as booking
 from covey_consent.access.roles import Role
-from covey_consent.epochs import Calendar
 from covey_consent.errors import DeniedError
-from covey_consent.models import IssuerSecret
 from covey_consent.settings import Settings
+from covey_consent.storage.models import IssuerSecret
+from covey_consent.tickets import tickets as booking
+from covey_consent.tickets.epoch_calendar import Calendar
 from covey_privacy import blind_rsa, tickets, wire
-from covey_privacy.consent import (
+from covey_privacy.errors import PeerError
+from covey_privacy.manifest import sign_manifest
+from covey_privacy.merkle import leaf_hash, verify_inclusion
+from covey_privacy.registry_messages import (
     LEAF_EPOCH_END,
     LEAF_ISSUER,
     TICKETS,
@@ -22,9 +25,6 @@ from covey_privacy.consent import (
     Inclusion,
     TicketRequest,
 )
-from covey_privacy.errors import PeerError
-from covey_privacy.manifest import sign_manifest
-from covey_privacy.merkle import leaf_hash, verify_inclusion
 from covey_privacy.signatures import SigningKey, open_signed
 
 DAY = 86400

@@ -6,17 +6,17 @@ import httpx
 import pytest
 
 from covey_consent.app import create_app
-from covey_consent.keys import load_or_create
-from covey_consent.log import Log
 from covey_consent.settings import Settings
-from covey_consent.store import Store
+from covey_consent.storage.key_file import load_or_create
+from covey_consent.storage.store import Store
+from covey_consent.transparency.log import Log
 from covey_privacy import wire
 from covey_privacy.checkpoint import open_note
-from covey_privacy.consent import LEAF_NOTICE, ConsistencyProof, Inclusion
 from covey_privacy.errors import ServerError
 from covey_privacy.merkle import leaf_hash
+from covey_privacy.registry_messages import LEAF_NOTICE, ConsistencyProof, Inclusion
 from covey_privacy.tiles import Reader, decode_bundle, decode_tile, tile_of, tiles_of_log
-from covey_simulations import loopback
+from covey_simulations.scenarios import loopback
 
 ORIGIN = "covey.test/log"
 SIZE = 523

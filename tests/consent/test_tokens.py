@@ -13,8 +13,8 @@ from joserfc.util import urlsafe_b64encode
 
 from covey_consent.access.jwks import SET_BYTES, parse
 from covey_consent.access.roles import Caller, Role
+from covey_consent.access.token_cache import Verified
 from covey_consent.access.tokens import Token, Tokens
-from covey_consent.access.verified import Verified
 from covey_consent.commands import token as command
 from covey_consent.errors import TokenError
 from covey_consent.settings import Settings

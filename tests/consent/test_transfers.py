@@ -2,12 +2,12 @@
 
 import pytest
 
-from covey_consent import controller, purposes
 from covey_consent.access.roles import Role
-from covey_consent.controller import Recipient
 from covey_consent.notices import files
-from covey_consent.transfers import CONSENT, Transfers
-from covey_privacy.consent import REFUSED, WITHDRAWN
+from covey_consent.policy import controller, purposes
+from covey_consent.policy.controller import Recipient
+from covey_consent.policy.transfers import CONSENT, Transfers
+from covey_privacy.registry_messages import REFUSED, WITHDRAWN
 
 YEAR_SECONDS = 365 * 86400
 EXAMPLE = controller.load(None)

@@ -3,7 +3,7 @@ import uuid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from covey_consent.uuid7 import uuid7
+from covey_consent.storage.uuid7 import uuid7
 
 MOMENT = st.integers(0, 2**48 - 1)
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from covey_consent.errors import RequestError
 from covey_consent.notices.versions import Edition, material, number, numbered
-from covey_privacy.consent import Notice, NoticeText
+from covey_privacy.registry_messages import Notice, NoticeText
 from covey_privacy.semver import Semver
 
 caps = st.sampled_from([0.0, 1.0, 2.0])

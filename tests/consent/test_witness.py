@@ -12,22 +12,22 @@ from pathlib import Path
 import httpx
 import pytest
 
-from covey_consent import serve
 from covey_consent.app import create_app
 from covey_consent.errors import DamageError
-from covey_consent.keys import load_or_create
-from covey_consent.last_seen import LastSeen
+from covey_consent.operations import serve
 from covey_consent.settings import Settings
-from covey_consent.witness import verifier_key
+from covey_consent.storage.key_file import load_or_create
+from covey_consent.witness.witness import verifier_key
+from covey_consent.witness.witness_store import LastSeen
 from covey_privacy.checkpoint import Checkpoint, sign
 from covey_privacy.errors import ServerError
-from covey_privacy.fork import Verdict, check_evidence
 from covey_privacy.merkle import Tree, leaf_hash
 from covey_privacy.note import ED25519, VerifierKey, parse
 from covey_privacy.signatures import SigningKey
+from covey_privacy.split_view import Verdict, check_evidence
 from covey_privacy.witness import AddCheckpoint, Policy, cosigned_at
 from covey_sdk import Device, Registry, Trust
-from covey_simulations import loopback
+from covey_simulations.scenarios import loopback
 
 COVEY = Path(__file__).parents[2] / "covey.py"
 ORIGIN = "covey.test/log"

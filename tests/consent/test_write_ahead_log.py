@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError
 
-from covey_consent.database import PATIENCE_SECONDS, connect
-from covey_consent.models import Subject
-from covey_consent.store import Store
-from covey_consent.write_ahead_log import GROUPS, WriteAheadLog
-from covey_consent.writer import Writer
+from covey_consent.storage.database import PATIENCE_SECONDS, connect
+from covey_consent.storage.models import Subject
+from covey_consent.storage.store import Store
+from covey_consent.storage.write_ahead_log import GROUPS, WriteAheadLog
+from covey_consent.storage.writer import Writer
 
 
 def enrol(session, name):

@@ -17,8 +17,8 @@ import httpx
 from round_site import ORIGIN, PURPOSES, QUESTION, SMALL
 
 from covey_consent.app import create_app
-from covey_consent.keys import load_or_create
 from covey_consent.settings import Settings
+from covey_consent.storage.key_file import load_or_create
 from covey_privacy import wire
 from covey_privacy.dp import epsilon
 from covey_privacy.manifest import Manifest, Windows, model_digest, sign_manifest
@@ -30,9 +30,9 @@ from covey_privacy.secagg.volunteer import offer_seat
 from covey_privacy.signatures import SigningKey, digest_of
 from covey_privacy.tickets import IssuerKeys
 from covey_sdk import Trust
-from covey_server.registry import Registry
-from covey_simulations import loopback
-from covey_simulations.clock import Clock
+from covey_server.registry_client import Registry
+from covey_simulations.scenarios import loopback
+from covey_simulations.scenarios.clock import Clock
 
 OPERATOR = SigningKey(b"o" * 32)
 DECRYPTORS = [SigningKey(bytes([number]) * 32) for number in range(1, 5)]

@@ -13,9 +13,9 @@ import numpy as np
 from round_site import OPERATOR, WINDOW_SECONDS, Phone, RoundSite
 
 from covey_privacy import wire
-from covey_privacy.consent import LEAF_EVIDENCE, LEAF_MANIFEST, Entries
 from covey_privacy.evidence import ABORTED, BURNT, CONTEXT, NO_RELEASE, RELEASED, Evidence
 from covey_privacy.manifest import Manifest
+from covey_privacy.registry_messages import LEAF_EVIDENCE, LEAF_MANIFEST, Entries
 from covey_privacy.release import open_release
 from covey_privacy.secagg.field import Q, to_bytes
 from covey_privacy.secagg.log_entries import LEAF_SECAGG
@@ -29,7 +29,7 @@ from covey_privacy.secagg.messages import (
     SetHead,
     unpack_leaves,
 )
-from covey_privacy.secagg.registry_messages import SetLeaves
+from covey_privacy.secagg.notary_messages import SetLeaves
 from covey_privacy.signatures import Signed, digest_of, open_signed, to_sign, verify
 from covey_sdk import ledger
 from covey_sdk.round_records import CONTRIBUTED, DUTY, JOINED, PREPARED, Joined

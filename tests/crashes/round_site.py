@@ -28,20 +28,20 @@ from one_message_site import PURPOSES, QUESTION, VERIFY, Clock
 from registry_players import ORIGIN, WITNESS_KEY, WITNESS_SETTING, follow
 
 from covey_consent.app import create_app
-from covey_consent.keys import load_or_create
 from covey_consent.settings import Settings
+from covey_consent.storage.key_file import load_or_create
 from covey_privacy import wire
 from covey_privacy.errors import PrivacyError
+from covey_privacy.floors import Profile
 from covey_privacy.manifest import Manifest
-from covey_privacy.profile import Profile
 from covey_privacy.round_files import RoundFiles
 from covey_privacy.signatures import Signed, SigningKey
-from covey_privacy.site import Organisation, SiteDocument, sign_site
-from covey_sdk import Device, Registry, Trust, rules
+from covey_privacy.site_document import Organisation, SiteDocument, sign_site
+from covey_sdk import Device, Registry, Trust, rule_bundle
 from covey_sdk.decryptor_duty import DecryptorDuty
 from covey_sdk.errors import CoveyError
 from covey_sdk.round_client import RoundClient
-from covey_sdk.rules import BASE
+from covey_sdk.rule_bundle import BASE
 from covey_sdk.store import Store as PhoneStore
 from covey_sdk.ticket_fetcher import TicketFetcher
 from covey_server import analytics, operator_keys
@@ -53,7 +53,7 @@ from covey_server.decryptor.sites import read_sites
 from covey_server.decryptor.state import State, mark_unused
 from covey_server.errors import CoordinatorError, NodesError, RoundError
 from covey_server.organisations import Organisations
-from covey_server.registry import Registry as RegistryClient
+from covey_server.registry_client import Registry as RegistryClient
 from covey_server.round_node import Pinned, RoundNode
 from covey_server.round_terms import Durations
 from covey_server.store import Store
@@ -86,7 +86,7 @@ class Phone:
         self.path = site.folder / f"phone-{number}.db"
         with closing(PhoneStore(self.path, KEY)) as store:
             if store.get("rules") is None:
-                store.put("rules", rules.sign_rules(BASE, OPERATOR))
+                store.put("rules", rule_bundle.sign_rules(BASE, OPERATOR))
         self.messages: dict[str, list[bytes]] = {}
         self.refusals: list[Exception] = []
         self.device = self.opened()

@@ -28,7 +28,7 @@ from registry_process import ROUNDS, RegistryProcess, registry_process
 from round_site import KEY, PURPOSES, SMALL, VERIFY
 
 from covey_privacy.checkpoint import EMPTY_LOG
-from covey_privacy.consent import GRANTED, SYNC, Sync
+from covey_privacy.registry_messages import GRANTED, SYNC, Sync
 from covey_privacy.signatures import SigningKey, sign
 from covey_sdk import Device, Registry, ledger
 from covey_sdk.clock import milliseconds

@@ -21,19 +21,21 @@ from flwr.app import Context, RecordDict
 from opened_sums import integers
 
 from covey_privacy import wire
-from covey_privacy.consent import LEAF_EVIDENCE, LEAF_MANIFEST, Entries
 from covey_privacy.dp.odometer import Caps
 from covey_privacy.evidence import Evidence
 from covey_privacy.manifest import Manifest, open_manifest
+from covey_privacy.registry_messages import LEAF_EVIDENCE, LEAF_MANIFEST, Entries
 from covey_privacy.signatures import Signed, digest_of
 from covey_sdk import ledger
 from covey_server import coordinator, node
 from covey_server.flower import InProcessGrid
 from covey_server.store import Store
-from covey_simulations import draw, household, orders, stage
-from covey_simulations.clock import Clock
-from covey_simulations.phone import Phones
-from covey_simulations.world import SITE, World
+from covey_simulations.data import orders
+from covey_simulations.devices import household
+from covey_simulations.devices.phone import Phones
+from covey_simulations.scenarios import environment, random_choices
+from covey_simulations.scenarios.clock import Clock
+from covey_simulations.scenarios.shared_settings import SITE, World
 
 SEED = 1
 DAY = 86_400
@@ -52,7 +54,8 @@ def willing(count: int, purpose: str = "analytics") -> tuple[int, ...]:
     chosen = (
         h
         for h in range(1, 1000)
-        if purpose in draw.grants(SEED, h) and not any(draw.goes_dark(SEED, h, q) for q in QUESTIONS)
+        if purpose in random_choices.grants(SEED, h)
+        and not any(random_choices.goes_dark(SEED, h, q) for q in QUESTIONS)
     )
     return tuple(h for h, _ in zip(chosen, range(count), strict=False))
 
@@ -110,8 +113,8 @@ class SmallShop:
             "phase-timeout": 60.0,
             "state-dir": str(self.world.folder),
             "site": SITE,
-            "clock": "covey_simulations.clock:Clock",
-            "fleet": "covey_simulations.fleet:build",
+            "clock": "covey_simulations.scenarios.clock:Clock",
+            "fleet": "covey_simulations.devices.flower_fleet:build",
             **changes,
         }
 
@@ -196,7 +199,7 @@ def open_shop(
     (folder / "orders" / orders.CATALOGUE).write_text(json.dumps(catalogue), "utf-8")
     clock = Clock.starting(folder, orders.CUT + timedelta(hours=10))
     world = stack.enter_context(
-        stage.set_up(
+        environment.set_up(
             folder,
             coordinator.operator_key(folder),
             clock,

@@ -20,30 +20,30 @@ import numpy as np
 from registry_players import ORIGIN, WITNESS_KEY, WITNESS_SETTING, follow
 
 from covey_consent.app import create_app
-from covey_consent.keys import load_or_create
 from covey_consent.settings import Settings
+from covey_consent.storage.key_file import load_or_create
 from covey_models import QUERIES
 from covey_privacy import wire
 from covey_privacy.dp import epsilon
 from covey_privacy.errors import PrivacyError
+from covey_privacy.floors import Profile
 from covey_privacy.manifest import Manifest, Windows, model_digest, sign_manifest
-from covey_privacy.profile import Profile
 from covey_privacy.round_files import RoundFiles
 from covey_privacy.secagg import keys as secagg_keys
 from covey_privacy.secagg.field import centred
 from covey_privacy.secagg.shape import Band, choose_shape, standing_shape
 from covey_privacy.secagg.terms import RoundTerms
 from covey_privacy.signatures import Signed, SigningKey, digest_of
-from covey_privacy.site import Organisation, SiteDocument, sign_site
-from covey_sdk import Device, Registry, Trust, rules
+from covey_privacy.site_document import Organisation, SiteDocument, sign_site
+from covey_sdk import Device, Registry, Trust, rule_bundle
 from covey_sdk.decryptor_duty import DecryptorDuty
 from covey_sdk.errors import CoveyError
 from covey_sdk.round_client import RoundClient
-from covey_sdk.rules import BASE
+from covey_sdk.rule_bundle import BASE
 from covey_sdk.store import Store
 from covey_sdk.ticket_fetcher import TicketFetcher
 from covey_server import operator_keys
-from covey_server import registry as coordinator_registry
+from covey_server import registry_client as coordinator_registry
 from covey_server.decryptor.app import create_app as create_decryptor
 from covey_server.decryptor.service import DecryptorService
 from covey_server.decryptor.sites import read_sites
@@ -248,7 +248,7 @@ class Site:
     def _device(self, number: int) -> Device:
         path = self.folder / f"phone-{number}.db"
         store = Store(path, bytes(32))
-        store.put("rules", rules.sign_rules(BASE, self.operator))
+        store.put("rules", rule_bundle.sign_rules(BASE, self.operator))
         store.close()
         device = Device.open(
             path, bytes(32), trust=self.trust, registry=Registry(self._client(), self.trust, VERIFY),

@@ -9,9 +9,9 @@ import pytest
 from covey import main
 
 from covey_privacy.checkpoint import Checkpoint, sign
-from covey_privacy.fork import evidence
 from covey_privacy.note import COSIGNATURE, ED25519, VerifierKey
 from covey_privacy.signatures import SigningKey
+from covey_privacy.split_view import evidence
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -37,7 +37,7 @@ def demo(tmp_path_factory):
 
 
 def test_the_report_is_what_its_schema_says(demo):
-    schema = resources.files("covey_simulations").joinpath("report.schema.json").read_text("utf-8")
+    schema = resources.files("covey_simulations.report").joinpath("report.schema.json").read_text("utf-8")
     report = demo(2.0)
     jsonschema.validate(report, json.loads(schema))
     assert (report["households"], report["seed"], report["epsilon"]["cap"]) == (HOUSEHOLDS, 3, 4.0)

@@ -20,8 +20,8 @@ from opened_sums import integers, opened_sum
 from covey_sdk import ledger
 from covey_server import coordinator
 from covey_server.store import Store
-from covey_simulations.phone import Phones
-from covey_simulations.world import World
+from covey_simulations.devices.phone import Phones
+from covey_simulations.scenarios.shared_settings import World
 
 pytestmark = pytest.mark.slow
 

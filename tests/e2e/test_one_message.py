@@ -13,12 +13,12 @@ from one_message_site import Gone, Household, MemorySteps, Site
 
 from covey_privacy import wire
 from covey_privacy.errors import AbortError, PrivacyError
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.round_files import RoundFiles
-from covey_privacy.rules import Rule
 from covey_sdk import Registry
 from covey_sdk.errors import RegistryError
 from covey_server.errors import NodesError, OrganisationError, RoundError
-from covey_server.exchanges import LIMIT, NodeChecks, NodeContributions, NodeOpen
+from covey_server.node_messages import LIMIT, NodeChecks, NodeContributions, NodeOpen
 
 
 @pytest.fixture

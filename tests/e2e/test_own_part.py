@@ -22,24 +22,31 @@ from one_message_site import MemorySteps, Site
 from registry_players import WITNESS, WITNESS_KEY
 from sqlalchemy import select
 
-from covey_consent.models import LoggedRound
 from covey_consent.one_message.tables import IncludedSet
+from covey_consent.storage.models import LoggedRound
 from covey_privacy import wire
 from covey_privacy.certificate import AbsentSince, Participated, open_certificate, verify_certificate
 from covey_privacy.checkpoint import open_note
 from covey_privacy.checkpoint import sign as sign_checkpoint
-from covey_privacy.consent import LEAF_CONSENT, LEAF_EVIDENCE, LEAF_ROSTER, Entries
 from covey_privacy.evidence import CONTEXT, Evidence
-from covey_privacy.fork import Verdict, check_evidence
 from covey_privacy.note import parse
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
+from covey_privacy.registry_messages import LEAF_CONSENT, LEAF_EVIDENCE, LEAF_ROSTER, Entries
 from covey_privacy.secagg.leaves import LeafSet
 from covey_privacy.secagg.messages import FINAL, LEAF_SIZE, SetHead, unpack_leaves
-from covey_privacy.secagg.registry_messages import RoundEntries, RoundEntry, SetLeaves
+from covey_privacy.secagg.notary_messages import RoundEntries, RoundEntry, SetLeaves
 from covey_privacy.signatures import Signed, SigningKey, sign
+from covey_privacy.split_view import Verdict, check_evidence
 from covey_privacy.witness import cosign
-from covey_sdk import CertificateError, Device, EventError, Registry, RegistryError, RegistryForkError
-from covey_sdk import registry as registry_client
+from covey_sdk import (
+    CertificateError,
+    Device,
+    EventError,
+    Registry,
+    RegistryError,
+    RegistryForkError,
+    registry_client,
+)
 from covey_sdk.round_records import read_joined
 
 PHONES = 5

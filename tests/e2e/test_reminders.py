@@ -3,11 +3,11 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from covey_privacy.consent import GRANTED, WITHDRAWN
+from covey_privacy.registry_messages import GRANTED, WITHDRAWN
 from covey_sdk.events import parse
-from covey_sdk.rules import BASE, Category, Pair, sign_rules
+from covey_sdk.rule_bundle import BASE, Category, Pair, sign_rules
 from covey_server import coordinator
-from covey_simulations import orders, shop_rules
+from covey_simulations.data import orders, shop_rules
 
 BOUGHT = {"tea": (33, 23, 13, 3), "shoes": (8,), "tent": (300,), "coffee": (30,)}
 CATEGORIES = tuple(Category(name, "ordinary") for name in (*BOUGHT, "socks", "mug"))

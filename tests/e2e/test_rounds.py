@@ -7,30 +7,30 @@ import numpy as np
 import pytest
 from opened_sums import integers, opened_sum
 
-from covey_consent.keys import load_or_create
+from covey_consent.storage.key_file import load_or_create
 from covey_models import QUERIES
-from covey_privacy import annex, wire
+from covey_privacy import sealed_figures, wire
 from covey_privacy.checkpoint import Checkpoint, sign
-from covey_privacy.consent import LEAF_MANIFEST, Entries
 from covey_privacy.errors import AbortError, BudgetError, ServerError
 from covey_privacy.evidence import CONTEXT, Evidence, RoundProofs, require_proofs
-from covey_privacy.fork import evidence
+from covey_privacy.floors import PRODUCTION, TEST
 from covey_privacy.manifest import open_manifest, sign_manifest
-from covey_privacy.profile import PRODUCTION, TEST
+from covey_privacy.protocol_rules import Rule
+from covey_privacy.registry_messages import LEAF_MANIFEST, Entries
 from covey_privacy.round_files import RoundFiles
-from covey_privacy.rules import Rule
 from covey_privacy.signatures import open_signed
+from covey_privacy.split_view import evidence
 from covey_privacy.tickets import IssuerKeys
 from covey_sdk.errors import RegistryError
-from covey_sdk.invitation import Invited, check
+from covey_sdk.manifest_check import Invited, check
 from covey_sdk.round_client import RoundClient
 from covey_server.coordinator import operator_key
 from covey_server.errors import ConfigError, RoundError
 from covey_server.plan import Admission, Policy, Size, fitted, manifest_for
 from covey_server.round_terms import CommitteePolicy, Durations, Population
-from covey_simulations import household, phone
-from covey_simulations.fleet import PhonesBehindNode
-from covey_simulations.world import ORIGIN
+from covey_simulations.devices import household, phone
+from covey_simulations.devices.flower_fleet import PhonesBehindNode
+from covey_simulations.scenarios.shared_settings import ORIGIN
 
 
 def test_two_rounds_give_the_plain_sums_of_what_the_phones_say_they_sent(small_shop):
@@ -255,7 +255,7 @@ def test_an_auditor_opens_the_annex_and_the_proofs_that_the_log_has_the_hashes_o
     (entry,) = wire.decode(Entries, answer.content).entries
     leaf = open_signed(Evidence, CONTEXT, entry[1:], operator.public)
     sealed = shop.stored(lambda store: store.annex(played["round_id"]))
-    opened = annex.audit(sealed, annex.key(operator, played["round_id"]), leaf)
+    opened = sealed_figures.audit(sealed, sealed_figures.key(operator, played["round_id"]), leaf)
     assert (opened.included, opened.final, opened.bad, opened.spent, opened.retracted) == (26, 26, 0, 0, 0)
     assert (leaf.cohort, leaf.excluded, leaf.denials) == (20, 0, "bad <10, spent <10, retracted <10")
     assert leaf.integrity_proved

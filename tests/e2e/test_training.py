@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from opened_sums import opened_sum
 
-from covey_models import Catalogue, p1, p1_release
-from covey_models.p1 import Base
-from covey_models.p1_steps import AXES, BASE, CATALOGUE, GRAM, HALF_STEP, MODEL
+from covey_models import Catalogue
+from covey_models.recommender import on_device, release
+from covey_models.recommender.on_device import Base
+from covey_models.recommender.steps import AXES, BASE, CATALOGUE, GRAM, HALF_STEP, MODEL
 from covey_privacy import wire
+from covey_privacy.catalogue_document import open_listing
 from covey_privacy.errors import AbortError, BudgetError
-from covey_privacy.listing import open_listing
 from covey_privacy.manifest import FIRST
 from covey_privacy.release import open_release
 from covey_privacy.round_files import RoundFiles
@@ -24,8 +25,8 @@ from covey_sdk.errors import ConsentError
 from covey_sdk.round_client import RoundClient
 from covey_sdk.round_records import JOINED, PREPARED
 from covey_server.errors import ConfigError, RoundError
-from covey_simulations import household
-from covey_simulations.fleet import PhonesBehindNode
+from covey_simulations.devices import household
+from covey_simulations.devices.flower_fleet import PhonesBehindNode
 
 EPSILON = 4.0
 STEPS = (BASE, GRAM, HALF_STEP)
@@ -36,7 +37,7 @@ TRAIN = "p1=4.0"
 @pytest.fixture
 def three_steps(monkeypatch):
     """Let so small a shop be worth all three sums."""
-    monkeypatch.setattr(p1_release, "WORTH_THREE_SUMS", 0)
+    monkeypatch.setattr(release, "WORTH_THREE_SUMS", 0)
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ class Trained:
 def trained(lasting_shop):
     """Three steps, each by a coordinator of its own; after the first someone withdraws."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(p1_release, "WORTH_THREE_SUMS", 0)
+        patch.setattr(release, "WORTH_THREE_SUMS", 0)
         shop = lasting_shop(purpose="train", slots=4)
         leaver = shop.world.households[2]
         shop.ask(TRAIN)
@@ -159,14 +160,14 @@ class TestThreeSteps:
     def test_the_model_is_what_the_sums_make(self, trained):
         """Decoded from what was opened, with the noise as stated, and nothing else."""
         features = trained.catalogue.features()
-        first = p1_release.first_sum(*trained.total(0, 82), features)
+        first = release.first_sum(*trained.total(0, 82), features)
         base = trained.release(BASE)
         assert base.array("popularity") == pytest.approx(first.popularity, rel=1e-6)
         assert base.array("rate") == pytest.approx(first.rate, rel=1e-6)
-        axes = p1_release.axes(*trained.total(1, 40 * 41 // 2), 4)
+        axes = release.axes(*trained.total(1, 40 * 41 // 2), 4)
         assert trained.release(AXES).array("axes") == pytest.approx(axes, abs=1e-6)
         total, sd = trained.total(2, 40 * 4)
-        factors = p1_release.factors(total, base.array("popularity"), sd, features)
+        factors = release.factors(total, base.array("popularity"), sd, features)
         model = trained.release(MODEL)
         assert model.array("factors") == pytest.approx(factors, abs=1e-5)
         assert model.array("popularity").tolist() == base.array("popularity").tolist()
@@ -183,7 +184,7 @@ class TestThreeSteps:
                 trained.adopt(device)
                 answer = device.recommend(items, 10)
                 bought = trained.catalogue.history(device.facts()["items"])
-            scores = p1.score(bought, base, model.array("factors"), model["mix"])
+            scores = on_device.score(bought, base, model.array("factors"), model["mix"])
             best = np.argsort(-scores, kind="stable")[: len(answer)]
             assert [each.item for each in answer] == [items[place] for place in best]
             assert [each.score for each in answer] == pytest.approx(scores[best])
@@ -270,7 +271,7 @@ class TestOneSum:
         assert alone.shop.stored(lambda store: store.releases([BASE, AXES])) == ()
 
     def test_its_model_is_popularity_and_adoption_alone(self, alone):
-        first = p1_release.first_sum(*alone.total(0, 82), alone.catalogue.features())
+        first = release.first_sum(*alone.total(0, 82), alone.catalogue.features())
         model = alone.release(MODEL)
         assert model.array("popularity") == pytest.approx(first.popularity, rel=1e-6)
         assert model.array("rate") == pytest.approx(first.rate, rel=1e-6)
@@ -372,7 +373,7 @@ from flwr.app import Context, RecordDict
 from covey_models import p1_release
 from covey_server import coordinator, node
 from covey_server.flower import InProcessGrid
-from covey_simulations.fleet import PhonesBehindNode
+from covey_simulations.devices.flower_fleet import PhonesBehindNode
 
 p1_release.WORTH_THREE_SUMS = 0
 contribute = PhonesBehindNode.contribute

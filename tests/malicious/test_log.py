@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from covey_privacy.checkpoint import Checkpoint
-from covey_privacy.consent import SYNC, Sync
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
+from covey_privacy.registry_messages import SYNC, Sync
 from covey_privacy.signatures import sign
 from covey_sdk import RegistryError
 from covey_sdk.clock import milliseconds

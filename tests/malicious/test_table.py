@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from covey_models import QUERIES
-from covey_privacy.profile import TEST
-from covey_privacy.rules import Rule
-from covey_sdk.invitation import Invited, check
+from covey_privacy.floors import TEST
+from covey_privacy.protocol_rules import Rule
+from covey_sdk.manifest_check import Invited, check
 from covey_simulations.attacks import covey, flower, table
 
 PAGE = (Path(__file__).parents[2] / "docs/threats.md").read_text("utf-8")

@@ -11,20 +11,20 @@ import pytest
 from cddl_verifier import Validator
 
 from covey_privacy import (
+    catalogue_document,
     cddl,
     certificate,
-    consent,
     evidence,
-    listing,
     manifest,
+    registry_messages,
     release,
     signatures,
     tickets,
     wire,
 )
-from covey_privacy.bounds import Range, Records, Size
 from covey_privacy.errors import PeerError
-from covey_privacy.records import is_message
+from covey_privacy.field_types import Range, Records, Size
+from covey_privacy.fixed_records import is_message
 from covey_privacy.secagg import equality_proof, leaves, shape, terms
 from covey_privacy.secagg import messages as secagg
 from covey_privacy.signatures import SigningKey, sign
@@ -101,7 +101,7 @@ def test_each_page_has_its_own_grammar(tmp_path):
 OWN = {"SignedSets", "IssuerKey", "Pending", "RoundKey", "RoundInfo", "Participated", "AbsentSince"}
 """Values that stay in one process: keys of a phone, what is known of a round, what a certificate proves."""
 SOURCES = {
-    GRAMMAR: (consent, evidence, listing, manifest, release, signatures, tickets),
+    GRAMMAR: (registry_messages, evidence, catalogue_document, manifest, release, signatures, tickets),
     ONE_MESSAGE: (certificate, equality_proof, leaves, secagg, shape, terms),
 }
 
@@ -155,7 +155,7 @@ def test_a_signed_message_holds_what_it_says(cls):
     context, _ = cddl.SIGNED[cls]
     rule = f"Signed{cls.__name__}"
     assert conforms(rule, sign(context, least(cls), SigningKey(bytes(32))))
-    assert not conforms(rule, sign(context, least(consent.LogIndex), SigningKey(bytes(32))))
+    assert not conforms(rule, sign(context, least(registry_messages.LogIndex), SigningKey(bytes(32))))
 
 
 SECAGG_SIGNED = [(cls, context) for cls, (contexts, _) in cddl.SECAGG_SIGNED.items() for context in contexts]

@@ -22,7 +22,7 @@ from covey_privacy.dp import (
     noise_share,
 )
 from covey_privacy.dp.accounting import ORDERS
-from covey_privacy.dp.nearness import MOST_VARIANCE, apart, nearness
+from covey_privacy.dp.skellam_gap import MOST_VARIANCE, apart, nearness
 from covey_privacy.errors import MisuseError
 
 DELTA = 1e-6

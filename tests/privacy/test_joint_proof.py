@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from covey_privacy.errors import MisuseError, ServerError
 from covey_privacy.joint_proof import head_of_subtrees, prove_leaves, root_from_leaves
 from covey_privacy.merkle import EMPTY, Tree, prove_inclusion, root_from_inclusion
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 
 LEAVES = [hashlib.sha256(b"%d" % number).digest() for number in range(70)]
 

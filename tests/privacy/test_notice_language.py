@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from covey_privacy.consent import Notice, NoticeText
+from covey_privacy.registry_messages import Notice, NoticeText
 from covey_privacy.semver import Semver
 
 

@@ -17,28 +17,28 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from covey_consent.app import create_app
 from covey_privacy import (
-    annex,
     blind_rsa,
     cddl,
     certificate,
-    consent,
     errors,
     evidence,
     manifest,
-    rules,
-    site,
+    protocol_rules,
+    registry_messages,
+    sealed_figures,
+    site_document,
     wire,
 )
 from covey_privacy import tickets as tickets_module
 from covey_privacy.dp import Encoding
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.round_files import RoundFiles
-from covey_privacy.rules import Rule
-from covey_privacy.secagg import log_entries, registry_messages
+from covey_privacy.secagg import log_entries, notary_messages
 from covey_privacy.secagg.terms import RoundTerms
 from covey_privacy.ticket_signer import TicketSigner, generate_private_keys
-from covey_server import exchanges
+from covey_server import node_messages
 from covey_server.decryptor import messages as decryptor_messages
-from covey_server.ending import _denial
+from covey_server.round_result import _denial
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -79,10 +79,19 @@ def issuer_keys():
 
 
 MESSAGES = (
-    site.SiteDocument, site.Organisation, manifest.Manifest, manifest.Windows, manifest.Plan, manifest.Step,
-    RoundFiles, evidence.Evidence, evidence.CommitteeEvidence, evidence.ComplaintCount, evidence.RoundProofs,
-    annex.Annex,
-)  # fmt: skip
+    site_document.SiteDocument,
+    site_document.Organisation,
+    manifest.Manifest,
+    manifest.Windows,
+    manifest.Plan,
+    manifest.Step,
+    RoundFiles,
+    evidence.Evidence,
+    evidence.CommitteeEvidence,
+    evidence.ComplaintCount,
+    evidence.RoundProofs,
+    sealed_figures.Annex,
+)
 
 
 @pytest.mark.parametrize("cls", MESSAGES, ids=lambda cls: cls.__name__)
@@ -109,7 +118,7 @@ def test_the_page_has_every_rule_that_the_page_of_secure_sums_has_not():
 
 
 def test_the_page_says_of_a_rule_what_the_code_says():
-    source = Path(rules.__file__).read_text("utf-8")
+    source = Path(protocol_rules.__file__).read_text("utf-8")
     said = dict(re.findall(r'"([a-z-]+)"  # (.+)', source))
     for name, what in rows_of("Errors and rules", "rule"):
         assert set(re.findall(r"\w{5,}", said[quoted(name)[0]])) <= set(re.findall(r"\w{5,}", what)), name
@@ -140,13 +149,13 @@ def test_outcomes_exchanges_and_denials_are_the_codes():
         evidence.RELEASED, evidence.WITHHELD, evidence.BURNT, evidence.ABORTED,
     ]  # fmt: skip
     told = [quoted(row[0])[0] for row in rows_of("Nodes and the coordinator", "exchange")]
-    assert told == list(exchanges.EXCHANGES)
+    assert told == list(node_messages.EXCHANGES)
     figures = {quoted(row[0])[0] for row in rows_of("`Annex`", "field")}
     assert {_denial(rule) for rule in map(str, Rule)} <= figures
 
 
 def test_kinds_of_log_entries_are_the_codes():
-    kinds = {value.decode() for name, value in vars(consent).items() if name.startswith("LEAF_")}
+    kinds = {value.decode() for name, value in vars(registry_messages).items() if name.startswith("LEAF_")}
     kinds.add(log_entries.LEAF_SECAGG.decode())
     told = {quoted(row[2])[0] for row in rows_of("What is signed and what is logged", "document") if row[2]}
     assert told == kinds
@@ -190,9 +199,9 @@ def test_terms_and_other_fields_that_the_page_calls_equal_are_held_equal():
 
 def test_the_page_of_primitives_has_every_context_of_a_signature():
     bare = {
-        tickets_module.ISSUED, site.CONTEXT, certificate.CLAIM, decryptor_messages.CHECK,
-        registry_messages.ROSTER_REQUEST, registry_messages.DRAW_REQUEST, registry_messages.INCLUSION_REQUEST,
-        registry_messages.GRANT_REQUEST, registry_messages.EXCLUSION_REQUEST, "pack", "rules",
+        tickets_module.ISSUED, site_document.CONTEXT, certificate.CLAIM, decryptor_messages.CHECK,
+        notary_messages.ROSTER_REQUEST, notary_messages.DRAW_REQUEST, notary_messages.INCLUSION_REQUEST,
+        notary_messages.GRANT_REQUEST, notary_messages.EXCLUSION_REQUEST, "pack", "rules",
     }  # fmt: skip
     signed = bare | {context for context, _ in cddl.SIGNED.values()}
     told = [name for row in rows_of("Signatures", "context", PRIMITIVES) for name in quoted(row[0])]

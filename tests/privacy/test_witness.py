@@ -4,10 +4,10 @@ import pytest
 
 from covey_privacy.checkpoint import Checkpoint, open_note, sign
 from covey_privacy.errors import MisuseError, ServerError
-from covey_privacy.fork import Verdict, check_evidence
 from covey_privacy.merkle import EMPTY, Tree, leaf_hash
 from covey_privacy.note import COSIGNATURE, ED25519, VerifierKey, parse
 from covey_privacy.signatures import SigningKey
+from covey_privacy.split_view import Verdict, check_evidence
 from covey_privacy.witness import (
     AddCheckpoint,
     Cosigned,

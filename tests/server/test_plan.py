@@ -2,8 +2,8 @@ import pytest
 
 from covey_models import QUERIES
 from covey_privacy.dp import SkellamMechanism, account, epsilon
+from covey_privacy.floors import PRODUCTION, TEST
 from covey_privacy.manifest import model_digest
-from covey_privacy.profile import PRODUCTION, TEST
 from covey_privacy.secagg import pads
 from covey_privacy.tickets import IssuerKeys
 from covey_server.errors import ConfigError

@@ -2,7 +2,7 @@
 
 import pytest
 
-from covey_privacy.profile import PRODUCTION, TEST
+from covey_privacy.floors import PRODUCTION, TEST
 from covey_privacy.secagg.shape import require_shape
 from covey_privacy.secagg.terms import Kind
 from covey_server.errors import ConfigError

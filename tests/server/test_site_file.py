@@ -9,7 +9,7 @@ import pytest
 
 from covey_privacy.note import COSIGNATURE, VerifierKey
 from covey_privacy.signatures import SigningKey
-from covey_privacy.site import open_site
+from covey_privacy.site_document import open_site
 from covey_sdk import Trust
 from covey_server import operator_keys
 from covey_server.errors import ConfigError

@@ -4,17 +4,17 @@ from contextlib import closing
 
 import pytest
 
-from covey_privacy import annex, wire
-from covey_privacy.annex import Annex
+from covey_privacy import sealed_figures, wire
 from covey_privacy.dp import Caps, Charge, SkellamMechanism
 from covey_privacy.errors import BudgetError
 from covey_privacy.evidence import Evidence, RoundProofs
 from covey_privacy.manifest import Plan, Step
 from covey_privacy.round_files import RoundFiles
+from covey_privacy.sealed_figures import Annex
 from covey_privacy.signatures import SigningKey
 from covey_privacy.tickets import IssuerKeys, Role
-from covey_server.ending import Ending
 from covey_server.errors import ConfigError, RoundError
+from covey_server.round_result import Ending
 from covey_server.round_runner import CHARGED
 from covey_server.store import Store, StoredRound, Training
 
@@ -25,7 +25,7 @@ EVIDENCE = Evidence(
 OPERATOR = SigningKey(b"o" * 32)
 ANNEX = Annex("q1-1", 30, 24, 23, 0, 1, 0, 2.5, b"s" * 32)
 NO_PROOFS, PROOFS = RoundProofs(b"", ()), RoundProofs(b"request", (b"opening",))
-SEALED = annex.seal(ANNEX, annex.key(OPERATOR, "q1-1"))
+SEALED = sealed_figures.seal(ANNEX, sealed_figures.key(OPERATOR, "q1-1"))
 ENDING = Ending({"query": "q1"}, EVIDENCE, SEALED, NO_PROOFS)
 CAPS = Caps({"analytics": 1.5}, 1.5, 1e-6)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from covey_simulations import charts, ranking_charts
+from covey_simulations.report import charts, ranking_charts
 
 DRAWN = (
     (charts, ("consent", "segments", "spent", "histogram")),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from covey_simulations import compare_report
+from covey_simulations.report import compare_report
 
 EXAMPLE = Path(__file__).with_name("example_report.json")
 KINDS = {"standing": 1, "drawn": 2}

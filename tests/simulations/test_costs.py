@@ -9,9 +9,9 @@ import pytest
 
 from covey_privacy.dp import SkellamMechanism, account
 from covey_privacy.secagg.shape import choose_shape
-from covey_privacy.secagg.tails import log2_chance
+from covey_privacy.secagg.tail_bounds import log2_chance
 from covey_simulations import costs
-from covey_simulations.report import odds
+from covey_simulations.report.pages import odds
 
 PAGE = Path(__file__).parents[2] / "docs" / "privacy.md"
 

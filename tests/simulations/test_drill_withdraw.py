@@ -6,14 +6,14 @@ from datetime import timedelta
 import covey
 import pytest
 
-from covey_consent import decisions
-from covey_consent.choices import Choices
+from covey_consent.decisions import decisions
+from covey_consent.decisions.choices import Choices
 from covey_consent.one_message.round_notary import RoundNotary
-from covey_sdk import gate
+from covey_sdk import consent_gate
+from covey_sdk.consent_gate import Gate
 from covey_sdk.device import Device
-from covey_sdk.gate import Gate
-from covey_sdk.wallet import Wallet
-from covey_simulations.drills.tries import Tries, Try
+from covey_sdk.ticket_store import Wallet
+from covey_simulations.drills.participation_attempts import Tries, Try
 
 BASELINE = ("people", "took_part", "got_tickets", "old_tickets_usable", "in_the_earlier_set")
 BY_PHONE = ("on the phone, online", "on the phone, offline")
@@ -130,7 +130,7 @@ def test_a_phone_that_keeps_its_tickets_is_found(capsys, monkeypatch):
 
 @pytest.mark.slow
 def test_a_gate_that_never_closes_is_found(capsys, monkeypatch):
-    monkeypatch.setattr(gate, "MOST_AGE", timedelta(days=3650))
+    monkeypatch.setattr(consent_gate, "MOST_AGE", timedelta(days=3650))
     assert found(capsys)["away"]["gates_closed_after_seven_days"] == 0
 
 

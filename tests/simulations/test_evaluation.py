@@ -3,12 +3,13 @@ import math
 import numpy as np
 import pytest
 
-from covey_models import p1, p1_release
 from covey_models.catalogue import Catalogue
-from covey_simulations import comparison, evaluation, histories, in_the_clear, metrics
+from covey_models.recommender import on_device, release
+from covey_simulations.data import histories
 from covey_simulations.errors import RunError
-from covey_simulations.evaluation import Household, Training
-from covey_simulations.in_the_clear import BASE, EXACT, GRAM, HALF_STEP, Cohorts
+from covey_simulations.evaluation import metrics, plaintext_training, ranker_comparison, ranking
+from covey_simulations.evaluation.plaintext_training import BASE, EXACT, GRAM, HALF_STEP, Cohorts
+from covey_simulations.evaluation.ranking import Household, Training
 
 ITEMS = tuple(f"type {number:02}" for number in range(24))
 CATALOGUE = Catalogue(ITEMS, {"department": tuple("ab"[n // 12] for n in range(24)),
@@ -43,7 +44,7 @@ def training(form="three_rounds", noise=None, contributors=None):
 
 
 def evaluated(households=HOUSEHOLDS, catalogue=CATALOGUE, **how):
-    return evaluation.recommender(households, catalogue, training(**how), {"device": "household 1"})
+    return ranking.recommender(households, catalogue, training(**how), {"device": "household 1"})
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +78,8 @@ def test_only_what_is_new_is_relevant_among_the_new():
                     frozenset({ITEMS[0], ITEMS[5], "not in the catalogue"}))  # fmt: skip
     found = evaluated([one, *HOUSEHOLDS[1:2]], contributors=dict.fromkeys(EXACT, frozenset({0, 1})))
     tables = histories.tabulate([one], CATALOGUE)
-    assert comparison.means(tables.new, tables.upcoming & ~tables.bought)["recall_at_10"] == 1
-    assert comparison.means(tables.again, tables.upcoming)["recall_at_10"] == 0.5
+    assert ranker_comparison.means(tables.new, tables.upcoming & ~tables.bought)["recall_at_10"] == 1
+    assert ranker_comparison.means(tables.again, tables.upcoming)["recall_at_10"] == 0.5
     assert found["new"]["households"] == found["again"]["households"] == 2
 
 
@@ -110,7 +111,7 @@ def test_popularity_is_that_of_those_who_trained_and_leaves_own_items_out(found)
     cohort = ranking.bought[[n in TRAINERS for n in range(60)]].sum(axis=0).astype(float)
     expected = metrics.top_k(np.where(ranking.bought, -np.inf, cohort))
     relevant = ranking.upcoming & ~ranking.bought
-    assert rankers(found, "new")["popularity"] == comparison.means(expected, relevant)["recall_at_10"]
+    assert rankers(found, "new")["popularity"] == ranker_comparison.means(expected, relevant)["recall_at_10"]
     everyone = evaluated(contributors={BASE: frozenset(range(60))})
     assert rankers(found, "new")["popularity"] != rankers(everyone, "new")["popularity"]
 
@@ -160,7 +161,7 @@ def test_one_round_gives_everyone_the_same_order():
     ranking = histories.tabulate(HOUSEHOLDS, CATALOGUE)
     base = ranking.of(TRAINERS)
     cohorts = Cohorts(base.bought, base.adopted, base.bought, base.bought, CATALOGUE.features())
-    model = in_the_clear.train(cohorts, {BASE: 0.0})
+    model = plaintext_training.train(cohorts, {BASE: 0.0})
     prior = model.mix * np.log(model.base.rate) + (1 - model.mix) * np.log(model.base.popularity)
     scores = np.array(list(model.scores(ranking.bought)))
     assert np.isneginf(scores[ranking.bought]).all()
@@ -173,10 +174,10 @@ def test_one_round_gives_everyone_the_same_order():
 def test_the_base_shares_one_noise_by_what_each_part_is_scaled_with(part, share, monkeypatch):
     heard = {}
     for name in ("popularity", "base"):
-        plain = getattr(p1_release, name)
-        monkeypatch.setattr(p1_release, name, lambda *a, _n=name, _f=plain: heard.update({_n: a}) or _f(*a))
+        plain = getattr(release, name)
+        monkeypatch.setattr(release, name, lambda *a, _n=name, _f=plain: heard.update({_n: a}) or _f(*a))
     blank = np.zeros((1, 4000), dtype=bool)
-    in_the_clear.train(Cohorts(blank, blank, blank, blank, None), {BASE: 3.0}, 4.0, seed=1)
+    plaintext_training.train(Cohorts(blank, blank, blank, blank, None), {BASE: 3.0}, 4.0, seed=1)
     expected = 3.0 / math.sqrt(share / 0.4)
     total, sd = {"popularity": heard["popularity"][:2], "adoption": (heard["base"][1], heard["base"][3])}[
         part
@@ -186,12 +187,12 @@ def test_the_base_shares_one_noise_by_what_each_part_is_scaled_with(part, share,
 
 
 def test_the_scalars_have_their_noise_as_well(monkeypatch):
-    heard, plain = [], p1_release.base
-    monkeypatch.setattr(p1_release, "base", lambda *a: heard.append(a[2]) or plain(*a))
+    heard, plain = [], release.base
+    monkeypatch.setattr(release, "base", lambda *a: heard.append(a[2]) or plain(*a))
     blank = np.zeros((1, 8), dtype=bool)
     for seed in range(400):
-        in_the_clear.train(Cohorts(blank, blank, blank, blank, None), {BASE: 1.0}, 4.0, seed=seed)
-    assert np.std(heard) == pytest.approx(p1.SCALARS_NORM / math.sqrt(0.02 / 0.4), rel=0.1)
+        plaintext_training.train(Cohorts(blank, blank, blank, blank, None), {BASE: 1.0}, 4.0, seed=seed)
+    assert np.std(heard) == pytest.approx(on_device.SCALARS_NORM / math.sqrt(0.02 / 0.4), rel=0.1)
 
 
 @pytest.mark.parametrize("contributors", [frozenset({1, 1000}), frozenset()])

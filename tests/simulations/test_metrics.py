@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from covey_models.catalogue import Catalogue
-from covey_simulations import metrics, references
+from covey_simulations.evaluation import metrics, reference_recommenders
 
 RANKED = np.array([[0, 1, 2], [3, 2, 1]])
 RELEVANT = np.array([[1, 0, 1, 1], [0, 1, 0, 0]], dtype=bool)
@@ -41,7 +41,8 @@ def test_a_steady_difference_is_sure_and_a_paired_one_is_not_blurred_by_its_hous
 
 
 @pytest.mark.parametrize(
-    "reference", [lambda b: references.ease(b, 1.0), lambda b: references.implicit_als(b, 2)]
+    "reference",
+    [lambda b: reference_recommenders.ease(b, 1.0), lambda b: reference_recommenders.implicit_als(b, 2)],
 )
 def test_a_reference_sees_who_buys_together(reference):
     groups = np.kron(np.eye(2, dtype=bool), np.ones((40, 4), dtype=bool))
@@ -52,7 +53,7 @@ def test_a_reference_sees_who_buys_together(reference):
 
 def test_ease_has_no_item_vouch_for_itself():
     alone = np.eye(3, dtype=bool)
-    assert references.ease(alone) == pytest.approx(np.zeros((3, 3)))
+    assert reference_recommenders.ease(alone) == pytest.approx(np.zeros((3, 3)))
 
 
 SHELVES = Catalogue(("a", "b", "c", "d"), {"shop": ("x", "x", "x", "y"), "shelf": ("1", "1", "2", "3")})
@@ -61,16 +62,16 @@ SHELVES = Catalogue(("a", "b", "c", "d"), {"shop": ("x", "x", "x", "y"), "shelf"
 def test_alone_goes_by_the_households_own_shelves():
     bought = np.array([[1, 0, 0, 0], [1, 0, 0, 1], [0, 0, 0, 0]], dtype=bool)
     expected = [[2, 2, 1, 0], [1, 1, 0.5, 1], [0, 0, 0, 0]]
-    assert np.array(list(references.alone(bought, SHELVES))) == pytest.approx(np.array(expected))
+    assert np.array(list(reference_recommenders.alone(bought, SHELVES))) == pytest.approx(np.array(expected))
 
 
 def test_nobody_elses_history_moves_alone():
     bought = np.array([[1, 0, 0, 0], [0, 0, 1, 1]], dtype=bool)
-    (own,) = references.alone(bought[:1], SHELVES)
-    assert next(references.alone(bought, SHELVES)) == pytest.approx(own)
+    (own,) = reference_recommenders.alone(bought[:1], SHELVES)
+    assert next(reference_recommenders.alone(bought, SHELVES)) == pytest.approx(own)
 
 
 def test_frequency_comes_first_and_popularity_breaks_its_ties_alone():
     counts, popularity = np.array([[0.0, 2, 1, 1]]), np.array([9000.0, 0, 1, 8999])
-    ranked = np.argsort(-references.gp_topfreq(counts, popularity), axis=1)
+    ranked = np.argsort(-reference_recommenders.gp_topfreq(counts, popularity), axis=1)
     assert ranked.tolist() == [[1, 3, 2, 0]]

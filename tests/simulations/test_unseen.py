@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from covey_models import Catalogue, p1_release, p1_steps
+from covey_models import Catalogue
+from covey_models.recommender import release, steps
 from covey_sdk import facts
 from covey_sdk.events import parse
 from covey_sdk.history_builder import history
-from covey_simulations import journey, orders, shop_rules
+from covey_simulations.data import complete_journey, orders, shop_rules
 
 SEED = 1
 HOUSEHOLDS = tuple(range(1, 31))
@@ -71,8 +72,8 @@ def extracted(tmp_path, monkeypatch):
     def extracted(*ahead):
         folder = tmp_path / "-".join(map(str, ("days", *ahead)))
         with monkeypatch.context() as patch:
-            patch.setattr(journey, "get_data", lambda _: data(ahead))
-            journey.extract(folder, SEED, None, "")
+            patch.setattr(complete_journey, "get_data", lambda _: data(ahead))
+            complete_journey.extract(folder, SEED, None, "")
         return folder
 
     return extracted
@@ -94,11 +95,11 @@ def catalogue_of(folder):
 def contributions(folder):
     """What all phones add to each step, float64 [households, length] each, and the catalogue."""
     catalogue, known = catalogue_of(folder), facts_of(folder).values()
-    first = np.array([p1_steps.base_step(catalogue).contribute(each) for each in known])
-    base = p1_release.first_sum(first.sum(axis=0), 0.0, None)
-    gram = np.array([p1_steps.gram_step(catalogue, base).contribute(each) for each in known])
-    axes = p1_release.axes(gram.sum(axis=0), 0.0, 2)
-    half = np.array([p1_steps.half_step(catalogue, base, axes).contribute(each) for each in known])
+    first = np.array([steps.base_step(catalogue).contribute(each) for each in known])
+    base = release.first_sum(first.sum(axis=0), 0.0, None)
+    gram = np.array([steps.gram_step(catalogue, base).contribute(each) for each in known])
+    axes = release.axes(gram.sum(axis=0), 0.0, 2)
+    half = np.array([steps.half_step(catalogue, base, axes).contribute(each) for each in known])
     return catalogue, (first, gram, half)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Integer, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from covey_consent.access.roles import Caller
-from covey_consent.models import Base
+from covey_consent.storage.models import Base
 
 
 class Access(Base):

@@ -15,7 +15,7 @@ from joserfc.util import urlsafe_b64encode
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from covey_consent.access.jose import PROOFS, Allowed, extract
-from covey_consent.access.replays import Replays
+from covey_consent.access.replay_cache import Replays
 from covey_consent.errors import ProofError
 
 LONGEST = 4096

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from covey_consent.access.tokens import Token
 from covey_consent.errors import TokenError
-from covey_consent.models import ROW, Base
-from covey_consent.writer import after_commit
+from covey_consent.storage.models import ROW, Base
+from covey_consent.storage.writer import after_commit
 
 
 class Revocation(Base):

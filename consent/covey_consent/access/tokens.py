@@ -12,10 +12,10 @@ from joserfc.jwk import OKPKey
 from joserfc.jwt import ClaimsOption
 from joserfc.util import urlsafe_b64encode
 
-from covey_consent import keys
 from covey_consent.access.jose import Allowed, extract, read_claims
 from covey_consent.access.roles import Caller, Role
 from covey_consent.errors import TokenError
+from covey_consent.storage import key_file
 from covey_privacy.signatures import SigningKey
 
 ALGORITHM = "Ed25519"
@@ -59,7 +59,7 @@ class Tokens:
     """
 
     def __init__(self, key: SigningKey, origin: str, most_seconds: int = MOST_SECONDS) -> None:
-        self._key = jwk(SigningKey(keys.derive(key, "access tokens")))
+        self._key = jwk(SigningKey(key_file.derive(key, "access tokens")))
         self._origin, self._most = origin, most_seconds
         self.kid = self._key.thumbprint()
 

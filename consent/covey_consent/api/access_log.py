@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from covey_consent.access import access_log
 from covey_consent.access.access_log import Access, Sought
-from covey_consent.access.guard import needs
+from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
 from covey_consent.api.pages import Cursor, Limit, Page, following

@@ -10,16 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.config import JsonDict
 from sqlalchemy.orm import Session
 
-from covey_consent import assessments
-from covey_consent.access.guard import needs
+from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
 from covey_consent.api.idempotency import OnceOnly, answer
 from covey_consent.api.pages import Cursor, Limit, Page, following
 from covey_consent.api.preconditions import IfMatch, etag, require_match, tagged
-from covey_consent.idempotency import Answer
-from covey_consent.models import Assessment
+from covey_consent.policy import assessments
 from covey_consent.registry import Registry
+from covey_consent.storage.idempotency import Answer
+from covey_consent.storage.models import Assessment
 
 router = APIRouter(prefix="/v1/assessments", tags=["assessments"])
 

@@ -16,7 +16,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from covey_consent.access.guard import CALLER
+from covey_consent.access.authorization import CALLER
 from covey_consent.errors import UnavailableError
 from covey_consent.rights.imports import LIMIT as EXPORT
 from covey_privacy import wire

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
-from covey_consent.access.guard import needs
+from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
 from covey_consent.api.idempotency import OnceOnly, answer
@@ -20,8 +20,8 @@ from covey_consent.breaches import affected, register
 from covey_consent.breaches.account import Account, Scope, Seconds, missing
 from covey_consent.breaches.states import State, Step
 from covey_consent.breaches.tables import Breach
-from covey_consent.idempotency import Answer
 from covey_consent.registry import Registry
+from covey_consent.storage.idempotency import Answer
 
 router = APIRouter(tags=["breaches"])
 

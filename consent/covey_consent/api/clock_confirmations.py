@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from covey_consent.access.guard import needs
+from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
 from covey_consent.api.schemas import config

@@ -11,10 +11,8 @@ from fastapi import APIRouter, Header, Request, Response
 from pydantic import AwareDatetime, Field
 from sqlalchemy.orm import Session
 
-from covey_consent import batches, choices, decisions, history, promises, purposes, states
-from covey_consent.access.guard import needs, reason
+from covey_consent.access.authorization import needs, reason
 from covey_consent.access.roles import Caller, Role
-from covey_consent.acts import EVERYTHING, GUARDIAN, SUBJECT, Act
 from covey_consent.api.http import Here
 from covey_consent.api.idempotency import OnceOnly, answer, response
 from covey_consent.api.lean import lean
@@ -36,13 +34,17 @@ from covey_consent.api.schemas import (
     end,
     moment,
 )
+from covey_consent.decisions import batches, choices, decisions, history, states
+from covey_consent.decisions.consent_event import EVERYTHING, GUARDIAN, SUBJECT, Act
+from covey_consent.decisions.events import Recorded
+from covey_consent.decisions.verdicts import Standing, Standings, Verdict, judge
 from covey_consent.errors import DeniedError, RequestError
-from covey_consent.events import Recorded
-from covey_consent.idempotency import Answer
-from covey_consent.models import Event, EventReason
+from covey_consent.policy import purposes
 from covey_consent.registry import Registry
-from covey_consent.verdicts import Standing, Standings, Verdict, judge
-from covey_privacy.consent import GRANTED, Notice
+from covey_consent.storage.idempotency import Answer
+from covey_consent.storage.models import Event, EventReason
+from covey_consent.transparency import promises
+from covey_privacy.registry_messages import GRANTED, Notice
 
 router = APIRouter(prefix="/v1", tags=["consents"])
 

@@ -7,10 +7,10 @@ from typing import Literal
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict
 
-from covey_consent import subjects
 from covey_consent.access.roles import Caller, Role
 from covey_consent.access.tokens import DEVICE_SECONDS
 from covey_consent.api.http import Here
+from covey_consent.decisions import subjects
 
 router = APIRouter(tags=["access"])
 

@@ -11,10 +11,10 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, APIRouter, request_response
 from starlette.requests import ClientDisconnect
 
-from covey_consent.access.guard import Guard
+from covey_consent.access.authorization import Guard
 from covey_consent.api import bodies, lean
 from covey_consent.api.bodies import CBOR, JSON, MESSAGE, SET_REQUEST
-from covey_consent.api.strict import StrictRequest
+from covey_consent.api.strict_json import StrictRequest
 from covey_consent.registry import Registry
 from covey_privacy import wire
 

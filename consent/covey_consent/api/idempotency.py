@@ -10,8 +10,8 @@ from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
 from covey_consent.access.roles import Caller
-from covey_consent.idempotency import Answer, Asked, Write
 from covey_consent.registry import Registry
+from covey_consent.storage.idempotency import Answer, Asked, Write
 
 Args = TypeVarTuple("Args")
 

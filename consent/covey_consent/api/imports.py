@@ -9,16 +9,16 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
-from covey_consent.access.guard import needs
+from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
 from covey_consent.api.idempotency import OnceOnly, answer
 from covey_consent.api.schemas import SUBJECT, shown
 from covey_consent.errors import DeniedError
-from covey_consent.idempotency import Answer
 from covey_consent.registry import Registry
 from covey_consent.rights import imports
 from covey_consent.rights.imports import Export
+from covey_consent.storage.idempotency import Answer
 
 router = APIRouter(tags=["rights"])
 

@@ -19,7 +19,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from covey_consent.api.strict import StrictRequest
+from covey_consent.api.strict_json import StrictRequest
 
 _MARK = "covey_lean"
 

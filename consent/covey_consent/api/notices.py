@@ -10,20 +10,21 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import Session
 
-from covey_consent import notices, purposes
-from covey_consent.access.guard import needs
+from covey_consent import notices
+from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import CBOR, Here
 from covey_consent.api.idempotency import OnceOnly, answer
 from covey_consent.api.schemas import TEXT, config
-from covey_consent.idempotency import Answer
-from covey_consent.models import PublishedNotice
 from covey_consent.notices import history, reconsent
 from covey_consent.notices.files import NoticeFile
-from covey_consent.purposes import Purpose
+from covey_consent.policy import purposes
+from covey_consent.policy.purposes import Purpose
+from covey_consent.policy.transfers import CONSENT
 from covey_consent.registry import Registry
-from covey_consent.transfers import CONSENT
-from covey_privacy.consent import Notice
+from covey_consent.storage.idempotency import Answer
+from covey_consent.storage.models import PublishedNotice
+from covey_privacy.registry_messages import Notice
 from covey_privacy.semver import PATTERN, Semver
 
 router = APIRouter(tags=["notices"])

@@ -14,15 +14,15 @@ from typing import Annotated, Any, Literal, Self
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, model_validator
 
-from covey_consent import officer_queries
-from covey_consent.access.guard import everyone, needs
+from covey_consent.access.authorization import everyone, needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.consents import Moment
 from covey_consent.api.http import Here
 from covey_consent.api.pages import Cursor, Limit, Page, following
 from covey_consent.api.schemas import SUBJECT, Pseudonym, config, end, moment, shown
-from covey_consent.csv_tables import table
+from covey_consent.decisions import officer_queries
 from covey_consent.registry import Registry
+from covey_consent.storage.csv_tables import table
 
 router = APIRouter(prefix="/v1", tags=["officers"])
 

@@ -19,9 +19,9 @@ from covey_consent.one_message.round_state import read_entries
 from covey_consent.one_message.signed_sets import find_leaves
 from covey_consent.registry import Registry
 from covey_privacy import wire
-from covey_privacy.records import layout
+from covey_privacy.fixed_records import layout
 from covey_privacy.secagg.messages import Entry
-from covey_privacy.secagg.registry_messages import (
+from covey_privacy.secagg.notary_messages import (
     DRAW_REQUEST,
     EXCLUSION_REQUEST,
     GRANT_REQUEST,

@@ -8,10 +8,10 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from covey_consent.access.authorization import REASON_CHARACTERS
 from covey_consent.access.dpop import LONGEST
-from covey_consent.access.guard import REASON_CHARACTERS
 from covey_consent.access.roles import Role
-from covey_consent.api import answers
+from covey_consent.api import openapi_errors
 from covey_consent.api.examples import example, restore_nulls
 from covey_consent.api.http import CBOR
 from covey_consent.api.media import ANSWERED, TAKEN, UPLOADED
@@ -68,7 +68,7 @@ def complete(document: Json) -> Json:
     models["Problem"] = Problem.model_json_schema()
     for model in models.values():
         restore_nulls(model)
-    components |= {"responses": answers.refusals(), "parameters": PARAMETERS}
+    components |= {"responses": openapi_errors.refusals(), "parameters": PARAMETERS}
     _say_etags(document["paths"])
     for method, operation in operations(document):
         _say_content(operation)
@@ -120,8 +120,10 @@ def _say_headers(operation: Json) -> None:
 
 def _say_refusals(method: str, operation: Json) -> None:
     operation["responses"].pop("422", None)
-    for status in answers.statuses(method, operation, proves=operation["operationId"] == PROVES):
-        operation["responses"][str(status)] = {"$ref": f"#/components/responses/{answers.name(status)}"}
+    for status in openapi_errors.statuses(method, operation, proves=operation["operationId"] == PROVES):
+        operation["responses"][str(status)] = {
+            "$ref": f"#/components/responses/{openapi_errors.name(status)}"
+        }
 
 
 def _give_examples(operation: Json, models: Json) -> None:

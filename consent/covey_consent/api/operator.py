@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import Header
 
+from covey_consent.access.signed_messages import require_signature
 from covey_consent.errors import DeniedError
-from covey_consent.messages import require_signature
 from covey_consent.registry import Registry
 
 Signature = Annotated[str, Header(alias="Covey-Signature", pattern="^[0-9a-f]{128}$")]

@@ -8,7 +8,7 @@ from typing import Annotated, Generic, TypeVar
 from fastapi import Query
 from pydantic import BaseModel
 
-from covey_consent.cursors import LONGEST
+from covey_consent.storage.cursors import LONGEST
 
 T = TypeVar("T")
 R = TypeVar("R")

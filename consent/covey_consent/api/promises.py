@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict
 
-from covey_consent import promises
 from covey_consent.api.http import Here
+from covey_consent.transparency import promises
 
 router = APIRouter(prefix="/v1/log/promises", tags=["log"])
 

@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from covey_consent.api.problems import problem, slug
-from covey_consent.connections import client_of
 from covey_consent.errors import LimitError
+from covey_consent.operations.connection_limits import client_of
 from covey_consent.registry import Registry
 
 COUNTS = "covey.counts"

@@ -9,12 +9,12 @@ from uuid import uuid4
 from fastapi import APIRouter, Path, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from covey_consent.access.guard import needs
+from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
-from covey_consent.api.about import of_event
+from covey_consent.api.data_subject import of_event
 from covey_consent.api.http import Here
 from covey_consent.receipts import kantara, page, schema, signing
-from covey_consent.receipts.shape import Receipt
+from covey_consent.receipts.schema_27560 import Receipt
 
 router = APIRouter(prefix="/v1/receipts", tags=["receipts"])
 

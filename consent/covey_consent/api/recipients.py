@@ -8,8 +8,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field, StringConstraints
 from sqlalchemy.orm import Session
 
-from covey_consent import subjects
-from covey_consent.access.guard import needs
+from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
 from covey_consent.api.idempotency import OnceOnly, answer
@@ -17,10 +16,11 @@ from covey_consent.api.pages import Cursor, Limit, Page, following
 from covey_consent.api.preconditions import IfMatch, etag, require_match, tagged
 from covey_consent.api.rights import Reader
 from covey_consent.api.schemas import Name, Pseudonym, config, shown
-from covey_consent.idempotency import Answer
+from covey_consent.decisions import subjects
 from covey_consent.recipients import addresses, register
 from covey_consent.recipients.tables import Recipient
 from covey_consent.registry import Registry
+from covey_consent.storage.idempotency import Answer
 
 router = APIRouter(tags=["recipients"])
 

@@ -9,14 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from covey_consent.access.guard import needs
+from covey_consent.access.authorization import needs
 from covey_consent.access.revocations import Revocation
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
 from covey_consent.api.idempotency import OnceOnly, answer
 from covey_consent.api.pages import Cursor, Limit, Page, following
-from covey_consent.idempotency import Answer
 from covey_consent.registry import Registry
+from covey_consent.storage.idempotency import Answer
 
 router = APIRouter(prefix="/v1/revocations", tags=["access"])
 

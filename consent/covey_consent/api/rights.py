@@ -11,24 +11,24 @@ from pydantic import BaseModel, Field, StringConstraints
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from covey_consent import subjects
-from covey_consent.access.guard import everyone, needs, reason
+from covey_consent.access.authorization import everyone, needs, reason
 from covey_consent.access.roles import Caller, Role
-from covey_consent.api.about import of_body, of_request
+from covey_consent.api.data_subject import of_body, of_request
 from covey_consent.api.http import Here
 from covey_consent.api.idempotency import OnceOnly, answer
 from covey_consent.api.officer_queries import AS_CSV, Format, paged
 from covey_consent.api.pages import Cursor, Limit, Page, following
 from covey_consent.api.preconditions import IfMatch, etag, require_match, tagged
 from covey_consent.api.schemas import SUBJECT, Country, Name, Pseudonym, config, shown
+from covey_consent.decisions import subjects
 from covey_consent.errors import ConflictError, DeniedError, RequestError, UnknownError
-from covey_consent.idempotency import Answer
-from covey_consent.models import Subject
 from covey_consent.registry import Registry
-from covey_consent.rights import certificate, desk
-from covey_consent.rights.desk import Asked, Due, Taken
+from covey_consent.rights import certificate, requests
+from covey_consent.rights.requests import Asked, Due, Taken
 from covey_consent.rights.states import Kind, State, Step
 from covey_consent.rights.tables import ErasureStep, RightsRequest, RightsStep, Tombstone
+from covey_consent.storage.idempotency import Answer
+from covey_consent.storage.models import Subject
 
 router = APIRouter(tags=["rights"])
 
@@ -299,11 +299,11 @@ def _page(
 
 
 def _read(session: Session, here: Registry, id_: str, caller: Caller) -> Request:
-    return _request(session, here, desk.find(session, id_, caller, here.calendar.year))
+    return _request(session, here, requests.find(session, id_, caller, here.calendar.year))
 
 
 def _export(session: Session, here: Registry, id_: str, caller: Caller) -> bytes:
-    request = desk.find(session, id_, caller, here.calendar.year)
+    request = requests.find(session, id_, caller, here.calendar.year)
     if request.kind not in (Kind.ACCESS, Kind.PORTABILITY) or request.state != State.FULFILLED:
         raise ConflictError("there is an export once a request for access or portability is fulfilled")
     return here.rights.exporter.export(session, request.subject)
@@ -345,11 +345,11 @@ def _attributes(person: Subject) -> PersonsAttributes:
 
 
 def _request(session: Session, here: Registry, row: RightsRequest) -> Request:
-    return _plain(here, row, [_step(step) for step in desk.steps(session, row.id)])
+    return _plain(here, row, [_step(step) for step in requests.steps(session, row.id)])
 
 
 def _plain(here: Registry, row: RightsRequest, steps: list[StepTaken]) -> Request:
-    overdue = desk.standing(row).overdue(here.calendar.now)
+    overdue = requests.standing(row).overdue(here.calendar.now)
     return Request.model_validate(
         {name: getattr(row, name) for name in Request.model_fields if name not in ("overdue", "steps")}
         | {"overdue": overdue, "steps": steps}

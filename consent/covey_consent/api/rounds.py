@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from covey_consent import rounds
+from covey_consent.access.signed_messages import open_from
 from covey_consent.api import operator
 from covey_consent.api.http import Here, body, cbor
 from covey_consent.errors import RequestError
-from covey_consent.messages import open_from
+from covey_consent.tickets import rounds
 from covey_privacy import evidence, manifest
-from covey_privacy.consent import LogIndex
 from covey_privacy.evidence import Evidence
 from covey_privacy.manifest import Manifest
+from covey_privacy.registry_messages import LogIndex
 
 router = APIRouter(tags=["rounds"])
 

@@ -8,13 +8,13 @@ from fastapi import APIRouter, Path, Response
 from sqlalchemy.orm import Session
 
 from covey_consent.access import access_log
-from covey_consent.access.guard import needs
+from covey_consent.access.authorization import needs
 from covey_consent.access.roles import LOGGED, Caller, Role
 from covey_consent.api.http import Here
 from covey_consent.api.idempotency import OnceOnly, answer
 from covey_consent.api.schemas import Known, NewSubject, Pseudonym
-from covey_consent.idempotency import Answer
 from covey_consent.registry import Registry
+from covey_consent.storage.idempotency import Answer
 
 router = APIRouter(prefix="/v1/subjects", tags=["subjects"])
 

@@ -7,18 +7,18 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
 
-from covey_consent import tickets
-from covey_consent.access.guard import needs
+from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
+from covey_consent.access.signed_messages import open_from_device
 from covey_consent.api import operator
 from covey_consent.api.http import Here, body, cbor
 from covey_consent.api.operator import Signature
 from covey_consent.api.schemas import Ended, Ending, EpochNow, Issued
-from covey_consent.epochs import LAST_EPOCH
 from covey_consent.errors import RequestError
-from covey_consent.issuers import parse_set, require_set
-from covey_consent.messages import open_from_device
-from covey_privacy.consent import TICKETS, BlindSignatures, TicketRequest
+from covey_consent.tickets import tickets
+from covey_consent.tickets.epoch_calendar import LAST_EPOCH
+from covey_consent.tickets.issuers import parse_set, require_set
+from covey_privacy.registry_messages import TICKETS, BlindSignatures, TicketRequest
 from covey_privacy.tickets import to_count
 
 router = APIRouter(tags=["tickets"])

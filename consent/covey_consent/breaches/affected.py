@@ -7,10 +7,11 @@ from typing import Any
 from sqlalchemy import Select, func, select, union_all
 from sqlalchemy.orm import Session
 
-from covey_consent import purposes, rounds
 from covey_consent.breaches.account import Scope
-from covey_consent.issuers import name_of
-from covey_consent.models import HOUR, Event, Issuance, Subject
+from covey_consent.policy import purposes
+from covey_consent.storage.models import HOUR, Event, Issuance, Subject
+from covey_consent.tickets import rounds
+from covey_consent.tickets.issuers import name_of
 
 
 def count(session: Session, scope: Scope) -> int:

@@ -15,8 +15,8 @@ from covey_consent.breaches import states
 from covey_consent.breaches.account import Account, Scope, missing
 from covey_consent.breaches.states import State, Step
 from covey_consent.breaches.tables import Breach, BreachStep
-from covey_consent.epochs import Calendar
 from covey_consent.errors import ConflictError, RequestError, UnknownError
+from covey_consent.tickets.epoch_calendar import Calendar
 
 OPENED = "open"
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import httpx
 
-from covey_consent import keys
 from covey_consent.access.roles import Caller, Role
 from covey_consent.access.tokens import Tokens
 from covey_consent.errors import DamageError
 from covey_consent.settings import Settings
+from covey_consent.storage import key_file
 
 SECONDS = 60.0
 """For how long the token is good that the command mints for itself; an answer may take as long."""
@@ -103,7 +103,7 @@ def _tell(
 def _token(settings: Settings, officer: str) -> dict[str, str]:
     if not settings.key_file.exists():
         raise ValueError(f"there is no key in {settings.key_file}; run this where the registry's key file is")
-    tokens = Tokens(keys.load_or_create(settings.key_file), settings.origin)
+    tokens = Tokens(key_file.load_or_create(settings.key_file), settings.origin)
     token = tokens.mint(Caller(Role.OFFICER, officer), int(time.time()), int(SECONDS))
     return {"Authorization": f"Bearer {token}"}
 

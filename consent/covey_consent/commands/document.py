@@ -8,15 +8,16 @@ from pathlib import Path
 from sqlalchemy import inspect, make_url
 from sqlalchemy.orm import Session
 
-from covey_consent import controller, private_files
-from covey_consent.controller import Controller
-from covey_consent.database import answering, connect
 from covey_consent.documents.catalogue import Name, make
 from covey_consent.documents.facts import Facts, gather
 from covey_consent.documents.rendering import Format, render
 from covey_consent.errors import ConflictError, ConsentRegistryError, DamageError, require_folder
-from covey_consent.models import PublishedNotice
+from covey_consent.policy import controller
+from covey_consent.policy.controller import Controller
 from covey_consent.settings import Settings
+from covey_consent.storage import private_files
+from covey_consent.storage.database import answering, connect
+from covey_consent.storage.models import PublishedNotice
 
 __all__ = ["ConsentRegistryError", "document"]
 

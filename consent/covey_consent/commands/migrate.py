@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from covey_consent import database, schema
-from covey_consent.database import Database, answering
 from covey_consent.settings import Settings
+from covey_consent.storage import database, schema
+from covey_consent.storage.database import Database, answering
 
 
 def migrate(*, check: bool = False, sql: bool = False, settings: Settings | None = None) -> int:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import httpx
 
-from covey_consent import controller
 from covey_consent.errors import ConsentRegistryError, require_folder
 from covey_consent.notices import files
 from covey_consent.notices.facts import Facts
 from covey_consent.notices.files import NoticeFile
 from covey_consent.notices.lint import lint as findings
+from covey_consent.policy import controller
 from covey_consent.settings import Settings
 
 TOKEN = "COVEY_REGISTRY_TOKEN"  # noqa: S105  the variable's name

@@ -9,16 +9,16 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from covey_consent import keys
 from covey_consent.access import access_log
 from covey_consent.access.roles import Caller, Role
 from covey_consent.errors import ConsentRegistryError, RequestError, require_folder
-from covey_consent.last_seen import replace
 from covey_consent.pack import people
 from covey_consent.pack.archive import archive
 from covey_consent.pack.contents import Held, log_files, subject_file
 from covey_consent.settings import Settings
-from covey_consent.store import Store
+from covey_consent.storage import key_file
+from covey_consent.storage.store import Store
+from covey_consent.witness.witness_store import replace
 from covey_privacy.note import ED25519, VerifierKey
 from covey_privacy.signatures import SigningKey
 
@@ -37,7 +37,7 @@ def pack(out: Path, since: int = 0, subject: str | None = None, settings: Settin
     if subject is not None and since:
         raise RequestError("a person's records are checked against the whole log: leave --since out")
     replace(out, make(settings, since, subject))
-    key = keys.load_or_create(settings.key_file).public
+    key = key_file.load_or_create(settings.key_file).public
     print(f"{out}: check it offline with")
     print(f"python -I verify.py {out.name} --key {VerifierKey(settings.origin, ED25519, key).vkey}")
     return 0
@@ -45,7 +45,7 @@ def pack(out: Path, since: int = 0, subject: str | None = None, settings: Settin
 
 def make(settings: Settings, since: int, subject: str | None, opened: Records = people.records) -> bytes:
     """Return the pack's bytes, all of it as the database was at one moment."""
-    key = keys.load_or_create(settings.key_file)
+    key = key_file.load_or_create(settings.key_file)
     store = Store.open(settings.database_url)
     try:
         with store.reading() as session:

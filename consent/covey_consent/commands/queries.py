@@ -17,12 +17,12 @@ from urllib.parse import quote
 
 import httpx
 
-from covey_consent import keys
 from covey_consent.access.roles import Caller, Role
 from covey_consent.access.tokens import Tokens
-from covey_consent.csv_tables import table
 from covey_consent.errors import DamageError
 from covey_consent.settings import Settings
+from covey_consent.storage import key_file
+from covey_consent.storage.csv_tables import table
 
 SECONDS = 60.0
 """For how long the token is good that a command mints for itself; an answer may take as long."""
@@ -119,7 +119,7 @@ class Officer:
                 f"there is no key in {settings.key_file}; run this where the registry's key file is, or give "
                 "an officer's access token in COVEY_REGISTRY_TOKEN"
             )
-        tokens = Tokens(keys.load_or_create(settings.key_file), settings.origin)
+        tokens = Tokens(key_file.load_or_create(settings.key_file), settings.origin)
         return tokens.mint(Caller(Role.OFFICER, self._name), int(time.time()), int(SECONDS))
 
 

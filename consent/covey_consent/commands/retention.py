@@ -8,15 +8,15 @@ import re
 import time
 from collections.abc import Mapping
 
-from covey_consent import keys
-from covey_consent.clock_monitor import ClockMonitor
-from covey_consent.epochs import Calendar
 from covey_consent.errors import ConsentRegistryError, RequestError
+from covey_consent.operations.clock_monitor import ClockMonitor
 from covey_consent.recipients.outbox import Outbox
 from covey_consent.recipients.webhook import Signer
 from covey_consent.rights.retention import DAY, PEOPLE, Retention, Terms
 from covey_consent.settings import Settings
-from covey_consent.store import Store
+from covey_consent.storage import key_file
+from covey_consent.storage.store import Store
+from covey_consent.tickets.epoch_calendar import Calendar
 
 __all__ = ["ConsentRegistryError", "run"]
 
@@ -43,7 +43,7 @@ async def _run(settings: Settings, at: int, now: float, dry: bool) -> Mapping[st
         raise RequestError(
             f"there is no key in {settings.key_file}; run this where the registry's key file is"
         )
-    signer = Signer(keys.load_or_create(settings.key_file))
+    signer = Signer(key_file.load_or_create(settings.key_file))
     calendar = Calendar(lambda: now, settings.epoch_seconds, settings.tolerance_seconds)
     store = Store.open(settings.database_url)
     try:

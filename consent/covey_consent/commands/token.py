@@ -9,12 +9,12 @@ import time
 
 import httpx
 
-from covey_consent import keys
 from covey_consent.access.jose import extract
 from covey_consent.access.roles import Caller, Role
 from covey_consent.access.tokens import Tokens
 from covey_consent.errors import ConsentRegistryError, DamageError
 from covey_consent.settings import Settings
+from covey_consent.storage import key_file
 
 SECONDS = 30.0
 ADMIN_HOURS = 1 / 60
@@ -91,5 +91,5 @@ def _mint(role: str, name: str, hours: float, subject: str | None, settings: Set
     if not settings.key_file.exists():
         raise ValueError(f"there is no key in {settings.key_file}; run this where the registry's key file is")
     caller = Caller(Role(role), name.strip(), subject)
-    tokens = Tokens(keys.load_or_create(settings.key_file), settings.origin)
+    tokens = Tokens(key_file.load_or_create(settings.key_file), settings.origin)
     return tokens.mint(caller, int(time.time()), int(hours * 3600))

@@ -12,7 +12,7 @@ from covey_consent.documents.document import Document, Section, Table, Value, Wo
 from covey_consent.documents.facts import Facts, Round
 from covey_consent.documents.labels import Labels
 from covey_consent.errors import ConflictError
-from covey_consent.purposes import find
+from covey_consent.policy.purposes import find
 from covey_privacy.dp import account
 from covey_privacy.evidence import Evidence
 from covey_privacy.manifest import Manifest

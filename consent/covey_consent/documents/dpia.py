@@ -13,11 +13,11 @@ from covey_consent.documents.facts import Facts, Round
 from covey_consent.documents.labels import Labels
 from covey_consent.documents.measures import measures
 from covey_consent.documents.processing import CASES, cases, load
-from covey_consent.models import Assessment
-from covey_consent.purposes import Purpose, find
-from covey_privacy.consent import Notice
+from covey_consent.policy.purposes import Purpose, find
+from covey_consent.storage.models import Assessment
 from covey_privacy.evidence import few
-from covey_privacy.profile import PRODUCTION
+from covey_privacy.floors import PRODUCTION
+from covey_privacy.registry_messages import Notice
 
 WORDS = Labels("dpia")
 

@@ -12,7 +12,7 @@ from typing import Any
 from covey_consent.documents.document import Document, Section, Words
 from covey_consent.documents.facts import Facts
 from covey_consent.documents.labels import Labels
-from covey_models.again import HALF_LIFE
+from covey_models.repurchase import HALF_LIFE
 
 WORDS = Labels("dsa")
 

@@ -11,18 +11,19 @@ from typing import NamedTuple
 from sqlalchemy import case, func, or_, select
 from sqlalchemy.orm import Session
 
-from covey_consent import assessments, purposes, rounds
-from covey_consent.controller import Controller
+from covey_consent.decisions.states import EXPIRED
 from covey_consent.errors import ConflictError, UnknownError
-from covey_consent.models import Assessment, LoggedRound, PublishedCheckpoint, StandingChoice
 from covey_consent.notices import history
-from covey_consent.purposes import Purpose
+from covey_consent.policy import assessments, purposes
+from covey_consent.policy.controller import Controller
+from covey_consent.policy.purposes import Purpose
 from covey_consent.recipients.tables import Recipient
 from covey_consent.settings import Settings
-from covey_consent.states import EXPIRED
-from covey_privacy.consent import Notice
+from covey_consent.storage.models import Assessment, LoggedRound, PublishedCheckpoint, StandingChoice
+from covey_consent.tickets import rounds
 from covey_privacy.evidence import Evidence
 from covey_privacy.manifest import Manifest
+from covey_privacy.registry_messages import Notice
 
 LAW = "law"
 """The basis of purposes that need no notice to be pursued: a law asks for them."""

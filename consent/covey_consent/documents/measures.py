@@ -13,7 +13,7 @@ from covey_consent.access.roles import Role
 from covey_consent.access.tokens import DEVICE_SECONDS
 from covey_consent.documents.document import Blank, Words
 from covey_consent.documents.facts import Facts
-from covey_privacy.profile import PRODUCTION
+from covey_privacy.floors import PRODUCTION
 
 
 class Measure(NamedTuple):

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 
-from covey_consent import transfers
-from covey_consent.controller import Controller
 from covey_consent.documents.document import Words
+from covey_consent.policy import transfers
+from covey_consent.policy.controller import Controller
 
 CASES: Mapping[str, Words] = {
     "sensitive": Words("sensitive personal information", "处理敏感个人信息"),

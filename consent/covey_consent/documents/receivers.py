@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from covey_consent import transfers
-from covey_consent.controller import Recipient
 from covey_consent.documents.facts import Facts, Told
 from covey_consent.notices.facts import Facts as NoticeFacts
-from covey_consent.purposes import Purpose
+from covey_consent.policy import transfers
+from covey_consent.policy.controller import Recipient
+from covey_consent.policy.purposes import Purpose
 
 AGREE = "nowhere"
 

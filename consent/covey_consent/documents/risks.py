@@ -7,7 +7,7 @@ import tomllib
 from dataclasses import dataclass
 from importlib import resources
 
-from covey_privacy.profile import PRODUCTION
+from covey_privacy.floors import PRODUCTION
 
 ROUNDS = frozenset(PRODUCTION.cohorts)
 """The purposes whose data leave the phone in secure sums."""

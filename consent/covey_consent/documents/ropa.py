@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from covey_consent import transfers
-from covey_consent.controller import Contact, Controller, Recipient
 from covey_consent.documents import receivers
 from covey_consent.documents.document import Document, Fact, Section, Words
 from covey_consent.documents.facts import Facts
 from covey_consent.documents.labels import Labels
 from covey_consent.documents.processing import CASES, cases, load
 from covey_consent.errors import ConflictError
-from covey_consent.purposes import Purpose
-from covey_consent.transfers import is_abroad, stored_abroad
+from covey_consent.policy import transfers
+from covey_consent.policy.controller import Contact, Controller, Recipient
+from covey_consent.policy.purposes import Purpose
+from covey_consent.policy.transfers import is_abroad, stored_abroad
 from covey_privacy.evidence import few
 
 WORDS = Labels("ropa")

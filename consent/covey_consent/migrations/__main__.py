@@ -15,7 +15,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import write_hooks
 
-from covey_consent import database, schema
+from covey_consent.storage import database, schema
 
 HOOKS = {
     "hooks": "tidy, ruff",

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from covey_consent import app
 from covey_consent.errors import DamageError
-from covey_consent.models import TEXT, Base
+from covey_consent.storage.models import TEXT, Base
 
 __all__ = ["app"]  # Every table's module is imported through it.
 

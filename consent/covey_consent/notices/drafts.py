@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from string import Template
 
-from covey_consent import purposes
 from covey_consent.errors import RequestError
 from covey_consent.notices.facts import Facts
 from covey_consent.notices.files import NoticeFile, Words
 from covey_consent.notices.items import ITEMS
-from covey_consent.purposes import Purpose
+from covey_consent.policy import purposes
+from covey_consent.policy.purposes import Purpose
 from covey_privacy import wire
-from covey_privacy.consent import Notice, NoticeText
+from covey_privacy.registry_messages import Notice, NoticeText
 
 MOST_BYTES = 48 * 1024
 """A notice's bytes at most: those of twenty purposes are one download, of which phones read 1 MiB."""

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from covey_consent import transfers
-from covey_consent.controller import Contact, Controller, Recipient
-from covey_consent.purposes import Purpose
+from covey_consent.policy import transfers
+from covey_consent.policy.controller import Contact, Controller, Recipient
+from covey_consent.policy.purposes import Purpose
 from covey_privacy.dp.odometer import Caps
 
 NOBODY = {"en": "none", "zh": "无"}

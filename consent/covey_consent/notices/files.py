@@ -17,9 +17,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from covey_consent import purposes
 from covey_consent.errors import RequestError, without_number
 from covey_consent.notices.items import NAMES, asked_of
+from covey_consent.policy import purposes
 from covey_privacy.semver import PATTERN, Semver
 
 MOST_TEXT = 8000

@@ -9,10 +9,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from covey_consent.errors import UnknownError
-from covey_consent.models import PublishedNotice
 from covey_consent.notices.versions import Edition
+from covey_consent.storage.models import PublishedNotice
 from covey_privacy import wire
-from covey_privacy.consent import Notice, NoticeText
+from covey_privacy.registry_messages import Notice, NoticeText
 from covey_privacy.semver import Semver
 
 _ORDER = (

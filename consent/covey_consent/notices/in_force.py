@@ -9,11 +9,11 @@ from functools import partial
 
 from sqlalchemy.orm import Session
 
-from covey_consent import purposes
 from covey_consent.errors import UnknownError
-from covey_consent.writer import after_commit
+from covey_consent.policy import purposes
+from covey_consent.storage.writer import after_commit
 from covey_privacy import wire
-from covey_privacy.consent import NOTICE, Notice, Notices
+from covey_privacy.registry_messages import NOTICE, Notice, Notices
 from covey_privacy.signatures import SigningKey, sign
 
 Text = tuple[str, str, bytes]

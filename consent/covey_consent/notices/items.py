@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from covey_consent.purposes import Purpose
+from covey_consent.policy.purposes import Purpose
 
 
 @dataclass(frozen=True, slots=True)

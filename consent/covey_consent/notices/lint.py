@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from covey_consent import purposes
 from covey_consent.errors import RequestError
 from covey_consent.notices.drafts import fill
 from covey_consent.notices.facts import ABSENT, NOBODY, Facts
 from covey_consent.notices.files import NoticeFile, Words
 from covey_consent.notices.items import Item, asked_of
-from covey_consent.purposes import Purpose
+from covey_consent.policy import purposes
+from covey_consent.policy.purposes import Purpose
 
 EVERY_LANGUAGE = "*"
 

@@ -12,12 +12,8 @@ from collections.abc import Mapping
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from covey_consent import assessments, purposes
 from covey_consent.access.roles import same_person
-from covey_consent.epochs import Calendar
 from covey_consent.errors import ConflictError
-from covey_consent.log import Log
-from covey_consent.models import NoticeProposal, PublishedNotice
 from covey_consent.notices import history
 from covey_consent.notices.drafts import draft, terms
 from covey_consent.notices.facts import Facts
@@ -25,9 +21,13 @@ from covey_consent.notices.files import NoticeFile
 from covey_consent.notices.in_force import InForce
 from covey_consent.notices.lint import require_complete
 from covey_consent.notices.versions import Edition, number, numbered
-from covey_consent.purposes import HIGH
+from covey_consent.policy import assessments, purposes
+from covey_consent.policy.purposes import HIGH
+from covey_consent.storage.models import NoticeProposal, PublishedNotice
+from covey_consent.tickets.epoch_calendar import Calendar
+from covey_consent.transparency.log import Log
 from covey_privacy import wire
-from covey_privacy.consent import LEAF_NOTICE, Notice
+from covey_privacy.registry_messages import LEAF_NOTICE, Notice
 
 
 class Publisher:

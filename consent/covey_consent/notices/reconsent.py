@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from covey_consent.models import StandingChoice
-from covey_privacy.consent import GRANTED, Notice
+from covey_consent.storage.models import StandingChoice
+from covey_privacy.registry_messages import GRANTED, Notice
 
 FLOOR = 10
 BELOW = f"<{FLOOR}"

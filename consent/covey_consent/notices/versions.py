@@ -10,7 +10,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from covey_consent.errors import RequestError
-from covey_privacy.consent import Notice
+from covey_privacy.registry_messages import Notice
 from covey_privacy.semver import Semver
 
 

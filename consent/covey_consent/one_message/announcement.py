@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from covey_consent import issuers, tickets
-from covey_consent.epochs import Calendar
 from covey_consent.errors import RequestError
 from covey_consent.one_message.conditions import require_headroom
+from covey_consent.tickets import issuers, tickets
+from covey_consent.tickets.epoch_calendar import Calendar
 from covey_privacy.errors import PrivacyError
+from covey_privacy.floors import PRODUCTION
 from covey_privacy.manifest import Manifest
-from covey_privacy.profile import PRODUCTION
 from covey_privacy.secagg.terms import LEAST_POOL, Kind, RoundInfo
 from covey_privacy.signatures import digest_of
 

@@ -19,12 +19,12 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session, aliased
 
-from covey_consent import issuers, tickets
-from covey_consent.epochs import Calendar
 from covey_consent.errors import ConflictError
-from covey_consent.models import LoggedRound
 from covey_consent.one_message.tables import RoundVolunteer, SignedEntry
-from covey_consent.tickets import YEAR_SECONDS
+from covey_consent.storage.models import LoggedRound
+from covey_consent.tickets import issuers, tickets
+from covey_consent.tickets.epoch_calendar import Calendar
+from covey_consent.tickets.tickets import YEAR_SECONDS
 from covey_privacy.manifest import Manifest, Windows
 from covey_privacy.secagg.messages import DISPUTE, DRAW, FINAL, INCLUDED, RETRACTION, ROSTER, VOLUNTEER
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from covey_consent.log import Log
-from covey_consent.models import LogEntry, SpentTicket
 from covey_consent.one_message.tables import SignedEntry
-from covey_consent.store import QUERY_KEYS, Store
+from covey_consent.storage.models import LogEntry, SpentTicket
+from covey_consent.storage.store import QUERY_KEYS, Store
+from covey_consent.transparency.log import Log
 from covey_privacy.secagg.log_entries import LEAF_SECAGG
 
 

@@ -19,24 +19,24 @@ from typing import TypeVar
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from covey_consent.cosigners import Cosigners
-from covey_consent.epochs import Calendar
 from covey_consent.errors import ConflictError, RequestError
-from covey_consent.log import Log
 from covey_consent.one_message import conditions
 from covey_consent.one_message.announcement import round_info
 from covey_consent.one_message.records import DatabaseRecords, add_nothing, require_nothing
 from covey_consent.one_message.round_state import RoundRows, read_rows, state_of
 from covey_consent.one_message.signed_sets import add_final_set, add_included_set
 from covey_consent.one_message.tables import RoundVolunteer
-from covey_consent.recent import Recent
-from covey_consent.rounds import known_round, manifest_of
-from covey_consent.store import Store
+from covey_consent.storage.recent import Recent
+from covey_consent.storage.store import Store
+from covey_consent.tickets.epoch_calendar import Calendar
+from covey_consent.tickets.rounds import known_round, manifest_of
+from covey_consent.transparency.cosigners import Cosigners
+from covey_consent.transparency.log import Log
 from covey_privacy import wire
 from covey_privacy.errors import PeerError, PrivacyError
 from covey_privacy.manifest import Manifest
 from covey_privacy.merkle import leaf_hash
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.log_entries import entry_of
 from covey_privacy.secagg.messages import (
     DISPUTE,
@@ -53,7 +53,7 @@ from covey_privacy.secagg.messages import (
     VolunteerOffer,
 )
 from covey_privacy.secagg.notary import Notary, RefusedMembersError, TakingVolunteers
-from covey_privacy.secagg.registry_messages import (
+from covey_privacy.secagg.notary_messages import (
     DrawAnswer,
     DrawRequest,
     ExclusionRequest,

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from covey_consent.models import LogEntry
 from covey_consent.one_message.tables import IncludedSet, RoundVolunteer, SignedEntry
-from covey_consent.rounds import known_round
+from covey_consent.storage.models import LogEntry
+from covey_consent.tickets.rounds import known_round
 from covey_privacy import wire
 from covey_privacy.secagg.committee import check_committees, draw_members, sort_roster
 from covey_privacy.secagg.leaves import LeafSet
@@ -40,7 +40,7 @@ from covey_privacy.secagg.notary import (
     State,
     TakingVolunteers,
 )
-from covey_privacy.secagg.registry_messages import RoundEntries, RoundEntry
+from covey_privacy.secagg.notary_messages import RoundEntries, RoundEntry
 from covey_privacy.secagg.terms import RoundInfo
 from covey_privacy.signatures import Signed
 

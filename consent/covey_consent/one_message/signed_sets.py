@@ -13,13 +13,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from covey_consent.errors import UnknownError
-from covey_consent.models import LogEntry
 from covey_consent.one_message.tables import IncludedSet, PublishedSet, SignedEntry
+from covey_consent.storage.models import LogEntry
 from covey_privacy import wire
 from covey_privacy.evidence import SignedSets
 from covey_privacy.secagg.log_entries import LEAF_SECAGG
 from covey_privacy.secagg.messages import FINAL, INCLUDED, LEAF_SIZE, ROSTER, RosterHead, SetHead
-from covey_privacy.secagg.registry_messages import SetLeaves
+from covey_privacy.secagg.notary_messages import SetLeaves
 from covey_privacy.signatures import Signed
 
 

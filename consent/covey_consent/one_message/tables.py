@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlalchemy import ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from covey_consent.models import KEYED, Base, LogEntry, LoggedRound
+from covey_consent.storage.models import KEYED, Base, LogEntry, LoggedRound
 
 
 class SignedEntry(Base):

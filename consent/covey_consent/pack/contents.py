@@ -11,12 +11,17 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from covey_consent import cosignatures
+from covey_consent.decisions.records import Record, commit
 from covey_consent.errors import DamageError, RequestError
-from covey_consent.models import LogEntry, PublishedCheckpoint
-from covey_consent.records import Record, commit
+from covey_consent.storage.models import LogEntry, PublishedCheckpoint
+from covey_consent.transparency import cosignatures
 from covey_privacy import checkpoint, wire
-from covey_privacy.consent import (
+from covey_privacy.errors import PrivacyError
+from covey_privacy.evidence import Evidence
+from covey_privacy.manifest import Manifest
+from covey_privacy.merkle import Tree, leaf_hash
+from covey_privacy.note import parse
+from covey_privacy.registry_messages import (
     LEAF_EPOCH_END,
     LEAF_EVIDENCE,
     LEAF_ISSUER,
@@ -25,11 +30,6 @@ from covey_privacy.consent import (
     EpochEnd,
     Notice,
 )
-from covey_privacy.errors import PrivacyError
-from covey_privacy.evidence import Evidence
-from covey_privacy.manifest import Manifest
-from covey_privacy.merkle import Tree, leaf_hash
-from covey_privacy.note import parse
 from covey_privacy.signatures import Signed
 from covey_privacy.tickets import IssuerKeys
 

@@ -8,15 +8,17 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from covey_consent import controller, promises, subjects
-from covey_consent.epochs import Calendar
-from covey_consent.events import Events
-from covey_consent.models import Event
+from covey_consent.decisions import subjects
+from covey_consent.decisions.events import Events
+from covey_consent.decisions.subjects import Subjects
 from covey_consent.pack.contents import Held
+from covey_consent.policy import controller
+from covey_consent.policy.transfers import Transfers
 from covey_consent.settings import Settings
-from covey_consent.subjects import Subjects
-from covey_consent.transfers import Transfers
-from covey_consent.vault import Vault
+from covey_consent.storage.models import Event
+from covey_consent.storage.vault import Vault
+from covey_consent.tickets.epoch_calendar import Calendar
+from covey_consent.transparency import promises
 from covey_privacy.signatures import SigningKey
 
 

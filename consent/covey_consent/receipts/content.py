@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from string import Template
 from typing import Any
 
-from covey_consent import purposes
-from covey_consent.acts import EVERYTHING
-from covey_consent.controller import Controller
+from covey_consent.decisions.consent_event import EVERYTHING
+from covey_consent.decisions.records import Record
 from covey_consent.errors import DamageError
-from covey_consent.purposes import Purpose
-from covey_consent.receipts import parties, words
+from covey_consent.policy import purposes
+from covey_consent.policy.controller import Controller
+from covey_consent.policy.purposes import Purpose
+from covey_consent.receipts import labels, parties
 from covey_consent.receipts.event import VALID, event
 from covey_consent.receipts.evidence import Promised, Published
-from covey_consent.receipts.moments import time
-from covey_consent.receipts.shape import (
+from covey_consent.receipts.schema_27560 import (
     ConsentRecord,
     Duration,
     Notice,
@@ -31,9 +31,9 @@ from covey_consent.receipts.shape import (
     Subject,
     conformity,
 )
-from covey_consent.records import Record
-from covey_privacy import consent
-from covey_privacy.consent import NoticeText
+from covey_consent.receipts.timestamps import time
+from covey_privacy import registry_messages
+from covey_privacy.registry_messages import NoticeText
 
 _MEASURES = ("dpv:DifferentialPrivacy", "dpv:SecureMultiPartyComputation")
 
@@ -42,7 +42,7 @@ _MEASURES = ("dpv:DifferentialPrivacy", "dpv:SecureMultiPartyComputation")
 class Case:
     """An event with the notice that was shown, where there was one, and the evidence in the log."""
 
-    notice: consent.Notice | None
+    notice: registry_messages.Notice | None
     evidence: Published | Promised
 
     @property
@@ -67,7 +67,7 @@ def receipt(identifier: str, created: int, cases: Sequence[Case], controller: Co
     )
 
 
-def consent_record(case: Case, notice: consent.Notice, controller: Controller) -> ConsentRecord:
+def consent_record(case: Case, notice: registry_messages.Notice, controller: Controller) -> ConsentRecord:
     """Return one case as a consent record."""
     record, purpose = case.record, purposes.find(case.record.purpose)
     return ConsentRecord(
@@ -87,7 +87,7 @@ def right_record(case: Case, controller: Controller) -> RightRecord:
     if record.state in VALID:
         raise DamageError(f"event {record.event} agrees to a notice that is not kept")
     purpose = None if record.purpose == EVERYTHING else purposes.find(record.purpose)
-    said = words.of(record.language)
+    said = labels.of(record.language)
     return RightRecord(
         title=said["everything"] if purpose is None else _title(record, purpose),
         description=said["no_notice"],
@@ -120,7 +120,7 @@ def _common(case: Case, purpose: Purpose | None, controller: Controller) -> dict
     }
 
 
-def shown(record: Record, notice: consent.Notice) -> NoticeText:
+def shown(record: Record, notice: registry_messages.Notice) -> NoticeText:
     """Return the text that the record names, for a no also another of the notice's. Raises DamageError."""
     for text in notice.texts:
         if text.digest.hex() == record.text:
@@ -130,7 +130,7 @@ def shown(record: Record, notice: consent.Notice) -> NoticeText:
     return notice.text(record.language)
 
 
-def _notice(record: Record, notice: consent.Notice) -> Notice:
+def _notice(record: Record, notice: registry_messages.Notice) -> Notice:
     text = shown(record, notice)
     return Notice(
         identifier=notice.purpose,
@@ -143,12 +143,12 @@ def _notice(record: Record, notice: consent.Notice) -> Notice:
 
 
 def _until(record: Record) -> str:
-    said: str = words.of(record.language)["until" if record.state in VALID else "until_anew"]
+    said: str = labels.of(record.language)["until" if record.state in VALID else "until_anew"]
     return said
 
 
 def _is_chinese(record: Record) -> bool:
-    return words.language(record.language) == "zh"
+    return labels.language(record.language) == "zh"
 
 
 def _title(record: Record, purpose: Purpose) -> str:
@@ -156,7 +156,7 @@ def _title(record: Record, purpose: Purpose) -> str:
 
 
 def _process(
-    record: Record, purpose: Purpose, notice: consent.Notice | None, controller: Controller
+    record: Record, purpose: Purpose, notice: registry_messages.Notice | None, controller: Controller
 ) -> Process:
     chinese, private = _is_chinese(record), notice if notice and notice.epsilon else None
     necessity = "dpv:Optional" if purpose.needs_consent else "dpv:Required"
@@ -189,8 +189,8 @@ def _storage(
     )
 
 
-def _budget(notice: consent.Notice, controller: Controller, language: str) -> PrivacyBudget:
-    said = words.of(language)
+def _budget(notice: registry_messages.Notice, controller: Controller, language: str) -> PrivacyBudget:
+    said = labels.of(language)
     caps = {
         "epsilon": f"{notice.epsilon:g}",
         "total": f"{notice.epsilon_total:g}",

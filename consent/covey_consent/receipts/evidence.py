@@ -7,14 +7,14 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from covey_consent.decisions.records import Record, commit
 from covey_consent.errors import RequestError
-from covey_consent.receipts.moments import time
-from covey_consent.records import Record, commit
+from covey_consent.receipts.timestamps import time
 from covey_privacy import checkpoint
 from covey_privacy.errors import PrivacyError
+from covey_privacy.inclusion_promise import CONTEXT, Promise, consent_leaf
 from covey_privacy.merkle import verify_inclusion
 from covey_privacy.note import LIMIT
-from covey_privacy.promise import CONTEXT, Promise, consent_leaf
 from covey_privacy.signatures import open_signed
 
 Hash = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]

@@ -8,24 +8,25 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from covey_consent import promises, subjects
 from covey_consent.access.roles import Caller, Role
-from covey_consent.controller import Controller
-from covey_consent.epochs import Calendar
+from covey_consent.decisions import subjects
+from covey_consent.decisions.events import Events
+from covey_consent.decisions.records import Record, commit
 from covey_consent.errors import UnknownError
-from covey_consent.events import Events
-from covey_consent.log import Log
-from covey_consent.models import Event
 from covey_consent.notices import history
+from covey_consent.policy.controller import Controller
 from covey_consent.receipts import content, signing
 from covey_consent.receipts.content import Case
 from covey_consent.receipts.evidence import Promised, Published
-from covey_consent.receipts.shape import Receipt
-from covey_consent.records import Record, commit
-from covey_consent.store import Store
+from covey_consent.receipts.schema_27560 import Receipt
+from covey_consent.storage.models import Event
+from covey_consent.storage.store import Store
+from covey_consent.tickets.epoch_calendar import Calendar
+from covey_consent.transparency import promises
+from covey_consent.transparency.log import Log
 from covey_privacy import checkpoint, note
-from covey_privacy.consent import Notice
-from covey_privacy.promise import consent_leaf
+from covey_privacy.inclusion_promise import consent_leaf
+from covey_privacy.registry_messages import Notice
 from covey_privacy.signatures import SigningKey
 
 

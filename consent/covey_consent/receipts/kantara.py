@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from covey_consent import purposes
-from covey_consent.controller import Controller
+from covey_consent.decisions.records import Record
 from covey_consent.errors import ConflictError
-from covey_consent.purposes import Purpose
+from covey_consent.policy import purposes
+from covey_consent.policy.controller import Controller
+from covey_consent.policy.purposes import Purpose
 from covey_consent.receipts.content import Case
 from covey_consent.receipts.event import VALID
-from covey_consent.records import Record
 
 PROFILE = "kantara-1.1"
 VERSION = "KI-CR-v1.1.0"

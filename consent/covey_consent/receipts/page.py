@@ -6,9 +6,9 @@ import re
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from covey_consent.receipts import words
+from covey_consent.receipts import labels
 from covey_consent.receipts.event import STATUS
-from covey_consent.receipts.shape import ConsentRecord, Receipt
+from covey_consent.receipts.schema_27560 import ConsentRecord, Receipt
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 """The content security policy under which the page works."""
@@ -25,10 +25,10 @@ def render(receipt: Receipt) -> str:
     """Return the page, in the language of the first record's notice, or of what was said without one."""
     first = receipt.has_record_of_activity[0]
     shown = first.has_notice[0] if isinstance(first, ConsentRecord) else first.evidence.record
-    language = words.language(shown.language)
+    language = labels.language(shown.language)
     template = _ENVIRONMENT.get_template("receipt.html.j2")
     return template.render(
-        receipt=receipt, language=language, words=words.of(language), pause=_PAUSE[language]
+        receipt=receipt, language=language, words=labels.of(language), pause=_PAUSE[language]
     )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from covey_consent.controller import Contact, Controller
-from covey_consent.purposes import Purpose
-from covey_consent.receipts import words
-from covey_consent.receipts.shape import Office, Party, Recipient, Right, Withdrawal
-from covey_consent.records import Record
+from covey_consent.decisions.records import Record
+from covey_consent.policy.controller import Contact, Controller
+from covey_consent.policy.purposes import Purpose
+from covey_consent.receipts import labels
+from covey_consent.receipts.schema_27560 import Office, Party, Recipient, Right, Withdrawal
 
 RIGHTS = {
     "A7-3": "pipl:A15", "A15": "pipl:A45", "A16": "pipl:A46", "A17": "pipl:A47", "A18": "pipl:A44",
@@ -55,13 +55,13 @@ def officer(officer: Contact) -> Office:
 
 def withdrawal(record: Record, controller: Controller) -> Withdrawal:
     """Return how consent is withdrawn."""
-    said = words.of(record.language)["withdraw"]
+    said = labels.of(record.language)["withdraw"]
     return Withdrawal(is_exercised_at=controller.withdrawal_url, description=said)
 
 
 def rights(record: Record, purpose: Purpose | None, controller: Controller) -> Iterator[Right]:
     """Yield the person's rights, in the words of the record's language; None is every purpose."""
-    titles = words.of(record.language)["rights"]
+    titles = labels.of(record.language)["rights"]
     for gdpr, pipl in RIGHTS.items():
         if gdpr == "A7-3" and not (purpose and purpose.needs_consent):
             continue
@@ -73,7 +73,7 @@ def rights(record: Record, purpose: Purpose | None, controller: Controller) -> I
 def recipients(purpose: Purpose, controller: Controller, language: str) -> Iterator[Recipient]:
     """Yield who receives the purpose's data: nobody but the person where they stay on the phone."""
     if purpose.storage == "phone":
-        yield Recipient(type=("dpv:Recipient", "dpv:DataSubject"), has_name=words.of(language)["phone"])
+        yield Recipient(type=("dpv:Recipient", "dpv:DataSubject"), has_name=labels.of(language)["phone"])
     else:
         country = f"loc:{controller.country}"
         yield Recipient(

@@ -7,7 +7,7 @@ import sys
 from importlib import resources
 from pathlib import Path
 
-from covey_consent.receipts.shape import Receipt
+from covey_consent.receipts.schema_27560 import Receipt
 
 NAME = "receipt.schema.json"
 SHAPES = "receipt.shacl.ttl"

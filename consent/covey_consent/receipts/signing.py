@@ -17,7 +17,7 @@ from joserfc.util import urlsafe_b64encode
 from pydantic import ValidationError
 
 from covey_consent.errors import RequestError
-from covey_consent.receipts.shape import Receipt
+from covey_consent.receipts.schema_27560 import Receipt
 from covey_privacy.signatures import SigningKey
 
 ALGORITHM = "Ed25519"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from covey_consent.acts import EVERYTHING
+from covey_consent.decisions.consent_event import EVERYTHING
+from covey_consent.decisions.records import Record
 from covey_consent.errors import RequestError
 from covey_consent.receipts import signing
 from covey_consent.receipts.event import STATUS, VALID, event
-from covey_consent.receipts.shape import ConsentRecord, Receipt, RightRecord
-from covey_consent.records import Record
-from covey_privacy.consent import NoticeText
+from covey_consent.receipts.schema_27560 import ConsentRecord, Receipt, RightRecord
+from covey_privacy.registry_messages import NoticeText
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,16 +13,16 @@ import orjson
 from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session
 
-from covey_consent import states
-from covey_consent.acts import EVERYTHING
-from covey_consent.epochs import Calendar
-from covey_consent.models import Event as RecordedEvent
-from covey_consent.models import StandingChoice
+from covey_consent.decisions import states
+from covey_consent.decisions.consent_event import EVERYTHING
+from covey_consent.decisions.records import Record
 from covey_consent.recipients import backoff
 from covey_consent.recipients.tables import Notification, Recipient
 from covey_consent.recipients.webhook import Signer
-from covey_consent.records import Record
-from covey_privacy.consent import GRANTED, REFUSED, WITHDRAWN
+from covey_consent.storage.models import Event as RecordedEvent
+from covey_consent.storage.models import StandingChoice
+from covey_consent.tickets.epoch_calendar import Calendar
+from covey_privacy.registry_messages import GRANTED, REFUSED, WITHDRAWN
 
 
 class Event(StrEnum):

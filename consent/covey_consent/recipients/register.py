@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from covey_consent import purposes
-from covey_consent.epochs import Calendar
 from covey_consent.errors import ConflictError, UnknownError
+from covey_consent.policy import purposes
 from covey_consent.recipients.tables import Notification, Recipient
 from covey_consent.recipients.webhook import Signer
+from covey_consent.tickets.epoch_calendar import Calendar
 
 
 def add(session: Session, name: str, url: str, wanted: Iterable[str], calendar: Calendar) -> Recipient:

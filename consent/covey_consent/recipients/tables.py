@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import ForeignKey, Index, Integer
 from sqlalchemy.orm import Mapped, mapped_column
 
-from covey_consent.models import Base
+from covey_consent.storage.models import Base
 
 
 class Recipient(Base):

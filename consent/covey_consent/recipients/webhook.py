@@ -11,7 +11,7 @@ import hmac
 from base64 import b64encode
 from dataclasses import dataclass
 
-from covey_consent import keys
+from covey_consent.storage import key_file
 from covey_privacy.signatures import SigningKey
 
 
@@ -32,7 +32,7 @@ class Signer:
 
     def pseudonym(self, recipient: str, subject: str) -> str:
         """Return the name (64 hex digits) by which this recipient, and no other, knows the person."""
-        secret = keys.derive(self.key, "recipients' pseudonyms")
+        secret = key_file.derive(self.key, "recipients' pseudonyms")
         return hmac.digest(secret, f"{recipient} {subject}".encode(), hashlib.sha256).hex()
 
     def headers(self, recipient: str, id_: str, at: int, body: bytes) -> dict[str, str]:
@@ -47,7 +47,7 @@ class Signer:
 
     @property
     def _ed25519(self) -> SigningKey:
-        return SigningKey(keys.derive(self.key, "webhooks"))
+        return SigningKey(key_file.derive(self.key, "webhooks"))
 
     def _hmac(self, recipient: str) -> bytes:
-        return keys.derive(self.key, f"webhooks to {recipient}")
+        return key_file.derive(self.key, f"webhooks to {recipient}")

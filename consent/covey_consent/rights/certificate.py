@@ -12,10 +12,10 @@ from joserfc import jws
 from joserfc.jwk import OKPKey
 
 from covey_consent.access.tokens import ALGORITHM, jwk
-from covey_consent.epochs import Calendar
-from covey_consent.models import HOUR
-from covey_consent.rights import words
-from covey_consent.rights.footprint import Erased
+from covey_consent.rights import labels
+from covey_consent.rights.personal_data_rows import Erased
+from covey_consent.storage.models import HOUR
+from covey_consent.tickets.epoch_calendar import Calendar
 from covey_privacy.dp.odometer import Caps
 from covey_privacy.signatures import SigningKey
 
@@ -40,7 +40,7 @@ class Certifier:
     def certify(self, request: str, erased: Erased, recipients: int) -> str:
         """Return the certificate for the request of this id, which is all that leads to the person."""
         hour = self.calendar.now // HOUR * HOUR
-        said = words.say(
+        said = labels.say(
             "certificate", rows=sum(erased.deleted.values()), blanked=sum(erased.blanked.values()),
             hour=datetime.fromtimestamp(hour, UTC).isoformat(),
             days=self.backup_days, recipients=recipients, epsilon=f"{self.caps.total:g}",

@@ -7,19 +7,20 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from covey_consent import purposes, states
 from covey_consent.access.roles import Caller, Role
-from covey_consent.acts import EVERYTHING, OFFICER, SUBJECT, Act
-from covey_consent.choices import Choices
-from covey_consent.epochs import Calendar
+from covey_consent.decisions import states
+from covey_consent.decisions.choices import Choices
+from covey_consent.decisions.consent_event import EVERYTHING, OFFICER, SUBJECT, Act
 from covey_consent.errors import ConflictError, DeniedError, RequestError
-from covey_consent.models import StandingChoice
+from covey_consent.policy import purposes
 from covey_consent.rights import restrictions
-from covey_consent.rights.desk import Effect
 from covey_consent.rights.erasure import Erasure
 from covey_consent.rights.rectification import Rectification
+from covey_consent.rights.requests import Effect
 from covey_consent.rights.states import Kind, Step
 from covey_consent.rights.tables import RightsRequest
+from covey_consent.storage.models import StandingChoice
+from covey_consent.tickets.epoch_calendar import Calendar
 
 NEEDED = ("contract", "law")
 """Bases to which there is no objection."""

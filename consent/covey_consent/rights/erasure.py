@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from covey_consent import subjects
 from covey_consent.access.roles import Caller, Role
-from covey_consent.choices import Choices
-from covey_consent.models import HOUR
+from covey_consent.decisions import subjects
+from covey_consent.decisions.choices import Choices
 from covey_consent.recipients.outbox import Event, Outbox
-from covey_consent.rights import footprint
+from covey_consent.rights import personal_data_rows
 from covey_consent.rights.certificate import Certifier
 from covey_consent.rights.states import Step
 from covey_consent.rights.tables import ErasureStep, RightsRequest, RightsStep, Tombstone
+from covey_consent.storage.models import HOUR
 
 ENTERED = "enter"
 """The first step of an erasure's trail: the request came in."""
@@ -38,7 +38,7 @@ class Erasure:
         # No object of theirs may be written back once the rows are gone.
         session.flush()
         session.expunge_all()
-        erased = footprint.erase(session, [subject], id_)
+        erased = personal_data_rows.erase(session, [subject], id_)
         certificate = self.certifier.certify(id_, erased, recipients)
         hour = self.certifier.calendar.now // HOUR
         session.add(Tombstone(id=id_, hour=hour, certificate=certificate, purged=False))

@@ -15,15 +15,16 @@ from joserfc import jws
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from covey_consent import purposes, subjects
 from covey_consent.access.tokens import ALGORITHM, jwk
-from covey_consent.controller import Controller
-from covey_consent.epochs import Calendar
-from covey_consent.events import Events
-from covey_consent.models import Event, SubjectKey
+from covey_consent.decisions import subjects
+from covey_consent.decisions.events import Events
+from covey_consent.policy import purposes
+from covey_consent.policy.controller import Controller
 from covey_consent.recipients import register
 from covey_consent.recipients.webhook import Signer
-from covey_consent.rights import footprint, words
+from covey_consent.rights import labels, personal_data_rows
+from covey_consent.storage.models import Event, SubjectKey
+from covey_consent.tickets.epoch_calendar import Calendar
 from covey_privacy.signatures import SigningKey
 
 FORMAT = "covey-export/1"
@@ -54,8 +55,8 @@ class Exporter:
             "about.json": _json(self._about(session, subject)),
             "consents.json": _json(self._consents(session, subject)),
         }
-        for table in footprint.tables():
-            rows = [_row(table.name, row) for row in footprint.rows(session, table, subject)]
+        for table in personal_data_rows.tables():
+            rows = [_row(table.name, row) for row in personal_data_rows.rows(session, table, subject)]
             files[f"tables/{table.name}.json"] = _json(rows)
             files[f"tables/{table.name}.csv"] = _csv([*table.columns.keys()], rows)
         return _zip(files | self._manifest(subject, files))
@@ -71,7 +72,7 @@ class Exporter:
     def _about(self, session: Session, subject: str) -> dict[str, Any]:
         """Return what GDPR Art. 15(1) asks for beside the data."""
         return {
-            "words": words.say("export"),
+            "words": labels.say("export"),
             "controller": self.controller.model_dump(exclude={"recipients"}, mode="json"),
             "purposes": [asdict(one) for one in purposes.load().values() if one.basis != purposes.REFUSED],
             "recipients": self.controller.model_dump(include={"recipients"}, mode="json")["recipients"],

@@ -18,12 +18,12 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 from sqlalchemy.orm import Session
 
 from covey_consent.access.tokens import ALGORITHM
-from covey_consent.acts import Act
-from covey_consent.choices import Choices
+from covey_consent.decisions.choices import Choices
+from covey_consent.decisions.consent_event import Act
+from covey_consent.decisions.subjects import Subjects
 from covey_consent.errors import ConflictError, DeniedError, RequestError
-from covey_consent.models import Subject
 from covey_consent.rights.export import FORMAT, MANIFEST, SIGNATURE
-from covey_consent.subjects import Subjects
+from covey_consent.storage.models import Subject
 
 LIMIT = 16 * 2**20
 """Bytes of an export at most, and of each file in it."""

@@ -10,19 +10,20 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from covey_consent import acts, ages, purposes, subjects
 from covey_consent.access.roles import Caller
-from covey_consent.acts import Act
-from covey_consent.choices import Choices
-from covey_consent.epochs import Calendar
+from covey_consent.decisions import consent_event, subjects
+from covey_consent.decisions.choices import Choices
+from covey_consent.decisions.consent_event import Act
+from covey_consent.decisions.unit_of_work import YES
 from covey_consent.errors import RequestError
-from covey_consent.models import Event as RecordedEvent
-from covey_consent.models import StandingChoice, Subject
+from covey_consent.policy import ages, purposes
+from covey_consent.policy.transfers import CONSENT
 from covey_consent.recipients.outbox import Event, Outbox
 from covey_consent.rights.tables import AttributeChange, RightsRequest
-from covey_consent.sheet import YES
-from covey_consent.transfers import CONSENT
-from covey_privacy.consent import GRANTED, WITHDRAWN
+from covey_consent.storage.models import Event as RecordedEvent
+from covey_consent.storage.models import StandingChoice, Subject
+from covey_consent.tickets.epoch_calendar import Calendar
+from covey_privacy.registry_messages import GRANTED, WITHDRAWN
 
 ATTRIBUTES = ("country", "birth_year", "guardian")
 
@@ -87,7 +88,13 @@ class Rectification:
     def _withdrawal(self, choice: StandingChoice, why: str) -> Act:
         now = self.calendar.milliseconds
         return Act(
-            choice.subject, choice.purpose, WITHDRAWN, acts.SYSTEM, why, now, version=choice.notice_version
+            choice.subject,
+            choice.purpose,
+            WITHDRAWN,
+            consent_event.SYSTEM,
+            why,
+            now,
+            version=choice.notice_version,
         )
 
 
@@ -124,7 +131,7 @@ def _by_guardian(session: Session, choice: StandingChoice) -> bool:
         .where(RecordedEvent.state.in_(YES))
         .order_by(RecordedEvent.id.desc())
     )
-    return session.scalars(said).first() == acts.GUARDIAN
+    return session.scalars(said).first() == consent_event.GUARDIAN
 
 
 def _text(value: Any) -> str:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from covey_consent import states
 from covey_consent.access.roles import Caller
-from covey_consent.acts import EVERYTHING
+from covey_consent.decisions import states
+from covey_consent.decisions.consent_event import EVERYTHING
 from covey_consent.errors import ConflictError
-from covey_consent.models import Event, StandingChoice
-from covey_consent.rights.desk import Asked, Desk, Taken, require_told
+from covey_consent.rights.requests import Asked, Desk, Taken, require_told
 from covey_consent.rights.states import Kind, State, Step
 from covey_consent.rights.tables import RightsRequest, RightsStep
+from covey_consent.storage.models import Event, StandingChoice
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,20 +14,20 @@ from typing import Any, NamedTuple, Self
 from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
-from covey_consent import states
 from covey_consent.access.access_log import Access
-from covey_consent.idempotency import KeptAnswer
-from covey_consent.models import HOUR, Base, Device, Issuance, ServedNotice, StandingChoice, Subject
+from covey_consent.decisions import states
 from covey_consent.recipients.outbox import Event, Outbox
 from covey_consent.recipients.outbox import State as Letter
 from covey_consent.recipients.tables import Notification
-from covey_consent.rights import footprint
+from covey_consent.rights import personal_data_rows
 from covey_consent.rights.states import OPEN, Kind, State, Step
 from covey_consent.rights.tables import AttributeChange, ErasureStep, RightsRequest, RightsStep
 from covey_consent.settings import Settings
-from covey_consent.store import Store
-from covey_consent.tickets import YEAR_SECONDS
-from covey_privacy.consent import GRANTED
+from covey_consent.storage.idempotency import KeptAnswer
+from covey_consent.storage.models import HOUR, Base, Device, Issuance, ServedNotice, StandingChoice, Subject
+from covey_consent.storage.store import Store
+from covey_consent.tickets.tickets import YEAR_SECONDS
+from covey_privacy.registry_messages import GRANTED
 
 PEOPLE = "people"
 
@@ -122,7 +122,7 @@ class Retention:
         people = session.scalars(over(self.terms, now).where(Subject.subject.in_(found))).all()
         for subject in people:
             self.outbox.tell(session, subject, Event.ERASED)
-        footprint.erase(session, people)
+        personal_data_rows.erase(session, people)
         self.forget(session, set(people))
         return len(people)
 

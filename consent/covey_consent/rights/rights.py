@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from covey_consent.choices import Choices
-from covey_consent.controller import Controller
-from covey_consent.epochs import Calendar
+from covey_consent.decisions.choices import Choices
+from covey_consent.policy.controller import Controller
 from covey_consent.recipients.outbox import Outbox
 from covey_consent.rights.certificate import Certifier
-from covey_consent.rights.desk import Desk
 from covey_consent.rights.effects import effects
 from covey_consent.rights.erasure import Erasure
 from covey_consent.rights.export import Exporter
 from covey_consent.rights.periods import Period
 from covey_consent.rights.rectification import Rectification
+from covey_consent.rights.requests import Desk
 from covey_consent.rights.restrictions import Restrictions
-from covey_consent.rights.sweeper import Sweeper
+from covey_consent.rights.vacuum import Sweeper
 from covey_consent.settings import Settings
-from covey_consent.store import Store
+from covey_consent.storage.store import Store
+from covey_consent.tickets.epoch_calendar import Calendar
 from covey_privacy.signatures import SigningKey
 
 LOOK_SECONDS = 1.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import ForeignKey, Index, Integer
 from sqlalchemy.orm import Mapped, mapped_column
 
-from covey_consent.models import ROW, Base, Subject
+from covey_consent.storage.models import ROW, Base, Subject
 
 
 class RightsRequest(Base):

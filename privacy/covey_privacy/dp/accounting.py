@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from covey_privacy.dp import gaussian
 from covey_privacy.dp.mechanism import SkellamMechanism
-from covey_privacy.dp.nearness import LEAST_VARIANCE, MOST_VARIANCE, POWERS, apart, nearness
+from covey_privacy.dp.skellam_gap import LEAST_VARIANCE, MOST_VARIANCE, POWERS, apart, nearness
 from covey_privacy.errors import MisuseError
 
 Vector = NDArray[np.float64]

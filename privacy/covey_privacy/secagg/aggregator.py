@@ -27,8 +27,7 @@ from numpy.typing import NDArray
 
 from covey_privacy import wire
 from covey_privacy.errors import AbortError, MisuseError, PeerError, ServerError
-from covey_privacy.machine import Machine, step
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg import pads
 from covey_privacy.secagg.committee import Committee, Committees, check_committees
 from covey_privacy.secagg.contribution import Sizes
@@ -63,6 +62,7 @@ from covey_privacy.secagg.packed_shamir import open_secrets
 from covey_privacy.secagg.shape import RING_SIZE, integrity_proved
 from covey_privacy.secagg.terms import DecryptorId, Kind, RoundInfo, digest_of_fields
 from covey_privacy.signatures import Verify
+from covey_privacy.state_machine import Machine, step
 from covey_privacy.tickets import Random
 
 S = TypeVar("S")

@@ -22,8 +22,7 @@ import numpy as np
 
 from covey_privacy import wire
 from covey_privacy.errors import MisuseError, PeerError
-from covey_privacy.machine import Machine, step
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg import pads
 from covey_privacy.secagg.committee import Committees, check_committees
 from covey_privacy.secagg.contribution import Sizes, check_entry, leaf_of, read, split_boxes
@@ -40,6 +39,7 @@ from covey_privacy.secagg.messages import (
 )
 from covey_privacy.secagg.terms import Kind, RoundInfo
 from covey_privacy.signatures import Verify
+from covey_privacy.state_machine import Machine, step
 
 _MEMBERS = 64
 """Members whose boxes are sorted at a time: they stay in the processor's cache."""

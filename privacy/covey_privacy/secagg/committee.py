@@ -9,9 +9,9 @@ from functools import lru_cache
 
 from covey_privacy import wire
 from covey_privacy.errors import PeerError, ServerError
+from covey_privacy.fixed_records import layout
 from covey_privacy.merkle import Tree
-from covey_privacy.records import layout
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.keys import verify
 from covey_privacy.secagg.messages import (
     BOX_KEY,

@@ -12,7 +12,7 @@ import cbor2
 
 from covey_privacy.blind_rsa import PREFIX_LENGTH
 from covey_privacy.errors import PeerError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg import pads
 from covey_privacy.secagg.committee import Committees
 from covey_privacy.secagg.dealing import CLAIM_SIZE, body_digest, body_digests, box_size

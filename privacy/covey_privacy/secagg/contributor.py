@@ -18,8 +18,7 @@ import numpy as np
 
 from covey_privacy import wire
 from covey_privacy.errors import MisuseError, ServerError
-from covey_privacy.machine import Machine, step
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg import pads
 from covey_privacy.secagg.committee import Committees, check_committees
 from covey_privacy.secagg.contribution import proofs_digest, require_sampled, statement
@@ -36,6 +35,7 @@ from covey_privacy.secagg.messages import (
 from covey_privacy.secagg.shape import RING_SIZE
 from covey_privacy.secagg.terms import LEAST_POOL, Kind, RoundInfo
 from covey_privacy.signatures import SigningKey, Verify, to_sign
+from covey_privacy.state_machine import Machine, step
 from covey_privacy.tickets import Random, RoundKey
 
 

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from numpy.typing import NDArray
 
 from covey_privacy.errors import PeerError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.committee import Committee
 from covey_privacy.secagg.field import Elements, Q, add, derive, matrix_product, to_bytes, uniform
 from covey_privacy.secagg.messages import Leaf

@@ -23,8 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 
 from covey_privacy import wire
 from covey_privacy.errors import PeerError, ServerError
-from covey_privacy.machine import Machine, step
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg import equality_proof
 from covey_privacy.secagg.committee import Committees
 from covey_privacy.secagg.dealing import (
@@ -64,6 +63,7 @@ from covey_privacy.secagg.messages import (
 from covey_privacy.secagg.terms import MOST_MEMBERS, Kind, RoundInfo
 from covey_privacy.secagg.volunteer import DecryptorKeys, seat_number
 from covey_privacy.signatures import SigningKey, Verify, to_sign
+from covey_privacy.state_machine import Machine, step
 from covey_privacy.tickets import Random
 
 NO_ROOT = bytes(32)

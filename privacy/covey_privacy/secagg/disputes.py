@@ -13,7 +13,7 @@ import hashlib
 import numpy as np
 
 from covey_privacy.errors import PeerError, ServerError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg import equality_proof
 from covey_privacy.secagg.committee import Committee
 from covey_privacy.secagg.contribution import statement

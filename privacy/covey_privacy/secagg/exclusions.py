@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from covey_privacy.errors import PeerError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.committee import Committee, Committees
 from covey_privacy.secagg.decryptor import complaints_statement
 from covey_privacy.secagg.disputes import convicts

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
 from covey_privacy.errors import PeerError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 
 Q = 2**31 - 2**17 + 1
 

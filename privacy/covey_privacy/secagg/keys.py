@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from covey_privacy import blind_rsa
 from covey_privacy.errors import PeerError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg import curve25519, libsodium
 from covey_privacy.secagg.curve25519 import ORDER, PRIME
 

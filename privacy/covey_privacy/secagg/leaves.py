@@ -14,11 +14,11 @@ from functools import cached_property
 from typing import Annotated
 
 from covey_privacy import wire
-from covey_privacy.consent import Proof
 from covey_privacy.errors import MisuseError, ServerError
 from covey_privacy.joint_proof import JointProof, prove_leaves, root_from_leaves
 from covey_privacy.merkle import Tree, verify_inclusion
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
+from covey_privacy.registry_messages import Proof
 from covey_privacy.secagg.messages import Leaf, SetHead
 
 

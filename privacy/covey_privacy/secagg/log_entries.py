@@ -12,7 +12,7 @@ from typing import TypeVar
 from covey_privacy.checkpoint import open_note
 from covey_privacy.errors import PeerError, ServerError
 from covey_privacy.merkle import leaf_hash, verify_inclusion
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.keys import verify
 from covey_privacy.secagg.messages import Logged
 from covey_privacy.signatures import Verify, open_signed

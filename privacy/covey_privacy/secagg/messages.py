@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from covey_privacy import wire
-from covey_privacy.consent import Proof
+from covey_privacy.fixed_records import layout
 from covey_privacy.merkle import leaf_hash
 from covey_privacy.note import LIMIT
-from covey_privacy.records import layout
+from covey_privacy.registry_messages import Proof
 from covey_privacy.secagg.equality_proof import SharedPoint
 from covey_privacy.secagg.terms import MOST_DECRYPTORS, MOST_MEMBERS, MOST_ORGANISATIONS
 from covey_privacy.tickets import Ticket

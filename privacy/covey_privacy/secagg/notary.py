@@ -23,8 +23,7 @@ from typing import Any, Protocol
 
 from covey_privacy import wire
 from covey_privacy.errors import PeerError, ServerError
-from covey_privacy.machine import Machine, step
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.committee import (
     Committees,
     check_committees,
@@ -58,6 +57,7 @@ from covey_privacy.secagg.messages import (
 )
 from covey_privacy.secagg.terms import DecryptorId, Kind, RoundInfo, digest_of_fields
 from covey_privacy.signatures import Signed, SigningKey, Verify, sign
+from covey_privacy.state_machine import Machine, step
 
 
 class Records(Protocol):

@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from covey_privacy.errors import AbortError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.field import Elements, Q, add, matrix_product, multiply, solve, subtract
 from covey_privacy.secagg.shape import Shape
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from math import floor, inf
 
 from covey_privacy.errors import MisuseError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.lattice import estimate_pad
 from covey_privacy.secagg.shape import RING_SIZE, Shape, choose_shape
-from covey_privacy.secagg.tails import answer_bound, corrupt_phones, exact_share, log2_chance
+from covey_privacy.secagg.tail_bounds import answer_bound, corrupt_phones, exact_share, log2_chance
 from covey_privacy.secagg.terms import LEAST_POOL
 
 TICKET = 32 + 32 + 256

@@ -22,8 +22,8 @@ from typing import NoReturn
 
 from covey_privacy import wire
 from covey_privacy.errors import MisuseError, ServerError
-from covey_privacy.rules import Rule
-from covey_privacy.secagg.tails import (
+from covey_privacy.protocol_rules import Rule
+from covey_privacy.secagg.tail_bounds import (
     LIVENESS_BITS,
     answer_bound,
     corrupt_bound,

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from covey_privacy import wire
 from covey_privacy.errors import MisuseError, ServerError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg import pads
 from covey_privacy.secagg.shape import Band, Shape, corrupt_phones, require_shape, require_standing, shape_for
 from covey_privacy.tickets import IssuerKey, Role

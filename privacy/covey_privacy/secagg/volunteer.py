@@ -9,11 +9,11 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from covey_privacy import wire
 from covey_privacy.errors import MisuseError
-from covey_privacy.machine import Machine, step
 from covey_privacy.secagg.committee import Committees, box_key_statement, volunteer_statement
 from covey_privacy.secagg.messages import Seat, VolunteerOffer
 from covey_privacy.secagg.terms import Kind, RoundInfo
 from covey_privacy.signatures import SigningKey
+from covey_privacy.state_machine import Machine, step
 from covey_privacy.tickets import Random, RoundKey
 
 

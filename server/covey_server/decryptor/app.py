@@ -24,7 +24,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from covey_privacy.errors import MisuseError, PeerError, PrivacyError, ServerError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_server.decryptor import page
 from covey_server.decryptor.bodies import Bodies
 from covey_server.decryptor.errors import DecryptorError

@@ -11,9 +11,9 @@ from typing import Any
 
 from covey_privacy.dp import epsilon
 from covey_privacy.errors import MisuseError, ServerError
+from covey_privacy.floors import PRODUCTION, Profile
 from covey_privacy.manifest import Manifest
-from covey_privacy.profile import PRODUCTION, Profile
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.terms import RoundTerms
 from covey_server.errors import ConfigError
 

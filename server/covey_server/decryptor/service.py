@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from covey_privacy import wire
-from covey_privacy.consent import LEAF_MANIFEST
 from covey_privacy.errors import PeerError, ServerError
 from covey_privacy.manifest import Manifest, Windows, open_manifest
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
+from covey_privacy.registry_messages import LEAF_MANIFEST
 from covey_privacy.secagg.committee import check_committees
 from covey_privacy.secagg.decryptor import Checked, Decryptor
 from covey_privacy.secagg.keys import verify

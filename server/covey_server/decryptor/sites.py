@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from covey_privacy.errors import MisuseError, PrivacyError
-from covey_privacy.profile import profile
+from covey_privacy.floors import profile
 from covey_privacy.secagg.keys import verify
 from covey_privacy.secagg.log_entries import LogView
 from covey_privacy.signatures import DOCUMENT_LIMIT
-from covey_privacy.site import SiteDocument, open_site
+from covey_privacy.site_document import SiteDocument, open_site
 from covey_server.decryptor.floors import Floors, read_floors
 from covey_server.errors import ConfigError
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from threading import Lock
 
 from covey_privacy.errors import ServerError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_server.decryptor.errors import StateError
 
 UNUSED = "unused"

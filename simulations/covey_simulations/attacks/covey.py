@@ -17,14 +17,13 @@ import numpy as np
 from covey_models import QUERIES
 from covey_privacy import wire
 from covey_privacy.errors import PrivacyError
+from covey_privacy.floors import TEST
 from covey_privacy.manifest import Manifest
-from covey_privacy.profile import TEST
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.committee import box_key_statement, draw_of
 from covey_privacy.secagg.contributor import Accepted, Contributor
 from covey_privacy.secagg.decryptor import Decryptor, opening_statement
 from covey_privacy.secagg.field import Elements, uniform
-from covey_privacy.secagg.in_process import EPOCH, NOW, PURPOSES, Issuer, Players, Setting, new_issuers
 from covey_privacy.secagg.leaves import LeafSet
 from covey_privacy.secagg.messages import (
     DRAW,
@@ -44,9 +43,18 @@ from covey_privacy.secagg.terms import Kind
 from covey_privacy.secagg.volunteer import offer_seat
 from covey_privacy.signatures import SigningKey, sign
 from covey_privacy.tickets import IssuerKeys
-from covey_sdk.invitation import Invited, check
+from covey_sdk.manifest_check import Invited, check
 from covey_server.plan import Admission, Policy, Size, fitted, manifest_for
 from covey_server.round_terms import CommitteePolicy, Durations, Population
+from covey_simulations.scenarios.in_process_round import (
+    EPOCH,
+    NOW,
+    PURPOSES,
+    Issuer,
+    Players,
+    Setting,
+    new_issuers,
+)
 
 SEEDS = (bytes(32), b"\1\2\3\4" * 2 + bytes(24))
 """Two seeds of 256 bits; the exclusive or of the words of either is zero."""

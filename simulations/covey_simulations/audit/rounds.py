@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from functools import cache
 
 from covey_privacy.secagg.field import Elements
-from covey_privacy.secagg.ideal import ideal_sum
-from covey_privacy.secagg.in_process import Issuer, Players, Setting, new_issuers
+from covey_privacy.secagg.ideal_sum import ideal_sum
 from covey_privacy.secagg.shape import standing_shape
 from covey_privacy.secagg.terms import RoundTerms
-from covey_simulations.phone import Remembering
+from covey_simulations.devices.phone import Remembering
+from covey_simulations.scenarios.in_process_round import Issuer, Players, Setting, new_issuers
 
 STANDING = standing_shape(4)
 

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from covey_models import QUERIES, Catalogue, Question, p1_release, p1_steps
+from covey_models import QUERIES, Catalogue, Question
 from covey_models.queries import SEGMENTS
+from covey_models.recommender import release, steps
 from covey_privacy.manifest import Plan
 from covey_server import plan, training
 
@@ -88,13 +89,13 @@ class _Training:
     def __call__(self, totals: Sequence[Vector]) -> Question:
         """Return the next question."""
         if not totals:
-            return p1_steps.base_step(self.catalogue)
+            return steps.base_step(self.catalogue)
         sigmas = [step.sigma for step in self.plan.steps]
-        base = p1_release.first_sum(totals[0], sigmas[0], self.catalogue.features())
+        base = release.first_sum(totals[0], sigmas[0], self.catalogue.features())
         if len(totals) == 1:
-            return p1_steps.gram_step(self.catalogue, base)
-        axes = p1_release.axes(totals[1], sigmas[1], p1_release.rank(self.plan.epsilon))
-        return p1_steps.half_step(self.catalogue, base, axes)
+            return steps.gram_step(self.catalogue, base)
+        axes = release.axes(totals[1], sigmas[1], release.rank(self.plan.epsilon))
+        return steps.half_step(self.catalogue, base, axes)
 
 
 def _shoppers() -> list[Facts]:

@@ -20,13 +20,13 @@ from typing import Any
 
 from rich.console import Console
 
-from covey_privacy.consent import GRANTED, Choice, Notice, NoticeText
+from covey_privacy.registry_messages import GRANTED, Choice, Notice, NoticeText
 from covey_privacy.signatures import SigningKey
 from covey_sdk import Device, Trust
 from covey_sdk.clock import milliseconds
 from covey_sdk.events import AppOpen, Event, Line, OrderPaid
 from covey_sdk.interactions import CartAdd, ItemView
-from covey_sdk.rules import BASE, Category, sign_rules
+from covey_sdk.rule_bundle import BASE, Category, sign_rules
 from covey_simulations.benchmarks.stopwatch import Stopwatch
 from covey_simulations.errors import SetupError, SimulationError
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from statistics import mean
 from tempfile import TemporaryDirectory
 
-from covey_consent.log import Log
-from covey_consent.store import Store
-from covey_privacy.consent import LEAF_CONSENT
-from covey_privacy.promise import consent_leaf
+from covey_consent.storage.store import Store
+from covey_consent.transparency.log import Log
+from covey_privacy.inclusion_promise import consent_leaf
+from covey_privacy.registry_messages import LEAF_CONSENT
 from covey_privacy.signatures import SigningKey
 
 BATCH = 1000

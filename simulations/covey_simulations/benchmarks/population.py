@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from covey_consent.acts import Act
+from covey_consent.decisions.consent_event import Act
 from covey_consent.registry import Registry
 from covey_consent.settings import Settings
-from covey_privacy.consent import GRANTED, REFUSED
+from covey_privacy.registry_messages import GRANTED, REFUSED
 
 PURPOSE = "train"
 AT_ONCE = 5000

@@ -18,11 +18,11 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from covey_consent import keys
 from covey_consent.access.roles import Caller, Role
 from covey_consent.access.tokens import Tokens
 from covey_consent.errors import ConsentRegistryError
 from covey_consent.settings import Settings
+from covey_consent.storage import key_file
 from covey_simulations.benchmarks import log, wrk
 from covey_simulations.benchmarks.population import PURPOSE, settle
 from covey_simulations.benchmarks.process import serving
@@ -144,7 +144,7 @@ def _within(seen: wrk.Load) -> dict[str, float]:
 
 
 def _token(settings: Settings) -> str:
-    tokens = Tokens(keys.load_or_create(settings.key_file), settings.origin)
+    tokens = Tokens(key_file.load_or_create(settings.key_file), settings.origin)
     return tokens.mint(Caller(Role.SERVICE, "bench"), int(time.time()), TOKEN_SECONDS)
 
 

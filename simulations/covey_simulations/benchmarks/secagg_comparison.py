@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from covey_privacy.secagg.tails import LIVENESS_BITS, SECRECY_BITS, answer_bound, corrupt_bound
+from covey_privacy.secagg.tail_bounds import LIVENESS_BITS, SECRECY_BITS, answer_bound, corrupt_bound
 from covey_simulations.errors import SetupError
 
 FLOWER = "flower"

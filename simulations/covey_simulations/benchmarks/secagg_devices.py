@@ -19,7 +19,6 @@ from covey_privacy.secagg.committee import check_committees
 from covey_privacy.secagg.contributor import Accepted, Contributor
 from covey_privacy.secagg.decryptor import Decryptor
 from covey_privacy.secagg.field import Elements
-from covey_privacy.secagg.in_process import NOW
 from covey_privacy.secagg.keys import verify
 from covey_privacy.secagg.log_entries import LogView
 from covey_privacy.secagg.terms import DecryptorId, RoundInfo
@@ -27,6 +26,7 @@ from covey_privacy.tickets import RoundKey
 from covey_simulations.benchmarks.secagg_parties import DECRYPTOR, PHONE, Party, with_total
 from covey_simulations.benchmarks.secagg_plan import RoundPlan
 from covey_simulations.errors import WorkerError
+from covey_simulations.scenarios.in_process_round import NOW
 
 READY, CONTRIBUTE, CHECK, OPEN, FINISH, FAILED = "ready", "contribute", "check", "open", "finish", "failed"
 JOIN_SECONDS = 5

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from covey_privacy.records import layout
+from covey_privacy.fixed_records import layout
 from covey_privacy.secagg.messages import VolunteerOffer
 from covey_privacy.secagg.terms import Kind
 from covey_simulations.benchmarks.secagg_parties import CHECKS, Sample, added, medians, with_total

@@ -17,7 +17,6 @@ from covey_privacy.dp import Encoding, Skellam, noise_share
 from covey_privacy.dp.encoding import MOST_LENGTH
 from covey_privacy.errors import MisuseError
 from covey_privacy.secagg import pads
-from covey_privacy.secagg.in_process import EPOCH, PURPOSES, Issuer, Setting
 from covey_privacy.secagg.shape import (
     LEAST_PACKING,
     MOST_DRAWN,
@@ -32,6 +31,7 @@ from covey_privacy.secagg.terms import MOST_MEMBERS
 from covey_privacy.signatures import SigningKey
 from covey_privacy.tickets import IssuerKey, Random, Role, RoundKey, Ticket
 from covey_simulations.errors import SetupError
+from covey_simulations.scenarios.in_process_round import EPOCH, PURPOSES, Issuer, Setting
 
 GAMMA = 0.05
 """Share of the phones that may be corrupt."""

@@ -21,7 +21,6 @@ from covey_privacy.secagg.committee import check_committees
 from covey_privacy.secagg.contributor import Contributor
 from covey_privacy.secagg.decryptor import Decryptor
 from covey_privacy.secagg.field import Elements
-from covey_privacy.secagg.in_process import NODE, NOW, Players
 from covey_privacy.secagg.messages import Logged
 from covey_privacy.secagg.notary import Notary
 from covey_privacy.secagg.terms import DecryptorId, Kind
@@ -37,8 +36,9 @@ from covey_simulations.benchmarks.secagg_parties import (
 )
 from covey_simulations.benchmarks.secagg_plan import RoundPlan, quick_issuers
 from covey_simulations.benchmarks.spans import timed_calls
+from covey_simulations.devices.phone import Remembering
 from covey_simulations.errors import RunError
-from covey_simulations.phone import Remembering
+from covey_simulations.scenarios.in_process_round import NODE, NOW, Players
 
 MEASURED, FIRST = 20, 3
 """Phones that are measured, and how many of them are measured as in a process that has just begun."""

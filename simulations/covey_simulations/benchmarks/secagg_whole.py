@@ -17,7 +17,6 @@ import numpy as np
 
 from covey_privacy.secagg.aggregator import Aggregator
 from covey_privacy.secagg.collector import Collector
-from covey_privacy.secagg.in_process import NODE, Players, new_issuers
 from covey_privacy.secagg.terms import DecryptorId
 from covey_simulations.benchmarks.secagg_devices import (
     CHECK,
@@ -34,6 +33,7 @@ from covey_simulations.benchmarks.secagg_plan import RoundPlan
 from covey_simulations.benchmarks.secagg_round import ROSTER, notary_for, require_sum
 from covey_simulations.benchmarks.spans import timed_calls
 from covey_simulations.progress import Done, Progress
+from covey_simulations.scenarios.in_process_round import NODE, Players, new_issuers
 
 PROCESSES = 2
 VOLUNTEERING = "the volunteers' offers, the registry's check of each, roster and draw"

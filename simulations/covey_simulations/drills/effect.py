@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from covey_simulations.drills.leaving import Away, Group, Lived
-from covey_simulations.drills.tries import Try
+from covey_simulations.drills.participation_attempts import Try
+from covey_simulations.drills.withdrawal_attempts import Away, Group, Lived
 
 ALLOWED, WITHDRAWN = "allowed", "withdrawn"
 

@@ -13,13 +13,13 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
-from covey_privacy.profile import TEST
+from covey_privacy.floors import TEST
 from covey_sdk import Device, Registry, Trust
 from covey_sdk.round_client import RoundClient
 from covey_sdk.ticket_fetcher import TicketFetcher
-from covey_sdk.wallet import Wallet
-from covey_simulations.clock import Clock
-from covey_simulations.drills.desk import Desk
+from covey_sdk.ticket_store import Wallet
+from covey_simulations.drills.registry_staff import Desk
+from covey_simulations.scenarios.clock import Clock
 
 ZONE = ZoneInfo("UTC")
 AT_ONCE = 4

@@ -18,19 +18,19 @@ from dataclasses import dataclass, field
 
 from covey_models import QUERIES
 from covey_privacy import wire
+from covey_privacy.floors import TEST
 from covey_privacy.manifest import Windows, sign_manifest
-from covey_privacy.profile import TEST
 from covey_privacy.round_files import RoundFiles
 from covey_privacy.secagg.aggregator import Aggregator
 from covey_privacy.secagg.collector import Collector
 from covey_privacy.secagg.messages import CommitteeFile, SetHead, unpack_leaves
-from covey_privacy.secagg.registry_messages import LoggedHead, SetLeaves
+from covey_privacy.secagg.notary_messages import LoggedHead, SetLeaves
 from covey_privacy.secagg.terms import RoundInfo
 from covey_privacy.secagg.volunteer import offer_seat
 from covey_privacy.signatures import Signed, SigningKey, digest_of
 from covey_privacy.tickets import purpose_set
 from covey_server.plan import Admission, Policy, Size, fitted, manifest_for
-from covey_server.registry import Registry, read
+from covey_server.registry_client import Registry, read
 from covey_server.round_registry import RoundRegistry
 from covey_server.round_terms import CommitteePolicy, Durations
 

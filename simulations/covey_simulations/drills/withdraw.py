@@ -22,8 +22,8 @@ from rich.console import Console
 
 from covey_consent.app import create_app
 from covey_consent.errors import ConsentRegistryError
-from covey_consent.keys import load_or_create
 from covey_consent.settings import Settings
+from covey_consent.storage.key_file import load_or_create
 from covey_privacy.errors import PrivacyError
 from covey_privacy.signatures import SigningKey
 from covey_sdk import Registry, Trust
@@ -31,20 +31,20 @@ from covey_sdk.errors import CoveyError
 from covey_server import coordinator
 from covey_server.errors import CoordinatorError
 from covey_server.plan import Admission
-from covey_server.registry import Registry as OperatorsRegistry
+from covey_server.registry_client import Registry as OperatorsRegistry
 from covey_server.round_terms import Population
-from covey_simulations import loopback
-from covey_simulations.clock import Clock
-from covey_simulations.drills import crowds, effect
-from covey_simulations.drills.desk import Desk
-from covey_simulations.drills.leaving import PURPOSE, Stage
+from covey_simulations.drills import effect, withdrawal_groups
+from covey_simulations.drills.participation_attempts import Tries
 from covey_simulations.drills.people import People, Person
+from covey_simulations.drills.registry_staff import Desk
 from covey_simulations.drills.rounds import EPSILON, PURPOSES, announce
-from covey_simulations.drills.tries import Tries
-from covey_simulations.drills.words import show
+from covey_simulations.drills.withdrawal_attempts import PURPOSE, Stage
+from covey_simulations.drills.withdrawal_summary import show
 from covey_simulations.errors import RunError, SetupError, SimulationError
 from covey_simulations.progress import Done, Progress
-from covey_simulations.world import ORIGIN
+from covey_simulations.scenarios import loopback
+from covey_simulations.scenarios.clock import Clock
+from covey_simulations.scenarios.shared_settings import ORIGIN
 
 __all__ = ["Asked", "SetupError", "SimulationError", "measure", "show"]
 
@@ -88,9 +88,11 @@ def _play(
     clock: Clock,
     progress: Progress,
 ) -> dict[str, Any]:
-    count, _ = crowds.count(subjects)
+    count, _ = withdrawal_groups.count(subjects)
     with progress.step("People enrol, allow counting, contribute to a round", count) as done:
-        gathered = crowds.gather(people.settle(count, lambda person: _allow(person, stage, done)), subjects)
+        gathered = withdrawal_groups.gather(
+            people.settle(count, lambda person: _allow(person, stage, done)), subjects
+        )
     with progress.step("Some withdraw; all phones try", count) as done:
         lived = [crowd.play(stage, done) for crowd in gathered]
     hours_left = stage.desk.hours_left()
@@ -126,7 +128,7 @@ def _staged(folder: Path, clock: Clock, subjects: int) -> Iterator[tuple[People,
     ):
         theirs = OperatorsRegistry(client, operator)
         issuer, unused = (theirs.issuer(purposes, theirs.epoch()) for purposes in (PURPOSES, (PURPOSE,)))
-        everyone, staying = crowds.count(subjects)
+        everyone, staying = withdrawal_groups.count(subjects)
         earlier, now = (
             announce(
                 theirs, operator, registry_key, seats,

@@ -4,21 +4,21 @@ from typing import Any
 
 import pytest
 
-from covey_consent import controller
+from covey_consent.decisions.records import Record, commit
 from covey_consent.notices import files
 from covey_consent.notices.drafts import draft
 from covey_consent.notices.facts import Facts
+from covey_consent.policy import controller
 from covey_consent.receipts import content, signing
 from covey_consent.receipts.content import Case
 from covey_consent.receipts.evidence import Promised, Published
-from covey_consent.receipts.shape import Receipt
-from covey_consent.records import Record, commit
+from covey_consent.receipts.schema_27560 import Receipt
 from covey_privacy import checkpoint, merkle
 from covey_privacy.checkpoint import Checkpoint
-from covey_privacy.consent import LEAF_CONSENT, Notice, NoticeText
 from covey_privacy.dp.odometer import Caps
-from covey_privacy.promise import CONTEXT as PROMISE
-from covey_privacy.promise import Promise
+from covey_privacy.inclusion_promise import CONTEXT as PROMISE
+from covey_privacy.inclusion_promise import Promise
+from covey_privacy.registry_messages import LEAF_CONSENT, Notice, NoticeText
 from covey_privacy.signatures import SigningKey, sign
 
 ORIGIN = "covey.test/log"

@@ -4,13 +4,13 @@ import json
 import pytest
 
 from covey_consent.access.roles import Role
+from covey_consent.decisions.records import commit
 from covey_consent.receipts import issue
 from covey_consent.receipts.issue import Found, Receipts
 from covey_consent.receipts.verification import verify
-from covey_consent.records import commit
-from covey_privacy.consent import LEAF_CONSENT
-from covey_privacy.promise import CONTEXT as PROMISE
-from covey_privacy.promise import Promise
+from covey_privacy.inclusion_promise import CONTEXT as PROMISE
+from covey_privacy.inclusion_promise import Promise
+from covey_privacy.registry_messages import LEAF_CONSENT
 from covey_privacy.signatures import sign
 
 SUBJECT = "5e" * 16

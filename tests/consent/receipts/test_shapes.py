@@ -12,9 +12,9 @@ import rdflib
 from pyshacl import validate
 from rdflib import RDF, SKOS, Graph
 
-from covey_consent import purposes
+from covey_consent.policy import purposes
 from covey_consent.receipts import event, parties, schema, signing
-from covey_consent.receipts.node import CONTEXT
+from covey_consent.receipts.jsonld import CONTEXT
 
 OPTIONAL = {
     "covey:privacyBudget", "dpv:hasCountry", "dpv:hasDataProtectionOfficer", "dpv:hasTechnicalMeasure",

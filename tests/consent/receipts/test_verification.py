@@ -15,7 +15,7 @@ from joserfc.util import urlsafe_b64encode
 
 from covey_consent.errors import DamageError, RequestError
 from covey_consent.receipts import signing
-from covey_consent.receipts.shape import MOST_RECORDS, Receipt
+from covey_consent.receipts.schema_27560 import MOST_RECORDS, Receipt
 from covey_consent.receipts.verification import verify
 from covey_privacy import checkpoint
 from covey_privacy.checkpoint import Checkpoint
@@ -236,7 +236,7 @@ def test_a_checkpoint_or_promise_of_another_key_or_record_is_refused(registrar):
 
 def test_a_receipt_survives_other_words_in_a_later_release(registrar, monkeypatch):
     signed = registrar.signed()
-    monkeypatch.setattr("covey_consent.receipts.words._load", lambda: {"en": {}})
+    monkeypatch.setattr("covey_consent.receipts.labels._load", lambda: {"en": {}})
     assert verify(signed, registrar.key.public)
     assert isinstance(signing.open_(signed, registrar.key.public), Receipt)
 

@@ -13,13 +13,12 @@ from covey_privacy.checkpoint import Checkpoint
 from covey_privacy.checkpoint import sign as sign_checkpoint
 from covey_privacy.errors import AbortError, MisuseError, PeerError, PrivacyError, ServerError
 from covey_privacy.merkle import leaf_hash
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.aggregator import Aggregator
 from covey_privacy.secagg.committee import box_key_statement, check_committees, draw_of
 from covey_privacy.secagg.contributor import Accepted, Contributor
 from covey_privacy.secagg.decryptor import Decryptor
 from covey_privacy.secagg.field import Q
-from covey_privacy.secagg.in_process import NOW, WITNESS
 from covey_privacy.secagg.leaves import LeafSet
 from covey_privacy.secagg.log_entries import entry_of
 from covey_privacy.secagg.messages import (
@@ -42,6 +41,7 @@ from covey_privacy.secagg.terms import Kind, digest_of_fields
 from covey_privacy.secagg.volunteer import offer_seat
 from covey_privacy.signatures import SigningKey, open_signed, sign
 from covey_privacy.witness import cosign
+from covey_simulations.scenarios.in_process_round import NOW, WITNESS
 
 VECTOR = np.zeros(40, np.int64)
 

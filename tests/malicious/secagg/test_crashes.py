@@ -14,15 +14,15 @@ from covey_privacy.checkpoint import Checkpoint
 from covey_privacy.checkpoint import sign as sign_checkpoint
 from covey_privacy.errors import MisuseError, ServerError
 from covey_privacy.merkle import Tree, leaf_hash
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.contributor import Contributor, Ready
 from covey_privacy.secagg.decryptor import Decryptor
-from covey_privacy.secagg.in_process import NOW, ORIGIN, WITNESS
 from covey_privacy.secagg.log_entries import entry_of
 from covey_privacy.secagg.messages import FINAL, Logged, OpenRequest, SetHead
 from covey_privacy.secagg.terms import Kind
 from covey_privacy.signatures import SigningKey, open_signed, sign
 from covey_privacy.witness import AddCheckpoint, Refused, Witness
+from covey_simulations.scenarios.in_process_round import NOW, ORIGIN, WITNESS
 
 VECTOR = np.arange(40)
 

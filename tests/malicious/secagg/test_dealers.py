@@ -10,7 +10,7 @@ from secagg_rounds import contribute, crooked, vectors
 
 from covey_privacy import wire
 from covey_privacy.errors import PeerError, ServerError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.contribution import Sizes, leaf_of, statement
 from covey_privacy.secagg.field import Q
 from covey_privacy.secagg.messages import Complaints, Contribution, Dealing

@@ -9,11 +9,10 @@ from secagg_rounds import contribute, crooked, seats, vectors
 
 from covey_privacy import wire
 from covey_privacy.errors import AbortError, PeerError, ServerError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg import disputes, equality_proof
 from covey_privacy.secagg.decryptor import Decryptor, complaints_statement, opening_statement
 from covey_privacy.secagg.field import Q
-from covey_privacy.secagg.in_process import NOW
 from covey_privacy.secagg.messages import (
     DISPUTE,
     Complaints,
@@ -26,6 +25,7 @@ from covey_privacy.secagg.messages import (
 )
 from covey_privacy.secagg.terms import Kind
 from covey_privacy.signatures import SigningKey, sign
+from covey_simulations.scenarios.in_process_round import NOW
 
 
 def _signed(decryptor: Decryptor, keys, message):

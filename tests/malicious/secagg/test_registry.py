@@ -12,7 +12,7 @@ from secagg_rounds import SETTINGS, contribute, vectors
 
 from covey_privacy import wire
 from covey_privacy.errors import MisuseError, PeerError, PrivacyError, ServerError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg import notary
 from covey_privacy.secagg.committee import (
     box_key_statement,
@@ -24,7 +24,6 @@ from covey_privacy.secagg.committee import (
 )
 from covey_privacy.secagg.contribution import statement
 from covey_privacy.secagg.contributor import Contributor
-from covey_privacy.secagg.in_process import Issuer, Players, new_issuers
 from covey_privacy.secagg.messages import (
     DRAW,
     FINAL,
@@ -44,6 +43,7 @@ from covey_privacy.secagg.terms import Kind, RoundInfo
 from covey_privacy.secagg.volunteer import Volunteer
 from covey_privacy.signatures import SigningKey, open_signed, sign
 from covey_privacy.tickets import Role
+from covey_simulations.scenarios.in_process_round import Issuer, Players, new_issuers
 
 P = 2**255 - 19
 

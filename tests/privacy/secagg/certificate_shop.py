@@ -11,18 +11,18 @@ from secagg_rounds import STANDING, VERIFY
 
 from covey_privacy.certificate import Claim, LoggedDocument, claim_key
 from covey_privacy.certificate_maker import certify_absence, certify_participation
-from covey_privacy.consent import LEAF_CONSENT, LEAF_EVIDENCE, LEAF_MANIFEST
 from covey_privacy.evidence import CONTEXT, Evidence
 from covey_privacy.manifest import Manifest, Windows, sign_manifest
 from covey_privacy.note import COSIGNATURE, VerifierKey
-from covey_privacy.secagg.in_process import ORIGIN, WITNESS, Issuer, Players, Setting, new_site
+from covey_privacy.registry_messages import LEAF_CONSENT, LEAF_EVIDENCE, LEAF_MANIFEST
 from covey_privacy.secagg.leaves import LeafSet
 from covey_privacy.secagg.log_entries import LEAF_SECAGG
 from covey_privacy.secagg.messages import Leaf
 from covey_privacy.secagg.terms import RoundTerms
 from covey_privacy.signatures import SigningKey, sign
-from covey_privacy.site import SiteDocument, sign_site
+from covey_privacy.site_document import SiteDocument, sign_site
 from covey_privacy.tickets import Role
+from covey_simulations.scenarios.in_process_round import ORIGIN, WITNESS, Issuer, Players, Setting, new_site
 
 PHONES, LENGTH = 5, 8
 OPERATOR = SigningKey(b"o" * 32)

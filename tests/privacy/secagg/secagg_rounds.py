@@ -11,9 +11,9 @@ import pytest
 
 from covey_privacy.secagg import contributor as contributor_module
 from covey_privacy.secagg import dealing, keys
-from covey_privacy.secagg.in_process import Issuer, Players, Setting, new_issuers
 from covey_privacy.secagg.shape import Shape, choose_shape, standing_shape
 from covey_privacy.secagg.terms import Kind
+from covey_simulations.scenarios.in_process_round import Issuer, Players, Setting, new_issuers
 
 VERIFY = functools.lru_cache(2**16)(keys.verify)
 """Remembers what it has checked: the parties of a round share a process, and check the same tickets."""

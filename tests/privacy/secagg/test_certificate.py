@@ -21,19 +21,19 @@ from covey_privacy.certificate import (
 )
 from covey_privacy.checkpoint import Checkpoint
 from covey_privacy.checkpoint import sign as sign_checkpoint
-from covey_privacy.consent import LEAF_CONSENT, LEAF_EVIDENCE, LEAF_MANIFEST, LEAF_ROSTER
 from covey_privacy.errors import MisuseError, PeerError, PrivacyError, ServerError
 from covey_privacy.evidence import CONTEXT as EVIDENCE
 from covey_privacy.joint_proof import prove_leaves
 from covey_privacy.merkle import Tree, leaf_hash
 from covey_privacy.note import COSIGNATURE, VerifierKey
-from covey_privacy.rules import Rule
-from covey_privacy.secagg.in_process import NOW, ORIGIN, WITNESS, WitnessedLog
+from covey_privacy.protocol_rules import Rule
+from covey_privacy.registry_messages import LEAF_CONSENT, LEAF_EVIDENCE, LEAF_MANIFEST, LEAF_ROSTER
 from covey_privacy.secagg.leaves import JointAbsence, LeafSet, Neighbour
 from covey_privacy.secagg.log_entries import LEAF_SECAGG, LogView, entry_of
 from covey_privacy.secagg.messages import FINAL, INCLUDED, Grant, SetHead
 from covey_privacy.signatures import Signed, SigningKey, sign, to_sign
 from covey_privacy.witness import Policy, cosign
+from covey_simulations.scenarios.in_process_round import NOW, ORIGIN, WITNESS, WitnessedLog
 
 WITHDRAWN = PHONES - 1
 """The phone that withdraws: it holds its key of slot 2, unused, and sent under that of slot 1 long before."""

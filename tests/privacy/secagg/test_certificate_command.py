@@ -12,8 +12,8 @@ import pytest
 from certificate_shop import OPERATOR, PHONES, Shop
 
 from covey_privacy.note import COSIGNATURE, VerifierKey
-from covey_privacy.secagg.in_process import ORIGIN, WITNESS
 from covey_privacy.signatures import SigningKey
+from covey_simulations.scenarios.in_process_round import ORIGIN, WITNESS
 
 HEX = OPERATOR.public.hex()
 

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from covey_privacy import wire
 from covey_privacy.certificate import Certificate, claim_key, open_certificate, verify_certificate
 from covey_privacy.certificate_maker import certify_absence
-from covey_privacy.consent import LEAF_CONSENT
 from covey_privacy.errors import PrivacyError, ServerError
-from covey_privacy.rules import Rule
-from covey_privacy.secagg.in_process import WitnessedLog
+from covey_privacy.protocol_rules import Rule
+from covey_privacy.registry_messages import LEAF_CONSENT
 from covey_privacy.secagg.keys import verify
 from covey_privacy.secagg.leaves import LeafSet
 from covey_privacy.secagg.messages import FINAL, INCLUDED, Leaf, SetHead
 from covey_privacy.signatures import SigningKey, sign
+from covey_simulations.scenarios.in_process_round import WitnessedLog
 
 REGISTRY, WITNESS = SigningKey(b"r" * 32), SigningKey(b"w" * 32)
 CLAIMS = [claim_key(bytes([number]) * 32) for number in range(1, 7)]

@@ -8,10 +8,10 @@ from secagg_rounds import vectors
 
 from covey_privacy import wire
 from covey_privacy.errors import MisuseError, PeerError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.collector import Collector
-from covey_privacy.secagg.in_process import NOW
 from covey_privacy.secagg.messages import Collected, PartialSum
+from covey_simulations.scenarios.in_process_round import NOW
 
 PHONES = 12
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from covey_privacy import wire
 from covey_privacy.errors import MisuseError, PeerError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg import equality_proof, keys, libsodium
 from covey_privacy.secagg.equality_proof import SharedPoint, prove, verify
 from covey_privacy.signatures import SigningKey

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from secagg_rounds import SETTINGS, vectors
 
 from covey_privacy.secagg.field import Q
-from covey_privacy.secagg.ideal import ideal_sum
-from covey_privacy.secagg.in_process import Players
+from covey_privacy.secagg.ideal_sum import ideal_sum
+from covey_simulations.scenarios.in_process_round import Players
 
 
 @settings(max_examples=20, deadline=None)

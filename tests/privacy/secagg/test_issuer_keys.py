@@ -9,10 +9,10 @@ from secagg_rounds import SETTINGS
 
 from covey_privacy.errors import MisuseError, PeerError, ServerError
 from covey_privacy.manifest import Manifest, Windows
-from covey_privacy.rules import Rule
-from covey_privacy.secagg.in_process import PURPOSES, Players
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.terms import RoundInfo
 from covey_privacy.tickets import IssuerKeys, Role
+from covey_simulations.scenarios.in_process_round import PURPOSES, Players
 
 KEYS = IssuerKeys(
     PURPOSES, 7, tuple(bytes([each]) * 300 for each in (1, 2)), tuple(bytes([each]) * 300 for each in (3, 4))

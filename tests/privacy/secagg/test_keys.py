@@ -14,7 +14,7 @@ from nacl import bindings
 from nacl.exceptions import BadSignatureError
 
 from covey_privacy.errors import MisuseError, PeerError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg import curve25519, keys, libsodium
 from covey_privacy.signatures import SigningKey
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from covey_privacy.errors import MisuseError, ServerError
 from covey_privacy.joint_proof import prove_leaves
 from covey_privacy.merkle import Tree
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.leaves import (
     Absence,
     JointAbsence,

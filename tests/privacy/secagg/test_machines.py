@@ -7,14 +7,14 @@ import pytest
 from secagg_rounds import contribute, vectors
 
 from covey_privacy.errors import MisuseError, PrivacyError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.aggregator import Aggregator
 from covey_privacy.secagg.collector import Collector
 from covey_privacy.secagg.contributor import Contributor
 from covey_privacy.secagg.decryptor import Decryptor
-from covey_privacy.secagg.in_process import NOW
 from covey_privacy.secagg.notary import Notary
 from covey_privacy.secagg.volunteer import Volunteer
+from covey_simulations.scenarios.in_process_round import NOW
 
 TABLES = {
     Contributor: "Ready contribute Sent, Ready retract Retracted, Sent retract Retracted",

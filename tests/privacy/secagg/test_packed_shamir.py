@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from covey_privacy.errors import AbortError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.field import Q, matrix_product, solve, uniform
 from covey_privacy.secagg.packed_shamir import complete, interpolation, open_secrets, shares_of
 from covey_privacy.secagg.shape import Shape

@@ -22,20 +22,20 @@ from secagg_rounds import contribute, crooked, vectors
 from covey_privacy import cddl, checkpoint, diagrams, merkle, tickets, wire
 from covey_privacy.blind_rsa import PREFIX_LENGTH
 from covey_privacy.errors import PeerError
-from covey_privacy.records import layout
-from covey_privacy.rules import Rule
+from covey_privacy.fixed_records import layout
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg import dealing, lattice, messages, ntt, pads, shape, terms
 from covey_privacy.secagg.committee import Committee, Committees
 from covey_privacy.secagg.contribution import Sizes, require_sampled
 from covey_privacy.secagg.contributor import Contributor
 from covey_privacy.secagg.field import Q, centred, uniform
-from covey_privacy.secagg.in_process import NOW
 from covey_privacy.secagg.keys import exchange_key, verify
 from covey_privacy.secagg.packed_shamir import open_secrets
 from covey_privacy.secagg.parameters import plan_committee
 from covey_privacy.secagg.shape import RING_SIZE, Shape, choose_shape, standing_shape
 from covey_privacy.secagg.terms import Kind
 from covey_privacy.signatures import SigningKey, sign
+from covey_simulations.scenarios.in_process_round import NOW
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import hypergeom
 
 from covey_privacy.errors import MisuseError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.lattice import estimate_pad
 from covey_privacy.secagg.parameters import describe_plan, estimate_seconds, plan_committee, traffic
 from covey_privacy.secagg.shape import Shape

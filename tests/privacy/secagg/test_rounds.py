@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from secagg_rounds import SETTINGS, STANDING, contribute, seats, vectors
 
 from covey_privacy.errors import AbortError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.field import Q
-from covey_privacy.secagg.in_process import Players
 from covey_privacy.secagg.shape import choose_shape
 from covey_privacy.secagg.terms import Kind
+from covey_simulations.scenarios.in_process_round import Players
 
 
 @pytest.mark.parametrize("kind", sorted(SETTINGS))

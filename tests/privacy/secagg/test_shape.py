@@ -12,7 +12,7 @@ from scipy.stats import binom, hypergeom
 
 from covey_privacy import wire
 from covey_privacy.errors import MisuseError, ServerError
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.shape import (
     MOST_DRAWN,
     Band,

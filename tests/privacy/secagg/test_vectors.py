@@ -33,15 +33,14 @@ from covey_privacy.secagg import (
     ntt,
     pads,
     terms,
-    vector_arithmetic,
-    vector_rounds,
-    vectors,
 )
 from covey_privacy.secagg import decryptor as decryptor_module
 from covey_privacy.secagg import field as field_module
+from covey_simulations.vectors import arithmetic as vector_arithmetic
+from covey_simulations.vectors import files, rounds
 
 FOLDER = Path(__file__).parents[2] / "vectors" / "one-message"
-ROUNDS = sorted(vectors.ROUNDS)
+ROUNDS = sorted(files.ROUNDS)
 DISPUTED = "drawn-disputes"
 
 
@@ -78,7 +77,7 @@ def vector(request):
 
 
 def test_the_code_makes_the_frozen_bytes():
-    assert vectors.main([str(FOLDER)]) == 0
+    assert files.main([str(FOLDER)]) == 0
 
 
 # A second implementation
@@ -575,14 +574,14 @@ def honest_answer(vector, each):
 @pytest.mark.parametrize("name", ROUNDS)
 def test_another_byte_in_a_vector_is_found(tmp_path, monkeypatch, capsys, name):
     """In any message, log entry, value or altered message; the round is played once for all of them."""
-    fresh = vectors.play_round(name, load(name))
-    monkeypatch.setattr(vectors, "FILES", {name: lambda old: fresh})
+    fresh = files.play_round(name, load(name))
+    monkeypatch.setattr(files, "FILES", {name: lambda old: fresh})
     (tmp_path / f"{name}.json").write_text(json.dumps(load(name)), "utf-8")
-    assert vectors.main([str(tmp_path)]) == 0
+    assert files.main([str(tmp_path)]) == 0
     count = 0
     for changed in with_one_byte_changed(load(name)):
         (tmp_path / f"{name}.json").write_text(json.dumps(changed), "utf-8")
-        assert vectors.main([str(tmp_path)]) == 1
+        assert files.main([str(tmp_path)]) == 1
         count += 1
     assert count > 10
     assert f"{name}: the code makes other bytes" in capsys.readouterr().err
@@ -606,12 +605,12 @@ def with_one_byte_changed(vector):
 
 @pytest.mark.parametrize("name", ["streams", "arithmetic"])
 def test_another_digit_of_the_arithmetic_is_found(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(vectors, "FILES", {name: vectors.FILES[name]})
+    monkeypatch.setattr(files, "FILES", {name: files.FILES[name]})
     text = (FOLDER / f"{name}.json").read_text("utf-8")
     digest = text.rindex('"sha256": "') + 12
     changed = text[:digest] + ("0" if text[digest] != "0" else "1") + text[digest + 1 :]
     (tmp_path / f"{name}.json").write_text(changed, "utf-8")
-    assert vectors.main([str(tmp_path)]) == 1
+    assert files.main([str(tmp_path)]) == 1
 
 
 # A core that was changed
@@ -696,14 +695,14 @@ pads_errors, ntt_roots, tail = pads.errors, ntt._roots, vector_arithmetic.corrup
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_core_is_found(monkeypatch, change):
     files, patches = CHANGES[change]
-    monkeypatch.setattr(vectors, "FILES", {name: vectors.FILES[name] for name in files})
+    monkeypatch.setattr(files, "FILES", {name: files.FILES[name] for name in files})
     for module, name, other in patches:
         monkeypatch.setattr(module, name, other)
     committee.check_committees.cache_clear()  # What it remembers was made by the other code.
     try:
         # Where the error is raised, a party refused an honest message or took an altered one.
         with contextlib.suppress(PrivacyError):
-            assert vectors.main([str(FOLDER)]) == 1
+            assert files.main([str(FOLDER)]) == 1
     finally:
         committee.check_committees.cache_clear()
 
@@ -722,7 +721,7 @@ def test_a_vector_of_a_changed_core_is_not_the_second_implementations(
     """Rewritten vectors of a changed core: our code agrees with itself, and the other one does not."""
     monkeypatch.setattr(module, function, other)
     monkeypatch.setattr(notary, "draw_members", committee.draw_members)
-    changed = vectors.play_round(name, load(name))
+    changed = files.play_round(name, load(name))
     with pytest.raises((AssertionError, second.Refusal)):
         compare_messages(changed)
 
@@ -735,7 +734,7 @@ def compare_messages(vector):
 def test_a_dispute_over_too_few_digests_convicts_nobody():
     """Anyone can send one digest alone: decryptor, coordinator and registry are to refuse it as a dispute."""
     vector = load(DISPUTED)
-    info = vector_rounds.VectorRound(vector["given"]).info
+    info = rounds.VectorRound(vector["given"]).info
     committees = committee.check_committees(one(vector, "committee file"), info)
     shown = sent(vector, "dispute proof")["drawn 19", "coordinator"]
     proof = wire.decode(messages.DisputeProof, shown)

@@ -9,9 +9,10 @@ from covey_consent.app import create_app
 from covey_consent.settings import Settings
 from covey_privacy.signatures import SigningKey
 from covey_sdk import Registry
-from covey_simulations import demo, loopback, orders, stage
-from covey_simulations.clock import Clock
-from covey_simulations.world import ORIGIN, Trust
+from covey_simulations.data import orders
+from covey_simulations.scenarios import demo, environment, loopback
+from covey_simulations.scenarios.clock import Clock
+from covey_simulations.scenarios.shared_settings import ORIGIN, Trust
 
 
 def notices(url: str, key: bytes) -> dict:
@@ -25,13 +26,13 @@ def test_the_demo_spends_what_shipped_notices_allow(tmp_path):
     shipped = Settings(database_url=f"sqlite:///{tmp_path}/shipped.db", key_file=tmp_path / "shipped.key")
     assert options.epsilon == shipped.epsilon["analytics"]
     assert options.train_epsilon == shipped.epsilon["train"]
-    caps = stage.shipped_caps({"analytics": options.epsilon, "train": options.train_epsilon})
+    caps = environment.shipped_caps({"analytics": options.epsilon, "train": options.train_epsilon})
     assert caps == shipped.caps
     folder = tmp_path / "demo"
     clock = Clock.starting(folder, orders.CUT)
     with loopback.serve(create_app(shipped, clock=clock.seconds, durable=False), "registry") as url:
         expected = notices(url, bytes.fromhex(_public(shipped)))
-    with stage.set_up(
+    with environment.set_up(
         folder, SigningKey(b"\1" * 32), clock, households=(1,), seed=1, profile="production",
         caps=caps, slots=2, epoch_days=7,
     ) as world:  # fmt: skip
@@ -39,11 +40,11 @@ def test_the_demo_spends_what_shipped_notices_allow(tmp_path):
 
 
 def _public(settings: Settings) -> str:
-    from covey_consent.keys import load_or_create
+    from covey_consent.storage.key_file import load_or_create
 
     return load_or_create(settings.key_file).public.hex()
 
 
 def test_more_is_allowed_where_more_is_asked_for():
-    caps = stage.shipped_caps({"analytics": 1.0, "train": 4.0})
+    caps = environment.shipped_caps({"analytics": 1.0, "train": 4.0})
     assert (dict(caps.per_purpose), caps.total) == ({"analytics": 2.0, "train": 4.0}, 6.0)

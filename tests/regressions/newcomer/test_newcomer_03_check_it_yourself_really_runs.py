@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from covey_simulations import proof, report
+from covey_simulations.report import log_check, pages
 
 pytestmark = pytest.mark.slow  # It plays a report and checks it in a new process.
 
@@ -24,7 +24,7 @@ def played(lasting_shop, tmp_path_factory):
     """Return the folder of a report on two rounds that were played."""
     shop = lasting_shop()
     results = shop.ask("q20=0.6", "q1=1.4")
-    log, found = proof.check(shop.world, results), copy.deepcopy(EXAMPLE)
+    log, found = log_check.check(shop.world, results), copy.deepcopy(EXAMPLE)
     shown = {played["query"]: played for played in found["rounds"]}
     found["rounds"] = [
         {
@@ -37,9 +37,11 @@ def played(lasting_shop, tmp_path_factory):
     found["rounds"] += [{**shown["p1-base"]}]
     page_only = found["rounds"].pop()
     out = tmp_path_factory.mktemp("report") / "out"
-    text = report.page({**found, "rounds": [*found["rounds"], page_only]})
-    report.write(
-        {**found, "rounds": [*found["rounds"], page_only]}, out, proof.files(shop.world, log["checkpoint"])
+    text = pages.page({**found, "rounds": [*found["rounds"], page_only]})
+    pages.write(
+        {**found, "rounds": [*found["rounds"], page_only]},
+        out,
+        log_check.files(shop.world, log["checkpoint"]),
     )
     (out / "report.json").write_text(json.dumps(found), "utf-8")
     assert text == (out / "report.html").read_text("utf-8")

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from covey_consent.pack import archive
-from covey_simulations import demo, orders
 from covey_simulations.benchmarks import registry as load
 from covey_simulations.benchmarks import secagg
+from covey_simulations.data import orders
+from covey_simulations.scenarios import demo
 
 
 @pytest.fixture
@@ -58,10 +59,10 @@ def test_help_states_how_many_households_there_can_be(covey_here):
 
 
 def test_a_place_that_serves_is_left_as_it_was(tmp_path):
-    from covey_simulations import report
+    from covey_simulations.report import pages
 
-    report.require_place(tmp_path / "new" / "folder")
-    report.require_place(tmp_path)
+    pages.require_place(tmp_path / "new" / "folder")
+    pages.require_place(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -5,7 +5,7 @@ import re
 import covey as command_line
 import pytest
 
-from covey_simulations import orders
+from covey_simulations.data import orders
 from covey_simulations.errors import SetupError
 
 INTERNAL = re.compile(

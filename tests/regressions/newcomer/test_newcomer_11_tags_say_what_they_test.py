@@ -8,7 +8,7 @@ import pytest
 from covey_sdk import lifecycle
 from covey_sdk.history import History, Order
 from covey_sdk.purposes import TAGS
-from covey_sdk.rules import BASE
+from covey_sdk.rule_bundle import BASE
 from covey_sdk.tag_tests import said_of
 
 TODAY = date(2026, 1, 31)

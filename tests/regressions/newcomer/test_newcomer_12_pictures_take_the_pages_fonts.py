@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from covey_simulations import chart_style, ranking_charts, report
+from covey_simulations.report import chart_style, pages, ranking_charts
 
 EXAMPLE = json.loads((Path(__file__).parents[2] / "simulations" / "example_report.json").read_text("utf-8"))
 
@@ -28,7 +28,7 @@ def test_pictures_take_the_pages_fonts(item):
 
 
 def test_no_picture_of_the_report_names_a_font():
-    pictures = re.findall("<svg.*?</svg>", report.page(EXAMPLE), re.DOTALL)
+    pictures = re.findall("<svg.*?</svg>", pages.page(EXAMPLE), re.DOTALL)
     assert len(pictures) == 11
     assert [picture for picture in pictures if re.search("font-family|font: |@font-face", picture)] == []
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from covey_privacy.consent import Choice
+from covey_privacy.registry_messages import Choice
 from covey_privacy.tickets import Role
 from covey_sdk.errors import ClockError, ConsentError, RegistryError, TicketError
-from covey_sdk.rules import BASE, sign_rules
+from covey_sdk.rule_bundle import BASE, sign_rules
 from covey_sdk.store import Store
-from covey_sdk.wallet import Wallet
+from covey_sdk.ticket_store import Wallet
 
 PURPOSES = ("analytics", "personalize")
 

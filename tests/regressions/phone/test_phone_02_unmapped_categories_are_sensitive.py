@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from covey_sdk import StoreError, unmapped
+from covey_sdk import StoreError, unmapped_categories
 from covey_sdk.events import Line, Refund
 from covey_sdk.facts import UNKNOWN
 from covey_sdk.interactions import ItemView
-from covey_sdk.rules import Category, Pair, sign_rules
+from covey_sdk.rule_bundle import Category, Pair, sign_rules
 
 WORDS = (
     *("pregnancy tests", "nappies", "condom", "tampons", "insulin", "baby formula"),
@@ -168,7 +168,7 @@ def test_waiting_ids_go_with_personalisation_and_are_bounded(device, order, allo
     for batch in range(3):
         lines = tuple(Line("x", f"new {batch} {number}", 1) for number in range(100))
         device.record(order(1, lines=lines))
-    assert len(device.unmapped()) == unmapped.MOST == 256
+    assert len(device.unmapped()) == unmapped_categories.MOST == 256
     assert device.export()["unmapped"] == device.unmapped()
     device.withdraw("personalize")
     assert device.unmapped() == {}

@@ -9,7 +9,7 @@ import pytest
 from covey_privacy.signatures import SigningKey
 from covey_sdk.category_mapping import Row, propose
 from covey_sdk.errors import RegistryError
-from covey_sdk.rules import BASE, Category, open_rules, sign_rules
+from covey_sdk.rule_bundle import BASE, Category, open_rules, sign_rules
 
 WORDS = (
     *("pregnancy tests", "nappies", "condom", "tampons", "insulin", "baby formula"),

@@ -16,7 +16,7 @@ from covey_sdk.errors import ClockError
 from covey_sdk.events import AppOpen, Line, OrderPaid
 from covey_sdk.history_builder import history
 from covey_sdk.interactions import ItemView
-from covey_sdk.rules import BASE, Category
+from covey_sdk.rule_bundle import BASE, Category
 
 BERLIN = ZoneInfo("Europe/Berlin")
 EVENING = datetime(2026, 12, 10, 23, 30, tzinfo=BERLIN)

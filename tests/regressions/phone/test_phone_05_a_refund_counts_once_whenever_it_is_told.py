@@ -13,7 +13,7 @@ from covey_sdk.errors import EventError
 from covey_sdk.events import Line, OrderPaid, Refund, parse
 from covey_sdk.facts import UNKNOWN
 from covey_sdk.journal import Journal
-from covey_sdk.rules import BASE
+from covey_sdk.rule_bundle import BASE
 from covey_sdk.store import Store
 
 TEA = Line("t", "tea", 3000)

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from covey_models import Catalogue
-from covey_models.p1_steps import CATALOGUE, MODEL
+from covey_models.recommender.steps import CATALOGUE, MODEL
 from covey_privacy import wire
+from covey_privacy.catalogue_document import MOST_ITEMS, Listing, open_listing, sign_listing
 from covey_privacy.errors import MisuseError, PeerError
-from covey_privacy.listing import MOST_ITEMS, Listing, open_listing, sign_listing
 from covey_privacy.release import Array, Figure, Release, open_release, sign_release
 from covey_privacy.round_files import RoundFiles
 from covey_privacy.signatures import DOCUMENT_LIMIT, Signed, SigningKey, open_signed, sign
 from covey_privacy.tickets import IssuerKeys
+from covey_server.catalogue import publish_catalogue
 from covey_server.errors import ConfigError
-from covey_server.shelf import publish
 from covey_server.store import Store
 
 OPERATOR = SigningKey(bytes(32))
@@ -80,7 +80,7 @@ def test_items_that_phones_would_refuse_are_an_error_of_the_configuration(tmp_pa
     store = Store(tmp_path / "server.db")
     try:
         with pytest.raises(ConfigError, match="the shop's items cannot be published"):
-            publish(Catalogue(("x" * 129,)), store, OPERATOR)
+            publish_catalogue(Catalogue(("x" * 129,)), store, OPERATOR)
         assert store.releases([CATALOGUE]) in ((), (b"",))
     finally:
         store.close()

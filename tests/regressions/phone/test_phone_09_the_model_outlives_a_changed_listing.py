@@ -6,8 +6,8 @@ import os
 import numpy as np
 import pytest
 
-from covey_models.p1_steps import CATALOGUE, MODEL
-from covey_privacy.listing import Level, Listing, sign_listing
+from covey_models.recommender.steps import CATALOGUE, MODEL
+from covey_privacy.catalogue_document import Level, Listing, sign_listing
 from covey_privacy.release import Array, Figure, Release, sign_release
 from covey_sdk.events import Line
 

@@ -8,13 +8,13 @@ import pytest
 
 from covey_consent.access.roles import Caller, Role
 from covey_privacy.checkpoint import EMPTY_LOG
-from covey_privacy.consent import SYNC, Sync
 from covey_privacy.dp import SkellamMechanism
 from covey_privacy.errors import BudgetError
+from covey_privacy.registry_messages import SYNC, Sync
 from covey_privacy.signatures import sign
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import StoreError
-from covey_sdk.wallet import Wallet
+from covey_sdk.ticket_store import Wallet
 
 PURPOSES = ("analytics", "personalize")
 

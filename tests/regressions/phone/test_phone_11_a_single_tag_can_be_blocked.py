@@ -11,7 +11,7 @@ from covey_sdk.errors import ClockError, ConsentError, EventError
 from covey_sdk.events import Line
 from covey_sdk.interactions import ItemView
 from covey_sdk.purposes import TAGS, kind_of
-from covey_sdk.rules import sign_rules
+from covey_sdk.rule_bundle import sign_rules
 from covey_sdk.tag_choices import MEMBERS, Choices, require_known
 
 TEA = "pref.category.tea"

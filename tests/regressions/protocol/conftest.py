@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from covey_models import QUERIES
-from covey_privacy.profile import PRODUCTION
+from covey_privacy.floors import PRODUCTION
 from covey_privacy.signatures import SigningKey
 from covey_privacy.ticket_signer import TicketSigner, generate_private_keys
 from covey_server.plan import Admission, Policy, Size, fitted, manifest_for

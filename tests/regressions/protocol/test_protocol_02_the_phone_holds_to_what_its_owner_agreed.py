@@ -10,14 +10,14 @@ from shared_fixtures import fixtures_of
 
 from covey_models import QUERIES
 from covey_privacy import wire
-from covey_privacy.consent import Issuer
 from covey_privacy.dp import epsilon
 from covey_privacy.errors import ServerError
+from covey_privacy.floors import PRODUCTION
 from covey_privacy.manifest import sign_manifest
-from covey_privacy.profile import PRODUCTION
+from covey_privacy.registry_messages import Issuer
 from covey_sdk import ledger
 from covey_sdk.errors import ConsentError
-from covey_sdk.invitation import Invited, check
+from covey_sdk.manifest_check import Invited, check
 from covey_sdk.round_client import RoundClient
 from covey_sdk.ticket_fetcher import TicketFetcher
 

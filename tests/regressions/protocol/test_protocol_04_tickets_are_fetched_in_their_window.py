@@ -8,8 +8,8 @@ import pytest
 from shared_fixtures import fixtures_of
 
 from covey_privacy import wire
-from covey_privacy.consent import Issuer
 from covey_privacy.manifest import sign_manifest
+from covey_privacy.registry_messages import Issuer
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import ConsentError, RegistryError, TicketError
 from covey_sdk.round_client import RoundClient

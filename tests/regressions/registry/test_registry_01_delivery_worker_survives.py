@@ -18,9 +18,9 @@ from postgresql import execute
 from sqlalchemy import select
 from test_recipients import DEADLINE, PATIENT, QUICK, add, letters, listening, states, until
 
-from covey_consent import witness
 from covey_consent.access.roles import Role
 from covey_consent.recipients.tables import Notification, Recipient
+from covey_consent.witness import witness
 from covey_privacy.note import COSIGNATURE, ED25519, VerifierKey, parse
 from covey_privacy.signatures import SigningKey
 from covey_privacy.witness import Witness, cosigned_at
@@ -336,10 +336,10 @@ def test_heads_are_cosigned_after_a_database_outage(opened, proxy, tmp_path):
 @ON_SQLITE
 @pytest.mark.parametrize("loop", ["publishing", "upkeep", "purging", "deliveries"])
 def test_a_loop_that_fails_is_started_again_and_shown(opened, loop, monkeypatch):
-    from covey_consent.promises import Publisher
+    from covey_consent.maintenance import Upkeep
     from covey_consent.recipients.outbox import Outbox
-    from covey_consent.rights.sweeper import Sweeper
-    from covey_consent.upkeep import Upkeep
+    from covey_consent.rights.vacuum import Sweeper
+    from covey_consent.transparency.promises import Publisher
 
     owner, name = {
         "publishing": (Publisher, "publish"),
@@ -426,7 +426,7 @@ async def postpone(shop) -> None:
 
 
 def test_a_supervised_loop_is_started_again_whatever_ends_it():
-    from covey_consent.supervision import Loop, Supervisor
+    from covey_consent.operations.supervision import Loop, Supervisor
 
     runs: list[int] = []
 
@@ -468,7 +468,7 @@ def test_a_supervised_loop_is_started_again_whatever_ends_it():
 
 @ON_SQLITE
 def test_a_needed_loop_that_stands_still_for_long_is_not_ready(opened, problem, monkeypatch):
-    from covey_consent import supervision
+    from covey_consent.operations import supervision
 
     with opened(**QUICK) as shop:
         assert ready(shop) == 200

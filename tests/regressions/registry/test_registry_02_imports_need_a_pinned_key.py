@@ -12,10 +12,10 @@ from joserfc import jws
 from covey_consent.access.roles import Role
 from covey_consent.access.tokens import ALGORITHM, jwk
 from covey_consent.api.media import ZIP
+from covey_consent.decisions.records import Record, commit
 from covey_consent.receipts import verification
-from covey_consent.records import Record, commit
 from covey_consent.rights.export import FORMAT
-from covey_privacy.promise import consent_leaf
+from covey_privacy.inclusion_promise import consent_leaf
 from covey_privacy.signatures import SigningKey
 
 PERSON = "5f" * 16

@@ -7,11 +7,11 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_der_private_key
 from sqlalchemy import select, update
 
-from covey_consent import private_files
 from covey_consent.commands import document, pack
 from covey_consent.errors import DamageError
-from covey_consent.last_seen import replace
-from covey_consent.models import IssuerSecret
+from covey_consent.storage import private_files
+from covey_consent.storage.models import IssuerSecret
+from covey_consent.witness.witness_store import replace
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -92,13 +92,13 @@ def test_what_commands_write_is_private(opened, open_umask, tmp_path, monkeypatc
 
 
 def test_a_key_file_that_others_can_read_is_refused(tmp_path):
-    from covey_consent import keys
+    from covey_consent.storage import key_file
 
     path = tmp_path / "registry.key"
-    keys.load_or_create(path)
+    key_file.load_or_create(path)
     path.chmod(0o640)
     with pytest.raises(DamageError, match="chmod 600"):
-        keys.load_or_create(path)
+        key_file.load_or_create(path)
 
 
 def test_a_file_that_cannot_be_narrowed_is_refused(tmp_path, monkeypatch):

@@ -15,15 +15,15 @@ from sqlalchemy import func, select
 from test_recipients import QUICK, add, letters, listening, until
 
 from covey_consent.access.roles import Role
-from covey_consent.acts import Act
-from covey_consent.clock_monitor import DOWNTIME_SECONDS, TOLERANCE_SECONDS, ClockState
 from covey_consent.commands import clock as command
 from covey_consent.commands import retention
+from covey_consent.decisions.consent_event import Act
 from covey_consent.errors import RequestError, UnavailableError
-from covey_consent.idempotency import KeptAnswer
-from covey_consent.models import Base, IssuerSecret, Subject
+from covey_consent.operations.clock_monitor import DOWNTIME_SECONDS, TOLERANCE_SECONDS, ClockState
 from covey_consent.settings import Settings
-from covey_privacy.consent import GRANTED
+from covey_consent.storage.idempotency import KeptAnswer
+from covey_consent.storage.models import Base, IssuerSecret, Subject
+from covey_privacy.registry_messages import GRANTED
 
 DAY = 86400
 YEAR = 366 * DAY
@@ -291,23 +291,23 @@ def test_the_retention_command_deletes_nothing_by_a_wrong_clock(judged, database
 
 def test_the_command_confirms_and_shows(tmp_path, monkeypatch, capsys):
     """A registry in its own process, on the system's clock, whose database was last used long ago."""
-    from covey_consent import keys
     from covey_consent.access.roles import Caller
     from covey_consent.access.tokens import Tokens
-    from covey_consent.drills.process import Process
-    from covey_consent.store import Store
+    from covey_consent.storage import key_file
+    from covey_consent.storage.store import Store
+    from covey_simulations.registry_drills.process import Process
 
-    url, key_file = f"sqlite:///{tmp_path}/r.db", tmp_path / "r.key"
+    url, key_path = f"sqlite:///{tmp_path}/r.db", tmp_path / "r.key"
     store = Store.open(url)
     with store.session.begin() as session:
         session.add(ClockState(id=1, seen_at=int(time.time()) - JUMP, reason=""))
     store.dispose()
-    process = Process(tmp_path, {"DATABASE_URL": url, "KEY_FILE": str(key_file), "ORIGIN": "covey.test/log"})
+    process = Process(tmp_path, {"DATABASE_URL": url, "KEY_FILE": str(key_path), "ORIGIN": "covey.test/log"})
     try:
         process.wait()
         assert command.show(process.url) == 3
         assert "at the start the clock is" in capsys.readouterr().out
-        tokens = Tokens(keys.load_or_create(key_file), "covey.test/log")
+        tokens = Tokens(key_file.load_or_create(key_path), "covey.test/log")
         now = datetime.now(UTC)
         monkeypatch.delenv("COVEY_REGISTRY_TOKEN", raising=False)
         with pytest.raises(RequestError, match="COVEY_REGISTRY_TOKEN"):

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from covey_consent.connections import ConnectionLimits, Connections
+from covey_consent.operations.connection_limits import ConnectionLimits, Connections
 
 MIB = 2**20
 OPEN_FILES = 1024

@@ -7,9 +7,9 @@ import httpx
 
 from covey_consent.access.roles import Role
 from covey_privacy import wire
-from covey_privacy.consent import Batch
+from covey_privacy.registry_messages import Batch
 from covey_privacy.signatures import SigningKey
-from covey_sdk.registry import Registry, Trust
+from covey_sdk.registry_client import Registry, Trust
 
 
 def crowd(shop, count: int) -> bytes:
@@ -21,7 +21,7 @@ def crowd(shop, count: int) -> bytes:
 def people(shop) -> int:
     from sqlalchemy import func, select
 
-    from covey_consent.models import Subject
+    from covey_consent.storage.models import Subject
 
     with shop.http.app.state.registry.store.session() as session:
         return session.scalar(select(func.count()).select_from(Subject))

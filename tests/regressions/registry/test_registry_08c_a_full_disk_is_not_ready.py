@@ -13,8 +13,8 @@ import pytest
 from postgresql import execute
 from test_recipients import until
 
-from covey_consent import readiness
-from covey_consent.readiness import WriteProbe
+from covey_consent.operations import readiness
+from covey_consent.operations.readiness import WriteProbe
 
 
 def ready(shop) -> int:

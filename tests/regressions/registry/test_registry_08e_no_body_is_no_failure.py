@@ -5,7 +5,7 @@ import re
 import pytest
 from fastapi.routing import APIRoute
 
-from covey_consent.access.guard import Guard
+from covey_consent.access.authorization import Guard
 from covey_consent.access.roles import Role
 
 BODIES = {

@@ -10,8 +10,8 @@ from covey import main
 
 from covey_consent.access.roles import Role
 from covey_consent.commands.queries import Officer, notice_text
-from covey_consent.csv_tables import table
 from covey_consent.notices import files
+from covey_consent.storage.csv_tables import table
 from covey_simulations.benchmarks.process import serving
 
 DAY = 86400
@@ -201,9 +201,9 @@ def test_the_reason_of_a_withdrawal_on_someone_s_behalf(shop, stored):
         ]  # fmt: skip
         assert past[1]["event"] == event
     with shop.http.app.state.registry.store.session.begin() as session:
-        from covey_consent.rights import footprint
+        from covey_consent.rights import personal_data_rows
 
-        deleted = footprint.erase(session, [subject]).deleted
+        deleted = personal_data_rows.erase(session, [subject]).deleted
     assert deleted["event_reasons"] == 1
 
 
@@ -229,15 +229,15 @@ def url(tmp_path_factory):
 
 
 def test_the_commands_ask_a_served_registry(url, capsys):
-    from covey_consent import keys
     from covey_consent.access.roles import Caller
     from covey_consent.access.tokens import Tokens
     from covey_consent.settings import Settings
+    from covey_consent.storage import key_file
 
     settings = Settings()
     import time
 
-    tokens = Tokens(keys.load_or_create(settings.key_file), settings.origin)
+    tokens = Tokens(key_file.load_or_create(settings.key_file), settings.origin)
     service = tokens.mint(Caller(Role.SERVICE, "shop"), int(time.time()), 60)
     with httpx.Client(base_url=url, headers={"authorization": f"Bearer {service}"}) as http:
         subject = http.post("/v1/subjects", json={}).json()["subject"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from covey_privacy.secagg.in_process import new_issuers
+from covey_simulations.scenarios.in_process_round import new_issuers
 
 
 @pytest.fixture(scope="session")

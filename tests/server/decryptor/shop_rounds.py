@@ -18,24 +18,32 @@ import httpx
 import numpy as np
 
 from covey_privacy import wire
-from covey_privacy.consent import LEAF_MANIFEST
 from covey_privacy.dp import epsilon
 from covey_privacy.manifest import Manifest, Windows, sign_manifest
 from covey_privacy.note import COSIGNATURE, VerifierKey
+from covey_privacy.registry_messages import LEAF_MANIFEST
 from covey_privacy.secagg import keys
 from covey_privacy.secagg.aggregator import Result
 from covey_privacy.secagg.contributor import Accepted, Contributor
-from covey_privacy.secagg.in_process import EPOCH, ORIGIN, PURPOSES, WITNESS, Players, Setting, WitnessedLog
 from covey_privacy.secagg.messages import CommitteeFile, Logged, Seat
 from covey_privacy.secagg.notary import Notary
 from covey_privacy.secagg.shape import standing_shape
 from covey_privacy.secagg.terms import Kind, RoundTerms
 from covey_privacy.signatures import SigningKey, digest_of
-from covey_privacy.site import Organisation, SiteDocument, sign_site
+from covey_privacy.site_document import Organisation, SiteDocument, sign_site
 from covey_privacy.tickets import IssuerKeys
 from covey_server import operator_keys
 from covey_server.decryptor.messages import CommitteeCheck, SeatRequest
 from covey_server.decryptor.state import mark_unused
+from covey_simulations.scenarios.in_process_round import (
+    EPOCH,
+    ORIGIN,
+    PURPOSES,
+    WITNESS,
+    Players,
+    Setting,
+    WitnessedLog,
+)
 
 COVEY = Path(__file__).parents[3] / "covey.py"
 VERIFY = functools.lru_cache(2**16)(keys.verify)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from shop_rounds import COVEY, Shop, wait
 
-from covey_privacy.profile import PRODUCTION
+from covey_privacy.floors import PRODUCTION
 from covey_privacy.signatures import SigningKey
-from covey_privacy.site import sign_site
+from covey_privacy.site_document import sign_site
 from covey_server.decryptor import messages, service, state
 from covey_server.decryptor.floors import DEFAULT_EPSILON, read_floors
 

@@ -15,7 +15,7 @@ from shop_rounds import COVEY, PHONES, Shop, command, make_key, problem, serving
 
 from covey_privacy import wire
 from covey_privacy.manifest import Windows
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.messages import Complaints
 
 MEMBERS = range(1, 5)

@@ -8,10 +8,10 @@ import pytest
 from shop_rounds import LEAST_SET, PHONES, SPARE, Shop, make_key, wait
 
 from covey_privacy import wire
-from covey_privacy.consent import LEAF_MANIFEST
 from covey_privacy.errors import MisuseError, PeerError, ServerError
 from covey_privacy.manifest import Windows
-from covey_privacy.rules import Rule
+from covey_privacy.protocol_rules import Rule
+from covey_privacy.registry_messages import LEAF_MANIFEST
 from covey_privacy.secagg.decryptor import Erased
 from covey_privacy.secagg.log_entries import LogView
 from covey_privacy.secagg.messages import CommitteeFile, OpenRequest, Seat

@@ -1,0 +1,68 @@
+"""What the person agreed to in each notice: its basis, caps and delta, kept with the grant.
+
+A grant holds for every text under one version of a notice. Whoever signs notices could raise a cap under the
+same version; the phone therefore compares the notice in force with the one that the grant was given on, and
+takes a material difference for a new version: the person has to be asked again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from covey_privacy import wire
+from covey_privacy.errors import PrivacyError
+from covey_privacy.registry_messages import Epsilon, Notice
+from covey_sdk.errors import StoreError
+from covey_sdk.store import Store
+
+_NAME = "agreed"
+
+
+@dataclass(frozen=True, slots=True)
+class AgreedTerms:
+    """The part of a notice that no other text of the same version may change to the person's disadvantage."""
+
+    purpose: wire.Name
+    basis: wire.Name
+    epsilon: Epsilon
+    epsilon_total: Epsilon
+    delta: Annotated[float, wire.Range(1e-12, 1e-2)]
+
+    @classmethod
+    def of(cls, notice: Notice) -> AgreedTerms:
+        """Return the terms of a notice."""
+        return cls(notice.purpose, notice.basis, notice.epsilon, notice.epsilon_total, notice.delta)
+
+    def changes(self, notice: Notice) -> tuple[str, ...]:
+        """Return what `notice` changes materially, in words for an error; nothing where caps only fall."""
+        found = {
+            "the legal basis": notice.basis != self.basis,
+            "the cap of this purpose": not notice.epsilon <= self.epsilon,
+            "the cap of all purposes": not notice.epsilon_total <= self.epsilon_total,
+            "delta": not notice.delta <= self.delta,
+        }
+        return tuple(what for what, changed in found.items() if changed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Agreed:
+    terms: Annotated[tuple[AgreedTerms, ...], wire.Size(0, 64)] = ()
+
+
+def read(store: Store) -> dict[str, AgreedTerms]:
+    """Return the terms that the last grant of each purpose was given on, by purpose."""
+    data = store.get(_NAME)
+    try:
+        agreed = wire.decode(_Agreed, data) if data else _Agreed()
+    except PrivacyError as error:
+        raise StoreError(
+            f"what the person agreed to cannot be read, so nothing is allowed: {error}"
+        ) from None
+    return {terms.purpose: terms for terms in agreed.terms}
+
+
+def keep(store: Store, notice: Notice) -> None:
+    """Write down that the person agrees to this notice's terms, in the caller's transaction."""
+    agreed = read(store) | {notice.purpose: AgreedTerms.of(notice)}
+    store.put(_NAME, wire.encode(_Agreed(tuple(agreed.values()))))

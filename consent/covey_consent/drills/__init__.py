@@ -1,1 +1,0 @@
-"""Emergencies that are played with a registry of their own, to see what comes of it."""

@@ -1,0 +1,1 @@
+"""Running the registry: HTTP server, limits, supervision, readiness, metrics and logging."""

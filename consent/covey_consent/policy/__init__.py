@@ -1,0 +1,1 @@
+"""What may be processed and why: purposes, ages, transfers, assessments and the controller."""

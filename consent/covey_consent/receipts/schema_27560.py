@@ -1,0 +1,223 @@
+"""The shape of a receipt: the fields of ISO/IEC TS 27560 in the Data Privacy Vocabulary's terms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from covey_consent.receipts.evidence import Promised, Published
+from covey_consent.receipts.jsonld import CONTEXT, Context, Hex32, Iri, Node, Some, Text, Time, Uuid, Words
+
+MOST_RECORDS = 64
+
+RecordSchema = Literal["https://w3id.org/dpv/schema/dpv-27560#record-eu-gdpr"]
+ReceiptSchema = Literal["https://w3id.org/dpv/schema/dpv-27560#receipt-eu-gdpr"]
+OwnSchema = Literal["https://w3id.org/covey/receipt"]
+
+ISO_27560: ReceiptSchema = "https://w3id.org/dpv/schema/dpv-27560#receipt-eu-gdpr"
+OWN: OwnSchema = "https://w3id.org/covey/receipt"
+
+
+class Subject(Node):
+    """The person, by pseudonym (pii_principal_id)."""
+
+    type: Literal["dpv:Customer"] = "dpv:Customer"
+    identifier: Words
+
+
+class Notice(Node):
+    """The text that was shown (privacy_notice, language): `identifier` is its purpose."""
+
+    type: Literal["dpv:ConsentNotice"] = "dpv:ConsentNotice"
+    identifier: Words
+    version: Words
+    language: Words
+    title: Text
+    description: Text
+    sha256: Hex32
+
+
+class PersonalData(Node):
+    """A category of personal data (pii_type, pii_optional)."""
+
+    type: tuple[Literal["dpv:PersonalData"], Iri]
+    has_necessity: Literal["dpv:Optional", "dpv:Required"]
+
+
+class StorageLocation(Node):
+    """Where data are kept (storage_locations)."""
+
+    type: Literal["dpv:StorageLocation"] = "dpv:StorageLocation"
+    has_location: Annotated[tuple[Iri, ...], Some]
+
+
+class Duration(Node):
+    """How long: until a time, or until an event in words."""
+
+    type: Literal["dpv:UntilTimeDuration", "dpv:UntilEventDuration"]
+    value: Words
+
+
+class StorageDuration(Node):
+    """How long data are kept (retention_period)."""
+
+    type: Literal["dpv:StorageDuration"] = "dpv:StorageDuration"
+    has_duration: Duration
+
+
+class Recipient(Node):
+    """Who receives data (recipient_third_parties); `description` names the safeguard of a transfer."""
+
+    type: tuple[Literal["dpv:Recipient"], Iri]
+    has_name: Words
+    has_country: Iri | None = None
+    description: Words | None = None
+
+
+class PrivacyBudget(Node):
+    """The most that a year may cost the person in differential privacy, and what that means."""
+
+    type: Literal["covey:PrivacyBudget"] = "covey:PrivacyBudget"
+    epsilon: Annotated[float, Field(ge=0, le=100)]
+    epsilon_total: Annotated[float, Field(ge=0, le=100)]
+    delta: Annotated[float, Field(gt=0, lt=1)]
+    description: Words
+
+
+class Process(Node):
+    """What is done with which data, why, where and for how long."""
+
+    type: Literal["dpv:Process"] = "dpv:Process"
+    identifier: Words
+    title: Words
+    has_purpose: Annotated[tuple[Iri, ...], Some]
+    has_legal_basis: Annotated[tuple[Iri, ...], Some]
+    has_personal_data: Annotated[tuple[PersonalData, ...], Some]
+    data_in_words: Annotated[tuple[Words, ...], Some]
+    has_storage_condition: tuple[StorageLocation, StorageDuration]
+    has_recipient: Annotated[tuple[Recipient, ...], Some]
+    has_technical_measure: Annotated[tuple[Iri, ...], Some] | None = None
+    privacy_budget: PrivacyBudget | None = None
+
+
+class Party(Node):
+    """A party (party_id, party_name, party_address, party_contact, party_type)."""
+
+    type: tuple[Iri, ...]
+    identifier: Words
+    has_name: Words
+    has_address: Words
+    has_contact: Annotated[tuple[Words, ...], Some]
+
+
+class Office(Node):
+    """A data protection officer, or the authority (authority_party)."""
+
+    type: Literal["dpv:DataProtectionOfficer", "dpv:DataProtectionAuthority"]
+    has_name: Words
+    has_contact: Annotated[tuple[Words, ...], Some] | None = None
+
+
+class Withdrawal(Node):
+    """How to withdraw (withdrawal_method)."""
+
+    type: Literal["dpv:WithdrawConsent"] = "dpv:WithdrawConsent"
+    is_exercised_at: Words
+    description: Words
+
+
+class Right(Node):
+    """A right of the person (privacy_rights)."""
+
+    type: tuple[Literal["dpv:DataSubjectRight"], Iri, Iri]
+    title: Words
+    is_exercised_at: Words
+
+
+class Event(Node):
+    """What was said, when, by whom and until when (event_time, validity_duration, entity_id, event_state).
+
+    `imported_from` is the public key of the registry from which the event came, where it was not said here.
+    """
+
+    type: Iri
+    has_legal_basis: Iri
+    is_indicated_by: Iri
+    has_indication_method: Words
+    is_indicated_at_time: Time
+    has_duration: Duration
+    imported_from: Hex32 | None = None
+
+
+class ConsentRecord(Node):
+    """One event of consent with all that it was about, and its evidence in the log."""
+
+    id: Words
+    type: Literal["dpv:ConsentRecord"] = "dpv:ConsentRecord"
+    conforms_to: RecordSchema = "https://w3id.org/dpv/schema/dpv-27560#record-eu-gdpr"
+    identifier: Uuid
+    has_data_subject: Subject
+    has_notice: tuple[Notice]
+    has_process: tuple[Process]
+    has_data_controller: Annotated[tuple[Party, ...], Some]
+    has_data_protection_officer: Office | None = None
+    has_jurisdiction: Annotated[tuple[Iri, ...], Some]
+    has_consent_control: tuple[Withdrawal]
+    has_right: Annotated[tuple[Right, ...], Some]
+    has_authority: tuple[Office]
+    has_consent_status: tuple[Event]
+    evidence: Published | Promised
+
+
+class RightRecord(Node):
+    """One event that no notice stands behind: an objection, a restriction, a no to what was never offered.
+
+    `title` is what it is about, `description` why no text is shown. A restriction is of no process alone.
+    """
+
+    id: Words
+    type: Literal["dpv:RightExerciseRecord"] = "dpv:RightExerciseRecord"
+    identifier: Uuid
+    title: Text
+    description: Text
+    has_data_subject: Subject
+    has_process: tuple[Process] | None = None
+    has_data_controller: Annotated[tuple[Party, ...], Some]
+    has_data_protection_officer: Office | None = None
+    has_jurisdiction: Annotated[tuple[Iri, ...], Some]
+    has_right: Annotated[tuple[Right, ...], Some]
+    has_authority: tuple[Office]
+    has_consent_status: tuple[Event]
+    evidence: Published | Promised
+
+
+Activity = Annotated[ConsentRecord | RightRecord, Field(discriminator="type")]
+
+
+class Receipt(Node):
+    """A receipt: records of what was said, and who gave it out when.
+
+    It conforms to ISO/IEC TS 27560 where each is a consent record, else to Covey's own schema.
+    """
+
+    context: Context = CONTEXT
+    id: Words
+    type: Literal["dpv:ConsentReceipt"] = "dpv:ConsentReceipt"
+    conforms_to: ReceiptSchema | OwnSchema = ISO_27560
+    identifier: Uuid
+    created: Time
+    publisher: Words
+    has_record_of_activity: Annotated[tuple[Activity, ...], Field(min_length=1, max_length=MOST_RECORDS)]
+
+    @model_validator(mode="after")
+    def _conforming(self) -> Self:
+        if self.conforms_to != conformity(self.has_record_of_activity):
+            raise ValueError("ISO/IEC TS 27560 asks for a notice; without one a receipt is of Covey's schema")
+        return self
+
+
+def conformity(records: Iterable[ConsentRecord | RightRecord]) -> ReceiptSchema | OwnSchema:
+    """Return the schema that a receipt of these records conforms to."""
+    return ISO_27560 if all(isinstance(one, ConsentRecord) for one in records) else OWN

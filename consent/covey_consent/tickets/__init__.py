@@ -1,0 +1,1 @@
+"""Tickets for rounds: issuer keys, blind signatures, epochs, and manifests and evidence of rounds."""

@@ -1,0 +1,1 @@
+"""The transparency log: entries, inclusion promises, checkpoints and their cosignatures."""

@@ -1,0 +1,1 @@
+"""The witness: a small program that cosigns the checkpoints of logs after checking consistency."""

@@ -1,0 +1,1 @@
+"""Commands of the simulations: drills of the registry."""

@@ -1,0 +1,1 @@
+"""Data sets of simulated shops: orders, purchases, item catalogue and rule bundle."""

@@ -1,0 +1,1 @@
+"""Simulated phones: real devices in processes of their own, alone or behind a Flower node."""

@@ -1,0 +1,1 @@
+"""Evaluation of recommenders: metrics, references, paired comparisons and figures without privacy."""

@@ -1,0 +1,1 @@
+"""The demo's report: figures, charts, pages in English and Chinese, and checks against the log."""

@@ -1,0 +1,1 @@
+"""Simulated shops from set-up to proof: environment, organisations, rounds and training."""

@@ -1,0 +1,1 @@
+"""Makers of the test vectors in tests/vectors."""
