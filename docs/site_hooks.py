@@ -1,4 +1,4 @@
-"""MkDocs hooks: the site also has the pages that stand beside docs/ in the repository, with their links fixed."""
+"""MkDocs hooks: add the pages that stand beside docs/ in the repository, with their links fixed."""
 
 from __future__ import annotations
 
