@@ -26,7 +26,7 @@ ITEMS = {"green tea": "tea", "black tea": "tea", "teapot": "kitchen", "biscuits"
 
 
 def order(number: int, days_ago: int, *items: str) -> OrderPaid:
-    """Return a paid order as the app reports it to the phone. Amounts are in cents."""
+    """Return a paid order as the app reports it; amounts are in cents."""
     lines = tuple(Line(item, ITEMS[item], paid_minor=900) for item in items)
     at_ms = time.time_ns() // 10**6 - days_ago * 86_400_000
     return OrderPaid(f"A-{number}", lines, 900 * len(lines), "USD", at_ms, tz_offset_min=0)
@@ -35,15 +35,18 @@ def order(number: int, days_ago: int, *items: str) -> OrderPaid:
 def publish(operator: SigningKey) -> tuple[bytes, bytes, bytes]:
     """Return what the shop signs, the same for every phone: rule bundle, list of items, model."""
     # A category counts as sensitive, and is not used, until the shop's signed rules map it to "ordinary".
-    ordinary = tuple(rules.Category(name, "ordinary") for name in sorted(set(ITEMS.values())))
+    groups = tuple(ITEMS.values())
+    ordinary = tuple(rules.Category(name, "ordinary") for name in sorted(set(groups)))
     bundle = replace(rules.BASE, version=rules.BASE.version + 1, categories=ordinary)
-    listing = sign_listing(Listing(1, tuple(ITEMS), (Level.of("category", tuple(ITEMS.values())),)), operator)
+    listing = sign_listing(Listing(1, tuple(ITEMS), (Level.of("category", groups),)), operator)
     # A real model comes out of a training. These numbers are made up: the first three items go together.
-    popularity, factors = np.array([0.25, 0.3, 0.1, 0.2, 0.15]), np.array([[0.6], [0.6], [0.5], [0.0], [0.0]])
-    arrays = {"popularity": popularity, "rate": np.full(5, 0.05), "factors": factors}
-    made = tuple(Array.of(name, values) for name, values in arrays.items())
+    arrays = (
+        Array.of("popularity", np.array([0.25, 0.3, 0.1, 0.2, 0.15])),
+        Array.of("rate", np.full(5, 0.05)),
+        Array.of("factors", np.array([[0.6], [0.6], [0.5], [0.0], [0.0]])),
+    )
     rests_on = (hashlib.sha256(listing).digest(),)
-    model = Release("p1", 1, "p1-half-step-1", (Figure("mix", 0.0),), made, rests_on)
+    model = Release("p1", 1, "p1-half-step-1", (Figure("mix", 0.0),), arrays, rests_on)
     return rules.sign_rules(bundle, operator), listing, sign_release(model, operator)
 
 
@@ -70,7 +73,8 @@ def use_the_phone(device: Device, bundle: bytes, listing: bytes, model: bytes) -
 
     device.withdraw("personalize")  # at once: events, tags and model are deleted
     print("Tags after withdrawal:", len(device.tags()))
-    print("The phone's ledger, for its owner to read:", *(f"\n  {each.said_en}" for each in device.ledger()))
+    print("The phone's ledger, for its owner to read:")
+    print(*(f"  {each.said_en}" for each in device.ledger()), sep="\n")
 
 
 def main() -> None:
