@@ -12,7 +12,7 @@ from covey_consent.access.dpop import Proofs
 from covey_consent.access.identity_provider import IdentityProvider
 from covey_consent.access.jwks import KeySet
 from covey_consent.access.tokens import Tokens
-from covey_consent.breaches.register import Register as Breaches
+from covey_consent.breaches.register import BreachRegister
 from covey_consent.decisions.choices import Choices
 from covey_consent.decisions.consent_event import Act
 from covey_consent.decisions.events import Events, Recorded
@@ -31,9 +31,9 @@ from covey_consent.policy.controller import Controller
 from covey_consent.policy.transfers import Transfers
 from covey_consent.receipts import issue
 from covey_consent.receipts.issue import Receipts
-from covey_consent.recipients.delivery_worker import Courier
+from covey_consent.recipients.delivery_worker import DeliveryWorker
 from covey_consent.recipients.outbox import Outbox
-from covey_consent.recipients.webhook import Signer
+from covey_consent.recipients.webhook import WebhookSigner
 from covey_consent.rights.retention import Retention, Terms
 from covey_consent.rights.rights import Rights
 from covey_consent.settings import Settings
@@ -75,9 +75,9 @@ class Registry:
     upkeep: Upkeep
     settings: Settings
     outbox: Outbox
-    courier: Courier
+    delivery_worker: DeliveryWorker
     rights: Rights
-    breaches: Breaches
+    breaches: BreachRegister
     gate: Gate
     answers: Answers
     cursors: Cursors
@@ -125,7 +125,7 @@ class Registry:
             Sealer(key_file.derive(key, "issuer keys")),
         )  # fmt: skip
         subjects = Subjects(Vault(key), calendar, open_to_all=settings.open_enrolment)
-        outbox = Outbox(Signer(key), calendar, settings.recipient_tries)
+        outbox = Outbox(WebhookSigner(key), calendar, settings.recipient_tries)
         events = Events(settings.origin, subjects, calendar, Transfers(facts.controller, notices))
         metrics = Metrics(log)
         choices = Choices(store, events, follow=outbox.follow, count=metrics.decided)
@@ -135,12 +135,15 @@ class Registry:
         publishing = promises.Publisher(log, calendar, secrets.SystemRandom())
         retention = Retention(store, outbox, Terms.of(settings), choices.forget, monitor.require)
         upkeep = Upkeep(store, choices, calendar, retention, monitor)
-        courier = Courier.of(store, outbox, settings)
+        delivery_worker = DeliveryWorker(
+            store, outbox, settings.recipient_seconds, settings.recipient_every_seconds,
+            settings.private_recipients,
+        )  # fmt: skip
         rights = Rights.of(settings, key, calendar, store, choices, outbox, facts.controller)
         supervisor = Supervisor(
             [
                 Loop("clock", partial(monitor.run, store)),
-                Loop("deliveries", courier.run, needed=True),
+                Loop("deliveries", delivery_worker.run, needed=True),
                 Loop("publishing", publishing.run, needed=True),
                 Loop("upkeep", upkeep.run),
                 Loop("purging", rights.sweeper.run),
@@ -175,9 +178,9 @@ class Registry:
             cursors=Cursors(key),
             metrics=metrics,
             outbox=outbox,
-            courier=courier,
+            delivery_worker=delivery_worker,
             rights=rights,
-            breaches=Breaches(calendar, settings.breach_seconds),
+            breaches=BreachRegister(calendar, settings.breach_seconds),
             clock_monitor=monitor,
             supervisor=supervisor,
             write_check=WriteCheck(store, clock),

@@ -8,7 +8,7 @@ from joserfc.errors import BadSignatureError
 from sqlalchemy import insert, select
 
 from covey_consent.access.roles import Role
-from covey_consent.recipients.tables import Notification
+from covey_consent.recipients.register import Notification
 from covey_consent.rights import personal_data_rows
 from covey_consent.rights.certificate import TYPE
 from covey_consent.rights.tables import Tombstone

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from covey_consent.errors import ConsentRegistryError, RequestError
 from covey_consent.operations.clock_monitor import ClockMonitor
 from covey_consent.recipients.outbox import Outbox
-from covey_consent.recipients.webhook import Signer
+from covey_consent.recipients.webhook import WebhookSigner
 from covey_consent.rights.retention import DAY, PEOPLE, Retention, Terms
 from covey_consent.settings import Settings
 from covey_consent.storage import key_file
@@ -43,7 +43,7 @@ async def _run(settings: Settings, at: int, now: float, dry: bool) -> Mapping[st
         raise RequestError(
             f"there is no key in {settings.key_file}; run this where the registry's key file is"
         )
-    signer = Signer(key_file.load_or_create(settings.key_file))
+    signer = WebhookSigner(key_file.load_or_create(settings.key_file))
     calendar = Calendar(lambda: now, settings.epoch_seconds, settings.tolerance_seconds)
     store = Store.open(settings.database_url)
     try:

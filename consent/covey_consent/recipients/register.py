@@ -1,19 +1,59 @@
-"""The register of recipients: who receives what, and what each was told of a person."""
+"""The register of recipients: who receives what, what each was told of a person, and its tables.
+
+Times are Unix seconds.
+"""
 
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ForeignKey, Index, Integer, func, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from covey_consent.errors import ConflictError, UnknownError
 from covey_consent.policy import purposes
-from covey_consent.recipients.tables import Notification, Recipient
-from covey_consent.recipients.webhook import Signer
+from covey_consent.recipients.webhook import WebhookSigner
+from covey_consent.storage.models import Base
 from covey_consent.tickets.epoch_calendar import Calendar
+
+
+class Recipient(Base):
+    """Who receives personal data, for which purposes ("a+b"), and where it is told of changes."""
+
+    __tablename__ = "recipients"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    url: Mapped[str]
+    purposes: Mapped[str]
+    active: Mapped[bool]
+    added_at: Mapped[int]
+
+
+class Notification(Base):
+    """What one recipient is to be told of one event: the outbox.
+
+    The body names the person by the recipient's own pseudonym for them; it is emptied once the recipient
+    has it, and `subject` is empty where the event is the person's erasure.
+    """
+
+    __tablename__ = "notifications"
+    __table_args__ = (Index("notifications_by_due", "state", "due_at"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    recipient: Mapped[str] = mapped_column(ForeignKey(Recipient.id), index=True)
+    subject: Mapped[str | None] = mapped_column(index=True)
+    event: Mapped[str]
+    body: Mapped[bytes | None]
+    state: Mapped[str]
+    tries: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[int]
+    due_at: Mapped[int]
+    told_at: Mapped[int | None]
+    answer: Mapped[str]
 
 
 def add(session: Session, name: str, url: str, wanted: Iterable[str], calendar: Calendar) -> Recipient:
@@ -43,37 +83,33 @@ def page(session: Session, after: str, limit: int) -> Sequence[Recipient]:
     return session.scalars(query).all()
 
 
-def letters(session: Session, recipients: Sequence[str]) -> dict[str, dict[str, int]]:
+def count_notifications(session: Session, recipients: Sequence[str]) -> dict[str, dict[str, int]]:
     """Return by recipient how many notifications stand in which state."""
     query = (
         select(Notification.recipient, Notification.state, func.count())
         .where(Notification.recipient.in_(recipients))
         .group_by(Notification.recipient, Notification.state)
     )
-    counts: dict[str, dict[str, int]] = {}
+    counts: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for recipient, state, count in session.execute(query):
-        counts.setdefault(recipient, {})[state] = count
+        counts[recipient][state] = count
     return counts
 
 
-def told(session: Session, signer: Signer, subject: str) -> list[dict[str, Any]]:
+def disclosures_of(session: Session, signer: WebhookSigner, subject: str) -> list[dict[str, Any]]:
     """Return every recipient, by which pseudonym it knows the person, and what it was told of them when."""
-    letters = select(Notification).filter_by(subject=subject).order_by(Notification.created_at)
-    by_recipient: dict[str, list[dict[str, Any]]] = {}
-    for letter in session.scalars(letters):
-        by_recipient.setdefault(letter.recipient, []).append(_letter(letter))
+    notifications = select(Notification).filter_by(subject=subject).order_by(Notification.created_at)
+    told: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for one in session.scalars(notifications):
+        told[one.recipient].append(
+            {"event": one.event, "state": one.state, "since": one.created_at, "told_at": one.told_at}
+        )
     return [
         {
             "name": one.name,
             "purposes": one.purposes.split("+"),
             "pseudonym": signer.pseudonym(one.id, subject),
-            "told": by_recipient.get(one.id, []),
+            "told": told[one.id],
         }
         for one in session.scalars(select(Recipient).order_by(Recipient.name))
     ]
-
-
-def _letter(letter: Notification) -> dict[str, Any]:
-    return {
-        "event": letter.event, "state": letter.state, "since": letter.created_at, "told_at": letter.told_at,
-    }  # fmt: skip

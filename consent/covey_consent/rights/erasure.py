@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from covey_consent.access.roles import Caller, Role
 from covey_consent.decisions import subjects
 from covey_consent.decisions.choices import Choices
-from covey_consent.recipients.outbox import Event, Outbox
+from covey_consent.recipients.outbox import NotificationKind, Outbox
 from covey_consent.rights import personal_data_rows
 from covey_consent.rights.certificate import Certifier
 from covey_consent.rights.states import Step
@@ -33,7 +33,7 @@ class Erasure:
         """Erase the person with the request itself; leave its certificate, and who did what about it."""
         id_, subject = request.id, request.subject
         subjects.find(session, subject)
-        recipients = self.outbox.tell(session, subject, Event.ERASED)
+        recipients = self.outbox.notify(session, subject, NotificationKind.ERASED)
         session.add_all(_trail(session, request, caller, answer, self.certifier.calendar.now))
         # No object of theirs may be written back once the rows are gone.
         session.flush()

@@ -21,7 +21,7 @@ from covey_consent.decisions.events import Events
 from covey_consent.policy import purposes
 from covey_consent.policy.controller import Controller
 from covey_consent.recipients import register
-from covey_consent.recipients.webhook import Signer
+from covey_consent.recipients.webhook import WebhookSigner
 from covey_consent.rights import labels, personal_data_rows
 from covey_consent.storage.models import Event, SubjectKey
 from covey_consent.tickets.epoch_calendar import Calendar
@@ -46,7 +46,7 @@ class Exporter:
     calendar: Calendar
     controller: Controller
     events: Events
-    signer: Signer
+    signer: WebhookSigner
 
     def export(self, session: Session, subject: str) -> bytes:
         """Return the person's export. Raises UnknownError."""
@@ -76,7 +76,7 @@ class Exporter:
             "controller": self.controller.model_dump(exclude={"recipients"}, mode="json"),
             "purposes": [asdict(one) for one in purposes.load().values() if one.basis != purposes.REFUSED],
             "recipients": self.controller.model_dump(include={"recipients"}, mode="json")["recipients"],
-            "told": register.told(session, self.signer, subject),
+            "told": register.disclosures_of(session, self.signer, subject),
         }
 
     def _consents(self, session: Session, subject: str) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from covey_consent.decisions.unit_of_work import YES
 from covey_consent.errors import RequestError
 from covey_consent.policy import ages, purposes
 from covey_consent.policy.transfers import CONSENT
-from covey_consent.recipients.outbox import Event, Outbox
+from covey_consent.recipients.outbox import NotificationKind, Outbox
 from covey_consent.rights.tables import AttributeChange, RightsRequest
 from covey_consent.storage.models import Event as RecordedEvent
 from covey_consent.storage.models import StandingChoice, Subject
@@ -52,7 +52,7 @@ class Rectification:
             self._change(session, person, attribute, after, caller, reason)
         session.flush()
         self._protect(session, person)
-        self.outbox.tell(session, subject, Event.RECTIFIED)
+        self.outbox.notify(session, subject, NotificationKind.RECTIFIED)
         self.choices.forget(session, {subject})
         return person
 

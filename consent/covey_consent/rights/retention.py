@@ -16,9 +16,8 @@ from sqlalchemy.orm import Session
 
 from covey_consent.access.access_log import Access
 from covey_consent.decisions import states
-from covey_consent.recipients.outbox import Event, Outbox
-from covey_consent.recipients.outbox import State as Letter
-from covey_consent.recipients.tables import Notification
+from covey_consent.recipients.outbox import DeliveryState, NotificationKind, Outbox
+from covey_consent.recipients.register import Notification
 from covey_consent.rights import personal_data_rows
 from covey_consent.rights.states import OPEN, Kind, State, Step
 from covey_consent.rights.tables import AttributeChange, ErasureStep, RightsRequest, RightsStep
@@ -121,7 +120,7 @@ class Retention:
         # Who came back since they were found stays.
         people = session.scalars(over(self.terms, now).where(Subject.subject.in_(found))).all()
         for subject in people:
-            self.outbox.tell(session, subject, Event.ERASED)
+            self.outbox.notify(session, subject, NotificationKind.ERASED)
         personal_data_rows.erase(session, people)
         self.forget(session, set(people))
         return len(people)
@@ -150,7 +149,7 @@ def over(terms: Terms, now: int) -> Select[str]:
 def rules(terms: Terms, now: int) -> tuple[Rule, ...]:
     """Return what is over of the people who stay, and of what names nobody."""
     record = now - terms.record
-    settled = Notification.state.in_((Letter.TOLD, Letter.DEAD))
+    settled = Notification.state.in_((DeliveryState.TOLD, DeliveryState.DEAD))
     return (
         Rule(Access, Access.at < now - terms.access_log),
         Rule(ErasureStep, ErasureStep.at < now - terms.access_log),

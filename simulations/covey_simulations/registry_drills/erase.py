@@ -2,7 +2,7 @@
 
 The registry is made for it, with traffic on it, and the person has a rich life there (see `life`). Searched
 are the database's files, or with PostgreSQL a dump (`pg_dump`): for the person's pseudonym, device keys,
-event ids, digests, salts, what they signed, their requests and letters, and their words.
+event ids, digests, salts, what they signed, their requests and notifications, and their words.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from covey_consent.access.roles import Caller, Role
 from covey_consent.app import create_app
 from covey_consent.decisions.verdicts import Standings
 from covey_consent.errors import DamageError, UnknownError
-from covey_consent.recipients.tables import Notification
+from covey_consent.recipients.register import Notification
 from covey_consent.registry import Registry
 from covey_consent.rights.tables import RightsRequest
 from covey_consent.settings import Settings
@@ -119,7 +119,7 @@ async def _post(http: httpx.AsyncClient, path: str, signed: list[bytes], phones:
 
 
 async def _add_recipient(http: httpx.AsyncClient, registry: Registry) -> None:
-    """Have somebody to be told things, and switch them off: their letters wait, and nothing is sent."""
+    """Have somebody to be told things, and switch them off: their notifications wait, and nothing is sent."""
     token = registry.tokens.mint(Caller(Role.ADMIN, "drill"), registry.calendar.now, 600)
     admin = {"Authorization": f"Bearer {token}"}
     said = {"name": "drill", "url": "https://recipient.invalid/", "purposes": [*PURPOSES]}
