@@ -29,13 +29,17 @@ from covey_consent.operations.supervision import Loop, LoopMetrics, Supervisor
 from covey_consent.policy import controller
 from covey_consent.policy.controller import Controller
 from covey_consent.policy.transfers import Transfers
-from covey_consent.receipts import issue
-from covey_consent.receipts.issue import Receipts
+from covey_consent.receipts.issue import ReceiptIssuer
 from covey_consent.recipients.delivery_worker import DeliveryWorker
 from covey_consent.recipients.outbox import Outbox
 from covey_consent.recipients.webhook import WebhookSigner
-from covey_consent.rights.retention import Retention, Terms
-from covey_consent.rights.rights import Rights
+from covey_consent.rights.effects import Effects
+from covey_consent.rights.erasure import Erasure, vacuum_after_erasures
+from covey_consent.rights.export import Exporter
+from covey_consent.rights.periods import Period
+from covey_consent.rights.rectification import Rectification
+from covey_consent.rights.requests import Rights
+from covey_consent.rights.retention import Retention, RetentionPeriods
 from covey_consent.settings import Settings
 from covey_consent.storage import key_file
 from covey_consent.storage.batcher import Pool
@@ -71,7 +75,7 @@ class Registry:
     issuers: Issuers
     controller: Controller
     yearly_batches: int
-    receipts: Receipts
+    receipts: ReceiptIssuer
     upkeep: Upkeep
     settings: Settings
     outbox: Outbox
@@ -133,20 +137,28 @@ class Registry:
             log, settings.witnesses, settings.witness_seconds, settings.witness_every_seconds
         )
         publishing = promises.Publisher(log, calendar, secrets.SystemRandom())
-        retention = Retention(store, outbox, Terms.of(settings), choices.forget, monitor.require)
+        periods = RetentionPeriods.from_settings(settings)
+        retention = Retention(store, outbox, periods, choices.forget, monitor.require)
         upkeep = Upkeep(store, choices, calendar, retention, monitor)
         delivery_worker = DeliveryWorker(
             store, outbox, settings.recipient_seconds, settings.recipient_every_seconds,
             settings.private_recipients,
         )  # fmt: skip
-        rights = Rights.of(settings, key, calendar, store, choices, outbox, facts.controller)
+        erasure = Erasure(
+            key, settings.origin, calendar, settings.caps, settings.backup_days, outbox, choices
+        )  # fmt: skip
+        rights = Rights(
+            calendar, settings.rights_periods, Period.parse(settings.rights_extension),
+            Effects(calendar, choices, Rectification(calendar, outbox, choices), erasure),
+            Exporter(key, settings.origin, calendar, facts.controller, events, outbox.signer),
+        )  # fmt: skip
         supervisor = Supervisor(
             [
                 Loop("clock", partial(monitor.run, store)),
                 Loop("deliveries", delivery_worker.run, needed=True),
                 Loop("publishing", publishing.run, needed=True),
                 Loop("upkeep", upkeep.run),
-                Loop("purging", rights.sweeper.run),
+                Loop("purging", partial(vacuum_after_erasures, store)),
                 *([Loop("cosignatures", cosigners.gather)] if settings.witnesses else []),
             ]
         )
@@ -170,7 +182,7 @@ class Registry:
             issuers=issuers,
             controller=facts.controller,
             yearly_batches=settings.yearly_batches,
-            receipts=Receipts(store, log, key, facts.controller, issue.Finder(choices.events, key, calendar)),
+            receipts=ReceiptIssuer(store, log, key, events, calendar, facts.controller),
             upkeep=upkeep,
             settings=settings,
             gate=gate,

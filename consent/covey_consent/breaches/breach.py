@@ -1,7 +1,7 @@
 """A breach: what is known of it, where it stands, and the tables that keep it (GDPR Art. 33 and 34, PIPL 57).
 
-`TRANSITIONS` lists every action that a state allows; any other raises ConflictError. The tables count people and
-name none. Times are Unix seconds.
+`TRANSITIONS` lists every action that a state allows; any other raises ConflictError. The tables count people
+and name none. Times are Unix seconds.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ TRANSITIONS: Mapping[BreachState, Mapping[BreachAction, BreachState]] = {
         BreachAction.NOTIFY_AUTHORITY: BreachState.AUTHORITY,
         **_NOTIFY_PEOPLE_OR_CLOSE,
     },
-    # The authority is notified in phases (GDPR Art. 33(4)), and after people where they were quicker to reach.
+    # The authority is notified in phases (GDPR Art. 33(4)), and after people where that was quicker.
     **{
         state: {BreachAction.UPDATE: state, BreachAction.NOTIFY_AUTHORITY: state, **_NOTIFY_PEOPLE_OR_CLOSE}
         for state in (BreachState.AUTHORITY, BreachState.PEOPLE)

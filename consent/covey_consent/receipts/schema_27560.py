@@ -1,16 +1,28 @@
-"""The shape of a receipt: the fields of ISO/IEC TS 27560 in the Data Privacy Vocabulary's terms."""
+"""The shape of a receipt: the fields of ISO/IEC TS 27560 in the terms of the Data Privacy Vocabulary.
+
+`python -m covey_consent.receipts.schema_27560 --write` makes its JSON Schema anew.
+"""
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from covey_consent.receipts.evidence import Promised, Published
+from covey_consent.receipts.evidence import InclusionEvidence, PromiseEvidence
 from covey_consent.receipts.jsonld import CONTEXT, Context, Hex32, Iri, Node, Some, Text, Time, Uuid, Words
 
 MOST_RECORDS = 64
+
+JSON_SCHEMA = "receipt.schema.json"
+SHACL_SHAPES = "receipt.shacl.ttl"
+EXAMPLE = "receipt.example.json"
+"""The packaged files of the vocabulary folder."""
 
 RecordSchema = Literal["https://w3id.org/dpv/schema/dpv-27560#record-eu-gdpr"]
 ReceiptSchema = Literal["https://w3id.org/dpv/schema/dpv-27560#receipt-eu-gdpr"]
@@ -20,14 +32,14 @@ ISO_27560: ReceiptSchema = "https://w3id.org/dpv/schema/dpv-27560#receipt-eu-gdp
 OWN: OwnSchema = "https://w3id.org/covey/receipt"
 
 
-class Subject(Node):
+class ReceiptSubject(Node):
     """The person, by pseudonym (pii_principal_id)."""
 
     type: Literal["dpv:Customer"] = "dpv:Customer"
     identifier: Words
 
 
-class Notice(Node):
+class ReceiptNotice(Node):
     """The text that was shown (privacy_notice, language): `identifier` is its purpose."""
 
     type: Literal["dpv:ConsentNotice"] = "dpv:ConsentNotice"
@@ -67,7 +79,7 @@ class StorageDuration(Node):
     has_duration: Duration
 
 
-class Recipient(Node):
+class ReceiptRecipient(Node):
     """Who receives data (recipient_third_parties); `description` names the safeguard of a transfer."""
 
     type: tuple[Literal["dpv:Recipient"], Iri]
@@ -97,7 +109,7 @@ class Process(Node):
     has_personal_data: Annotated[tuple[PersonalData, ...], Some]
     data_in_words: Annotated[tuple[Words, ...], Some]
     has_storage_condition: tuple[StorageLocation, StorageDuration]
-    has_recipient: Annotated[tuple[Recipient, ...], Some]
+    has_recipient: Annotated[tuple[ReceiptRecipient, ...], Some]
     has_technical_measure: Annotated[tuple[Iri, ...], Some] | None = None
     privacy_budget: PrivacyBudget | None = None
 
@@ -136,7 +148,7 @@ class Right(Node):
     is_exercised_at: Words
 
 
-class Event(Node):
+class ReceiptEvent(Node):
     """What was said, when, by whom and until when (event_time, validity_duration, entity_id, event_state).
 
     `imported_from` is the public key of the registry from which the event came, where it was not said here.
@@ -152,14 +164,14 @@ class Event(Node):
 
 
 class ConsentRecord(Node):
-    """One event of consent with all that it was about, and its evidence in the log."""
+    """A consent event with all that it was about, and its evidence in the log."""
 
     id: Words
     type: Literal["dpv:ConsentRecord"] = "dpv:ConsentRecord"
     conforms_to: RecordSchema = "https://w3id.org/dpv/schema/dpv-27560#record-eu-gdpr"
     identifier: Uuid
-    has_data_subject: Subject
-    has_notice: tuple[Notice]
+    has_data_subject: ReceiptSubject
+    has_notice: tuple[ReceiptNotice]
     has_process: tuple[Process]
     has_data_controller: Annotated[tuple[Party, ...], Some]
     has_data_protection_officer: Office | None = None
@@ -167,12 +179,12 @@ class ConsentRecord(Node):
     has_consent_control: tuple[Withdrawal]
     has_right: Annotated[tuple[Right, ...], Some]
     has_authority: tuple[Office]
-    has_consent_status: tuple[Event]
-    evidence: Published | Promised
+    has_consent_status: tuple[ReceiptEvent]
+    evidence: InclusionEvidence | PromiseEvidence
 
 
 class RightRecord(Node):
-    """One event that no notice stands behind: an objection, a restriction, a no to what was never offered.
+    """An event without a notice: an objection, a restriction, a no to what was never offered.
 
     `title` is what it is about, `description` why no text is shown. A restriction is of no process alone.
     """
@@ -182,15 +194,15 @@ class RightRecord(Node):
     identifier: Uuid
     title: Text
     description: Text
-    has_data_subject: Subject
+    has_data_subject: ReceiptSubject
     has_process: tuple[Process] | None = None
     has_data_controller: Annotated[tuple[Party, ...], Some]
     has_data_protection_officer: Office | None = None
     has_jurisdiction: Annotated[tuple[Iri, ...], Some]
     has_right: Annotated[tuple[Right, ...], Some]
     has_authority: tuple[Office]
-    has_consent_status: tuple[Event]
-    evidence: Published | Promised
+    has_consent_status: tuple[ReceiptEvent]
+    evidence: InclusionEvidence | PromiseEvidence
 
 
 Activity = Annotated[ConsentRecord | RightRecord, Field(discriminator="type")]
@@ -221,3 +233,19 @@ class Receipt(Node):
 def conformity(records: Iterable[ConsentRecord | RightRecord]) -> ReceiptSchema | OwnSchema:
     """Return the schema that a receipt of these records conforms to."""
     return ISO_27560 if all(isinstance(one, ConsentRecord) for one in records) else OWN
+
+
+def make_json_schema() -> str:
+    """Return the JSON Schema (2020-12) of receipts, for readers without Covey."""
+    schema = Receipt.model_json_schema(by_alias=True, mode="validation")
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": OWN}
+    return json.dumps({**head, **schema}, indent=2, ensure_ascii=False) + "\n"
+
+
+def read_packaged(name: str) -> str:
+    """Return the JSON Schema, the SHACL shapes or the example, as shipped."""
+    return resources.files(__package__).joinpath("vocabulary", name).read_text("utf-8")
+
+
+if __name__ == "__main__" and "--write" in sys.argv:
+    Path(__file__).with_name("vocabulary").joinpath(JSON_SCHEMA).write_text(make_json_schema(), "utf-8")

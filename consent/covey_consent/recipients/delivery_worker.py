@@ -78,7 +78,6 @@ class DeliveryWorker:
             try:
                 while due := await self.store.read(self.outbox.due, recipient, BATCH):
                     await self._record(await asyncio.gather(*(self._attempt(transport, one) for one in due)))
-                return
             except Exception as error:
                 # Whatever it is: one recipient's failure must not end the others' deliveries.
                 failures += 1
@@ -88,6 +87,8 @@ class DeliveryWorker:
                     exc_info=None if isinstance(error, UnavailableError) else error,
                 )  # fmt: skip
                 await asyncio.sleep(wait)
+            else:
+                return
 
     async def _record(self, attempts: Sequence[DeliveryAttempt]) -> None:
         """Record the results of attempts: all at once or, where one cannot be recorded, each alone.

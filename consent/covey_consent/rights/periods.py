@@ -1,4 +1,4 @@
-"""Periods: how long the law gives for an answer, in calendar months or days (ISO 8601: P1M, P15D)."""
+"""The periods that the law gives for an answer, in calendar months or days (ISO 8601: P1M, P15D)."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ from covey_consent.decisions.verdicts import Standings
 from covey_consent.errors import DamageError, UnknownError
 from covey_consent.recipients.register import Notification
 from covey_consent.registry import Registry
+from covey_consent.rights.erasure import vacuum_if_erased
 from covey_consent.rights.tables import RightsRequest
 from covey_consent.settings import Settings
 from covey_consent.storage.models import Device, Event, Issuance
@@ -133,7 +134,7 @@ async def _erase(life: Life) -> tuple[str, Mapping[str, int]]:
     """Have the person ask for erasure and an officer fulfil it; wait until the files are rebuilt."""
     asked = await life.post("/v1/rights", Role.SUBJECT, kind="erasure")
     await life.fulfil(asked["id"], "start", "fulfil")
-    await life.registry.rights.sweeper.sweep()
+    await vacuum_if_erased(life.registry.store)
     kept = (await life.http.get(f"/v1/erasures/{asked['id']}")).json()
     return kept["certificate"], kept["claims"]["rows"]
 

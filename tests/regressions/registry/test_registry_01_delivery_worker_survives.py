@@ -338,13 +338,13 @@ def test_heads_are_cosigned_after_a_database_outage(opened, proxy, tmp_path):
 def test_a_loop_that_fails_is_started_again_and_shown(opened, loop, monkeypatch):
     from covey_consent.maintenance import Upkeep
     from covey_consent.recipients.outbox import Outbox
-    from covey_consent.rights.vacuum import Sweeper
+    from covey_consent.rights import erasure
     from covey_consent.transparency.promises import Publisher
 
     owner, name = {
         "publishing": (Publisher, "publish"),
         "upkeep": (Upkeep, "recall"),
-        "purging": (Sweeper, "sweep"),
+        "purging": (erasure, "vacuum_if_erased"),
         "deliveries": (Outbox, "awaited"),
     }[loop]
     works, fails = getattr(owner, name), threading.Event()
