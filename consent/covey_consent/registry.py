@@ -39,7 +39,7 @@ from covey_consent.rights.export import Exporter
 from covey_consent.rights.periods import Period
 from covey_consent.rights.rectification import Rectification
 from covey_consent.rights.requests import Rights
-from covey_consent.rights.retention import Retention, RetentionPeriods
+from covey_consent.rights.retention import Retention
 from covey_consent.settings import Settings
 from covey_consent.storage import key_file
 from covey_consent.storage.batcher import Pool
@@ -137,8 +137,7 @@ class Registry:
             log, settings.witnesses, settings.witness_seconds, settings.witness_every_seconds
         )
         publishing = promises.Publisher(log, calendar, secrets.SystemRandom())
-        periods = RetentionPeriods.from_settings(settings)
-        retention = Retention(store, outbox, periods, choices.forget, monitor.require)
+        retention = Retention(store, outbox, settings, choices.forget, monitor.require)
         upkeep = Upkeep(store, choices, calendar, retention, monitor)
         delivery_worker = DeliveryWorker(
             store, outbox, settings.recipient_seconds, settings.recipient_every_seconds,

@@ -12,7 +12,7 @@ from covey_consent.errors import ConsentRegistryError, RequestError
 from covey_consent.operations.clock_monitor import ClockMonitor
 from covey_consent.recipients.outbox import Outbox
 from covey_consent.recipients.webhook import WebhookSigner
-from covey_consent.rights.retention import DAY, PEOPLE, Retention, RetentionPeriods
+from covey_consent.rights.retention import DAY, PEOPLE, Retention
 from covey_consent.settings import Settings
 from covey_consent.storage import key_file
 from covey_consent.storage.store import Store
@@ -48,8 +48,7 @@ async def _run(settings: Settings, at: int, now: float, dry: bool) -> Mapping[st
     store = Store.open(settings.database_url)
     try:
         outbox = Outbox(signer, calendar, settings.recipient_tries)
-        periods = RetentionPeriods.from_settings(settings)
-        retention = Retention(store, outbox, periods, lambda _session, _people: None)
+        retention = Retention(store, outbox, settings, lambda _session, _people: None)
         if dry:
             return await retention.due(at)
         monitor = ClockMonitor(lambda: now, None)

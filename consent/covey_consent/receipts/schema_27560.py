@@ -163,46 +163,41 @@ class ReceiptEvent(Node):
     imported_from: Hex32 | None = None
 
 
-class ConsentRecord(Node):
-    """A consent event with all that it was about, and its evidence in the log."""
+class _ActivityRecord(Node):
+    """What every record says: whose it is, who answers, what happened, and what shows that."""
 
     id: Words
-    type: Literal["dpv:ConsentRecord"] = "dpv:ConsentRecord"
-    conforms_to: RecordSchema = "https://w3id.org/dpv/schema/dpv-27560#record-eu-gdpr"
     identifier: Uuid
     has_data_subject: ReceiptSubject
-    has_notice: tuple[ReceiptNotice]
-    has_process: tuple[Process]
     has_data_controller: Annotated[tuple[Party, ...], Some]
     has_data_protection_officer: Office | None = None
     has_jurisdiction: Annotated[tuple[Iri, ...], Some]
-    has_consent_control: tuple[Withdrawal]
     has_right: Annotated[tuple[Right, ...], Some]
     has_authority: tuple[Office]
     has_consent_status: tuple[ReceiptEvent]
     evidence: InclusionEvidence | PromiseEvidence
 
 
-class RightRecord(Node):
+class ConsentRecord(_ActivityRecord):
+    """A consent event with all that it was about, and its evidence in the log."""
+
+    type: Literal["dpv:ConsentRecord"] = "dpv:ConsentRecord"
+    conforms_to: RecordSchema = "https://w3id.org/dpv/schema/dpv-27560#record-eu-gdpr"
+    has_notice: tuple[ReceiptNotice]
+    has_process: tuple[Process]
+    has_consent_control: tuple[Withdrawal]
+
+
+class RightRecord(_ActivityRecord):
     """An event without a notice: an objection, a restriction, a no to what was never offered.
 
     `title` is what it is about, `description` why no text is shown. A restriction is of no process alone.
     """
 
-    id: Words
     type: Literal["dpv:RightExerciseRecord"] = "dpv:RightExerciseRecord"
-    identifier: Uuid
     title: Text
     description: Text
-    has_data_subject: ReceiptSubject
     has_process: tuple[Process] | None = None
-    has_data_controller: Annotated[tuple[Party, ...], Some]
-    has_data_protection_officer: Office | None = None
-    has_jurisdiction: Annotated[tuple[Iri, ...], Some]
-    has_right: Annotated[tuple[Right, ...], Some]
-    has_authority: tuple[Office]
-    has_consent_status: tuple[ReceiptEvent]
-    evidence: InclusionEvidence | PromiseEvidence
 
 
 Activity = Annotated[ConsentRecord | RightRecord, Field(discriminator="type")]

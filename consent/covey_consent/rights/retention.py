@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, inspect, or_, select, tuple_
 from sqlalchemy.orm import Session
@@ -41,20 +41,6 @@ Key = tuple[Any, ...]
 """What tells one row of a table from another."""
 
 
-class RetentionPeriods(NamedTuple):
-    """How long things are kept, in seconds: consent records and requests, the access log, settled
-    notifications."""
-
-    record: int
-    access_log: int
-    notifications: int
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
-        """Return the periods that the settings name."""
-        return cls(settings.record_years * YEAR, settings.access_log_years * YEAR, settings.letter_days * DAY)
-
-
 class RetentionRule(NamedTuple):
     """Rows of a table whose period is over; the rows of `parts` are parts of requests, and go with them."""
 
@@ -83,7 +69,7 @@ class RetentionRule(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Deletes what is over; recipients are notified as at any erasure.
+    """Deletes what was kept for as long as the settings say; recipients are notified as at any erasure.
 
     `forget` has the people's choices looked up anew once the session's work is committed. `require` is called
     in each transaction before it deletes, and raises where the clock is not trusted.
@@ -91,7 +77,7 @@ class Retention:
 
     store: Store
     outbox: Outbox
-    periods: RetentionPeriods
+    settings: Settings
     forget: Callable[[Session, set[str]], None]
     require: Callable[[], None] = lambda: None
 
@@ -100,7 +86,7 @@ class Retention:
         counts: Counter[str] = Counter()
         while erased := await self._erase_people(now):
             counts[PEOPLE] += erased
-        for rule in rules(self.periods, now):
+        for rule in rules(self.settings, now):
             # Read first: no write waits while a large table is looked through.
             while found := await self.store.read(rule.find):
                 counts[rule.table.__tablename__] += await self.store.write(self._delete, rule, found)
@@ -110,12 +96,12 @@ class Retention:
 
     async def due(self, now: int) -> Mapping[str, int]:
         """Count what `run` would delete."""
-        return await self.store.read(_count, self.periods, now)
+        return await self.store.read(_count, self.settings, now)
 
     async def _erase_people(self, now: int) -> int:
         """Go once through everybody. The guardian of a child who was erased is due the next time."""
         erased, last = 0, ""
-        while found := await self.store.read(_people_page, self.periods, now, last):
+        while found := await self.store.read(_people_page, self.settings, now, last):
             erased, last = erased + await self.store.write(self._erase, found, now), found[-1]
         return erased
 
@@ -126,7 +112,7 @@ class Retention:
     def _erase(self, session: Session, found: Sequence[str], now: int) -> int:
         self.require()
         # Whoever came back since they were found stays.
-        people = session.scalars(people_over(self.periods, now).where(Subject.subject.in_(found))).all()
+        people = session.scalars(people_over(self.settings, now).where(Subject.subject.in_(found))).all()
         for subject in people:
             self.outbox.notify(session, subject, NotificationKind.ERASED)
         personal_data_rows.erase(session, people)
@@ -134,9 +120,9 @@ class Retention:
         return len(people)
 
 
-def people_over(periods: RetentionPeriods, now: int) -> Select[str]:
+def people_over(settings: Settings, now: int) -> Select[str]:
     """Select the people whose every choice ended long ago, and who were not here since."""
-    cutoff = now - periods.record
+    cutoff = now - settings.record_years * YEAR
     choice, later = StandingChoice, 1000 * cutoff
     held = and_(
         choice.state.in_((GRANTED, states.RESTRICTED)),
@@ -154,14 +140,14 @@ def people_over(periods: RetentionPeriods, now: int) -> Select[str]:
     return select(Subject.subject).where(Subject.enrolled_hour < cutoff // HOUR, *(~one for one in stays))
 
 
-def rules(periods: RetentionPeriods, now: int) -> tuple[RetentionRule, ...]:
+def rules(settings: Settings, now: int) -> tuple[RetentionRule, ...]:
     """Return the rules for rows of people who stay, and for rows that name nobody."""
-    record = now - periods.record
+    record = now - settings.record_years * YEAR
     settled = Notification.state.in_((DeliveryState.TOLD, DeliveryState.DEAD))
     return (
-        RetentionRule(Access, Access.at < now - periods.access_log),
-        RetentionRule(ErasureStep, ErasureStep.at < now - periods.access_log),
-        RetentionRule(Notification, settled & (Notification.due_at < now - periods.notifications)),
+        RetentionRule(Access, Access.at < now - settings.access_log_years * YEAR),
+        RetentionRule(ErasureStep, ErasureStep.at < now - settings.access_log_years * YEAR),
+        RetentionRule(Notification, settled & (Notification.due_at < now - settings.letter_days * DAY)),
         RetentionRule(KeptAnswer, KeptAnswer.expires_at <= now),
         RetentionRule(Issuance, Issuance.hour < (now - YEAR_SECONDS) // HOUR),
         RetentionRule(ServedNotice, (ServedNotice.at < 1000 * record) & ~_backs_a_grant()),
@@ -192,17 +178,17 @@ def _is_closed_since(before: int) -> ColumnElement[bool]:
     )
 
 
-def _people_page(session: Session, periods: RetentionPeriods, now: int, after: str) -> Sequence[str]:
-    query = people_over(periods, now).where(Subject.subject > after).order_by(Subject.subject)
+def _people_page(session: Session, settings: Settings, now: int, after: str) -> Sequence[str]:
+    query = people_over(settings, now).where(Subject.subject > after).order_by(Subject.subject)
     return session.scalars(query.limit(PEOPLE_PAGE)).all()
 
 
-def _count(session: Session, periods: RetentionPeriods, now: int) -> dict[str, int]:
+def _count(session: Session, settings: Settings, now: int) -> dict[str, int]:
     def count(query: Select[Any]) -> int:
         return session.scalar(select(func.count()).select_from(query.subquery())) or 0
 
     tables = {
         rule.table.__tablename__: count(select(rule.table).where(rule.is_over))
-        for rule in rules(periods, now)
+        for rule in rules(settings, now)
     }
-    return {PEOPLE: count(people_over(periods, now)), **tables}
+    return {PEOPLE: count(people_over(settings, now)), **tables}

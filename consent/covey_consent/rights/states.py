@@ -54,41 +54,34 @@ class RequestAction(StrEnum):
     LIFT = "lift"
 
 
-_CLOSING = {
-    RequestAction.REFUSE: RequestState.REFUSED,
-    RequestAction.CANCEL: RequestState.CANCELLED,
-}
-
-TRANSITIONS: Mapping[RequestState, Mapping[RequestAction, RequestState]] = {
+_ANSWERING = {
     RequestState.RECEIVED: {
         RequestAction.VERIFY: RequestState.VERIFIED,
         RequestAction.DOUBT: RequestState.UNVERIFIED,
-        RequestAction.EXTEND: RequestState.RECEIVED,
-        **_CLOSING,
     },
-    RequestState.UNVERIFIED: {
-        RequestAction.VERIFY: RequestState.VERIFIED,
-        RequestAction.EXTEND: RequestState.UNVERIFIED,
-        **_CLOSING,
-    },
-    RequestState.VERIFIED: {
-        RequestAction.START: RequestState.IN_PROGRESS,
-        RequestAction.EXTEND: RequestState.VERIFIED,
-        **_CLOSING,
-    },
-    RequestState.IN_PROGRESS: {
-        RequestAction.FULFIL: RequestState.FULFILLED,
-        RequestAction.EXTEND: RequestState.IN_PROGRESS,
-        **_CLOSING,
+    RequestState.UNVERIFIED: {RequestAction.VERIFY: RequestState.VERIFIED},
+    RequestState.VERIFIED: {RequestAction.START: RequestState.IN_PROGRESS},
+    RequestState.IN_PROGRESS: {RequestAction.FULFIL: RequestState.FULFILLED},
+}
+
+OPEN = tuple(_ANSWERING)
+"""The states of a request that is not answered yet. Each can be extended, refused and cancelled."""
+
+TRANSITIONS: Mapping[RequestState, Mapping[RequestAction, RequestState]] = {
+    **{
+        state: {
+            **actions,
+            RequestAction.EXTEND: state,
+            RequestAction.REFUSE: RequestState.REFUSED,
+            RequestAction.CANCEL: RequestState.CANCELLED,
+        }
+        for state, actions in _ANSWERING.items()
     },
     RequestState.FULFILLED: {RequestAction.LIFT: RequestState.FULFILLED},
     RequestState.REFUSED: {},
     RequestState.CANCELLED: {},
 }
 """State -> action -> state. What is missing cannot happen."""
-
-OPEN = tuple(state for state, actions in TRANSITIONS.items() if RequestAction.CANCEL in actions)
-"""The states of a request that is not answered yet."""
 
 
 def is_overdue(request: RightsRequest, now: int) -> bool:
