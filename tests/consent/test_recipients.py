@@ -370,7 +370,7 @@ def test_a_recipient_that_is_switched_off_is_told_later(shop, problem):
 )  # fmt: skip
 def test_an_address_that_is_not_of_the_public_web_is_refused(url):
     with pytest.raises(RequestError):
-        addresses.check(url, private=False)
+        addresses.check_url(url, private=False)
 
 
 @pytest.mark.parametrize(
@@ -388,7 +388,7 @@ def test_an_address_inside_a_network_is_not_public(address):
 
 @pytest.mark.parametrize("host", ["mail.example", "1.1.1.1", "[2606:4700::1111]", "10.example"])
 def test_a_name_or_a_public_address_is_taken(host):
-    assert addresses.check(f"https://{host}/hook", private=False) == f"https://{host}/hook"
+    assert addresses.check_url(f"https://{host}/hook", private=False) == f"https://{host}/hook"
 
 
 @pytest.mark.parametrize("address", ["1.1.1.1", "8.8.8.8", "2606:4700::1111"])

@@ -17,7 +17,7 @@ from covey_consent.access.roles import Role
 from covey_consent.decisions.records import Record, commit
 from covey_consent.errors import ConflictError, RequestError
 from covey_consent.rights import personal_data_rows
-from covey_consent.rights.periods import Period, period
+from covey_consent.rights.periods import Period, period_for
 from covey_consent.rights.states import OPEN, TRANSITIONS, RequestAction, RequestState, advance, is_overdue
 from covey_consent.rights.tables import AttributeChange, RightsRequest
 from covey_consent.storage.models import Base
@@ -104,10 +104,10 @@ def test_what_is_no_period_is_refused(text):
 
 def test_the_nearest_period_holds():
     periods = {"default": "P1M", "default/access": "P7D", "CN": "P15D", "CN/erasure": "P5D"}
-    assert period(periods, "CN", "erasure") == Period(days=5)
-    assert period(periods, "CN", "access") == Period(days=15)
-    assert period(periods, "DE", "access") == Period(days=7)
-    assert period(periods, None, "erasure") == Period(months=1)
+    assert period_for(periods, "CN", "erasure") == Period(days=5)
+    assert period_for(periods, "CN", "access") == Period(days=15)
+    assert period_for(periods, "DE", "access") == Period(days=7)
+    assert period_for(periods, None, "erasure") == Period(months=1)
 
 
 class Request(RuleBasedStateMachine):

@@ -147,7 +147,7 @@ def _take(
 
 
 def _read(session: Session, here: Registry, id_: str) -> KnownBreach:
-    return _full(session, here, register.find(session, id_))
+    return _full(session, here, register.find_breach(session, id_))
 
 
 def _page(session: Session, here: Registry, cursor: str | None, limit: int) -> Page[KnownBreach]:

@@ -306,11 +306,11 @@ def _page(
 
 
 def _read(session: Session, here: Registry, id_: str, caller: Caller) -> Request:
-    return _request(session, here, requests.find(session, id_, caller, here.calendar.year))
+    return _request(session, here, requests.find_request(session, id_, caller, here.calendar.year))
 
 
 def _export(session: Session, here: Registry, id_: str, caller: Caller) -> bytes:
-    request = requests.find(session, id_, caller, here.calendar.year)
+    request = requests.find_request(session, id_, caller, here.calendar.year)
     if (
         request.kind not in (RequestKind.ACCESS, RequestKind.PORTABILITY)
         or request.state != RequestState.FULFILLED

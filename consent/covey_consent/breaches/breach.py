@@ -1,4 +1,4 @@
-"""A breach: what is known of it, where it stands, and the tables that keep it (GDPR Art. 33 and 34, PIPL 57).
+"""A breach: its scope and account, its states, and its tables (GDPR Art. 33 and 34, PIPL Art. 57).
 
 `TRANSITIONS` lists every action that a state allows; any other raises ConflictError. The tables count people
 and name none. Times are Unix seconds.
@@ -24,7 +24,7 @@ Count = Annotated[int, Field(ge=0, lt=2**53)]
 
 
 class Scope(BaseModel):
-    """What a breach touched: purposes, rounds, and the time span (Unix seconds) of the records."""
+    """The scope of a breach: purposes, rounds, and the time span (Unix seconds) of the records."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -85,7 +85,7 @@ _REQUIRED_BY = {
 
 
 def missing(account: Account) -> tuple[str, ...]:
-    """Return what the account does not say yet, each with the article that asks for it."""
+    """Return the fields that the account still lacks, each with the article that requires it."""
     return tuple(
         f"{name}: {law}" for name, law in _REQUIRED_BY.items() if getattr(account, name) in ("", None)
     )
@@ -101,7 +101,7 @@ class BreachState(StrEnum):
 
 
 class BreachAction(StrEnum):
-    """What is done about a breach."""
+    """The steps that a breach can take."""
 
     UPDATE = "update"
     NOTIFY_AUTHORITY = "notify authority"
@@ -127,7 +127,7 @@ TRANSITIONS: Mapping[BreachState, Mapping[BreachAction, BreachState]] = {
     },
     BreachState.CLOSED: {},
 }
-"""State -> action -> state. What is missing cannot happen."""
+"""State -> action -> state. An action that is missing raises ConflictError."""
 
 
 def advance(state: BreachState, action: BreachAction) -> BreachState:

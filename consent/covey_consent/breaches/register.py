@@ -65,7 +65,7 @@ class BreachRegister:
         reason: str,
     ) -> Breach:
         """Take a step, with a newer account if there is one. Raises ConflictError where it cannot follow."""
-        breach = find(session, id_)
+        breach = find_breach(session, id_)
         reached = advance(BreachState(breach.state), action)
         if account is not None:
             breach.account = _canonical(account)
@@ -79,13 +79,13 @@ class BreachRegister:
         return breach
 
     def count_overdue(self, session: Session) -> int:
-        """Count the breaches of which the authority should have heard by now: what an alarm watches."""
+        """Count the breaches whose notification of the authority is late, for the metrics."""
         query = select(func.count()).select_from(Breach).where(Breach.due_at < self.calendar.now)
         query = query.where(Breach.authority_at.is_(None), Breach.state != BreachState.CLOSED)
         return session.scalar(query) or 0
 
     def is_overdue(self, breach: Breach) -> bool:
-        """Say whether the authority has not heard, and should have by now."""
+        """Say whether the notification of the authority is late."""
         return breach.state != BreachState.CLOSED and self._is_late(breach)
 
     def page(self, session: Session, after: tuple[int, str] | None, limit: int) -> Sequence[Breach]:
@@ -135,16 +135,16 @@ class BreachRegister:
 
 
 def account_of(breach: Breach) -> Account:
-    """Return what is known of the breach so far."""
+    """Return the account of the breach."""
     return Account.model_validate_json(breach.account)
 
 
 def scope_of(breach: Breach) -> Scope:
-    """Return what the breach touched."""
+    """Return the scope of the breach."""
     return Scope.model_validate_json(breach.scope)
 
 
-def find(session: Session, id_: str) -> Breach:
+def find_breach(session: Session, id_: str) -> Breach:
     """Return the breach. Raises UnknownError."""
     breach = session.get(Breach, id_)
     if breach is None:

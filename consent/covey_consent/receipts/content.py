@@ -65,11 +65,11 @@ class Case:
 
     @property
     def record(self) -> Record:
-        """What happened."""
+        """The record of the event."""
         return self.evidence.record
 
 
-def receipt(identifier: str, created: int, cases: Sequence[Case], controller: Controller) -> Receipt:
+def make_receipt(identifier: str, created: int, cases: Sequence[Case], controller: Controller) -> Receipt:
     """Return the receipt over these cases; `identifier` is a UUID, `created` Unix milliseconds.
 
     Raises DamageError when a yes was not said to the notice's text, UnknownError for an unknown purpose.
@@ -113,7 +113,7 @@ def _kind_of_consent(legal_basis: Sequence[str]) -> str:
 def _activity(case: Case, controller: Controller) -> ConsentRecord | RightRecord:
     """Return the case as a consent record; without a notice as the record of a right that was exercised.
 
-    Raises DamageError for a yes without a notice: it is said to a text alone.
+    Raises DamageError for a yes without a notice, which no person can give.
     """
     record, notice, labels = case.record, case.notice, labels_in(case.record.language)
     purpose = None if record.purpose == EVERYTHING else purposes.find(record.purpose)
@@ -136,7 +136,7 @@ def _activity(case: Case, controller: Controller) -> ConsentRecord | RightRecord
 
 
 def _common(case: Case, purpose: Purpose | None, controller: Controller) -> dict[str, Any]:
-    """Return what every record says: whose it is, who answers, what happened, and what shows that."""
+    """Return the fields that both types of record have."""
     record, officer = case.record, controller.dpo
     until = labels_in(record.language)["until" if record.state in CONSENTING else "until_anew"]
     return {

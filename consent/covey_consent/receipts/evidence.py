@@ -18,7 +18,7 @@ from covey_privacy.signatures import open_signed
 
 
 class _Evidence(BaseModel):
-    """The record as it was committed, and the salt (hex) without which nobody can tell that it was."""
+    """The record as it was committed, and the salt (hex) that opens the commitment."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -27,7 +27,7 @@ class _Evidence(BaseModel):
 
     @property
     def commitment(self) -> bytes:
-        """What stands for the record in the log."""
+        """The commitment to the record in the log."""
         return commit(bytes.fromhex(self.salt), self.record)
 
 
@@ -40,7 +40,7 @@ class InclusionEvidence(_Evidence):
     checkpoint: Annotated[str, StringConstraints(max_length=LIMIT)]
 
     def check(self, key: bytes) -> str:
-        """Return what this shows, in words. Raises RequestError when `key`'s log does not hold the record."""
+        """Return the place in the log, in words. Raises RequestError unless `key`'s log holds the record."""
         proof = [bytes.fromhex(one) for one in self.proof]
         try:
             head = checkpoint.open_note(self.checkpoint, key)
@@ -61,7 +61,7 @@ class PromiseEvidence(_Evidence):
     promise: Annotated[str, StringConstraints(pattern="^([0-9a-f]{2}){1,2048}$")]
 
     def check(self, key: bytes) -> str:
-        """Return what this shows, in words. Raises RequestError when `key` did not promise the record."""
+        """Return the promise, in words. Raises RequestError unless `key` promised the record."""
         try:
             promise = open_signed(Promise, CONTEXT, bytes.fromhex(self.promise), key, signer="registry")
         except PrivacyError as error:

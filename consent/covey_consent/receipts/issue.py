@@ -44,7 +44,7 @@ class ReceiptIssuer:
         """Return the event's receipt. Raises UnknownError, also for another person's event."""
         notice, promised = await self.store.read(self._find, event, caller)
         case = Case(notice, self._inclusion(promised) or promised)
-        return content.receipt(str(uuid4()), self.calendar.milliseconds, (case,), self.controller)
+        return content.make_receipt(str(uuid4()), self.calendar.milliseconds, (case,), self.controller)
 
     def _find(self, session: Session, event: str, caller: Caller) -> tuple[Notice | None, PromiseEvidence]:
         row = session.scalar(select(Event).filter_by(event=event))

@@ -28,7 +28,7 @@ _STATE = {status: state for state, status in STATUS.items()}
 
 
 def render_receipt(receipt: Receipt) -> str:
-    """Return the page, in the language of the first record's notice, or of what was said without one."""
+    """Return the page, in the language of the first record's notice, or else of its event."""
     first = receipt.has_record_of_activity[0]
     shown = first.has_notice[0] if isinstance(first, ConsentRecord) else first.evidence.record
     language = supported_language(shown.language)

@@ -1,4 +1,4 @@
-"""The parties of a receipt: who answers, who receives, and what the person may ask of them."""
+"""The parties of a receipt: controllers, recipients, and the rights that the person has against them."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def rights(record: Record, purpose: Purpose | None, controller: Controller) -> t
 
 
 def recipients(purpose: Purpose, controller: Controller, language: str) -> tuple[ReceiptRecipient, ...]:
-    """Return who receives the purpose's data: nobody but the person where they stay on the phone."""
+    """Return the recipients of the purpose's data: the person alone where the data stay on the phone."""
     first = ReceiptRecipient(
         type=("dpv:Recipient", "dpv:DataController"),
         has_name=controller.name,

@@ -80,7 +80,7 @@ class StorageDuration(Node):
 
 
 class ReceiptRecipient(Node):
-    """Who receives data (recipient_third_parties); `description` names the safeguard of a transfer."""
+    """A recipient of data (recipient_third_parties); `description` names the safeguard of a transfer."""
 
     type: tuple[Literal["dpv:Recipient"], Iri]
     has_name: Words
@@ -89,7 +89,7 @@ class ReceiptRecipient(Node):
 
 
 class PrivacyBudget(Node):
-    """The most that a year may cost the person in differential privacy, and what that means."""
+    """The yearly bound of the person's privacy loss (differential privacy), and its meaning in words."""
 
     type: Literal["covey:PrivacyBudget"] = "covey:PrivacyBudget"
     epsilon: Annotated[float, Field(ge=0, le=100)]
@@ -99,7 +99,7 @@ class PrivacyBudget(Node):
 
 
 class Process(Node):
-    """What is done with which data, why, where and for how long."""
+    """A processing: its data, purpose, storage, recipients and duration."""
 
     type: Literal["dpv:Process"] = "dpv:Process"
     identifier: Words
@@ -149,9 +149,9 @@ class Right(Node):
 
 
 class ReceiptEvent(Node):
-    """What was said, when, by whom and until when (event_time, validity_duration, entity_id, event_state).
+    """An event, its time, actor and duration (event_time, validity_duration, entity_id, event_state).
 
-    `imported_from` is the public key of the registry from which the event came, where it was not said here.
+    `imported_from` is the public key of the registry from which the event was imported.
     """
 
     type: Iri
@@ -164,7 +164,7 @@ class ReceiptEvent(Node):
 
 
 class _ActivityRecord(Node):
-    """What every record says: whose it is, who answers, what happened, and what shows that."""
+    """The fields that both types of record have."""
 
     id: Words
     identifier: Uuid
@@ -204,7 +204,7 @@ Activity = Annotated[ConsentRecord | RightRecord, Field(discriminator="type")]
 
 
 class Receipt(Node):
-    """A receipt: records of what was said, and who gave it out when.
+    """A receipt: records of events, its publisher and its time.
 
     It conforms to ISO/IEC TS 27560 where each is a consent record, else to Covey's own schema.
     """

@@ -70,10 +70,10 @@ def public_jwk(key: bytes) -> dict[str, Any]:
 
 
 def verify(signed: bytes, key: bytes) -> VerifiedReceipt:
-    """Return what a signed receipt shows under the registry's public `key` (32 bytes).
+    """Return a signed receipt, verified under the registry's public `key` (32 bytes).
 
-    Raises RequestError that names the first thing that does not hold: the signature, the schema, what is
-    written against what was committed to, the commitment's place in the log.
+    Raises RequestError that names the first check that fails: the signature, the schema, the agreement with
+    the committed record, the commitment's place in the log.
     """
     receipt = open_receipt(signed, key)
     return VerifiedReceipt(receipt, tuple(_check(entry, key) for entry in receipt.has_record_of_activity))

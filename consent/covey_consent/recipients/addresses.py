@@ -1,4 +1,4 @@
-"""Addresses that the registry may call: public, over TLS, so that nobody reaches a network through it."""
+"""Checks that the registry calls public addresses over TLS only, against server-side request forgery."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _UNICAST = ipaddress.ip_network("2000::/3")
 """All that IANA assigns as global unicast: no NAT64, mapped, compatible, site-local or local address."""
 
 
-def check(text: str, *, private: bool) -> str:
+def check_url(text: str, *, private: bool) -> str:
     """Return the URL of a recipient; `private` ones may be http. Raises RequestError."""
     try:
         url = URL(text)
@@ -43,12 +43,12 @@ def check(text: str, *, private: bool) -> str:
         )
     if url.port is not None and not 0 < url.port < 2**16:
         raise RequestError(f"{url.port} is no port; 1 to 65535 was expected")
-    if not private and (address := literal(url.host)) and not is_public(address):
+    if not private and (address := ip_literal(url.host)) and not is_public(address):
         raise RequestError(f"{url.host} is not public; name an address that everyone reaches")
     return text
 
 
-def literal(host: str) -> str | None:
+def ip_literal(host: str) -> str | None:
     """Return the IP address that a host is, as resolvers read it (127.1 as well); None for a name."""
     try:
         return str(ipaddress.ip_address(host.partition("%")[0]))

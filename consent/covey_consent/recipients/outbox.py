@@ -1,4 +1,4 @@
-"""The outbox: notifications of recipients, written in the transaction of what they tell.
+"""The outbox: notifications of recipients, written in the transaction of the change that they report.
 
 A notification waits until the recipient took it. After each failed attempt the wait doubles, from
 `FIRST_SECONDS` to `MOST_SECONDS`; after the last one it is dead, and is sent again only on request.
@@ -39,7 +39,7 @@ _RANDOM = secrets.SystemRandom()
 
 
 class NotificationKind(StrEnum):
-    """What a recipient is told: GDPR Art. 7(3), 17(2), 19 and 21; PIPL Art. 47."""
+    """The changes that recipients are notified of: GDPR Art. 7(3), 17(2), 19 and 21; PIPL Art. 47."""
 
     WITHDRAWN = "consent.withdrawn"
     ERASED = "subject.erased"

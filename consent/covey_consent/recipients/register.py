@@ -1,4 +1,4 @@
-"""The register of recipients: who receives what, what each was told of a person, and its tables.
+"""The register of recipients and of the notifications to each, with its tables.
 
 Times are Unix seconds.
 """
@@ -21,7 +21,7 @@ from covey_consent.tickets.epoch_calendar import Calendar
 
 
 class Recipient(Base):
-    """Who receives personal data, for which purposes ("a+b"), and where it is told of changes."""
+    """A recipient of personal data for some purposes ("a+b"), and the URL of its notifications."""
 
     __tablename__ = "recipients"
 
@@ -34,7 +34,7 @@ class Recipient(Base):
 
 
 class Notification(Base):
-    """What one recipient is to be told of one event: the outbox.
+    """A notification of one recipient about one event: a row of the outbox.
 
     The body names the person by the recipient's own pseudonym for them; it is emptied once the recipient
     has it, and `subject` is empty where the event is the person's erasure.
@@ -56,7 +56,9 @@ class Notification(Base):
     answer: Mapped[str]
 
 
-def add(session: Session, name: str, url: str, wanted: Iterable[str], calendar: Calendar) -> Recipient:
+def add_recipient(
+    session: Session, name: str, url: str, wanted: Iterable[str], calendar: Calendar
+) -> Recipient:
     """Keep a recipient whose URL was checked. Raises ConflictError where one is called so already."""
     named = sorted(purposes.find(one).id for one in set(wanted))
     if session.scalar(select(Recipient.id).filter_by(name=name)) is not None:
@@ -69,7 +71,7 @@ def add(session: Session, name: str, url: str, wanted: Iterable[str], calendar: 
     return recipient
 
 
-def find(session: Session, id_: str) -> Recipient:
+def find_recipient(session: Session, id_: str) -> Recipient:
     """Return the recipient. Raises UnknownError."""
     recipient = session.get(Recipient, id_)
     if recipient is None:
@@ -77,7 +79,7 @@ def find(session: Session, id_: str) -> Recipient:
     return recipient
 
 
-def page(session: Session, after: str, limit: int) -> Sequence[Recipient]:
+def page_of_recipients(session: Session, after: str, limit: int) -> Sequence[Recipient]:
     """Return recipients by name, from the one after `after`."""
     query = select(Recipient).where(Recipient.name > after).order_by(Recipient.name).limit(limit)
     return session.scalars(query).all()
@@ -97,7 +99,7 @@ def count_notifications(session: Session, recipients: Sequence[str]) -> dict[str
 
 
 def disclosures_of(session: Session, signer: WebhookSigner, subject: str) -> list[dict[str, Any]]:
-    """Return every recipient, by which pseudonym it knows the person, and what it was told of them when."""
+    """Return every recipient with its pseudonym for the person and its notifications about them."""
     notifications = select(Notification).filter_by(subject=subject).order_by(Notification.created_at)
     told: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for one in session.scalars(notifications):

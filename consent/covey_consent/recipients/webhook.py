@@ -17,7 +17,7 @@ from covey_privacy.signatures import SigningKey
 
 @dataclass(frozen=True, slots=True)
 class WebhookSigner:
-    """Signs what the registry sends, with keys that are derived from its own and stored nowhere."""
+    """Signs notifications, with keys that are derived from its own and stored nowhere."""
 
     key: SigningKey
 

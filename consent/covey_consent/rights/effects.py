@@ -1,4 +1,4 @@
-"""What requests do once they are fulfilled, and restrictions once they are lifted."""
+"""The effects of requests once they are fulfilled, and of restrictions once they are lifted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ METHOD = "rights desk"
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """Does what requests ask for, in the caller's write."""
+    """Applies fulfilled requests to what is kept of the person, in the caller's write."""
 
     calendar: Calendar
     choices: Choices
@@ -37,10 +37,10 @@ class Effects:
     def apply(
         self, session: Session, request: RightsRequest, action: RequestAction, caller: Caller, answer: str
     ) -> str | None:
-        """Do what the action means for the request's kind; return what is noted in its step.
+        """Apply the action to what is kept of the person; return the reason that its step records.
 
-        None where nothing can be noted: the request is gone, with all of the person. `answer` is the
-        officer's. Raises ConflictError where the action means nothing for the kind.
+        None where no step can be recorded: the request is erased with the person. `answer` is the officer's.
+        Raises ConflictError where requests of this kind have no such action.
         """
         match request.kind, action:
             case RequestKind.ACCESS | RequestKind.PORTABILITY, RequestAction.FULFIL:

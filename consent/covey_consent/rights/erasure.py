@@ -55,7 +55,7 @@ class Erasure:
     choices: Choices
 
     def fulfil(self, session: Session, request: RightsRequest, caller: Caller, answer: str) -> None:
-        """Erase the person with the request itself; keep its certificate, and who took which step."""
+        """Erase the person with the request; keep its certificate, and its steps without the person."""
         id_, subject = request.id, request.subject
         subjects.find(session, subject)
         recipients = self.outbox.notify(session, subject, NotificationKind.ERASED)
@@ -125,7 +125,7 @@ def _mark_purged(session: Session, erased: list[str]) -> None:
 def _steps(
     session: Session, request: RightsRequest, caller: Caller, answer: str, now: int
 ) -> list[ErasureStep]:
-    """Return who entered the request and who took which step; of a person's own, no name and reason."""
+    """Return the steps of the request to be kept; of the person's own steps without name and reason."""
     query = select(RightsStep).filter_by(request=request.id).order_by(RightsStep.number)
     taken = [("enter", request.entered_role, request.entered_by, "", "", request.received_at)]
     taken += [

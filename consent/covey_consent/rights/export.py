@@ -34,7 +34,7 @@ _SEALED = {SubjectKey.__tablename__: ("wrapped",), Event.__tablename__: ("sealed
 """Columns that only the registry's key opens: the person gets their content in consents.json."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the start of a formula."""
+"""The first characters of a cell that a spreadsheet takes for a formula."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Exporter:
         return {MANIFEST: manifest, SIGNATURE: sign_document(self.key, TYPE, manifest).encode()}
 
     def _about(self, session: Session, subject: str) -> dict[str, Any]:
-        """Return what GDPR Art. 15(1) asks for beside the data."""
+        """Return the information of GDPR Art. 15(1) that goes with the data."""
         return {
             "words": fill_labels("export"),
             "controller": self.controller.model_dump(exclude={"recipients"}, mode="json"),

@@ -34,10 +34,10 @@ TOTAL, FILES = 4 * LIMIT, 200
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 Guardian = Literal["none", "linked", "lost"]
-"""What became of the link to a child's guardian: `lost` where they are not known here."""
+"""The state of the link to a child's guardian after the import: `lost` where they are not known here."""
 
 _BROKEN = (zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError, RuntimeError, EOFError, ValueError)
-"""What a file raises that is no export, or a damaged one."""
+"""The errors of reading a file that is no export, or a damaged one."""
 
 Hex = Annotated[str, StringConstraints(pattern="^(?:[0-9a-f]{2})*$", max_length=2**13)]
 Short = Annotated[str, StringConstraints(max_length=200)]
@@ -84,7 +84,7 @@ _DEVICES = TypeAdapter(Annotated[list[_Device], Field(max_length=1000)])
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """What is taken from an export: the person, their devices' keys, and what they said, oldest first."""
+    """The imported parts of an export: the person, their devices' keys, their events, oldest first."""
 
     person: _Person
     devices: tuple[bytes, ...]
@@ -92,7 +92,7 @@ class Export:
 
 
 def read_export(data: bytes, key: bytes) -> Export:
-    """Return what an export says. Raises RequestError, and DeniedError unless this public key signed it."""
+    """Return the content of an export. Raises RequestError, and DeniedError unless this key signed it."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             files = _read_files(archive, key)
@@ -109,7 +109,7 @@ def read_export(data: bytes, key: bytes) -> Export:
 def import_person(
     session: Session, subjects: Subjects, choices: Choices, export: Export, source: bytes
 ) -> Guardian:
-    """Make the person of the export known here and record what they said; return what became of a guardian.
+    """Create the person of the export here and record their events; return the state of the guardian link.
 
     Each event is marked as imported from the registry whose public key is `source`. Raises ConflictError
     where the person, or a device of theirs, is known here already.

@@ -44,7 +44,7 @@ class Period:
         return int((begun.replace(year=year, month=month, day=day) + timedelta(days=self.days)).timestamp())
 
 
-def period(periods: Mapping[str, str], country: str | None, kind: str) -> Period:
+def period_for(periods: Mapping[str, str], country: str | None, kind: str) -> Period:
     """Return the period for a kind of request from a country.
 
     `periods` names it by "CN/erasure", "CN", "default/erasure" or "default": the first of them that is there.

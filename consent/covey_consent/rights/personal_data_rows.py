@@ -32,13 +32,13 @@ from covey_consent.storage.models import Base, Subject
 COLUMN = "subject"
 
 BLANK = "blank"
-"""`info={BLANK: columns}` on a table keeps its rows at erasure and empties these: for what others did."""
+"""`info={BLANK: columns}` on a table of others' acts keeps its rows at erasure and empties these columns."""
 
 STAND_IN = "stand_in"
 """`info={STAND_IN: True}` beside it: in those rows the erasure's id takes the place of the pseudonym."""
 
 GONE = "[erased]"
-"""What takes the place of the person's name in the words of other rows."""
+"""The replacement of the person's name in the words of other rows."""
 
 WORDLESS = {
     "checkpoints", "choices", "clock_state", "cosignatures", "detached_devices", "devices", "events",

@@ -36,7 +36,7 @@ class Rectification:
     choices: Choices
 
     def fulfil(self, session: Session, request: RightsRequest, caller: Caller) -> str:
-        """Make the changes that the person asked for; return what is noted."""
+        """Make the changes that the person asked for; return the reason that the step records."""
         changes = orjson.loads(request.changes or "{}")
         self.rectify(session, request.subject, changes, caller, f"request {request.id}")
         return f"changed: {', '.join(sorted(changes))}"
@@ -44,7 +44,7 @@ class Rectification:
     def rectify(
         self, session: Session, subject: str, changes: Mapping[str, Any], caller: Caller, reason: str
     ) -> Subject:
-        """Make the changes, keep what was there, notify recipients."""
+        """Make the changes, keep the old values, notify recipients."""
         person = subjects.find(session, subject)
         _check(session, person, changes, self.calendar.year)
         for attribute, after in changes.items():

@@ -16,14 +16,14 @@ from covey_consent.decisions.consent_event import EVERYTHING
 from covey_consent.errors import ConflictError, DeniedError, RequestError, UnknownError
 from covey_consent.rights.effects import Effects, standing_restrictions
 from covey_consent.rights.export import Exporter
-from covey_consent.rights.periods import Period, period
+from covey_consent.rights.periods import Period, period_for
 from covey_consent.rights.states import OPEN, RequestAction, RequestKind, RequestState, advance
 from covey_consent.rights.tables import RightsRequest, RightsStep
 from covey_consent.storage.models import Event, StandingChoice
 from covey_consent.tickets.epoch_calendar import Calendar
 
 AT_ONCE = (RequestKind.ACCESS, RequestKind.PORTABILITY, RequestKind.RESTRICTION, RequestKind.OBJECTION)
-"""What a person who is known by their own token gets without waiting for an officer."""
+"""Requests that are fulfilled at once, without an officer, for a person known by their own token."""
 
 ABSOLUTE = ("marketing",)
 """Purposes to which an objection is absolute: GDPR Art. 21(2) and (3)."""
@@ -34,7 +34,7 @@ OWN = (RequestAction.CANCEL, RequestAction.LIFT)
 
 @dataclass(frozen=True, slots=True)
 class RequestDetails:
-    """What is asked: `purpose` for an objection, `changes` (canonical JSON) to rectify."""
+    """The content of a new request: `purpose` for an objection, `changes` (canonical JSON) to rectify."""
 
     subject: str
     kind: RequestKind
@@ -47,8 +47,8 @@ class RequestDetails:
 class Rights:
     """Receives requests and takes their steps.
 
-    `periods` are the law's (see `period`), `extension` by how much one may be extended, `effects` what each
-    kind of request does, `exporter` makes the export of whoever asked for access.
+    `periods` are those of the law (see `period_for`), `extension` is added to one at most once, `effects`
+    applies fulfilled requests, `exporter` makes the export of a person who asked for access.
     """
 
     calendar: Calendar
@@ -65,7 +65,7 @@ class Rights:
         request = RightsRequest(
             id=uuid.uuid4().hex, subject=details.subject, kind=details.kind, purpose=details.purpose,
             words=details.words, changes=details.changes, state=RequestState.RECEIVED, received_at=now,
-            due_at=period(self.periods, country, details.kind).after(now), extended=False, version=0,
+            due_at=period_for(self.periods, country, details.kind).after(now), extended=False, version=0,
             entered_role=caller.role, entered_by=caller.name,
         )  # fmt: skip
         session.add(request)
@@ -92,7 +92,7 @@ class Rights:
             method: how the person's identity was checked.
             reason: why the step is taken; of a review, the answer.
         """
-        request = find(session, id_, caller, self.calendar.year)
+        request = find_request(session, id_, caller, self.calendar.year)
         _check(request, action, caller, method, reason)
         self._step(session, request, action, caller, method, reason)
         return request
@@ -106,7 +106,7 @@ class Rights:
     def lift(self, session: Session, subject: str, caller: Caller, told: str) -> Event:
         """Lift every restriction of the person; `told` is how an officer told them before.
 
-        Raises ConflictError where there is none, RequestError for an officer who told nobody.
+        Raises ConflictError where there is none, RequestError for an officer where `told` is empty.
         """
         _require_told(caller, told)
         choice = session.get(StandingChoice, (subject, EVERYTHING))
@@ -119,7 +119,7 @@ class Rights:
         return _newest_restriction_event(session, subject)
 
     def count_overdue(self, session: Session) -> int:
-        """Count the requests whose answer is late: what an alarm watches."""
+        """Count the requests whose answer is late, for the metrics."""
         return session.scalar(select(func.count()).where(*self._late())) or 0
 
     def page(
@@ -183,7 +183,7 @@ class Rights:
         session.flush()
 
 
-def find(session: Session, id_: str, caller: Caller, year: int) -> RightsRequest:
+def find_request(session: Session, id_: str, caller: Caller, year: int) -> RightsRequest:
     """Return the request. Raises UnknownError; to a person, also where it is neither theirs nor a ward's."""
     query = select(RightsRequest).where(RightsRequest.id == id_)
     if caller.role is Role.SUBJECT:

@@ -1,4 +1,4 @@
-"""Retention (GDPR Art. 5(1)(e)): what was kept for long enough is deleted, of people everything.
+"""Retention (GDPR Art. 5(1)(e)): rows are deleted once their period is over, with people all of theirs.
 
 No event of a person who stays is deleted: their history is replayed from all of them. The log keeps its
 commitments, which nobody can open any more.
@@ -38,7 +38,7 @@ YEAR = 366 * DAY
 """Never less than a calendar year."""
 
 Key = tuple[Any, ...]
-"""What tells one row of a table from another."""
+"""The primary key of a row."""
 
 
 class RetentionRule(NamedTuple):
@@ -69,7 +69,7 @@ class RetentionRule(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Deletes what was kept for as long as the settings say; recipients are notified as at any erasure.
+    """Deletes rows and people whose period in the settings is over; recipients are notified of people.
 
     `forget` has the people's choices looked up anew once the session's work is committed. `require` is called
     in each transaction before it deletes, and raises where the clock is not trusted.
@@ -82,7 +82,7 @@ class Retention:
     require: Callable[[], None] = lambda: None
 
     async def run(self, now: int) -> Mapping[str, int]:
-        """Delete what is over at `now` (Unix seconds); return how many people, and rows of each table."""
+        """Delete rows and people that are over at `now` (Unix seconds); return how many of each table."""
         counts: Counter[str] = Counter()
         while erased := await self._erase_people(now):
             counts[PEOPLE] += erased
@@ -95,11 +95,11 @@ class Retention:
         return counts
 
     async def due(self, now: int) -> Mapping[str, int]:
-        """Count what `run` would delete."""
+        """Count the rows and people that `run` would delete."""
         return await self.store.read(_count, self.settings, now)
 
     async def _erase_people(self, now: int) -> int:
-        """Go once through everybody. The guardian of a child who was erased is due the next time."""
+        """Erase the people who are over, in pages. An erased child's guardian is due in the next pass."""
         erased, last = 0, ""
         while found := await self.store.read(_people_page, self.settings, now, last):
             erased, last = erased + await self.store.write(self._erase, found, now), found[-1]
@@ -121,7 +121,7 @@ class Retention:
 
 
 def people_over(settings: Settings, now: int) -> Select[str]:
-    """Select the people whose every choice ended long ago, and who were not here since."""
+    """Select the people whose every choice ended before the period, and who did nothing since."""
     cutoff = now - settings.record_years * YEAR
     choice, later = StandingChoice, 1000 * cutoff
     held = and_(
@@ -157,7 +157,7 @@ def rules(settings: Settings, now: int) -> tuple[RetentionRule, ...]:
 
 
 def _backs_a_grant() -> ColumnElement[bool]:
-    """Say whether a served notice is what a grant rests on: the evidence of GDPR Art. 7(1)."""
+    """Say whether a grant rests on the served notice: the evidence of GDPR Art. 7(1)."""
     choice = StandingChoice
     same = (choice.subject == ServedNotice.subject) & (choice.purpose == ServedNotice.purpose)
     return exists().where(same, choice.state == GRANTED)

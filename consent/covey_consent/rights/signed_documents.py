@@ -1,4 +1,4 @@
-"""What exports and certificates of erasure have in common: a JWS (RFC 7515) of the registry, and its labels.
+"""The signature (JWS, RFC 7515) and the labels of exports and certificates of erasure.
 
 The labels are in `labels.toml`, in English and Chinese.
 """

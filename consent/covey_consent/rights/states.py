@@ -15,7 +15,7 @@ from covey_consent.rights.tables import RightsRequest
 
 
 class RequestKind(StrEnum):
-    """What is asked for: GDPR Articles 15 to 18 and 20 to 22; PIPL Articles 24 and 44 to 47."""
+    """The kinds of request: GDPR Articles 15 to 18 and 20 to 22; PIPL Articles 24 and 44 to 47."""
 
     ACCESS = "access"
     RECTIFICATION = "rectification"
@@ -39,9 +39,9 @@ class RequestState(StrEnum):
 
 
 class RequestAction(StrEnum):
-    """What is done to a request.
+    """The steps that a request can take.
 
-    `DOUBT`: whoever asks could not be identified (GDPR Art. 12(6)). `LIFT`: a restriction ends (Art. 18(3)).
+    `DOUBT`: the person could not be identified (GDPR Art. 12(6)). `LIFT`: a restriction ends (Art. 18(3)).
     """
 
     VERIFY = "verify"
@@ -81,7 +81,7 @@ TRANSITIONS: Mapping[RequestState, Mapping[RequestAction, RequestState]] = {
     RequestState.REFUSED: {},
     RequestState.CANCELLED: {},
 }
-"""State -> action -> state. What is missing cannot happen."""
+"""State -> action -> state. An action that is missing raises ConflictError."""
 
 
 def is_overdue(request: RightsRequest, now: int) -> bool:

@@ -11,7 +11,7 @@ from covey_consent.storage.models import ROW, Base, Subject
 class RightsRequest(Base):
     """A person's request, as it stands. `id` is random; `version` counts its steps.
 
-    `entered_role` and `entered_by` say who brought it: the person, or an officer for them.
+    `entered_role` and `entered_by` say who entered it: the person, or an officer for them.
     """
 
     __tablename__ = "rights_requests"
@@ -81,7 +81,7 @@ class Tombstone(Base):
 
 
 class ErasureStep(Base):
-    """One step of a request that ended in an erasure: what was done, by whom, how and why; not about whom.
+    """One step of a request that ended in an erasure, without the person whom it was about.
 
     `erasure` is the request's id, as in `Tombstone`. It is kept as long as the access log.
     """

@@ -76,7 +76,7 @@ class Registrar:
 
     def receipt(self, *records: Record) -> Receipt:
         cases = [self.case(record) for record in records or [self.record()]]
-        return content.receipt(RECEIPT, AT + 100_000, cases, self.controller)
+        return content.make_receipt(RECEIPT, AT + 100_000, cases, self.controller)
 
     def signed(self, *records: Record) -> bytes:
         return signed_receipts.sign(self.receipt(*records), self.key)

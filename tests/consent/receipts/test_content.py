@@ -113,7 +113,7 @@ def test_a_yes_to_another_text_gets_no_receipt_and_a_no_does(registrar):
 def test_joint_controllers_are_all_named(registrar):
     officer = registrar.controller.dpo
     joint = registrar.controller.model_copy(update={"joint": (officer,)})
-    (record,) = content.receipt(
+    (record,) = content.make_receipt(
         "7d1f3a52-90c4-4e6b-8a37-5c2be0d91f64", 0, [registrar.case(registrar.record())], joint
     ).has_record_of_activity
     assert [party.type[0] for party in record.has_data_controller] == [

@@ -53,7 +53,7 @@ def test_addresses_that_are_not_public(address):
     bare = address.partition("%")[0]
     host = f"[{bare}]" if ":" in bare else bare
     with pytest.raises(RequestError, match="not public"):
-        addresses.check(f"https://{host}/hook", private=False)
+        addresses.check_url(f"https://{host}/hook", private=False)
 
 
 @pytest.mark.parametrize("address", PUBLIC)
@@ -84,7 +84,7 @@ def test_what_is_public_is_global_unicast(ip):
 @pytest.mark.parametrize("port", ["0", "65536", "99999"])
 def test_a_recipient_at_no_port_is_refused(port):
     with pytest.raises(RequestError, match="port"):
-        addresses.check(f"https://mail.example:{port}/", private=False)
+        addresses.check_url(f"https://mail.example:{port}/", private=False)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
