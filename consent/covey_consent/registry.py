@@ -139,13 +139,8 @@ class Registry:
         publishing = promises.Publisher(log, calendar, secrets.SystemRandom())
         retention = Retention(store, outbox, settings, choices.forget, monitor.require)
         upkeep = Upkeep(store, choices, calendar, retention, monitor)
-        delivery_worker = DeliveryWorker(
-            store, outbox, settings.recipient_seconds, settings.recipient_every_seconds,
-            settings.private_recipients,
-        )  # fmt: skip
-        erasure = Erasure(
-            key, settings.origin, calendar, settings.caps, settings.backup_days, outbox, choices
-        )  # fmt: skip
+        delivery_worker = DeliveryWorker(store, outbox, settings)
+        erasure = Erasure(key, settings, calendar, outbox, choices)
         rights = Rights(
             calendar, settings.rights_periods, Period.parse(settings.rights_extension),
             Effects(calendar, choices, Rectification(calendar, outbox, choices), erasure),

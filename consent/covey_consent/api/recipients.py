@@ -143,7 +143,7 @@ async def read_told(subject: Pseudonym, here: Here, _caller: Reader) -> Told:
 
 
 def _add(session: Session, here: Registry, said: NewRecipient) -> Answer:
-    url = addresses.check_url(said.url, private=here.delivery_worker.private)
+    url = addresses.check_url(said.url, private=here.settings.private_recipients)
     added = register.add_recipient(session, said.name, url, said.purposes, here.calendar)
     public, secret = here.outbox.signer.public, here.outbox.signer.secret(added.id)
     return answer(AddedRecipient(**_plain(added, {}), public_key=public, secret=secret))

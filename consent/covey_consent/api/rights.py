@@ -25,7 +25,7 @@ from covey_consent.errors import ConflictError, DeniedError, RequestError, Unkno
 from covey_consent.registry import Registry
 from covey_consent.rights import requests
 from covey_consent.rights.erasure import claims_of
-from covey_consent.rights.requests import RequestDetails
+from covey_consent.rights.requests import RequestDetails, RequestStep
 from covey_consent.rights.states import RequestAction, RequestKind, RequestState, is_overdue
 from covey_consent.rights.tables import ErasureStep, RightsRequest, RightsStep, Tombstone
 from covey_consent.storage.idempotency import Answer
@@ -284,8 +284,8 @@ def _take(
     session: Session, here: Registry, id_: str, said: NewStep, caller: Caller, if_match: str | None
 ) -> Request:
     require_match(if_match, etag(_read(session, here, id_, caller), *PASSING))
-    request = here.rights.take_step(session, id_, said.step, caller, said.method, said.reason)
-    return _request(session, here, request)
+    step = RequestStep(said.step, said.method, said.reason)
+    return _request(session, here, here.rights.take_step(session, id_, step, caller))
 
 
 def _page(

@@ -12,7 +12,6 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ssl import SSLContext
 from typing import Any
 
 import httpx
@@ -22,6 +21,7 @@ from covey_consent.errors import ConsentRegistryError, RequestError, Unavailable
 from covey_consent.operations.supervision import Done, backoff, nothing
 from covey_consent.recipients import addresses
 from covey_consent.recipients.outbox import Delivery, DeliveryAttempt, Outbox
+from covey_consent.settings import Settings
 from covey_consent.storage.store import Store
 
 BATCH = 32
@@ -38,17 +38,11 @@ log = logging.getLogger("covey.registry")
 
 @dataclass(frozen=True, slots=True)
 class DeliveryWorker:
-    """Sends notifications: `seconds` for an attempt, a look into the outbox `every` so many.
-
-    `private` allows addresses of private networks; `trust` replaces the system's certificates.
-    """
+    """Sends notifications, as often and for as long as the settings say."""
 
     store: Store
     outbox: Outbox
-    seconds: float
-    every: float
-    private: bool
-    trust: SSLContext | bool = True
+    settings: Settings
 
     async def run(self, done: Done = nothing) -> None:
         """Send until cancelled, with a task for each recipient: a silent one delays nobody else."""
@@ -58,14 +52,14 @@ class DeliveryWorker:
         # another recipient there.
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
         tasks: dict[str, asyncio.Task[None]] = {}
-        async with httpx.AsyncHTTPTransport(verify=self.trust, trust_env=False, limits=limits) as transport:
+        async with httpx.AsyncHTTPTransport(trust_env=False, limits=limits) as transport:
             try:
                 while True:
                     for recipient in await self.store.read(self.outbox.awaited):
                         if recipient not in tasks or tasks[recipient].done():
                             tasks[recipient] = asyncio.create_task(self._serve(transport, recipient))
                     done()
-                    await asyncio.sleep(self.every)
+                    await asyncio.sleep(self.settings.recipient_every_seconds)
             finally:
                 for task in tasks.values():
                     task.cancel()
@@ -109,11 +103,12 @@ class DeliveryWorker:
                     raise failed from None
 
     async def _attempt(self, transport: httpx.AsyncHTTPTransport, delivery: Delivery) -> DeliveryAttempt:
+        seconds = self.settings.recipient_seconds
         try:
-            async with asyncio.timeout(self.seconds):
+            async with asyncio.timeout(seconds):
                 status = await self._post(transport, delivery)
         except TimeoutError:
-            return DeliveryAttempt(delivery.id, 0, f"no answer within {self.seconds:g} s")
+            return DeliveryAttempt(delivery.id, 0, f"no answer within {seconds:g} s")
         except Exception as error:
             # Whatever an address or an answer raises is recorded with its notification.
             if not isinstance(error, httpx.HTTPError | httpx.InvalidURL | ConsentRegistryError):
@@ -129,7 +124,8 @@ class DeliveryWorker:
         now = self.outbox.calendar.now
         headers = self.outbox.signer.headers(delivery.recipient, delivery.id, now, delivery.body)
         headers |= {"content-type": "application/json", "host": url.netloc.decode()}
-        address = url.copy_with(host=await addresses.resolve(url, private=self.private))
+        private = self.settings.private_recipients
+        address = url.copy_with(host=await addresses.resolve(url, private=private))
         extensions = {"sni_hostname": url.host, "trace": self._require_public}
         request = httpx.Request(
             "POST", address, content=delivery.body, headers=headers, extensions=extensions
@@ -141,7 +137,7 @@ class DeliveryWorker:
 
     async def _require_public(self, event: str, information: dict[str, Any]) -> None:
         """Close a new connection that is to no public address, before anything is sent over it."""
-        if self.private or event != CONNECTED:
+        if self.settings.private_recipients or event != CONNECTED:
             return
         stream = information["return_value"]
         peer = stream.get_extra_info("server_addr")

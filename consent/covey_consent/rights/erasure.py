@@ -27,10 +27,10 @@ from covey_consent.rights.personal_data_rows import ErasedRows
 from covey_consent.rights.signed_documents import fill_labels, sign_document
 from covey_consent.rights.states import RequestAction
 from covey_consent.rights.tables import ErasureStep, RightsRequest, RightsStep, Tombstone
+from covey_consent.settings import Settings
 from covey_consent.storage.models import HOUR
 from covey_consent.storage.store import Store
 from covey_consent.tickets.epoch_calendar import Calendar
-from covey_privacy.dp.odometer import Caps
 from covey_privacy.signatures import SigningKey
 
 CERTIFICATE_TYPE = "covey-erasure+jws"
@@ -44,13 +44,11 @@ VACUUM_SECONDS = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """Erases people for the registry `origin`; `backup_days` is how long backups are kept."""
+    """Erases people, and certifies it under the registry's key."""
 
     key: SigningKey
-    origin: str
+    settings: Settings
     calendar: Calendar
-    caps: Caps
-    backup_days: int
     outbox: Outbox
     choices: Choices
 
@@ -73,18 +71,19 @@ class Erasure:
     def certify(self, request: str, erased: ErasedRows, recipients: int) -> str:
         """Return the certificate for the request of this id, which is all that leads to the person."""
         hour = self.calendar.now // HOUR * HOUR
+        caps, backup_days = self.settings.caps, self.settings.backup_days
         labels = fill_labels(
             "certificate", rows=sum(erased.deleted.values()), blanked=sum(erased.blanked.values()),
             hour=datetime.fromtimestamp(hour, UTC).isoformat(),
-            days=self.backup_days, recipients=recipients, epsilon=f"{self.caps.total:g}",
-            delta=f"{self.caps.delta:g}",
+            days=backup_days, recipients=recipients, epsilon=f"{caps.total:g}",
+            delta=f"{caps.delta:g}",
         )  # fmt: skip
         claims: dict[str, Any] = {
-            "iss": self.origin, "jti": request, "iat": hour, "rows": dict(erased.deleted),
+            "iss": self.settings.origin, "jti": request, "iat": hour, "rows": dict(erased.deleted),
             "blanked": dict(erased.blanked), "key_destroyed": erased.deleted.get("subject_keys", 0) > 0,
             "recipients_written_to": recipients,
-            "backups_until": hour + HOUR + self.backup_days * 86400, "epsilon": self.caps.total,
-            "delta": self.caps.delta, "words": labels,
+            "backups_until": hour + HOUR + backup_days * 86400, "epsilon": caps.total,
+            "delta": caps.delta, "words": labels,
         }  # fmt: skip
         return sign_document(self.key, CERTIFICATE_TYPE, rfc8785.dumps(claims))
 
@@ -94,14 +93,12 @@ def claims_of(certificate: str) -> dict[str, Any]:
     return cast(dict[str, Any], orjson.loads(jws.extract_compact(certificate.encode()).payload))
 
 
-async def vacuum_after_erasures(
-    store: Store, done: Done = nothing, *, look: float = LOOK_SECONDS, every: float = VACUUM_SECONDS
-) -> None:
+async def vacuum_after_erasures(store: Store, done: Done = nothing) -> None:
     """Rebuild the database's files after erasures, until cancelled: see `vacuum_if_erased`."""
     while True:
         rebuilt = await vacuum_if_erased(store)
         done()
-        await asyncio.sleep(every if rebuilt else look)
+        await asyncio.sleep(VACUUM_SECONDS if rebuilt else LOOK_SECONDS)
 
 
 async def vacuum_if_erased(store: Store) -> bool:

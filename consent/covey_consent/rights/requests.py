@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.orm import Session
@@ -43,6 +44,14 @@ class RequestDetails:
     changes: str | None = None
 
 
+class RequestStep(NamedTuple):
+    """A step to be taken: `method` is how identity was checked, `reason` also a review's answer."""
+
+    action: RequestAction
+    method: str = ""
+    reason: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Rights:
     """Receives requests and takes their steps.
@@ -71,30 +80,17 @@ class Rights:
         session.add(request)
         session.flush()
         if caller.role is Role.SUBJECT:
-            self._step(session, request, RequestAction.VERIFY, caller, method="own access token")
+            self._step(session, request, RequestStep(RequestAction.VERIFY, "own access token"), caller)
             if request.kind in AT_ONCE:
-                self._step(session, request, RequestAction.START, caller)
-                self._step(session, request, RequestAction.FULFIL, caller)
+                self._step(session, request, RequestStep(RequestAction.START), caller)
+                self._step(session, request, RequestStep(RequestAction.FULFIL), caller)
         return request
 
-    def take_step(
-        self,
-        session: Session,
-        id_: str,
-        action: RequestAction,
-        caller: Caller,
-        method: str = "",
-        reason: str = "",
-    ) -> RightsRequest:
-        """Take a step. Raises ConflictError where it may not follow, DeniedError where it is not theirs.
-
-        Args:
-            method: how the person's identity was checked.
-            reason: why the step is taken; of a review, the answer.
-        """
+    def take_step(self, session: Session, id_: str, step: RequestStep, caller: Caller) -> RightsRequest:
+        """Take a step. Raises ConflictError where it may not follow, DeniedError where it is not theirs."""
         request = find_request(session, id_, caller, self.calendar.year)
-        _check(request, action, caller, method, reason)
-        self._step(session, request, action, caller, method, reason)
+        _check(request, step, caller)
+        self._step(session, request, step, caller)
         return request
 
     def restrict(self, session: Session, subject: str, caller: Caller) -> Event:
@@ -115,7 +111,7 @@ class Rights:
         # A restriction that came with an import has no request here yet, and the statement needs one.
         requests = standing_restrictions(session, subject) or [self._restrict(session, subject, caller)]
         for request in requests:
-            self.take_step(session, request.id, RequestAction.LIFT, caller, reason=told)
+            self.take_step(session, request.id, RequestStep(RequestAction.LIFT, reason=told), caller)
         return _newest_restriction_event(session, subject)
 
     def count_overdue(self, session: Session) -> int:
@@ -154,30 +150,23 @@ class Rights:
         request = self.receive(session, RequestDetails(subject, RequestKind.RESTRICTION), caller, None)
         if request.state == RequestState.RECEIVED:
             for action in (RequestAction.VERIFY, RequestAction.START, RequestAction.FULFIL):
-                self.take_step(session, request.id, action, caller, method="put by the officer")
+                step = RequestStep(action, "put by the officer")
+                self.take_step(session, request.id, step, caller)
         return request
 
-    def _step(
-        self,
-        session: Session,
-        request: RightsRequest,
-        action: RequestAction,
-        caller: Caller,
-        method: str = "",
-        reason: str = "",
-    ) -> None:
-        advance(request, action, self.calendar.now, self.extension)
-        note: str | None = reason
-        if action in (RequestAction.FULFIL, RequestAction.LIFT):
-            note = self.effects.apply(session, request, action, caller, reason)
+    def _step(self, session: Session, request: RightsRequest, step: RequestStep, caller: Caller) -> None:
+        advance(request, step.action, self.calendar.now, self.extension)
+        note: str | None = step.reason
+        if step.action in (RequestAction.FULFIL, RequestAction.LIFT):
+            note = self.effects.apply(session, request, step.action, caller, step.reason)
         request.version += 1
         if note is None:
             return
         session.add(
             RightsStep(
-                request=request.id, number=request.version, subject=request.subject, step=action,
-                state=request.state, role=caller.role, name=caller.name, method=method, reason=note,
-                at=self.calendar.now,
+                request=request.id, number=request.version, subject=request.subject,
+                step=step.action, state=request.state, role=caller.role, name=caller.name,
+                method=step.method, reason=note, at=self.calendar.now,
             )
         )  # fmt: skip
         session.flush()
@@ -216,9 +205,9 @@ def _require_told(caller: Caller, told: str) -> None:
         raise RequestError("say how the person was told before that the restriction ends: GDPR Art. 18(3)")
 
 
-def _check(request: RightsRequest, action: RequestAction, caller: Caller, method: str, reason: str) -> None:
+def _check(request: RightsRequest, step: RequestStep, caller: Caller) -> None:
     """Raise where the caller may not take the step, or owes its method or reason."""
-    own = caller.role is Role.SUBJECT
+    (action, method, reason), own = step, caller.role is Role.SUBJECT
     if own and action not in OWN:
         raise DeniedError(f"a person may {' or '.join(OWN)}; to {action} is an officer's step")
     if action is RequestAction.VERIFY and not method:
