@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import zipfile
@@ -22,6 +21,7 @@ from covey_consent.recipients import register
 from covey_consent.recipients.webhook import WebhookSigner
 from covey_consent.rights import personal_data_rows
 from covey_consent.rights.signed_documents import fill_labels, sign_document
+from covey_consent.storage.csv_tables import table as csv_table
 from covey_consent.storage.models import Event, SubjectKey
 from covey_consent.tickets.epoch_calendar import Calendar
 from covey_privacy.signatures import SigningKey
@@ -32,9 +32,6 @@ TYPE = "covey-export+jws"
 
 _SEALED = {SubjectKey.__tablename__: ("wrapped",), Event.__tablename__: ("sealed",)}
 """Columns that only the registry's key opens: the person gets their content in consents.json."""
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""The first characters of a cell that a spreadsheet takes for a formula."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +55,7 @@ class Exporter:
         for table in personal_data_rows.tables():
             rows = [_plain(table, row) for row in personal_data_rows.rows(session, table, subject)]
             files[f"tables/{table.name}.json"] = _json(rows)
-            files[f"tables/{table.name}.csv"] = _csv(table, rows)
+            files[f"tables/{table.name}.csv"] = csv_table(table.columns.keys(), rows).encode("utf-8-sig")
         files |= self._manifest(subject, files)
         archived = io.BytesIO()
         with zipfile.ZipFile(archived, "w") as archive:
@@ -102,14 +99,3 @@ def _plain(table: Table, row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _json(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2)
-
-
-def _csv(table: Table, rows: list[dict[str, Any]]) -> bytes:
-    def cell(value: Any) -> Any:
-        return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
-
-    text = io.StringIO()
-    writer = csv.DictWriter(text, table.columns.keys())
-    writer.writeheader()
-    writer.writerows({name: cell(value) for name, value in row.items()} for row in rows)
-    return text.getvalue().encode("utf-8-sig")
