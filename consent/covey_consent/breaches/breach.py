@@ -109,21 +109,16 @@ class BreachAction(StrEnum):
     CLOSE = "close"
 
 
-_NOTIFY_PEOPLE_OR_CLOSE = {
-    BreachAction.NOTIFY_PEOPLE: BreachState.PEOPLE,
-    BreachAction.CLOSE: BreachState.CLOSED,
-}
-
 TRANSITIONS: Mapping[BreachState, Mapping[BreachAction, BreachState]] = {
-    BreachState.OPEN: {
-        BreachAction.UPDATE: BreachState.OPEN,
-        BreachAction.NOTIFY_AUTHORITY: BreachState.AUTHORITY,
-        **_NOTIFY_PEOPLE_OR_CLOSE,
-    },
-    # The authority is notified in phases (GDPR Art. 33(4)), and after people where that was quicker.
     **{
-        state: {BreachAction.UPDATE: state, BreachAction.NOTIFY_AUTHORITY: state, **_NOTIFY_PEOPLE_OR_CLOSE}
-        for state in (BreachState.AUTHORITY, BreachState.PEOPLE)
+        state: {
+            BreachAction.UPDATE: state,
+            # In phases (GDPR Art. 33(4)), and after people where that was quicker.
+            BreachAction.NOTIFY_AUTHORITY: BreachState.AUTHORITY if state is BreachState.OPEN else state,
+            BreachAction.NOTIFY_PEOPLE: BreachState.PEOPLE,
+            BreachAction.CLOSE: BreachState.CLOSED,
+        }
+        for state in (BreachState.OPEN, BreachState.AUTHORITY, BreachState.PEOPLE)
     },
     BreachState.CLOSED: {},
 }

@@ -15,9 +15,9 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 from joserfc.jws import JWSRegistry
-from joserfc.util import urlsafe_b64encode
 from pydantic import ValidationError
 
+from covey_consent.access.tokens import ALGORITHM, jwk, public_key_jwk
 from covey_consent.decisions.consent_event import EVERYTHING
 from covey_consent.decisions.records import Record
 from covey_consent.errors import RequestError
@@ -26,7 +26,6 @@ from covey_consent.receipts.schema_27560 import ConsentRecord, Receipt, RightRec
 from covey_privacy.registry_messages import NoticeText
 from covey_privacy.signatures import SigningKey
 
-ALGORITHM = "Ed25519"
 TYPE = "covey-receipt+jwt"
 LIMIT = 2**22
 """A signed receipt's bytes at most: 64 records with their texts and proofs."""
@@ -59,13 +58,13 @@ def canonical(receipt: Receipt) -> bytes:
 
 def sign(receipt: Receipt, key: SigningKey) -> bytes:
     """Return the receipt signed; `kid` is the key's thumbprint (RFC 7638)."""
-    pair = _jwk(key.public, key.secret)
+    pair = jwk(key)
     return jws.serialize_compact(_header(pair), canonical(receipt), pair, registry=_REGISTRY).encode()
 
 
 def public_jwk(key: bytes) -> dict[str, Any]:
     """Return the JWK by which others verify receipts (RFC 7517)."""
-    pair = _jwk(key)
+    pair = public_key_jwk(key)
     return {**pair.as_dict(private=False), "kid": pair.thumbprint(), "alg": ALGORITHM, "use": "sig"}
 
 
@@ -83,7 +82,7 @@ def open_receipt(signed: bytes, key: bytes) -> Receipt:
     """Return the receipt in a JWS of the public `key` (32 bytes). Raises RequestError when it is not one."""
     if len(signed) > LIMIT:
         raise RequestError(f"a signed receipt has at most {LIMIT} bytes; {len(signed)} arrived")
-    pair = _jwk(key)
+    pair = public_key_jwk(key)
     try:
         opened = jws.deserialize_compact(signed, pair, registry=_REGISTRY)
     except (JoseError, ValueError) as error:
@@ -106,15 +105,6 @@ def open_receipt(signed: bytes, key: bytes) -> Receipt:
 
 def _header(pair: OKPKey) -> dict[str, str]:
     return {"alg": ALGORITHM, "kid": pair.thumbprint(), "typ": TYPE}
-
-
-def _jwk(public: bytes, secret: bytes | None = None) -> OKPKey:
-    key: dict[str, str | list[str]] = {
-        "kty": "OKP",
-        "crv": "Ed25519",
-        "x": urlsafe_b64encode(public).decode(),
-    }
-    return OKPKey.import_key(key if secret is None else {**key, "d": urlsafe_b64encode(secret).decode()})
 
 
 def _describe(entry: ConsentRecord | RightRecord, place: str) -> str:

@@ -12,12 +12,10 @@ from typing import Annotated, Literal
 import orjson
 from joserfc import jws
 from joserfc.errors import JoseError
-from joserfc.jwk import OKPKey
-from joserfc.util import urlsafe_b64encode
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 from sqlalchemy.orm import Session
 
-from covey_consent.access.tokens import ALGORITHM
+from covey_consent.access.tokens import ALGORITHM, public_key_jwk
 from covey_consent.decisions.choices import Choices
 from covey_consent.decisions.consent_event import Act
 from covey_consent.decisions.subjects import Subjects
@@ -133,10 +131,9 @@ def _read_files(archive: zipfile.ZipFile, key: bytes) -> dict[str, bytes]:
         raise RequestError(f"an export has at most {FILES} files, of {TOTAL} bytes together")
     if any(file.compress_type not in METHODS for file in listed):
         raise RequestError("an export's files are stored or deflated; this one has others")
-    public = OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": urlsafe_b64encode(key).decode()})
     manifest, signature = _read_file(archive, MANIFEST), _read_file(archive, SIGNATURE)
     try:
-        signed = jws.deserialize_compact(signature, public, [ALGORITHM]).payload
+        signed = jws.deserialize_compact(signature, public_key_jwk(key), [ALGORITHM]).payload
     except (JoseError, ValueError):
         raise DeniedError(
             "the export is not signed by the registry that is named; nothing in it is used"

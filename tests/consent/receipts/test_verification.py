@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from joserfc import jws
 from joserfc.util import urlsafe_b64encode
 
+from covey_consent.access.tokens import jwk, public_key_jwk
 from covey_consent.errors import DamageError, RequestError
 from covey_consent.receipts import signed_receipts
 from covey_consent.receipts.schema_27560 import MOST_RECORDS, Receipt
@@ -38,7 +39,7 @@ sys.exit(covey.main(sys.argv[1:]))
 
 def sealed(key: SigningKey, payload: bytes, **header: str) -> bytes:
     """Sign anything as a receipt is signed."""
-    pair = signed_receipts._jwk(key.public, key.secret)
+    pair = jwk(key)
     plain = {"alg": "Ed25519", "kid": pair.thumbprint(), "typ": signed_receipts.TYPE}
     return jws.serialize_compact(
         {**plain, **header}, payload, pair, registry=signed_receipts._REGISTRY
@@ -92,7 +93,7 @@ def test_until_the_log_has_it_the_registrys_promise_stands_in(registrar):
 
 def test_the_header_names_the_key_and_what_is_signed_and_the_payload_is_canonical(registrar):
     opened = jws.deserialize_compact(
-        registrar.signed(), signed_receipts._jwk(registrar.key.public), ["Ed25519"]
+        registrar.signed(), public_key_jwk(registrar.key.public), ["Ed25519"]
     )  # any JOSE library reads it
     assert opened.headers()["typ"] == "covey-receipt+jwt"
     assert opened.payload == rfc8785.dumps(json.loads(opened.payload))
