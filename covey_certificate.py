@@ -116,10 +116,10 @@ def _print(chosen: argparse.Namespace) -> int:
     facts = _facts(chosen)
     if isinstance(facts, int):
         return facts
-    page = load("covey_consent.receipts.certificate_page", "server")
+    page = load("covey_consent.receipts.page", "server")
     if page is None:
         return 1
-    text = page.render(facts)
+    text = page.render_certificate(facts)
     try:
         chosen.out.write_text(text, "utf-8")
     except OSError as error:

@@ -235,7 +235,7 @@ def _add_clock(actions: Commands) -> None:
 
 def _add_breach(actions: Commands) -> None:
     example = "covey registry breach open --officer olga --nature 'a backup was copied'"
-    breach = command(actions, "breach", "the breach desk of a registry that is being served", example)
+    breach = command(actions, "breach", "the breach register of a registry that is being served", example)
     named = breach.add_subparsers(required=True, metavar="ACTION")
     opened = command(named, "open", "open a breach: its clock runs from its detection", example)
     opened.add_argument("--nature", required=True, metavar="WORDS", help="what happened, as far as is known")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from covey_consent.errors import RequestError, without_number
-from covey_consent.receipts.signing import LIMIT
-from covey_consent.receipts.verification import verify
+from covey_consent.receipts.signed_receipts import LIMIT, verify
 from covey_privacy.errors import MisuseError
 from covey_privacy.note import public_key
 

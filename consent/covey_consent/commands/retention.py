@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from covey_consent.errors import ConsentRegistryError, RequestError
 from covey_consent.operations.clock_monitor import ClockMonitor
 from covey_consent.recipients.outbox import Outbox
-from covey_consent.recipients.webhook import Signer
-from covey_consent.rights.retention import DAY, PEOPLE, Retention, Terms
+from covey_consent.recipients.webhook import WebhookSigner
+from covey_consent.rights.retention import DAY, PEOPLE, Retention
 from covey_consent.settings import Settings
 from covey_consent.storage import key_file
 from covey_consent.storage.store import Store
@@ -43,12 +43,12 @@ async def _run(settings: Settings, at: int, now: float, dry: bool) -> Mapping[st
         raise RequestError(
             f"there is no key in {settings.key_file}; run this where the registry's key file is"
         )
-    signer = Signer(key_file.load_or_create(settings.key_file))
+    signer = WebhookSigner(key_file.load_or_create(settings.key_file))
     calendar = Calendar(lambda: now, settings.epoch_seconds, settings.tolerance_seconds)
     store = Store.open(settings.database_url)
     try:
         outbox = Outbox(signer, calendar, settings.recipient_tries)
-        retention = Retention(store, outbox, Terms.of(settings), lambda _session, _people: None)
+        retention = Retention(store, outbox, settings, lambda _session, _people: None)
         if dry:
             return await retention.due(at)
         monitor = ClockMonitor(lambda: now, None)
