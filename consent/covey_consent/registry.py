@@ -19,8 +19,8 @@ from covey_consent.decisions.events import Events, Recorded
 from covey_consent.decisions.subjects import Subjects
 from covey_consent.maintenance import Upkeep
 from covey_consent.notices import InForce, files
-from covey_consent.notices.facts import Facts
-from covey_consent.notices.publisher import Publisher
+from covey_consent.notices.drafts import NoticeFacts
+from covey_consent.notices.publisher import NoticePublisher
 from covey_consent.one_message.round_notary import RoundNotary
 from covey_consent.operations.clock_monitor import ClockMetrics, ClockMonitor
 from covey_consent.operations.metrics import Metrics
@@ -67,7 +67,7 @@ class Registry:
     round_notary: RoundNotary
     promises: promises.Publisher
     notices: InForce
-    publisher: Publisher
+    publisher: NoticePublisher
     issuers: Issuers
     controller: Controller
     yearly_batches: int
@@ -117,8 +117,8 @@ class Registry:
         calendar = Calendar(clock, settings.epoch_seconds, settings.tolerance_seconds, monitor.require_steady)
         log = Log(store, settings.origin, key)
         log.open()
-        facts, notices = Facts(controller.load(settings.controller), settings.caps), InForce(key)
-        publisher = Publisher(log, notices, facts, calendar)
+        facts, notices = NoticeFacts(controller.load(settings.controller), settings.caps), InForce(key)
+        publisher = NoticePublisher(log, notices, facts, calendar)
         await publisher.open(files.load(settings.notices))
         issuers = Issuers(
             store, log, calendar, settings.slots, settings.purpose_sets, notices,

@@ -10,7 +10,7 @@ import httpx
 
 from covey_consent.errors import ConsentRegistryError, require_folder
 from covey_consent.notices import files
-from covey_consent.notices.facts import Facts
+from covey_consent.notices.drafts import NoticeFacts
 from covey_consent.notices.files import NoticeFile
 from covey_consent.notices.lint import lint as findings
 from covey_consent.policy import controller
@@ -30,7 +30,7 @@ def lint(path: str) -> int:
     """
     settings = Settings()
     try:
-        facts = Facts(controller.load(settings.controller), settings.caps)
+        facts = NoticeFacts(controller.load(settings.controller), settings.caps)
         found = [(file, findings(file.completed, facts)) for file in _read(path)]
     except ConsentRegistryError as error:
         print(error)

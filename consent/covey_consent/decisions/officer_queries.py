@@ -80,7 +80,7 @@ def allowing(
     events: dict[str, list[Event]] = {subject: [] for subject in judged}
     for event in all_in(session, select(Event).where(history.counted(at)), Event.subject, judged):
         events[event.subject].append(event)
-    notices = notice_history.at(session, at)
+    notices = notice_history.read_in_force(session, at)
     found = [_allowing(subject, events[subject], purpose, at, notices) for subject in judged]
     return [one for one in found if one is not None], judged[-1] if len(people) > count else None
 
