@@ -21,7 +21,6 @@ from covey_consent.maintenance import Upkeep
 from covey_consent.notices import InForce, files
 from covey_consent.notices.drafts import NoticeFacts
 from covey_consent.notices.publisher import NoticePublisher
-from covey_consent.one_message.round_notary import RoundNotary
 from covey_consent.operations.clock_monitor import ClockMetrics, ClockMonitor
 from covey_consent.operations.metrics import Metrics
 from covey_consent.operations.readiness import WriteCheck
@@ -36,6 +35,7 @@ from covey_consent.recipients.outbox import Outbox
 from covey_consent.recipients.webhook import Signer
 from covey_consent.rights.retention import Retention, Terms
 from covey_consent.rights.rights import Rights
+from covey_consent.rounds.notary import RoundNotary
 from covey_consent.settings import Settings
 from covey_consent.storage import key_file
 from covey_consent.storage.batcher import Pool

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from covey_consent.breaches.account import Scope
 from covey_consent.policy import purposes
+from covey_consent.rounds.manifests import find_round, manifest_of
 from covey_consent.storage.models import HOUR, Event, Issuance, Subject
-from covey_consent.tickets import rounds
 from covey_consent.tickets.issuers import name_of
 
 
@@ -48,5 +48,5 @@ def _enrolled(scope: Scope) -> Select[Any]:
 
 
 def _round(session: Session, round_id: str) -> Select[Any]:
-    terms = rounds.find_manifest(session, round_id)
+    terms = manifest_of(find_round(session, round_id))
     return select(Issuance.subject).filter_by(epoch=terms.epoch, purposes=name_of(terms.purposes))

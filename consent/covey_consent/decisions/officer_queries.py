@@ -15,10 +15,11 @@ from covey_consent.decisions.verdicts import Verdict, judge
 from covey_consent.errors import ConflictError
 from covey_consent.notices import history as notice_history
 from covey_consent.policy import purposes
+from covey_consent.rounds.evidence import evidence_of
+from covey_consent.rounds.manifests import manifest_of
 from covey_consent.storage import key_file
 from covey_consent.storage.models import HOUR, Device, Event, LoggedRound, Subject, SubjectReference
 from covey_consent.storage.store import all_in
-from covey_consent.tickets import rounds
 from covey_privacy.registry_messages import Notice
 from covey_privacy.signatures import SigningKey
 
@@ -157,7 +158,7 @@ def _found(session: Session, people: Sequence[Subject]) -> list[Found]:
 
 
 def _line(row: LoggedRound) -> RoundLine:
-    manifest, evidence = rounds.manifest_of(row), rounds.evidence_of(row)
+    manifest, evidence = manifest_of(row), evidence_of(row)
     unread = EARLIER if row.evidence is not None else ""
     return RoundLine(
         manifest.round_id, manifest.query, manifest.purpose, "+".join(manifest.purposes), manifest.epoch,

@@ -18,9 +18,10 @@ from covey_consent.policy import assessments, purposes
 from covey_consent.policy.controller import Controller
 from covey_consent.policy.purposes import Purpose
 from covey_consent.recipients.tables import Recipient
+from covey_consent.rounds.evidence import evidence_of
+from covey_consent.rounds.manifests import manifest_of
 from covey_consent.settings import Settings
 from covey_consent.storage.models import Assessment, LoggedRound, PublishedCheckpoint, StandingChoice
-from covey_consent.tickets import rounds
 from covey_privacy.evidence import Evidence
 from covey_privacy.manifest import Manifest
 from covey_privacy.registry_messages import Notice
@@ -108,10 +109,10 @@ def gather(session: Session, settings: Settings, controller: Controller, at: int
         counts=_counts(session, at),
         rounds=tuple(
             RoundFacts(
-                rounds.manifest_of(row),
+                manifest_of(row),
                 row.digest,
                 row.manifest_index,
-                rounds.evidence_of(row),
+                evidence_of(row),
                 row.evidence_index,
             )
             for row in logged
