@@ -6,12 +6,12 @@ It is a skeleton: a judgement stands in it as a blank, and without those filled 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from covey_consent.documents.document import Bilingual, Blank, Document, Row, Section, Value
+from covey_consent.documents.document import Bilingual, Blank, Document, Row
 from covey_consent.documents.facts import Facts, RoundFacts
-from covey_consent.documents.outline import Outline, read_table
+from covey_consent.documents.outline import Outline, Values, read_table
 from covey_consent.documents.processing import describe
 from covey_consent.documents.toms import read_measures
 from covey_consent.policy.purposes import Purpose, find
@@ -30,49 +30,40 @@ OWN_RISK = (Blank("a risk of your own shop"), Blank("what stands against it"), B
 def dpia(facts: Facts, name: str) -> Document:
     """Return the skeleton for a purpose, also before it opens. Raises as `purposes.find` does."""
     purpose = find(name)
-    values = _values(facts, purpose)
+    values, rounds = _values(facts, purpose), facts.rounds_for(purpose.id)
+    figures = []
+    if (notice := facts.notices.get(purpose.id)) and (notice.epsilon or rounds):
+        figures = [OUTLINE.section("figures", values, map(_round_row, rounds) if rounds else None)]
     sections = (
         OUTLINE.section("description", values),
         OUTLINE.section("necessity", values),
-        *_figures(facts, purpose),
+        *figures,
         OUTLINE.section("risks", values, _risks(purpose.id)),
         OUTLINE.section("safeguards", values, itertools.chain(*read_measures(facts).values())),
         OUTLINE.section("conclusion", values),
         OUTLINE.section("handing_in", values),
     )
-    return OUTLINE.document(facts, sections, {"purpose": purpose.en, "purpose_zh": purpose.zh})
+    return OUTLINE.document(facts, sections, purpose=purpose.en, purpose_zh=purpose.zh)
 
 
-def _values(facts: Facts, purpose: Purpose) -> dict[str, Value]:
+def _values(facts: Facts, purpose: Purpose) -> Values:
     described, notice = describe(purpose, facts), facts.notices.get(purpose.id)
     languages = ", ".join(text.language for text in notice.texts) if notice else ""
+    handed_in = tuple(_handed_in(each) for each in facts.assessments if each.purpose == purpose.id)
     return {
         **described,
+        "in_force": notice,
         "purpose": f"{purpose.id}: {purpose.en}",
         "standing": PURSUED if purpose in facts.purposes else NOT_OPEN,
         "triggers": described["cases"],
         "granted": few(facts.counts.get(purpose.id, {}).get("granted", 0)),
         "notice": f"version {notice.semver}, in {languages}" if notice else "none is in force",
         "default": "off" if purpose.needs_consent else "on: no consent is asked for",
-        "brought": tuple(_handed_in(each) for each in facts.assessments if each.purpose == purpose.id)
-        or "none",
-    }
-
-
-def _figures(facts: Facts, purpose: Purpose) -> Iterable[Section]:
-    """Return the figures that stand: what the notice caps, what phones hold rounds to, what rounds did."""
-    notice, rounds = facts.notices.get(purpose.id), facts.rounds_for(purpose.id)
-    if notice is None or (not notice.epsilon and not rounds):
-        return ()
-    values: dict[str, Value] = {
-        "epsilon_cap": notice.epsilon,
-        "epsilon_total": notice.epsilon_total,
-        "delta_cap": notice.delta,
         "cohort_floor": PRODUCTION.least_cohort(purpose.id),
         "cell_floor": PRODUCTION.least_cell,
-        "rounds": len(rounds),
+        "rounds": len(facts.rounds_for(purpose.id)),
+        "brought": handed_in or "none",
     }
-    return (OUTLINE.section("figures", values, map(_round_row, rounds) if rounds else None),)
 
 
 def _round_row(logged: RoundFacts) -> Row:

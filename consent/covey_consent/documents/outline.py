@@ -1,24 +1,25 @@
 """Outlines: what the documents' headings, lines and columns are called, from `outlines.toml`.
 
-    OUTLINE = Outline("toms")
-    OUTLINE.document(facts, [OUTLINE.section("theme", {}, rows)])
+    OUTLINE = Outline("dossier")
+    OUTLINE.document(facts, [OUTLINE.section("release", {"evidence": evidence, "training": "none"})])
 
-A line's value is the caller's, or the one in the outline, or a blank that asks what the outline says.
+A line's value is what the outline says: its place `from` the caller's values ("evidence.query"; bytes are
+shown in hex), a fixed `value`, or what to `ask` the officer; else it is the caller's value of its name.
 """
 
 from __future__ import annotations
 
 import functools
+import operator
 import tomllib
 from collections.abc import Iterable, Mapping
 from importlib import resources
-from string import Template
 from typing import Any
 
 from covey_consent.documents.document import Bilingual, Blank, Document, Fact, Row, Section, Table, Value
 from covey_consent.documents.facts import Facts
 
-Values = Mapping[str, Value]
+Values = Mapping[str, Any]
 
 
 @functools.cache
@@ -28,23 +29,25 @@ def read_table(name: str) -> Mapping[str, Any]:
 
 
 class Outline:
-    """The outline of one document. `$name` in it stands for the value of that name."""
+    """The outline of one document. `{name}` in its texts stands for the caller's value of that name."""
 
     def __init__(self, document: str) -> None:
         self._document, self._table = document, read_table("outlines.toml")[document]
 
-    def document(self, facts: Facts, sections: Iterable[Section], values: Values | None = None) -> Document:
+    def document(self, facts: Facts, sections: Iterable[Section], **values: str) -> Document:
         """Return the document of these sections; `values` fill its title."""
-        title = _bilingual(self._table["title"], values or {})
+        title = _bilingual(self._table["title"], values)
         return Document(self._document, title, self._table["evidence_for"], facts, tuple(sections))
 
     def section(self, name: str, values: Values, rows: Iterable[Row] | None = None) -> Section:
         """Return a section with a line for each of its facts and, where there are rows, its table."""
-        said = self._table[name]
-        table = None if rows is None else self.table(name, rows)
-        heading = _bilingual(said["heading"], values)
+        outline = self._table[name]
         return Section(
-            heading, tuple(said.get("text", ())), self.facts(name, values), table, csv=said.get("csv", "")
+            heading=_bilingual(outline["heading"], values),
+            text=tuple(outline.get("text", ())),
+            facts=self.facts(name, values),
+            table=None if rows is None else self.table(name, rows),
+            csv=outline.get("csv", ""),
         )
 
     def facts(self, name: str, values: Values) -> tuple[Fact, ...]:
@@ -53,8 +56,8 @@ class Outline:
             Fact(
                 key,
                 Bilingual(line["en"], line["zh"]),
-                _default(line, values) if key not in values else values[key],
-                Template(line.get("note", "")).substitute(values),
+                _value(key, line, values),
+                line.get("note", "").format_map(values),
             )
             for key, line in self._table[name].get("facts", {}).items()
         )
@@ -66,13 +69,22 @@ class Outline:
 
 
 def _bilingual(words: Iterable[str], values: Values) -> Bilingual:
-    return Bilingual(*(Template(each).substitute(values) for each in words))
+    return Bilingual(*(each.format_map(values) for each in words))
 
 
-def _default(line: Mapping[str, Any], values: Values) -> Value:
-    if "ask" in line:
-        return Blank(line["ask"])
-    value = line["value"]
-    if isinstance(value, str):
-        return Template(value).substitute(values)
-    return Bilingual(**value) if isinstance(value, dict) else tuple(value)
+def _value(key: str, line: Mapping[str, Any], values: Values) -> Value:
+    match line:
+        case {"ask": asks}:
+            return Blank(asks)
+        case {"from": place}:
+            name, _, path = place.partition(".")
+            found: Value | bytes = operator.attrgetter(path)(values[name])
+            return found.hex() if isinstance(found, bytes) else found
+        case {"value": str(text)}:
+            return text.format_map(values)
+        case {"value": dict(words)}:
+            return Bilingual(**words)
+        case {"value": lines}:
+            return tuple(lines)
+    given: Value = values[key]
+    return given
