@@ -119,7 +119,7 @@ class Registry:
         log.open()
         facts, notices = NoticeFacts(controller.load(settings.controller), settings.caps), InForce(key)
         publisher = NoticePublisher(log, notices, facts, calendar)
-        await publisher.open(files.load(settings.notices))
+        await publisher.open(files.load_files(settings.notices))
         issuers = Issuers(
             store, log, calendar, settings.slots, settings.purpose_sets, notices,
             Sealer(key_file.derive(key, "issuer keys")),

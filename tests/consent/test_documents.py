@@ -21,7 +21,7 @@ from covey_consent.documents import collusion, pipl_audit, processing, ropa
 from covey_consent.documents.catalogue import Name
 from covey_consent.documents.document import Bilingual, Document, Section
 from covey_consent.documents.dossier import dossier
-from covey_consent.documents.facts import gather
+from covey_consent.documents.facts import gather_facts
 from covey_consent.documents.rendering import Format, render
 from covey_consent.errors import ConflictError, DamageError
 from covey_consent.law import compliance
@@ -83,7 +83,7 @@ def ask(shop):
 def facts(shop):
     registry = shop.http.app.state.registry
     with registry.store.session() as session:
-        return gather(session, registry.settings, registry.controller, registry.calendar.now)
+        return gather_facts(session, registry.settings, registry.controller, registry.calendar.now)
 
 
 @pytest.fixture
@@ -233,8 +233,8 @@ class TestRecordOfProcessing:
     )  # fmt: skip
     def test_what_is_missing_is_named_and_not_left_blank(self, changes, names):
         whole = load(None)
-        assert ropa.missing(whole) == ()
-        (gap,) = ropa.missing(whole.model_copy(update=changes))
+        assert ropa.find_missing(whole) == ()
+        (gap,) = ropa.find_missing(whole.model_copy(update=changes))
         assert names in gap
 
     def test_missing_facts_stop_the_route(self, opened, tmp_path, problem):
@@ -280,11 +280,11 @@ class TestRecordOfProcessing:
     @pytest.mark.compliance("PIPL 55", "every purpose says which cases of the article it is")
     def test_the_cases_of_pipl_55_are_known_for_every_purpose(self):
         offered = {name for name, each in purposes().items() if each.basis != "refused"}
-        assert set(processing.load()) == offered
+        assert set(processing.load_processing()) == offered
         for name, each in purposes().items():
             if name in offered:
-                assert ("sensitive" in processing.load()[name].cases) == ("29" in each.pipl), name
-        assert "automated" in processing.load()["personalize"].cases
+                assert ("sensitive" in processing.load_processing()[name].cases) == ("29" in each.pipl), name
+        assert "automated" in processing.load_processing()["personalize"].cases
 
     def test_as_csv_it_has_a_line_for_each_purpose_and_the_same_words(self, ask):
         rows = list(csv.DictReader(io.StringIO(ask("ropa", format="csv").text)))
@@ -312,7 +312,7 @@ class TestRecordOfProcessing:
 
         def counted(at):
             with registry.store.session() as session:
-                return gather(session, registry.settings, registry.controller, at).counts["train"]
+                return gather_facts(session, registry.settings, registry.controller, at).counts["train"]
 
         with registry.store.session.begin() as session:
             session.execute(update(StandingChoice).values(expires_at=1000 * (now + 10)))
@@ -422,7 +422,7 @@ class TestDossier:
         apart = facts.controller.model_copy(update={"same_operator": False})
         registry = shop.http.app.state.registry
         with registry.store.session() as session:
-            found = gather(session, registry.settings, apart, registry.calendar.now)
+            found = gather_facts(session, registry.settings, apart, registry.calendar.now)
         assert "otherwise" in render(dossier(found, "round-1"), Format.MD)
 
     def test_what_stays_when_both_collude_is_printed_and_not_called_a_bound(self, concluded, ask):

@@ -604,7 +604,7 @@ def test_no_value_that_an_operator_signs_stops_the_verifier(world, kind):
     heads = [wire.decode(SetHead, wire.decode(Signed, entry[1:]).body) for entry in entries[8:10]]
 
     def logged(index, context):
-        body = cbor2.dumps(verify.plain(told[index]))
+        body = cbor2.dumps(verify.to_plain(told[index]))
         signed = wire.encode(Signed(body, world.operator.sign(to_sign(context, body))))
         return hashlib.sha256(body).digest(), entries[index][:1] + signed
 

@@ -53,7 +53,7 @@ def show(purpose: str, out: Path | None) -> int:
     try:
         if out is not None:
             require_folder(out)
-        text = files.written(purpose)
+        text = files.find_source(purpose)
         if out is None:
             print(text, end="")
         else:
@@ -109,6 +109,6 @@ def _read(path: str, *, many: bool = True) -> Iterator[NoticeFile]:
     if path in files.packaged():
         yield files.packaged()[path]
     elif many and Path(path).is_dir():
-        yield from map(files.read, sorted(Path(path).glob("*.toml")))
+        yield from map(files.read_file, sorted(Path(path).glob("*.toml")))
     else:
-        yield files.read(Path(path))
+        yield files.read_file(Path(path))

@@ -30,7 +30,9 @@ WHOLE = {Name.ROPA: ropa, Name.PIPL_AUDIT: pipl_audit, Name.DSA: dsa, Name.TOMS:
 """The documents that are about the shop as a whole."""
 
 
-def make(facts: Facts, name: Name, purpose: str | None = None, round_id: str | None = None) -> Document:
+def make_document(
+    facts: Facts, name: Name, purpose: str | None = None, round_id: str | None = None
+) -> Document:
     """Return the document. An assessment takes a purpose and a dossier a round; the others take neither.
 
     Raises RequestError where that is missing or too much, and whatever the document raises.

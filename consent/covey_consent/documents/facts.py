@@ -88,7 +88,7 @@ class Facts:
         return tuple(each for each in self.rounds if purpose in each.manifest.purposes)
 
 
-def gather(session: Session, settings: Settings, controller: Controller, at: int) -> Facts:
+def gather_facts(session: Session, settings: Settings, controller: Controller, at: int) -> Facts:
     """Read the facts. Raises ConflictError where the database has no registry's notices in it."""
     notices = {notice.purpose: notice for notice in history.read_all(session)}
     if not notices:

@@ -40,14 +40,14 @@ class Processing:
 
 
 @functools.cache
-def load() -> Mapping[str, Processing]:
+def load_processing() -> Mapping[str, Processing]:
     """Return every purpose's processing, by the purpose's id."""
     return {name: Processing(**row) for name, row in read_table("processing.toml").items()}
 
 
 def describe(purpose: Purpose, facts: Facts) -> dict[str, Value]:
     """Return what record and assessment say of a purpose alike, by the keys of their lines."""
-    processing = load()[purpose.id]
+    processing = load_processing()[purpose.id]
     cases = find_cases(purpose.id, facts.controller)
     return {
         "purpose_id": purpose.id,
@@ -66,7 +66,7 @@ def describe(purpose: Purpose, facts: Facts) -> dict[str, Value]:
 
 def find_cases(purpose: str, controller: Controller) -> tuple[str, ...]:
     """Return the cases of PIPL Art. 55, with those that the controller's recipients add."""
-    found = set(load()[purpose].cases)
+    found = set(load_processing()[purpose].cases)
     for recipient in transfers.recipients(purpose, controller):
         found.add("entrusted" if recipient.role == "processor" else "provided")
         if recipient.country != controller.country:

@@ -19,7 +19,7 @@ OUTLINE = Outline("ropa")
 def ropa(facts: Facts) -> Document:
     """Return the record. Raises ConflictError naming every fact that is missing."""
     controller = facts.controller
-    gaps = missing(controller, from_china=transfers.CONSENT in facts.notices)
+    gaps = find_missing(controller, from_china=transfers.CONSENT in facts.notices)
     if gaps:
         raise ConflictError(
             f"the record of processing lacks {'; '.join(gaps)}; add it to the controller's TOML file, which "
@@ -34,7 +34,7 @@ def ropa(facts: Facts) -> Document:
     return OUTLINE.document(facts, sections)
 
 
-def missing(controller: Controller, *, from_china: bool = False) -> tuple[str, ...]:
+def find_missing(controller: Controller, *, from_china: bool = False) -> tuple[str, ...]:
     """Return the fields without which Art. 30 has a gap, each with its letter.
 
     Where people's data may be taken out of China, every recipient outside it needs a route (PIPL Art. 38).

@@ -155,7 +155,7 @@ def parse(toml: str) -> NoticeFile:
         raise RequestError(f"it is no TOML: {error}") from None
 
 
-def read(path: Path) -> NoticeFile:
+def read_file(path: Path) -> NoticeFile:
     """Return the notice in a file, named for its purpose. Raises RequestError."""
     if path.name == STANDING:
         raise RequestError(
@@ -171,17 +171,17 @@ def read(path: Path) -> NoticeFile:
     return file
 
 
-def load(folder: Path | None) -> dict[str, NoticeFile]:
+def load_files(folder: Path | None) -> dict[str, NoticeFile]:
     """Return the packaged notices by purpose, with those of `folder` added or in their place."""
     if folder is None:
         return dict(packaged())
     if not folder.is_dir():
         raise RequestError(f"there is no folder {folder} to read notices from")
-    own = map(read, sorted(folder.glob("*.toml")))
+    own = map(read_file, sorted(folder.glob("*.toml")))
     return {**packaged(), **{file.purpose: file for file in own}}
 
 
-def written(purpose: str) -> str:
+def find_source(purpose: str) -> str:
     """Return the packaged file of a purpose as TOML, or one to fill in, which is incomplete until it is.
 
     Raises UnknownError or RequestError for a purpose that is never offered.

@@ -17,7 +17,7 @@ import json
 import struct
 import sys
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import UTC, datetime
 from typing import Any
 
@@ -149,7 +149,7 @@ def check(
     steps, signed = check_steps(entries, start, parse_key(log, 1)[1], documents)
     lines += [*check_rounds(documents, steps, start), *count_others(entries), signed]
     lines += check_releases(documents, releases or {})
-    return [*lines, *check_people(files, log, entries, start)]
+    return [*lines, *check_people(files, log, entries)]
 
 
 # The pack: every byte of it is either listed in the manifest, which the registry signed, or follows from it.
@@ -251,7 +251,7 @@ def check_cosignature(note: str, witness: str) -> str:
     made = [(int.from_bytes(each[:8]), each[8:]) for each in signatures(note, witness)]
     good = all(is_signed(public, b"cosignature/v1\ntime %d\n" % at + text, each) for at, each in made)
     require(made and good, f"the checkpoint is not cosigned by {name}")
-    at = moment(1000 * max(made)[0])
+    at = format_time(1000 * max(made)[0])
     return f"witness: {name} saw this checkpoint at {at}, and none that contradicts it"
 
 
@@ -284,7 +284,7 @@ def check_documents(told: list[Any], entries: Log, start: int, operator: str | N
             good = public is None or is_signed(public, signed, signature)
             require(good, f"{what} is not signed by the operator")
         require(list(says) == FIELDS[kind].split(), f"{what} is told with other fields")
-        require(plain(says) == plain(decode(body)), f"{what} is told otherwise than it is logged")
+        require(to_plain(says) == to_plain(decode(body)), f"{what} is told otherwise than it is logged")
         require_kinds(says, what)
         documents[index] = (kind, {**says, "digest": sha256(body).hex()})
     logged = {index for index, entry in enumerate(entries, start) if is_document(entry)}
@@ -335,7 +335,7 @@ def read_step(data: bytes, registry: bytes, index: int) -> tuple[str, dict[str, 
     body, signature = open_signed(data, f"entry {index}")
     for step, names in STEPS.items():
         if is_signed(registry, f"covey/1/secagg/{step}\0".encode() + body, signature):
-            values, fields = plain(decode(body)), names.split()
+            values, fields = to_plain(decode(body)), names.split()
             good = isinstance(values, list) and len(values) == len(fields)
             require(good, f"the {step} at {index} has other fields")
             says = dict(zip(fields, values, strict=True))
@@ -440,20 +440,20 @@ def check_releases(documents: Documents, releases: Mapping[str, str]) -> list[st
     return [f"release: {file} is what round {named[digest]} gave" for file, digest in releases.items()]
 
 
-def check_people(files: Mapping[str, bytes], log: str, entries: Log, start: int) -> list[str]:
+def check_people(files: Mapping[str, bytes], log: str, entries: Log) -> list[str]:
     """Hold each person's records against the log's commitments."""
-    leaves = {entry[1:]: index for index, entry in enumerate(entries, start) if entry[:1] == b"C"}
-    lines = [f"consent events: {len(leaves)} commitments, which say nothing of anyone"]
+    committed = {entry[1:] for entry in entries if entry[:1] == b"C"}
+    lines = [f"consent events: {len(committed)} commitments, which say nothing of anyone"]
     for name in sorted(each for each in files if each.startswith("subjects/")):
         person = read_json(files[name], PERSON, name)
         subject = person["subject"]
-        due = [check_record(one, subject, log, leaves) for one in person["records"]]
+        due = [check_record(one, subject, log, committed) for one in person["records"]]
         lines.append(f"subject {subject}: {due.count(None)} records are in the log as they were committed to")
         lines += [f"  and one is promised there by {at}" for at in due if at is not None]
     return lines
 
 
-def check_record(one: Mapping[str, Any], subject: str, log: str, leaves: Mapping[bytes, int]) -> str | None:
+def check_record(one: Mapping[str, Any], subject: str, log: str, committed: Set[bytes]) -> str | None:
     """Return None where the record is in the log, else until when the registry promised to log it."""
     record, salt = one["record"], convert(one["salt"], bytes.fromhex, "a salt")
     name, public = parse_key(log, 1)
@@ -462,14 +462,14 @@ def check_record(one: Mapping[str, Any], subject: str, log: str, leaves: Mapping
     # RFC 8785, for a record's own form: a flat object of texts and whole numbers.
     canonical = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     commitment = hmac.digest(salt, convert(canonical, str.encode, what), hashlib.sha256)
-    if commitment in leaves:
+    if commitment in committed:
         return None
     require(one["promise"], f"{what} is not what the log commits to")
     body, signature = open_signed(convert(one["promise"], bytes.fromhex, "a promise"), "a promise")
     promise = decode(body) if is_signed(public, b"covey/1/promise\0" + body, signature) else []
     good = promise[:2] == [name, commitment] and has_shape(promise[2:], [int]) and len(promise) == 4
     require(good, f"{what} is neither in the log nor promised")
-    return moment(promise[3])
+    return format_time(promise[3])
 
 
 # Keys, signatures, CBOR and JSON. What is malformed is refused here; nothing else is to raise an error.
@@ -579,16 +579,16 @@ def require_kinds(says: Mapping[str, Any], what: str) -> None:
     require(has_shape(says, shape), f"{what} has a field of another kind")
 
 
-def plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """Return a told or logged value in one form: lists of texts, numbers and hex."""
     if isinstance(value, dict):
-        return [plain(each) for each in value.values()]
+        return [to_plain(each) for each in value.values()]
     if isinstance(value, list):
-        return [plain(each) for each in value]
+        return [to_plain(each) for each in value]
     return value.hex() if isinstance(value, bytes) else value
 
 
-def moment(at: int) -> str:
+def format_time(at: int) -> str:
     """Return Unix milliseconds as a date and time, UTC."""
     require(0 <= at < 253_402_300_800_000, f"{at} is no time before the year 10000")
     return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="seconds")
