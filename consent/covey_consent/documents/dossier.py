@@ -31,7 +31,7 @@ def dossier(facts: Facts, round_id: str) -> Document:
     """Return the round's dossier. Raises UnknownError, or ConflictError while the round has no evidence."""
     logged = facts.round(round_id)
     manifest, evidence = logged.manifest, logged.evidence
-    if evidence is None and logged.evidence_index is not None:
+    if evidence is None and logged.row.evidence_index is not None:
         raise ConflictError(
             f"the evidence of round {round_id!r} was logged by an earlier version of Covey: make its dossier "
             "with that one"

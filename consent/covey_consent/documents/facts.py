@@ -31,26 +31,19 @@ LAW = "law"
 
 
 class RoundFacts(NamedTuple):
-    """A round as the log has it; `digest` is its signed manifest's, `evidence` None until it is over."""
+    """A round as the log has it; `evidence` is None until it is over, and for that of an earlier version."""
 
+    row: LoggedRound
     manifest: Manifest
-    digest: bytes
-    manifest_index: int
     evidence: Evidence | None
-    evidence_index: int | None
-
-
-class InformedRecipient(NamedTuple):
-    """A recipient that the registry tells of changes, unless it is not `active` now."""
-
-    name: str
-    purposes: tuple[str, ...]
-    active: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything that a document may say. `at` is in Unix seconds, `counts` people by purpose and state."""
+    """Everything that a document may say. `at` is in Unix seconds, `counts` people by purpose and state.
+
+    `informed` are the recipients that the registry tells of changes, unless one is not active now.
+    """
 
     at: int
     version: str
@@ -60,7 +53,7 @@ class Facts:
     notices: Mapping[str, Notice]
     counts: Mapping[str, Mapping[str, int]]
     rounds: tuple[RoundFacts, ...]
-    informed: tuple[InformedRecipient, ...]
+    informed: tuple[Recipient, ...]
     assessments: tuple[Assessment, ...]
     log_size: int
     log_root: str
@@ -98,7 +91,6 @@ def gather_facts(session: Session, settings: Settings, controller: Controller, a
     newest = select(PublishedCheckpoint).order_by(PublishedCheckpoint.size.desc()).limit(1)
     head = session.scalar(newest)
     logged = session.scalars(select(LoggedRound).order_by(LoggedRound.manifest_index))
-    recipients = session.scalars(select(Recipient).order_by(Recipient.name))
     return Facts(
         at=at,
         version=version("covey"),
@@ -107,19 +99,8 @@ def gather_facts(session: Session, settings: Settings, controller: Controller, a
         controller=controller,
         notices=notices,
         counts=_counts(session, at),
-        rounds=tuple(
-            RoundFacts(
-                manifest_of(row),
-                row.digest,
-                row.manifest_index,
-                evidence_of(row),
-                row.evidence_index,
-            )
-            for row in logged
-        ),
-        informed=tuple(
-            InformedRecipient(row.name, tuple(row.purposes.split("+")), row.active) for row in recipients
-        ),
+        rounds=tuple(RoundFacts(row, manifest_of(row), evidence_of(row)) for row in logged),
+        informed=tuple(session.scalars(select(Recipient).order_by(Recipient.name))),
         assessments=tuple(assessments.listed(session, None)),
         log_size=head.size if head else 0,
         log_root=head.note.splitlines()[2] if head else "",

@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from covey_consent.documents.document import Bilingual, Value
-from covey_consent.documents.facts import Facts, InformedRecipient
+from covey_consent.documents.facts import Facts
 from covey_consent.documents.outline import read_table
 from covey_consent.notices.drafts import NoticeFacts
 from covey_consent.policy import transfers
-from covey_consent.policy.controller import Controller, Recipient
+from covey_consent.policy.controller import Controller
+from covey_consent.policy.controller import Recipient as StatedRecipient
 from covey_consent.policy.purposes import Purpose
+from covey_consent.recipients.tables import Recipient
 
 CASES: Mapping[str, Bilingual] = {
     "sensitive": Bilingual("sensitive personal information", "处理敏感个人信息"),
@@ -113,17 +115,18 @@ def _recipients(purpose: Purpose, facts: Facts) -> tuple[str, ...]:
     )
 
 
-def _unstated(purpose: Purpose, facts: Facts) -> Sequence[InformedRecipient]:
+def _unstated(purpose: Purpose, facts: Facts) -> Sequence[Recipient]:
     """Return the recipients that the registry tells and the controller does not state."""
     stated = {_name(one.name) for one in transfers.recipients(purpose.id, facts.controller)}
-    return [one for one in facts.informed if purpose.id in one.purposes and _name(one.name) not in stated]
+    told = (one for one in facts.informed if purpose.id in one.purposes.split("+"))
+    return [one for one in told if _name(one.name) not in stated]
 
 
-def _is_informed(stated: Recipient, purpose: Purpose, facts: Facts) -> bool:
+def _is_informed(stated: StatedRecipient, purpose: Purpose, facts: Facts) -> bool:
     """Say whether the registry tells it; where data leave the country, of any purpose that is its own."""
     of = {*stated.purposes, purpose.id} if purpose.id == transfers.CONSENT else {purpose.id}
     same = (one for one in facts.informed if _name(one.name) == _name(stated.name))
-    return any(one.active and of & {*one.purposes} for one in same)
+    return any(one.active and of & {*one.purposes.split("+")} for one in same)
 
 
 def _name(name: str) -> str:
