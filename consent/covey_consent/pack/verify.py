@@ -382,9 +382,8 @@ def check_rounds(documents: Documents, steps: Steps, start: int) -> list[str]:
 def count_others(entries: Log) -> list[str]:
     """Say how many entries of the log are not read."""
     kinds = [entry[:1] for entry in entries]
-    old = kinds.count(EARLIER_ROSTER) + sum(
-        entry[:1] in KINDS and not is_document(entry) for entry in entries
-    )
+    evidence = sum(entry[:1] in KINDS and not is_document(entry) for entry in entries)
+    old = kinds.count(EARLIER_ROSTER) + evidence
     others = sum(kind not in (*KINDS, b"C", STEP, EARLIER_ROSTER) for kind in kinds)
     lines = [f"not read: {old} entries about rounds of earlier versions"] if old else []
     return [*lines, f"not read: {others} entries of other kinds"] if others else lines

@@ -41,19 +41,6 @@ CLOSED_BY = {VOLUNTEER: ROSTER, DISPUTE: FINAL}
 
 def require_step(session: Session, round_id: str, manifest: Manifest, step: str, calendar: Calendar) -> None:
     """Raise ConflictError unless the round is at a step, by its windows, its epoch and what was signed."""
-    require_time(manifest, step, calendar)
-    if session.scalar(select(LoggedRound.evidence_index).filter_by(round_id=round_id)) is not None:
-        raise ConflictError(f"round {round_id!r} is over: its evidence is logged")
-    if step in SPENDS_TICKETS:
-        issuers.require_running(session, manifest.epoch)
-    if (later := CLOSED_BY.get(step)) is not None:
-        query = select(SignedEntry.name).filter_by(round_id=round_id, context=later).limit(1)
-        if session.scalar(query) is not None:
-            raise ConflictError(f"round {round_id!r} is past this step: {later} is signed")
-
-
-def require_time(manifest: Manifest, step: str, calendar: Calendar) -> None:
-    """Raise ConflictError outside of the step's time."""
     assert manifest.windows is not None  # noqa: S101  # a round in one message has them
     opens, closes = _window(manifest.windows, step)
     closes += calendar.tolerance_seconds if step != VOLUNTEER else 0
@@ -64,6 +51,14 @@ def require_time(manifest: Manifest, step: str, calendar: Calendar) -> None:
         raise ConflictError(f"the window for {step} closed {now - closes} seconds ago")
     if now > calendar.end_of(manifest.epoch) + calendar.tolerance_seconds:
         raise ConflictError(f"epoch {manifest.epoch} has ended, and its tickets with it")
+    if session.scalar(select(LoggedRound.evidence_index).filter_by(round_id=round_id)) is not None:
+        raise ConflictError(f"round {round_id!r} is over: its evidence is logged")
+    if step in SPENDS_TICKETS:
+        issuers.require_running(session, manifest.epoch)
+    if (later := CLOSED_BY.get(step)) is not None:
+        query = select(SignedEntry.name).filter_by(round_id=round_id, context=later).limit(1)
+        if session.scalar(query) is not None:
+            raise ConflictError(f"round {round_id!r} is past this step: {later} is signed")
 
 
 def require_issued(session: Session, manifest: Manifest) -> None:
