@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from covey_consent.errors import ConflictError, ConsentRegistryError
-from covey_consent.law import articles, marks, runs
-from covey_consent.law.marks import Mark
-from covey_consent.law.runs import Run
+from covey_consent.law import compliance
+from covey_consent.law.compliance import Mark, Run
 
 __all__ = ["ConsentRegistryError", "evidence"]
 
@@ -18,11 +17,11 @@ NOT_RUN = "not run"
 
 def evidence(*, run: bool, as_json: bool) -> int:
     """Print the table; `run` runs the tests first, which takes a checkout. 1 where a test did not pass."""
-    root = runs.checkout()
-    found = marks.shipped() if root is None else marks.read(root / "tests")
+    root = compliance.find_checkout()
+    found = compliance.shipped_marks() if root is None else compliance.read_marks(root / "tests")
     if run and root is None:
         raise ConflictError("this Covey is installed without its tests; run them in a checkout of its source")
-    done = runs.run(root, found) if run and root is not None else None
+    done = compliance.run_tests(root, found) if run and root is not None else None
     table = tabulate(found, done)
     print(json.dumps(table, indent=2, ensure_ascii=False) if as_json else _text(table))
     results = [test["result"] for row in table["articles"] for test in row["tests"]]
@@ -31,7 +30,7 @@ def evidence(*, run: bool, as_json: bool) -> int:
 
 def tabulate(found: Sequence[Mark], done: Run | None) -> dict[str, Any]:
     """Return the table as plain JSON values: every article, the tests that show it, and their results."""
-    law = articles.load()
+    law = compliance.load_law()
     rows = [
         {
             "article": article,
