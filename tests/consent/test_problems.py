@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
 from covey_consent.access.roles import Role
-from covey_consent.api.catalogue import catalogue
-from covey_consent.api.http import JSON, add_routes
-from covey_consent.api.preconditions import IfMatch, etag, require_match
+from covey_consent.api.http import add_routes
+from covey_consent.api.media import JSON
+from covey_consent.api.problems import catalogue
+from covey_consent.api.request_headers import IfMatch, etag, require_match
 
 SQLITE_ALONE = True  # What these tests say does not rest on the database.
 

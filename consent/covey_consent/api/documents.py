@@ -10,14 +10,11 @@ from pydantic import BaseModel
 from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
-from covey_consent.api.schemas import shown
 from covey_consent.documents.catalogue import Name, make
 from covey_consent.documents.facts import gather
 from covey_consent.documents.rendering import MEDIA, Format, render
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"])
-
-Which = Annotated[str | None, Query(max_length=200)]
 
 ALONE = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
@@ -37,22 +34,6 @@ class Head(BaseModel):
 
 class Made(BaseModel):
     """A document; `blanks` counts what the officer has to fill in, each where it stands."""
-
-    model_config = shown(
-        {
-            "document": "toms", "title": "Security measures", "title_zh": "安全措施",
-            "evidence_for": "GDPR Art. 32", "controller": "Covey Example Shop",
-            "made_at": "2027-01-15T08:00:00Z", "covey": "0.1.0",
-            "log": {"origin": "shop.example/log", "size": 41, "root": "ab" * 32},
-            "blanks": 1,
-            "sections": [
-                {
-                    "heading": "Measures", "heading_zh": "措施",
-                    "facts": {"backups": {"blank": "how often backups are made"}},
-                }
-            ],
-        }
-    )  # fmt: skip
 
     document: str
     title: str
@@ -74,7 +55,7 @@ async def document(
     name: Name,
     here: Here,
     _caller: Annotated[Caller, needs(Role.OFFICER, Role.AUDITOR)],
-    purpose: Which = None,
+    purpose: Annotated[str | None, Query(max_length=200)] = None,
     round_id: Annotated[str | None, Query(alias="round", max_length=200)] = None,
     written_as: Annotated[Format, Query(alias="format")] = Format.JSON,
 ) -> Response:

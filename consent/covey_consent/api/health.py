@@ -1,26 +1,26 @@
-"""Whether the registry lives, whether it can serve, and how it does."""
+"""Whether the registry lives, whether it can serve, and how it does; and what puts its clock right."""
 
 from __future__ import annotations
 
 import asyncio
 import math
+from dataclasses import asdict
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
-from covey_consent.api.schemas import config
+from covey_consent.api.schemas import ClosedModel
 from covey_consent.errors import UnavailableError
-from covey_consent.recipients.outbox import Undelivered
 from covey_consent.registry import Registry
 
-router = APIRouter(tags=["health"])
+router = APIRouter()
 
 DATABASE_SECONDS = 2.0
 
@@ -30,10 +30,8 @@ WRITE_SECONDS = 5.0
 HOUR = 3600
 
 
-class Up(BaseModel):
+class Up(ClosedModel):
     """The registry is up."""
-
-    model_config = config({"status": "ok"})
 
     status: Literal["ok"] = "ok"
 
@@ -63,24 +61,11 @@ class ClockEntry(BaseModel):
     reason: str
 
 
-class Ready(BaseModel):
+class Ready(ClosedModel):
     """The database is read and written, and the log is open with so many entries.
 
     It is degraded where a background loop fails or the clock is not trusted, which stand under their names.
     """
-
-    model_config = config(
-        {
-            "status": "ready",
-            "database": "ok",
-            "log_entries": 41,
-            "loops": {
-                "deliveries": {"state": "running", "failures": 0, "error": "", "idle_seconds": 0},
-            },
-            "letters": {"oldest_hours": 0},
-            "clock": {"state": "trusted", "reason": ""},
-        }
-    )
 
     status: Literal["ready", "degraded"]
     database: Literal["ok"] = "ok"
@@ -90,26 +75,32 @@ class Ready(BaseModel):
     clock: ClockEntry
 
 
-@router.get("/healthz")
+class StatedTime(ClosedModel):
+    """The time now (Unix seconds), by another clock than that of the registry's machine."""
+
+    now: Annotated[int, Field(ge=0, le=2**40)]
+
+
+@router.get("/healthz", tags=["health"])
 async def health() -> Up:
     """Say that the registry is up."""
     return Up()
 
 
-@router.get("/livez")
+@router.get("/livez", tags=["health"])
 async def live() -> Up:
     """Say that the process answers. Where it does not, restart it."""
     return Up()
 
 
-@router.get("/readyz")
+@router.get("/readyz", tags=["health"])
 async def ready(here: Here) -> Ready:
     """Say that the database can be written and the log is open. Where not (503), send requests elsewhere.
 
     So it is where deliveries to recipients, or publishing what is promised, have stood for five minutes.
     """
     try:
-        letters = await asyncio.wait_for(here.store.read(_answer, here), DATABASE_SECONDS)
+        letters = await asyncio.wait_for(here.store.read(here.outbox.undelivered), DATABASE_SECONDS)
     except (SQLAlchemyError, TimeoutError):
         raise UnavailableError(f"the database did not answer within {DATABASE_SECONDS:.0f} s") from None
     await here.write_check.require(WRITE_SECONDS)
@@ -117,10 +108,22 @@ async def ready(here: Here) -> Ready:
         raise UnavailableError(
             f"background work stands still ({', '.join(stalled)}); the registry's own log says why"
         )
-    return _ready(here, letters)
+    loops = {
+        name: LoopEntry(**{**asdict(state), "idle_seconds": int(state.idle_seconds)})
+        for name, state in here.supervisor.states().items()
+    }
+    reason = here.clock_monitor.reason
+    fails = reason or any(loop.state == "failing" for loop in loops.values())
+    return Ready(
+        status="degraded" if fails else "ready",
+        log_entries=len(here.log),
+        loops=loops,
+        letters=LettersEntry(oldest_hours=letters.oldest_seconds // HOUR),
+        clock=ClockEntry(state="stopped" if reason else "trusted", reason=reason),
+    )
 
 
-@router.get("/metrics")
+@router.get("/metrics", tags=["health"])
 async def metrics(
     here: Here, _caller: Annotated[Caller, needs(Role.OPERATOR, Role.AUDITOR, Role.ADMIN, logged=False)]
 ) -> Response:
@@ -135,30 +138,11 @@ async def metrics(
     return Response(here.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
+@router.post("/v1/clock/confirmations", status_code=204, tags=["clock"])
+async def confirm_clock(said: StatedTime, here: Here, _caller: Annotated[Caller, needs(Role.ADMIN)]) -> None:
+    """Confirm the registry's clock after a jump; refused where it differs from the time that is stated."""
+    await here.store.write(here.clock_monitor.confirm, said.now)
+
+
 def _overdue(session: Session, here: Registry) -> tuple[int, int]:
     return here.rights.desk.overdue(session), here.breaches.overdue(session)
-
-
-def _answer(session: Session, here: Registry) -> Undelivered:
-    return here.outbox.undelivered(session)
-
-
-def _ready(here: Registry, letters: Undelivered) -> Ready:
-    loops = {
-        name: LoopEntry(
-            state=state.state,
-            failures=state.failures,
-            error=state.error,
-            idle_seconds=int(state.idle_seconds),
-        )
-        for name, state in here.supervisor.states().items()
-    }
-    reason = here.clock_monitor.reason
-    fails = reason or any(loop.state == "failing" for loop in loops.values())
-    return Ready(
-        status="degraded" if fails else "ready",
-        log_entries=len(here.log),
-        loops=loops,
-        letters=LettersEntry(oldest_hours=letters.oldest_seconds // HOUR),
-        clock=ClockEntry(state="stopped" if reason else "trusted", reason=reason),
-    )

@@ -6,20 +6,29 @@ import json
 from typing import Annotated, Any, Literal
 from uuid import uuid4
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
+from sqlalchemy import select
 
 from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
-from covey_consent.api.data_subject import of_event
 from covey_consent.api.http import Here
 from covey_consent.receipts import kantara, page, schema, signing
 from covey_consent.receipts.schema_27560 import Receipt
+from covey_consent.registry import Registry
+from covey_consent.storage.models import Event
 
 router = APIRouter(prefix="/v1/receipts", tags=["receipts"])
 
-Reader = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR, about=of_event)]
-Event = Annotated[str, Path(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+
+async def subject_of_event(here: Registry, request: Request) -> str | None:
+    """Return the person whose event the address names."""
+    query = select(Event.subject).filter_by(event=request.path_params["event"])
+    return await here.store.read(lambda session: session.scalar(query))
+
+
+Reader = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR, about=subject_of_event)]
+EventId = Annotated[str, Path(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 
 _PRIVATE = {"cache-control": "no-store"}
 
@@ -46,7 +55,7 @@ class JsonLd(JSONResponse):
     responses={200: {"model": Receipt, "content": {JsonLd.media_type: _EXAMPLE, "application/json": _OLD}}},
 )
 async def receipt_json(
-    event: Event, here: Here, caller: Reader, profile: Literal["kantara-1.1"] | None = None
+    event: EventId, here: Here, caller: Reader, profile: Literal["kantara-1.1"] | None = None
 ) -> Response:
     """Return the event's receipt as JSON-LD, or in the Kantara Initiative's older format."""
     case = await here.receipts.case(event, caller, here.calendar.year)
@@ -58,17 +67,20 @@ async def receipt_json(
 
 
 @router.get("/{event}.jwt", responses={200: {"content": {"application/jose": {}}}}, response_class=Response)
-async def receipt_jwt(event: Event, here: Here, caller: Reader) -> Response:
+async def receipt_jwt(event: EventId, here: Here, caller: Reader) -> Response:
     """Return the event's receipt as a JWS: what `covey registry receipt verify` checks offline."""
-    case = await here.receipts.case(event, caller, here.calendar.year)
-    receipt = here.receipts.receipt(str(uuid4()), here.calendar.milliseconds, case)
+    receipt = await _issue(here, event, caller)
     name = {"content-disposition": f'attachment; filename="receipt-{event}.jwt"'}
     return Response(here.receipts.sign(receipt), media_type="application/jose", headers=_PRIVATE | name)
 
 
 @router.get("/{event}.html", response_class=HTMLResponse)
-async def receipt_html(event: Event, here: Here, caller: Reader) -> HTMLResponse:
+async def receipt_html(event: EventId, here: Here, caller: Reader) -> HTMLResponse:
     """Return the event's receipt as one page to read and print."""
-    case = await here.receipts.case(event, caller, here.calendar.year)
-    receipt = here.receipts.receipt(str(uuid4()), here.calendar.milliseconds, case)
+    receipt = await _issue(here, event, caller)
     return HTMLResponse(page.render(receipt), headers=_PRIVATE | {"content-security-policy": page.POLICY})
+
+
+async def _issue(here: Registry, event: str, caller: Caller) -> Receipt:
+    case = await here.receipts.case(event, caller, here.calendar.year)
+    return here.receipts.receipt(str(uuid4()), here.calendar.milliseconds, case)

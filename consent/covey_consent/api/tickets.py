@@ -6,14 +6,14 @@ import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
+from pydantic import ConfigDict, StringConstraints
 
 from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.access.signed_messages import open_from_device
-from covey_consent.api import operator
 from covey_consent.api.http import Here, body, cbor
-from covey_consent.api.operator import Signature
-from covey_consent.api.schemas import Ended, Ending, EpochNow, Issued
+from covey_consent.api.rounds import Signature, require_operator
+from covey_consent.api.schemas import ClosedModel
 from covey_consent.errors import RequestError
 from covey_consent.tickets import tickets
 from covey_consent.tickets.epoch_calendar import LAST_EPOCH
@@ -26,17 +26,42 @@ router = APIRouter(tags=["tickets"])
 Epoch = Annotated[int, Path(ge=0, le=LAST_EPOCH)]
 
 
+class Ending(ClosedModel):
+    """Why an epoch is ended before its time; it stands in the log."""
+
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
+
+
+class EpochNow(ClosedModel):
+    """The current epoch, in Unix seconds; phones fetch its tickets until `fetch_until`, rounds begin then."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    epoch: int
+    begins_at: int
+    fetch_until: int
+    ends_at: int
+    fetching: bool
+
+
+class Issued(ClosedModel):
+    """The batches issued for a set of purposes and an epoch, and the people who allow the set now."""
+
+    batches: int
+    granted: int
+
+
+class Ended(ClosedModel):
+    """An epoch that was ended, and where the log says so."""
+
+    epoch: int
+    index: int
+
+
 @router.get("/v1/epoch")
 async def epoch(here: Here) -> EpochNow:
     """Return the current epoch, when its fetch window closes and when it ends (Unix seconds)."""
-    calendar = here.calendar
-    return EpochNow(
-        epoch=calendar.epoch,
-        begins_at=calendar.begins_at,
-        fetch_until=calendar.fetch_until,
-        ends_at=calendar.ends_at,
-        fetching=calendar.fetching,
-    )
+    return EpochNow.model_validate(here.calendar)
 
 
 @router.get("/v1/issuers/{epoch}/{purposes}")
@@ -79,7 +104,7 @@ async def issued(epoch: Epoch, purposes: str, here: Here, signature: Signature) 
     who withdraws. The header carries their signature over epoch and set.
     """
     wanted = parse_set(purposes)
-    operator.require(here, to_count(wanted, epoch), signature, "question")
+    require_operator(here, to_count(wanted, epoch), signature, "question")
     here.calendar.require_current(epoch)
     require_set(wanted, here.notices)
     now = here.calendar.milliseconds

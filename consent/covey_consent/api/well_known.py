@@ -9,7 +9,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
 from covey_consent.api.http import Here
-from covey_consent.api.schemas import config
+from covey_consent.api.schemas import ClosedModel
 from covey_consent.receipts import signing
 
 router = APIRouter(prefix="/.well-known", tags=["well known"])
@@ -29,27 +29,14 @@ class Jwk(BaseModel):
     use: str
 
 
-class Jwks(BaseModel):
+class Jwks(ClosedModel):
     """A set of public keys (RFC 7517)."""
-
-    model_config = config(
-        {
-            "keys": [
-                {
-                    "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
-                    "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k", "alg": "EdDSA", "use": "sig",
-                }
-            ]
-        }
-    )  # fmt: skip
 
     keys: list[Jwk]
 
 
-class Gpc(BaseModel):
+class Gpc(ClosedModel):
     """Whether the signal is heeded, and since when."""
-
-    model_config = config({"gpc": True, "lastUpdate": GPC_SINCE})
 
     gpc: bool
     lastUpdate: str  # noqa: N815  the specification's name

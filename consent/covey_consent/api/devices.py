@@ -9,7 +9,6 @@ from fastapi import APIRouter, Request, Response
 from covey_consent.access.authorization import CALLER
 from covey_consent.access.roles import Caller, Role
 from covey_consent.access.signed_messages import open_batch, open_from_device
-from covey_consent.api.bodies import DECISIONS, ENROLMENTS
 from covey_consent.api.http import Here, body, cbor
 from covey_consent.api.rates import count_enrolments, count_messages
 from covey_consent.decisions import decisions, subjects
@@ -39,7 +38,7 @@ async def enrol(request: Request, here: Here) -> Response:
     where enrolment is open to all, each new device is a person of its own.
     """
     caller = await _enrolling(here, request)
-    batch = wire.decode(Batch, await body(request, ENROLMENTS))
+    batch = wire.decode(Batch, await body(request))
     if caller is None:
         count_enrolments(request, len(batch.signed))
     count_messages(request, len(batch.signed))
@@ -52,7 +51,7 @@ async def enrol(request: Request, here: Here) -> Response:
 @router.post("/v1/decisions", status_code=204)
 async def take_decisions(request: Request, here: Here) -> Response:
     """Take a `Batch` of signed `Decision`s, all or none."""
-    batch = wire.decode(Batch, await body(request, DECISIONS))
+    batch = wire.decode(Batch, await body(request))
     count_messages(request, len(batch.signed))
     opened = await asyncio.to_thread(open_batch, Decision, DECISION, batch)
     for decision in opened:
@@ -84,9 +83,8 @@ async def _enrolling(here: Registry, request: Request) -> Caller | None:
     if "authorization" not in request.headers and not here.settings.enrolment_needs_token:
         return None
     caller = await here.gate.caller(request, here.calendar.now)
-    if caller.role not in (Role.SUBJECT, Role.SERVICE) or (
-        caller.role is Role.SUBJECT and not caller.subject
-    ):
+    person = caller.role is Role.SUBJECT and caller.subject
+    if not person and caller.role is not Role.SERVICE:
         raise DeniedError(
             f"devices are enrolled with a person's access token or the shop's; this one has {caller.role}"
         )
