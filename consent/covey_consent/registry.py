@@ -22,7 +22,7 @@ from covey_consent.notices import InForce, files
 from covey_consent.notices.facts import Facts
 from covey_consent.notices.publisher import Publisher
 from covey_consent.one_message.round_notary import RoundNotary
-from covey_consent.operations.clock_monitor import ClockMetrics, ClockMonitor
+from covey_consent.operations.clock_monitor import ClockMonitor, clock_metrics
 from covey_consent.operations.metrics import Metrics
 from covey_consent.operations.readiness import WriteCheck
 from covey_consent.operations.supervision import Loop, LoopMetrics, Supervisor
@@ -147,7 +147,7 @@ class Registry:
                 *([Loop("cosignatures", cosigners.gather)] if settings.witnesses else []),
             ]
         )
-        metrics.add(LoopMetrics(supervisor), ClockMetrics(monitor))
+        metrics.add(LoopMetrics(supervisor), *clock_metrics(monitor))
         gate = _gate(settings, key, calendar)
         await store.read(gate.revocations.load)
         return cls(

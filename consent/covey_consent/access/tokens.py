@@ -20,7 +20,7 @@ from covey_privacy.signatures import SigningKey
 
 ALGORITHM = "Ed25519"
 
-_RULES = Allowed([ALGORITHM])
+_RULES = Allowed(ALGORITHM)
 
 DEVICE_SECONDS = 600
 """For how long a device's token is good."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from dataclasses import asdict
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Response
@@ -109,7 +108,12 @@ async def ready(here: Here) -> Ready:
             f"background work stands still ({', '.join(stalled)}); the registry's own log says why"
         )
     loops = {
-        name: LoopEntry(**{**asdict(state), "idle_seconds": int(state.idle_seconds)})
+        name: LoopEntry(
+            state=state.state,
+            failures=state.failures,
+            error=state.error,
+            idle_seconds=int(state.idle_seconds),
+        )
         for name, state in here.supervisor.states().items()
     }
     reason = here.clock_monitor.reason

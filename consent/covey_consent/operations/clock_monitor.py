@@ -12,10 +12,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import Gauge
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from covey_consent.errors import ConflictError, UnavailableError
@@ -71,7 +70,7 @@ class ClockMonitor:
 
     def __init__(self, clock: Clock, monotonic: Clock | None) -> None:
         self._clock, self._monotonic = clock, monotonic
-        self._reference = clock(), monotonic() if monotonic else 0.0
+        self._reference = self._read()
         self._reason = ""
         self._wrong_at_start = False
         self._kept: tuple[float, str] | None = None
@@ -148,14 +147,19 @@ class ClockMonitor:
 
         Raises ConflictError where the two differ by more than `TOLERANCE_SECONDS`.
         """
-        now, steady = self._clock(), self._monotonic() if self._monotonic else 0.0
+        now, steady = self._read()
         if abs(now - stated) > TOLERANCE_SECONDS:
             raise ConflictError(
                 f"the registry's clock differs from the time stated by {now - stated:+.0f} s: set the clock "
                 "of its machine right, then confirm again"
             )
         session.merge(ClockState(id=ONLY, seen_at=int(now), reason=""))
-        after_commit(session, lambda: self._trust(now, steady))
+
+        def trust() -> None:
+            self._reference, self._wrong_at_start, self._reason = (now, steady), False, ""
+            log.warning("the clock was confirmed: what time makes due is done again")
+
+        after_commit(session, trust)
 
     def _keep(self, session: Session) -> None:
         """Keep the time, unless it is wrong at this moment, and why the clock is not trusted."""
@@ -171,24 +175,19 @@ class ClockMonitor:
         self._reason = reason
         log.error("%s: nothing is deleted or expires until `%s`", reason, CONFIRM)
 
-    def _trust(self, now: float, steady: float) -> None:
-        self._reference, self._wrong_at_start, self._reason = (now, steady), False, ""
-        log.warning("the clock was confirmed: what time makes due is done again")
+    def _read(self) -> tuple[float, float]:
+        """Return the clock's time and the monotonic clock's, 0 without one."""
+        return self._clock(), self._monotonic() if self._monotonic else 0.0
 
 
-class ClockMetrics(Collector):
-    """The clock's metrics for Prometheus."""
-
-    def __init__(self, monitor: ClockMonitor) -> None:
-        self._monitor = monitor
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield whether deletions are stopped, and by how much the clock is off."""
-        yield GaugeMetricFamily(
-            "covey_registry_clock_stopped", "1 while nothing expires because the clock jumped",
-            float(bool(self._monitor.reason)),
-        )  # fmt: skip
-        yield GaugeMetricFamily(
-            "covey_registry_clock_drift_seconds", "The system clock against the monotonic clock",
-            self._monitor.drift,
-        )  # fmt: skip
+def clock_metrics(monitor: ClockMonitor) -> tuple[Gauge, Gauge]:
+    """Return metrics of whether deletions are stopped, and by how much the clock is off."""
+    stopped = Gauge(
+        "covey_registry_clock_stopped", "1 while nothing expires because the clock jumped", registry=None
+    )
+    stopped.set_function(lambda: float(bool(monitor.reason)))
+    drift = Gauge(
+        "covey_registry_clock_drift_seconds", "The system clock against the monotonic clock", registry=None
+    )
+    drift.set_function(lambda: monitor.drift)
+    return stopped, drift
