@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from covey_consent.access.authentication import Gate
+from covey_consent.access.authentication import Authenticator
 from covey_consent.access.dpop import Proofs
 from covey_consent.access.identity_provider import IdentityProvider
 from covey_consent.access.jwks import KeySet
@@ -78,7 +78,7 @@ class Registry:
     courier: Courier
     rights: Rights
     breaches: Breaches
-    gate: Gate
+    authenticator: Authenticator
     answers: Answers
     cursors: Cursors
     metrics: Metrics
@@ -89,7 +89,7 @@ class Registry:
     @property
     def tokens(self) -> Tokens:
         """The registry's own access tokens."""
-        return self.gate.tokens
+        return self.authenticator.tokens
 
     @classmethod
     async def open(
@@ -148,8 +148,8 @@ class Registry:
             ]
         )
         metrics.add(LoopMetrics(supervisor), *clock_metrics(monitor))
-        gate = _gate(settings, key, calendar)
-        await store.read(gate.revocations.load)
+        authenticator = _authenticator(settings, key, calendar)
+        await store.read(authenticator.revocations.load)
         return cls(
             operator=settings.operator_key,
             key=key,
@@ -170,7 +170,7 @@ class Registry:
             receipts=Receipts(store, log, key, facts.controller, issue.Finder(choices.events, key, calendar)),
             upkeep=upkeep,
             settings=settings,
-            gate=gate,
+            authenticator=authenticator,
             answers=Answers(store, Sealer(key_file.derive(key, "kept answers")), lambda: monitor.reason),
             cursors=Cursors(key),
             metrics=metrics,
@@ -188,10 +188,10 @@ class Registry:
         await self.store.close()
 
 
-def _gate(settings: Settings, key: SigningKey, calendar: Calendar) -> Gate:
+def _authenticator(settings: Settings, key: SigningKey, calendar: Calendar) -> Authenticator:
     proofs = Proofs(settings.tolerance_seconds, calendar.now)
     tokens = Tokens(key, settings.origin, settings.token_seconds)
-    return Gate(tokens, proofs, _provider(settings), settings.public_url)
+    return Authenticator(tokens, proofs, _provider(settings), settings.public_url)
 
 
 def _provider(settings: Settings) -> IdentityProvider | None:

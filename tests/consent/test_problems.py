@@ -99,6 +99,24 @@ def test_what_is_too_long_is_refused_before_it_is_read(toys, problem):
     assert toys.http.post("/toys", json={"name": "a" * (JSON - 20)}).status_code == 200
 
 
+def test_who_leaves_in_the_middle_of_a_body_is_no_failure_of_the_server(toys):
+    parts = iter([{"type": "http.request", "body": b'{"na', "more_body": True}, {"type": "http.disconnect"}])
+    answered = []
+
+    async def receive():
+        return next(parts)
+
+    async def send(message):
+        answered.append(message)
+
+    scope = {
+        "type": "http", "method": "POST", "path": "/toys", "query_string": b"", "root_path": "",
+        "headers": [(b"content-type", b"application/json")],
+    }  # fmt: skip
+    toys.http.portal.call(toys.http.app, scope, receive, send)
+    assert answered[0]["status"] == 400
+
+
 def test_what_nobody_foresaw_says_nothing_of_itself(toys, problem):
     answer = toys.http.get("/fails", headers={"x-word": "secret"})
     assert "secret" not in problem(answer, 500)

@@ -39,7 +39,7 @@ class TokenCache:
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class Authenticator:
     """Opens the registry's own tokens and its identity provider's.
 
     `public_url` is the address that callers use: DPoP proofs name it, and without it none is taken.

@@ -60,29 +60,29 @@ class Guard(SecurityBase):
         return caller
 
     async def _check(self, request: Request) -> Caller:
-        here = cast(Registry, request.app.state.registry)
-        now = here.calendar.now
-        caller = await here.gate.caller(request, now)
+        registry = cast(Registry, request.app.state.registry)
+        now = registry.calendar.now
+        caller = await registry.authenticator.caller(request, now)
         role = caller.role
         if role not in self._roles:
             raise DeniedError(f"this needs the role {' or '.join(sorted(self._roles))}; the token has {role}")
         if caller.device is not None:
             # It may have been detached since the token was made.
-            await here.choices.of_device(caller.device)
+            await registry.choices.of_device(caller.device)
         if role is Role.SUBJECT:
-            await require_own(here, caller, _subject(request))
+            await require_own(registry, caller, _subject(request))
         elif role in self._logged:
-            await self._log(here, request, caller, now)
+            await self._log(registry, request, caller, now)
         return caller
 
-    async def _log(self, here: Registry, request: Request, caller: Caller, now: int) -> None:
+    async def _log(self, registry: Registry, request: Request, caller: Caller, now: int) -> None:
         subject, why = _subject(request), reason(request)
         if caller.role is Role.OFFICER and why is None and (self._about or subject):
             raise RequestError("an officer gives a reason to look at a person: Covey-Reason: <why>")
         if self._about is not None:
-            subject = await self._about(here, request)
+            subject = await self._about(registry, request)
         operation = request.scope["route"].name
-        await here.store.write(access_log.record, caller, operation, subject, why, now)
+        await registry.store.write(access_log.record, caller, operation, subject, why, now)
 
 
 def needs(*roles: Role, logged: bool = True, about: About | None = None) -> Any:
@@ -122,11 +122,11 @@ def _subject(request: Request) -> str | None:
     return found
 
 
-async def require_own(here: Registry, caller: Caller, subject: str | None) -> None:
+async def require_own(registry: Registry, caller: Caller, subject: str | None) -> None:
     """Raise DeniedError where a person asks about someone else who is not their child."""
     if subject is None or subject == caller.subject:
         return
-    if not await here.store.read(subjects.answers_for, caller.subject, subject, here.calendar.year):
+    if not await registry.store.read(subjects.answers_for, caller.subject, subject, registry.calendar.year):
         raise DeniedError(
             "these are another person's records; a person sees and changes their own, and a guardian their "
             "child's"

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from covey_consent.access import access_log
 from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
-from covey_consent.api.http import Here
+from covey_consent.api.http import RegistryDep
 from covey_consent.api.pages import Page, Paging
 
 router = APIRouter(tags=["access"])
@@ -33,7 +33,7 @@ class Row(BaseModel):
 
 @router.get("/v1/access-log")
 async def read_access_log(
-    here: Here,
+    registry: RegistryDep,
     _caller: Annotated[Caller, needs(Role.ADMIN, Role.AUDITOR)],
     page: Paging,
     name: Annotated[str | None, Query(max_length=200)] = None,
@@ -41,6 +41,6 @@ async def read_access_log(
 ) -> Page[Row]:
     """List who looked and who acted, newest first: all, one member of staff's, or about one person."""
     before = None if page.cursor is None else page.number(LISTING)
-    found = await here.store.read(access_log.find, name, subject, before, page.limit + 1)
+    found = await registry.store.read(access_log.find, name, subject, before, page.limit + 1)
     rest = page.following(LISTING, found, lambda access: access.id)
     return Page[Row](items=[Row.model_validate(access) for access in found[: page.limit]], next=rest)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
-from covey_consent.api.http import Here
+from covey_consent.api.http import RegistryDep
 from covey_consent.api.pages import Page, Paging
 from covey_consent.api.request_headers import IfMatch, OnceOnly, answer, etag, require_match, tagged
 from covey_consent.api.schemas import ClosedModel, Digest
@@ -55,14 +55,14 @@ class Kept(BaseModel):
 
 @router.post("", status_code=201, response_model=Kept)
 async def propose(
-    written: Written, here: Here, caller: Annotated[Caller, needs(Role.OFFICER)], once: OnceOnly
+    written: Written, registry: RegistryDep, caller: Annotated[Caller, needs(Role.OFFICER)], once: OnceOnly
 ) -> Response:
     """Bring an assessment of a purpose, by the hash of its document. It counts once it is approved."""
 
     def work(session: Session) -> Answer:
         row = Assessment(
             id=uuid.uuid4().hex, purpose=written.purpose, kind=written.kind, author=caller.name,
-            document=bytes.fromhex(written.document_sha256), written_at=here.calendar.now,
+            document=bytes.fromhex(written.document_sha256), written_at=registry.calendar.now,
             valid_until=written.valid_until, approved_by=None, approved_at=None,
         )  # fmt: skip
         return answer(Kept.model_validate(assessments.propose(session, row)))
@@ -73,7 +73,7 @@ async def propose(
 @router.post("/{assessment}/approval")
 async def approve(
     assessment: Id,
-    here: Here,
+    registry: RegistryDep,
     caller: Annotated[Caller, needs(Role.OFFICER, Role.ADMIN)],
     response: Response,
     if_match: IfMatch = None,
@@ -82,22 +82,26 @@ async def approve(
 
     def work(session: Session) -> Kept:
         require_match(if_match, etag(Kept.model_validate(assessments.find(session, assessment))))
-        return Kept.model_validate(assessments.approve(session, assessment, caller.name, here.calendar.now))
+        return Kept.model_validate(
+            assessments.approve(session, assessment, caller.name, registry.calendar.now)
+        )
 
-    return tagged(response, await here.store.write(work))
+    return tagged(response, await registry.store.write(work))
 
 
 @router.get("", dependencies=[WATCHED])
 async def list_assessments(
-    here: Here, page: Paging, purpose: Annotated[str | None, Query(pattern="^[a-z_]{1,64}$")] = None
+    registry: RegistryDep,
+    page: Paging,
+    purpose: Annotated[str | None, Query(pattern="^[a-z_]{1,64}$")] = None,
 ) -> Page[Kept]:
     """List the assessments of one purpose, or of all, the oldest first."""
-    found = await here.store.read(assessments.listed, purpose, page.moment(LISTING), page.limit + 1)
+    found = await registry.store.read(assessments.listed, purpose, page.moment(LISTING), page.limit + 1)
     rest = page.following(LISTING, found, lambda row: (row.written_at, row.id))
     return Page[Kept](items=[Kept.model_validate(row) for row in found[: page.limit]], next=rest)
 
 
 @router.get("/{assessment}", dependencies=[WATCHED])
-async def read_assessment(assessment: Id, here: Here, response: Response) -> Kept:
+async def read_assessment(assessment: Id, registry: RegistryDep, response: Response) -> Kept:
     """Return an assessment; its ETag is needed to approve it."""
-    return tagged(response, Kept.model_validate(await here.store.read(assessments.find, assessment)))
+    return tagged(response, Kept.model_validate(await registry.store.read(assessments.find, assessment)))

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
-from covey_consent.api.http import Here
+from covey_consent.api.http import RegistryDep
 from covey_consent.api.pages import Page, Paging
 from covey_consent.api.request_headers import IfMatch, OnceOnly, answer, etag, require_match, tagged
 from covey_consent.api.rights import Officer
@@ -79,63 +79,70 @@ class KnownBreach(BaseModel):
 
 
 @router.post("", status_code=201, response_model=KnownBreach)
-async def open_breach(said: NewBreach, here: Here, caller: Officer, once: OnceOnly) -> Response:
+async def open_breach(said: NewBreach, registry: RegistryDep, caller: Officer, once: OnceOnly) -> Response:
     """Open a breach: the clock for the authority runs from its detection."""
 
     def work(session: Session) -> Answer:
         affected.count(session, said.scope)
-        detected_at = here.calendar.now if said.detected_at is None else said.detected_at
-        opened = here.breaches.open(session, detected_at, said.scope, said.account, caller)
-        return answer(_describe(session, here, opened))
+        detected_at = registry.calendar.now if said.detected_at is None else said.detected_at
+        opened = registry.breaches.open(session, detected_at, said.scope, said.account, caller)
+        return answer(_describe(session, registry, opened))
 
     return await once.create(caller, work)
 
 
 @router.get("")
-async def list_breaches(here: Here, _caller: Watcher, page: Paging) -> Page[KnownBreach]:
+async def list_breaches(registry: RegistryDep, _caller: Watcher, page: Paging) -> Page[KnownBreach]:
     """List breaches by time of detection."""
 
     def read(session: Session) -> Page[KnownBreach]:
-        rows = here.breaches.page(session, page.moment(LISTING), page.limit + 1)
+        rows = registry.breaches.page(session, page.moment(LISTING), page.limit + 1)
         return Page[KnownBreach](
-            items=[_describe(session, here, row, with_steps=False) for row in rows[: page.limit]],
+            items=[_describe(session, registry, row, with_steps=False) for row in rows[: page.limit]],
             next=page.following(LISTING, rows, lambda row: (row.detected_at, row.id)),
         )
 
-    return await here.store.read(read)
+    return await registry.store.read(read)
 
 
 @router.get("/{id_}")
-async def read_breach(id_: str, here: Here, _caller: Watcher, response: Response) -> KnownBreach:
+async def read_breach(id_: str, registry: RegistryDep, _caller: Watcher, response: Response) -> KnownBreach:
     """Return a breach with its steps; its ETag is needed for the next one."""
-    return tagged(response, await here.store.read(_read, here, id_), *PASSING)
+    return tagged(response, await registry.store.read(_read, registry, id_), *PASSING)
 
 
 @router.post("/{id_}/steps")
 async def take_breach_step(
-    id_: str, said: BreachStep, here: Here, caller: Officer, response: Response, if_match: IfMatch = None
+    id_: str,
+    said: BreachStep,
+    registry: RegistryDep,
+    caller: Officer,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> KnownBreach:
     """Record that the account grew, the authority or people were told, or the breach is closed."""
 
     def take(session: Session) -> KnownBreach:
-        require_match(if_match, etag(_read(session, here, id_), *PASSING))
-        breach = here.breaches.take(session, id_, said.step, said.account, caller, said.reason)
-        return _describe(session, here, breach)
+        require_match(if_match, etag(_read(session, registry, id_), *PASSING))
+        breach = registry.breaches.take(session, id_, said.step, said.account, caller, said.reason)
+        return _describe(session, registry, breach)
 
-    return tagged(response, await here.store.write(take), *PASSING)
-
-
-def _read(session: Session, here: Registry, id_: str) -> KnownBreach:
-    return _describe(session, here, register.find(session, id_))
+    return tagged(response, await registry.store.write(take), *PASSING)
 
 
-def _describe(session: Session, here: Registry, breach: Breach, *, with_steps: bool = True) -> KnownBreach:
+def _read(session: Session, registry: Registry, id_: str) -> KnownBreach:
+    return _describe(session, registry, register.find(session, id_))
+
+
+def _describe(
+    session: Session, registry: Registry, breach: Breach, *, with_steps: bool = True
+) -> KnownBreach:
     account, scope = register.account_of(breach), register.scope_of(breach)
     steps = register.steps(session, breach.id) if with_steps else ()
     same = ("id", "state", "detected_at", "due_at", "authority_at", "people_at")
     return KnownBreach(
         **{name: getattr(breach, name) for name in same},
-        overdue=here.breaches.late(breach),
+        overdue=registry.breaches.late(breach),
         scope=scope,
         account=account,
         missing=list(missing(account)),

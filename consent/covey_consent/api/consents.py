@@ -14,17 +14,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from covey_consent.access.authorization import needs, reason
 from covey_consent.access.roles import Caller, Role
-from covey_consent.api.http import Here
+from covey_consent.api.http import RegistryDep
 from covey_consent.api.pages import Page, Paging
-from covey_consent.api.request_headers import (
-    IfMatch,
-    OnceOnly,
-    answer,
-    etag,
-    require_match,
-    response,
-    tagged,
-)
+from covey_consent.api.request_headers import IfMatch, OnceOnly, answer, etag, require_match, response, tagged
 from covey_consent.api.schemas import (
     Asked,
     Happened,
@@ -73,40 +65,46 @@ _PSEUDONYM = re.compile("[0-9a-f]{32}")
 async def decide(
     subject: Pseudonym,
     said: Annotated[Yes | No, Field(discriminator="state")],
-    here: Here,
+    registry: RegistryDep,
     caller: Speaker,
     once: OnceOnly,
     request: Request,
 ) -> Response:
     """Record what a person says to one purpose: a yes names the text it was said to, a no the purpose."""
-    act = _act(here, caller, subject, said)
+    act = _act(registry, caller, subject, said)
     why = reason(request) or "" if caller.role is Role.OFFICER else None
 
     def record(session: Session) -> Answer:
-        done, *_ = here.choices.record(session, [act])
+        done, *_ = registry.choices.record(session, [act])
         if why is not None:
             event = done.record.event
             session.add(EventReason(event=event, subject=subject, name=caller.name, reason=why))
-        return answer(happened(here, done), subject)
+        return answer(happened(registry, done), subject)
 
     def created(done: Sequence[Recorded]) -> Response:
-        return response(answer(happened(here, done[0])))
+        return response(answer(happened(registry, done[0])))
 
     if why is not None or once.key is not None:
         return await once.create(caller, record)
-    return await here.recorder.answer([act], created)
+    return await registry.recorder.answer([act], created)
 
 
 @router.get("/subjects/{subject}/consents")
-async def view(subject: Pseudonym, here: Here, _caller: Reader, at: AskedMoment | None = None) -> View:
+async def view(
+    subject: Pseudonym, registry: RegistryDep, _caller: Reader, at: AskedMoment | None = None
+) -> View:
     """Return what stands for the person now, or what stood at a time, by the notices of that time."""
     standings: Standings
     notices: Mapping[str, Notice]
     if at is None:
-        when, standings, notices = here.calendar.milliseconds, await here.choices.of(subject), here.notices
+        when, standings, notices = (
+            registry.calendar.milliseconds,
+            await registry.choices.of(subject),
+            registry.notices,
+        )
     else:
         when = int(at.timestamp() * 1000)
-        standings, notices = await here.store.read(history.as_of, subject, when)
+        standings, notices = await registry.store.read(history.as_of, subject, when)
     standing = [
         Stands(
             purpose=purpose,
@@ -122,7 +120,7 @@ async def view(subject: Pseudonym, here: Here, _caller: Reader, at: AskedMoment 
 
 
 @router.get("/subjects/{subject}/events")
-async def events(subject: Pseudonym, here: Here, _caller: Reader, page: Paging) -> Page[Past]:
+async def events(subject: Pseudonym, registry: RegistryDep, _caller: Reader, page: Paging) -> Page[Past]:
     """List everything that was said by the person or for them, oldest first; each has a receipt."""
     listing = f"events {subject}"
 
@@ -130,7 +128,7 @@ async def events(subject: Pseudonym, here: Here, _caller: Reader, page: Paging) 
         found = history.page(session, subject, page.number(listing), page.limit + 1)
         return found, history.reasons(session, found)
 
-    found, why = await here.store.read(read)
+    found, why = await registry.store.read(read)
     names = Past.model_fields.keys() - {"reason"}
     items = [
         Past(**{name: getattr(event, name) for name in names}, reason=why.get(event.event))
@@ -140,9 +138,9 @@ async def events(subject: Pseudonym, here: Here, _caller: Reader, page: Paging) 
 
 
 @router.get("/subjects/{subject}/decisions/{purpose}", responses={200: {"model": Judged}})
-async def verdict(subject: Pseudonym, purpose: str, here: Here, _caller: Reader) -> Response:
+async def verdict(subject: Pseudonym, purpose: str, registry: RegistryDep, _caller: Reader) -> Response:
     """Say whether a purpose may be served for the person now, and if not, why."""
-    return await _verdict(here, subject, purpose)
+    return await _verdict(registry, subject, purpose)
 
 
 def serve_verdicts(fastapi_route: ASGIApp) -> ASGIApp:
@@ -164,19 +162,23 @@ def serve_verdicts(fastapi_route: ASGIApp) -> ASGIApp:
     return serve
 
 
-async def _verdict(here: Registry, subject: str, purpose: str) -> Response:
+async def _verdict(registry: Registry, subject: str, purpose: str) -> Response:
     purposes.find(purpose)
-    found = judge(await here.choices.of(subject), purpose, here.notices, here.calendar.milliseconds)
+    found = judge(
+        await registry.choices.of(subject), purpose, registry.notices, registry.calendar.milliseconds
+    )
     allowed = "true" if found is Verdict.ALLOWED else "false"
     return Response(f'{{"allowed":{allowed},"verdict":"{found}"}}', media_type="application/json")
 
 
 @router.post("/decisions:batch", responses={200: {"model": JudgedEach}})
-async def verdicts(asked: Asked, here: Here, _caller: Annotated[Caller, needs(Role.SERVICE)]) -> Response:
+async def verdicts(
+    asked: Asked, registry: RegistryDep, _caller: Annotated[Caller, needs(Role.SERVICE)]
+) -> Response:
     """Return the verdict on one purpose for each of up to 10,000 people, in their order."""
     purposes.find(asked.purpose)
-    known, now = await here.choices.of_each(asked.subjects), here.calendar.milliseconds
-    found = batches.verdicts(asked.subjects, known, asked.purpose, here.notices, now)
+    known, now = await registry.choices.of_each(asked.subjects), registry.calendar.milliseconds
+    found = batches.verdicts(asked.subjects, known, asked.purpose, registry.notices, now)
     body = '","'.join(found)
     return Response(f'{{"purpose":"{asked.purpose}","verdicts":["{body}"]}}', media_type="application/json")
 
@@ -184,19 +186,19 @@ async def verdicts(asked: Asked, here: Here, _caller: Annotated[Caller, needs(Ro
 @router.get("/subjects/{subject}/restriction")
 async def restriction(
     subject: Pseudonym,
-    here: Here,
+    registry: RegistryDep,
     _caller: Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR)],
     answered: Response,
 ) -> Restricted:
     """Say whether all processing of the person's data is restricted; the ETag is needed to change that."""
-    return tagged(answered, await here.store.read(_restriction, subject))
+    return tagged(answered, await registry.store.read(_restriction, subject))
 
 
 @router.put("/subjects/{subject}/restriction")
 async def restrict(
     subject: Pseudonym,
     asked: Restriction,
-    here: Here,
+    registry: RegistryDep,
     caller: Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER)],
     answered: Response,
     if_match: IfMatch = None,
@@ -205,17 +207,17 @@ async def restrict(
 
     def change(session: Session) -> Recorded:
         require_match(if_match, etag(_restriction(session, subject)))
-        restrictions = here.rights.restrictions
+        restrictions = registry.rights.restrictions
         if asked.restricted:
             event = restrictions.put(session, subject, caller)
         else:
             event = restrictions.lift(session, subject, caller, asked.told)
-        record, _ = here.choices.events.open(session, event)
+        record, _ = registry.choices.events.open(session, event)
         return Recorded(record, event.commitment)
 
-    done = await here.store.write(change)
+    done = await registry.store.write(change)
     tagged(answered, Restricted(restricted=asked.restricted))
-    return happened(here, done)
+    return happened(registry, done)
 
 
 def _restriction(session: Session, subject: str) -> Restricted:
@@ -226,20 +228,20 @@ def _restriction(session: Session, subject: str) -> Restricted:
 @router.post("/subjects/{subject}/signals", status_code=204)
 async def signal(
     subject: Pseudonym,
-    here: Here,
+    registry: RegistryDep,
     caller: Annotated[Caller, needs(Role.SUBJECT, Role.SERVICE)],
     _gpc: Annotated[str, Header(alias="Sec-GPC", pattern="^1$")],
 ) -> Response:
     """Take the Global Privacy Control signal: an objection to every purpose that shares data with others."""
-    standings = await here.choices.of(subject)
+    standings = await registry.choices.of(subject)
     for purpose in purposes.load().values():
-        if purpose.sale and not await _heeded(here, subject, purpose.id, standings):
-            no = _no(here, caller, subject, No(purpose=purpose.id, state="objected"), GPC)
-            await here.recorder.submit([no])
+        if purpose.sale and not await _heeded(registry, subject, purpose.id, standings):
+            no = _no(registry, caller, subject, No(purpose=purpose.id, state="objected"), GPC)
+            await registry.recorder.submit([no])
     return Response(status_code=204)
 
 
-async def _heeded(here: Registry, subject: str, purpose: str, standings: Standings) -> bool:
+async def _heeded(registry: Registry, subject: str, purpose: str, standings: Standings) -> bool:
     """Say whether the signal says nothing new of a purpose.
 
     A browser sends it with each request, without a time: it is a general setting. It overrides every yes that
@@ -247,13 +249,13 @@ async def _heeded(here: Registry, subject: str, purpose: str, standings: Standin
     the later and more specific act, and stands until they end it or it lapses.
     """
     choice = standings.get(purpose)
-    state = states.NONE if choice is None else choice.at(here.calendar.milliseconds)
+    state = states.NONE if choice is None else choice.at(registry.calendar.milliseconds)
     if state == GRANTED:
-        return await here.store.read(history.objected_by, subject, purpose, GPC)
+        return await registry.store.read(history.objected_by, subject, purpose, GPC)
     return state == states.OBJECTED
 
 
-def happened(here: Registry, done: Recorded) -> Happened:
+def happened(registry: Registry, done: Recorded) -> Happened:
     """Return what was recorded as JSON, with the promise that the log will show it."""
     record = done.record
     names = ("event", "purpose", "state", "actor", "method", "notice", "language")
@@ -262,11 +264,11 @@ def happened(here: Registry, done: Recorded) -> Happened:
         text_sha256=record.text,
         at=moment(record.at),
         expires_at=end(record.expires),
-        promise=promises.promise(here.key, record.registry, done.commitment, here.calendar).hex(),
+        promise=promises.promise(registry.key, record.registry, done.commitment, registry.calendar).hex(),
     )
 
 
-def _act(here: Registry, caller: Caller, subject: str, said: Yes | No) -> Act:
+def _act(registry: Registry, caller: Caller, subject: str, said: Yes | No) -> Act:
     if isinstance(said, No):
         basis = purposes.find(said.purpose).basis
         if said.state == states.OBJECTED and basis in ("contract", "law"):
@@ -274,12 +276,12 @@ def _act(here: Registry, caller: Caller, subject: str, said: Yes | No) -> Act:
                 f"purpose {said.purpose!r} rests on {basis}: no objection ends that (GDPR Art. 21); ask for "
                 "erasure or restriction instead"
             )
-        return _no(here, caller, subject, said, REQUEST)
+        return _no(registry, caller, subject, said, REQUEST)
     if caller.role is Role.OFFICER:
         raise DeniedError("nobody says yes for a person but they themselves, or a child's guardian")
-    now, text = here.calendar.milliseconds, bytes.fromhex(said.text_sha256)
+    now, text = registry.calendar.milliseconds, bytes.fromhex(said.text_sha256)
     grant = decisions.Grant(said.purpose, said.notice_version, said.language, text, said.method, now)
-    shown = decisions.check_grant(grant, here.notices, here.calendar)
+    shown = decisions.check_grant(grant, registry.notices, registry.calendar)
     return Act(
         subject, said.purpose, said.state, _actor(caller, subject), said.method, now, notice=shown.semver,
         version=said.notice_version, language=said.language, text=text,
@@ -287,9 +289,9 @@ def _act(here: Registry, caller: Caller, subject: str, said: Yes | No) -> Act:
     )  # fmt: skip
 
 
-def _no(here: Registry, caller: Caller, subject: str, said: No, method: str) -> Act:
+def _no(registry: Registry, caller: Caller, subject: str, said: No, method: str) -> Act:
     actor = _actor(caller, subject)
-    return Act(subject, said.purpose, said.state, actor, method, here.calendar.milliseconds)
+    return Act(subject, said.purpose, said.state, actor, method, registry.calendar.milliseconds)
 
 
 def _actor(caller: Caller, subject: str) -> str:

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
-from covey_consent.api.http import Here
+from covey_consent.api.http import RegistryDep
 from covey_consent.documents.catalogue import Name, make
 from covey_consent.documents.facts import gather
 from covey_consent.documents.rendering import MEDIA, Format, render
@@ -53,13 +53,13 @@ WRITTEN: dict[str, Any] = {each: {} for format_, each in MEDIA.items() if format
 @router.get("/{name}", responses={200: {"model": Made, "content": WRITTEN}})
 async def document(
     name: Name,
-    here: Here,
+    registry: RegistryDep,
     _caller: Annotated[Caller, needs(Role.OFFICER, Role.AUDITOR)],
     purpose: Annotated[str | None, Query(max_length=200)] = None,
     round_id: Annotated[str | None, Query(alias="round", max_length=200)] = None,
     written_as: Annotated[Format, Query(alias="format")] = Format.JSON,
 ) -> Response:
     """Return a document; an assessment (dpia) is of one `purpose`, a dossier of one `round`."""
-    facts = await here.store.read(gather, here.settings, here.controller, here.calendar.now)
+    facts = await registry.store.read(gather, registry.settings, registry.controller, registry.calendar.now)
     text = render(make(facts, name, purpose, round_id), written_as)
     return Response(text, media_type=MEDIA[written_as], headers=ALONE)

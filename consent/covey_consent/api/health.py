@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
-from covey_consent.api.http import Here
+from covey_consent.api.http import RegistryDep
 from covey_consent.api.schemas import ClosedModel
 from covey_consent.errors import UnavailableError
 from covey_consent.registry import Registry
@@ -93,17 +93,17 @@ async def live() -> Up:
 
 
 @router.get("/readyz", tags=["health"])
-async def ready(here: Here) -> Ready:
+async def ready(registry: RegistryDep) -> Ready:
     """Say that the database can be written and the log is open. Where not (503), send requests elsewhere.
 
     So it is where deliveries to recipients, or publishing what is promised, have stood for five minutes.
     """
     try:
-        letters = await asyncio.wait_for(here.store.read(here.outbox.undelivered), DATABASE_SECONDS)
+        letters = await asyncio.wait_for(registry.store.read(registry.outbox.undelivered), DATABASE_SECONDS)
     except (SQLAlchemyError, TimeoutError):
         raise UnavailableError(f"the database did not answer within {DATABASE_SECONDS:.0f} s") from None
-    await here.write_check.require(WRITE_SECONDS)
-    if stalled := here.supervisor.stalled():
+    await registry.write_check.require(WRITE_SECONDS)
+    if stalled := registry.supervisor.stalled():
         raise UnavailableError(
             f"background work stands still ({', '.join(stalled)}); the registry's own log says why"
         )
@@ -114,13 +114,13 @@ async def ready(here: Here) -> Ready:
             error=state.error,
             idle_seconds=int(state.idle_seconds),
         )
-        for name, state in here.supervisor.states().items()
+        for name, state in registry.supervisor.states().items()
     }
-    reason = here.clock_monitor.reason
+    reason = registry.clock_monitor.reason
     fails = reason or any(loop.state == "failing" for loop in loops.values())
     return Ready(
         status="degraded" if fails else "ready",
-        log_entries=len(here.log),
+        log_entries=len(registry.log),
         loops=loops,
         letters=LettersEntry(oldest_hours=letters.oldest_seconds // HOUR),
         clock=ClockEntry(state="stopped" if reason else "trusted", reason=reason),
@@ -129,24 +129,29 @@ async def ready(here: Here) -> Ready:
 
 @router.get("/metrics", tags=["health"])
 async def metrics(
-    here: Here, _caller: Annotated[Caller, needs(Role.OPERATOR, Role.AUDITOR, Role.ADMIN, logged=False)]
+    registry: RegistryDep,
+    _caller: Annotated[Caller, needs(Role.OPERATOR, Role.AUDITOR, Role.ADMIN, logged=False)],
 ) -> Response:
     """Show the metrics, in Prometheus's format: sums over everyone."""
     try:
-        here.metrics.overdue(*await asyncio.wait_for(here.store.read(_overdue, here), DATABASE_SECONDS))
-        letters = await asyncio.wait_for(here.store.read(here.outbox.undelivered), DATABASE_SECONDS)
-        here.metrics.undelivered(*letters)
+        registry.metrics.overdue(
+            *await asyncio.wait_for(registry.store.read(_overdue, registry), DATABASE_SECONDS)
+        )
+        letters = await asyncio.wait_for(registry.store.read(registry.outbox.undelivered), DATABASE_SECONDS)
+        registry.metrics.undelivered(*letters)
     except (UnavailableError, TimeoutError):
-        here.metrics.overdue(math.nan, math.nan)
-        here.metrics.undelivered(math.nan, math.nan, math.nan)
-    return Response(here.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+        registry.metrics.overdue(math.nan, math.nan)
+        registry.metrics.undelivered(math.nan, math.nan, math.nan)
+    return Response(registry.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
 
 @router.post("/v1/clock/confirmations", status_code=204, tags=["clock"])
-async def confirm_clock(said: StatedTime, here: Here, _caller: Annotated[Caller, needs(Role.ADMIN)]) -> None:
+async def confirm_clock(
+    said: StatedTime, registry: RegistryDep, _caller: Annotated[Caller, needs(Role.ADMIN)]
+) -> None:
     """Confirm the registry's clock after a jump; refused where it differs from the time that is stated."""
-    await here.store.write(here.clock_monitor.confirm, said.now)
+    await registry.store.write(registry.clock_monitor.confirm, said.now)
 
 
-def _overdue(session: Session, here: Registry) -> tuple[int, int]:
-    return here.rights.desk.overdue(session), here.breaches.overdue(session)
+def _overdue(session: Session, registry: Registry) -> tuple[int, int]:
+    return registry.rights.desk.overdue(session), registry.breaches.overdue(session)

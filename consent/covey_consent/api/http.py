@@ -32,7 +32,7 @@ async def _registry(request: Request) -> Registry:
     return cast(Registry, request.app.state.registry)
 
 
-Here = Annotated[Registry, Depends(_registry)]
+RegistryDep = Annotated[Registry, Depends(_registry)]
 """The registry that serves this request."""
 
 

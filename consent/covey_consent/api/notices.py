@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from covey_consent import notices
 from covey_consent.access.authorization import needs, require_own
 from covey_consent.access.roles import Caller, Role
-from covey_consent.api.http import Here
+from covey_consent.api.http import RegistryDep
 from covey_consent.api.media import CBOR
 from covey_consent.api.pages import Page, Paging
 from covey_consent.api.request_headers import OnceOnly, answer
@@ -149,17 +149,17 @@ class Record(Shown):
 
 
 @router.get("/purposes")
-async def list_purposes(here: Here) -> list[KnownPurpose]:
+async def list_purposes(registry: RegistryDep) -> list[KnownPurpose]:
     """List every purpose with its words, lawful bases and what it gates; `offered` are those in use."""
     return [
-        KnownPurpose(**asdict(each), offered=each.id in here.notices) for each in purposes.load().values()
+        KnownPurpose(**asdict(each), offered=each.id in registry.notices) for each in purposes.load().values()
     ]
 
 
 @router.get("/notices")
-async def download(here: Here) -> Response:
+async def download(registry: RegistryDep) -> Response:
     """Return `Notices`: every notice in force, signed by the registry; the same for everyone."""
-    return Response(here.notices.download, media_type=CBOR)
+    return Response(registry.notices.download, media_type=CBOR)
 
 
 @router.post(
@@ -169,7 +169,7 @@ async def download(here: Here) -> Response:
     responses={200: {"model": Published}, 202: {"model": Proposed}},
 )
 async def publish(
-    file: NoticeFile, here: Here, caller: Annotated[Caller, needs(Role.ADMIN)], once: OnceOnly
+    file: NoticeFile, registry: RegistryDep, caller: Annotated[Caller, needs(Role.ADMIN)], once: OnceOnly
 ) -> Response:
     """Put a notice in force, numbered and logged, once two people sent it: 202 for the first of them.
 
@@ -178,72 +178,78 @@ async def publish(
 
     def work(session: Session) -> Answer:
         before = history.newest(session, file.purpose)
-        notice = here.publisher.propose(session, file, caller.name)
+        notice = registry.publisher.propose(session, file, caller.name)
         if notice is None:
             return answer(Proposed(purpose=file.purpose), status=202)
         same = before is not None and before.notice == notice
         return answer(Published.of(notice), status=200 if same else 201)
 
-    published = await once.create(caller, work, write=here.log.write)
+    published = await once.create(caller, work, write=registry.log.write)
     if file.purpose == CONSENT:
-        await here.upkeep.recall()
+        await registry.upkeep.recall()
     return published
 
 
 @router.get("/notices/{purpose}")
-async def read(purpose: str, here: Here, language: Language = "en") -> InWords:
+async def read(purpose: str, registry: RegistryDep, language: Language = "en") -> InWords:
     """Return one notice to read, in its first language where the asked one is missing."""
-    return InWords.of(notices.find(here.notices, purpose), language)
+    return InWords.of(notices.find(registry.notices, purpose), language)
 
 
 @router.get("/notices/{purpose}/versions")
-async def versions(purpose: Name, here: Here) -> list[Published]:
+async def versions(purpose: Name, registry: RegistryDep) -> list[Published]:
     """List every version of a purpose's notice that was ever in force, oldest first."""
 
     def work(session: Session) -> Sequence[PublishedNotice]:
         purposes.find(purpose)
         return history.versions(session, purpose)
 
-    return [Published.of(history.notice(row), row.published_at) for row in await here.store.read(work)]
+    return [Published.of(history.notice(row), row.published_at) for row in await registry.store.read(work)]
 
 
 @router.get("/notices/{purpose}/versions/{version}")
 async def read_version(
-    purpose: Name, version: Annotated[str, Path(pattern=PATTERN)], here: Here, language: Language = "en"
+    purpose: Name,
+    version: Annotated[str, Path(pattern=PATTERN)],
+    registry: RegistryDep,
+    language: Language = "en",
 ) -> InWords:
     """Return the text of any version that was ever in force."""
-    return InWords.of(await here.store.read(history.find, purpose, Semver.parse(version)), language)
+    return InWords.of(await registry.store.read(history.find, purpose, Semver.parse(version)), language)
 
 
 @router.get("/notices/{purpose}/changes")
-async def changes(purpose: Name, here: Here, old: Version, new: Version) -> Changes:
+async def changes(purpose: Name, registry: RegistryDep, old: Version, new: Version) -> Changes:
     """Return what changed in the texts from version `old` to version `new`."""
 
     def work(session: Session) -> list[Notice]:
         return [history.find(session, purpose, Semver.parse(version)) for version in (old, new)]
 
-    return Changes(old=old, new=new, changes=history.changes(*await here.store.read(work)))
+    return Changes(old=old, new=new, changes=history.changes(*await registry.store.read(work)))
 
 
 @router.get("/notices/{purpose}/reconsent", dependencies=[needs(Role.OFFICER)])
-async def ask_again(purpose: Name, here: Here) -> Asked:
+async def ask_again(purpose: Name, registry: RegistryDep) -> Asked:
     """Count whom the notice in force asks again, because they agreed to an older major."""
-    notice = notices.find(here.notices, purpose)
-    counts = await here.store.read(reconsent.count, notice, here.calendar.milliseconds)
+    notice = notices.find(registry.notices, purpose)
+    counts = await registry.store.read(reconsent.count, notice, registry.calendar.milliseconds)
     return Asked(purpose=purpose, version=notice.semver, **asdict(counts))
 
 
 @router.post("/served", status_code=201, response_model=Record)
 async def serve(
-    shown: Shown, here: Here, caller: Annotated[Caller, needs(Role.SUBJECT, Role.SERVICE)], once: OnceOnly
+    shown: Shown,
+    registry: RegistryDep,
+    caller: Annotated[Caller, needs(Role.SUBJECT, Role.SERVICE)],
+    once: OnceOnly,
 ) -> Response:
     """Keep that a person was shown a text. A person tells of themselves, or of their child."""
     if caller.role is Role.SUBJECT:
-        await require_own(here, caller, shown.subject)
+        await require_own(registry, caller, shown.subject)
 
     def work(session: Session) -> Answer:
         told = shown.model_dump() | {"text_digest": bytes.fromhex(shown.text_digest)}
-        row = notice_receipts.record(session, ServedNotice(**told), here.calendar)
+        row = notice_receipts.record(session, ServedNotice(**told), registry.calendar)
         return answer(Record.model_validate(row), shown.subject)
 
     return await once.create(caller, work)
@@ -251,14 +257,14 @@ async def serve(
 
 @router.get("/served")
 async def list_served(
-    here: Here,
+    registry: RegistryDep,
     _caller: Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR)],
     subject: Annotated[str, Query(pattern="^[0-9a-f]{32}$")],
     page: Paging,
 ) -> Page[Record]:
     """List what a person was shown, the oldest first."""
     listing = f"served {subject}"
-    found = await here.store.read(notice_receipts.shown_to, subject, page.number(listing), page.limit + 1)
+    found = await registry.store.read(notice_receipts.shown_to, subject, page.number(listing), page.limit + 1)
     rest = page.following(listing, found, lambda row: row.id)
     return Page[Record](items=[Record.model_validate(row) for row in found[: page.limit]], next=rest)
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from covey_consent.access.authorization import everyone, needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.consents import AskedMoment
-from covey_consent.api.http import Here
+from covey_consent.api.http import RegistryDep
 from covey_consent.api.pages import Page, PageRequest, Paging
 from covey_consent.api.schemas import ClosedModel, End, Pseudonym
 from covey_consent.decisions import officer_queries
@@ -99,7 +99,7 @@ class RoundLine(BaseModel):
 @router.get("/purposes/{purpose}/subjects", response_model=Page[Allowing], responses=AS_CSV)
 async def list_allowing(
     purpose: Annotated[str, Path(pattern="^[a-z_]{1,64}$")],
-    here: Here,
+    registry: RegistryDep,
     _caller: Watcher,
     page: Paging,
     at: AskedMoment | None = None,
@@ -107,17 +107,17 @@ async def list_allowing(
 ) -> Any:
     """List who allowed a purpose at a time, or now, by pseudonym; a page may be shorter than `limit`."""
     listing, after = f"allowing {purpose}", ""
-    when = here.calendar.milliseconds if at is None else int(at.timestamp() * 1000)
+    when = registry.calendar.milliseconds if at is None else int(at.timestamp() * 1000)
     if page.cursor is not None:
-        place = here.cursors.place(listing, page.cursor)
+        place = registry.cursors.place(listing, page.cursor)
         after, when = str(place[0]), int(place[1])
-    people, last = await here.store.read(officer_queries.allowing, purpose, when, after, page.limit)
-    rest = None if last is None else here.cursors.after(listing, last, when)
+    people, last = await registry.store.read(officer_queries.allowing, purpose, when, after, page.limit)
+    rest = None if last is None else registry.cursors.after(listing, last, when)
     items = [Allowing.model_validate(one) for one in people]
     return paged(Page[Allowing](items=items, next=rest), Allowing, written_as)
 
 
-async def subject_of_search(here: Registry, request: Request) -> str | None:
+async def subject_of_search(registry: Registry, request: Request) -> str | None:
     """Return the person whom a search by reference finds; one by prefix is about nobody alone."""
     try:
         said = await request.json()
@@ -126,26 +126,29 @@ async def subject_of_search(here: Registry, request: Request) -> str | None:
     reference = said.get("reference") if isinstance(said, dict) else None
     if not isinstance(reference, str):
         return None
-    found = await here.store.read(officer_queries.by_reference, here.key, reference.strip())
+    found = await registry.store.read(officer_queries.by_reference, registry.key, reference.strip())
     return found[0].subject if found else None
 
 
 @router.post("/subjects:search", response_model=Page[FoundPerson])
 async def search(
     sought: Sought,
-    here: Here,
+    registry: RegistryDep,
     _caller: Annotated[Caller, needs(Role.OFFICER, Role.AUDITOR, about=subject_of_search)],
 ) -> Page[FoundPerson]:
     """Find people by the first 4 or more digits of a pseudonym, or the person of a shop's reference.
 
     What is looked for stands in the body: an address ends up in the logs of proxies.
     """
-    listing, page = f"prefix {sought.prefix}", PageRequest(here, sought.cursor, sought.limit)
+    listing, page = f"prefix {sought.prefix}", PageRequest(registry, sought.cursor, sought.limit)
     if sought.reference is not None:
-        rest, found = None, await here.store.read(officer_queries.by_reference, here.key, sought.reference)
+        rest, found = (
+            None,
+            await registry.store.read(officer_queries.by_reference, registry.key, sought.reference),
+        )
     else:
         prefix, after = sought.prefix or "", page.name(listing)
-        found = await here.store.read(officer_queries.by_prefix, prefix, after, page.limit + 1)
+        found = await registry.store.read(officer_queries.by_prefix, prefix, after, page.limit + 1)
         rest = page.following(listing, found, lambda person: person.subject)
     people = [FoundPerson.model_validate(person) for person in found[: page.limit]]
     return Page[FoundPerson](items=people, next=rest)
@@ -155,24 +158,24 @@ async def search(
 async def set_reference(
     subject: Pseudonym,
     known: KnownBy,
-    here: Here,
+    registry: RegistryDep,
     _caller: Annotated[Caller, needs(Role.SERVICE, Role.ADMIN)],
 ) -> Response:
     """Keep the reference by which the shop knows a person, such as a customer number, for searches."""
-    await here.store.write(officer_queries.refer, here.key, subject, known.reference)
+    await registry.store.write(officer_queries.refer, registry.key, subject, known.reference)
     return Response(status_code=204)
 
 
 @router.get("/rounds", response_model=Page[RoundLine], responses=AS_CSV)
 async def list_rounds(
-    here: Here,
+    registry: RegistryDep,
     _caller: Annotated[Caller, needs(Role.OFFICER, Role.AUDITOR, Role.ADMIN)],
     page: Paging,
     written_as: Format = "json",
 ) -> Any:
     """List every round with what it costs a person in epsilon, in the order of the log."""
     after = page.number("rounds", first=-1)
-    found = await here.store.read(officer_queries.list_rounds, after, page.limit + 1)
+    found = await registry.store.read(officer_queries.list_rounds, after, page.limit + 1)
     rest = page.following("rounds", found, lambda line: line.manifest_index)
     lines = [RoundLine.model_validate(line) for line in found[: page.limit]]
     return paged(Page[RoundLine](items=lines, next=rest), RoundLine, written_as)

@@ -9,7 +9,7 @@ from typing import Annotated, Generic, TypeVar
 from fastapi import Depends, Query
 from pydantic import BaseModel
 
-from covey_consent.api.http import Here
+from covey_consent.api.http import RegistryDep
 from covey_consent.storage.cursors import LONGEST
 
 T = TypeVar("T")
@@ -27,21 +27,21 @@ class Page(BaseModel, Generic[T]):
 class PageRequest:
     """Which page of a listing is asked for."""
 
-    here: Here
+    registry: RegistryDep
     cursor: Annotated[str | None, Query(max_length=LONGEST, description="`next` of the page before")] = None
     limit: Annotated[int, Query(ge=1, le=500, description="Rows on the page")] = 100
 
     def number(self, listing: str, first: int = 0) -> int:
         """Return the number of the row that the page goes on after, `first` to begin."""
-        return first if self.cursor is None else int(self.here.cursors.place(listing, self.cursor)[0])
+        return first if self.cursor is None else int(self.registry.cursors.place(listing, self.cursor)[0])
 
     def name(self, listing: str) -> str:
         """Return the name of the row that the page goes on after, "" to begin."""
-        return "" if self.cursor is None else str(self.here.cursors.place(listing, self.cursor)[0])
+        return "" if self.cursor is None else str(self.registry.cursors.place(listing, self.cursor)[0])
 
     def moment(self, listing: str) -> tuple[int, str] | None:
         """Return the time and id of the row that the page goes on after, None to begin."""
-        return self.here.cursors.moment(listing, self.cursor)
+        return self.registry.cursors.moment(listing, self.cursor)
 
     def following(
         self, listing: str, rows: Sequence[R], key: Callable[[R], int | str | tuple[int | str, ...]]
@@ -53,7 +53,7 @@ class PageRequest:
         if len(rows) <= self.limit:
             return None
         last = key(rows[self.limit - 1])
-        return self.here.cursors.after(listing, *(last if isinstance(last, tuple) else (last,)))
+        return self.registry.cursors.after(listing, *(last if isinstance(last, tuple) else (last,)))
 
 
 Paging = Annotated[PageRequest, Depends()]

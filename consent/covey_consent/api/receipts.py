@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
-from covey_consent.api.http import Here
+from covey_consent.api.http import RegistryDep
 from covey_consent.receipts import kantara, page, schema, signing
 from covey_consent.receipts.schema_27560 import Receipt
 from covey_consent.registry import Registry
@@ -21,10 +21,10 @@ from covey_consent.storage.models import Event
 router = APIRouter(prefix="/v1/receipts", tags=["receipts"])
 
 
-async def subject_of_event(here: Registry, request: Request) -> str | None:
+async def subject_of_event(registry: Registry, request: Request) -> str | None:
     """Return the person whose event the address names."""
     query = select(Event.subject).filter_by(event=request.path_params["event"])
-    return await here.store.read(lambda session: session.scalar(query))
+    return await registry.store.read(lambda session: session.scalar(query))
 
 
 Reader = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR, about=subject_of_event)]
@@ -55,32 +55,32 @@ class JsonLd(JSONResponse):
     responses={200: {"model": Receipt, "content": {JsonLd.media_type: _EXAMPLE, "application/json": _OLD}}},
 )
 async def receipt_json(
-    event: EventId, here: Here, caller: Reader, profile: Literal["kantara-1.1"] | None = None
+    event: EventId, registry: RegistryDep, caller: Reader, profile: Literal["kantara-1.1"] | None = None
 ) -> Response:
     """Return the event's receipt as JSON-LD, or in the Kantara Initiative's older format."""
-    case = await here.receipts.case(event, caller, here.calendar.year)
+    case = await registry.receipts.case(event, caller, registry.calendar.year)
     if profile == kantara.PROFILE:
-        old = kantara.receipt(str(uuid4()), case, here.controller, here.receipts.public)
+        old = kantara.receipt(str(uuid4()), case, registry.controller, registry.receipts.public)
         return JSONResponse(old, headers=_PRIVATE)
-    receipt = here.receipts.receipt(str(uuid4()), here.calendar.milliseconds, case)
+    receipt = registry.receipts.receipt(str(uuid4()), registry.calendar.milliseconds, case)
     return JsonLd(signing.canonical(receipt), headers=_PRIVATE)
 
 
 @router.get("/{event}.jwt", responses={200: {"content": {"application/jose": {}}}}, response_class=Response)
-async def receipt_jwt(event: EventId, here: Here, caller: Reader) -> Response:
+async def receipt_jwt(event: EventId, registry: RegistryDep, caller: Reader) -> Response:
     """Return the event's receipt as a JWS: what `covey registry receipt verify` checks offline."""
-    receipt = await _issue(here, event, caller)
+    receipt = await _issue(registry, event, caller)
     name = {"content-disposition": f'attachment; filename="receipt-{event}.jwt"'}
-    return Response(here.receipts.sign(receipt), media_type="application/jose", headers=_PRIVATE | name)
+    return Response(registry.receipts.sign(receipt), media_type="application/jose", headers=_PRIVATE | name)
 
 
 @router.get("/{event}.html", response_class=HTMLResponse)
-async def receipt_html(event: EventId, here: Here, caller: Reader) -> HTMLResponse:
+async def receipt_html(event: EventId, registry: RegistryDep, caller: Reader) -> HTMLResponse:
     """Return the event's receipt as one page to read and print."""
-    receipt = await _issue(here, event, caller)
+    receipt = await _issue(registry, event, caller)
     return HTMLResponse(page.render(receipt), headers=_PRIVATE | {"content-security-policy": page.POLICY})
 
 
-async def _issue(here: Registry, event: str, caller: Caller) -> Receipt:
-    case = await here.receipts.case(event, caller, here.calendar.year)
-    return here.receipts.receipt(str(uuid4()), here.calendar.milliseconds, case)
+async def _issue(registry: Registry, event: str, caller: Caller) -> Receipt:
+    case = await registry.receipts.case(event, caller, registry.calendar.year)
+    return registry.receipts.receipt(str(uuid4()), registry.calendar.milliseconds, case)

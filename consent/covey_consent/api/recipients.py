@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
-from covey_consent.api.http import Here
+from covey_consent.api.http import RegistryDep
 from covey_consent.api.pages import Page, Paging
 from covey_consent.api.request_headers import IfMatch, OnceOnly, answer, etag, require_match, tagged
 from covey_consent.api.rights import Reader
@@ -71,20 +71,20 @@ class Told(BaseModel):
 
 
 @router.post("/recipients", status_code=201, response_model=AddedRecipient)
-async def add_recipient(said: NewRecipient, here: Here, caller: Admin, once: OnceOnly) -> Response:
+async def add_recipient(said: NewRecipient, registry: RegistryDep, caller: Admin, once: OnceOnly) -> Response:
     """Add a recipient; the answer has the keys by which it checks what it is told."""
 
     def add(session: Session) -> Answer:
-        url = addresses.check(said.url, private=here.courier.private)
-        added = register.add(session, said.name, url, said.purposes, here.calendar)
-        public, secret = here.outbox.signer.public, here.outbox.signer.secret(added.id)
+        url = addresses.check(said.url, private=registry.courier.private)
+        added = register.add(session, said.name, url, said.purposes, registry.calendar)
+        public, secret = registry.outbox.signer.public, registry.outbox.signer.secret(added.id)
         return answer(AddedRecipient(**_plain(added, {}), public_key=public, secret=secret))
 
     return await once.create(caller, add)
 
 
 @router.get("/recipients")
-async def list_recipients(here: Here, _caller: Watcher, page: Paging) -> Page[KnownRecipient]:
+async def list_recipients(registry: RegistryDep, _caller: Watcher, page: Paging) -> Page[KnownRecipient]:
     """List recipients by name."""
 
     def read(session: Session) -> Page[KnownRecipient]:
@@ -95,18 +95,25 @@ async def list_recipients(here: Here, _caller: Watcher, page: Paging) -> Page[Kn
             next=page.following(LISTING, rows, lambda row: row.name),
         )
 
-    return await here.store.read(read)
+    return await registry.store.read(read)
 
 
 @router.get("/recipients/{id_}")
-async def read_recipient(id_: str, here: Here, _caller: Watcher, response: Response) -> KnownRecipient:
+async def read_recipient(
+    id_: str, registry: RegistryDep, _caller: Watcher, response: Response
+) -> KnownRecipient:
     """Return a recipient; its ETag is needed to change it."""
-    return tagged(response, await here.store.read(_read, id_), *PASSING)
+    return tagged(response, await registry.store.read(_read, id_), *PASSING)
 
 
 @router.patch("/recipients/{id_}")
 async def set_recipient(
-    id_: str, said: Standing, here: Here, _caller: Admin, response: Response, if_match: IfMatch = None
+    id_: str,
+    said: Standing,
+    registry: RegistryDep,
+    _caller: Admin,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> KnownRecipient:
     """Tell a recipient things, or no longer; what it was to be told waits."""
 
@@ -115,26 +122,26 @@ async def set_recipient(
         register.find(session, id_).active = said.active
         return _read(session, id_)
 
-    return tagged(response, await here.store.write(change), *PASSING)
+    return tagged(response, await registry.store.write(change), *PASSING)
 
 
 @router.post("/recipients/{id_}/retries", status_code=204)
-async def retry_recipient(id_: str, here: Here, _caller: Admin) -> Response:
+async def retry_recipient(id_: str, registry: RegistryDep, _caller: Admin) -> Response:
     """Send again what the recipient did not take in all the attempts that there were."""
-    await here.store.write(lambda session: here.outbox.retry(session, register.find(session, id_).id))
+    await registry.store.write(lambda session: registry.outbox.retry(session, register.find(session, id_).id))
     return Response(status_code=204)
 
 
 @router.get("/subjects/{subject}/recipients")
-async def read_told(subject: Pseudonym, here: Here, _caller: Reader) -> Told:
+async def read_told(subject: Pseudonym, registry: RegistryDep, _caller: Reader) -> Told:
     """Say who receives the person's data, and what each was told of them: GDPR Art. 19."""
 
     def read(session: Session) -> Told:
         subjects.find(session, subject)
-        stated = [one.model_dump(mode="json") for one in here.controller.recipients]
-        return Told(stated=stated, told=register.told(session, here.outbox.signer, subject))
+        stated = [one.model_dump(mode="json") for one in registry.controller.recipients]
+        return Told(stated=stated, told=register.told(session, registry.outbox.signer, subject))
 
-    return await here.store.read(read)
+    return await registry.store.read(read)
 
 
 def _read(session: Session, id_: str) -> KnownRecipient:

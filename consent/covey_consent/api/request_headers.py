@@ -49,11 +49,11 @@ class Creation:
         `write` is `Log.write` where the work may append to the log. Raises ConflictError while the same is
         being answered, RequestError for another body.
         """
-        request, here = self._request, self._request.app.state.registry
+        request, registry = self._request, self._request.app.state.registry
         if self.key is None:
-            return response(await (write or here.store.write)(work, *args))
+            return response(await (write or registry.store.write)(work, *args))
         asked = Asked(caller, f"{request.method} {request.url.path}", self.key, await request.body())
-        return response(await here.answers.once(asked, here.calendar.now, work, *args, write=write))
+        return response(await registry.answers.once(asked, registry.calendar.now, work, *args, write=write))
 
 
 OnceOnly = Annotated[Creation, Depends()]

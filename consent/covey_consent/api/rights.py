@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from covey_consent.access.authorization import everyone, needs, reason
 from covey_consent.access.roles import Caller, Role
-from covey_consent.api.http import Here
+from covey_consent.api.http import RegistryDep
 from covey_consent.api.officer_queries import AS_CSV, Format, paged
 from covey_consent.api.pages import Page, Paging
 from covey_consent.api.request_headers import IfMatch, OnceOnly, answer, etag, require_match, tagged
@@ -36,13 +36,13 @@ PASSING = ("overdue",)
 """What time alone changes."""
 
 
-async def subject_of_request(here: Registry, request: HttpRequest) -> str | None:
+async def subject_of_request(registry: Registry, request: HttpRequest) -> str | None:
     """Return the person whose request the address names."""
     query = select(RightsRequest.subject).filter_by(id=request.path_params["id_"])
-    return await here.store.read(lambda session: session.scalar(query))
+    return await registry.store.read(lambda session: session.scalar(query))
 
 
-async def subject_of_body(here: Registry, request: HttpRequest) -> str | None:
+async def subject_of_body(registry: Registry, request: HttpRequest) -> str | None:
     """Return the person whom the body names, where there is one."""
     try:
         said: Any = await request.json()
@@ -51,7 +51,9 @@ async def subject_of_body(here: Registry, request: HttpRequest) -> str | None:
         return None
     named = said.get("subject") if isinstance(said, dict) else None
     query = select(Subject.subject).filter_by(subject=named)
-    return await here.store.read(lambda session: session.scalar(query)) if isinstance(named, str) else None
+    return (
+        await registry.store.read(lambda session: session.scalar(query)) if isinstance(named, str) else None
+    )
 
 
 Asker = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, about=subject_of_body)]
@@ -164,22 +166,22 @@ class PersonsAttributes(BaseModel):
 
 
 @router.post("/rights", status_code=201, response_model=Request)
-async def ask(said: NewRequest, here: Here, caller: Asker, once: OnceOnly) -> Response:
+async def ask(said: NewRequest, registry: RegistryDep, caller: Asker, once: OnceOnly) -> Response:
     """Take a request: a person's own, or one that an officer enters for them."""
     asked = _asked(said, caller)
 
     def receive(session: Session) -> Answer:
-        _require_own(session, caller, asked.subject, here.calendar.year)
+        _require_own(session, caller, asked.subject, registry.calendar.year)
         person = subjects.find(session, asked.subject)
-        received = here.rights.desk.receive(session, asked, caller, person.country or None)
-        return answer(_describe(session, here, received), asked.subject)
+        received = registry.rights.desk.receive(session, asked, caller, person.country or None)
+        return answer(_describe(session, registry, received), asked.subject)
 
     return await once.create(caller, receive)
 
 
 @router.get("/rights", response_model=Page[Request], responses=AS_CSV)
 async def list_requests(
-    here: Here,
+    registry: RegistryDep,
     caller: Lister,
     page: Paging,
     overdue: bool = False,
@@ -194,53 +196,58 @@ async def list_requests(
     `due_within`; with both, either.
     """
     after, due = page.moment(LISTING), Due(overdue, due_within)
-    rows = await here.store.read(here.rights.desk.page, caller, after, page.limit + 1, due)
-    items = [_describe(None, here, row) for row in rows[: page.limit]]
+    rows = await registry.store.read(registry.rights.desk.page, caller, after, page.limit + 1, due)
+    items = [_describe(None, registry, row) for row in rows[: page.limit]]
     rest = page.following(LISTING, rows, lambda row: (row.received_at, row.id))
     return paged(Page[Request](items=items, next=rest), Request, written_as)
 
 
 @router.get("/rights/{id_}")
-async def read_request(id_: str, here: Here, caller: Watcher, response: Response) -> Request:
+async def read_request(id_: str, registry: RegistryDep, caller: Watcher, response: Response) -> Request:
     """Return a request with its steps; its ETag is needed for the next one."""
-    return tagged(response, await here.store.read(_read, here, id_, caller), *PASSING)
+    return tagged(response, await registry.store.read(_read, registry, id_, caller), *PASSING)
 
 
 @router.post("/rights/{id_}/steps")
 async def take_step(
-    id_: str, said: NewStep, here: Here, caller: Handler, response: Response, if_match: IfMatch = None
+    id_: str,
+    said: NewStep,
+    registry: RegistryDep,
+    caller: Handler,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> Request:
     """Take a step: an officer's, or a person's, who may cancel. To fulfil does what was asked for."""
     taken = Taken(said.step, said.method, said.reason)
 
     def take(session: Session) -> Request:
-        require_match(if_match, etag(_read(session, here, id_, caller), *PASSING))
-        return _describe(session, here, here.rights.desk.take(session, id_, taken, caller))
+        require_match(if_match, etag(_read(session, registry, id_, caller), *PASSING))
+        return _describe(session, registry, registry.rights.desk.take(session, id_, taken, caller))
 
-    return tagged(response, await here.store.write(take), *PASSING)
+    return tagged(response, await registry.store.write(take), *PASSING)
 
 
 @router.get("/rights/{id_}/export")
-async def export(id_: str, here: Here, caller: Handler) -> Response:
+async def export(id_: str, registry: RegistryDep, caller: Handler) -> Response:
     """Return what is held of the person as a zip, where they asked for access or to take it elsewhere."""
 
     def read(session: Session) -> bytes:
-        request = requests.find(session, id_, caller, here.calendar.year)
+        request = requests.find(session, id_, caller, registry.calendar.year)
         if request.kind not in (Kind.ACCESS, Kind.PORTABILITY) or request.state != State.FULFILLED:
             raise ConflictError("there is an export once a request for access or portability is fulfilled")
-        return here.rights.exporter.export(session, request.subject)
+        return registry.rights.exporter.export(session, request.subject)
 
     disposition = {
         "Content-Disposition": f'attachment; filename="covey-{id_}.zip"',
         "Cache-Control": "no-store",
     }
-    return Response(await here.store.read(read), media_type="application/zip", headers=disposition)
+    return Response(await registry.store.read(read), media_type="application/zip", headers=disposition)
 
 
 @router.get("/erasures/{id_}")
-async def read_certificate(id_: str, here: Here) -> Erased:
+async def read_certificate(id_: str, registry: RegistryDep) -> Erased:
     """Return the certificate of the erasure that a request of this id asked for: whoever knows it may ask."""
-    kept = await here.store.read(lambda session: session.get(Tombstone, id_))
+    kept = await registry.store.read(lambda session: session.get(Tombstone, id_))
     if kept is None:
         raise UnknownError("no request of this id was fulfilled by an erasure")
     return Erased(id=kept.id, certificate=kept.certificate, claims=certificate.claims(kept.certificate))
@@ -248,11 +255,11 @@ async def read_certificate(id_: str, here: Here) -> Erased:
 
 @router.get("/erasures/{id_}/steps")
 async def read_erasure_steps(
-    id_: str, here: Here, _caller: Annotated[Caller, needs(Role.AUDITOR, Role.ADMIN)]
+    id_: str, registry: RegistryDep, _caller: Annotated[Caller, needs(Role.AUDITOR, Role.ADMIN)]
 ) -> Trail:
     """Return who entered, verified and fulfilled an erasure, and when; not whose it was."""
     query = select(ErasureStep).filter_by(erasure=id_).order_by(ErasureStep.number)
-    found = await here.store.read(lambda session: session.scalars(query).all())
+    found = await registry.store.read(lambda session: session.scalars(query).all())
     if not found:
         raise UnknownError("no steps are kept of an erasure of this id; they go with the access log's rows")
     return Trail(id=id_, steps=[ErasureStepTaken.model_validate(one) for one in found])
@@ -260,10 +267,10 @@ async def read_erasure_steps(
 
 @router.get("/subjects/{subject}/attributes")
 async def read_attributes(
-    subject: Pseudonym, here: Here, _caller: Reader, response: Response
+    subject: Pseudonym, registry: RegistryDep, _caller: Reader, response: Response
 ) -> PersonsAttributes:
     """Return what is kept about a person beside their choices; the ETag is needed to put it right."""
-    person = await here.store.read(subjects.find, subject)
+    person = await registry.store.read(subjects.find, subject)
     return tagged(response, PersonsAttributes.model_validate(person))
 
 
@@ -271,7 +278,7 @@ async def read_attributes(
 async def rectify(
     subject: Pseudonym,
     said: Attributes,
-    here: Here,
+    registry: RegistryDep,
     caller: Officer,
     request: HttpRequest,
     response: Response,
@@ -283,10 +290,10 @@ async def rectify(
     def change(session: Session) -> PersonsAttributes:
         found = subjects.find(session, subject)
         require_match(if_match, etag(PersonsAttributes.model_validate(found)))
-        rectified = here.rights.rectification.rectify(session, subject, said.named, caller, why)
+        rectified = registry.rights.rectification.rectify(session, subject, said.named, caller, why)
         return PersonsAttributes.model_validate(rectified)
 
-    return tagged(response, await here.store.write(change))
+    return tagged(response, await registry.store.write(change))
 
 
 def _asked(said: NewRequest, caller: Caller) -> Asked:
@@ -309,16 +316,16 @@ def _require_own(session: Session, caller: Caller, subject: str, year: int) -> N
         raise DeniedError("a person asks for themselves, or for a child whose guardian they are")
 
 
-def _read(session: Session, here: Registry, id_: str, caller: Caller) -> Request:
-    return _describe(session, here, requests.find(session, id_, caller, here.calendar.year))
+def _read(session: Session, registry: Registry, id_: str, caller: Caller) -> Request:
+    return _describe(session, registry, requests.find(session, id_, caller, registry.calendar.year))
 
 
-def _describe(session: Session | None, here: Registry, row: RightsRequest) -> Request:
+def _describe(session: Session | None, registry: Registry, row: RightsRequest) -> Request:
     """Return the request with its steps; without a session it has none."""
     same = Request.model_fields.keys() - {"overdue", "steps"}
     steps = () if session is None else requests.steps(session, row.id)
     return Request(
         **{name: getattr(row, name) for name in same},
-        overdue=requests.standing(row).overdue(here.calendar.now),
+        overdue=requests.standing(row).overdue(registry.calendar.now),
         steps=[StepTaken.model_validate(step) for step in steps],
     )

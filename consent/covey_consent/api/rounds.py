@@ -13,7 +13,7 @@ from typing import Annotated, TypeVar
 from fastapi import APIRouter, Header, Path, Request, Response
 
 from covey_consent.access.signed_messages import open_from, require_signature
-from covey_consent.api.http import FOR_EVER, Here, body, cbor
+from covey_consent.api.http import FOR_EVER, RegistryDep, body, cbor
 from covey_consent.api.media import CBOR, SET_REQUEST
 from covey_consent.errors import DeniedError, RequestError
 from covey_consent.one_message.round_state import read_entries
@@ -51,112 +51,122 @@ COMMITTEE_FILE = 2**20
 """Bytes of a committee file with its framing, at most: 600 decryptors of 420 bytes, and nine seats."""
 
 
-def operator_key(here: Registry) -> bytes:
+def operator_key(registry: Registry) -> bytes:
     """Return the operator's public key. Raises DeniedError where none is configured."""
-    if here.operator is None:
+    if registry.operator is None:
         raise DeniedError("no operator key is configured (COVEY_REGISTRY_OPERATOR): every round is refused")
-    return here.operator
+    return registry.operator
 
 
-def require_operator(here: Registry, message: bytes, signature: str, what: str) -> None:
+def require_operator(registry: Registry, message: bytes, signature: str, what: str) -> None:
     """Raise DeniedError unless the operator signed the message."""
-    require_signature(operator_key(here), message, bytes.fromhex(signature), what)
+    require_signature(operator_key(registry), message, bytes.fromhex(signature), what)
 
 
 @router.post("/v1/rounds")
-async def announce(request: Request, here: Here) -> Response:
+async def announce(request: Request, registry: RegistryDep) -> Response:
     """Log a signed `Manifest`; answers `LogIndex`, its head cosigned for the phones that are asked next."""
-    key = operator_key(here)
+    key = operator_key(registry)
     signed = await body(request)
     opened = open_from(key, Manifest, manifest.CONTEXT, signed)
-    index = await here.log.write(
-        rounds.announce, here.log, signed, opened, here.notices, here.calendar, here.key.public
+    index = await registry.log.write(
+        rounds.announce,
+        registry.log,
+        signed,
+        opened,
+        registry.notices,
+        registry.calendar,
+        registry.key.public,
     )
-    await here.cosigners.settle()
+    await registry.cosigners.settle()
     return cbor(LogIndex(index))
 
 
 @router.post("/v1/rounds/{round_id}/evidence")
-async def conclude(round_id: str, request: Request, here: Here) -> Response:
+async def conclude(round_id: str, request: Request, registry: RegistryDep) -> Response:
     """Log a round's signed `Evidence`; answers `LogIndex`."""
-    key = operator_key(here)
+    key = operator_key(registry)
     signed = await body(request)
     opened = open_from(key, Evidence, evidence.CONTEXT, signed)
     if round_id != opened.round_id:
         raise RequestError(f"the address names round {round_id!r} and the message {opened.round_id!r}")
-    return cbor(LogIndex(await here.log.write(rounds.conclude, here.log, signed, opened)))
+    return cbor(LogIndex(await registry.log.write(rounds.conclude, registry.log, signed, opened)))
 
 
 @router.get("/v1/rounds/{round_id}")
-async def read_round(round_id: str, here: Here) -> Response:
+async def read_round(round_id: str, registry: RegistryDep) -> Response:
     """Return the `RoundEntries`: a round's signed manifest, and all that the registry signed in it."""
-    return cbor(await here.store.read(read_entries, round_id))
+    return cbor(await registry.store.read(read_entries, round_id))
 
 
 @router.post("/v1/rounds/{round_id}/volunteers", status_code=204)
-async def volunteer(round_id: str, request: Request, here: Here) -> None:
+async def volunteer(round_id: str, request: Request, registry: RegistryDep) -> None:
     """Take a phone's `VolunteerOffer` to be a decryptor, until the manifest's `volunteer` window closes."""
-    await here.round_notary.volunteer(round_id, await body(request))
+    await registry.round_notary.volunteer(round_id, await body(request))
 
 
 @router.post("/v1/rounds/{round_id}/retractions", status_code=204)
-async def retract(round_id: str, request: Request, here: Here) -> None:
+async def retract(round_id: str, request: Request, registry: RegistryDep) -> None:
     """Keep the round key of a `Retraction` out of the round. 409 where the included set holds it."""
-    await here.round_notary.retract(round_id, await body(request))
+    await registry.round_notary.retract(round_id, await body(request))
 
 
 @router.post("/v1/rounds/{round_id}/roster")
-async def sign_roster(round_id: str, request: Request, here: Here, signature: Signature) -> Response:
+async def sign_roster(
+    round_id: str, request: Request, registry: RegistryDep, signature: Signature
+) -> Response:
     """Sign the roster of all volunteers as a `RosterRequest` asks; answers `LoggedHead`.
 
     The header carries the operator's signature over the body's SHA-256 in hex; so for the next four.
     """
-    asked = await _signed(request, here, signature, RosterRequest, ROSTER_REQUEST)
-    return cbor(await here.round_notary.roster(round_id, asked))
+    asked = await _signed(request, registry, signature, RosterRequest, ROSTER_REQUEST)
+    return cbor(await registry.round_notary.roster(round_id, asked))
 
 
 @router.post("/v1/rounds/{round_id}/draw")
-async def draw(round_id: str, request: Request, here: Here, signature: Signature) -> Response:
+async def draw(round_id: str, request: Request, registry: RegistryDep, signature: Signature) -> Response:
     """Draw the committee by the nonce in a `DrawRequest`; answers `DrawAnswer`."""
-    asked = await _signed(request, here, signature, DrawRequest, DRAW_REQUEST)
-    return cbor(await here.round_notary.draw(round_id, asked))
+    asked = await _signed(request, registry, signature, DrawRequest, DRAW_REQUEST)
+    return cbor(await registry.round_notary.draw(round_id, asked))
 
 
 @router.post("/v1/rounds/{round_id}/included")
-async def include(round_id: str, request: Request, here: Here, signature: Signature) -> Response:
+async def include(round_id: str, request: Request, registry: RegistryDep, signature: Signature) -> Response:
     """Sign the included set of an `InclusionRequest`; answers `InclusionAnswer`.
 
     Where members cannot take part, the answer names each with the rule that it broke, and nothing is signed.
     """
-    opened = await here.round_notary.find(round_id)
+    opened = await registry.round_notary.find(round_id)
     limit = min(SET_REQUEST, COMMITTEE_FILE + opened.info.terms.most * layout(Entry).size)
-    asked = await _signed(request, here, signature, InclusionRequest, INCLUSION_REQUEST, limit)
-    return cbor(await here.round_notary.include(round_id, asked))
+    asked = await _signed(request, registry, signature, InclusionRequest, INCLUSION_REQUEST, limit)
+    return cbor(await registry.round_notary.include(round_id, asked))
 
 
 @router.post("/v1/rounds/{round_id}/disputes")
-async def grant_dispute(round_id: str, request: Request, here: Here, signature: Signature) -> Response:
+async def grant_dispute(
+    round_id: str, request: Request, registry: RegistryDep, signature: Signature
+) -> Response:
     """Grant one decryptor to show the point that it shares with a member; answers `LoggedHead`.
 
     Takes a `GrantRequest`. A member is disputed by one decryptor alone.
     """
-    asked = await _signed(request, here, signature, GrantRequest, GRANT_REQUEST)
-    return cbor(await here.round_notary.dispute(round_id, asked))
+    asked = await _signed(request, registry, signature, GrantRequest, GRANT_REQUEST)
+    return cbor(await registry.round_notary.dispute(round_id, asked))
 
 
 @router.post("/v1/rounds/{round_id}/final")
-async def finalise(round_id: str, request: Request, here: Here, signature: Signature) -> Response:
+async def finalise(round_id: str, request: Request, registry: RegistryDep, signature: Signature) -> Response:
     """Sign the final set of an `ExclusionRequest`; answers `LoggedHead`."""
-    asked = await _signed(request, here, signature, ExclusionRequest, EXCLUSION_REQUEST)
-    return cbor(await here.round_notary.final(round_id, asked))
+    asked = await _signed(request, registry, signature, ExclusionRequest, EXCLUSION_REQUEST)
+    return cbor(await registry.round_notary.final(round_id, asked))
 
 
 @router.get("/v1/sets/{root}")
 async def read_set(
-    root: Annotated[str, Path(pattern="^[0-9a-f]{64}$")], request: Request, here: Here
+    root: Annotated[str, Path(pattern="^[0-9a-f]{64}$")], request: Request, registry: RegistryDep
 ) -> Response:
     """Return the `SetLeaves` of a signed included or final set by its Merkle root, sorted by round key."""
-    leaves = await here.store.read(find_leaves, bytes.fromhex(root))
+    leaves = await registry.store.read(find_leaves, bytes.fromhex(root))
     headers = {**FOR_EVER, "ETag": f'"{root}"'}
     if headers["ETag"] in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
@@ -164,11 +174,11 @@ async def read_set(
 
 
 async def _signed(
-    request: Request, here: Registry, signature: str, cls: type[T], context: str, limit: int | None = None
+    request: Request, registry: Registry, signature: str, cls: type[T], context: str, limit: int | None = None
 ) -> T:
     """Return the request's message, which the operator signed."""
-    operator_key(here)
+    operator_key(registry)
     data = await body(request, limit)
     statement = await asyncio.to_thread(request_statement, context, data)
-    require_operator(here, statement, signature, cls.__name__)
+    require_operator(registry, statement, signature, cls.__name__)
     return await asyncio.to_thread(wire.decode, cls, data)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from covey_consent.access import access_log
 from covey_consent.access.authorization import needs
 from covey_consent.access.roles import LOGGED, Caller, Role
-from covey_consent.api.http import Here
+from covey_consent.api.http import RegistryDep
 from covey_consent.api.request_headers import OnceOnly, answer
 from covey_consent.api.schemas import Known, NewSubject, Pseudonym
 from covey_consent.errors import DeniedError
@@ -43,42 +43,42 @@ class Imported(BaseModel):
 
 
 @router.post("/subjects", status_code=201, response_model=Known, tags=["subjects"])
-async def create(person: NewSubject, here: Here, caller: Shop, once: OnceOnly) -> Response:
+async def create(person: NewSubject, registry: RegistryDep, caller: Shop, once: OnceOnly) -> Response:
     """Make a person known, who then has a pseudonym."""
 
     def work(session: Session) -> Answer:
-        subject = here.subjects.create(session, person.country or "", person.birth_year, person.guardian)
+        subject = registry.subjects.create(session, person.country or "", person.birth_year, person.guardian)
         return answer(Known(subject=subject), subject)
 
     return await once.create(caller, work)
 
 
 @router.put("/subjects/{subject}/devices/{key}", status_code=204, tags=["subjects"])
-async def attach(subject: Pseudonym, key: DeviceKey, here: Here, _caller: Shop) -> Response:
+async def attach(subject: Pseudonym, key: DeviceKey, registry: RegistryDep, _caller: Shop) -> Response:
     """Let a device speak for the person, before it enrols itself."""
-    await here.store.write(here.subjects.attach, subject, bytes.fromhex(key))
+    await registry.store.write(registry.subjects.attach, subject, bytes.fromhex(key))
     return Response(status_code=204)
 
 
 @router.delete("/subjects/{subject}/devices/{key}", status_code=204, tags=["subjects"])
-async def detach(subject: Pseudonym, key: DeviceKey, here: Here, caller: Owner) -> Response:
+async def detach(subject: Pseudonym, key: DeviceKey, registry: RegistryDep, caller: Owner) -> Response:
     """Let a device, such as a lost one, speak for the person no more: nothing that it signs counts."""
     device = bytes.fromhex(key)
 
     def work(session: Session) -> None:
-        here.subjects.detach(session, subject, device)
-        here.choices.forget_device(session, device)
+        registry.subjects.detach(session, subject, device)
+        registry.choices.forget_device(session, device)
         if caller.role not in LOGGED:
-            access_log.record(session, caller, detach.__name__, subject, None, here.calendar.now)
+            access_log.record(session, caller, detach.__name__, subject, None, registry.calendar.now)
 
-    await here.store.write(work)
+    await registry.store.write(work)
     return Response(status_code=204)
 
 
 @router.post("/imports", status_code=201, response_model=Imported, tags=["rights"])
 async def import_person(
     request: Request,
-    here: Here,
+    registry: RegistryDep,
     caller: Annotated[Caller, needs(Role.ADMIN)],
     key: RegistryKey,
     once: OnceOnly,
@@ -87,12 +87,12 @@ async def import_person(
 
     The key is one that the operator pinned; what is imported stays marked as imported from it.
     """
-    if not here.settings.imports_from:
+    if not registry.settings.imports_from:
         raise DeniedError(
             "this registry takes no imports; its operator pins the public keys of registries whose exports "
             "count here in COVEY_REGISTRY_IMPORTS_FROM"
         )
-    if key not in here.settings.imports_from:
+    if key not in registry.settings.imports_from:
         raise DeniedError(
             "exports under this key are not taken here; COVEY_REGISTRY_IMPORTS_FROM names the keys that are"
         )
@@ -100,7 +100,7 @@ async def import_person(
     export = await asyncio.to_thread(imports.read, await request.body(), source)
 
     def work(session: Session) -> Answer:
-        guardian = imports.import_(session, here.subjects, here.choices, export, source)
+        guardian = imports.import_(session, registry.subjects, registry.choices, export, source)
         counts = {"devices": len(export.devices), "consents": len(export.consents)}
         return answer(
             Imported(subject=export.person.subject, guardian=guardian, **counts), export.person.subject

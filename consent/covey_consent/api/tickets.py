@@ -11,7 +11,7 @@ from pydantic import ConfigDict, StringConstraints
 from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.access.signed_messages import open_from_device
-from covey_consent.api.http import Here, body, cbor
+from covey_consent.api.http import RegistryDep, body, cbor
 from covey_consent.api.rounds import Signature, require_operator
 from covey_consent.api.schemas import ClosedModel
 from covey_consent.errors import RequestError
@@ -59,53 +59,60 @@ class Ended(ClosedModel):
 
 
 @router.get("/v1/epoch")
-async def epoch(here: Here) -> EpochNow:
+async def epoch(registry: RegistryDep) -> EpochNow:
     """Return the current epoch, when its fetch window closes and when it ends (Unix seconds)."""
-    return EpochNow.model_validate(here.calendar)
+    return EpochNow.model_validate(registry.calendar)
 
 
 @router.get("/v1/issuers/{epoch}/{purposes}")
-async def issuer(epoch: Epoch, purposes: str, here: Here) -> Response:
+async def issuer(epoch: Epoch, purposes: str, registry: RegistryDep) -> Response:
     """Return the `Issuer` of a purpose set (sorted, joined by "+") in the current epoch: all its keys."""
-    held = await here.issuers.demand(parse_set(purposes), epoch)
+    held = await registry.issuers.demand(parse_set(purposes), epoch)
     return cbor(held.issuer)
 
 
 @router.post("/v1/tickets")
-async def issue(request: Request, here: Here) -> Response:
+async def issue(request: Request, registry: RegistryDep) -> Response:
     """Answer a signed `TicketRequest` with `BlindSignatures`."""
     asked = open_from_device(TicketRequest, TICKETS, await body(request))
-    if not here.calendar.agrees(asked.at):
-        raise RequestError(f"the request is dated {here.calendar.says(asked.at)}; set the clock")
-    held = await here.issuers.demand(asked.purposes, asked.epoch)
-    standing = await here.choices.of_device(asked.device)
-    tickets.check(held, asked, standing, here.notices, here.calendar.milliseconds)
+    if not registry.calendar.agrees(asked.at):
+        raise RequestError(f"the request is dated {registry.calendar.says(asked.at)}; set the clock")
+    held = await registry.issuers.demand(asked.purposes, asked.epoch)
+    standing = await registry.choices.of_device(asked.device)
+    tickets.check(held, asked, standing, registry.notices, registry.calendar.milliseconds)
     signatures = await asyncio.to_thread(tickets.sign, held, asked)
-    issued = await here.store.write(tickets.book, asked, here.notices, here.calendar, here.yearly_batches)
+    issued = await registry.store.write(
+        tickets.book, asked, registry.notices, registry.calendar, registry.yearly_batches
+    )
     return cbor(
-        BlindSignatures(signatures, issued, tickets.most_in_a_year(here.calendar, here.yearly_batches))
+        BlindSignatures(
+            signatures, issued, tickets.most_in_a_year(registry.calendar, registry.yearly_batches)
+        )
     )
 
 
 @router.post("/v1/epochs/{epoch}/end")
 async def end(
-    epoch: Epoch, why: Ending, here: Here, _caller: Annotated[Caller, needs(Role.OFFICER, Role.ADMIN)]
+    epoch: Epoch,
+    why: Ending,
+    registry: RegistryDep,
+    _caller: Annotated[Caller, needs(Role.OFFICER, Role.ADMIN)],
 ) -> Ended:
     """End the epoch now, in an emergency: its tickets admit to no set any more, and none is issued."""
-    here.calendar.require_current(epoch)
-    return Ended(epoch=epoch, index=await here.issuers.end(epoch, why.reason))
+    registry.calendar.require_current(epoch)
+    return Ended(epoch=epoch, index=await registry.issuers.end(epoch, why.reason))
 
 
 @router.get("/v1/epochs/{epoch}/issued")
-async def issued(epoch: Epoch, purposes: str, here: Here, signature: Signature) -> Issued:
+async def issued(epoch: Epoch, purposes: str, registry: RegistryDep, signature: Signature) -> Issued:
     """Count the batches issued for a set in the current epoch, and the people who allow the set now.
 
     The operator alone is told, who plans by it: exact counts that anyone could watch would show each person
     who withdraws. The header carries their signature over epoch and set.
     """
     wanted = parse_set(purposes)
-    require_operator(here, to_count(wanted, epoch), signature, "question")
-    here.calendar.require_current(epoch)
-    require_set(wanted, here.notices)
-    now = here.calendar.milliseconds
-    return Issued(**await here.store.read(tickets.counts, wanted, epoch, here.notices, now))
+    require_operator(registry, to_count(wanted, epoch), signature, "question")
+    registry.calendar.require_current(epoch)
+    require_set(wanted, registry.notices)
+    now = registry.calendar.milliseconds
+    return Issued(**await registry.store.read(tickets.counts, wanted, epoch, registry.notices, now))

@@ -13,7 +13,7 @@ from covey_consent.access.authorization import needs
 from covey_consent.access.revocations import Revocation
 from covey_consent.access.roles import Caller, Role
 from covey_consent.access.tokens import DEVICE_SECONDS
-from covey_consent.api.http import Here
+from covey_consent.api.http import RegistryDep
 from covey_consent.api.pages import Page, Paging
 from covey_consent.api.request_headers import OnceOnly, answer
 from covey_consent.api.schemas import ClosedModel
@@ -63,39 +63,39 @@ class Revoked(BaseModel):
 
 
 @router.post("/v1/device-tokens")
-async def issue_device_token(request: Request, here: Here) -> DeviceToken:
+async def issue_device_token(request: Request, registry: RegistryDep) -> DeviceToken:
     """Answer a DPoP proof by an enrolled device's key with a token for its person, bound to the key."""
-    now = here.calendar.now
-    proof = here.gate.proof(request, now)
+    now = registry.calendar.now
+    proof = registry.authenticator.proof(request, now)
     device = proof.device
-    people = await here.store.read(subjects.of_devices, {device})
+    people = await registry.store.read(subjects.of_devices, {device})
     caller = Caller(Role.SUBJECT, "device", people[device], device)
-    return DeviceToken(access_token=here.tokens.mint(caller, now, DEVICE_SECONDS, proof.thumbprint))
+    return DeviceToken(access_token=registry.tokens.mint(caller, now, DEVICE_SECONDS, proof.thumbprint))
 
 
 @router.post("/v1/revocations", status_code=201, response_model=Revoked)
 async def revoke(
-    said: NewRevocation, here: Here, caller: Annotated[Caller, needs(Role.ADMIN)], once: OnceOnly
+    said: NewRevocation, registry: RegistryDep, caller: Annotated[Caller, needs(Role.ADMIN)], once: OnceOnly
 ) -> Response:
     """Revoke a token, or all of a role and name: no request with them is answered from now on."""
-    now = here.calendar.now
+    now = registry.calendar.now
     # A provider's clock may run ahead, and its tokens with it.
-    until = now + here.settings.token_seconds + here.settings.tolerance_seconds
+    until = now + registry.settings.token_seconds + registry.settings.tolerance_seconds
 
     def add(session: Session) -> Answer:
         row = Revocation(**said.model_dump(), at=now, by=caller.name, until=until)
-        return answer(Revoked.model_validate(here.gate.revocations.add(session, row)))
+        return answer(Revoked.model_validate(registry.authenticator.revocations.add(session, row)))
 
     return await once.create(caller, add)
 
 
 @router.get("/v1/revocations")
 async def list_revocations(
-    here: Here, _caller: Annotated[Caller, needs(Role.ADMIN, Role.AUDITOR)], page: Paging
+    registry: RegistryDep, _caller: Annotated[Caller, needs(Role.ADMIN, Role.AUDITOR)], page: Paging
 ) -> Page[Revoked]:
     """List what is revoked, oldest first."""
     after = page.number(LISTING)
     query = select(Revocation).where(Revocation.id > after).order_by(Revocation.id).limit(page.limit + 1)
-    found = await here.store.read(lambda session: session.scalars(query).all())
+    found = await registry.store.read(lambda session: session.scalars(query).all())
     rest = page.following(LISTING, found, lambda row: row.id)
     return Page[Revoked](items=[Revoked.model_validate(row) for row in found[: page.limit]], next=rest)

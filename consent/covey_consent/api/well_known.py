@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
-from covey_consent.api.http import Here
+from covey_consent.api.http import RegistryDep
 from covey_consent.api.schemas import ClosedModel
 from covey_consent.receipts import signing
 
@@ -43,9 +43,11 @@ class Gpc(ClosedModel):
 
 
 @router.get("/jwks.json")
-async def jwks(here: Here) -> Jwks:
+async def jwks(registry: RegistryDep) -> Jwks:
     """Return the public keys that verify what the registry signs as JWS (RFC 7517)."""
-    return Jwks(keys=[Jwk(**key) for key in (here.tokens.public, signing.public_jwk(here.key.public))])
+    return Jwks(
+        keys=[Jwk(**key) for key in (registry.tokens.public, signing.public_jwk(registry.key.public))]
+    )
 
 
 @router.get("/gpc.json")
@@ -55,11 +57,11 @@ async def gpc() -> Gpc:
 
 
 @router.get("/security.txt")
-async def security_txt(here: Here) -> PlainTextResponse:
+async def security_txt(registry: RegistryDep) -> PlainTextResponse:
     """Say whom to tell of a weakness (RFC 9116)."""
-    expires = datetime.fromtimestamp(here.calendar.now + SECURITY_TXT_SECONDS, UTC)
+    expires = datetime.fromtimestamp(registry.calendar.now + SECURITY_TXT_SECONDS, UTC)
     lines = (
-        f"Contact: mailto:{here.controller.email}",
+        f"Contact: mailto:{registry.controller.email}",
         f"Expires: {expires:%Y-%m-%dT%H:%M:%SZ}",
         "Preferred-Languages: en, zh",
     )

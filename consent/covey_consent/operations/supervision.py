@@ -77,10 +77,7 @@ class Supervisor:
     """Runs the loops and knows how each does. `first` is the first wait, `clock` gives monotonic seconds."""
 
     def __init__(
-        self,
-        loops: Sequence[Loop],
-        first: float = FIRST_SECONDS,
-        clock: Callable[[], float] = time.monotonic,
+        self, loops: Sequence[Loop], first: float = FIRST_SECONDS, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._loops, self._first, self._clock = tuple(loops), first, clock
         self._states = {loop.name: LoopState(clock()) for loop in loops}
