@@ -28,6 +28,7 @@ from covey_consent.api import (
     subjects,
     tickets,
     tokens,
+    verdicts,
     well_known,
 )
 from covey_consent.api.http import add_routes
@@ -39,8 +40,8 @@ from covey_consent.registry import Registry
 from covey_consent.settings import Settings
 
 ROUTERS = (
-    consents, devices, tickets, log, notices, rounds, subjects, receipts, assessments, documents, rights,
-    recipients, breaches, access_log, tokens, health, well_known, problems, officer_queries,
+    verdicts, consents, devices, tickets, log, notices, rounds, subjects, receipts, assessments, documents,
+    rights, recipients, breaches, access_log, tokens, health, well_known, problems, officer_queries,
 )  # fmt: skip
 """A request is held against one route after another: the routes that are asked most come first."""
 
@@ -73,7 +74,7 @@ def create_app(
         redoc_url=None,
     )  # fmt: skip
     for module in ROUTERS:
-        add_routes(app, module.router, {"verdict": consents.serve_verdicts})
+        add_routes(app, module.router, {"verdict": verdicts.serve_verdicts})
     problems.install(app)
     app.add_middleware(
         Rates, caller=settings.rate_caller, address=settings.rate_address, enrolments=settings.rate_enrolments

@@ -5,7 +5,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from covey_consent.access.roles import Role
-from covey_consent.api import consents, problems
+from covey_consent.api import problems, verdicts
 from covey_consent.api.http import add_routes
 
 SQLITE_ALONE = True  # What these tests say does not rest on the database.
@@ -18,7 +18,7 @@ def by_fastapi(shop):
     """Yield a client of the same registry with every route served by FastAPI."""
     app = FastAPI()
     app.state.registry = shop.http.app.state.registry
-    add_routes(app, consents.router)
+    add_routes(app, verdicts.router)
     problems.install(app)
     with TestClient(app, raise_server_exceptions=False) as http:
         yield http

@@ -13,8 +13,8 @@ from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import RegistryDep
 from covey_consent.api.pages import Page, Paging
 from covey_consent.api.request_headers import IfMatch, OnceOnly, answer, etag, require_match, tagged
-from covey_consent.api.rights import Officer
 from covey_consent.api.schemas import ClosedModel, Words
+from covey_consent.api.subjects import Officer
 from covey_consent.breaches import affected, register
 from covey_consent.breaches.account import Account, Scope, Seconds, missing
 from covey_consent.breaches.states import State, Step

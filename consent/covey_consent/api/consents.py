@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 from sqlalchemy.orm import Session
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from covey_consent.access.authorization import needs, reason
 from covey_consent.access.roles import Caller, Role
@@ -18,10 +15,8 @@ from covey_consent.api.http import RegistryDep
 from covey_consent.api.pages import Page, Paging
 from covey_consent.api.request_headers import IfMatch, OnceOnly, answer, etag, require_match, response, tagged
 from covey_consent.api.schemas import (
-    Asked,
+    AskedMoment,
     Happened,
-    Judged,
-    JudgedEach,
     No,
     Past,
     Pseudonym,
@@ -33,7 +28,7 @@ from covey_consent.api.schemas import (
     end,
     moment,
 )
-from covey_consent.decisions import batches, choices, decisions, history, states
+from covey_consent.decisions import choices, decisions, history, states
 from covey_consent.decisions.consent_event import EVERYTHING, GUARDIAN, SUBJECT, Act
 from covey_consent.decisions.events import Recorded
 from covey_consent.decisions.verdicts import Standings, Verdict, judge
@@ -47,18 +42,11 @@ from covey_privacy.registry_messages import GRANTED, Notice
 
 router = APIRouter(prefix="/v1", tags=["consents"])
 
-READER = needs(Role.SUBJECT, Role.SERVICE, Role.OFFICER, Role.AUDITOR)
-Reader = Annotated[Caller, READER]
+Reader = Annotated[Caller, needs(Role.SUBJECT, Role.SERVICE, Role.OFFICER, Role.AUDITOR)]
 Speaker = Annotated[Caller, needs(Role.SUBJECT, Role.SERVICE, Role.OFFICER)]
-
-AskedMoment = Annotated[
-    AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))
-]
 
 GPC = "gpc"
 REQUEST = "request"
-
-_PSEUDONYM = re.compile("[0-9a-f]{32}")
 
 
 @router.post("/subjects/{subject}/consents", status_code=201, response_model=Happened)
@@ -135,52 +123,6 @@ async def events(subject: Pseudonym, registry: RegistryDep, _caller: Reader, pag
         for event in found[: page.limit]
     ]
     return Page[Past](items=items, next=page.following(listing, found, lambda event: event.id))
-
-
-@router.get("/subjects/{subject}/decisions/{purpose}", responses={200: {"model": Judged}})
-async def verdict(subject: Pseudonym, purpose: str, registry: RegistryDep, _caller: Reader) -> Response:
-    """Say whether a purpose may be served for the person now, and if not, why."""
-    return await _verdict(registry, subject, purpose)
-
-
-def serve_verdicts(fastapi_route: ASGIApp) -> ASGIApp:
-    """Return an application that answers lookups of verdicts without FastAPI.
-
-    A shop asks for them with every page: FastAPI's solving of dependencies is half of their CPU time. A
-    request that has to be refused is left to FastAPI's route.
-    """
-
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope)
-        await READER.dependency(request)
-        subject, purpose = request.path_params["subject"], request.path_params["purpose"]
-        if _PSEUDONYM.fullmatch(subject):
-            await (await _verdict(request.app.state.registry, subject, purpose))(scope, receive, send)
-        else:
-            await fastapi_route(scope, receive, send)
-
-    return serve
-
-
-async def _verdict(registry: Registry, subject: str, purpose: str) -> Response:
-    purposes.find(purpose)
-    found = judge(
-        await registry.choices.of(subject), purpose, registry.notices, registry.calendar.milliseconds
-    )
-    allowed = "true" if found is Verdict.ALLOWED else "false"
-    return Response(f'{{"allowed":{allowed},"verdict":"{found}"}}', media_type="application/json")
-
-
-@router.post("/decisions:batch", responses={200: {"model": JudgedEach}})
-async def verdicts(
-    asked: Asked, registry: RegistryDep, _caller: Annotated[Caller, needs(Role.SERVICE)]
-) -> Response:
-    """Return the verdict on one purpose for each of up to 10,000 people, in their order."""
-    purposes.find(asked.purpose)
-    known, now = await registry.choices.of_each(asked.subjects), registry.calendar.milliseconds
-    found = batches.verdicts(asked.subjects, known, asked.purpose, registry.notices, now)
-    body = '","'.join(found)
-    return Response(f'{{"purpose":"{asked.purpose}","verdicts":["{body}"]}}', media_type="application/json")
 
 
 @router.get("/subjects/{subject}/restriction")

@@ -14,10 +14,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 
 from covey_consent.access.authorization import everyone, needs
 from covey_consent.access.roles import Caller, Role
-from covey_consent.api.consents import AskedMoment
 from covey_consent.api.http import RegistryDep
 from covey_consent.api.pages import Page, PageRequest, Paging
-from covey_consent.api.schemas import ClosedModel, End, Pseudonym
+from covey_consent.api.schemas import AskedMoment, ClosedModel, End, Pseudonym
 from covey_consent.decisions import officer_queries
 from covey_consent.registry import Registry
 from covey_consent.storage.csv_tables import table

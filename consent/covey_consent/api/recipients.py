@@ -13,8 +13,8 @@ from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import RegistryDep
 from covey_consent.api.pages import Page, Paging
 from covey_consent.api.request_headers import IfMatch, OnceOnly, answer, etag, require_match, tagged
-from covey_consent.api.rights import Reader
 from covey_consent.api.schemas import ClosedModel, Name, Pseudonym
+from covey_consent.api.subjects import Reader
 from covey_consent.decisions import subjects
 from covey_consent.recipients import addresses, register
 from covey_consent.recipients.tables import Recipient

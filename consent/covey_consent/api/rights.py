@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import rfc8785
 from fastapi import APIRouter, Query, Response
@@ -11,13 +11,14 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from covey_consent.access.authorization import everyone, needs, reason
+from covey_consent.access.authorization import everyone, needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import RegistryDep
 from covey_consent.api.officer_queries import AS_CSV, Format, paged
 from covey_consent.api.pages import Page, Paging
 from covey_consent.api.request_headers import IfMatch, OnceOnly, answer, etag, require_match, tagged
-from covey_consent.api.schemas import ClosedModel, Country, Name, Pseudonym, Words, Year
+from covey_consent.api.schemas import ClosedModel, Name, Pseudonym, Words
+from covey_consent.api.subjects import Attributes
 from covey_consent.decisions import subjects
 from covey_consent.errors import ConflictError, DeniedError, RequestError, UnknownError
 from covey_consent.registry import Registry
@@ -60,21 +61,6 @@ Asker = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, about=subject_of_bod
 Lister = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR, about=everyone)]
 Handler = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, about=subject_of_request)]
 Watcher = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR, about=subject_of_request)]
-Reader = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR)]
-Officer = Annotated[Caller, needs(Role.OFFICER)]
-
-
-class Attributes(ClosedModel):
-    """What is to be put right about a person; what is not named stays."""
-
-    country: Country | Literal[""] = ""
-    birth_year: Year | None = None
-    guardian: Pseudonym | None = None
-
-    @property
-    def named(self) -> dict[str, Any]:
-        """The attributes that were sent, null ones too."""
-        return self.model_dump(include=self.model_fields_set)
 
 
 class NewRequest(ClosedModel):
@@ -153,16 +139,6 @@ class Trail(BaseModel):
 
     id: str
     steps: list[ErasureStepTaken]
-
-
-class PersonsAttributes(BaseModel):
-    """What a registry keeps about a person beside their choices."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    country: str
-    birth_year: int | None
-    guardian: str | None
 
 
 @router.post("/rights", status_code=201, response_model=Request)
@@ -263,37 +239,6 @@ async def read_erasure_steps(
     if not found:
         raise UnknownError("no steps are kept of an erasure of this id; they go with the access log's rows")
     return Trail(id=id_, steps=[ErasureStepTaken.model_validate(one) for one in found])
-
-
-@router.get("/subjects/{subject}/attributes")
-async def read_attributes(
-    subject: Pseudonym, registry: RegistryDep, _caller: Reader, response: Response
-) -> PersonsAttributes:
-    """Return what is kept about a person beside their choices; the ETag is needed to put it right."""
-    person = await registry.store.read(subjects.find, subject)
-    return tagged(response, PersonsAttributes.model_validate(person))
-
-
-@router.patch("/subjects/{subject}/attributes")
-async def rectify(
-    subject: Pseudonym,
-    said: Attributes,
-    registry: RegistryDep,
-    caller: Officer,
-    request: HttpRequest,
-    response: Response,
-    if_match: IfMatch = None,
-) -> PersonsAttributes:
-    """Put right what is kept about a person; what it was before is kept."""
-    why = reason(request) or ""
-
-    def change(session: Session) -> PersonsAttributes:
-        found = subjects.find(session, subject)
-        require_match(if_match, etag(PersonsAttributes.model_validate(found)))
-        rectified = registry.rights.rectification.rectify(session, subject, said.named, caller, why)
-        return PersonsAttributes.model_validate(rectified)
-
-    return tagged(response, await registry.store.write(change))
 
 
 def _asked(said: NewRequest, caller: Caller) -> Asked:

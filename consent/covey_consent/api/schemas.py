@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from covey_consent.decisions.verdicts import Verdict
 
@@ -33,24 +33,15 @@ End = Annotated[datetime | None, BeforeValidator(end)]
 """A date that is given in Unix milliseconds, 0 for never."""
 
 
+AskedMoment = Annotated[
+    AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))
+]
+
+
 class ClosedModel(BaseModel):
     """A model that takes no field but its own, and does not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class NewSubject(ClosedModel):
-    """A person whom the shop's server makes known. Nothing about them is needed."""
-
-    country: Country | None = None
-    birth_year: Year | None = None
-    guardian: Pseudonym | None = None
-
-
-class Known(ClosedModel):
-    """A person's pseudonym."""
-
-    subject: Pseudonym
 
 
 class Yes(ClosedModel):
@@ -119,27 +110,6 @@ class View(ClosedModel):
     subject: str
     at: datetime
     choices: list[Stands]
-
-
-class Asked(ClosedModel):
-    """One purpose, and the people in question."""
-
-    purpose: Name
-    subjects: Annotated[list[Pseudonym], Field(min_length=1, max_length=10_000)]
-
-
-class Judged(ClosedModel):
-    """Whether a purpose may be served for a person now, and if not, why."""
-
-    allowed: bool
-    verdict: Verdict
-
-
-class JudgedEach(ClosedModel):
-    """The verdicts on one purpose, in the order of the people asked about."""
-
-    purpose: str
-    verdicts: list[Verdict]
 
 
 class Restricted(ClosedModel):

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import Session
 
 from covey_consent.access import access_log
-from covey_consent.access.authorization import needs
+from covey_consent.access.authorization import needs, reason
 from covey_consent.access.roles import LOGGED, Caller, Role
 from covey_consent.api.http import RegistryDep
-from covey_consent.api.request_headers import OnceOnly, answer
-from covey_consent.api.schemas import Known, NewSubject, Pseudonym
+from covey_consent.api.request_headers import IfMatch, OnceOnly, answer, etag, require_match, tagged
+from covey_consent.api.schemas import ClosedModel, Country, Pseudonym, Year
+from covey_consent.decisions import subjects
 from covey_consent.errors import DeniedError
 from covey_consent.rights import imports
 from covey_consent.storage.idempotency import Answer
@@ -24,6 +25,8 @@ router = APIRouter(prefix="/v1")
 Shop = Annotated[Caller, needs(Role.SERVICE, Role.ADMIN)]
 Owner = Annotated[Caller, needs(Role.SUBJECT, Role.SERVICE, Role.OFFICER)]
 DeviceKey = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
+Officer = Annotated[Caller, needs(Role.OFFICER)]
+Reader = Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR)]
 RegistryKey = Annotated[
     str,
     Query(
@@ -31,6 +34,43 @@ RegistryKey = Annotated[
         description="Public key of the registry that exported, one of COVEY_REGISTRY_IMPORTS_FROM",
     ),
 ]
+
+
+class NewSubject(ClosedModel):
+    """A person whom the shop's server makes known. Nothing about them is needed."""
+
+    country: Country | None = None
+    birth_year: Year | None = None
+    guardian: Pseudonym | None = None
+
+
+class Known(ClosedModel):
+    """A person's pseudonym."""
+
+    subject: Pseudonym
+
+
+class Attributes(ClosedModel):
+    """What is to be put right about a person; what is not named stays."""
+
+    country: Country | Literal[""] = ""
+    birth_year: Year | None = None
+    guardian: Pseudonym | None = None
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """The attributes that were sent, null ones too."""
+        return self.model_dump(include=self.model_fields_set)
+
+
+class PersonsAttributes(BaseModel):
+    """What a registry keeps about a person beside their choices."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    country: str
+    birth_year: int | None
+    guardian: str | None
 
 
 class Imported(BaseModel):
@@ -73,6 +113,37 @@ async def detach(subject: Pseudonym, key: DeviceKey, registry: RegistryDep, call
 
     await registry.store.write(work)
     return Response(status_code=204)
+
+
+@router.get("/subjects/{subject}/attributes", tags=["rights"])
+async def read_attributes(
+    subject: Pseudonym, registry: RegistryDep, _caller: Reader, response: Response
+) -> PersonsAttributes:
+    """Return what is kept about a person beside their choices; the ETag is needed to put it right."""
+    person = await registry.store.read(subjects.find, subject)
+    return tagged(response, PersonsAttributes.model_validate(person))
+
+
+@router.patch("/subjects/{subject}/attributes", tags=["rights"])
+async def rectify(
+    subject: Pseudonym,
+    said: Attributes,
+    registry: RegistryDep,
+    caller: Officer,
+    request: Request,
+    response: Response,
+    if_match: IfMatch = None,
+) -> PersonsAttributes:
+    """Put right what is kept about a person; what it was before is kept."""
+    why = reason(request) or ""
+
+    def change(session: Session) -> PersonsAttributes:
+        found = subjects.find(session, subject)
+        require_match(if_match, etag(PersonsAttributes.model_validate(found)))
+        rectified = registry.rights.rectification.rectify(session, subject, said.named, caller, why)
+        return PersonsAttributes.model_validate(rectified)
+
+    return tagged(response, await registry.store.write(change))
 
 
 @router.post("/imports", status_code=201, response_model=Imported, tags=["rights"])
