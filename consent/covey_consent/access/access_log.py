@@ -1,4 +1,4 @@
-"""The access log: who looked, and who acted, when, at what and why (GDPR Art. 5(2), 32)."""
+"""The access log: which member of staff read or changed what, when and why (GDPR Art. 5(2), 32)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Authentication: who asks, by the access token and the proof that come with a request."""
+"""Authentication: finds the caller of a request by its access token and DPoP proof."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ CACHED_SECONDS = 3600
 
 
 class TokenCache:
-    """The tokens verified last: 10,000, for an hour. A service's token is not verified for each request."""
+    """LRU cache of verified tokens, so that a service's token is not verified anew with each request."""
 
     def __init__(self, limit: int = CACHED_TOKENS) -> None:
         self._tokens: LRUCache[bytes, tuple[Token, int]] = LRUCache(limit)
 
     def get(self, text: str, now: int) -> Token | None:
-        """Return what the text was verified to say, until that expires; `now` in Unix seconds."""
+        """Return the token that the text was verified to be, until it expires; `now` in Unix seconds."""
         token, until = self._tokens.get(hashlib.sha256(text.encode()).digest(), (None, 0))
         return token if now < until else None
 
     def keep(self, text: str, token: Token, now: int) -> None:
-        """Remember what a text was verified to say."""
+        """Keep the verified token of a text."""
         until = min(token.expires_at, now + CACHED_SECONDS)
         self._tokens[hashlib.sha256(text.encode()).digest()] = token, until
 
 
 @dataclass(frozen=True, slots=True)
 class Authenticator:
-    """Opens the registry's own tokens and its identity provider's.
+    """Verifies the registry's own tokens and its identity provider's.
 
     `public_url` is the address that callers use: DPoP proofs name it, and without it none is taken.
     """
@@ -53,12 +53,12 @@ class Authenticator:
     revocations: Revocations = field(default_factory=Revocations)
 
     def known(self, authorization: str, now: int) -> Caller | None:
-        """Return who asks, where their token was verified before."""
+        """Return the caller of an Authorization header whose token was verified before."""
         token = self.verified.get(authorization.partition(" ")[2], now)
         return None if token is None or self.revocations.holds(token) else token.caller
 
     async def caller(self, request: Request, now: int) -> Caller:
-        """Return who asks; `now` in Unix seconds. Raises UnauthenticatedError."""
+        """Return the caller of the request; `now` in Unix seconds. Raises UnauthenticatedError."""
         scheme, _, text = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() not in ("bearer", "dpop") or not text:
             raise UnauthenticatedError("an access token is needed: Authorization: Bearer <token>")

@@ -1,4 +1,4 @@
-"""DPoP (RFC 9449): a proof, for one request, that the caller holds the key their token is bound to."""
+"""DPoP (RFC 9449): proofs, each for one request, that the caller holds the key of their access token."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _RULES = Allowed("ES256", "Ed25519", "EdDSA")
 
 
 class Claims(BaseModel):
-    """What a proof says (RFC 9449, section 4.2); other claims are ignored."""
+    """The claims of a proof (RFC 9449, section 4.2); others are ignored."""
 
     model_config = ConfigDict(frozen=True, strict=True)
 
@@ -63,14 +63,14 @@ class Proof:
 
 
 class ReplayCache:
-    """The proofs taken in the last `seconds`; a full memory takes no more, rather than forget one."""
+    """The proofs used in the last `seconds`; when full, new proofs are refused and none is forgotten."""
 
     def __init__(self, seconds: int, limit: int = REMEMBERED) -> None:
         self._seconds, self._limit = seconds, limit
         self._taken_at: OrderedDict[bytes, int] = OrderedDict()
 
     def take(self, thumbprint: str, jti: str, now: int) -> None:
-        """Remember a proof by its key and id; `now` in Unix seconds. Raises ProofError the second time."""
+        """Keep a proof by its key and id; `now` in Unix seconds. Raises ProofError the second time."""
         while self._taken_at:
             oldest = next(iter(self._taken_at))
             if now - self._taken_at[oldest] <= self._seconds:
@@ -87,7 +87,7 @@ class ReplayCache:
 class Proofs:
     """Checks proofs made `since` (Unix seconds) by clocks within `tolerance` seconds.
 
-    Earlier ones may have been used before this process began to remember them.
+    Earlier proofs may have been used before this process started.
     """
 
     def __init__(self, tolerance: int, since: int) -> None:
@@ -147,7 +147,7 @@ def _address(url: str) -> tuple[str, str | None, int | None, str] | None:
 
 
 def _key(header: dict[str, Any]) -> Key:
-    """Return the public key in a proof's header, once that is a proof's."""
+    """Return the public key in a proof's header. Raises ProofError where it is no header of a proof."""
     if header.get("typ") != "dpop+jwt":
         raise ProofError("the DPoP proof's typ is not dpop+jwt")
     said = header["jwk"]

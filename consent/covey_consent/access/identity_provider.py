@@ -1,4 +1,4 @@
-"""Tokens of an identity provider (OpenID Connect): its keys, its issuer, its names of roles."""
+"""Access tokens of an identity provider (OpenID Connect)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PSEUDONYM = re.compile("[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class IdentityProvider:
-    """Opens the tokens of one issuer for one audience; its clock may differ by `leeway` seconds.
+    """Verifies the tokens of one issuer for one audience; its clock may differ by `leeway` seconds.
 
     `role_claim` is where the role stands, a path with dots; `roles` gives ours for the provider's names.
     `subject_claim` is where a person's pseudonym stands. No token is good for longer than `most_seconds`.
@@ -41,7 +41,7 @@ class IdentityProvider:
     most_seconds: int = MOST_SECONDS
 
     async def open(self, text: str, now: int) -> Token:
-        """Return what a token of the provider says. Raises TokenError, UnavailableError without its keys."""
+        """Verify a token of the provider. Raises TokenError, UnavailableError without its keys."""
         key = await self.keys.find(key_id(text), now)
         there: ClaimsOption = {"essential": True}
         expected = jwt.JWTClaimsRegistry(
@@ -68,7 +68,7 @@ class IdentityProvider:
         return Token(caller, last_second(end, issued, self.most_seconds, now), bound, id_, issued)
 
     def _role(self, claims: Any) -> Role:
-        """Return the one role of the registry's that is claimed: two would be no separation of duties."""
+        """Return the claimed role; two would break the separation of duties."""
         found = _at(claims, self.role_claim)
         named = found if isinstance(found, list) else [found]
         ours = self.roles or {role.value: role for role in Role}
@@ -81,7 +81,7 @@ class IdentityProvider:
         return roles.pop()
 
     def _subject(self, claims: Any) -> str:
-        """Return the pseudonym that is claimed: without one, a person's token opens nothing."""
+        """Return the claimed pseudonym, which a person's token needs."""
         found = _at(claims, self.subject_claim)
         if not isinstance(found, str) or not _PSEUDONYM.fullmatch(found):
             raise TokenError(

@@ -1,4 +1,4 @@
-"""What of JOSE is taken: compact JWSs, under asymmetric algorithms by allow-list: no `none`, no secrets."""
+"""The part of JOSE that is accepted: compact JWSs under asymmetric algorithms from an allow-list."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BROKEN = (JoseError, ValueError, TypeError, KeyError, AttributeError, Recursion
 
 
 class Allowed(JWSRegistry):
-    """The JWS rules with these algorithms alone; headers they do not know are ignored (RFC 7515)."""
+    """The JWS rules with these algorithms alone; unknown headers are ignored (RFC 7515)."""
 
     def __init__(self, *names: str) -> None:
         super().__init__(algorithms=names, strict_check_header=False)

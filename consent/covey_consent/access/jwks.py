@@ -1,4 +1,4 @@
-"""The keys of an identity provider: a JWK set (RFC 7517) at an address or in a file, fetched and kept."""
+"""An identity provider's keys: a JWK set (RFC 7517) at an address or in a file, fetched when needed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RSA_CHARACTERS = 342
 
 
 class KeySet:
-    """A provider's keys; an unknown one has the set fetched again, at most every `every` seconds."""
+    """A provider's keys; an unknown key has the set fetched again, at most every `every` seconds."""
 
     def __init__(self, where: str, every: int) -> None:
         self._where, self._every = where, every
@@ -68,7 +68,7 @@ class KeySet:
 
 
 def parse(data: bytes) -> dict[str | None, Key]:
-    """Return a JWK set's public signing keys by id; a lone one is also found without. Raises ValueError."""
+    """Return a JWK set's public signing keys by id, a single one also under None. Raises ValueError."""
     if len(data) > SET_BYTES:
         raise ValueError(f"the JWK set is longer than {SET_BYTES} bytes")
     whole = json.loads(data)
@@ -80,7 +80,7 @@ def parse(data: bytes) -> dict[str | None, Key]:
 
 
 def _public(entry: Any) -> Key | None:
-    """Return a key that can verify; another kind is none of ours, and no reason to refuse the rest."""
+    """Return the entry's key where it can verify tokens; other entries of the set are skipped."""
     if not isinstance(entry, dict) or not isinstance(entry.setdefault("kid", ""), str):
         return None
     if entry.get("kty") not in ("OKP", "EC", "RSA") or entry.get("use", "sig") != "sig" or "d" in entry:

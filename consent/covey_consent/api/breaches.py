@@ -1,4 +1,4 @@
-"""The routes for breaches of personal data: detection, steps, and what is known of each."""
+"""Routes for breaches of personal data: their detection, steps and account (GDPR Art. 33)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ router = APIRouter(prefix="/v1/breaches", tags=["breaches"])
 LISTING = "breaches"
 
 PASSING = ("overdue", "affected")
-"""What changes without a step."""
+"""Fields that change without a step, and not with the ETag."""
 
 Watcher = Annotated[Caller, needs(Role.OFFICER, Role.AUDITOR)]
 

@@ -1,4 +1,4 @@
-"""People's choices as JSON: what was decided, what stood when, what follows from it."""
+"""Routes for people's consents: decisions, the current and past choices, restriction, GPC signals."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ async def signal(
 
 
 async def _heeded(registry: Registry, subject: str, purpose: str, standings: Standings) -> bool:
-    """Say whether the signal says nothing new of a purpose.
+    """Say whether the signal changes nothing for a purpose.
 
     A browser sends it with each request, without a time: it is a general setting. It overrides every yes that
     it finds at first; a yes to this one purpose that the person gave in its dialogue after it had objected is
@@ -198,7 +198,7 @@ async def _heeded(registry: Registry, subject: str, purpose: str, standings: Sta
 
 
 def happened(registry: Registry, done: Recorded) -> Happened:
-    """Return what was recorded as JSON, with the promise that the log will show it."""
+    """Return the recorded event as JSON, with the promise that the log will hold it."""
     record = done.record
     names = ("event", "purpose", "state", "actor", "method", "notice", "language")
     return Happened(
@@ -237,7 +237,7 @@ def _no(registry: Registry, caller: Caller, subject: str, said: No, method: str)
 
 
 def _actor(caller: Caller, subject: str) -> str:
-    """Return who speaks for the person; the guard let nobody pass who may not."""
+    """Return the event's actor: the person, their guardian, or the role of the caller."""
     if caller.role is not Role.SUBJECT:
         return caller.role.value
     return SUBJECT if caller.subject == subject else GUARDIAN

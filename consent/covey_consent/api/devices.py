@@ -1,4 +1,4 @@
-"""What phones say about people: enrolments, decisions, sync."""
+"""Routes for devices' signed messages: enrolments, decisions, sync."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ async def sync(request: Request, registry: RegistryDep) -> Response:
 
 
 async def _enrolling(registry: Registry, request: Request) -> Caller | None:
-    """Return who enrols devices by an access token, None for whoever needs none and sends none.
+    """Return the caller who enrols devices, None where no access token is needed and none was sent.
 
     Raises UnauthenticatedError where one is needed and missing, DeniedError for a role that enrols nobody.
     """

@@ -1,4 +1,4 @@
-"""The documents that the law asks for, made from the facts of the moment."""
+"""Routes for the documents that the law demands, made from the registry's current state."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ALONE = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
-"""A page that fetches nothing, is framed by none and kept nowhere."""
+"""Headers of a page that loads nothing, cannot be framed and is not cached."""
 
 
 class Head(BaseModel):

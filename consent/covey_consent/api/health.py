@@ -1,4 +1,4 @@
-"""Whether the registry lives, whether it can serve, and how it does; and what puts its clock right."""
+"""Routes for the operator: liveness, readiness, metrics, and the confirmation of the clock."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ router = APIRouter()
 DATABASE_SECONDS = 2.0
 
 WRITE_SECONDS = 5.0
-"""How long the database may take for a commit: longer work of others' may be in front of it."""
+"""How long the database may take for a commit, which may have to wait for longer work."""
 
 HOUR = 3600
 

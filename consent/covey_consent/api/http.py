@@ -1,4 +1,4 @@
-"""What every route needs: the registry, a bounded body, strict JSON, CBOR answers."""
+"""What the routes share: the registry as a dependency, bounded bodies, strict JSON, CBOR answers."""
 
 from __future__ import annotations
 
@@ -75,9 +75,10 @@ def cbor(message: Any) -> Response:
 def add_routes(
     app: FastAPI, router: APIRouter, direct: Mapping[str, Callable[[ASGIApp], ASGIApp]] | None = None
 ) -> None:
-    """Add the routes as they are: `include_router` puts each together anew for every request.
+    """Add the router's routes to the application, with limits on their bodies.
 
-    `direct` holds, by an operation's name, what serves it in front of FastAPI.
+    `include_router` would resolve each route anew for every request. `direct` wraps operations, by name, in
+    applications that serve them in front of FastAPI.
     """
     for shared in router.routes:
         # Each application serves its own copy: the routers are shared by all that one process makes.
@@ -101,7 +102,7 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 def _guards(plan: Dependant) -> Iterator[Guard]:
-    """Yield the guards among what a route depends on."""
+    """Yield the guards among a route's dependencies."""
     if isinstance(plan.call, Guard):
         yield plan.call
     for needed in plan.dependencies:

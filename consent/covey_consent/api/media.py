@@ -1,4 +1,4 @@
-"""What operations take and answer beside JSON: the media type, what is in it, and how long it may be."""
+"""Bodies and answers of operations that are not JSON: media type, content, and most bytes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SET_REQUEST = wire.MESSAGE_LIMIT
 
 
 class Taken(NamedTuple):
-    """The one kind of body that a route takes: what it is, its bytes at most, its media type."""
+    """The body that an operation takes: its content, most bytes and media type."""
 
     says: str
     limit: int
@@ -46,7 +46,7 @@ class Taken(NamedTuple):
 
 
 class Content(NamedTuple):
-    """An answer: its media type, and what is in it."""
+    """An answer's media type and content."""
 
     media_type: str
     says: str
@@ -68,7 +68,7 @@ TAKEN: Mapping[str, Taken] = {
     "finalise": Taken("An `ExclusionRequest`", SET_REQUEST),
     "import_person": Taken("The export that another registry gave the person", EXPORT_BYTES, ZIP),
 }
-"""What the operations take that take no JSON."""
+"""Bodies by operation, where they are not JSON."""
 
 ANSWERED: Mapping[str, Content] = {
     "sync": Content(CBOR, "`Synced`"),
@@ -94,4 +94,4 @@ ANSWERED: Mapping[str, Content] = {
     "metrics": Content(CONTENT_TYPE_LATEST, "The metrics"),
     "security_txt": Content(TEXT, "RFC 9116"),
 }
-"""What an operation answers, where that is no JSON."""
+"""Answers by operation, where they are not JSON."""

@@ -1,4 +1,4 @@
-"""Middleware around every route: bounds on the address, careful headers, and counts of what was answered."""
+"""Middleware around every route: a check of the address, security headers, and counts of answers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class AddressBounds:
 
 
 class CarefulHeaders:
-    """Adds headers that keep browsers careful; where an answer has one of its own, that stands.
+    """Adds security headers; a header that an answer has already is kept.
 
     `https`: callers come over HTTPS alone.
     """
@@ -63,9 +63,9 @@ class CarefulHeaders:
 
 
 class RequestLogging:
-    """Counts every answer by its route, and logs what failed unforeseen, by nobody's name.
+    """Counts every answer by its route, and logs unexpected errors by the route's template.
 
-    It is outside of every middleware but the headers', so that it sees every answer.
+    Only the middleware for headers is outside of it, so that it sees every answer.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -101,6 +101,6 @@ class RequestLogging:
 
 
 def _operation(scope: Scope) -> dict[str, str]:
-    """Return the method and the route's template: a path could name someone."""
+    """Return the method and the route's template, which names nobody."""
     method, route = scope["method"], scope.get("route")
     return {"method": method if method in METHODS else "other", "route": route.path if route else "none"}

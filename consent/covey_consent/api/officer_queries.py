@@ -1,6 +1,6 @@
-"""What officers look up: who allowed a purpose at a time, people, rounds; as JSON, and tables as CSV too.
+"""Queries of officers: who allowed a purpose at a time, people, rounds; as JSON, and tables as CSV too.
 
-A page of CSV says in `Covey-Next` what the next one takes as `cursor`.
+A page of CSV has the next page's `cursor` in the header `Covey-Next`.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ async def list_allowing(
 
 
 async def subject_of_search(registry: Registry, request: Request) -> str | None:
-    """Return the person whom a search by reference finds; one by prefix is about nobody alone."""
+    """Return the person whom a search by reference finds; a search by prefix is about several people."""
     try:
         said = await request.json()
     except (JSONDecodeError, UnicodeDecodeError):

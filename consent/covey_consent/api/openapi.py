@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI reads off the routes, and what all operations have in common."""
+"""The OpenAPI document: FastAPI's, completed with media types, headers, problems and examples."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ STATUS_SAYS_ALL = {
 
 
 class Documented(FastAPI):
-    """An application whose document says of every operation what it takes, answers and refuses."""
+    """An application with a complete OpenAPI document."""
 
     def openapi(self) -> Json:
         """Return the OpenAPI 3.1 document."""
@@ -103,7 +103,7 @@ def operations(document: Json) -> Iterator[tuple[str, Json]]:
 
 
 def _add_etags(paths: Json) -> None:
-    """Say where the ETag comes from that a change takes: its answer's, and of the GET of what it changes."""
+    """Add the ETag header to the answers of operations with If-Match, and to the GET of the same resource."""
     for path, methods in paths.items():
         for operation in methods.values():
             if any(one.get("name") == "If-Match" for one in operation.get("parameters", ())):
@@ -123,7 +123,7 @@ def _add_content(operation: Json) -> None:
 
 
 def _problem_statuses(method: str, operation: Json) -> set[int]:
-    """Return the statuses of the problems that an operation can answer with, told from what it takes."""
+    """Return the statuses of an operation's problems, which follow from its parameters and body."""
     headers = {str(one.get("name")).lower() for one in operation.get("parameters", ())}
     body = operation.get("requestBody", {}).get("content", {})
     found = {429, 500, 503}

@@ -1,4 +1,4 @@
-"""Pages of a listing: by keyset, so that a page costs the same wherever it lies and none is shown twice."""
+"""Keyset pagination: every page costs the same, and no row is shown twice."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Page(BaseModel, Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """Which page of a listing is asked for."""
+    """The page of a listing that a request asks for."""
 
     registry: RegistryDep
     cursor: Annotated[str | None, Query(max_length=LONGEST, description="`next` of the page before")] = None

@@ -18,7 +18,7 @@ from covey_privacy.errors import PeerError
 PROBLEM = "application/problem+json"
 
 PLAIN = "about:blank"
-"""The type of a problem of which the HTTP status says all."""
+"""The type of a problem that its HTTP status describes."""
 
 MALFORMED = "malformed"
 
@@ -104,7 +104,7 @@ def problem(
 
 
 def unforeseen() -> JSONResponse:
-    """Return the answer to a request that failed in a way that nobody foresaw."""
+    """Return the answer to a request that failed unexpectedly."""
     return problem(500, "this server failed; its own log says why")
 
 

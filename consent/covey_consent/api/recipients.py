@@ -1,4 +1,4 @@
-"""The recipients' routes: who is told, what each was told, and how they check who told them."""
+"""Routes for recipients of personal data, who are notified of decisions (GDPR Art. 19)."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Creation:
         *args: *Args,
         write: Write | None = None,
     ) -> Response:
-        """Do the work in one transaction with what is kept of its answer, and answer.
+        """Do the work, keep its answer in the same transaction, and return it.
 
         `write` is `Log.write` where the work may append to the log. Raises ConflictError while the same is
         being answered, RequestError for another body.
@@ -57,7 +57,7 @@ class Creation:
 
 
 OnceOnly = Annotated[Creation, Depends()]
-"""Lets a route create once: `once: OnceOnly`, then `return await once.create(caller, work, ...)`."""
+"""A route that creates has a parameter `once: OnceOnly` and returns `await once.create(caller, work)`."""
 
 
 def answer(model: BaseModel, subject: str | None = None, status: int = 201) -> Answer:

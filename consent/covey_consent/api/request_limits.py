@@ -1,4 +1,4 @@
-"""Limits on request bodies: each route takes one media type and so many bytes, and reads nothing before that.
+"""Limits on request bodies: each route takes one media type and a number of bytes at most.
 
 - Another media type is answered 415, a longer body 413, from the headers where they say so.
 - A route for JSON authenticates its caller before it reads the body (see `api.http`).
@@ -18,11 +18,11 @@ from covey_consent.errors import UnavailableError
 
 UNAUTHENTICATED_BYTES = 64 * 2**20
 SMALL = 64 * 1024
-"""Bytes of a body that do not count to `UNAUTHENTICATED_BYTES`: the number of connections bounds them."""
+"""Bytes of a body that do not count to `UNAUTHENTICATED_BYTES`: the limit on connections bounds them."""
 
 
 class Budget:
-    """Bytes of long bodies in memory whose sender is not known yet."""
+    """Counts the bytes of long bodies in memory whose sender is not authenticated yet."""
 
     def __init__(self, limit: int) -> None:
         self._limit, self._held = limit, 0

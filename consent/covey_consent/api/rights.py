@@ -1,4 +1,4 @@
-"""The routes for people's requests: the requests, their steps, the export, and what is kept of an erasure."""
+"""Routes for the rights of data subjects: requests, their steps, exports, and certificates of erasure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ router = APIRouter(prefix="/v1", tags=["rights"])
 LISTING = "rights"
 
 PASSING = ("overdue",)
-"""What time alone changes."""
+"""Fields that change without a step, and not with the ETag."""
 
 
 async def subject_of_request(registry: Registry, request: HttpRequest) -> str | None:
@@ -254,7 +254,7 @@ def _asked(said: NewRequest, caller: Caller) -> Asked:
 
 
 def _require_own(session: Session, caller: Caller, subject: str, year: int) -> None:
-    """Raise DeniedError where a person asks about another than themselves or their ward."""
+    """Raise DeniedError where a person asks for someone else who is not their child."""
     if caller.role is not Role.SUBJECT or caller.subject:
         subjects.find(session, subject)
     if caller.role is Role.SUBJECT and not subjects.answers_for(session, caller.subject, subject, year):

@@ -1,8 +1,8 @@
-"""Rounds in one message: what phones, the operator and anyone ask the registry.
+"""Routes for rounds.
 
-Phones show a ticket and name no device. The operator signs manifest and evidence, and each request (header
-`Covey-Signature`). What the registry signs is answered with its place in the log, under a note that its
-witnesses cosigned.
+Phones show a ticket and name no device. The operator signs manifest and evidence, and each other request in
+the header `Covey-Signature`. Answers hold what the registry signed and its place in the log, under a note
+that the witnesses cosigned.
 """
 
 from __future__ import annotations

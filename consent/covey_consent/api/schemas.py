@@ -1,4 +1,4 @@
-"""Types of fields that the API's JSON shares, and the models of people's choices."""
+"""Types of fields that the API's models share, and the models of consents."""
 
 from __future__ import annotations
 

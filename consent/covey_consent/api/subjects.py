@@ -1,4 +1,4 @@
-"""People as the shop's server makes them known, with their devices, or as another registry exports them."""
+"""Routes for data subjects: their creation or import, devices and attributes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Issuer keys, tickets and epochs."""
+"""Routes for epochs, issuer keys and tickets."""
 
 from __future__ import annotations
 

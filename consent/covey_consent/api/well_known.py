@@ -1,4 +1,4 @@
-"""What others look for at well-known addresses (RFC 8615): keys, signals heeded, and whom to tell."""
+"""Well-known addresses (RFC 8615): the registry's keys, its support of GPC, and security.txt."""
 
 from __future__ import annotations
 

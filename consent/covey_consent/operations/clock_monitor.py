@@ -1,4 +1,4 @@
-"""Whether the system clock can be trusted with what time alone makes due: deletions and expiries.
+"""Monitor of the system clock, on which deletions and expiries depend.
 
 - While the registry runs, the clock is held against a monotonic clock that no setting of the time moves.
 - At a start it is held against the last time that the database holds (`ClockState`): it may be neither
@@ -45,7 +45,7 @@ log = logging.getLogger("covey.registry")
 
 
 class ClockState(Base):
-    """The last time that the registry held for right, and why it stopped trusting its clock, if it did.
+    """The last time that was judged right, and why the clock is not trusted, if it is not.
 
     One row. `seen_at` is in Unix seconds; `reason` is "" while the clock is trusted.
     """
@@ -58,7 +58,7 @@ class ClockState(Base):
 
 
 def boot_clock() -> float:
-    """Return seconds of the clock that also runs while the machine sleeps, and that nobody can set."""
+    """Return seconds of a monotonic clock that also runs while the machine sleeps."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
@@ -102,12 +102,12 @@ class ClockMonitor:
         return now
 
     def require(self) -> None:
-        """Raise ClockError where the clock is not trusted."""
+        """Raise UnavailableError where the clock is not trusted."""
         if self.reason:
             raise UnavailableError(f"{self.reason}: nothing is deleted or expires until `{CONFIRM}`")
 
     def require_steady(self) -> None:
-        """Raise ClockError where the clock is wrong at this moment."""
+        """Raise UnavailableError where the clock is wrong at this moment."""
         if self.reason and self.is_off:
             raise UnavailableError(
                 f"{self.reason}: set the clock right, or confirm it with `{CONFIRM}`, and try again"
@@ -162,7 +162,7 @@ class ClockMonitor:
         after_commit(session, trust)
 
     def _keep(self, session: Session) -> None:
-        """Keep the time, unless it is wrong at this moment, and why the clock is not trusted."""
+        """Write the time, unless it is wrong at this moment, and why the clock is not trusted."""
         kept = session.get(ClockState, ONLY)
         if kept is None:
             kept = ClockState(id=ONLY, seen_at=int(self._clock()))

@@ -260,7 +260,7 @@ def limited(limits: ConnectionLimits) -> type[LimitedProtocol]:
 
 
 def client_of(address: str) -> str:
-    """Return whom an address counts for: of IPv6 the /64, which one subscriber has whole."""
+    """Return the client that an address counts for: of IPv6 the /64, which belongs to one subscriber."""
     if ":" not in address:
         return address
     try:

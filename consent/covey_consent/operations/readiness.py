@@ -1,4 +1,4 @@
-"""Whether the registry can write: a row is committed as every other write is, and the disk has room left."""
+"""Check that the registry can write: a row is committed like any other write, and the disk has room left."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A registry for trying out: on this machine alone, with keys made for it, all of it forgotten when it ends.
+"""A registry for trying out: on this machine alone, with its own keys, deleted when it ends.
 
-It has the notices as shipped and open enrolment, and takes no heed of the operator's database and key.
+It has the packaged notices and open enrolment, and ignores the environment's settings.
 """
 
 from __future__ import annotations
