@@ -36,7 +36,7 @@ About = Callable[[Registry, Request], Awaitable[str | None]]
 
 
 class Guard(SecurityBase):
-    """A dependency that admits roles: subjects to their own or their child's records, officers with a reason."""
+    """A dependency that admits roles: subjects to their own or a child's records, officers with a reason."""
 
     def __init__(self, roles: tuple[Role, ...], logged: bool, about: About | None) -> None:
         self._roles, self._about = frozenset(roles), about
