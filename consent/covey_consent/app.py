@@ -31,6 +31,7 @@ from covey_consent.api import (
     verdicts,
     well_known,
 )
+from covey_consent.api.direct_routes import DIRECT
 from covey_consent.api.http import add_routes
 from covey_consent.api.middleware import AddressBounds, CarefulHeaders, RequestLogging
 from covey_consent.api.openapi import ABOUT, Documented
@@ -74,7 +75,7 @@ def create_app(
         redoc_url=None,
     )  # fmt: skip
     for module in ROUTERS:
-        add_routes(app, module.router, {"verdict": verdicts.serve_verdicts})
+        add_routes(app, module.router, DIRECT)
     problems.install(app)
     app.add_middleware(
         Rates, caller=settings.rate_caller, address=settings.rate_address, enrolments=settings.rate_enrolments

@@ -43,7 +43,9 @@ from covey_privacy.registry_messages import GRANTED, Notice
 router = APIRouter(prefix="/v1", tags=["consents"])
 
 Reader = Annotated[Caller, needs(Role.SUBJECT, Role.SERVICE, Role.OFFICER, Role.AUDITOR)]
-Speaker = Annotated[Caller, needs(Role.SUBJECT, Role.SERVICE, Role.OFFICER)]
+SPEAKER = needs(Role.SUBJECT, Role.SERVICE, Role.OFFICER)
+Speaker = Annotated[Caller, SPEAKER]
+Said = Annotated[Yes | No, Field(discriminator="state")]
 
 GPC = "gpc"
 REQUEST = "request"
@@ -52,7 +54,7 @@ REQUEST = "request"
 @router.post("/subjects/{subject}/consents", status_code=201, response_model=Happened)
 async def decide(
     subject: Pseudonym,
-    said: Annotated[Yes | No, Field(discriminator="state")],
+    said: Said,
     registry: RegistryDep,
     caller: Speaker,
     once: OnceOnly,

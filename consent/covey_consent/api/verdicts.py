@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 from pydantic import Field
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
@@ -16,14 +14,11 @@ from covey_consent.api.schemas import ClosedModel, Name, Pseudonym
 from covey_consent.decisions import batches
 from covey_consent.decisions.verdicts import Verdict, judge
 from covey_consent.policy import purposes
-from covey_consent.registry import Registry
 
 router = APIRouter(prefix="/v1", tags=["consents"])
 
 READER = needs(Role.SUBJECT, Role.SERVICE, Role.OFFICER, Role.AUDITOR)
 Reader = Annotated[Caller, READER]
-
-_PSEUDONYM = re.compile("[0-9a-f]{32}")
 
 
 class Asked(ClosedModel):
@@ -50,29 +45,6 @@ class JudgedEach(ClosedModel):
 @router.get("/subjects/{subject}/decisions/{purpose}", responses={200: {"model": Judged}})
 async def verdict(subject: Pseudonym, purpose: str, registry: RegistryDep, _caller: Reader) -> Response:
     """Say whether a purpose may be served for the person now, and if not, why."""
-    return await _verdict(registry, subject, purpose)
-
-
-def serve_verdicts(fastapi_route: ASGIApp) -> ASGIApp:
-    """Return an application that answers lookups of verdicts without FastAPI.
-
-    A shop asks for them with every page: FastAPI's solving of dependencies is half of their CPU time. A
-    request that has to be refused is left to FastAPI's route.
-    """
-
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope)
-        await READER.dependency(request)
-        subject, purpose = request.path_params["subject"], request.path_params["purpose"]
-        if _PSEUDONYM.fullmatch(subject):
-            await (await _verdict(request.app.state.registry, subject, purpose))(scope, receive, send)
-        else:
-            await fastapi_route(scope, receive, send)
-
-    return serve
-
-
-async def _verdict(registry: Registry, subject: str, purpose: str) -> Response:
     purposes.find(purpose)
     found = judge(
         await registry.choices.of(subject), purpose, registry.notices, registry.calendar.milliseconds
