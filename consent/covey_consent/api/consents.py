@@ -86,14 +86,10 @@ async def view(
     """Return what stands for the person now, or what stood at a time, by the notices of that time."""
     standings: Standings
     notices: Mapping[str, Notice]
+    when = registry.calendar.milliseconds if at is None else int(at.timestamp() * 1000)
     if at is None:
-        when, standings, notices = (
-            registry.calendar.milliseconds,
-            await registry.choices.of(subject),
-            registry.notices,
-        )
+        standings, notices = await registry.choices.of(subject), registry.notices
     else:
-        when = int(at.timestamp() * 1000)
         standings, notices = await registry.store.read(history.as_of, subject, when)
     standing = [
         Stands(

@@ -20,13 +20,11 @@ from covey_privacy.signatures import SigningKey
 
 __all__ = ["ConsentRegistryError", "serve"]
 
-Told = Callable[[str, bytes, bytes], None]
-"""Takes the address, and the public keys of operator and registry."""
 
+def serve(host: str, port: int, tell: Callable[[str, bytes, bytes], None]) -> None:
+    """Serve until interrupted or terminated.
 
-def serve(host: str, port: int, tell: Told) -> None:
-    """Serve until interrupted or terminated; `tell` is called once requests are answered.
-
+    Once requests are answered, `tell` gets the address and the public keys of operator and registry.
     Raises RequestError for a host that others can reach.
     """
     if not _is_loopback(host):
