@@ -46,20 +46,23 @@ class Text(BaseModel):
     digest: Annotated[str, BeforeValidator(bytes.hex)]
 
 
-class Published(BaseModel):
-    """A version of a notice; `at` is when it was published, in Unix seconds."""
-
+class _Terms(BaseModel):
     purpose: str
     version: str
     basis: str
     epsilon: float
     epsilon_total: float
     delta: float
+
+
+class Published(_Terms):
+    """A version of a notice; `at` is when it was published, in Unix seconds."""
+
     texts: list[Text]
     at: int | None = None
 
     @classmethod
-    def of(cls, notice: Notice, at: int | None = None) -> Published:
+    def from_notice(cls, notice: Notice, at: int | None = None) -> Published:
         """Describe a notice."""
         return cls(**_terms(notice), texts=[Text.model_validate(text) for text in notice.texts], at=at)
 
@@ -82,22 +85,16 @@ class KnownPurpose(Purpose):
     offered: bool = False
 
 
-class InWords(ClosedModel):
+class InWords(_Terms, ClosedModel):
     """The notice in force in one language; `digest` is the SHA-256 that a consent names."""
 
-    purpose: str
-    version: str
-    basis: str
-    epsilon: float
-    epsilon_total: float
-    delta: float
     language: str
     title: str
     text: str
     digest: str
 
     @classmethod
-    def of(cls, notice: Notice, language: str) -> InWords:
+    def from_notice(cls, notice: Notice, language: str) -> InWords:
         """Return a notice to read, in its first language where the asked one is missing."""
         text = notice.text(language)
         return cls(
@@ -182,7 +179,7 @@ async def publish(
         if notice is None:
             return answer(Proposed(purpose=file.purpose), status=202)
         same = before is not None and before.notice == notice
-        return answer(Published.of(notice), status=200 if same else 201)
+        return answer(Published.from_notice(notice), status=200 if same else 201)
 
     published = await once.create(caller, work, write=registry.log.write)
     if file.purpose == CONSENT:
@@ -193,7 +190,7 @@ async def publish(
 @router.get("/notices/{purpose}")
 async def read(purpose: str, registry: RegistryDep, language: Language = "en") -> InWords:
     """Return one notice to read, in its first language where the asked one is missing."""
-    return InWords.of(notices.find(registry.notices, purpose), language)
+    return InWords.from_notice(notices.find(registry.notices, purpose), language)
 
 
 @router.get("/notices/{purpose}/versions")
@@ -204,7 +201,10 @@ async def versions(purpose: Name, registry: RegistryDep) -> list[Published]:
         purposes.find(purpose)
         return history.versions(session, purpose)
 
-    return [Published.of(history.notice(row), row.published_at) for row in await registry.store.read(work)]
+    return [
+        Published.from_notice(history.notice(row), row.published_at)
+        for row in await registry.store.read(work)
+    ]
 
 
 @router.get("/notices/{purpose}/versions/{version}")
@@ -215,7 +215,9 @@ async def read_version(
     language: Language = "en",
 ) -> InWords:
     """Return the text of any version that was ever in force."""
-    return InWords.of(await registry.store.read(history.find, purpose, Semver.parse(version)), language)
+    return InWords.from_notice(
+        await registry.store.read(history.find, purpose, Semver.parse(version)), language
+    )
 
 
 @router.get("/notices/{purpose}/changes")
