@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
-from covey_consent.decisions.choices import Choices
-from covey_consent.decisions.consent_event import SYSTEM, Act
+from covey_consent.decisions.consent_event import SYSTEM, ConsentEvent
+from covey_consent.decisions.standing_choices import StandingChoices
 from covey_consent.decisions.states import EXPIRED
 from covey_consent.operations.clock_monitor import ClockMonitor
 from covey_consent.operations.supervision import Done, nothing
@@ -22,7 +22,7 @@ from covey_consent.policy.transfers import ENDS, Transfers
 from covey_consent.rights.retention import Retention
 from covey_consent.storage import idempotency
 from covey_consent.storage.models import StandingChoice
-from covey_consent.storage.store import Store, all_in
+from covey_consent.storage.store import Store, select_in
 from covey_consent.tickets.epoch_calendar import Calendar
 from covey_privacy.registry_messages import GRANTED, WITHDRAWN
 
@@ -38,7 +38,12 @@ class Upkeep:
     """Does what is due, at once and then every hour."""
 
     def __init__(
-        self, store: Store, choices: Choices, calendar: Calendar, retention: Retention, monitor: ClockMonitor
+        self,
+        store: Store,
+        choices: StandingChoices,
+        calendar: Calendar,
+        retention: Retention,
+        monitor: ClockMonitor,
     ) -> None:
         self._store, self._choices, self._calendar = store, choices, calendar
         self._retention, self._monitor = retention, monitor
@@ -75,7 +80,7 @@ class Upkeep:
     def _recall(self, session: Session, transfers: Transfers) -> None:
         now = self._calendar.milliseconds
         acts = [
-            Act(one.subject, one.purpose, WITHDRAWN, SYSTEM, ENDS, now, version=one.notice_version)
+            ConsentEvent(one.subject, one.purpose, WITHDRAWN, SYSTEM, ENDS, now, version=one.notice_version)
             for one in transfers.stranded(session, PAGE)
         ]
         self._choices.record(session, acts)
@@ -88,8 +93,8 @@ class Upkeep:
         # Who renewed a grant since they were found keeps it.
         lapsed = select(StandingChoice).where(_over(1000 * self._monitor.now()))
         acts = [
-            Act(choice.subject, choice.purpose, EXPIRED, SYSTEM, "time", choice.expires_at)
-            for choice in all_in(session, lapsed, StandingChoice.subject, {*people})
+            ConsentEvent(choice.subject, choice.purpose, EXPIRED, SYSTEM, "time", choice.expires_at)
+            for choice in select_in(session, lapsed, StandingChoice.subject, {*people})
         ]
         self._choices.record(session, acts)
         return len(acts)

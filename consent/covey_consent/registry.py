@@ -13,10 +13,10 @@ from covey_consent.access.identity_provider import IdentityProvider
 from covey_consent.access.jwks import KeySet
 from covey_consent.access.tokens import Tokens
 from covey_consent.breaches.register import Register as Breaches
-from covey_consent.decisions.choices import Choices
-from covey_consent.decisions.consent_event import Act
-from covey_consent.decisions.events import Events, Recorded
+from covey_consent.decisions.consent_event import CommittedRecord, ConsentEvent
+from covey_consent.decisions.standing_choices import StandingChoices
 from covey_consent.decisions.subjects import Subjects
+from covey_consent.decisions.unit_of_work import EventStore
 from covey_consent.maintenance import Upkeep
 from covey_consent.notices import InForce, files
 from covey_consent.notices.facts import Facts
@@ -38,7 +38,7 @@ from covey_consent.rights.retention import Retention, Terms
 from covey_consent.rights.rights import Rights
 from covey_consent.settings import Settings
 from covey_consent.storage import key_file
-from covey_consent.storage.batcher import Pool
+from covey_consent.storage.batcher import Batcher
 from covey_consent.storage.cursors import Cursors
 from covey_consent.storage.idempotency import Answers
 from covey_consent.storage.store import Store
@@ -60,8 +60,8 @@ class Registry:
     calendar: Calendar
     store: Store
     subjects: Subjects
-    choices: Choices
-    recorder: Pool[Sequence[Act], list[Recorded]]
+    choices: StandingChoices
+    recorder: Batcher[Sequence[ConsentEvent], list[CommittedRecord]]
     log: Log
     cosigners: Cosigners
     round_notary: RoundNotary
@@ -124,11 +124,12 @@ class Registry:
             store, log, calendar, settings.slots, settings.purpose_sets, notices,
             Sealer(key_file.derive(key, "issuer keys")),
         )  # fmt: skip
-        subjects = Subjects(Vault(key), calendar, open_to_all=settings.open_enrolment)
+        vault = Vault(key)
+        subjects = Subjects(vault, calendar, open_to_all=settings.open_enrolment)
         outbox = Outbox(Signer(key), calendar, settings.recipient_tries)
-        events = Events(settings.origin, subjects, calendar, Transfers(facts.controller, notices))
+        events = EventStore(settings.origin, vault, calendar, Transfers(facts.controller, notices))
         metrics = Metrics(log)
-        choices = Choices(store, events, follow=outbox.follow, count=metrics.decided)
+        choices = StandingChoices(store, events, follow=outbox.follow, count=metrics.decided)
         cosigners = Cosigners(
             log, settings.witnesses, settings.witness_seconds, settings.witness_every_seconds
         )
@@ -157,7 +158,7 @@ class Registry:
             store=store,
             subjects=subjects,
             choices=choices,
-            recorder=Pool(store.write, choices.record_each),
+            recorder=Batcher(store.write, choices.record_each),
             log=log,
             cosigners=cosigners,
             round_notary=RoundNotary(store, log, cosigners, key, calendar),

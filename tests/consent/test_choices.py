@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from covey_consent.decisions.choices import Choices
+from covey_consent.decisions.standing_choices import StandingChoices
 from covey_consent.errors import UnknownError
 from covey_consent.storage.models import Device, Subject
 from covey_consent.storage.store import Store
@@ -108,7 +108,7 @@ def test_the_people_at_hand_are_bounded(database_url, limit, reads):
 
     async def run():
         store = Store.open(database_url)
-        choices = Choices(store, None, limit)
+        choices = StandingChoices(store, None, limit)
         await store.write(enrol)
         with listening(statements.append):
             for name in "abacab":
@@ -128,7 +128,7 @@ def test_people_asked_for_at_once_are_looked_up_together(database_url):
 
     async def run():
         store = Store.open(database_url)
-        choices = Choices(store, None)
+        choices = StandingChoices(store, None)
         await store.write(enrol)
         with listening(statements.append):
             asked = [choices.of(name) for name in [*names, "stranger"]]

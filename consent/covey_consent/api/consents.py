@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
@@ -34,10 +33,9 @@ from covey_consent.api.schemas import (
     end,
     moment,
 )
-from covey_consent.decisions import batches, choices, decisions, history, states
-from covey_consent.decisions.consent_event import EVERYTHING, GUARDIAN, SUBJECT, Act
-from covey_consent.decisions.events import Recorded
-from covey_consent.decisions.verdicts import Standing, Standings, Verdict, judge
+from covey_consent.decisions import grants, history, standing_choices, states
+from covey_consent.decisions.consent_event import EVERYTHING, GUARDIAN, SUBJECT, CommittedRecord, ConsentEvent
+from covey_consent.decisions.verdicts import Standing, Standings, Verdict, judge, judge_each
 from covey_consent.errors import DeniedError, RequestError
 from covey_consent.policy import purposes
 from covey_consent.registry import Registry
@@ -71,7 +69,8 @@ async def decide(
         return await once.create(caller, _record_for, here, act, caller.name, reason(request) or "")
     if once.key is not None:
         return await once.create(caller, _record, here, act)
-    return await here.recorder.answer([act], partial(_created, here))
+    done, *_ = await here.recorder.submit([act])
+    return response(answer(happened(here, done)))
 
 
 @router.get("/subjects/{subject}/consents")
@@ -110,7 +109,7 @@ async def verdicts(asked: Asked, here: Here, _caller: Annotated[Caller, needs(Ro
     """Return the verdict on one purpose for each of up to 10,000 people, in their order."""
     purposes.find(asked.purpose)
     known, now = await here.choices.of_each(asked.subjects), here.calendar.milliseconds
-    found = batches.verdicts(asked.subjects, known, asked.purpose, here.notices, now)
+    found = judge_each(asked.subjects, known, asked.purpose, here.notices, now)
     body = '","'.join(found)
     return Response(f'{{"purpose":"{asked.purpose}","verdicts":["{body}"]}}', media_type="application/json")
 
@@ -156,7 +155,7 @@ async def signal(
     return Response(status_code=204)
 
 
-def happened(here: Registry, done: Recorded) -> Happened:
+def happened(here: Registry, done: CommittedRecord) -> Happened:
     """Return what was recorded as JSON, with the promise that the log will show it."""
     record = done.record
     return Happened(
@@ -190,22 +189,18 @@ def _actor(caller: Caller, subject: str) -> str:
 
 async def _say(
     here: Registry, caller: Caller, subject: str, purpose: str, state: str, method: str = REQUEST
-) -> Recorded:
+) -> CommittedRecord:
     """Record what is always taken."""
     done, *_ = await here.recorder.submit([_no(here, caller, subject, purpose, state, method)])
     return done
 
 
-def _created(here: Registry, done: Sequence[Recorded]) -> Response:
-    return response(answer(happened(here, done[0])))
-
-
-def _record(session: Session, here: Registry, act: Act) -> Answer:
+def _record(session: Session, here: Registry, act: ConsentEvent) -> Answer:
     done, *_ = here.choices.record(session, [act])
     return answer(happened(here, done), act.subject)
 
 
-def _record_for(session: Session, here: Registry, act: Act, name: str, why: str) -> Answer:
+def _record_for(session: Session, here: Registry, act: ConsentEvent, name: str, why: str) -> Answer:
     """Record what an officer says for the person, and why."""
     done, *_ = here.choices.record(session, [act])
     session.add(EventReason(event=done.record.event, subject=act.subject, name=name, reason=why))
@@ -220,13 +215,13 @@ def _history(
 
 
 def _restriction(session: Session, subject: str) -> Restricted:
-    standing = choices.fetch(session, subject).get(EVERYTHING)
+    standing = standing_choices.fetch(session, subject).get(EVERYTHING)
     return Restricted(restricted=standing is not None and standing.state == states.RESTRICTED)
 
 
 def _restrict(
     session: Session, here: Registry, caller: Caller, subject: str, asked: Restriction, if_match: str | None
-) -> Recorded:
+) -> CommittedRecord:
     require_match(if_match, etag(_restriction(session, subject)))
     restrictions = here.rights.restrictions
     if asked.restricted:
@@ -234,10 +229,10 @@ def _restrict(
     else:
         event = restrictions.lift(session, subject, caller, asked.told)
     record, _ = here.choices.events.open(session, event)
-    return Recorded(record, event.commitment)
+    return CommittedRecord(record, event.commitment)
 
 
-def _act(here: Registry, caller: Caller, subject: str, said: Yes | No) -> Act:
+def _act(here: Registry, caller: Caller, subject: str, said: Yes | No) -> ConsentEvent:
     if isinstance(said, No):
         _require_possible(said)
         return _no(here, caller, subject, said.purpose, said.state)
@@ -246,18 +241,20 @@ def _act(here: Registry, caller: Caller, subject: str, said: Yes | No) -> Act:
     return _yes(here, subject, _actor(caller, subject), said)
 
 
-def _no(here: Registry, caller: Caller, subject: str, purpose: str, state: str, method: str = REQUEST) -> Act:
-    return Act(subject, purpose, state, _actor(caller, subject), method, here.calendar.milliseconds)
+def _no(
+    here: Registry, caller: Caller, subject: str, purpose: str, state: str, method: str = REQUEST
+) -> ConsentEvent:
+    return ConsentEvent(subject, purpose, state, _actor(caller, subject), method, here.calendar.milliseconds)
 
 
-def _yes(here: Registry, subject: str, actor: str, said: Yes) -> Act:
+def _yes(here: Registry, subject: str, actor: str, said: Yes) -> ConsentEvent:
     now, text = here.calendar.milliseconds, bytes.fromhex(said.text_sha256)
-    grant = decisions.Grant(said.purpose, said.notice_version, said.language, text, said.method, now)
-    shown = decisions.check_grant(grant, here.notices, here.calendar)
-    return Act(
+    grant = grants.Grant(said.purpose, said.notice_version, said.language, text, said.method, now)
+    shown = grants.check_grant(grant, here.notices, here.calendar)
+    return ConsentEvent(
         subject, said.purpose, said.state, actor, said.method, now, notice=shown.semver,
         version=said.notice_version, language=said.language, text=text,
-        expires_at=decisions.expiry(said.purpose, now),
+        expires_at=grants.expiry(said.purpose, now),
     )  # fmt: skip
 
 

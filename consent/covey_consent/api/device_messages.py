@@ -12,7 +12,7 @@ from covey_consent.access.signed_messages import open_batch, open_from_device
 from covey_consent.api.bodies import DECISIONS, ENROLMENTS
 from covey_consent.api.http import Here, body, cbor
 from covey_consent.api.rates import count_enrolments, count_messages
-from covey_consent.decisions import decisions, subjects
+from covey_consent.decisions import grants, subjects
 from covey_consent.decisions.verdicts import effective
 from covey_consent.errors import DeniedError, RequestError
 from covey_consent.registry import Registry
@@ -56,9 +56,9 @@ async def take_decisions(request: Request, here: Here) -> Response:
     count_messages(request, len(batch.signed))
     opened = await asyncio.to_thread(open_batch, Decision, DECISION, batch)
     for decision in opened:
-        decisions.check(decision, here.notices, here.calendar)
+        grants.check_decision(decision, here.notices, here.calendar)
     people = await here.store.read(subjects.of_devices, {decision.device for decision in opened})
-    await here.recorder.submit(decisions.of_devices(people, batch.signed, opened, here.notices))
+    await here.recorder.submit(grants.events_of_devices(people, batch.signed, opened, here.notices))
     return Response(status_code=204)
 
 

@@ -23,7 +23,7 @@ async def checkpoint(here: Here) -> Response:
 @router.get("/inclusion/{leaf}")
 async def inclusion(leaf: LeafHash, here: Here, size: int | None = None) -> Response:
     """Return `Inclusion` of a leaf hash in the first `size` leaves (now: all)."""
-    return cbor(here.log.inclusion(bytes.fromhex(leaf), size))
+    return cbor(await here.log.inclusion(bytes.fromhex(leaf), size))
 
 
 @router.get("/consistency")

@@ -193,7 +193,7 @@ def paged(page: Page[Any], model: type[BaseModel], written_as: str) -> Any:
     return Response(table(columns, rows), media_type=CSV, headers=headers)
 
 
-def _allowing(one: officer_queries.Allowing) -> Allowing:
+def _allowing(one: officer_queries.AllowingPerson) -> Allowing:
     return Allowing(
         subject=one.subject, event=one.event or None, notice=one.notice or None,
         allowed_at=_moment(one.allowed_at), expires_at=end(one.expires_at),

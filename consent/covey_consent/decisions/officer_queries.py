@@ -17,14 +17,14 @@ from covey_consent.notices import history as notice_history
 from covey_consent.policy import purposes
 from covey_consent.storage import key_file
 from covey_consent.storage.models import HOUR, Device, Event, LoggedRound, Subject, SubjectReference
-from covey_consent.storage.store import all_in
+from covey_consent.storage.store import select_in
 from covey_consent.tickets import rounds
 from covey_privacy.registry_messages import Notice
 from covey_privacy.signatures import SigningKey
 
 
 @dataclass(frozen=True, slots=True)
-class Allowing:
+class AllowingPerson:
     """A person who allowed a purpose; event and notice are empty where law or contract allow it."""
 
     subject: str
@@ -35,7 +35,7 @@ class Allowing:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class PersonMatch:
     """A person who was found; `enrolled_at` is the begin of an hour, in Unix seconds."""
 
     subject: str
@@ -68,7 +68,7 @@ class RoundLine:
 
 def allowing(
     session: Session, purpose: str, at: int, after: str, count: int
-) -> tuple[list[Allowing], str | None]:
+) -> tuple[list[AllowingPerson], str | None]:
     """Return who allowed the purpose at `at` (Unix milliseconds), by pseudonym from after one.
 
     At most `count` people are judged, of whom any number allowed it; also returns the last of them, None
@@ -78,14 +78,14 @@ def allowing(
     people = _candidates(session, purpose, at, after, count + 1, needs_consent=needs_consent)
     judged = people[:count]
     events: dict[str, list[Event]] = {subject: [] for subject in judged}
-    for event in all_in(session, select(Event).where(history.counted(at)), Event.subject, judged):
+    for event in select_in(session, select(Event).where(history.counted(at)), Event.subject, judged):
         events[event.subject].append(event)
     notices = notice_history.at(session, at)
     found = [_allowing(subject, events[subject], purpose, at, notices) for subject in judged]
     return [one for one in found if one is not None], judged[-1] if len(people) > count else None
 
 
-def by_prefix(session: Session, prefix: str, after: str, count: int) -> list[Found]:
+def by_prefix(session: Session, prefix: str, after: str, count: int) -> list[PersonMatch]:
     """Return the people whose pseudonym begins with these hex digits, in order, from after one."""
     end = prefix + "g"  # The first text behind every one that begins so.
     query = select(Subject).where(Subject.subject >= prefix, Subject.subject < end, Subject.subject > after)
@@ -93,7 +93,7 @@ def by_prefix(session: Session, prefix: str, after: str, count: int) -> list[Fou
     return _found(session, people)
 
 
-def by_reference(session: Session, key: SigningKey, reference: str) -> list[Found]:
+def by_reference(session: Session, key: SigningKey, reference: str) -> list[PersonMatch]:
     """Return the person whom the shop knows by this reference, nobody where there is none."""
     query = select(SubjectReference.subject).filter_by(digest=digest(key, reference))
     subject = session.scalar(query)
@@ -138,22 +138,22 @@ def _candidates(
 
 def _allowing(
     subject: str, events: Sequence[Event], purpose: str, at: int, notices: Mapping[str, Notice]
-) -> Allowing | None:
+) -> AllowingPerson | None:
     standings = history.replay(sorted(events, key=lambda event: event.id))
     if judge(standings, purpose, notices, at) is not Verdict.ALLOWED:
         return None
     said = [event for event in events if event.purpose == purpose and event.state in YES]
     if not said:
-        return Allowing(subject, "", "", 0, 0)
+        return AllowingPerson(subject, "", "", 0, 0)
     last = max(said, key=lambda event: (event.counts_at, event.id))
-    return Allowing(subject, last.event, last.notice, last.at, last.expires_at)
+    return AllowingPerson(subject, last.event, last.notice, last.at, last.expires_at)
 
 
-def _found(session: Session, people: Sequence[Subject]) -> list[Found]:
+def _found(session: Session, people: Sequence[Subject]) -> list[PersonMatch]:
     query = select(Device.subject, func.count()).where(Device.subject.in_([one.subject for one in people]))
     rows = session.execute(query.group_by(Device.subject))
     devices = {row[0]: row[1] for row in rows}
-    return [Found(one.subject, one.enrolled_hour * HOUR, devices.get(one.subject, 0)) for one in people]
+    return [PersonMatch(one.subject, one.enrolled_hour * HOUR, devices.get(one.subject, 0)) for one in people]
 
 
 def _line(row: LoggedRound) -> RoundLine:

@@ -1,4 +1,4 @@
-"""The states of a choice, and what may happen to each: the machine behind every decision.
+"""The states of a choice, and the transitions between them.
 
 After the consent statuses of the Data Privacy Vocabulary 2.3: given, renewed, refused, withdrawn, expired.
 Objection is absolute (GDPR Art. 21(3)): only the person's own later grant ends it.

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from covey_consent.decisions.records import Record, commit
+from covey_consent.decisions.consent_event import Record, commit
 from covey_consent.errors import DamageError, RequestError
 from covey_consent.storage.models import LogEntry, PublishedCheckpoint
 from covey_consent.transparency import cosignatures

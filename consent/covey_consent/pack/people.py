@@ -9,8 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from covey_consent.decisions import subjects
-from covey_consent.decisions.events import Events
-from covey_consent.decisions.subjects import Subjects
+from covey_consent.decisions.unit_of_work import EventStore
 from covey_consent.pack.contents import Held
 from covey_consent.policy import controller
 from covey_consent.policy.transfers import Transfers
@@ -27,13 +26,13 @@ def records(session: Session, settings: Settings, key: SigningKey, subject: str)
     subjects.find(session, subject)
     calendar = Calendar(time.time, settings.epoch_seconds, settings.tolerance_seconds)
     transfers = Transfers(controller.load(settings.controller), {})
-    events = Events(settings.origin, Subjects(Vault(key), calendar, open_to_all=False), calendar, transfers)
+    events = EventStore(settings.origin, Vault(key), calendar, transfers)
     rows = session.scalars(select(Event).filter_by(subject=subject).order_by(Event.id))
     return [_held(session, events, row, settings.origin, key, calendar) for row in rows]
 
 
 def _held(
-    session: Session, events: Events, row: Event, origin: str, key: SigningKey, calendar: Calendar
+    session: Session, events: EventStore, row: Event, origin: str, key: SigningKey, calendar: Calendar
 ) -> Held:
     record, opening = events.open(session, row)
     promised_at = promises.promised_at(session, row.commitment)

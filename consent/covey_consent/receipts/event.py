@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from covey_consent.decisions.consent_event import EVERYTHING
-from covey_consent.decisions.records import Record
+from covey_consent.decisions.consent_event import EVERYTHING, Record
 from covey_consent.receipts.schema_27560 import Duration, Event
 from covey_consent.receipts.timestamps import time
 

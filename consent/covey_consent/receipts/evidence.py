@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from covey_consent.decisions.records import Record, commit
+from covey_consent.decisions.consent_event import Record, commit
 from covey_consent.errors import RequestError
 from covey_consent.receipts.timestamps import time
 from covey_privacy import checkpoint

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from covey_consent.access.roles import Caller, Role
 from covey_consent.decisions import subjects
-from covey_consent.decisions.events import Events
-from covey_consent.decisions.records import Record, commit
+from covey_consent.decisions.consent_event import Record, commit
+from covey_consent.decisions.unit_of_work import EventStore
 from covey_consent.errors import UnknownError
 from covey_consent.notices import history
 from covey_consent.policy.controller import Controller
@@ -52,7 +52,7 @@ def unknown(event: str) -> UnknownError:
 class Finder:
     """Finds events as the registry keeps them."""
 
-    def __init__(self, events: Events, key: SigningKey, calendar: Calendar) -> None:
+    def __init__(self, events: EventStore, key: SigningKey, calendar: Calendar) -> None:
         self._events, self._key, self._calendar = events, key, calendar
 
     def __call__(self, session: Session, event: str) -> Found:
@@ -91,7 +91,7 @@ class Receipts:
     async def case(self, event: str, caller: Caller, year: int) -> Case:
         """Return the event with its evidence. Raises UnknownError, also for another person's event."""
         found = await self._store.read(self._find_for, event, caller, year)
-        return Case(found.notice, self._evidence(found))
+        return Case(found.notice, await self._evidence(found))
 
     def receipt(self, identifier: str, created: int, case: Case) -> Receipt:
         """Return the receipt over the case; `identifier` is a UUID, `created` Unix milliseconds."""
@@ -108,12 +108,12 @@ class Receipts:
             raise unknown(event)
         return found
 
-    def _evidence(self, found: Found) -> Published | Promised:
+    async def _evidence(self, found: Found) -> Published | Promised:
         leaf = consent_leaf(commit(found.salt, found.record))
         shown = self._log.note
         size = checkpoint.head(note.parse(shown)).size
         try:
-            place = self._log.inclusion(leaf, size)
+            place = await self._log.inclusion(leaf, size)
         except UnknownError:
             return Promised(record=found.record, salt=found.salt.hex(), promise=found.promise.hex())
         return Published(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from covey_consent.decisions.records import Record
+from covey_consent.decisions.consent_event import Record
 from covey_consent.errors import ConflictError
 from covey_consent.policy import purposes
 from covey_consent.policy.controller import Controller

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from covey_consent.decisions.records import Record
+from covey_consent.decisions.consent_event import Record
 from covey_consent.policy.controller import Contact, Controller
 from covey_consent.policy.purposes import Purpose
 from covey_consent.receipts import labels

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from covey_consent.decisions.consent_event import EVERYTHING
-from covey_consent.decisions.records import Record
+from covey_consent.decisions.consent_event import EVERYTHING, Record
 from covey_consent.errors import RequestError
 from covey_consent.receipts import signing
 from covey_consent.receipts.event import STATUS, VALID, event

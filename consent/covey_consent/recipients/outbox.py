@@ -14,8 +14,7 @@ from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session
 
 from covey_consent.decisions import states
-from covey_consent.decisions.consent_event import EVERYTHING
-from covey_consent.decisions.records import Record
+from covey_consent.decisions.consent_event import EVERYTHING, Record
 from covey_consent.recipients import backoff
 from covey_consent.recipients.tables import Notification, Recipient
 from covey_consent.recipients.webhook import Signer

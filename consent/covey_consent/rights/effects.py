@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from covey_consent.access.roles import Caller, Role
 from covey_consent.decisions import states
-from covey_consent.decisions.choices import Choices
-from covey_consent.decisions.consent_event import EVERYTHING, OFFICER, SUBJECT, Act
+from covey_consent.decisions.consent_event import EVERYTHING, OFFICER, SUBJECT, ConsentEvent
+from covey_consent.decisions.standing_choices import StandingChoices
 from covey_consent.errors import ConflictError, DeniedError, RequestError
 from covey_consent.policy import purposes
 from covey_consent.rights import restrictions
@@ -29,7 +29,7 @@ METHOD = "rights desk"
 
 
 def effects(
-    calendar: Calendar, choices: Choices, rectification: Rectification, erasure: Erasure
+    calendar: Calendar, choices: StandingChoices, rectification: Rectification, erasure: Erasure
 ) -> Mapping[tuple[Kind, Step], Effect]:
     """Return what each kind of request does."""
     limits = Limits(calendar, choices)
@@ -66,7 +66,7 @@ class Limits:
     """What ends processing and not the record: restriction (GDPR Art. 18) and objection (Art. 21)."""
 
     calendar: Calendar
-    choices: Choices
+    choices: StandingChoices
 
     def restrict(self, session: Session, request: RightsRequest, caller: Caller, _answer: str) -> str:
         """Allow no purpose at all, until the restriction is lifted."""
@@ -101,4 +101,4 @@ class Limits:
         # Also where a clock that runs ahead dated what stands: this is the later word.
         at = max(self.calendar.milliseconds, standing.at if standing else 0)
         actor = SUBJECT if caller.role is Role.SUBJECT else OFFICER
-        self.choices.record(session, [Act(subject, purpose, state, actor, METHOD, at)])
+        self.choices.record(session, [ConsentEvent(subject, purpose, state, actor, METHOD, at)])

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from covey_consent.access.roles import Caller, Role
 from covey_consent.decisions import subjects
-from covey_consent.decisions.choices import Choices
+from covey_consent.decisions.standing_choices import StandingChoices
 from covey_consent.recipients.outbox import Event, Outbox
 from covey_consent.rights import personal_data_rows
 from covey_consent.rights.certificate import Certifier
@@ -27,7 +27,7 @@ class Erasure:
 
     certifier: Certifier
     outbox: Outbox
-    choices: Choices
+    choices: StandingChoices
 
     def fulfil(self, session: Session, request: RightsRequest, caller: Caller, answer: str) -> None:
         """Erase the person with the request itself; leave its certificate, and who did what about it."""

@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 from sqlalchemy.orm import Session
 
 from covey_consent.access.tokens import ALGORITHM
-from covey_consent.decisions.choices import Choices
-from covey_consent.decisions.consent_event import Act
+from covey_consent.decisions.consent_event import ConsentEvent
+from covey_consent.decisions.standing_choices import StandingChoices
 from covey_consent.decisions.subjects import Subjects
 from covey_consent.errors import ConflictError, DeniedError, RequestError
 from covey_consent.rights.export import FORMAT, MANIFEST, SIGNATURE
@@ -102,7 +102,7 @@ def read(data: bytes, key: bytes) -> Export:
 
 
 def import_(
-    session: Session, subjects: Subjects, choices: Choices, export: Export, source: bytes
+    session: Session, subjects: Subjects, choices: StandingChoices, export: Export, source: bytes
 ) -> Guardian:
     """Make the person of the export known here and record what they said; return what became of a guardian.
 
@@ -169,10 +169,10 @@ def _file(archive: zipfile.ZipFile, name: str) -> bytes:
     return data
 
 
-def _act(subject: str, consent: _Consent, source: str) -> Act:
+def _act(subject: str, consent: _Consent, source: str) -> ConsentEvent:
     said = consent.record
     major = said.notice.partition(".")[0]
-    return Act(
+    return ConsentEvent(
         subject, said.purpose, said.state, said.actor, said.method, said.at, notice=said.notice,
         version=int(major) if major.isdecimal() else 0, language=said.language,
         text=bytes.fromhex(said.text), expires_at=said.expires, signed=bytes.fromhex(consent.signed),

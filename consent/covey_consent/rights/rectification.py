@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from covey_consent.access.roles import Caller
 from covey_consent.decisions import consent_event, subjects
-from covey_consent.decisions.choices import Choices
-from covey_consent.decisions.consent_event import Act
+from covey_consent.decisions.consent_event import ConsentEvent
+from covey_consent.decisions.standing_choices import StandingChoices
 from covey_consent.decisions.unit_of_work import YES
 from covey_consent.errors import RequestError
 from covey_consent.policy import ages, purposes
@@ -34,7 +34,7 @@ class Rectification:
 
     calendar: Calendar
     outbox: Outbox
-    choices: Choices
+    choices: StandingChoices
 
     def fulfil(self, session: Session, request: RightsRequest, caller: Caller, _answer: str) -> str:
         """Make the changes that the person asked for; return what is noted."""
@@ -85,9 +85,9 @@ class Rectification:
     def _withdraw(self, session: Session, choices: Iterable[StandingChoice], why: str) -> None:
         self.choices.record(session, [self._withdrawal(choice, why) for choice in choices])
 
-    def _withdrawal(self, choice: StandingChoice, why: str) -> Act:
+    def _withdrawal(self, choice: StandingChoice, why: str) -> ConsentEvent:
         now = self.calendar.milliseconds
-        return Act(
+        return ConsentEvent(
             choice.subject,
             choice.purpose,
             WITHDRAWN,

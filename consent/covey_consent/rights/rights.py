@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from covey_consent.decisions.choices import Choices
+from covey_consent.decisions.standing_choices import StandingChoices
 from covey_consent.policy.controller import Controller
 from covey_consent.recipients.outbox import Outbox
 from covey_consent.rights.certificate import Certifier
@@ -38,7 +38,7 @@ class Rights:
 
     @classmethod
     def of(
-        cls, settings: Settings, key: SigningKey, calendar: Calendar, store: Store, choices: Choices,
+        cls, settings: Settings, key: SigningKey, calendar: Calendar, store: Store, choices: StandingChoices,
         outbox: Outbox, controller: Controller,
     ) -> Rights:  # fmt: skip
         """Return the desk of the registry with these parts."""

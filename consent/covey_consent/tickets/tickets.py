@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from sqlalchemy import Select, bindparam, func, insert, select
 from sqlalchemy.orm import Session
 
-from covey_consent.decisions import choices, decisions, states, subjects
+from covey_consent.decisions import standing_choices, states, subjects
 from covey_consent.decisions.consent_event import EVERYTHING
-from covey_consent.decisions.verdicts import Standings
+from covey_consent.decisions.verdicts import Standings, require_granted
 from covey_consent.errors import ConflictError, RequestError
 from covey_consent.policy.purposes import find
 from covey_consent.storage.models import HOUR, Issuance, StandingChoice, Subject
@@ -42,7 +42,7 @@ def check(
             f"a batch is {held.issuer.keys.batch} tickets, one for each role and slot; "
             f"{len(request.blinded)} were asked for"
         )
-    decisions.require_granted(standing, request.purposes, current, now)
+    require_granted(standing, request.purposes, current, now)
 
 
 def sign(held: Held, request: TicketRequest) -> tuple[bytes, ...]:
@@ -64,8 +64,8 @@ def book(
     """
     issuers.require_running(session, request.epoch)
     subject = subjects.of_devices(session, {request.device})[request.device]
-    standing = choices.fetch(session, subject)
-    decisions.require_granted(standing, request.purposes, current, calendar.milliseconds)
+    standing = standing_choices.fetch(session, subject)
+    require_granted(standing, request.purposes, current, calendar.milliseconds)
     row = {"epoch": request.epoch, "purposes": name_of(request.purposes), "subject": subject}
     digest = hashlib.sha256(b"".join(request.blinded)).digest()
     booked = session.scalar(_BOOKED, row)

@@ -41,7 +41,7 @@ EVERY_SECONDS = 1.0
 """How often the publisher looks what is due."""
 
 
-class Promised(Base):
+class PendingCommitment(Base):
     """A commitment that is promised (Unix milliseconds) and not in the log yet; it goes once it is.
 
     Few wait at a time: who looks for one looks through them. An index of commitments would have random keys,
@@ -55,11 +55,11 @@ class Promised(Base):
     promised_at: Mapped[int]
 
 
-_PROMISED = Base.metadata.tables[Promised.__tablename__]
+_PROMISED = Base.metadata.tables[PendingCommitment.__tablename__]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CommitmentStatus:
     """Where a promised event stands: its place in the log, or by when it will be there (Unix ms)."""
 
     state: Literal["promised", "published"]
@@ -92,9 +92,13 @@ def promise_all(
 
 def publish(session: Session, to: Log, calendar: Calendar, shuffler: random.Random) -> int:
     """Log what is due, shuffled, in the caller's `Log.write`; return how many entries that were."""
-    if not _is_due(session, calendar):
+    count, since = session.execute(select(func.count(), func.min(PendingCommitment.promised_at))).one()
+    aged = since is not None and since <= calendar.milliseconds - 1000 * DELAY_SECONDS
+    if count < LEAST and not aged:
         return 0
-    oldest = session.execute(select(Promised.id, Promised.commitment).order_by(Promised.id).limit(MOST)).all()
+    oldest = session.execute(
+        select(PendingCommitment.id, PendingCommitment.commitment).order_by(PendingCommitment.id).limit(MOST)
+    ).all()
     session.execute(delete(_PROMISED).where(_PROMISED.c.id <= oldest[-1].id))
     due = [row.commitment for row in oldest]
     shuffler.shuffle(due)
@@ -102,19 +106,19 @@ def publish(session: Session, to: Log, calendar: Calendar, shuffler: random.Rand
     return len(due)
 
 
-async def find(commitment: bytes, of: Log, store: Store, calendar: Calendar) -> Standing:
+async def find(commitment: bytes, log: Log, store: Store, calendar: Calendar) -> CommitmentStatus:
     """Return where a promised event stands. Raises UnknownError where nobody promised it."""
-    index = of.find(consent_leaf(commitment))
+    index = await log.find(consent_leaf(commitment))
     if index is None:
         # The writer's own thread answers: what it is just publishing has left the table, and stands in the
         # log once it takes up something else.
         at = await store.write(promised_at, commitment)
         if at is not None:
-            return Standing("promised", None, publish_by(at, calendar))
-        index = of.find(consent_leaf(commitment))
+            return CommitmentStatus("promised", None, publish_by(at, calendar))
+        index = await log.find(consent_leaf(commitment))
     if index is None:
         raise UnknownError("this commitment was never promised here; a commitment is 64 hex digits")
-    return Standing("published", index, None)
+    return CommitmentStatus("published", index, None)
 
 
 class Publisher:
@@ -136,12 +140,6 @@ class Publisher:
         return await self._log.write(publish, self._log, self._calendar, self._shuffler)
 
 
-def _is_due(session: Session, calendar: Calendar) -> bool:
-    count, oldest = session.execute(select(func.count(), func.min(Promised.promised_at))).one()
-    aged = oldest is not None and oldest <= calendar.milliseconds - 1000 * DELAY_SECONDS
-    return count >= LEAST or aged
-
-
 def promised_at(session: Session, commitment: bytes) -> int | None:
     """Return when (Unix ms) a commitment was promised that is not in the log yet, None where none waits."""
-    return session.scalar(select(Promised.promised_at).filter_by(commitment=commitment))
+    return session.scalar(select(PendingCommitment.promised_at).filter_by(commitment=commitment))

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from covey_consent.access.roles import Role
-from covey_consent.decisions.records import commit
+from covey_consent.decisions.consent_event import commit
 from covey_consent.receipts import issue
 from covey_consent.receipts.issue import Found, Receipts
 from covey_consent.receipts.verification import verify
