@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from covey_consent.access.roles import Caller
 from covey_consent.registry import Registry
-from covey_consent.storage.idempotency import Answer, Asked, Write
+from covey_consent.storage.idempotency import Answer, KeyedRequest, Write
 
 Args = TypeVarTuple("Args")
 
@@ -49,7 +49,7 @@ class Once:
             answer: Answer = await (write or self._here.store.write)(work, *args)
             return answer
         route = f"{self._request.method} {self._request.url.path}"
-        asked = Asked(caller, route, self.key, await self._request.body())
+        asked = KeyedRequest(caller, route, self.key, await self._request.body())
         return await self._here.answers.once(asked, self._here.calendar.now, work, *args, write=write)
 
 

@@ -54,8 +54,8 @@ async def issue(request: Request, here: Here) -> Response:
         raise RequestError(f"the request is dated {here.calendar.says(asked.at)}; set the clock")
     held = await here.issuers.demand(asked.purposes, asked.epoch)
     standing = await here.choices.of_device(asked.device)
-    tickets.check(held, asked, standing, here.notices, here.calendar.milliseconds)
-    signatures = await asyncio.to_thread(tickets.sign, held, asked)
+    tickets.check(held.issuer.keys, asked, standing, here.notices, here.calendar.milliseconds)
+    signatures = await asyncio.to_thread(held.signer.sign, asked.blinded)
     issued = await here.store.write(tickets.book, asked, here.notices, here.calendar, here.yearly_batches)
     return cbor(
         BlindSignatures(signatures, issued, tickets.most_in_a_year(here.calendar, here.yearly_batches))

@@ -1,4 +1,4 @@
-"""What an officer looks up: who allowed a purpose at a time, people by pseudonym or reference, rounds."""
+"""Officers' queries: who allowed a purpose at a time, people by pseudonym or reference, rounds."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class AllowingPerson:
 
 @dataclass(frozen=True, slots=True)
 class PersonMatch:
-    """A person who was found; `enrolled_at` is the begin of an hour, in Unix seconds."""
+    """A person; `enrolled_at` is the begin of an hour, in Unix seconds."""
 
     subject: str
     enrolled_at: int

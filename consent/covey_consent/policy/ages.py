@@ -1,4 +1,4 @@
-"""Ages: from when a person consents for themselves, and who consents before (GDPR Art. 8, PIPL Art. 31)."""
+"""Ages of consent by country, below which a guardian consents (GDPR Art. 8, PIPL Art. 31)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ def load() -> Mapping[str, int]:
 
 def of_consent(country: str) -> int:
     """Return the age in years from which a person of this country (ISO 3166, "" unknown) consents alone."""
-    ages = load()
-    return ages.get(country, ages[DEFAULT])
+    return load().get(country, load()[DEFAULT])
 
 
 def is_child(birth_year: int | None, country: str, year: int) -> bool:

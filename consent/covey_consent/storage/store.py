@@ -40,7 +40,7 @@ class Store:
         """Sessions that write: for the writer's thread, and for opening the registry before it starts."""
         self.reading = sessionmaker(database.readers, expire_on_commit=False)
         """Sessions that read at one moment, also beside a registry that serves."""
-        self._writer = Writer(database.writer, database.rest)
+        self._writer = Writer(database.writer)
         self._readers = ThreadPoolExecutor(READERS, "registry-reader")
 
     @classmethod

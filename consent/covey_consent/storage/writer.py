@@ -32,10 +32,10 @@ class _Write(NamedTuple):
 
 
 class Writer:
-    """A thread that commits what it is given, in order and in groups; it calls `rest` after each group."""
+    """A thread that commits what it is given, in order and in groups."""
 
-    def __init__(self, engine: Engine, rest: Callable[[], None]) -> None:
-        self._engine, self._rest = engine, rest
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self._thread = ThreadPoolExecutor(1, "registry-writer")
         self._waiting: deque[_Write] = deque()
 
@@ -69,7 +69,6 @@ class Writer:
             outcomes = [failed] * len(group)
         for write, outcome in zip(group, outcomes, strict=True):
             _settle(write.future, outcome)
-        self._rest()
 
 
 def after_commit(session: Session, call: Callable[[], None]) -> None:

@@ -1,6 +1,6 @@
-"""Rounds: a manifest and, at the end, evidence, each taken once and logged.
+"""Rounds: a manifest and, at the end, evidence, each recorded once and logged.
 
-What is signed in between is in `one_message`. An open round without evidence shows in the log for ever.
+The messages signed in between are in `one_message`. The log shows for ever that a round has no evidence.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ def announce(
     issuers.require_running(session, manifest.epoch)
     calendar.require_fetched(manifest.epoch)
     _require_place(session, manifest)
-    _require_delta(manifest, current)
+    most = min(notice.delta for notice in current.values())
+    if not manifest.delta <= most:
+        raise RequestError(f"the manifest's delta is {manifest.delta}; the notices promise {most} at most")
     index = log.append(session, LEAF_MANIFEST, signed)
     session.add(
         LoggedRound(
@@ -91,13 +93,6 @@ def conclude(session: Session, log: Log, signed: bytes, evidence: Evidence) -> i
     known.evidence = signed
     known.evidence_index = log.append(session, LEAF_EVIDENCE, signed)
     return known.evidence_index
-
-
-def _require_delta(manifest: Manifest, current: Mapping[str, Notice]) -> None:
-    """Refuse a round that is accounted at a greater delta than a notice in force promises, as phones do."""
-    most = min(notice.delta for notice in current.values())
-    if not manifest.delta <= most:
-        raise RequestError(f"the manifest's delta is {manifest.delta}; the notices promise {most} at most")
 
 
 def _require_place(session: Session, manifest: Manifest) -> None:
