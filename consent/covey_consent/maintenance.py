@@ -1,6 +1,6 @@
-"""Upkeep: what time alone makes due. Grants that have lapsed get their event; what is over is deleted.
+"""Hourly maintenance: lapsed grants get their event, and rows past their retention are deleted.
 
-A lapsed grant allows nothing from that moment; its event, an hour later at most, only tells the history so.
+A lapsed grant allows nothing from that moment; its event, an hour later at most, only completes the history.
 While the clock is not trusted, nothing lapses and nothing is deleted.
 """
 
@@ -34,7 +34,7 @@ EVERY_SECONDS = 3600
 log = logging.getLogger("covey.registry")
 
 
-class Upkeep:
+class Maintenance:
     """Does what is due, at once and then every hour."""
 
     def __init__(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 
 from covey_consent.access.authentication import Gate
@@ -13,11 +12,10 @@ from covey_consent.access.identity_provider import IdentityProvider
 from covey_consent.access.jwks import KeySet
 from covey_consent.access.tokens import Tokens
 from covey_consent.breaches.register import Register as Breaches
-from covey_consent.decisions.consent_event import CommittedRecord, ConsentEvent
 from covey_consent.decisions.standing_choices import StandingChoices
 from covey_consent.decisions.subjects import Subjects
 from covey_consent.decisions.unit_of_work import EventStore
-from covey_consent.maintenance import Upkeep
+from covey_consent.maintenance import Maintenance
 from covey_consent.notices import InForce, files
 from covey_consent.notices.facts import Facts
 from covey_consent.notices.publisher import Publisher
@@ -27,7 +25,6 @@ from covey_consent.operations.metrics import Metrics
 from covey_consent.operations.readiness import WriteCheck
 from covey_consent.operations.supervision import Loop, LoopMetrics, Supervisor
 from covey_consent.policy import controller
-from covey_consent.policy.controller import Controller
 from covey_consent.policy.transfers import Transfers
 from covey_consent.receipts import issue
 from covey_consent.receipts.issue import Receipts
@@ -51,40 +48,74 @@ from covey_consent.transparency.log import Log
 from covey_privacy.signatures import SigningKey
 
 
-@dataclass(frozen=True, slots=True)
 class Registry:
-    """What the HTTP routes act on."""
+    """The parts of one registry, on which the HTTP routes act; `open` makes one that is ready."""
 
-    operator: bytes | None
-    key: SigningKey
-    calendar: Calendar
-    store: Store
-    subjects: Subjects
-    choices: StandingChoices
-    recorder: Batcher[Sequence[ConsentEvent], list[CommittedRecord]]
-    log: Log
-    cosigners: Cosigners
-    round_notary: RoundNotary
-    promises: promises.Publisher
-    notices: InForce
-    publisher: Publisher
-    issuers: Issuers
-    controller: Controller
-    yearly_batches: int
-    receipts: Receipts
-    upkeep: Upkeep
-    settings: Settings
-    outbox: Outbox
-    courier: Courier
-    rights: Rights
-    breaches: Breaches
-    gate: Gate
-    answers: Answers
-    cursors: Cursors
-    metrics: Metrics
-    clock_monitor: ClockMonitor
-    supervisor: Supervisor
-    write_check: WriteCheck
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Callable[[], float],
+        monotonic: Callable[[], float] | None,
+        key: SigningKey,
+        store: Store,
+    ) -> None:
+        self.settings, self.key, self.store = settings, key, store
+        self.clock_monitor = monitor = ClockMonitor(clock, monotonic)
+        self.calendar = calendar = Calendar(
+            clock, settings.epoch_seconds, settings.tolerance_seconds, monitor.require_steady
+        )
+        self.log = Log(store, settings.origin, key)
+        self.controller = controller.load(settings.controller)
+        self.notices = InForce(key)
+        self.publisher = Publisher(self.log, self.notices, Facts(self.controller, settings.caps), calendar)
+        self.metrics = Metrics(self.log)
+
+        vault = Vault(key)
+        self.subjects = Subjects(vault, calendar, open_to_all=settings.open_enrolment)
+        self.outbox = Outbox(Signer(key), calendar, settings.recipient_tries)
+        events = EventStore(settings.origin, vault, calendar, Transfers(self.controller, self.notices))
+        self.choices = StandingChoices(store, events, follow=self.outbox.follow, count=self.metrics.decided)
+        self.recorder = Batcher(store.write, self.choices.record_each)
+        self.rights = Rights.of(settings, key, calendar, store, self.choices, self.outbox, self.controller)
+        self.breaches = Breaches(calendar, settings.breach_seconds)
+        self.receipts = Receipts(store, self.log, key, self.controller, issue.Finder(events, key, calendar))
+        self.courier = Courier.of(store, self.outbox, settings)
+
+        self.issuers = Issuers(
+            store, self.log, calendar, settings.slots, settings.purpose_sets, self.notices,
+            Sealer(key_file.derive(key, "issuer keys")),
+        )  # fmt: skip
+        self.cosigners = Cosigners(
+            self.log, settings.witnesses, settings.witness_seconds, settings.witness_every_seconds
+        )
+        self.round_notary = RoundNotary(store, self.log, self.cosigners, key, calendar)
+        self.promises = promises.Publisher(self.log, calendar, secrets.SystemRandom())
+
+        tokens = Tokens(key, settings.origin, settings.token_seconds)
+        proofs = Proofs(settings.tolerance_seconds, calendar.now)
+        self.gate = Gate(tokens, proofs, _provider(settings), settings.public_url)
+        self.answers = Answers(store, Sealer(key_file.derive(key, "kept answers")), lambda: monitor.reason)
+        self.cursors = Cursors(key)
+        self.write_check = WriteCheck(store, clock)
+
+        retention = Retention(store, self.outbox, Terms.of(settings), self.choices.forget, monitor.require)
+        self.upkeep = Maintenance(store, self.choices, calendar, retention, monitor)
+        self.supervisor = Supervisor(
+            [
+                Loop("clock", partial(monitor.run, store)),
+                Loop("deliveries", self.courier.run, needed=True),
+                Loop("publishing", self.promises.run, needed=True),
+                Loop("upkeep", self.upkeep.run),
+                Loop("purging", self.rights.sweeper.run),
+                *([Loop("cosignatures", self.cosigners.gather)] if settings.witnesses else []),
+            ]
+        )
+        self.metrics.add(LoopMetrics(self.supervisor), ClockMetrics(monitor))
+
+    @property
+    def operator(self) -> bytes | None:
+        """The public key that signs manifests."""
+        return self.settings.operator_key
 
     @property
     def tokens(self) -> Tokens:
@@ -93,9 +124,13 @@ class Registry:
 
     @classmethod
     async def open(
-        cls, settings: Settings, clock: Callable[[], float], monotonic: Callable[[], float] | None = None,
-        *, durable: bool = True,
-    ) -> Registry:  # fmt: skip
+        cls,
+        settings: Settings,
+        clock: Callable[[], float],
+        monotonic: Callable[[], float] | None = None,
+        *,
+        durable: bool = True,
+    ) -> Registry:
         """Open the key and the database (see `Store.open`), check the log, publish the notices in force.
 
         Raises DamageError when key, database and log do not belong together.
@@ -103,96 +138,19 @@ class Registry:
         key = key_file.load_or_create(settings.key_file)
         store = Store.open(settings.database_url, durable=durable)
         try:
-            return await cls._open(settings, clock, ClockMonitor(clock, monotonic), key, store)
+            registry = cls(settings, clock, monotonic, key, store)
+            await store.read(registry.clock_monitor.open)
+            registry.log.open()
+            await registry.publisher.open(files.load(settings.notices))
+            await store.read(registry.gate.revocations.load)
         except BaseException:
             await store.close()
             raise
-
-    @classmethod
-    async def _open(
-        cls, settings: Settings, clock: Callable[[], float], monitor: ClockMonitor, key: SigningKey,
-        store: Store,
-    ) -> Registry:  # fmt: skip
-        await store.read(monitor.open)
-        calendar = Calendar(clock, settings.epoch_seconds, settings.tolerance_seconds, monitor.require_steady)
-        log = Log(store, settings.origin, key)
-        log.open()
-        facts, notices = Facts(controller.load(settings.controller), settings.caps), InForce(key)
-        publisher = Publisher(log, notices, facts, calendar)
-        await publisher.open(files.load(settings.notices))
-        issuers = Issuers(
-            store, log, calendar, settings.slots, settings.purpose_sets, notices,
-            Sealer(key_file.derive(key, "issuer keys")),
-        )  # fmt: skip
-        vault = Vault(key)
-        subjects = Subjects(vault, calendar, open_to_all=settings.open_enrolment)
-        outbox = Outbox(Signer(key), calendar, settings.recipient_tries)
-        events = EventStore(settings.origin, vault, calendar, Transfers(facts.controller, notices))
-        metrics = Metrics(log)
-        choices = StandingChoices(store, events, follow=outbox.follow, count=metrics.decided)
-        cosigners = Cosigners(
-            log, settings.witnesses, settings.witness_seconds, settings.witness_every_seconds
-        )
-        publishing = promises.Publisher(log, calendar, secrets.SystemRandom())
-        retention = Retention(store, outbox, Terms.of(settings), choices.forget, monitor.require)
-        upkeep = Upkeep(store, choices, calendar, retention, monitor)
-        courier = Courier.of(store, outbox, settings)
-        rights = Rights.of(settings, key, calendar, store, choices, outbox, facts.controller)
-        supervisor = Supervisor(
-            [
-                Loop("clock", partial(monitor.run, store)),
-                Loop("deliveries", courier.run, needed=True),
-                Loop("publishing", publishing.run, needed=True),
-                Loop("upkeep", upkeep.run),
-                Loop("purging", rights.sweeper.run),
-                *([Loop("cosignatures", cosigners.gather)] if settings.witnesses else []),
-            ]
-        )
-        metrics.add(LoopMetrics(supervisor), ClockMetrics(monitor))
-        gate = _gate(settings, key, calendar)
-        await store.read(gate.revocations.load)
-        return cls(
-            operator=settings.operator_key,
-            key=key,
-            calendar=calendar,
-            store=store,
-            subjects=subjects,
-            choices=choices,
-            recorder=Batcher(store.write, choices.record_each),
-            log=log,
-            cosigners=cosigners,
-            round_notary=RoundNotary(store, log, cosigners, key, calendar),
-            promises=publishing,
-            notices=notices,
-            publisher=publisher,
-            issuers=issuers,
-            controller=facts.controller,
-            yearly_batches=settings.yearly_batches,
-            receipts=Receipts(store, log, key, facts.controller, issue.Finder(choices.events, key, calendar)),
-            upkeep=upkeep,
-            settings=settings,
-            gate=gate,
-            answers=Answers(store, Sealer(key_file.derive(key, "kept answers")), lambda: monitor.reason),
-            cursors=Cursors(key),
-            metrics=metrics,
-            outbox=outbox,
-            courier=courier,
-            rights=rights,
-            breaches=Breaches(calendar, settings.breach_seconds),
-            clock_monitor=monitor,
-            supervisor=supervisor,
-            write_check=WriteCheck(store, clock),
-        )
+        return registry
 
     async def close(self) -> None:
         """Close the database, once what was handed over is committed."""
         await self.store.close()
-
-
-def _gate(settings: Settings, key: SigningKey, calendar: Calendar) -> Gate:
-    proofs = Proofs(settings.tolerance_seconds, calendar.now)
-    tokens = Tokens(key, settings.origin, settings.token_seconds)
-    return Gate(tokens, proofs, _provider(settings), settings.public_url)
 
 
 def _provider(settings: Settings) -> IdentityProvider | None:

@@ -56,10 +56,9 @@ async def issue(request: Request, here: Here) -> Response:
     standing = await here.choices.of_device(asked.device)
     tickets.check(held.issuer.keys, asked, standing, here.notices, here.calendar.milliseconds)
     signatures = await asyncio.to_thread(held.signer.sign, asked.blinded)
-    issued = await here.store.write(tickets.book, asked, here.notices, here.calendar, here.yearly_batches)
-    return cbor(
-        BlindSignatures(signatures, issued, tickets.most_in_a_year(here.calendar, here.yearly_batches))
-    )
+    yearly = here.settings.yearly_batches
+    issued = await here.store.write(tickets.book, asked, here.notices, here.calendar, yearly)
+    return cbor(BlindSignatures(signatures, issued, tickets.most_in_a_year(here.calendar, yearly)))
 
 
 @router.post("/v1/epochs/{epoch}/end")

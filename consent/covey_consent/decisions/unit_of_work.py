@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from covey_consent.decisions import states, subjects
@@ -29,7 +29,7 @@ from covey_consent.decisions.consent_event import (
 from covey_consent.errors import ConsentRegistryError, DeniedError
 from covey_consent.policy import ages, purposes
 from covey_consent.policy.transfers import CONSENT, ENDS, Transfers
-from covey_consent.storage.models import Base, Event, Subject, SubjectKey
+from covey_consent.storage.models import Event, StandingChoice, Subject, SubjectKey
 from covey_consent.storage.store import key_table, rows_as_json, select_in
 from covey_consent.storage.uuid7 import uuid7
 from covey_consent.storage.vault import Vault
@@ -37,13 +37,6 @@ from covey_consent.tickets.epoch_calendar import Calendar
 from covey_consent.transparency.promises import promise_all
 from covey_privacy import wire
 from covey_privacy.registry_messages import GRANTED, WITHDRAWN
-
-_CHOICES = Base.metadata.tables["choices"]
-_UPDATE = update(_CHOICES).where(
-    _CHOICES.c.subject == bindparam("person"), _CHOICES.c.purpose == bindparam("reason")
-)
-_INSERT = insert(_CHOICES).values(subject=bindparam("person"), purpose=bindparam("reason"))
-_INSERT_EVENTS = insert(Base.metadata.tables["events"])
 
 YES = (GRANTED, states.RENEWED)
 
@@ -159,15 +152,15 @@ class UnitOfWork:
 
     def flush(self) -> None:
         """Write the new events, the choices that stand after them, and the promises of their commitments."""
-        connection = self._session.connection()
         known: list[dict[str, Any]] = []
         fresh: list[dict[str, Any]] = []
         for (subject, purpose), choice in self._changed.items():
             rows = known if (subject, purpose) in self._standing else fresh
-            rows.append({"person": subject, "reason": purpose, **choice._asdict()})
-        for statement, parameters in ((_UPDATE, known), (_INSERT, fresh), (_INSERT_EVENTS, self._rows)):
+            rows.append({"subject": subject, "purpose": purpose, **choice._asdict()})
+        writes = (update(StandingChoice), known), (insert(StandingChoice), fresh), (insert(Event), self._rows)
+        for statement, parameters in writes:
             if parameters:
-                connection.execute(statement, parameters)
+                self._session.execute(statement, parameters)
         promise_all(self._session, [row["commitment"] for row in self._rows], self._calendar, self._now)
 
     def _choice(self, subject: str, purpose: str, after: Mapping[Key, ChoiceRow]) -> ChoiceRow:
@@ -270,7 +263,7 @@ def _load_people(session: Session, named: Iterable[str]) -> Mapping[str, Person]
 
 def _load_choices(session: Session, named: Iterable[str]) -> Mapping[Key, ChoiceRow]:
     keys = key_table(session, named)
-    columns = (_CHOICES.c.subject, _CHOICES.c.purpose, *(_CHOICES.c[name] for name in ChoiceRow._fields))
-    query = select(*columns).join(keys, keys.c.value == _CHOICES.c.subject)
+    columns = [getattr(StandingChoice, name) for name in ("subject", "purpose", *ChoiceRow._fields)]
+    query = select(*columns).join(keys, keys.c.value == StandingChoice.subject)
     rows = rows_as_json(session, query)
     return {(subject, purpose): ChoiceRow(*rest) for subject, purpose, *rest in rows}

@@ -6,12 +6,8 @@ cannot be lined up with what happens in a round.
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import BigInteger, ForeignKey, Integer, LargeBinary, MetaData, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-
-from covey_privacy.merkle import leaf_hash
 
 HOUR = 3600
 
@@ -285,21 +281,17 @@ class SpentTicket(Base):
     claim: Mapped[bytes | None]
 
 
-def _leaf_of_entry(context: Any) -> bytes:
-    return leaf_hash(context.get_current_parameters()["entry"])
-
-
 class LogEntry(Base):
     """An entry of the transparency log: one kind byte, then what was logged; `leaf` is its leaf hash.
 
-    `leaf` is null only where an entry was written by SQL of an earlier revision.
+    The column `leaf` is nullable only because a migration added it.
     """
 
     __tablename__ = "log"
 
     index: Mapped[int] = mapped_column(ROW, primary_key=True, autoincrement=False)
     entry: Mapped[bytes]
-    leaf: Mapped[bytes | None] = mapped_column(index=True, default=_leaf_of_entry)
+    leaf: Mapped[bytes | None] = mapped_column(index=True)
 
 
 class PublishedCheckpoint(Base):

@@ -16,7 +16,7 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from covey_consent.errors import DamageError, RequestError, UnknownError
-from covey_consent.storage.models import Base, LogEntry, PublishedCheckpoint
+from covey_consent.storage.models import LogEntry, PublishedCheckpoint
 from covey_consent.storage.store import Store
 from covey_consent.storage.writer import after_commit
 from covey_consent.transparency import cosignatures
@@ -31,8 +31,6 @@ from covey_privacy.tiles import ENTRY_LIMIT, HEIGHT, Tile, encode_bundle, encode
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
-
-_ENTRIES = Base.metadata.tables[LogEntry.__tablename__]
 
 PAGE_ENTRIES = 1024
 PAGE_BYTES = 2**20
@@ -121,9 +119,13 @@ class Log:
         last = session.scalar(select(func.max(LogEntry.index)))
         first = 0 if last is None else last + 1
         indices = range(first, first + len(bodies))
-        rows = [{"index": i, "entry": kind + body} for i, body in zip(indices, bodies, strict=True)]
+        entries = [kind + body for body in bodies]
+        rows = [
+            {"index": index, "entry": entry, "leaf": leaf_hash(entry)}
+            for index, entry in zip(indices, entries, strict=True)
+        ]
         if rows:
-            session.connection().execute(insert(_ENTRIES), rows)
+            session.execute(insert(LogEntry), rows)
         return indices
 
     def since(self, old: int, least: int = 0) -> tuple[str, Proof]:

@@ -55,9 +55,6 @@ class PendingCommitment(Base):
     promised_at: Mapped[int]
 
 
-_PROMISED = Base.metadata.tables[PendingCommitment.__tablename__]
-
-
 @dataclass(frozen=True, slots=True)
 class CommitmentStatus:
     """Where a promised event stands: its place in the log, or by when it will be there (Unix ms)."""
@@ -87,7 +84,7 @@ def promise_all(
     at = calendar.milliseconds if at is None else at
     rows = [{"commitment": commitment, "promised_at": at} for commitment in commitments]
     if rows:
-        session.connection().execute(insert(_PROMISED), rows)
+        session.execute(insert(PendingCommitment), rows)
 
 
 def publish(session: Session, to: Log, calendar: Calendar, shuffler: random.Random) -> int:
@@ -99,7 +96,7 @@ def publish(session: Session, to: Log, calendar: Calendar, shuffler: random.Rand
     oldest = session.execute(
         select(PendingCommitment.id, PendingCommitment.commitment).order_by(PendingCommitment.id).limit(MOST)
     ).all()
-    session.execute(delete(_PROMISED).where(_PROMISED.c.id <= oldest[-1].id))
+    session.execute(delete(PendingCommitment).where(PendingCommitment.id <= oldest[-1].id))
     due = [row.commitment for row in oldest]
     shuffler.shuffle(due)
     to.append_all(session, LEAF_CONSENT, due)
