@@ -53,7 +53,7 @@ ROUTERS = (
     receipts, notice_receipts, assessments, documents, rights, recipients, imports, breaches, access_log,
     device_tokens, health, well_known, catalogue, clock_confirmations, officer_queries, revocations,
 )  # fmt: skip
-"""A request is held against one route after another: the routes that are asked most come first."""
+"""A request is matched against one route after another: the most frequent ones come first."""
 
 
 def create_app(
@@ -65,7 +65,7 @@ def create_app(
     `monotonic` gives the seconds by which `clock` is judged, by default the system's. A clock of the caller's
     own is judged only where they give one: it may move as they like.
 
-    Whoever simulates may forgo `durable` commits; no setting of an operator can.
+    Without `durable`, commits do not wait for the disk: for simulations alone, and no setting of an operator.
     """
     settings = Settings() if settings is None else settings
     steady = boot_clock if monotonic is None and clock is time.time else monotonic

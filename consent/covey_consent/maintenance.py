@@ -62,7 +62,7 @@ class Maintenance:
             await self.recall()
             return 0
         lapsed = 0
-        # Looked for beside the writer, which others wait for: most grants have not lapsed.
+        # Looked up in a reader, so that others do not wait for the writer.
         while people := await self._store.read(self._lapsed):
             lapsed += await self._store.write(self._expire, people)
         await self.recall()
@@ -71,35 +71,35 @@ class Maintenance:
         return lapsed
 
     async def recall(self) -> None:
-        """End the grants that take data abroad whose person has not agreed to that as it is asked now."""
+        """End the grants that take data abroad without the person's consent to the notice in force."""
         transfers = self._choices.events.transfers
-        # Looked for beside the writer, which others wait for: there is seldom one.
+        # Looked up in a reader, so that others do not wait for the writer.
         while await self._store.read(transfers.stranded, 1):
             await self._store.write(self._recall, transfers)
 
     def _recall(self, session: Session, transfers: Transfers) -> None:
         now = self._calendar.milliseconds
-        acts = [
+        events = [
             ConsentEvent(one.subject, one.purpose, WITHDRAWN, SYSTEM, ENDS, now, version=one.notice_version)
             for one in transfers.stranded(session, PAGE)
         ]
-        self._choices.record(session, acts)
+        self._choices.record(session, events)
 
     def _lapsed(self, session: Session) -> Sequence[str]:
         people = select(StandingChoice.subject).where(_over(1000 * self._monitor.now()))
         return session.scalars(people.limit(PAGE)).all()
 
     def _expire(self, session: Session, people: Sequence[str]) -> int:
-        # Who renewed a grant since they were found keeps it.
+        # A grant that was renewed since the lookup stays.
         lapsed = select(StandingChoice).where(_over(1000 * self._monitor.now()))
-        acts = [
+        events = [
             ConsentEvent(choice.subject, choice.purpose, EXPIRED, SYSTEM, "time", choice.expires_at)
             for choice in select_in(session, lapsed, StandingChoice.subject, {*people})
         ]
-        self._choices.record(session, acts)
-        return len(acts)
+        self._choices.record(session, events)
+        return len(events)
 
 
 def _over(now: int) -> ColumnElement[bool]:
-    """Say whether a choice is a grant that has lapsed at `now` (Unix milliseconds)."""
+    """Select grants that have lapsed at `now` (Unix milliseconds)."""
     return and_(StandingChoice.state == GRANTED, StandingChoice.expires_at.between(1, now))

@@ -112,7 +112,7 @@ def test_the_people_at_hand_are_bounded(database_url, limit, reads):
         await store.write(enrol)
         with listening(statements.append):
             for name in "abacab":
-                assert await choices.of_device(name.encode()) == await choices.of(name) == {}
+                assert await choices.find_of_device(name.encode()) == await choices.find(name) == {}
         await store.close()
 
     asyncio.run(run())
@@ -131,7 +131,7 @@ def test_people_asked_for_at_once_are_looked_up_together(database_url):
         choices = StandingChoices(store, None)
         await store.write(enrol)
         with listening(statements.append):
-            asked = [choices.of(name) for name in [*names, "stranger"]]
+            asked = [choices.find(name) for name in [*names, "stranger"]]
             *found, stranger = await asyncio.gather(*asked, return_exceptions=True)
         await store.close()
         assert found == [{}] * len(names)

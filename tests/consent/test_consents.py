@@ -593,7 +593,7 @@ def test_the_age_of_consent_is_the_countrys(shop, service, problem, country, age
     person = new(shop, service, **facts)
     answer = say(shop, service, person, yes(shop, "personalize"))
     assert answer.status_code == (403 if child else 201)
-    assert ages.of_consent(country) in range(13, 17)
+    assert ages.age_of_consent(country) in range(13, 17)
 
 
 def test_a_childs_phone_needs_the_guardian_too(shop, service, problem):

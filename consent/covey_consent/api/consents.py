@@ -77,7 +77,7 @@ async def decide(
 async def view(subject: Pseudonym, here: Here, _caller: Reader, at: Moment | None = None) -> View:
     """Return what stands for the person now, or what stood at a time, by the notices of that time."""
     if at is None:
-        return _view(subject, here.calendar.milliseconds, await here.choices.of(subject), here.notices)
+        return _view(subject, here.calendar.milliseconds, await here.choices.find(subject), here.notices)
     asked = int(at.timestamp() * 1000)
     return _view(subject, asked, *await here.store.read(history.as_of, subject, asked))
 
@@ -98,7 +98,7 @@ async def events(
 async def verdict(subject: Pseudonym, purpose: str, here: Here, _caller: Reader) -> Response:
     """Say whether a purpose may be served for the person now, and if not, why."""
     purposes.find(purpose)
-    found = judge(await here.choices.of(subject), purpose, here.notices, here.calendar.milliseconds)
+    found = judge(await here.choices.find(subject), purpose, here.notices, here.calendar.milliseconds)
     allowed = "true" if found is Verdict.ALLOWED else "false"
     return Response(f'{{"allowed":{allowed},"verdict":"{found}"}}', media_type="application/json")
 
@@ -108,7 +108,7 @@ async def verdict(subject: Pseudonym, purpose: str, here: Here, _caller: Reader)
 async def verdicts(asked: Asked, here: Here, _caller: Annotated[Caller, needs(Role.SERVICE)]) -> Response:
     """Return the verdict on one purpose for each of up to 10,000 people, in their order."""
     purposes.find(asked.purpose)
-    known, now = await here.choices.of_each(asked.subjects), here.calendar.milliseconds
+    known, now = await here.choices.find_each(asked.subjects), here.calendar.milliseconds
     found = judge_each(asked.subjects, known, asked.purpose, here.notices, now)
     body = '","'.join(found)
     return Response(f'{{"purpose":"{asked.purpose}","verdicts":["{body}"]}}', media_type="application/json")
@@ -148,7 +148,7 @@ async def signal(
     _gpc: Annotated[str, Header(alias="Sec-GPC", pattern="^1$")],
 ) -> Response:
     """Take the Global Privacy Control signal: an objection to every purpose that shares data with others."""
-    standings = await here.choices.of(subject)
+    standings = await here.choices.find(subject)
     for purpose in purposes.load().values():
         if purpose.sale and not await _heeded(here, subject, purpose.id, standings):
             await _say(here, caller, subject, purpose.id, states.OBJECTED, GPC)

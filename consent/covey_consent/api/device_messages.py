@@ -57,7 +57,7 @@ async def take_decisions(request: Request, here: Here) -> Response:
     opened = await asyncio.to_thread(open_batch, Decision, DECISION, batch)
     for decision in opened:
         grants.check_decision(decision, here.notices, here.calendar)
-    people = await here.store.read(subjects.of_devices, {decision.device for decision in opened})
+    people = await here.store.read(subjects.people_of_devices, {decision.device for decision in opened})
     await here.recorder.submit(grants.events_of_devices(people, batch.signed, opened, here.notices))
     return Response(status_code=204)
 
@@ -69,7 +69,7 @@ async def sync(request: Request, here: Here) -> Response:
     if not here.calendar.agrees(asked.at):
         raise RequestError(f"the request is dated {here.calendar.says(asked.at)}; set the clock")
     now = here.calendar.milliseconds
-    standing = effective(await here.choices.of_device(asked.device), now)
+    standing = effective(await here.choices.find_of_device(asked.device), now)
     # A phone that asks for witnesses refuses a head that they have not cosigned yet.
     settled = await here.cosigners.settle()
     note, proof = here.log.since(asked.log_size, settled)

@@ -37,6 +37,6 @@ async def issue_device_token(request: Request, here: Here) -> DeviceToken:
     now = here.calendar.now
     proof = here.gate.proof(request, now)
     device = proof.device
-    people = await here.store.read(subjects.of_devices, {device})
+    people = await here.store.read(subjects.people_of_devices, {device})
     caller = Caller(Role.SUBJECT, "device", people[device], device)
     return DeviceToken(access_token=here.tokens.mint(caller, now, DEVICE_SECONDS, proof.thumbprint))

@@ -53,7 +53,7 @@ async def issue(request: Request, here: Here) -> Response:
     if not here.calendar.agrees(asked.at):
         raise RequestError(f"the request is dated {here.calendar.says(asked.at)}; set the clock")
     held = await here.issuers.demand(asked.purposes, asked.epoch)
-    standing = await here.choices.of_device(asked.device)
+    standing = await here.choices.find_of_device(asked.device)
     tickets.check(held.issuer.keys, asked, standing, here.notices, here.calendar.milliseconds)
     signatures = await asyncio.to_thread(held.signer.sign, asked.blinded)
     yearly = here.settings.yearly_batches

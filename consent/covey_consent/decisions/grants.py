@@ -36,7 +36,7 @@ class Grant:
 
 
 def check_decision(decision: Decision, current: InForce, calendar: Calendar) -> None:
-    """Raise unless a device's decision can be taken under the notices in force."""
+    """Raise unless a device's decision is valid under the notices in force."""
     if decision.state not in (GRANTED, REFUSED, WITHDRAWN):
         raise RequestError(f"a decision is granted, refused or withdrawn; {decision.state!r} arrived")
     purposes.find(decision.purpose)
@@ -49,9 +49,9 @@ def check_decision(decision: Decision, current: InForce, calendar: Calendar) -> 
 
 
 def check_grant(grant: Grant, current: InForce, calendar: Calendar) -> Notice:
-    """Return the notice that the person agreed to, raise unless it asks for what is asked now.
+    """Return the notice that the person agreed to; raise unless its major version is in force.
 
-    An earlier minor or patch of the major in force will do: it asked for the same.
+    An earlier minor or patch of that major is accepted: it asked for the same.
     """
     notice = notices.find(current, grant.purpose)
     allowed = (EXPLICIT,) if purposes.find(grant.purpose).explicit else METHODS
@@ -94,6 +94,6 @@ def events_of_devices(
 
 
 def expiry(purpose: str, at: int) -> int:
-    """Return until when a grant of `at` holds, in Unix milliseconds, 0 for until it is withdrawn."""
+    """Return when a grant of `at` expires, in Unix milliseconds, 0 for never."""
     days = purposes.find(purpose).valid_days
     return 0 if days is None else at + days * DAY_MS

@@ -20,7 +20,7 @@ from covey_privacy.registry_messages import Notice
 
 
 class PastState(NamedTuple):
-    """What stood at a time, and the notices that were in force."""
+    """The choices that stood at a time, and the notices that were in force."""
 
     standings: Standings
     notices: Mapping[str, Notice]
@@ -37,7 +37,7 @@ def page(session: Session, subject: str, after: int, count: int) -> Sequence[Eve
 
 
 def as_of(session: Session, subject: str, at: int) -> PastState:
-    """Return what stood for the person at `at` (Unix milliseconds), as events known by now tell it.
+    """Return the person's choices at `at` (Unix milliseconds), by the events that are known now.
 
     Raises UnknownError where there is no such person.
     """
@@ -53,10 +53,10 @@ def counted(at: int) -> ColumnElement[bool]:
 
 
 def replay(events: Iterable[Event]) -> Standings:
-    """Return what stands after one person's events, which come in the order of their ids."""
+    """Return the choices after one person's events, which come in the order of their ids."""
     stood: dict[str, ChoiceRow] = {}
     for event in events:
-        # Without what was said later, what followed it may have nothing to follow.
+        # An event can depend on one that was recorded later and is left out here.
         with suppress(ConflictError):
             stood[event.purpose] = stood.get(event.purpose, UNDECIDED).follow(event, event.counts_at)
     return {
@@ -66,13 +66,13 @@ def replay(events: Iterable[Event]) -> Standings:
 
 
 def reasons(session: Session, events: Sequence[Event]) -> Mapping[str, str]:
-    """Return by event why an officer recorded it on the person's behalf, of those that have a reason."""
+    """Return, by event, an officer's reason for recording it on the person's behalf, where there is one."""
     ids = [event.event for event in events]
     rows = select_in(session, select(EventReason), EventReason.event, ids)
     return {row.event: row.reason for row in rows}
 
 
 def objected_by(session: Session, subject: str, purpose: str, method: str) -> bool:
-    """Say whether the person ever objected to the purpose by this method."""
+    """Return whether the person ever objected to the purpose by this method."""
     query = select(Event.id).filter_by(subject=subject, purpose=purpose, state=states.OBJECTED, method=method)
     return session.scalar(query.limit(1)) is not None

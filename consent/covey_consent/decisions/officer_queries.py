@@ -44,7 +44,7 @@ class PersonMatch:
 
 
 EARLIER = "earlier version"
-"""Stands for the outcome of a round whose evidence an earlier version logged; its fields are not read."""
+"""The outcome shown for a round whose evidence was logged by an earlier version and cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +69,10 @@ class RoundLine:
 def allowing(
     session: Session, purpose: str, at: int, after: str, count: int
 ) -> tuple[list[AllowingPerson], str | None]:
-    """Return who allowed the purpose at `at` (Unix milliseconds), by pseudonym from after one.
+    """Return the people who allowed the purpose at `at` (Unix milliseconds), sorted, after a pseudonym.
 
-    At most `count` people are judged, of whom any number allowed it; also returns the last of them, None
-    where there are no more. As events that are known by now tell it, under the notices of that time.
+    Judges at most `count` people, by the events that are known now and the notices of that time. Also returns
+    the last pseudonym judged, None where there are no more.
     """
     needs_consent = purposes.find(purpose).needs_consent
     people = _candidates(session, purpose, at, after, count + 1, needs_consent=needs_consent)
@@ -86,7 +86,7 @@ def allowing(
 
 
 def by_prefix(session: Session, prefix: str, after: str, count: int) -> list[PersonMatch]:
-    """Return the people whose pseudonym begins with these hex digits, in order, from after one."""
+    """Return the people whose pseudonym begins with these hex digits, sorted, after a pseudonym."""
     end = prefix + "g"  # The first text behind every one that begins so.
     query = select(Subject).where(Subject.subject >= prefix, Subject.subject < end, Subject.subject > after)
     people = session.scalars(query.order_by(Subject.subject).limit(count)).all()
@@ -94,14 +94,14 @@ def by_prefix(session: Session, prefix: str, after: str, count: int) -> list[Per
 
 
 def by_reference(session: Session, key: SigningKey, reference: str) -> list[PersonMatch]:
-    """Return the person whom the shop knows by this reference, nobody where there is none."""
+    """Return the person with this reference of the shop, an empty list where there is none."""
     query = select(SubjectReference.subject).filter_by(digest=digest(key, reference))
     subject = session.scalar(query)
     return [] if subject is None else _found(session, [subjects.find(session, subject)])
 
 
 def refer(session: Session, key: SigningKey, subject: str, reference: str) -> None:
-    """Keep by which reference the shop knows a person, in place of an earlier one.
+    """Store the reference by which the shop knows a person, in place of an earlier one.
 
     Raises UnknownError, and ConflictError where the reference is another person's.
     """
@@ -114,7 +114,7 @@ def refer(session: Session, key: SigningKey, subject: str, reference: str) -> No
 
 
 def digest(key: SigningKey, reference: str) -> bytes:
-    """Return what is kept of a reference: HMAC-SHA256 under a key that is derived from the registry's."""
+    """Return the digest of a reference: HMAC-SHA256 under a key derived from the registry's."""
     return hmac.digest(key_file.derive(key, "shop references"), reference.encode(), "sha256")
 
 

@@ -73,20 +73,20 @@ class StandingChoices:
         """Changes so far: what a query read before one is not cached after it, for it may lack the change."""
         self._missing = Batcher(store.read, self._read_batch)
 
-    async def of(self, subject: str) -> Standings:
+    async def find(self, subject: str) -> Standings:
         """Return the person's standing choices. Raises UnknownError where there is no such person."""
         with self._lock:
             cached = self._people.get(subject)
         return await self._missing.submit(subject) if cached is None else cached
 
-    async def of_device(self, key: bytes) -> Standings:
+    async def find_of_device(self, key: bytes) -> Standings:
         """Return the choices of the person for whom a device speaks. Raises UnknownError."""
         with self._lock:
             subject = self._devices.get(key)
             cached = None if subject is None else self._people.get(subject)
         return await self._store.read(self._read_device, key) if cached is None else cached
 
-    async def of_each(self, people: Iterable[str]) -> Mapping[str, Standings]:
+    async def find_each(self, people: Iterable[str]) -> Mapping[str, Standings]:
         """Return the choices of those of these people who are known."""
         with self._lock:
             cached = {subject: self._people.get(subject) for subject in people}

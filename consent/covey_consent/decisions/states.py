@@ -28,7 +28,7 @@ TRANSITIONS: Mapping[str, Mapping[str, str]] = {
     EXPIRED: _ANY,
     OBJECTED: {GRANTED: GRANTED, REFUSED: OBJECTED, WITHDRAWN: OBJECTED, OBJECTED: OBJECTED},
 }
-"""State -> event -> state. What is missing cannot happen."""
+"""State -> event -> state. A missing event is not allowed in that state."""
 
 RESTRICTIONS: Mapping[str, Mapping[str, str]] = {
     NONE: {RESTRICTED: RESTRICTED},

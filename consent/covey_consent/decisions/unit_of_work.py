@@ -221,7 +221,7 @@ class UnitOfWork:
                 f"the person objected to {event.purpose!r}, and only they themselves undo that: let them say "
                 "yes with a token or a phone of their own"
             )
-        abroad = self._transfers.of(person.country).get(event.purpose)
+        abroad = self._transfers.destinations(person.country).get(event.purpose)
         if abroad and not self._may_leave(event.subject, after):
             raise DeniedError(
                 f"under {event.purpose!r} data of people in {person.country} go to {', '.join(abroad)}: that "
@@ -230,7 +230,7 @@ class UnitOfWork:
         alone = event.actor != GUARDIAN and purposes.find(event.purpose).needs_consent
         if alone and ages.is_child(person.birth_year, person.country, self._calendar.year):
             raise DeniedError(
-                f"below {ages.of_consent(person.country)} years a guardian consents for a child; link "
+                f"below {ages.age_of_consent(person.country)} years a guardian consents for a child; link "
                 "the guardian, and let them say yes"
             )
 
@@ -240,7 +240,7 @@ class UnitOfWork:
 
     def _stranded(self, subject: str, after: Mapping[Key, ChoiceRow]) -> list[ConsentEvent]:
         """Return withdrawals of the grants that took the person's data abroad, where they no longer may."""
-        abroad = self._transfers.of(self._people[subject].country)
+        abroad = self._transfers.destinations(self._people[subject].country)
         if not abroad or self._may_leave(subject, after):
             return []
         standing = [(purpose, self._choice(subject, purpose, after)) for purpose in abroad]

@@ -78,7 +78,7 @@ class Rectification:
         if not any(
             one.purpose == CONSENT and transfers.agreed(one.state, one.notice_version) for one in granted
         ):
-            abroad = transfers.of(person.country)
+            abroad = transfers.destinations(person.country)
             stranded = [choice for choice in granted if choice.purpose in abroad]
             self._withdraw(session, stranded, "rectified to another country")
 

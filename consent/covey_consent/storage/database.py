@@ -42,19 +42,19 @@ CACHE_KIB = 2**16
 """Page cache of each connection to SQLite."""
 
 LOCK = int.from_bytes(b"covey")
-"""The registry's among the advisory locks of a PostgreSQL database."""
+"""The registry's advisory lock in a PostgreSQL database."""
 
 FAILURES = (OperationalError, InterfaceError, InternalError)
-"""Of the database, not of what was asked: a whole transaction may be gone with it."""
+"""Failures of the database rather than of a statement: the whole transaction may be lost."""
 
 READ_ONLY = "25006"
-"""PostgreSQL's code for a write where none is taken."""
+"""PostgreSQL's code for a write to a read-only server."""
 
 PASSING = frozenset(
     {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY}
     | {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PROTOCOL}
 )
-"""SQLite's failures that may pass. Its other codes, which SQLAlchemy calls by one name, are our mistakes."""
+"""SQLite's failures that may pass. Its other codes are programming errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def connect(url: str, *, durable: bool = True) -> Database:
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Raise UnavailableError where the database fails, RequestError where it cannot hold what was sent."""
+    """Turn database failures into UnavailableError, and values that it cannot hold into RequestError."""
     try:
         yield
     except DataError as error:
@@ -167,7 +167,7 @@ def _postgresql(url: URL, durable: bool) -> Database:
     at_one_moment = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     database = Database(
         engine(pool_size=READERS, execution_options=at_one_moment),
-        # Nobody else writes while it holds the lock: there is nothing that a stricter level would keep out.
+        # Only this connection writes while it holds the lock, so that a stricter level adds nothing.
         engine(pool_size=1, isolation_level="READ COMMITTED"),
     )
     for each in (database.readers, database.writer):

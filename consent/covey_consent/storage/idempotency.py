@@ -44,7 +44,7 @@ class KeptAnswer(Base):
 
 @dataclass(frozen=True, slots=True)
 class KeyedRequest:
-    """A request with a key: who asks, on which route, with which body."""
+    """A request with a key: its caller, route and body."""
 
     caller: Caller
     route: str
@@ -53,7 +53,7 @@ class KeyedRequest:
 
     @property
     def digest(self) -> bytes:
-        """The key as it is kept: two callers' keys, and two routes', are different ones.
+        """The digest of the key: keys of different callers or routes never collide.
 
         Two tokens of one role and name are two callers, unless both are bound to one key.
         """
@@ -77,9 +77,9 @@ Write = Callable[..., Awaitable[Any]]
 
 
 class Answers:
-    """Answers requests with a key once; `sealer` seals what is kept.
+    """Answers requests with a key once; `sealer` seals the kept answers.
 
-    Nothing that was kept is deleted while `distrusted` says why the clock is not to be trusted.
+    Expired answers are not deleted while `distrusted` returns a reason why the clock is not trusted.
     """
 
     def __init__(self, store: Store, sealer: Sealer, distrusted: Callable[[], str] = str) -> None:

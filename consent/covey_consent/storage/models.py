@@ -39,7 +39,7 @@ KEYED = {"sqlite_with_rowid": False}
 
 
 class Subject(Base):
-    """A person, known by a random pseudonym of 32 hex digits. `country` is "" where nobody has said."""
+    """A person, known by a random pseudonym of 32 hex digits. `country` is "" where it is unknown."""
 
     __tablename__ = "subjects"
     __table_args__ = KEYED
@@ -52,7 +52,7 @@ class Subject(Base):
 
 
 class SubjectKey(Base):
-    """The key that seals what is kept of a person, itself sealed. Erasure deletes it."""
+    """The key that seals a person's events, itself sealed. Erasure deletes it."""
 
     __tablename__ = "subject_keys"
     __table_args__ = KEYED
@@ -62,7 +62,7 @@ class SubjectKey(Base):
 
 
 class Device(Base):
-    """A device, known by the public key that signs what it says."""
+    """A device, known by its public signing key."""
 
     __tablename__ = "devices"
     __table_args__ = KEYED
@@ -73,7 +73,7 @@ class Device(Base):
 
 
 class SubjectReference(Base):
-    """By which reference the shop knows a person: its keyed hash, which finds them and tells nothing else."""
+    """The shop's reference for a person, as a keyed hash."""
 
     __tablename__ = "subject_references"
 
@@ -82,7 +82,7 @@ class SubjectReference(Base):
 
 
 class DetachedDevice(Base):
-    """A device that was taken from its person, as a lost one is: it speaks for nobody any more."""
+    """A device that was detached from its person, as a lost one is."""
 
     __tablename__ = "detached_devices"
 
@@ -92,13 +92,14 @@ class DetachedDevice(Base):
 
 
 class Event(Base):
-    """What a person said, or was said for them, once: never changed.
+    """An event of a person's consent. Never changed.
 
-    `sealed` holds the commitment's salt and what a device signed. `digest` is of those signed bytes, so that
-    the same is taken once; what nobody signed has none. `version` is the major of the semantic version
-    `notice`. Times are Unix milliseconds: `at` is what was said, `counts_at` its place among the person's
-    other events, by clocks that agree. `expires_at` is 0 for what holds until another event. `source` is the
-    hex public key of the registry whose export it was imported from, "" where it was said here.
+    `sealed` holds the commitment's salt and the bytes that a device signed. `digest` is of those signed
+    bytes, so that they are recorded once; it is null where nothing was signed. `version` is the major of the
+    semantic version `notice`. Times are Unix milliseconds: `at` is when the event was dated, `counts_at` its
+    place among the person's other events after the correction of clocks. `expires_at` is 0 where the event
+    holds until another. `source` is the hex public key of the registry whose export it was imported from, ""
+    where it was said here.
     """
 
     __tablename__ = "events"
@@ -125,7 +126,7 @@ class Event(Base):
 
 
 class EventReason(Base):
-    """Why an officer recorded an event on the person's behalf, and who they were. Never changed."""
+    """An officer's name and reason for recording an event on a person's behalf. Never changed."""
 
     __tablename__ = "event_reasons"
 
@@ -138,7 +139,8 @@ class EventReason(Base):
 class StandingChoice(Base):
     """The choice that stands for one person and purpose; `at` is its event's `counts_at`.
 
-    There is no index by purpose: who counts grants, for a round, reads all; each decision would write it.
+    There is no index by purpose: counting grants for a round reads all rows, but each decision would write
+    the index.
     """
 
     __tablename__ = "choices"
@@ -171,7 +173,7 @@ class PublishedNotice(Base):
 
 
 class NoticeProposal(Base):
-    """A notice that one person wants in force; another puts it there, sending the same. `at` in Unix seconds.
+    """A notice that one person proposed; another puts it in force by sending the same. `at` in Unix seconds.
 
     `digest` is of the file, as `PublishedNotice.source` would keep it.
     """

@@ -63,7 +63,7 @@ class Writer:
         try:
             with self._engine.begin() as connection:
                 outcomes = [_attempt(connection, write.work) for write in group]
-        except BaseException as error:  # noqa: BLE001  whoever waits has to hear of it
+        except BaseException as error:  # noqa: BLE001  passed to the waiting thread
             failed: Future[Any] = Future()
             failed.set_exception(error)
             outcomes = [failed] * len(group)
@@ -91,9 +91,9 @@ def _attempt(connection: Connection, work: Callable[[Session], T]) -> Future[tup
             result = work(session)
         outcome.set_result((result, session.info.get(_AFTER, ())))
     except FAILURES:
-        # The database failed, not the work: it may have undone the others' too, so nobody's can stand.
+        # The database failed, not the work: it may have undone the other work too, so that all of it fails.
         raise
-    except BaseException as error:  # noqa: BLE001  whoever waits has to hear of it
+    except BaseException as error:  # noqa: BLE001  passed to the waiting thread
         outcome.set_exception(error)
     return outcome
 
@@ -105,5 +105,5 @@ def _settle(future: Future[T], outcome: Future[tuple[T, Calls]]) -> None:
             for call in calls:
                 call()
         future.set_result(result)
-    except BaseException as error:  # noqa: BLE001  whoever waits has to hear of it
+    except BaseException as error:  # noqa: BLE001  passed to the waiting thread
         future.set_exception(error)

@@ -96,7 +96,7 @@ def conclude(session: Session, log: Log, signed: bytes, evidence: Evidence) -> i
 
 
 def _require_place(session: Session, manifest: Manifest) -> None:
-    """Refuse what is not the step of its plan that it says, or follows no logged step of that plan."""
+    """Raise unless the manifest is the step of its plan that it states, after a logged step of that plan."""
     try:
         manifest.require_place()
     except ServerError as error:
@@ -130,7 +130,7 @@ def evidence_of(known: LoggedRound) -> Evidence | None:
 
 
 def known_round(session: Session, round_id: str) -> LoggedRound:
-    """Return what is kept of a round. Raises UnknownError."""
+    """Return the row of a round. Raises UnknownError."""
     known = session.get(LoggedRound, round_id)
     if known is None:
         raise UnknownError(f"round {round_id!r} has no logged manifest; log it first")

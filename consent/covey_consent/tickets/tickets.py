@@ -56,7 +56,7 @@ def book(
     `yearly` batches within a year.
     """
     issuers.require_running(session, request.epoch)
-    subject = subjects.of_devices(session, {request.device})[request.device]
+    subject = subjects.people_of_devices(session, {request.device})[request.device]
     standing = standing_choices.fetch(session, subject)
     require_granted(standing, request.purposes, current, calendar.milliseconds)
     row = {"epoch": request.epoch, "purposes": name_of(request.purposes), "subject": subject}

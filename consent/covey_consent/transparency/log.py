@@ -100,7 +100,7 @@ class Log:
             self._cosigned = _Cosigned(head, {**lines, witness: witness.line(signature)})
 
     async def write(self, work: Callable[[Session, *Args], T], *args: *Args) -> T:
-        """Do as `Store.write`, for work that may append: what is committed is published before the answer."""
+        """Do as `Store.write`, and publish a checkpoint over what the work appended before returning."""
         return await self._store.write(self._publishing, work, args)
 
     def write_blocking(self, work: Callable[[Session, *Args], T], *args: *Args) -> T:
@@ -131,8 +131,8 @@ class Log:
     def since(self, old: int, least: int = 0) -> tuple[str, Proof]:
         """Return the newest note and the proof from a phone's last size, empty with nothing to prove.
 
-        With `least` it may be the newest that is cosigned, where that has so many entries: a head that was
-        published a moment ago has no cosignature yet.
+        With `least`, the newest cosigned note is returned where it has at least so many entries: a head that
+        was just published has no cosignature yet.
         """
         head = self._head if least == 0 else self._newest(max(old, least))
         return self._shown(head), self.proof(old, head.size)

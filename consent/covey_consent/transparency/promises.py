@@ -1,9 +1,9 @@
-"""Promises: what of a person's consent is to stand in the log, and when it goes there.
+"""Promises: commitments of consent events are promised at once, and logged later in shuffled batches.
 
-An event is promised at once and logged later, with at least `LEAST` others or after `DELAY_SECONDS`, and
-shuffled: neither its place nor the moment that the log grew tells whose it was, or joins a withdrawal to a
-count that just ended. A quiet registry logs few at a time, each an hour late and no better hidden than that.
-What waits is in the database, so that a restart keeps every promise.
+A batch is logged once `LEAST` commitments wait, or `DELAY_SECONDS` after the first. Neither its place nor the
+time at which the log grew tells whose event it was, or links a withdrawal to a count that just ended. A quiet
+registry logs small batches, an hour late and no better hidden than that. Waiting commitments are in the
+database, so that a restart keeps every promise.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ MOST = 4096
 """Events that are enough to be logged together, and that are logged in one write at most."""
 
 EVERY_SECONDS = 1.0
-"""How often the publisher looks what is due."""
+"""Interval at which the publisher looks for due commitments."""
 
 
 class PendingCommitment(Base):
-    """A commitment that is promised (Unix milliseconds) and not in the log yet; it goes once it is.
+    """A commitment that is promised (Unix milliseconds) and not in the log yet.
 
-    Few wait at a time: who looks for one looks through them. An index of commitments would have random keys,
-    and a page of it would be written for every decision.
+    Few wait at a time, so that a lookup scans them. An index of commitments would have random keys, and a
+    page of it would be written for every decision.
     """
 
     __tablename__ = "promised"
@@ -73,7 +73,7 @@ def promise(
 
 
 def publish_by(at: int, calendar: Calendar) -> int:
-    """Return by when (Unix ms) what is promised at `at` has to be in the log."""
+    """Return by when (Unix ms) a commitment that is promised at `at` has to be in the log."""
     return at + 1000 * (DELAY_SECONDS + GRACE_SECONDS + calendar.tolerance_seconds)
 
 
@@ -88,7 +88,7 @@ def promise_all(
 
 
 def publish(session: Session, to: Log, calendar: Calendar, shuffler: random.Random) -> int:
-    """Log what is due, shuffled, in the caller's `Log.write`; return how many entries that were."""
+    """Log the due commitments, shuffled, in the caller's `Log.write`; return how many."""
     count, since = session.execute(select(func.count(), func.min(PendingCommitment.promised_at))).one()
     aged = since is not None and since <= calendar.milliseconds - 1000 * DELAY_SECONDS
     if count < LEAST and not aged:
@@ -104,11 +104,11 @@ def publish(session: Session, to: Log, calendar: Calendar, shuffler: random.Rand
 
 
 async def find(commitment: bytes, log: Log, store: Store, calendar: Calendar) -> CommitmentStatus:
-    """Return where a promised event stands. Raises UnknownError where nobody promised it."""
+    """Return where a promised event stands. Raises UnknownError for a commitment that was not promised."""
     index = await log.find(consent_leaf(commitment))
     if index is None:
-        # The writer's own thread answers: what it is just publishing has left the table, and stands in the
-        # log once it takes up something else.
+        # Asked in the writer's thread: a batch that it is just publishing has left the table, and is in the
+        # log before the thread starts other work.
         at = await store.write(promised_at, commitment)
         if at is not None:
             return CommitmentStatus("promised", None, publish_by(at, calendar))
@@ -119,13 +119,13 @@ async def find(commitment: bytes, log: Log, store: Store, calendar: Calendar) ->
 
 
 class Publisher:
-    """Logs what is due, as long as the registry runs; `shuffler` draws the order."""
+    """Logs due commitments in the background; `shuffler` draws the order."""
 
     def __init__(self, to: Log, calendar: Calendar, shuffler: random.Random) -> None:
         self._log, self._calendar, self._shuffler = to, calendar, shuffler
 
     async def run(self, done: Done = nothing) -> None:
-        """Publish what is due, at once and again and again, until cancelled."""
+        """Publish due commitments, at once and every `EVERY_SECONDS`, until cancelled."""
         while True:
             while await self.publish() == MOST:
                 pass
@@ -133,7 +133,7 @@ class Publisher:
             await asyncio.sleep(EVERY_SECONDS)
 
     async def publish(self) -> int:
-        """Publish what is due, in one write and under one checkpoint; return how many entries that were."""
+        """Publish due commitments in one write and under one checkpoint; return how many."""
         return await self._log.write(publish, self._log, self._calendar, self._shuffler)
 
 

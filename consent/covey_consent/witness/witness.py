@@ -92,7 +92,7 @@ def serve(
     followed = [VerifierKey.parse(vkey) for vkey in logs]
     if any(log.algorithm != ED25519 for log in followed):
         raise ValueError("a log's key is of the type for Ed25519, 0x01; `covey registry key` prints it")
-    verifier_key(name, folder)  # It says what is wrong with a name before anyone asks.
+    verifier_key(name, folder)  # Raises for a wrong name before the server starts.
     witness = Witness(name, _key(folder), {log.name: log.public for log in followed})
     app = create_app(witness, folder)
     http_server.serve(app, host, port, tell, access_log=False, server_header=False, ws="none")
