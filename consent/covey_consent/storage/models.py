@@ -1,7 +1,7 @@
 """The registry's tables.
 
 Public keys, digests and signed bytes are raw. Times of enrolment and issuance are whole hours, so that they
-cannot be lined up with what happens in a round.
+cannot be correlated with a round.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ NAMES = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
-"""Names of constraints: a migration can change only what has one, and the same one on every database."""
+"""Names of constraints, equal on every database, so that migrations can change them."""
 
 TEXT = String().with_variant(String(collation="C"), "postgresql")
 """Text in the order of its bytes, which is SQLite's, wherever the database was made."""
 
 
 class Base(DeclarativeBase):
-    """The tables' common base."""
+    """The common base of all tables."""
 
     metadata = MetaData(naming_convention=NAMES)
     type_annotation_map = {bytes: LargeBinary, int: BigInteger, str: TEXT}  # noqa: RUF012  SQLAlchemy's name
 
 
 ROW = BigInteger().with_variant(Integer, "sqlite")
-"""A row's number: of this type it is SQLite's own name of the row, and costs no index."""
+"""A row's number: with this type, SQLite's own row id, which costs no index."""
 
 KEYED = {"sqlite_with_rowid": False}
-"""Of small rows that are found by their key alone: SQLite keeps them in its tree, not beside it."""
+"""For small rows that are found by their key alone: SQLite keeps the row in the key's own tree."""
 
 
 class Subject(Base):
@@ -98,8 +98,7 @@ class Event(Base):
     bytes, so that they are recorded once; it is null where nothing was signed. `version` is the major of the
     semantic version `notice`. Times are Unix milliseconds: `at` is when the event was dated, `counts_at` its
     place among the person's other events after the correction of clocks. `expires_at` is 0 where the event
-    holds until another. `source` is the hex public key of the registry whose export it was imported from, ""
-    where it was said here.
+    holds until another. `source` is the hex public key of the registry that an import came from, or "".
     """
 
     __tablename__ = "events"
@@ -139,8 +138,7 @@ class EventReason(Base):
 class StandingChoice(Base):
     """The choice that stands for one person and purpose; `at` is its event's `counts_at`.
 
-    There is no index by purpose: counting grants for a round reads all rows, but each decision would write
-    the index.
+    There is no index by purpose, which each decision would write; counting grants for a round reads all rows.
     """
 
     __tablename__ = "choices"
@@ -223,7 +221,7 @@ class IssuerSecret(Base):
 
     The private halves (PKCS #8 DER) belong in a hardware module. Here they lie in the database, sealed
     together under a key that is derived from the registry's, bound to their row, and are deleted once their
-    epoch has passed. Whoever steals database and key file can make tickets for that purpose set until then.
+    epoch has passed. With a stolen database and key file, tickets of that set can be forged until then.
     """
 
     __tablename__ = "issuer_keys"
@@ -273,7 +271,7 @@ class LoggedRound(Base):
 class SpentTicket(Base):
     """A round key that was used up: by a volunteer, a retraction or an included set.
 
-    `claim` says by what; the same again is no second use. Rows of earlier versions have none.
+    `claim` identifies the use, so that a repetition is no second one. Rows of earlier versions have none.
     """
 
     __tablename__ = "spent"
@@ -284,10 +282,7 @@ class SpentTicket(Base):
 
 
 class LogEntry(Base):
-    """An entry of the transparency log: one kind byte, then what was logged; `leaf` is its leaf hash.
-
-    The column `leaf` is nullable only because a migration added it.
-    """
+    """An entry of the transparency log, one kind byte and a body; `leaf`, its leaf hash, was added later."""
 
     __tablename__ = "log"
 
@@ -297,7 +292,7 @@ class LogEntry(Base):
 
 
 class PublishedCheckpoint(Base):
-    """Every checkpoint that was signed, as its note: what the log is held against at the next start."""
+    """Every signed checkpoint, as its note: the next start checks the log against the last one."""
 
     __tablename__ = "checkpoints"
 

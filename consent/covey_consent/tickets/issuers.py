@@ -39,7 +39,7 @@ Purposes = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class SigningIssuer:
-    """The issuer keys of a set and epoch, with the halves that sign."""
+    """The issuer keys of a set and epoch, with their private halves."""
 
     issuer: Issuer
     signer: TicketSigner
