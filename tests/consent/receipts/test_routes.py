@@ -1,4 +1,3 @@
-import dataclasses
 import json
 
 import pytest
@@ -34,8 +33,7 @@ def kept(shop, registrar):
             raise issue.unknown(event)
         return Found(record, registrar.salt, notice, promise)
 
-    receipts = Receipts(registry.store, registry.log, registry.key, registry.controller, find)
-    shop.http.app.state.registry = dataclasses.replace(registry, receipts=receipts)
+    registry.receipts = Receipts(registry.store, registry.log, registry.key, registry.controller, find)
     return record
 
 
