@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from covey_consent.decisions import history, subjects
@@ -42,6 +42,13 @@ class PersonMatch:
     enrolled_at: int
     devices: int
 
+
+_PEOPLE = (
+    select(Subject.subject, Subject.enrolled_hour, func.count(Device.key))
+    .outerjoin(Device, Device.subject == Subject.subject)
+    .group_by(Subject.subject, Subject.enrolled_hour)
+)
+"""People with the number of their devices."""
 
 EARLIER = "earlier version"
 """The outcome shown for a round whose evidence was logged by an earlier version and cannot be read."""
@@ -87,17 +94,15 @@ def allowing(
 
 def by_prefix(session: Session, prefix: str, after: str, count: int) -> list[PersonMatch]:
     """Return the people whose pseudonym begins with these hex digits, sorted, after a pseudonym."""
-    end = prefix + "g"  # The first text behind every one that begins so.
-    query = select(Subject).where(Subject.subject >= prefix, Subject.subject < end, Subject.subject > after)
-    people = session.scalars(query.order_by(Subject.subject).limit(count)).all()
-    return _found(session, people)
+    end = prefix + "g"  # Sorts after every text that begins with the prefix.
+    query = _PEOPLE.where(Subject.subject >= prefix, Subject.subject < end, Subject.subject > after)
+    return _matches(session, query.order_by(Subject.subject).limit(count))
 
 
 def by_reference(session: Session, key: SigningKey, reference: str) -> list[PersonMatch]:
     """Return the person with this reference of the shop, an empty list where there is none."""
-    query = select(SubjectReference.subject).filter_by(digest=digest(key, reference))
-    subject = session.scalar(query)
-    return [] if subject is None else _found(session, [subjects.find(session, subject)])
+    query = _PEOPLE.join(SubjectReference, SubjectReference.subject == Subject.subject)
+    return _matches(session, query.where(SubjectReference.digest == digest(key, reference)))
 
 
 def refer(session: Session, key: SigningKey, subject: str, reference: str) -> None:
@@ -149,11 +154,9 @@ def _allowing(
     return AllowingPerson(subject, last.event, last.notice, last.at, last.expires_at)
 
 
-def _found(session: Session, people: Sequence[Subject]) -> list[PersonMatch]:
-    query = select(Device.subject, func.count()).where(Device.subject.in_([one.subject for one in people]))
-    rows = session.execute(query.group_by(Device.subject))
-    devices = {row[0]: row[1] for row in rows}
-    return [PersonMatch(one.subject, one.enrolled_hour * HOUR, devices.get(one.subject, 0)) for one in people]
+def _matches(session: Session, query: Select[str, int, int]) -> list[PersonMatch]:
+    rows = session.execute(query)
+    return [PersonMatch(subject, hour * HOUR, devices) for subject, hour, devices in rows]
 
 
 def _line(row: LoggedRound) -> RoundLine:
