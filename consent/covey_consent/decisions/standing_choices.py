@@ -27,7 +27,7 @@ from covey_consent.storage.store import Store, key_table, rows_as_json
 from covey_consent.storage.writer import after_commit
 
 LIMIT = 1_000_000
-"""People in the cache; each takes about 400 bytes, for people with equal choices share one `Standings`."""
+"""People in the cache; each takes about 300 bytes, for people with equal choices share one `Standings`."""
 
 SHARED = 10_000
 """Different `Standings` that are shared."""
