@@ -1,8 +1,8 @@
 """Batches concurrent requests into one piece of work on the database.
 
-The writer commits concurrent work together, but each piece has its own queries and savepoint. One unit of work
-for many requests records 834 durable decisions a second instead of 112, and looks up 3,615 uncached people
-instead of 578 (wrk with 64 and 32 connections on two shared cores, median of 5).
+The writer commits concurrent work together, but each piece has its own queries and savepoint. One unit of
+work for many requests records 834 durable decisions a second instead of 112, and looks up 3,615 uncached
+people instead of 578 (wrk with 64 and 32 connections on two shared cores, median of 5).
 """
 
 from __future__ import annotations
