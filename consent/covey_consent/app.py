@@ -57,9 +57,12 @@ ROUTERS = (
 
 
 def create_app(
-    settings: Settings | None = None, *, clock: Callable[[], float] = time.time,
-    monotonic: Callable[[], float] | None = None, durable: bool = True,
-) -> FastAPI:  # fmt: skip
+    settings: Settings | None = None,
+    *,
+    clock: Callable[[], float] = time.time,
+    monotonic: Callable[[], float] | None = None,
+    durable: bool = True,
+) -> FastAPI:
     """Return the application; its lifespan opens and closes the registry. `clock` gives Unix seconds.
 
     `monotonic` gives the seconds by which `clock` is judged, by default the system's. A clock of the caller's
@@ -80,9 +83,13 @@ def create_app(
         await registry.close()
 
     app = Documented(
-        title="Covey consent registry", version="1", description=ABOUT, lifespan=lifespan, docs_url=None,
+        title="Covey consent registry",
+        version="1",
+        description=ABOUT,
+        lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
-    )  # fmt: skip
+    )
     for module in ROUTERS:
         add_routes(app, module.router)
     problems.install(app)
