@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from covey_consent.decisions import states, subjects
@@ -29,7 +29,7 @@ from covey_consent.decisions.consent_event import (
 from covey_consent.errors import ConsentRegistryError, DeniedError
 from covey_consent.policy import ages, purposes
 from covey_consent.policy.transfers import CONSENT, ENDS, Transfers
-from covey_consent.storage.models import Event, StandingChoice, Subject, SubjectKey
+from covey_consent.storage.models import Base, Event, StandingChoice, Subject, SubjectKey
 from covey_consent.storage.store import key_table, rows_as_json, select_in
 from covey_consent.storage.uuid7 import uuid7
 from covey_consent.storage.vault import Vault
@@ -37,6 +37,14 @@ from covey_consent.tickets.epoch_calendar import Calendar
 from covey_consent.transparency.promises import promise_all
 from covey_privacy import wire
 from covey_privacy.registry_messages import GRANTED, WITHDRAWN
+
+_CHOICES = Base.metadata.tables[StandingChoice.__tablename__]
+_UPDATE = update(_CHOICES).where(
+    _CHOICES.c.subject == bindparam("person"), _CHOICES.c.purpose == bindparam("reason")
+)
+_INSERT = insert(_CHOICES).values(subject=bindparam("person"), purpose=bindparam("reason"))
+_INSERT_EVENTS = insert(Base.metadata.tables[Event.__tablename__])
+"""Core statements: ORM bulk statements cost a write of 32 events 2 ms more."""
 
 YES = (GRANTED, states.RENEWED)
 
@@ -156,11 +164,11 @@ class UnitOfWork:
         fresh: list[dict[str, Any]] = []
         for (subject, purpose), choice in self._changed.items():
             rows = known if (subject, purpose) in self._standing else fresh
-            rows.append({"subject": subject, "purpose": purpose, **choice._asdict()})
-        writes = (update(StandingChoice), known), (insert(StandingChoice), fresh), (insert(Event), self._rows)
-        for statement, parameters in writes:
+            rows.append({"person": subject, "reason": purpose, **choice._asdict()})
+        connection = self._session.connection()
+        for statement, parameters in ((_UPDATE, known), (_INSERT, fresh), (_INSERT_EVENTS, self._rows)):
             if parameters:
-                self._session.execute(statement, parameters)
+                connection.execute(statement, parameters)
         promise_all(self._session, [row["commitment"] for row in self._rows], self._calendar, self._now)
 
     def _choice(self, subject: str, purpose: str, after: Mapping[Key, ChoiceRow]) -> ChoiceRow:

@@ -55,6 +55,9 @@ class PendingCommitment(Base):
     promised_at: Mapped[int]
 
 
+_INSERT = insert(Base.metadata.tables[PendingCommitment.__tablename__])
+
+
 @dataclass(frozen=True, slots=True)
 class CommitmentStatus:
     """Where a promised event stands: its place in the log, or by when it will be there (Unix ms)."""
@@ -84,7 +87,7 @@ def promise_all(
     at = calendar.milliseconds if at is None else at
     rows = [{"commitment": commitment, "promised_at": at} for commitment in commitments]
     if rows:
-        session.execute(insert(PendingCommitment), rows)
+        session.connection().execute(_INSERT, rows)
 
 
 def publish(session: Session, to: Log, calendar: Calendar, shuffler: random.Random) -> int:
