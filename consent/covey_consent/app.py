@@ -44,19 +44,22 @@ ROUTERS = (
     verdicts, consents, devices, tickets, log, notices, rounds, subjects, receipts, assessments, documents,
     rights, recipients, breaches, access_log, tokens, health, well_known, problems, officer_queries,
 )  # fmt: skip
-"""A request is held against one route after another: the routes that are asked most come first."""
+"""A request is matched against one route after another: the most frequent ones come first."""
 
 
 def create_app(
-    settings: Settings | None = None, *, clock: Callable[[], float] = time.time,
-    monotonic: Callable[[], float] | None = None, durable: bool = True,
-) -> FastAPI:  # fmt: skip
+    settings: Settings | None = None,
+    *,
+    clock: Callable[[], float] = time.time,
+    monotonic: Callable[[], float] | None = None,
+    durable: bool = True,
+) -> FastAPI:
     """Return the application; its lifespan opens and closes the registry. `clock` gives Unix seconds.
 
     `monotonic` gives the seconds by which `clock` is judged, by default the system's. A clock of the caller's
     own is judged only where they give one: it may move as they like.
 
-    Whoever simulates may forgo `durable` commits; no setting of an operator can.
+    Without `durable`, commits do not wait for the disk: for simulations alone, and no setting of an operator.
     """
     settings = Settings() if settings is None else settings
     steady = boot_clock if monotonic is None and clock is time.time else monotonic
@@ -71,9 +74,13 @@ def create_app(
         await registry.close()
 
     app = Documented(
-        title="Covey consent registry", version="1", description=ABOUT, lifespan=lifespan, docs_url=None,
+        title="Covey consent registry",
+        version="1",
+        description=ABOUT,
+        lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
-    )  # fmt: skip
+    )
     for module in ROUTERS:
         add_routes(app, module.router, DIRECT)
     problems.install(app)

@@ -1,4 +1,4 @@
-"""Errors, split by who has to act; `api.problems` turns each into its HTTP answer by `status`."""
+"""Errors, split by the party that has to act; `api.problems` turns each into its HTTP answer by `status`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Upkeep: what time alone makes due. Grants that have lapsed get their event; what is over is deleted.
+"""Hourly maintenance: lapsed grants get their event, and rows past their retention are deleted.
 
-A lapsed grant allows nothing from that moment; its event, an hour later at most, only tells the history so.
+A lapsed grant allows nothing from that moment; its event, an hour later at most, only completes the history.
 While the clock is not trusted, nothing lapses and nothing is deleted.
 """
 
@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
-from covey_consent.decisions.choices import Choices
-from covey_consent.decisions.consent_event import SYSTEM, Act
+from covey_consent.decisions.consent_event import SYSTEM, ConsentEvent
+from covey_consent.decisions.standing_choices import StandingChoices
 from covey_consent.decisions.states import EXPIRED
 from covey_consent.operations.clock_monitor import ClockMonitor
 from covey_consent.operations.supervision import Done, nothing
@@ -22,7 +22,7 @@ from covey_consent.policy.transfers import ENDS, Transfers
 from covey_consent.rights.retention import Retention
 from covey_consent.storage import idempotency
 from covey_consent.storage.models import StandingChoice
-from covey_consent.storage.store import Store, all_in
+from covey_consent.storage.store import Store, select_in
 from covey_consent.tickets.epoch_calendar import Calendar
 from covey_privacy.registry_messages import GRANTED, WITHDRAWN
 
@@ -34,11 +34,16 @@ EVERY_SECONDS = 3600
 log = logging.getLogger("covey.registry")
 
 
-class Upkeep:
+class Maintenance:
     """Does what is due, at once and then every hour."""
 
     def __init__(
-        self, store: Store, choices: Choices, calendar: Calendar, retention: Retention, monitor: ClockMonitor
+        self,
+        store: Store,
+        choices: StandingChoices,
+        calendar: Calendar,
+        retention: Retention,
+        monitor: ClockMonitor,
     ) -> None:
         self._store, self._choices, self._calendar = store, choices, calendar
         self._retention, self._monitor = retention, monitor
@@ -57,7 +62,7 @@ class Upkeep:
             await self.recall()
             return 0
         lapsed = 0
-        # Looked for beside the writer, which others wait for: most grants have not lapsed.
+        # Looked up in a reader, so that others do not wait for the writer.
         while people := await self._store.read(self._lapsed):
             lapsed += await self._store.write(self._expire, people)
         await self.recall()
@@ -66,35 +71,35 @@ class Upkeep:
         return lapsed
 
     async def recall(self) -> None:
-        """End the grants that take data abroad whose person has not agreed to that as it is asked now."""
+        """End the grants that take data abroad without the person's consent to the notice in force."""
         transfers = self._choices.events.transfers
-        # Looked for beside the writer, which others wait for: there is seldom one.
+        # Looked up in a reader, so that others do not wait for the writer.
         while await self._store.read(transfers.stranded, 1):
             await self._store.write(self._recall, transfers)
 
     def _recall(self, session: Session, transfers: Transfers) -> None:
         now = self._calendar.milliseconds
-        acts = [
-            Act(one.subject, one.purpose, WITHDRAWN, SYSTEM, ENDS, now, version=one.notice_version)
+        events = [
+            ConsentEvent(one.subject, one.purpose, WITHDRAWN, SYSTEM, ENDS, now, version=one.notice_version)
             for one in transfers.stranded(session, PAGE)
         ]
-        self._choices.record(session, acts)
+        self._choices.record(session, events)
 
     def _lapsed(self, session: Session) -> Sequence[str]:
         people = select(StandingChoice.subject).where(_over(1000 * self._monitor.now()))
         return session.scalars(people.limit(PAGE)).all()
 
     def _expire(self, session: Session, people: Sequence[str]) -> int:
-        # Who renewed a grant since they were found keeps it.
+        # A grant that was renewed since the lookup stays.
         lapsed = select(StandingChoice).where(_over(1000 * self._monitor.now()))
-        acts = [
-            Act(choice.subject, choice.purpose, EXPIRED, SYSTEM, "time", choice.expires_at)
-            for choice in all_in(session, lapsed, StandingChoice.subject, {*people})
+        events = [
+            ConsentEvent(choice.subject, choice.purpose, EXPIRED, SYSTEM, "time", choice.expires_at)
+            for choice in select_in(session, lapsed, StandingChoice.subject, {*people})
         ]
-        self._choices.record(session, acts)
-        return len(acts)
+        self._choices.record(session, events)
+        return len(events)
 
 
 def _over(now: int) -> ColumnElement[bool]:
-    """Say whether a choice is a grant that has lapsed at `now` (Unix milliseconds)."""
+    """Select grants that have lapsed at `now` (Unix milliseconds)."""
     return and_(StandingChoice.state == GRANTED, StandingChoice.expires_at.between(1, now))

@@ -13,8 +13,7 @@ from test_publishing import publish, written
 from covey_consent.access.roles import Role
 from covey_consent.access.signed_messages import open_from_device
 from covey_consent.decisions import states
-from covey_consent.decisions.consent_event import Act
-from covey_consent.decisions.records import Record, commit
+from covey_consent.decisions.consent_event import ConsentEvent, Record, commit
 from covey_consent.errors import ConflictError, DeniedError
 from covey_consent.policy import ages
 from covey_consent.receipts import signed_receipts
@@ -172,7 +171,7 @@ def test_a_no_that_came_late_leaves_the_past_readable(shop, service, after):
     person = of_new_person(shop, service, phone)
     granted = shop.clock.now
     ends = shop.clock.ms + 3_600_000 if after == "expired" else 0
-    act = Act(person, "train", GRANTED, "subject", "toggle", shop.clock.ms, "1", 1, expires_at=ends)
+    act = ConsentEvent(person, "train", GRANTED, "subject", "toggle", shop.clock.ms, "1", 1, expires_at=ends)
     shop.http.portal.call(registry.recorder.submit, [act])
     shop.clock.now += 7200
     service = shop.as_(Role.SERVICE)
@@ -255,7 +254,7 @@ def test_history_comes_in_pages_and_each_event_has_its_receipt(shop, service, pe
 
 def test_a_grant_that_holds_for_a_time_ends_with_it(shop, service, person):
     registry, ends = shop.http.app.state.registry, shop.clock.ms + 1000
-    act = Act(person, "train", GRANTED, "subject", "toggle", shop.clock.ms, "1", 1, expires_at=ends)
+    act = ConsentEvent(person, "train", GRANTED, "subject", "toggle", shop.clock.ms, "1", 1, expires_at=ends)
     shop.http.portal.call(registry.recorder.submit, [act])
     assert verdict(shop, service, person) == "allowed"
     shop.clock.now += 1
@@ -270,7 +269,7 @@ def test_a_grant_that_holds_for_a_time_ends_with_it(shop, service, person):
 
 def test_who_renews_while_upkeep_looks_keeps_the_grant(shop, service, person, monkeypatch):
     registry, ends = shop.http.app.state.registry, shop.clock.ms + 1000
-    act = Act(person, "train", GRANTED, "subject", "toggle", shop.clock.ms, "1", 1, expires_at=ends)
+    act = ConsentEvent(person, "train", GRANTED, "subject", "toggle", shop.clock.ms, "1", 1, expires_at=ends)
     shop.http.portal.call(registry.recorder.submit, [act])
     shop.clock.now += 1
     look, found = registry.upkeep._lapsed, []
@@ -594,7 +593,7 @@ def test_the_age_of_consent_is_the_countrys(shop, service, problem, country, age
     person = new(shop, service, **facts)
     answer = say(shop, service, person, yes(shop, "personalize"))
     assert answer.status_code == (403 if child else 201)
-    assert ages.of_consent(country) in range(13, 17)
+    assert ages.age_of_consent(country) in range(13, 17)
 
 
 def test_a_childs_phone_needs_the_guardian_too(shop, service, problem):

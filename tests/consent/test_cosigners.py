@@ -168,14 +168,14 @@ def test_an_entry_is_shown_under_a_cosigned_note_while_a_newer_head_waits_for_it
     async def scene(log, cosigner):
         leaf = leaf_hash(LEAF_NOTICE + b"0")
         await log.write(lambda session: log.append(session, LEAF_NOTICE, b"0"))
-        assert log.witnessed(leaf)[0] == log.note
+        assert (await log.witnessed(leaf))[0] == log.note
         await cosigner.cosign()
-        cosigned, place = log.witnessed(leaf)
+        cosigned, place = await log.witnessed(leaf)
         await log.write(lambda session: log.append(session, LEAF_NOTICE, b"1"))
-        assert log.witnessed(leaf) == (cosigned, place)
+        assert await log.witnessed(leaf) == (cosigned, place)
         assert cosigned_at(parse(cosigned), VKEY) == 7
         verify_inclusion(leaf, place.index, place.size, place.proof, head(parse(cosigned)).root)
-        note, newer = log.witnessed(leaf_hash(LEAF_NOTICE + b"1"))
+        note, newer = await log.witnessed(leaf_hash(LEAF_NOTICE + b"1"))
         assert (note, newer.size) == (log.note, 5)
 
     play(Asked(), scene)

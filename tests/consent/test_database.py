@@ -216,6 +216,25 @@ def test_a_read_is_of_one_moment(database_url):
     assert asyncio.run(run()) == ((0, 0), 1)
 
 
+def test_a_reader_of_an_earlier_moment_stays_there_and_is_not_waited_for(database_url):
+    def enrol(session, number):
+        session.add(Subject(subject=f"{number:032x}", enrolled_hour=0, country=""))
+
+    async def play():
+        store = Store.open(database_url)
+        await store.write(enrol, 0)
+        with store.reading() as session:
+            before = session.query(Subject).count()
+            async with asyncio.timeout(database.PATIENCE_SECONDS - 1):
+                for number in range(1, 17):
+                    await store.write(enrol, number)
+            after = session.query(Subject).count()
+        await store.close()
+        return before, after
+
+    assert asyncio.run(play()) == (1, 1)
+
+
 @on_postgresql
 def test_a_reader_cannot_write(database_url):
     async def run():

@@ -318,7 +318,7 @@ class Histories(RuleBasedStateMachine):
 
     def is_child(self, name):
         year = datetime.fromtimestamp(self.shop.clock.now, UTC).year
-        return name == "kim" and year - self.born[name] - 1 < ages.of_consent("DE")
+        return name == "kim" and year - self.born[name] - 1 < ages.age_of_consent("DE")
 
     def has_guardian(self, name):
         return self.is_child(name)

@@ -102,6 +102,23 @@ def test_proofs_are_for_the_published_checkpoint_at_every_moment(database_url):
     assert asyncio.run(run()) == 2
 
 
+def test_an_entry_is_found_where_it_stands_first_below_the_checkpoint(database_url):
+    bodies = [b"a", b"b", b"a", b"c"]
+
+    async def run():
+        store = Store.open(database_url)
+        log = Log(store, "covey.test/log", SigningKey(b"k" * 32))
+        log.open()
+        await log.write(log.append_all, LEAF_NOTICE, bodies)
+        found = [await log.find(leaf_hash(LEAF_NOTICE + body)) for body in b"a b c d".split()]
+        await store.write(log.append, LEAF_NOTICE, b"d")
+        unpublished = await log.find(leaf_hash(LEAF_NOTICE + b"d"))
+        await store.close()
+        return found, unpublished
+
+    assert asyncio.run(run()) == ([0, 1, 3, None], None)
+
+
 def test_what_failed_to_be_published_is_published_before_the_next_answer(database_url):
     def execute(session, statement):
         session.execute(text(statement))

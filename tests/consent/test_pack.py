@@ -18,7 +18,7 @@ import pytest
 from registry_players import sign_sets
 
 from covey_consent.commands.pack import make, pack
-from covey_consent.decisions.records import Record, commit
+from covey_consent.decisions.consent_event import Record, commit
 from covey_consent.errors import RequestError
 from covey_consent.pack import contents, verify
 from covey_consent.pack.archive import CONTEXT

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 
-from covey_consent.decisions.records import Record, commit
+from covey_consent.decisions.consent_event import Record, commit
 from covey_consent.errors import RequestError
 from covey_consent.operations.supervision import Loop, Supervisor
 from covey_consent.storage.models import LogEntry
@@ -20,7 +20,14 @@ from covey_consent.storage.store import Store
 from covey_consent.tickets.epoch_calendar import Calendar
 from covey_consent.transparency import promises
 from covey_consent.transparency.log import Log
-from covey_consent.transparency.promises import LEAST, MOST, Promised, Publisher, promise, promise_all
+from covey_consent.transparency.promises import (
+    LEAST,
+    MOST,
+    PendingCommitment,
+    Publisher,
+    promise,
+    promise_all,
+)
 from covey_privacy.checkpoint import Checkpoint, sign
 from covey_privacy.errors import PeerError, ServerError
 from covey_privacy.inclusion_promise import CONTEXT, Promise, Verdict, judge, require_kept
@@ -168,7 +175,10 @@ def test_a_crash_between_the_two_halves_of_publishing_leaves_neither(play):
         with pytest.raises(RequestError):
             await stage.log.write(dies)
         assert len(stage.log) == 0
-        assert await stage.store.read(lambda session: len(session.scalars(select(Promised)).all())) == LEAST
+        assert (
+            await stage.store.read(lambda session: len(session.scalars(select(PendingCommitment)).all()))
+            == LEAST
+        )
         return await stage.publisher.publish()
 
     assert play(scene) == LEAST
@@ -206,7 +216,7 @@ def test_a_leaf_says_nothing_but_the_commitment(play):
         await stage.promise(same)
         await stage.publisher.publish()
         rows = await stage.store.read(lambda session: session.scalars(select(LogEntry.entry)).all())
-        assert await stage.store.read(lambda session: session.scalars(select(Promised)).all()) == []
+        assert await stage.store.read(lambda session: session.scalars(select(PendingCommitment)).all()) == []
         return rows
 
     rows = play(scene)
@@ -226,8 +236,10 @@ def test_appending_all_is_appending_each(batches):
             log = Log(store, ORIGIN, KEY)
             for batch in batches:
                 await log.write(append, log, batch)
+            leaves = [leaf_hash(LEAF_NOTICE + body) for batch in batches for body in batch]
+            places = [await log.find(leaf) for leaf in leaves]
             await store.close()
-        return log.head, [log.find(leaf_hash(LEAF_NOTICE + body)) for batch in batches for body in batch]
+        return log.head, places
 
     def each(session, log, batch):
         return [log.append(session, LEAF_NOTICE, body) for body in batch]

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sqlalchemy import select
 
 from covey_consent.access.roles import Role
-from covey_consent.decisions.records import Record, commit
+from covey_consent.decisions.consent_event import Record, commit
 from covey_consent.errors import ConflictError, RequestError
 from covey_consent.rights import personal_data_rows
 from covey_consent.rights.periods import Period, period_for

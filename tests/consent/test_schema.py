@@ -16,8 +16,9 @@ from covey_consent.rounds.signed_sets import find_leaves
 from covey_consent.settings import Settings
 from covey_consent.storage import schema
 from covey_consent.storage.database import connect
-from covey_consent.storage.models import Base, LoggedRound, StandingChoice, Subject
+from covey_consent.storage.models import Base, LogEntry, LoggedRound, StandingChoice, Subject
 from covey_consent.storage.store import Store
+from covey_privacy.merkle import leaf_hash
 from covey_privacy.secagg.leaves import LeafSet
 from covey_privacy.secagg.messages import Leaf
 
@@ -158,6 +159,32 @@ def test_included_sets_of_the_first_revision_can_be_read_by_their_roots(new):
     with schema.migrating(new) as configuration:
         command.downgrade(configuration, "1")
     assert "published_sets" not in tables(new)
+
+
+def test_entries_that_were_logged_before_are_found_by_their_leaves(new, new_url):
+    with schema.migrating(new) as configuration:
+        command.upgrade(configuration, "2")
+    entries = [b"n" + bytes([place]) * place for place in range(4)]
+    with new.writer.begin() as connection:
+        rows = [{"index": index, "entry": entry} for index, entry in enumerate(entries)]
+        connection.execute(text('INSERT INTO log ("index", entry) VALUES (:index, :entry)'), rows)
+    schema.upgrade(new)
+    with Session(new.readers) as session:
+        kept = session.execute(select(LogEntry.entry, LogEntry.leaf).order_by(LogEntry.index)).all()
+    assert [tuple(row) for row in kept] == [(entry, leaf_hash(entry)) for entry in entries]
+    with schema.migrating(new) as configuration:
+        command.downgrade(configuration, "2")
+    assert "leaf" not in dict(columns(new)["log"])
+
+
+def test_the_leaves_of_logged_entries_cannot_be_told_to_sqlite_beforehand(new):
+    with schema.migrating(new) as configuration:
+        command.upgrade(configuration, "2")
+    if new.readers.dialect.name == "sqlite":
+        with pytest.raises(DamageError, match="SQLite itself has no SHA-256"):
+            schema.statements(new)
+    else:
+        assert "sha256" in schema.statements(new)
 
 
 NEXT = """

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from covey_consent.errors import UnavailableError
 from covey_consent.storage.database import connect
 from covey_consent.storage.models import Device, Issuance, PublishedCheckpoint, Subject
-from covey_consent.storage.store import Store, gathered
+from covey_consent.storage.store import Store, rows_as_json
 from covey_consent.storage.writer import GROUP, after_commit
 from covey_consent.transparency.log import Log
 from covey_privacy.registry_messages import LEAF_NOTICE
@@ -283,7 +283,7 @@ def test_gathered_rows_are_the_querys_own(database_url, names):
 
     def read(session):
         query = select(Subject.subject, Subject.enrolled_hour, Subject.country, Subject.guardian)
-        return gathered(session, query), [list(row) for row in session.execute(query)]
+        return rows_as_json(session, query), [list(row) for row in session.execute(query)]
 
     async def play():
         async with opened(database_url) as store:

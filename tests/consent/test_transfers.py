@@ -154,15 +154,15 @@ def test_who_turns_out_to_be_in_china_is_asked_from_then_on(shop, service, livin
 class TestTransfers:
     def test_a_shop_in_china_asks_for_nothing(self):
         at_home = EXAMPLE.model_copy(update={"storage_countries": ("CN",), "recipients": ()})
-        assert Transfers(at_home, {}).of("CN") == {}
+        assert Transfers(at_home, {}).destinations("CN") == {}
 
     def test_a_recipient_abroad_is_enough(self):
         cloud = Recipient(name="Cloud", role="processor", country="SG", purposes=("personalize",))
         at_home = EXAMPLE.model_copy(update={"storage_countries": ("CN",), "recipients": (cloud,)})
-        assert Transfers(at_home, {}).of("CN") == {"personalize": ("SG",)}
+        assert Transfers(at_home, {}).destinations("CN") == {"personalize": ("SG",)}
 
     def test_no_contract_waits_for_it(self):
-        asked = Transfers(EXAMPLE, {}).of("CN")
+        asked = Transfers(EXAMPLE, {}).destinations("CN")
         assert {"train", "analytics"} <= asked.keys()
         assert all(purposes.find(name).needs_consent for name in asked)
         assert CONSENT not in asked

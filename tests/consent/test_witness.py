@@ -18,7 +18,7 @@ from covey_consent.operations import serve
 from covey_consent.settings import Settings
 from covey_consent.storage.key_file import load_or_create
 from covey_consent.witness.witness import verifier_key
-from covey_consent.witness.witness_store import LastSeen
+from covey_consent.witness.witness_store import WitnessStore
 from covey_privacy.checkpoint import Checkpoint, sign
 from covey_privacy.errors import ServerError
 from covey_privacy.merkle import Tree, leaf_hash
@@ -36,18 +36,18 @@ LOG_VKEY = VerifierKey(ORIGIN, ED25519, LOG.public).vkey
 
 KILLED = """
 import os, signal
-from covey_consent import last_seen
-before = last_seen.{name}
+from covey_consent.witness import witness_store
+before = witness_store.{name}
 def killed(*arguments):
     {act}
     os.kill(os.getpid(), signal.SIGKILL)
-last_seen.{name} = killed
+witness_store.{name} = killed
 import covey
 covey.main()
 """
 """A witness that is killed at one moment of its first answer."""
 
-ONCE_WRITTEN = KILLED.format(name="LastSeen.keep", act="before(*arguments)")
+ONCE_WRITTEN = KILLED.format(name="WitnessStore.keep", act="before(*arguments)")
 BEFORE_WRITTEN = KILLED.format(name="Path.replace", act="pass")
 
 
@@ -220,17 +220,17 @@ def test_a_log_that_convicts_itself_is_on_file(one):
 def test_a_folder_is_one_process_s(one):
     _, folder = one
     with pytest.raises(DamageError, match="another witness uses"):
-        LastSeen(folder, {})
+        WitnessStore(folder, {})
 
 
 def test_what_was_kept_under_another_key_or_cut_short_is_found_at_the_start(tmp_path):
-    kept = LastSeen(tmp_path, {ORIGIN: LOG.public})
+    kept = WitnessStore(tmp_path, {ORIGIN: LOG.public})
     kept.keep(ORIGIN, Growing().request(0, 20).note)
     kept.close()
-    LastSeen(tmp_path, {ORIGIN: LOG.public}).close()
+    WitnessStore(tmp_path, {ORIGIN: LOG.public}).close()
     with pytest.raises(DamageError, match="is not a note of"):
-        LastSeen(tmp_path, {ORIGIN: SigningKey(b"\2" * 32).public})
+        WitnessStore(tmp_path, {ORIGIN: SigningKey(b"\2" * 32).public})
     (path,) = tmp_path.glob("*.note")
     path.write_text(path.read_text()[:-40])
     with pytest.raises(DamageError, match="is not a note of"):
-        LastSeen(tmp_path, {ORIGIN: LOG.public})
+        WitnessStore(tmp_path, {ORIGIN: LOG.public})

@@ -6,9 +6,9 @@ from datetime import timedelta
 import covey
 import pytest
 
-from covey_consent.decisions import decisions
-from covey_consent.decisions.choices import Choices
+from covey_consent.decisions.standing_choices import StandingChoices
 from covey_consent.rounds.notary import RoundNotary
+from covey_consent.tickets import tickets
 from covey_sdk import consent_gate
 from covey_sdk.consent_gate import Gate
 from covey_sdk.device import Device
@@ -67,13 +67,14 @@ def test_who_withdrew_takes_part_in_nothing_and_who_did_not_does(capsys):
 @pytest.mark.slow
 def test_a_registry_that_remembers_the_old_choice_is_found(capsys, monkeypatch):
     """Its phones believe it. Those whose owners withdrew by themselves do not need it."""
-    recorded = Choices._recorded
+    record_each = StandingChoices.record_each
 
-    def without_forgetting(choices, session, records, acts):
-        if not any(act.state == "withdrawn" for act in acts):
-            recorded(choices, session, records, acts)
+    def without_forgetting(choices, session, groups):
+        if any(event.state == "withdrawn" for group in groups for event in group):
+            return choices.events.record_each(session, groups)
+        return record_each(choices, session, groups)
 
-    monkeypatch.setattr(Choices, "_recorded", without_forgetting)
+    monkeypatch.setattr(StandingChoices, "record_each", without_forgetting)
     status, said = drill(capsys)
     assert status == 1
     assert "Withdrawn by an officer, phone online: 5 of 5 could still take part" in said
@@ -84,7 +85,7 @@ def test_a_registry_that_remembers_the_old_choice_is_found(capsys, monkeypatch):
 
 @pytest.mark.slow
 def test_a_registry_that_gives_tickets_to_anyone_is_found(capsys, monkeypatch):
-    monkeypatch.setattr(decisions, "require_granted", lambda *_: None)
+    monkeypatch.setattr(tickets, "require_granted", lambda *_: None)
     groups = found(capsys)
     assert [groups[name]["tickets"] for name in (*BY_PHONE, ONLINE, OFFLINE)] == [5, 5, 5, 5]
 

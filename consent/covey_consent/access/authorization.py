@@ -68,7 +68,7 @@ class Guard(SecurityBase):
             raise DeniedError(f"this needs the role {' or '.join(sorted(self._roles))}; the token has {role}")
         if caller.device is not None:
             # It may have been detached since the token was made.
-            await registry.choices.of_device(caller.device)
+            await registry.choices.find_of_device(caller.device)
         if role is Role.SUBJECT:
             await require_own(registry, caller, _subject(request))
         elif role in self._logged:

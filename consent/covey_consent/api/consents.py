@@ -28,9 +28,8 @@ from covey_consent.api.schemas import (
     end,
     moment,
 )
-from covey_consent.decisions import choices, decisions, history, states
-from covey_consent.decisions.consent_event import EVERYTHING, GUARDIAN, SUBJECT, Act
-from covey_consent.decisions.events import Recorded
+from covey_consent.decisions import grants, history, standing_choices, states
+from covey_consent.decisions.consent_event import EVERYTHING, GUARDIAN, SUBJECT, CommittedRecord, ConsentEvent
 from covey_consent.decisions.verdicts import Standings, Verdict, judge
 from covey_consent.errors import DeniedError, RequestError
 from covey_consent.policy import purposes
@@ -71,12 +70,10 @@ async def decide(
             session.add(EventReason(event=event, subject=subject, name=caller.name, reason=why))
         return answer(happened(registry, done), subject)
 
-    def created(done: Sequence[Recorded]) -> Response:
-        return response(answer(happened(registry, done[0])))
-
     if why is not None or once.key is not None:
         return await once.create(caller, record)
-    return await registry.recorder.answer([act], created)
+    done, *_ = await registry.recorder.submit([act])
+    return response(answer(happened(registry, done)))
 
 
 @router.get("/subjects/{subject}/consents")
@@ -88,7 +85,7 @@ async def view(
     notices: Mapping[str, Notice]
     when = registry.calendar.milliseconds if at is None else int(at.timestamp() * 1000)
     if at is None:
-        standings, notices = await registry.choices.of(subject), registry.notices
+        standings, notices = await registry.choices.find(subject), registry.notices
     else:
         standings, notices = await registry.store.read(history.as_of, subject, when)
     standing = [
@@ -145,14 +142,14 @@ async def restrict(
 ) -> Happened:
     """Restrict all processing of the person's data, or lift every restriction there is (GDPR Art. 18)."""
 
-    def change(session: Session) -> Recorded:
+    def change(session: Session) -> CommittedRecord:
         require_match(if_match, etag(_restriction(session, subject)))
         if asked.restricted:
             event = registry.rights.restrict(session, subject, caller)
         else:
             event = registry.rights.lift(session, subject, caller, asked.told)
         record, _ = registry.choices.events.open(session, event)
-        return Recorded(record, event.commitment)
+        return CommittedRecord(record, event.commitment)
 
     done = await registry.store.write(change)
     tagged(answered, Restricted(restricted=asked.restricted))
@@ -160,7 +157,7 @@ async def restrict(
 
 
 def _restriction(session: Session, subject: str) -> Restricted:
-    standing = choices.fetch(session, subject).get(EVERYTHING)
+    standing = standing_choices.fetch(session, subject).get(EVERYTHING)
     return Restricted(restricted=standing is not None and standing.state == states.RESTRICTED)
 
 
@@ -172,7 +169,7 @@ async def signal(
     _gpc: Annotated[str, Header(alias="Sec-GPC", pattern="^1$")],
 ) -> Response:
     """Take the Global Privacy Control signal: an objection to every purpose that shares data with others."""
-    standings = await registry.choices.of(subject)
+    standings = await registry.choices.find(subject)
     for purpose in purposes.load().values():
         if purpose.sale and not await _heeded(registry, subject, purpose.id, standings):
             no = _no(registry, caller, subject, No(purpose=purpose.id, state="objected"), GPC)
@@ -194,7 +191,7 @@ async def _heeded(registry: Registry, subject: str, purpose: str, standings: Sta
     return state == states.OBJECTED
 
 
-def happened(registry: Registry, done: Recorded) -> Happened:
+def happened(registry: Registry, done: CommittedRecord) -> Happened:
     """Return the recorded event as JSON, with the promise that the log will hold it."""
     record = done.record
     names = ("event", "purpose", "state", "actor", "method", "notice", "language")
@@ -207,7 +204,7 @@ def happened(registry: Registry, done: Recorded) -> Happened:
     )
 
 
-def _act(registry: Registry, caller: Caller, subject: str, said: Yes | No) -> Act:
+def _act(registry: Registry, caller: Caller, subject: str, said: Yes | No) -> ConsentEvent:
     if isinstance(said, No):
         basis = purposes.find(said.purpose).basis
         if said.state == states.OBJECTED and basis in ("contract", "law"):
@@ -219,18 +216,18 @@ def _act(registry: Registry, caller: Caller, subject: str, said: Yes | No) -> Ac
     if caller.role is Role.OFFICER:
         raise DeniedError("nobody says yes for a person but they themselves, or a child's guardian")
     now, text = registry.calendar.milliseconds, bytes.fromhex(said.text_sha256)
-    grant = decisions.Grant(said.purpose, said.notice_version, said.language, text, said.method, now)
-    shown = decisions.check_grant(grant, registry.notices, registry.calendar)
-    return Act(
+    grant = grants.Grant(said.purpose, said.notice_version, said.language, text, said.method, now)
+    shown = grants.check_grant(grant, registry.notices, registry.calendar)
+    return ConsentEvent(
         subject, said.purpose, said.state, _actor(caller, subject), said.method, now, notice=shown.semver,
         version=said.notice_version, language=said.language, text=text,
-        expires_at=decisions.expiry(said.purpose, now),
+        expires_at=grants.expiry(said.purpose, now),
     )  # fmt: skip
 
 
-def _no(registry: Registry, caller: Caller, subject: str, said: No, method: str) -> Act:
+def _no(registry: Registry, caller: Caller, subject: str, said: No, method: str) -> ConsentEvent:
     actor = _actor(caller, subject)
-    return Act(subject, said.purpose, said.state, actor, method, registry.calendar.milliseconds)
+    return ConsentEvent(subject, said.purpose, said.state, actor, method, registry.calendar.milliseconds)
 
 
 def _actor(caller: Caller, subject: str) -> str:

@@ -11,7 +11,7 @@ from covey_consent.access.roles import Caller, Role
 from covey_consent.access.signed_messages import open_batch, open_from_device
 from covey_consent.api.http import RegistryDep, body, cbor
 from covey_consent.api.rates import count_enrolments, count_messages
-from covey_consent.decisions import decisions, subjects
+from covey_consent.decisions import grants, subjects
 from covey_consent.decisions.verdicts import effective
 from covey_consent.errors import DeniedError, RequestError
 from covey_consent.registry import Registry
@@ -55,9 +55,9 @@ async def take_decisions(request: Request, registry: RegistryDep) -> Response:
     count_messages(request, len(batch.signed))
     opened = await asyncio.to_thread(open_batch, Decision, DECISION, batch)
     for decision in opened:
-        decisions.check(decision, registry.notices, registry.calendar)
-    people = await registry.store.read(subjects.of_devices, {decision.device for decision in opened})
-    await registry.recorder.submit(decisions.of_devices(people, batch.signed, opened, registry.notices))
+        grants.check_decision(decision, registry.notices, registry.calendar)
+    people = await registry.store.read(subjects.people_of_devices, {decision.device for decision in opened})
+    await registry.recorder.submit(grants.events_of_devices(people, batch.signed, opened, registry.notices))
     return Response(status_code=204)
 
 
@@ -68,7 +68,7 @@ async def sync(request: Request, registry: RegistryDep) -> Response:
     if not registry.calendar.agrees(asked.at):
         raise RequestError(f"the request is dated {registry.calendar.says(asked.at)}; set the clock")
     now = registry.calendar.milliseconds
-    standing = effective(await registry.choices.of_device(asked.device), now)
+    standing = effective(await registry.choices.find_of_device(asked.device), now)
     # A phone that asks for witnesses refuses a head that they have not cosigned yet.
     settled = await registry.cosigners.settle()
     note, proof = registry.log.since(asked.log_size, settled)

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from covey_consent.access.roles import Caller
 from covey_consent.errors import StaleError, UnconditionalError
-from covey_consent.storage.idempotency import Answer, Asked, Write
+from covey_consent.storage.idempotency import Answer, KeyedRequest, Write
 
 Args = TypeVarTuple("Args")
 M = TypeVar("M", bound=BaseModel)
@@ -52,7 +52,7 @@ class Creation:
         request, registry = self._request, self._request.app.state.registry
         if self.key is None:
             return response(await (write or registry.store.write)(work, *args))
-        asked = Asked(caller, f"{request.method} {request.url.path}", self.key, await request.body())
+        asked = KeyedRequest(caller, f"{request.method} {request.url.path}", self.key, await request.body())
         return response(await registry.answers.once(asked, registry.calendar.now, work, *args, write=write))
 
 

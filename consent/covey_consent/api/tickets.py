@@ -78,17 +78,12 @@ async def issue(request: Request, registry: RegistryDep) -> Response:
     if not registry.calendar.agrees(asked.at):
         raise RequestError(f"the request is dated {registry.calendar.says(asked.at)}; set the clock")
     held = await registry.issuers.demand(asked.purposes, asked.epoch)
-    standing = await registry.choices.of_device(asked.device)
-    tickets.check(held, asked, standing, registry.notices, registry.calendar.milliseconds)
-    signatures = await asyncio.to_thread(tickets.sign, held, asked)
-    issued = await registry.store.write(
-        tickets.book, asked, registry.notices, registry.calendar, registry.yearly_batches
-    )
-    return cbor(
-        BlindSignatures(
-            signatures, issued, tickets.most_in_a_year(registry.calendar, registry.yearly_batches)
-        )
-    )
+    standing = await registry.choices.find_of_device(asked.device)
+    tickets.check(held.issuer.keys, asked, standing, registry.notices, registry.calendar.milliseconds)
+    signatures = await asyncio.to_thread(held.signer.sign, asked.blinded)
+    yearly = registry.settings.yearly_batches
+    issued = await registry.store.write(tickets.book, asked, registry.notices, registry.calendar, yearly)
+    return cbor(BlindSignatures(signatures, issued, tickets.most_in_a_year(registry.calendar, yearly)))
 
 
 @router.post("/v1/epochs/{epoch}/end")

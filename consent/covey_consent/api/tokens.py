@@ -68,7 +68,7 @@ async def issue_device_token(request: Request, registry: RegistryDep) -> DeviceT
     now = registry.calendar.now
     proof = registry.authenticator.proof(request, now)
     device = proof.device
-    people = await registry.store.read(subjects.of_devices, {device})
+    people = await registry.store.read(subjects.people_of_devices, {device})
     caller = Caller(Role.SUBJECT, "device", people[device], device)
     return DeviceToken(access_token=registry.tokens.mint(caller, now, DEVICE_SECONDS, proof.thumbprint))
 

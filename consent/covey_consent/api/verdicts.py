@@ -11,8 +11,7 @@ from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import RegistryDep
 from covey_consent.api.schemas import ClosedModel, Name, Pseudonym
-from covey_consent.decisions import batches
-from covey_consent.decisions.verdicts import Verdict, judge
+from covey_consent.decisions.verdicts import Verdict, judge, judge_each
 from covey_consent.policy import purposes
 
 router = APIRouter(prefix="/v1", tags=["consents"])
@@ -47,7 +46,7 @@ async def verdict(subject: Pseudonym, purpose: str, registry: RegistryDep, _call
     """Say whether a purpose may be served for the person now, and if not, why."""
     purposes.find(purpose)
     found = judge(
-        await registry.choices.of(subject), purpose, registry.notices, registry.calendar.milliseconds
+        await registry.choices.find(subject), purpose, registry.notices, registry.calendar.milliseconds
     )
     allowed = "true" if found is Verdict.ALLOWED else "false"
     return Response(f'{{"allowed":{allowed},"verdict":"{found}"}}', media_type="application/json")
@@ -59,7 +58,7 @@ async def verdicts(
 ) -> Response:
     """Return the verdict on one purpose for each of up to 10,000 people, in their order."""
     purposes.find(asked.purpose)
-    known, now = await registry.choices.of_each(asked.subjects), registry.calendar.milliseconds
-    found = batches.verdicts(asked.subjects, known, asked.purpose, registry.notices, now)
+    known, now = await registry.choices.find_each(asked.subjects), registry.calendar.milliseconds
+    found = judge_each(asked.subjects, known, asked.purpose, registry.notices, now)
     body = '","'.join(found)
     return Response(f'{{"purpose":"{asked.purpose}","verdicts":["{body}"]}}', media_type="application/json")

@@ -1,4 +1,4 @@
-"""A person's history: every event, and what stood at any time."""
+"""A person's history: every event, and the choices that stood at any time."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from covey_consent.decisions import states, subjects
-from covey_consent.decisions.unit_of_work import NOTHING, Choice
+from covey_consent.decisions.unit_of_work import UNDECIDED, ChoiceRow
 from covey_consent.decisions.verdicts import Standing, Standings
 from covey_consent.errors import ConflictError
 from covey_consent.notices import history as notices
 from covey_consent.storage.models import Event, EventReason
-from covey_consent.storage.store import all_in
+from covey_consent.storage.store import select_in
 from covey_privacy.registry_messages import Notice
 
 
-class Then(NamedTuple):
-    """What stood at a time, and the notices that were in force."""
+class PastState(NamedTuple):
+    """The choices that stood at a time, and the notices that were in force."""
 
     standings: Standings
     notices: Mapping[str, Notice]
@@ -36,14 +36,14 @@ def page(session: Session, subject: str, after: int, count: int) -> Sequence[Eve
     return session.scalars(query).all()
 
 
-def as_of(session: Session, subject: str, at: int) -> Then:
-    """Return what stood for the person at `at` (Unix milliseconds), as events known by now tell it.
+def as_of(session: Session, subject: str, at: int) -> PastState:
+    """Return the person's choices at `at` (Unix milliseconds), by the events that are known now.
 
     Raises UnknownError where there is no such person.
     """
     subjects.find(session, subject)
     query = select(Event).where(Event.subject == subject, counted(at)).order_by(Event.id)
-    return Then(replay(session.scalars(query)), notices.read_in_force(session, at))
+    return PastState(replay(session.scalars(query)), notices.read_in_force(session, at))
 
 
 def counted(at: int) -> ColumnElement[bool]:
@@ -53,28 +53,26 @@ def counted(at: int) -> ColumnElement[bool]:
 
 
 def replay(events: Iterable[Event]) -> Standings:
-    """Return what stands after one person's events, which come in the order of their ids."""
-    stood: dict[str, Choice] = {}
+    """Return the choices after one person's events, which come in the order of their ids."""
+    stood: dict[str, ChoiceRow] = {}
     for event in events:
-        # Without what was said later, what followed it may have nothing to follow.
+        # An event can depend on one that was recorded later and is left out here.
         with suppress(ConflictError):
-            stood[event.purpose] = stood.get(event.purpose, NOTHING).follow(event, event.counts_at)
-    return {purpose: _standing(choice) for purpose, choice in stood.items()}
-
-
-def reasons(session: Session, events: Sequence[Event]) -> Mapping[str, str]:
-    """Return by event why an officer recorded it on the person's behalf, of those that have a reason."""
-    query = select(EventReason)
+            stood[event.purpose] = stood.get(event.purpose, UNDECIDED).follow(event, event.counts_at)
     return {
-        row.event: row.reason for row in all_in(session, query, EventReason.event, [e.event for e in events])
+        purpose: Standing(choice.state, choice.notice_version, choice.expires_at)
+        for purpose, choice in stood.items()
     }
 
 
+def reasons(session: Session, events: Sequence[Event]) -> Mapping[str, str]:
+    """Return, by event, an officer's reason for recording it on the person's behalf, where there is one."""
+    ids = [event.event for event in events]
+    rows = select_in(session, select(EventReason), EventReason.event, ids)
+    return {row.event: row.reason for row in rows}
+
+
 def objected_by(session: Session, subject: str, purpose: str, method: str) -> bool:
-    """Say whether the person ever objected to the purpose by this method."""
+    """Return whether the person ever objected to the purpose by this method."""
     query = select(Event.id).filter_by(subject=subject, purpose=purpose, state=states.OBJECTED, method=method)
     return session.scalar(query.limit(1)) is not None
-
-
-def _standing(choice: Choice) -> Standing:
-    return Standing(choice.state, choice.notice_version, choice.expires_at)

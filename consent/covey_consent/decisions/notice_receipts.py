@@ -1,4 +1,4 @@
-"""Served notices: evidence that a person was shown a text, apart from what they answered (GDPR Art. 7(1))."""
+"""Notice receipts: evidence that a person was shown a text, apart from their answer (GDPR Art. 7(1))."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from covey_privacy.semver import Semver
 
 
 def record(session: Session, shown: ServedNotice, calendar: Calendar) -> ServedNotice:
-    """Keep that a text was shown; the same again is kept once.
+    """Record that a text was shown. Idempotent.
 
-    Raises RequestError when it is no text of that version in that language, or dated wrongly, and
-    UnknownError where the person or the version is not.
+    Raises RequestError when it is not the text of that version in that language, or is dated wrongly, and
+    UnknownError for an unknown person or version.
     """
     subjects.find(session, shown.subject)
     if not calendar.accepts(shown.at):
@@ -40,12 +40,12 @@ def record(session: Session, shown: ServedNotice, calendar: Calendar) -> ServedN
 
 
 def was_shown(session: Session, subject: str, text: bytes) -> bool:
-    """Say whether the person was shown the text of this digest."""
+    """Return whether the person was shown the text with this digest."""
     query = select(ServedNotice.id).filter_by(subject=subject, text_digest=text).limit(1)
     return session.scalar(query) is not None
 
 
 def shown_to(session: Session, subject: str, after: int, limit: int) -> Sequence[ServedNotice]:
-    """Return what a person was shown, a page of it: what follows the record of id `after`."""
+    """Return a page of the texts that a person was shown, after the record of id `after`."""
     query = select(ServedNotice).filter_by(subject=subject).where(ServedNotice.id > after)
     return session.scalars(query.order_by(ServedNotice.id).limit(limit)).all()

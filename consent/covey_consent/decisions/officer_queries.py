@@ -1,4 +1,4 @@
-"""What an officer looks up: who allowed a purpose at a time, people by pseudonym or reference, rounds."""
+"""Officers' queries: who allowed a purpose at a time, people by pseudonym or reference, rounds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from covey_consent.decisions import history, subjects
@@ -19,13 +19,13 @@ from covey_consent.rounds.evidence import evidence_of
 from covey_consent.rounds.manifests import manifest_of
 from covey_consent.storage import key_file
 from covey_consent.storage.models import HOUR, Device, Event, LoggedRound, Subject, SubjectReference
-from covey_consent.storage.store import all_in
+from covey_consent.storage.store import select_in
 from covey_privacy.registry_messages import Notice
 from covey_privacy.signatures import SigningKey
 
 
 @dataclass(frozen=True, slots=True)
-class Allowing:
+class AllowingPerson:
     """A person who allowed a purpose; event and notice are empty where law or contract allow it."""
 
     subject: str
@@ -36,16 +36,23 @@ class Allowing:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A person who was found; `enrolled_at` is the begin of an hour, in Unix seconds."""
+class PersonMatch:
+    """A person; `enrolled_at` is the begin of an hour, in Unix seconds."""
 
     subject: str
     enrolled_at: int
     devices: int
 
 
+_PEOPLE = (
+    select(Subject.subject, Subject.enrolled_hour, func.count(Device.key))
+    .outerjoin(Device, Device.subject == Subject.subject)
+    .group_by(Subject.subject, Subject.enrolled_hour)
+)
+"""People with the number of their devices."""
+
 EARLIER = "earlier version"
-"""Stands for the outcome of a round whose evidence an earlier version logged; its fields are not read."""
+"""The outcome shown for a round whose evidence was logged by an earlier version and cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,40 +76,38 @@ class RoundLine:
 
 def allowing(
     session: Session, purpose: str, at: int, after: str, count: int
-) -> tuple[list[Allowing], str | None]:
-    """Return who allowed the purpose at `at` (Unix milliseconds), by pseudonym from after one.
+) -> tuple[list[AllowingPerson], str | None]:
+    """Return the people who allowed the purpose at `at` (Unix milliseconds), sorted, after a pseudonym.
 
-    At most `count` people are judged, of whom any number allowed it; also returns the last of them, None
-    where there are no more. As events that are known by now tell it, under the notices of that time.
+    Judges at most `count` people, by the events that are known now and the notices of that time. Also returns
+    the last pseudonym judged, None where there are no more.
     """
     needs_consent = purposes.find(purpose).needs_consent
     people = _candidates(session, purpose, at, after, count + 1, needs_consent=needs_consent)
     judged = people[:count]
     events: dict[str, list[Event]] = {subject: [] for subject in judged}
-    for event in all_in(session, select(Event).where(history.counted(at)), Event.subject, judged):
+    for event in select_in(session, select(Event).where(history.counted(at)), Event.subject, judged):
         events[event.subject].append(event)
     notices = notice_history.read_in_force(session, at)
     found = [_allowing(subject, events[subject], purpose, at, notices) for subject in judged]
     return [one for one in found if one is not None], judged[-1] if len(people) > count else None
 
 
-def by_prefix(session: Session, prefix: str, after: str, count: int) -> list[Found]:
-    """Return the people whose pseudonym begins with these hex digits, in order, from after one."""
-    end = prefix + "g"  # The first text behind every one that begins so.
-    query = select(Subject).where(Subject.subject >= prefix, Subject.subject < end, Subject.subject > after)
-    people = session.scalars(query.order_by(Subject.subject).limit(count)).all()
-    return _found(session, people)
+def by_prefix(session: Session, prefix: str, after: str, count: int) -> list[PersonMatch]:
+    """Return the people whose pseudonym begins with these hex digits, sorted, after a pseudonym."""
+    end = prefix + "g"  # Sorts after every text that begins with the prefix.
+    query = _PEOPLE.where(Subject.subject >= prefix, Subject.subject < end, Subject.subject > after)
+    return _matches(session, query.order_by(Subject.subject).limit(count))
 
 
-def by_reference(session: Session, key: SigningKey, reference: str) -> list[Found]:
-    """Return the person whom the shop knows by this reference, nobody where there is none."""
-    query = select(SubjectReference.subject).filter_by(digest=digest(key, reference))
-    subject = session.scalar(query)
-    return [] if subject is None else _found(session, [subjects.find(session, subject)])
+def by_reference(session: Session, key: SigningKey, reference: str) -> list[PersonMatch]:
+    """Return the person with this reference of the shop, an empty list where there is none."""
+    query = _PEOPLE.join(SubjectReference, SubjectReference.subject == Subject.subject)
+    return _matches(session, query.where(SubjectReference.digest == digest(key, reference)))
 
 
 def refer(session: Session, key: SigningKey, subject: str, reference: str) -> None:
-    """Keep by which reference the shop knows a person, in place of an earlier one.
+    """Store the reference by which the shop knows a person, in place of an earlier one.
 
     Raises UnknownError, and ConflictError where the reference is another person's.
     """
@@ -115,7 +120,7 @@ def refer(session: Session, key: SigningKey, subject: str, reference: str) -> No
 
 
 def digest(key: SigningKey, reference: str) -> bytes:
-    """Return what is kept of a reference: HMAC-SHA256 under a key that is derived from the registry's."""
+    """Return the digest of a reference: HMAC-SHA256 under a key derived from the registry's."""
     return hmac.digest(key_file.derive(key, "shop references"), reference.encode(), "sha256")
 
 
@@ -139,22 +144,20 @@ def _candidates(
 
 def _allowing(
     subject: str, events: Sequence[Event], purpose: str, at: int, notices: Mapping[str, Notice]
-) -> Allowing | None:
+) -> AllowingPerson | None:
     standings = history.replay(sorted(events, key=lambda event: event.id))
     if judge(standings, purpose, notices, at) is not Verdict.ALLOWED:
         return None
     said = [event for event in events if event.purpose == purpose and event.state in YES]
     if not said:
-        return Allowing(subject, "", "", 0, 0)
+        return AllowingPerson(subject, "", "", 0, 0)
     last = max(said, key=lambda event: (event.counts_at, event.id))
-    return Allowing(subject, last.event, last.notice, last.at, last.expires_at)
+    return AllowingPerson(subject, last.event, last.notice, last.at, last.expires_at)
 
 
-def _found(session: Session, people: Sequence[Subject]) -> list[Found]:
-    query = select(Device.subject, func.count()).where(Device.subject.in_([one.subject for one in people]))
-    rows = session.execute(query.group_by(Device.subject))
-    devices = {row[0]: row[1] for row in rows}
-    return [Found(one.subject, one.enrolled_hour * HOUR, devices.get(one.subject, 0)) for one in people]
+def _matches(session: Session, query: Select[str, int, int]) -> list[PersonMatch]:
+    rows = session.execute(query)
+    return [PersonMatch(subject, hour * HOUR, devices) for subject, hour, devices in rows]
 
 
 def _line(row: LoggedRound) -> RoundLine:

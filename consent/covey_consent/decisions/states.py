@@ -1,4 +1,4 @@
-"""The states of a choice, and what may happen to each: the machine behind every decision.
+"""The states of a choice, and the transitions between them.
 
 After the consent statuses of the Data Privacy Vocabulary 2.3: given, renewed, refused, withdrawn, expired.
 Objection is absolute (GDPR Art. 21(3)): only the person's own later grant ends it.
@@ -28,7 +28,7 @@ TRANSITIONS: Mapping[str, Mapping[str, str]] = {
     EXPIRED: _ANY,
     OBJECTED: {GRANTED: GRANTED, REFUSED: OBJECTED, WITHDRAWN: OBJECTED, OBJECTED: OBJECTED},
 }
-"""State -> event -> state. What is missing cannot happen."""
+"""State -> event -> state. A missing event is not allowed in that state."""
 
 RESTRICTIONS: Mapping[str, Mapping[str, str]] = {
     NONE: {RESTRICTED: RESTRICTED},

@@ -1,12 +1,12 @@
-"""Subjects: the people whose consent is kept, each with the devices that speak for them.
+"""Subjects: the people whose consent is kept, each with the devices that sign for them.
 
-A device that nobody attached to a person before is a person of its own: the registry need not know who.
+A device that was not attached to a person before becomes a person of its own.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 from covey_consent.errors import ConflictError, DeniedError, RequestError, UnknownError
 from covey_consent.policy import ages
 from covey_consent.storage.models import HOUR, DetachedDevice, Device, Subject, SubjectKey
-from covey_consent.storage.store import all_in
-from covey_consent.storage.vault import Sealer, Vault
+from covey_consent.storage.store import select_in
+from covey_consent.storage.vault import Vault
 from covey_consent.tickets.epoch_calendar import Calendar
 from covey_privacy.registry_messages import Enrolment
 
@@ -23,13 +23,13 @@ PSEUDONYM_LENGTH = 16
 
 
 class Subjects:
-    """Makes people and devices known. Not `open`, it takes no device that nobody attached to a person."""
+    """Enrols people and devices. Without `open_to_all`, a device has to be attached to a person before."""
 
     def __init__(self, vault: Vault, calendar: Calendar, *, open_to_all: bool) -> None:
         self._vault, self._calendar, self._open = vault, calendar, open_to_all
 
     def enrol(self, session: Session, enrolments: Sequence[Enrolment], subject: str | None = None) -> None:
-        """Make the devices known: all, or none where one cannot be taken. Again is no error.
+        """Enrol the devices, all or none. Idempotent.
 
         The devices are the `subject`'s where one is given; otherwise each new one is a person of its own.
         """
@@ -39,35 +39,39 @@ class Subjects:
         keys = {enrolment.device for enrolment in enrolments}
         if subject is not None:
             for key in sorted(keys):
-                self._join(session, subject, key)
-        elif strangers := sorted(keys - known(session, keys)):
-            self._admit(session, strangers)
+                # A detached device is not attached again by an enrolment.
+                if session.get(DetachedDevice, key) is not None:
+                    raise _detached(key)
+                self.attach(session, subject, key)
+        else:
+            known = select_in(session, select(Device.key), Device.key, keys)
+            if strangers := sorted(keys.difference(known)):
+                self._admit(session, strangers)
 
     def create(
-        self,
-        session: Session,
-        country: str = "",
-        birth_year: int | None = None,
-        guardian: str | None = None,
+        self, session: Session, country: str = "", birth_year: int | None = None, guardian: str | None = None
     ) -> str:
-        """Make a person known who has no device yet; return their pseudonym. Raises UnknownError."""
+        """Add a person without a device; return their pseudonym. Raises UnknownError for the guardian."""
         if guardian is not None:
             require_guardian(find(session, guardian), country, birth_year, self._calendar.year)
-        (subject,) = self._create(session, 1, country, birth_year, guardian)
+        subject = secrets.token_hex(PSEUDONYM_LENGTH)
+        self.adopt(session, subject, country, birth_year, guardian)
         return subject
 
     def create_many(self, session: Session, count: int) -> list[str]:
-        """Make this many people known of whom nothing is; return their pseudonyms."""
-        return self._create(session, count)
+        """Add this many people without attributes; return their pseudonyms."""
+        subjects = [secrets.token_hex(PSEUDONYM_LENGTH) for _ in range(count)]
+        self._insert(session, subjects)
+        return subjects
 
     def adopt(
         self, session: Session, subject: str, country: str, birth_year: int | None, guardian: str | None
     ) -> None:
-        """Make a person known under the pseudonym that they have elsewhere."""
+        """Add a person under the pseudonym that they have at another registry."""
         self._insert(session, [subject], country, birth_year, guardian)
 
     def attach(self, session: Session, subject: str, key: bytes) -> None:
-        """Let the device speak for this person. Raises ConflictError where it is another's."""
+        """Attach the device to this person. Raises ConflictError where it is another person's."""
         find(session, subject)
         device, detached = session.get(Device, key), session.get(DetachedDevice, key)
         owner = device or detached
@@ -78,70 +82,43 @@ class Subjects:
         if device is None:
             session.add(Device(key=key, subject=subject, enrolled_hour=self._hour))
 
-    def _join(self, session: Session, subject: str, key: bytes) -> None:
-        """Attach a device that its person enrols; one that was detached is not attached again by that."""
-        if session.get(DetachedDevice, key) is not None:
-            raise _detached(key)
-        self.attach(session, subject, key)
-
     def detach(self, session: Session, subject: str, key: bytes) -> None:
-        """Let the device speak for nobody any more. Raises UnknownError where it does not for this person."""
+        """Detach the device from its person. Raises UnknownError where it is not attached to them."""
         device = session.get(Device, key)
         if device is None or device.subject != subject:
             raise not_enrolled(key)
         session.delete(device)
         session.add(DetachedDevice(key=key, subject=subject, detached_hour=self._hour))
 
-    def sealers(self, session: Session, subjects: Iterable[str]) -> Mapping[str, Sealer]:
-        """Return what seals for each of these people."""
-        rows = all_in(session, select(SubjectKey), SubjectKey.subject, subjects)
-        return {row.subject: self.sealer(row.subject, row.wrapped) for row in rows}
-
-    def sealer(self, subject: str, wrapped: bytes) -> Sealer:
-        """Return what seals for this person, under the key that is wrapped here."""
-        return self._vault.open(subject, wrapped)
-
     @property
     def _hour(self) -> int:
         return self._calendar.now // HOUR
 
     def _admit(self, session: Session, keys: Sequence[bytes]) -> None:
-        if lost := all_in(session, select(DetachedDevice.key), DetachedDevice.key, keys):
+        if lost := select_in(session, select(DetachedDevice.key), DetachedDevice.key, keys):
             raise _detached(lost[0])
         if not self._open:
             raise DeniedError(
                 f"device {keys[0].hex()[:16]}... belongs to nobody yet; the shop's server attaches it first"
             )
-        subjects = self._create(session, len(keys))
+        subjects = self.create_many(session, len(keys))
         rows = [
             {"key": key, "subject": subject, "enrolled_hour": self._hour}
             for key, subject in zip(keys, subjects, strict=True)
         ]
         session.execute(insert(Device), rows)
 
-    def _create(
-        self,
-        session: Session,
-        count: int,
-        country: str = "",
-        birth_year: int | None = None,
-        guardian: str | None = None,
-    ) -> list[str]:
-        subjects = [secrets.token_hex(PSEUDONYM_LENGTH) for _ in range(count)]
-        self._insert(session, subjects, country, birth_year, guardian)
-        return subjects
-
     def _insert(
         self,
         session: Session,
         subjects: Sequence[str],
-        country: str,
-        birth_year: int | None,
-        guardian: str | None,
+        country: str = "",
+        birth_year: int | None = None,
+        guardian: str | None = None,
     ) -> None:
-        facts = {"country": country, "birth_year": birth_year, "guardian": guardian}
-        facts |= {"enrolled_hour": self._hour}
-        session.execute(insert(Subject), [{"subject": subject, **facts} for subject in subjects])
+        row = {"country": country, "birth_year": birth_year, "guardian": guardian}
+        row |= {"enrolled_hour": self._hour}
+        session.execute(insert(Subject), [{"subject": subject, **row} for subject in subjects])
         wrapped = [{"subject": subject, "wrapped": self._vault.make(subject)} for subject in subjects]
         session.execute(insert(SubjectKey), wrapped)
 
@@ -155,17 +132,17 @@ def find(session: Session, subject: str) -> Subject:
 
 
 def answers_for(session: Session, asking: str | None, subject: str, year: int) -> bool:
-    """Say whether a person may act for another in `year`: for themselves, or as a child's guardian."""
+    """Return whether a person may act for another in `year`: for themselves, or as a child's guardian."""
     return asking is not None and (asking == subject or is_guardian(session, asking, subject, year))
 
 
 def is_guardian(session: Session, guardian: str, subject: str, year: int) -> bool:
-    """Say whether one person speaks for another in `year`: of age themselves, and the other a child."""
+    """Return whether one person is another's guardian in `year`: of age themselves, and the other a child."""
     return subject in wards(session, guardian, year)
 
 
 def wards(session: Session, guardian: str, year: int) -> set[str]:
-    """Return for whom a person speaks in `year` as their guardian; with age the link gives nothing more."""
+    """Return the children whose guardian a person is in `year`; of age, they no longer have one."""
     person = session.get(Subject, guardian)
     if person is None or _is_child(person, year):
         return set()
@@ -181,14 +158,9 @@ def require_guardian(guardian: Subject, country: str, birth_year: int | None, ye
         raise RequestError("a guardian is for a child: give the birth year of one, or leave the guardian out")
 
 
-def known(session: Session, keys: Iterable[bytes]) -> set[bytes]:
-    """Return those of the keys that are enrolled."""
-    return set(all_in(session, select(Device.key), Device.key, keys))
-
-
-def of_devices(session: Session, keys: set[bytes]) -> Mapping[bytes, str]:
-    """Return for whom each device speaks. Raises UnknownError unless all are enrolled."""
-    found = {row.key: row.subject for row in all_in(session, select(Device), Device.key, keys)}
+def people_of_devices(session: Session, keys: set[bytes]) -> Mapping[bytes, str]:
+    """Return each device's person. Raises UnknownError unless all are enrolled."""
+    found = {row.key: row.subject for row in select_in(session, select(Device), Device.key, keys)}
     if missing := keys - found.keys():
         raise not_enrolled(min(missing))
     return found
@@ -205,10 +177,10 @@ def _is_child(person: Subject, year: int) -> bool:
 
 
 def unknown() -> UnknownError:
-    """Return the error for a person whom nobody enrolled."""
+    """Return the error for an unknown person."""
     return UnknownError("there is no such subject here, or they were erased")
 
 
 def not_enrolled(device: bytes) -> UnknownError:
-    """Return the error for a device that nobody enrolled."""
+    """Return the error for a device that is not enrolled."""
     return UnknownError(f"device {device.hex()[:16]}... is not enrolled; enrol it first")

@@ -1,13 +1,14 @@
-"""Verdicts: whether a purpose may be served now, and if not, why. Whatever is unclear is a no."""
+"""Verdicts: may a purpose be served now, and if not, why. Anything unclear is a no."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
 from covey_consent.decisions import states
 from covey_consent.decisions.consent_event import EVERYTHING
+from covey_consent.errors import DeniedError
 from covey_consent.policy.purposes import find
 from covey_privacy.registry_messages import GRANTED, REFUSED, WITHDRAWN, Choice, Notice
 
@@ -67,8 +68,36 @@ def judge(standings: Standings, purpose: str, notices: Mapping[str, Notice], now
     return _AGAINST[state]
 
 
+def judge_each(
+    people: Sequence[str],
+    choices: Mapping[str, Standings],
+    purpose: str,
+    notices: Mapping[str, Notice],
+    now: int,
+) -> list[Verdict]:
+    """Return the verdict for each person at `now` (Unix milliseconds), in their order.
+
+    People with equal choices share one `Standings` object, which is judged once.
+    """
+    distinct = {id(standings): standings for standings in choices.values()}
+    judged = {name: judge(standings, purpose, notices, now) for name, standings in distinct.items()}
+    return [judged[id(choices[subject])] if subject in choices else Verdict.UNKNOWN for subject in people]
+
+
+def require_granted(
+    standings: Standings, wanted: Iterable[str], current: Mapping[str, Notice], now: int
+) -> None:
+    """Raise DeniedError unless the choices allow every wanted purpose at `now` (Unix milliseconds)."""
+    for name in wanted:
+        verdict = judge(standings, name, current, now)
+        if verdict is not Verdict.ALLOWED:
+            raise DeniedError(
+                f"purpose {name!r} is not granted under notice version {current[name].version}: {verdict}"
+            )
+
+
 def effective(standings: Standings, now: int) -> tuple[Choice, ...]:
-    """Return the choices as phones hear of them: what restriction or time ended is no grant."""
+    """Return the choices as phones get them: a restricted or expired grant is no grant."""
     everything = standings.get(EVERYTHING)
     restricted = everything is not None and everything.state == states.RESTRICTED
     return tuple(

@@ -13,9 +13,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from covey_consent.decisions import subjects
-from covey_consent.decisions.events import Events
-from covey_consent.decisions.records import Record
-from covey_consent.decisions.subjects import Subjects
+from covey_consent.decisions.consent_event import Record
+from covey_consent.decisions.unit_of_work import EventStore
 from covey_consent.errors import DamageError, RequestError
 from covey_consent.policy import controller
 from covey_consent.policy.transfers import Transfers
@@ -88,7 +87,7 @@ def read_records(
     subjects.find(session, subject)
     calendar = Calendar(time.time, settings.epoch_seconds, settings.tolerance_seconds)
     transfers = Transfers(controller.load(settings.controller), {})
-    events = Events(settings.origin, Subjects(Vault(key), calendar, open_to_all=False), calendar, transfers)
+    events = EventStore(settings.origin, Vault(key), calendar, transfers)
     records = []
     for row in session.scalars(select(Event).filter_by(subject=subject).order_by(Event.id)):
         record, opening = events.open(session, row)

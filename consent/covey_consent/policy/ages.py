@@ -1,4 +1,4 @@
-"""Ages: from when a person consents for themselves, and who consents before (GDPR Art. 8, PIPL Art. 31)."""
+"""Ages of consent by country, below which a guardian consents (GDPR Art. 8, PIPL Art. 31)."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ def load() -> Mapping[str, int]:
     return tomllib.loads(resources.files(__package__).joinpath("ages.toml").read_text("utf-8"))
 
 
-def of_consent(country: str) -> int:
+def age_of_consent(country: str) -> int:
     """Return the age in years from which a person of this country (ISO 3166, "" unknown) consents alone."""
-    ages = load()
-    return ages.get(country, ages[DEFAULT])
+    return load().get(country, load()[DEFAULT])
 
 
 def is_child(birth_year: int | None, country: str, year: int) -> bool:
-    """Say whether a person born in this year may be too young to consent alone in `year`.
+    """Return whether a person born in this year may be too young to consent alone in `year`.
 
-    Where no birth year was given nobody is asked for one: the shop answers for whom its app is made for.
+    A missing birth year is not asked for: the shop is responsible for the audience of its app.
     """
-    # Until the year ends, whoever was born in its last days is younger than the years' difference by one.
-    return birth_year is not None and year - birth_year - 1 < of_consent(country)
+    # A person born late in the year is one year younger than the difference until the year ends.
+    return birth_year is not None and year - birth_year - 1 < age_of_consent(country)

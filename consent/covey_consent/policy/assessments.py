@@ -1,7 +1,7 @@
-"""Impact assessments (GDPR Art. 35, PIPL Art. 55 and 56): what opens a purpose of high risk.
+"""Impact assessments (GDPR Art. 35, PIPL Art. 55 and 56), which a purpose of high risk needs.
 
-Two people vouch for one: who wrote it and who approved it. The registry keeps the hash of the document; the
-document itself stays with the officer. One that ran out stops the next publication, and closes nothing.
+One person writes an assessment and another approves it. The registry keeps the hash of the document; the
+document itself stays with the officer. An expired one stops the next publication, but closes nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Place = tuple[int, str]
 
 
 def propose(session: Session, written: Assessment) -> Assessment:
-    """Keep an assessment that nobody approved yet. Raises RequestError, or UnknownError for its purpose."""
+    """Store an unapproved assessment. Raises RequestError, or UnknownError for its purpose."""
     purposes.find(written.purpose)
     if written.valid_until <= written.written_at:
         raise RequestError("valid_until has passed already; an assessment holds until a later time")
@@ -38,7 +38,7 @@ def find(session: Session, assessment: str) -> Assessment:
 
 
 def approve(session: Session, assessment: str, approver: str, now: int) -> Assessment:
-    """Approve an assessment at `now` (Unix seconds); by the same person again is no error.
+    """Approve an assessment at `now` (Unix seconds). Idempotent for one approver.
 
     Raises DeniedError for its own author, ConflictError where another approved it or its time is over.
     """

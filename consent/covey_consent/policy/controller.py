@@ -1,4 +1,4 @@
-"""The controller: who answers for the processing (GDPR Art. 13(1), 30(1); PIPL Art. 17), from a TOML file."""
+"""The controller of the processing (GDPR Art. 13(1), 30(1); PIPL Art. 17), from a TOML file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class _Facts(BaseModel):
 
 
 class Contact(_Facts):
-    """A person or office that can be asked."""
+    """A person or office to contact."""
 
     name: Words
     email: Words
@@ -28,9 +28,9 @@ class Contact(_Facts):
 
 
 class Recipient(_Facts):
-    """Who receives personal data, for which purposes; `safeguard` names what covers a transfer abroad.
+    """A recipient of personal data; `safeguard` names the safeguard of a transfer abroad.
 
-    A notice names the `contact` of one that decides itself what the data are for (PIPL Art. 23).
+    A notice names the `contact` of a recipient that is a controller itself (PIPL Art. 23).
     """
 
     name: Words
@@ -43,7 +43,7 @@ class Recipient(_Facts):
 
 
 class Controller(_Facts):
-    """The controller and those who act beside it. `same_operator`: it also runs the rounds' coordinator."""
+    """The controller and its contacts. `same_operator`: it also runs the rounds' coordinator."""
 
     name: Words
     address: Words
@@ -63,7 +63,7 @@ class Controller(_Facts):
 
 
 def load(path: Path | None) -> Controller:
-    """Return the facts in `path`, or the packaged example's. Raises DamageError naming what is wrong."""
+    """Return the controller in `path`, or the packaged example. Raises DamageError naming the fault."""
     try:
         if path is None:
             text = resources.files(__package__).joinpath("controller.toml").read_text("utf-8")

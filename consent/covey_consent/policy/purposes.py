@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from types import MappingProxyType
-from typing import Any
+
+from pydantic import TypeAdapter
 
 from covey_consent.errors import RequestError, UnknownError
 
@@ -61,7 +62,8 @@ class Purpose:
 def load() -> Mapping[str, Purpose]:
     """Return all purposes by id."""
     table = tomllib.loads(resources.files(__package__).joinpath("purposes.toml").read_text("utf-8"))
-    return MappingProxyType({name: _purpose(name, row) for name, row in table.items()})
+    purpose = TypeAdapter(Purpose).validate_python
+    return MappingProxyType({name: purpose({"id": name, **row}) for name, row in table.items()})
 
 
 def find(name: str) -> Purpose:
@@ -72,10 +74,3 @@ def find(name: str) -> Purpose:
     if purpose.basis == REFUSED:
         raise RequestError(f"purpose {name!r} is refused as a policy: nobody can be asked for it")
     return purpose
-
-
-def _purpose(name: str, row: Mapping[str, Any]) -> Purpose:
-    fields: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in row.items()
-    }
-    return Purpose(id=name, **fields)

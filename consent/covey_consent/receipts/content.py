@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from string import Template
 from typing import Any
 
-from covey_consent.decisions.consent_event import EVERYTHING
-from covey_consent.decisions.records import Record
+from covey_consent.decisions.consent_event import EVERYTHING, Record
 from covey_consent.errors import DamageError
 from covey_consent.policy import purposes
 from covey_consent.policy.controller import Controller

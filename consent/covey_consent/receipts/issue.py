@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from covey_consent.access.roles import Caller, Role
 from covey_consent.decisions import subjects
-from covey_consent.decisions.events import Events
+from covey_consent.decisions.unit_of_work import EventStore
 from covey_consent.errors import UnknownError
 from covey_consent.notices import history
 from covey_consent.policy.controller import Controller
@@ -36,14 +36,14 @@ class ReceiptIssuer:
     store: Store
     log: Log
     key: SigningKey
-    events: Events
+    events: EventStore
     calendar: Calendar
     controller: Controller
 
     async def issue(self, event: str, caller: Caller) -> Receipt:
         """Return the event's receipt. Raises UnknownError, also for another person's event."""
         notice, promised = await self.store.read(self._find, event, caller)
-        case = Case(notice, self._inclusion(promised) or promised)
+        case = Case(notice, await self._inclusion(promised) or promised)
         return content.make_receipt(str(uuid4()), self.calendar.milliseconds, (case,), self.controller)
 
     def _find(self, session: Session, event: str, caller: Caller) -> tuple[Notice | None, PromiseEvidence]:
@@ -59,12 +59,12 @@ class ReceiptIssuer:
         evidence = PromiseEvidence(record=record, salt=opening.salt.hex(), promise=promise.hex())
         return _notice(session, row), evidence
 
-    def _inclusion(self, promised: PromiseEvidence) -> InclusionEvidence | None:
+    async def _inclusion(self, promised: PromiseEvidence) -> InclusionEvidence | None:
         """Return the record's place in the log; None while it is only promised."""
         shown = self.log.note
         size = checkpoint.head(note.parse(shown)).size
         try:
-            place = self.log.inclusion(consent_leaf(promised.commitment), size)
+            place = await self.log.inclusion(consent_leaf(promised.commitment), size)
         except UnknownError:
             return None
         return InclusionEvidence(

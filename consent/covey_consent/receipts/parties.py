@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from covey_consent.decisions.records import Record
+from covey_consent.decisions.consent_event import Record
 from covey_consent.policy.controller import Contact, Controller
 from covey_consent.policy.purposes import Purpose
 from covey_consent.receipts.labels import labels_in

@@ -18,8 +18,7 @@ from joserfc.jws import JWSRegistry
 from pydantic import ValidationError
 
 from covey_consent.access.tokens import ALGORITHM, jwk, public_key_jwk
-from covey_consent.decisions.consent_event import EVERYTHING
-from covey_consent.decisions.records import Record
+from covey_consent.decisions.consent_event import EVERYTHING, Record
 from covey_consent.errors import RequestError
 from covey_consent.receipts.content import CONSENTING, STATUS, event_node
 from covey_consent.receipts.schema_27560 import ConsentRecord, Receipt, RightRecord

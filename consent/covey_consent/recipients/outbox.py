@@ -19,8 +19,7 @@ from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session
 
 from covey_consent.decisions import states
-from covey_consent.decisions.consent_event import EVERYTHING
-from covey_consent.decisions.records import Record
+from covey_consent.decisions.consent_event import EVERYTHING, Record
 from covey_consent.operations.supervision import backoff
 from covey_consent.recipients.register import Notification, Recipient
 from covey_consent.recipients.webhook import WebhookSigner

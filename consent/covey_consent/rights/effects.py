@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from covey_consent.access.roles import Caller, Role
 from covey_consent.decisions import states
-from covey_consent.decisions.choices import Choices
-from covey_consent.decisions.consent_event import EVERYTHING, OFFICER, SUBJECT, Act
+from covey_consent.decisions.consent_event import EVERYTHING, OFFICER, SUBJECT, ConsentEvent
+from covey_consent.decisions.standing_choices import StandingChoices
 from covey_consent.errors import ConflictError, DeniedError, RequestError
 from covey_consent.policy import purposes
 from covey_consent.rights.erasure import Erasure
@@ -30,7 +30,7 @@ class Effects:
     """Applies fulfilled requests to what is kept of the person, in the caller's write."""
 
     calendar: Calendar
-    choices: Choices
+    choices: StandingChoices
     rectification: Rectification
     erasure: Erasure
 
@@ -88,7 +88,7 @@ class Effects:
         # The event is the later one also where a clock that runs ahead dated the standing choice.
         at = max(self.calendar.milliseconds, standing.at if standing else 0)
         actor = SUBJECT if caller.role is Role.SUBJECT else OFFICER
-        self.choices.record(session, [Act(subject, purpose, state, actor, METHOD, at)])
+        self.choices.record(session, [ConsentEvent(subject, purpose, state, actor, METHOD, at)])
 
 
 def standing_restrictions(session: Session, subject: str) -> Sequence[RightsRequest]:

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from covey_consent.access.roles import Caller, Role
 from covey_consent.decisions import subjects
-from covey_consent.decisions.choices import Choices
+from covey_consent.decisions.standing_choices import StandingChoices
 from covey_consent.operations.supervision import Done, nothing
 from covey_consent.recipients.outbox import NotificationKind, Outbox
 from covey_consent.rights import personal_data_rows
@@ -50,7 +50,7 @@ class Erasure:
     settings: Settings
     calendar: Calendar
     outbox: Outbox
-    choices: Choices
+    choices: StandingChoices
 
     def fulfil(self, session: Session, request: RightsRequest, caller: Caller, answer: str) -> None:
         """Erase the person with the request; keep its certificate, and its steps without the person."""

@@ -14,7 +14,7 @@ from sqlalchemy import Table, select
 from sqlalchemy.orm import Session
 
 from covey_consent.decisions import subjects
-from covey_consent.decisions.events import Events
+from covey_consent.decisions.unit_of_work import EventStore
 from covey_consent.policy import purposes
 from covey_consent.policy.controller import Controller
 from covey_consent.recipients import register
@@ -42,7 +42,7 @@ class Exporter:
     origin: str
     calendar: Calendar
     controller: Controller
-    events: Events
+    events: EventStore
     signer: WebhookSigner
 
     def export(self, session: Session, subject: str) -> bytes:

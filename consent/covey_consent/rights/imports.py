@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 from sqlalchemy.orm import Session
 
 from covey_consent.access.tokens import ALGORITHM, public_key_jwk
-from covey_consent.decisions.choices import Choices
-from covey_consent.decisions.consent_event import Act
+from covey_consent.decisions.consent_event import ConsentEvent
+from covey_consent.decisions.standing_choices import StandingChoices
 from covey_consent.decisions.subjects import Subjects
 from covey_consent.errors import ConflictError, DeniedError, RequestError
 from covey_consent.rights.export import FORMAT, MANIFEST, SIGNATURE
@@ -105,7 +105,7 @@ def read_export(data: bytes, key: bytes) -> Export:
 
 
 def import_person(
-    session: Session, subjects: Subjects, choices: Choices, export: Export, source: bytes
+    session: Session, subjects: Subjects, choices: StandingChoices, export: Export, source: bytes
 ) -> Guardian:
     """Create the person of the export here and record their events; return the state of the guardian link.
 
@@ -157,10 +157,10 @@ def _read_file(archive: zipfile.ZipFile, name: str) -> bytes:
     return data
 
 
-def _act(subject: str, consent: _Consent, source: str) -> Act:
+def _act(subject: str, consent: _Consent, source: str) -> ConsentEvent:
     record = consent.record
     major = record.notice.partition(".")[0]
-    return Act(
+    return ConsentEvent(
         subject, record.purpose, record.state, record.actor, record.method, record.at, notice=record.notice,
         version=int(major) if major.isdecimal() else 0, language=record.language,
         text=bytes.fromhex(record.text), expires_at=record.expires, signed=bytes.fromhex(consent.signed),

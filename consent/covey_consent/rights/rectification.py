@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from covey_consent.access.roles import Caller
 from covey_consent.decisions import consent_event, subjects
-from covey_consent.decisions.choices import Choices
-from covey_consent.decisions.consent_event import Act
+from covey_consent.decisions.consent_event import ConsentEvent
+from covey_consent.decisions.standing_choices import StandingChoices
 from covey_consent.decisions.unit_of_work import YES
 from covey_consent.errors import RequestError
 from covey_consent.policy import ages, purposes
@@ -33,7 +33,7 @@ class Rectification:
 
     calendar: Calendar
     outbox: Outbox
-    choices: Choices
+    choices: StandingChoices
 
     def fulfil(self, session: Session, request: RightsRequest, caller: Caller) -> str:
         """Make the changes that the person asked for; return the reason that the step records."""
@@ -73,14 +73,14 @@ class Rectification:
         if not any(
             one.purpose == CONSENT and transfers.agreed(one.state, one.notice_version) for one in granted
         ):
-            abroad = transfers.of(person.country)
+            abroad = transfers.destinations(person.country)
             stranded = [choice for choice in granted if choice.purpose in abroad]
             self._withdraw(session, stranded, "rectified to another country")
 
     def _withdraw(self, session: Session, choices: Sequence[StandingChoice], method: str) -> None:
         now = self.calendar.milliseconds
         acts = [
-            Act(
+            ConsentEvent(
                 choice.subject, choice.purpose, WITHDRAWN, consent_event.SYSTEM, method, now,
                 version=choice.notice_version,
             )

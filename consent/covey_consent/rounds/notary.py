@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple, TypeVar
 
+from cachetools import LRUCache
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -24,7 +25,6 @@ from covey_consent.rounds.records import Condition, DatabaseRecords, Rows, add_n
 from covey_consent.rounds.signed_sets import add_final_set, add_included_set
 from covey_consent.rounds.state import RoundRows, read_rows, state_of
 from covey_consent.rounds.tables import RoundVolunteer
-from covey_consent.storage.recent import Recent
 from covey_consent.storage.store import Store
 from covey_consent.tickets.epoch_calendar import Calendar
 from covey_consent.transparency.cosigners import Cosigners
@@ -87,14 +87,14 @@ class RoundNotary:
     ) -> None:
         self._store, self._log, self._cosigners = store, log, cosigners
         self._key, self._calendar = key, calendar
-        self._rounds: Recent[str, OpenRound] = Recent(ROUNDS_AT_HAND)
+        self._rounds: LRUCache[str, OpenRound] = LRUCache(ROUNDS_AT_HAND)
 
     async def find(self, round_id: str) -> OpenRound:
         """Return a round. Raises UnknownError, and ConflictError where its manifest has no terms."""
-        found = self._rounds.find(round_id)
+        found = self._rounds.get(round_id)
         if found is None:
             found = await self._store.read(_open_round, round_id, self._key.public)
-            self._rounds.keep(round_id, found)
+            self._rounds[round_id] = found
         return found
 
     async def volunteer(self, round_id: str, message: bytes) -> None:
@@ -199,7 +199,7 @@ class RoundNotary:
     async def _logged(self, signed: bytes) -> LoggedHead:
         """Return what was signed with its place under a note, once the witnesses cosigned or fell silent."""
         await self._cosigners.settle()
-        note, place = self._log.witnessed(leaf_hash(entry_of(signed)))
+        note, place = await self._log.witnessed(leaf_hash(entry_of(signed)))
         return LoggedHead(signed, Logged(note, place.index, place.proof), self._cosigners.missing(note))
 
 

@@ -1,4 +1,4 @@
-"""Cursors: where a listing goes on, in a form that its reader passes back as it is."""
+"""Cursors of paged listings: the sort key of the last row, authenticated."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from covey_consent.storage import key_file
 from covey_privacy.signatures import SigningKey
 
 LONGEST = 512
-"""Characters of a cursor."""
+"""Characters of a cursor at most."""
 
 _TAG = 16
 
 
 class Cursors:
-    """Cursors of one registry: each holds for the listing it was made for, and nobody else can make one."""
+    """Cursors of one registry: each is valid for its listing alone, and only the registry can make one."""
 
     def __init__(self, key: SigningKey) -> None:
         self._key = key_file.derive(key, "cursors")

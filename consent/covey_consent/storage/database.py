@@ -1,7 +1,7 @@
 """The database, SQLite or PostgreSQL: connections that read, and the one that writes.
 
-The one that writes holds the database's lock for as long as it lives. A second process fails at its first
-write; and whoever loses the lock loses, with the connection, the transaction that was under way.
+The connection that writes holds the database's lock for as long as it lives. A second process fails at its
+first write; a process that loses the lock loses the connection, and with it the transaction under way.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from sqlalchemy.exc import (
 from covey_consent.errors import DamageError, RequestError, UnavailableError
 from covey_consent.storage import private_files
 from covey_consent.storage.file_lock import FileLock, taken
-from covey_consent.storage.write_ahead_log import WriteAheadLog
 
 if TYPE_CHECKING:
     import psycopg
@@ -37,41 +36,33 @@ READERS = 4
 """Connections that read, at most."""
 
 PATIENCE_SECONDS = 5
-"""How long a connection, or a lock that somebody holds, is waited for."""
+"""How long to wait for a connection, or for a lock that another holds."""
 
 CACHE_KIB = 2**16
-"""What each connection to SQLite keeps of the database in memory."""
-
-CHECKPOINT_PAGES = 2**14
-"""Pages of SQLite's write-ahead log, of 4 KiB, after which a commit copies it where the writer did not: see
-`WriteAheadLog`."""
+"""Page cache of each connection to SQLite."""
 
 LOCK = int.from_bytes(b"covey")
-"""The registry's among the advisory locks of a PostgreSQL database."""
+"""The registry's advisory lock in a PostgreSQL database."""
 
 FAILURES = (OperationalError, InterfaceError, InternalError)
-"""Of the database, not of what was asked: a whole transaction may be gone with it."""
+"""Failures of the database rather than of a statement: the whole transaction may be lost."""
 
 READ_ONLY = "25006"
-"""PostgreSQL's code for a write where none is taken."""
+"""PostgreSQL's code for a write to a read-only server."""
 
 PASSING = frozenset(
     {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY}
     | {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PROTOCOL}
 )
-"""SQLite's failures that may pass. Its other codes, which SQLAlchemy calls by one name, are our mistakes."""
+"""SQLite's failures that may pass. Its other codes are programming errors."""
 
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """Two engines over one database: `readers` sees all of it at one moment, `writer` has one connection.
-
-    `rest` is what the writer's thread does once it has answered.
-    """
+    """Two engines over one database: `readers` sees all of it at one moment, `writer` has one connection."""
 
     readers: Engine
     writer: Engine
-    rest: Callable[[], None] = lambda: None
 
     def close(self) -> None:
         """Close every connection, and with the writer's its lock."""
@@ -82,7 +73,7 @@ class Database:
 def connect(url: str, *, durable: bool = True) -> Database:
     """Return the database at the URL, to which nothing has connected yet. Raises DamageError for others.
 
-    Not `durable`, nobody waits for the disk: for a database that no one misses.
+    Without `durable`, commits do not wait for the disk (no fsync): for simulations and benchmarks.
     """
     try:
         where = make_url(url)
@@ -98,7 +89,7 @@ def connect(url: str, *, durable: bool = True) -> Database:
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Raise UnavailableError where the database fails, RequestError where it cannot hold what was sent."""
+    """Turn database failures into UnavailableError, and values that it cannot hold into RequestError."""
     try:
         yield
     except DataError as error:
@@ -131,8 +122,7 @@ def _may_pass(error: DBAPIError) -> bool:
 
 def _sqlite(url: URL, path: Path, durable: bool) -> Database:
     engine = partial(create_engine, url, hide_parameters=True, max_overflow=0)
-    readers, writer = engine(pool_size=READERS), engine(pool_size=1)
-    database = Database(readers, writer, WriteAheadLog(writer).rest)
+    database = Database(engine(pool_size=READERS), engine(pool_size=1))
     for each in (database.readers, database.writer):
         event.listen(each, "connect", partial(_prepare_sqlite, durable))
         event.listen(each, "begin", _begin)
@@ -161,7 +151,6 @@ def _prepare_sqlite(durable: bool, connection: sqlite3.Connection, _record: Any)
     for pragma in (patience, "journal_mode=WAL", synchronous, "foreign_keys=ON", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}")
     connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
-    connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
 
 
 def _begin(connection: Connection) -> None:
@@ -178,7 +167,7 @@ def _postgresql(url: URL, durable: bool) -> Database:
     at_one_moment = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     database = Database(
         engine(pool_size=READERS, execution_options=at_one_moment),
-        # Nobody else writes while it holds the lock: there is nothing that a stricter level would keep out.
+        # Only this connection writes while it holds the lock, so that a stricter level adds nothing.
         engine(pool_size=1, isolation_level="READ COMMITTED"),
     )
     for each in (database.readers, database.writer):
@@ -218,3 +207,29 @@ def _or_close(act: Callable[[Any], None], connection: Any, _record: Any) -> None
     except BaseException:
         connection.close()
         raise
+
+
+def purge(engine: Engine) -> None:
+    """Have deleted rows leave the database's files, as far as the database can. Outside of any transaction.
+
+    SQLite zeroes what it deletes (`secure_delete`), but copies of rows that moved between pages stay, as do
+    those in its write-ahead log: the file is rebuilt and that log emptied. PostgreSQL frees the room of
+    deleted rows for reuse; its own write-ahead log is a backup like others. Backups and replicas keep their
+    own copies for as long as the operator keeps them.
+    """
+    if engine.dialect.name != "sqlite":
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("VACUUM")
+        return
+    # A connection of SQLAlchemy's own would begin a transaction first.
+    bare = engine.raw_connection()
+    try:
+        cursor = bare.cursor()
+        cursor.execute("VACUUM")
+        busy, *_ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        bare.close()
+    if busy:
+        raise DamageError(
+            "another process reads the database for long: its write-ahead log cannot be emptied"
+        )

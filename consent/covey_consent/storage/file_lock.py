@@ -1,4 +1,4 @@
-"""A lock between processes: a file that one of them holds until it ends, however it ends."""
+"""A lock between processes, which the kernel releases when the process ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from covey_consent.errors import UnavailableError
 
 
 class FileLock:
-    """The lock; the file stays behind, and says nothing."""
+    """A lock on an empty file, which stays behind."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -27,14 +27,14 @@ class FileLock:
         self._file = file
 
     def release(self) -> None:
-        """Let another process write; no error where it is not held."""
+        """Release the lock. Idempotent."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
 
 
 def taken() -> UnavailableError:
-    """Return the error for who finds the lock held."""
+    """Return the error for a lock that another process holds."""
     return UnavailableError(
         "another process writes to this database, and one alone may: stop that one, or ask it over HTTP"
     )

@@ -1,7 +1,7 @@
-"""Idempotency: a request with a key has its effect once, and its answer as often as it is sent again.
+"""Idempotency: a request with a key has its effect once; sent again, it gets the same answer.
 
 The answer is kept in the transaction of its effect: after a crash there are both or neither. It is sealed,
-for it can hold what is shown once.
+for it can hold a secret that is shown once.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVarTuple
+from typing import Any, TypeVarTuple
 
 from sqlalchemy import Integer, delete
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -43,8 +43,8 @@ class KeptAnswer(Base):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A request with a key: who asks, on which route, with which body."""
+class KeyedRequest:
+    """A request with a key: its caller, route and body."""
 
     caller: Caller
     route: str
@@ -53,7 +53,7 @@ class Asked:
 
     @property
     def digest(self) -> bytes:
-        """The key as it is kept: two callers' keys, and two routes', are different ones.
+        """The digest of the key: keys of different callers or routes never collide.
 
         Two tokens of one role and name are two callers, unless both are bound to one key.
         """
@@ -72,18 +72,14 @@ class Answer:
     again: bool = False
 
 
-class Write(Protocol):
-    """`Store.write`, or `Log.write` where the work may append to the log."""
-
-    def __call__(self, work: Callable[..., Any], *args: Any) -> Awaitable[Any]:
-        """Return the work's result once it is committed."""
-        ...
+Write = Callable[..., Awaitable[Any]]
+"""`Store.write`, or `Log.write` where the work may append to the log."""
 
 
 class Answers:
-    """Answers requests with a key once; `sealer` seals what is kept.
+    """Answers requests with a key once; `sealer` seals the kept answers.
 
-    Nothing that was kept is deleted while `distrusted` says why the clock is not to be trusted.
+    Expired answers are not deleted while `distrusted` returns a reason why the clock is not trusted.
     """
 
     def __init__(self, store: Store, sealer: Sealer, distrusted: Callable[[], str] = str) -> None:
@@ -92,7 +88,7 @@ class Answers:
 
     async def once(
         self,
-        asked: Asked,
+        request: KeyedRequest,
         now: int,
         work: Callable[[Session, *Args], Answer],
         *args: *Args,
@@ -102,41 +98,40 @@ class Answers:
 
         Raises ConflictError while the first is being answered, RequestError where the body is another.
         """
-        digest = asked.digest
+        digest = request.digest
         if digest in self._in_flight:
             raise ConflictError("a request with this Idempotency-Key is being answered; wait, and ask again")
         self._in_flight.add(digest)
         try:
-            answer: Answer = await (write or self._store.write)(self._once, asked, now, work, args)
+            answer: Answer = await (write or self._store.write)(self._once, request, now, work, args)
         finally:
             self._in_flight.discard(digest)
         return answer
 
     def _once(
-        self, session: Session, asked: Asked, now: int, work: Callable[[Session, *Args], Answer],
+        self,
+        session: Session,
+        request: KeyedRequest,
+        now: int,
+        work: Callable[[Session, *Args], Answer],
         args: tuple[*Args],
-    ) -> Answer:  # fmt: skip
+    ) -> Answer:
         if not self._distrusted():
             forget(session, now)
-        request = hashlib.sha256(asked.body).digest()
-        kept = session.get(KeptAnswer, asked.digest)
+        key, body = request.digest, hashlib.sha256(request.body).digest()
+        kept = session.get(KeptAnswer, key)
         if kept is None:
             answer = work(session, *args)
-            session.add(self._kept(asked, request, answer, now))
+            kept = KeptAnswer(key=key, request=body, subject=answer.subject or request.caller.subject)
+            kept.status, kept.body = answer.status, self._sealer.seal(answer.body, key)
+            kept.expires_at = now + KEEP_SECONDS
+            session.add(kept)
             return answer
-        if kept.request != request:
+        if kept.request != body:
             raise RequestError(
                 "this Idempotency-Key came with another body before; take a new one for each request"
             )
-        body = self._sealer.unseal(kept.body, kept.key)
-        return Answer(body, kept.subject, kept.status, again=True)
-
-    def _kept(self, asked: Asked, request: bytes, answer: Answer, now: int) -> KeptAnswer:
-        return KeptAnswer(
-            key=asked.digest, request=request, subject=answer.subject or asked.caller.subject,
-            status=answer.status, body=self._sealer.seal(answer.body, asked.digest),
-            expires_at=now + KEEP_SECONDS,
-        )  # fmt: skip
+        return Answer(self._sealer.unseal(kept.body, key), kept.subject, kept.status, again=True)
 
 
 def forget(session: Session, now: int) -> None:

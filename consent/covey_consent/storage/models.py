@@ -1,7 +1,7 @@
 """The registry's tables.
 
 Public keys, digests and signed bytes are raw. Times of enrolment and issuance are whole hours, so that they
-cannot be lined up with what happens in a round.
+cannot be correlated with a round.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ NAMES = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
-"""Names of constraints: a migration can change only what has one, and the same one on every database."""
+"""Names of constraints, equal on every database, so that migrations can change them."""
 
 TEXT = String().with_variant(String(collation="C"), "postgresql")
 """Text in the order of its bytes, which is SQLite's, wherever the database was made."""
 
 
 class Base(DeclarativeBase):
-    """The tables' common base."""
+    """The common base of all tables."""
 
     metadata = MetaData(naming_convention=NAMES)
     type_annotation_map = {bytes: LargeBinary, int: BigInteger, str: TEXT}  # noqa: RUF012  SQLAlchemy's name
 
 
 ROW = BigInteger().with_variant(Integer, "sqlite")
-"""A row's number: of this type it is SQLite's own name of the row, and costs no index."""
+"""A row's number: with this type, SQLite's own row id, which costs no index."""
 
 KEYED = {"sqlite_with_rowid": False}
-"""Of small rows that are found by their key alone: SQLite keeps them in its tree, not beside it."""
+"""For small rows that are found by their key alone: SQLite keeps the row in the key's own tree."""
 
 
 class Subject(Base):
-    """A person, known by a random pseudonym of 32 hex digits. `country` is "" where nobody has said."""
+    """A person, known by a random pseudonym of 32 hex digits. `country` is "" where it is unknown."""
 
     __tablename__ = "subjects"
     __table_args__ = KEYED
@@ -52,7 +52,7 @@ class Subject(Base):
 
 
 class SubjectKey(Base):
-    """The key that seals what is kept of a person, itself sealed. Erasure deletes it."""
+    """The key that seals a person's events, itself sealed. Erasure deletes it."""
 
     __tablename__ = "subject_keys"
     __table_args__ = KEYED
@@ -62,7 +62,7 @@ class SubjectKey(Base):
 
 
 class Device(Base):
-    """A device, known by the public key that signs what it says."""
+    """A device, known by its public signing key."""
 
     __tablename__ = "devices"
     __table_args__ = KEYED
@@ -73,7 +73,7 @@ class Device(Base):
 
 
 class SubjectReference(Base):
-    """By which reference the shop knows a person: its keyed hash, which finds them and tells nothing else."""
+    """The shop's reference for a person, as a keyed hash."""
 
     __tablename__ = "subject_references"
 
@@ -82,7 +82,7 @@ class SubjectReference(Base):
 
 
 class DetachedDevice(Base):
-    """A device that was taken from its person, as a lost one is: it speaks for nobody any more."""
+    """A device that was detached from its person, as a lost one is."""
 
     __tablename__ = "detached_devices"
 
@@ -92,13 +92,13 @@ class DetachedDevice(Base):
 
 
 class Event(Base):
-    """What a person said, or was said for them, once: never changed.
+    """An event of a person's consent. Never changed.
 
-    `sealed` holds the commitment's salt and what a device signed. `digest` is of those signed bytes, so that
-    the same is taken once; what nobody signed has none. `version` is the major of the semantic version
-    `notice`. Times are Unix milliseconds: `at` is what was said, `counts_at` its place among the person's
-    other events, by clocks that agree. `expires_at` is 0 for what holds until another event. `source` is the
-    hex public key of the registry whose export it was imported from, "" where it was said here.
+    `sealed` holds the commitment's salt and the bytes that a device signed. `digest` is of those signed
+    bytes, so that they are recorded once; it is null where nothing was signed. `version` is the major of the
+    semantic version `notice`. Times are Unix milliseconds: `at` is when the event was dated, `counts_at` its
+    place among the person's other events after the correction of clocks. `expires_at` is 0 where the event
+    holds until another. `source` is the hex public key of the registry that an import came from, or "".
     """
 
     __tablename__ = "events"
@@ -125,7 +125,7 @@ class Event(Base):
 
 
 class EventReason(Base):
-    """Why an officer recorded an event on the person's behalf, and who they were. Never changed."""
+    """An officer's name and reason for recording an event on a person's behalf. Never changed."""
 
     __tablename__ = "event_reasons"
 
@@ -138,7 +138,7 @@ class EventReason(Base):
 class StandingChoice(Base):
     """The choice that stands for one person and purpose; `at` is its event's `counts_at`.
 
-    There is no index by purpose: who counts grants, for a round, reads all; each decision would write it.
+    There is no index by purpose, which each decision would write; counting grants for a round reads all rows.
     """
 
     __tablename__ = "choices"
@@ -171,7 +171,7 @@ class PublishedNotice(Base):
 
 
 class NoticeProposal(Base):
-    """A notice that one person wants in force; another puts it there, sending the same. `at` in Unix seconds.
+    """A notice that one person proposed; another puts it in force by sending the same. `at` in Unix seconds.
 
     `digest` is of the file, as `PublishedNotice.source` would keep it.
     """
@@ -221,7 +221,7 @@ class IssuerSecret(Base):
 
     The private halves (PKCS #8 DER) belong in a hardware module. Here they lie in the database, sealed
     together under a key that is derived from the registry's, bound to their row, and are deleted once their
-    epoch has passed. Whoever steals database and key file can make tickets for that purpose set until then.
+    epoch has passed. With a stolen database and key file, tickets of that set can be forged until then.
     """
 
     __tablename__ = "issuer_keys"
@@ -271,7 +271,7 @@ class LoggedRound(Base):
 class SpentTicket(Base):
     """A round key that was used up: by a volunteer, a retraction or an included set.
 
-    `claim` says by what; the same again is no second use. Rows of earlier versions have none.
+    `claim` identifies the use, so that a repetition is no second one. Rows of earlier versions have none.
     """
 
     __tablename__ = "spent"
@@ -282,16 +282,17 @@ class SpentTicket(Base):
 
 
 class LogEntry(Base):
-    """A leaf of the transparency log: one kind byte, then what was logged."""
+    """An entry of the transparency log, one kind byte and a body; `leaf`, its leaf hash, was added later."""
 
     __tablename__ = "log"
 
     index: Mapped[int] = mapped_column(ROW, primary_key=True, autoincrement=False)
     entry: Mapped[bytes]
+    leaf: Mapped[bytes | None] = mapped_column(index=True)
 
 
 class PublishedCheckpoint(Base):
-    """Every checkpoint that was signed, as its note: what the log is held against at the next start."""
+    """Every signed checkpoint, as its note: the next start checks the log against the last one."""
 
     __tablename__ = "checkpoints"
 

@@ -1,6 +1,6 @@
-"""The schema: what revision a database's tables are of, and its migrations to the newest one.
+"""The schema: the revision of a database's tables, and the migrations to the newest one.
 
-Every database is made by the migrations, an empty one too: so a new one is what an old one becomes.
+Every database is made by the migrations, so that a new one equals a migrated one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from covey_consent.storage.database import Database
 
 
 def config(connection: Connection | None = None, out: TextIO | None = None) -> Config:
-    """Return Alembic's configuration for the migrations in this package; what it prints goes to `out`."""
+    """Return Alembic's configuration for the migrations in this package; output goes to `out`."""
     found = Config(output_buffer=out)
     found.set_main_option("script_location", "covey_consent:migrations")
     found.set_main_option("path_separator", "os")
@@ -38,7 +38,7 @@ def newest() -> str:
 
 
 def revision(engine: Engine) -> str | None:
-    """Return the database's revision, None where it is empty. Raises DamageError where it is nobody's."""
+    """Return the database's revision, None where it is empty. Raises DamageError for other tables."""
     with engine.connect() as connection:
         found = MigrationContext.configure(connection).get_current_revision()
         if found is None and set(inspect(connection).get_table_names()) - {"alembic_version"}:
@@ -74,7 +74,7 @@ def downgrade(database: Database) -> None:
 
 @contextmanager
 def migrating(database: Database) -> Iterator[Config]:
-    """Yield Alembic's configuration for its commands on this database, while nobody else writes to it."""
+    """Yield Alembic's configuration for its commands on this database, under the writer's lock."""
     with database.writer.connect() as connection, _unreferenced(connection):
         yield config(connection)
 

@@ -1,7 +1,7 @@
 """The store: threads that read the database, and one that writes it.
 
-One process serves one database: the thread that orders writes lives in it, and so do the choices at hand.
-The database's lock keeps a second one from writing; see `database`.
+One process serves one database: its writer thread orders all writes, and its cache of standing choices is
+kept current by them. The database's lock keeps a second process from writing; see `database`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import json
 import shutil
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -21,8 +20,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import InstrumentedAttribute, Session, sessionmaker
 
 from covey_consent.storage import database, schema
-from covey_consent.storage.database import READERS, Database, answering
-from covey_consent.storage.vacuum import purge
+from covey_consent.storage.database import READERS, Database, answering, purge
 from covey_consent.storage.writer import Writer
 
 T = TypeVar("T")
@@ -39,10 +37,10 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.session = sessionmaker(database.writer, expire_on_commit=False)
-        """Sessions that write: for the writer's thread, and for who opens the registry before it has one."""
+        """Sessions that write: for the writer's thread, and for opening the registry before it starts."""
         self.reading = sessionmaker(database.readers, expire_on_commit=False)
         """Sessions that read at one moment, also beside a registry that serves."""
-        self._writer = Writer(database.writer, database.rest)
+        self._writer = Writer(database.writer)
         self._readers = ThreadPoolExecutor(READERS, "registry-reader")
 
     @classmethod
@@ -67,7 +65,7 @@ class Store:
     async def read(self, work: Callable[[Session, *Args], T], *args: *Args) -> T:
         """Return what the work reads, all of it at one moment. Raises UnavailableError."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, self._read, partial(_call, work, args))
+        return await loop.run_in_executor(self._readers, self._read, _bind(work, args))
 
     async def write(self, work: Callable[[Session, *Args], T], *args: *Args) -> T:
         """Return the work's result once it is committed; undo it where it raises.
@@ -75,14 +73,14 @@ class Store:
         Other work may share the transaction. Where the COMMIT fails, its error is everyone's:
         UnavailableError where the database does, of which a lost answer is one kind. Do the same again then.
         """
-        return await asyncio.wrap_future(self._writer.submit(partial(_call, work, args)))
+        return await asyncio.wrap_future(self._writer.submit(_bind(work, args)))
 
     def write_blocking(self, work: Callable[[Session, *Args], T], *args: *Args) -> T:
         """Do as `write`, for another thread than the event loop's: it waits for the commit."""
-        return self._writer.submit(partial(_call, work, args)).result()
+        return self._writer.submit(_bind(work, args)).result()
 
     async def purge(self) -> None:
-        """Have what was deleted leave the database's files too; see `purge.purge`. Writes wait meanwhile."""
+        """Have deleted rows leave the database's files; see `database.purge`. Writes wait meanwhile."""
         await asyncio.wrap_future(self._writer.alone(purge))
 
     def free_bytes(self) -> int | None:
@@ -102,7 +100,7 @@ class Store:
         self._database.close()
 
 
-def all_in(
+def select_in(
     session: Session, query: Select[T], column: InstrumentedAttribute[K], keys: Iterable[K]
 ) -> list[T]:
     """Return the query's results where `column` is one of `keys`, however many those are."""
@@ -113,21 +111,21 @@ def all_in(
     return found
 
 
-def listed(session: Session, keys: Iterable[str]) -> TableValuedAlias:
+def key_table(session: Session, keys: Iterable[str]) -> TableValuedAlias:
     """Return the keys, however many, as a table with the one column `value`: one parameter holds them all."""
     data = json.dumps([*keys])
     if session.get_bind().dialect.name == "sqlite":
-        return func.json_each(data).table_valued("value", name="listed")
-    return func.jsonb_array_elements_text(cast(literal(data, String), JSONB)).table_valued(
-        "value", name="listed"
-    )
+        keys_of = func.json_each(data)
+    else:
+        keys_of = func.jsonb_array_elements_text(cast(literal(data, String), JSONB))
+    return keys_of.table_valued("value", name="keys")
 
 
-def gathered(session: Session, query: SelectBase) -> list[list[Any]]:
-    """Return the query's rows, of texts and whole numbers, however many: one value holds them all.
+def rows_as_json(session: Session, query: SelectBase) -> list[list[Any]]:
+    """Return the query's rows, of texts and whole numbers, however many: one JSON value holds them all.
 
-    SQLite's driver gives the interpreter away at each row. Beside a busy thread it waits to get it back each
-    time: 1,000 rows took 3.6 s, and take .02 as one.
+    SQLite's driver releases the GIL at each row, and beside a busy thread waits to get it back each time:
+    1,000 rows took 3.6 s, and take 0.02 s as one value.
     """
     columns = query.subquery().c
     if session.get_bind().dialect.name == "sqlite":
@@ -138,5 +136,5 @@ def gathered(session: Session, query: SelectBase) -> list[list[Any]]:
     return rows
 
 
-def _call(work: Callable[[Session, *Args], T], args: tuple[*Args], session: Session) -> T:
-    return work(session, *args)
+def _bind(work: Callable[[Session, *Args], T], args: tuple[*Args]) -> Callable[[Session], T]:
+    return lambda session: work(session, *args)

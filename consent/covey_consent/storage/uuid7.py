@@ -1,4 +1,4 @@
-"""UUIDs of version 7 (RFC 9562, 5.7): what is made later sorts later, so that an index grows at its end."""
+"""UUIDs of version 7 (RFC 9562, 5.7): later ones sort later, so that an index grows at its end."""
 
 from __future__ import annotations
 

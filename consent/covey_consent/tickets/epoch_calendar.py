@@ -1,4 +1,4 @@
-"""Epochs: the spans of time that tickets live in, counted from the Unix epoch."""
+"""The epoch calendar: the spans of time in which tickets are valid, counted from the Unix epoch."""
 
 from __future__ import annotations
 
@@ -9,17 +9,13 @@ from datetime import UTC, datetime
 from covey_consent.errors import ConflictError
 
 QUEUE_SECONDS = 7 * 86400
-"""How long a phone may have kept a message until it had a network."""
+"""How long a phone may keep a message until it has a network."""
 
 FETCH_SHARE = 8
 """Phones fetch their tickets in the first eighth of an epoch; rounds begin when that is over."""
 
 LAST_EPOCH = 2**63 - 1
 """The last epoch that the database can number."""
-
-
-def _always() -> None:
-    """Trust the clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +28,7 @@ class Calendar:
     clock: Callable[[], float]
     epoch_seconds: int
     tolerance_seconds: int
-    require_steady: Callable[[], None] = _always
+    require_steady: Callable[[], None] = lambda: None
 
     @property
     def now(self) -> int:

@@ -1,7 +1,7 @@
 """Issuer keys: one RSA key for each purpose set, epoch, role and slot.
 
-All of a set and epoch are made at the first demand, and are one leaf of the log. Their private halves lie in
-the database, sealed together, until the epoch has passed.
+The keys of a set and epoch are made on first demand, and are one leaf of the log. Their private halves are
+kept in the database, sealed together, until the epoch has passed.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ Purposes = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """The issuer keys of a set and epoch, with the halves that sign."""
+class SigningIssuer:
+    """The issuer keys of a set and epoch, with their private halves."""
 
     issuer: Issuer
     signer: TicketSigner
@@ -53,7 +53,7 @@ class _PrivateKeys:
 
 
 class Issuers:
-    """The issuer keys of the current epoch, kept at hand."""
+    """The issuer keys of the current epoch, cached."""
 
     def __init__(
         self,
@@ -69,53 +69,49 @@ class Issuers:
         self._slots, self._declared, self._notices = slots, declared, current
         self._sealer = sealer
         self._loading = asyncio.Lock()
-        self._held: dict[tuple[int, Purposes], Held] = {}
+        self._cached: dict[tuple[int, Purposes], SigningIssuer] = {}
 
-    async def demand(self, purposes: Purposes, epoch: int) -> Held:
+    async def demand(self, purposes: Purposes, epoch: int) -> SigningIssuer:
         """Return the keys for this set and the current epoch, made and logged where they are missing.
 
         Raises UnknownError for a set that the operator has not declared: its keys are a leaf for good.
         """
         self._calendar.require_current(epoch)
-        held = self._held.get((epoch, purposes))
-        if held is None:
+        issuer = self._cached.get((epoch, purposes))
+        if issuer is None:
             require_set(purposes, self._notices)
-            self._require_declared(purposes)
-            # A whole crowd asks for a new epoch's keys: they are made for the first of them.
+            if name_of(purposes) not in self._declared:
+                raise UnknownError(
+                    f"no tickets are issued for {name_of(purposes)}, only for {', '.join(self._declared)}; "
+                    "COVEY_REGISTRY_PURPOSE_SETS declares others"
+                )
+            # Many phones ask for a new epoch's keys at once: they are made once.
             async with self._loading:
-                held = self._held.get((epoch, purposes)) or await self._load(purposes, epoch)
-        return held
+                issuer = self._cached.get((epoch, purposes)) or await self._load(purposes, epoch)
+        return issuer
 
     async def end(self, epoch: int, reason: str) -> int:
-        """End an epoch before its time, as `end` does; nothing of it is at hand afterwards."""
+        """End an epoch before its time, as `end` does, and drop its keys from the cache."""
         async with self._loading:
             index = await self._log.write(end, self._log, epoch, reason, self._calendar.milliseconds)
-            self._held = {key: value for key, value in self._held.items() if key[0] != epoch}
+            self._cached = {key: value for key, value in self._cached.items() if key[0] != epoch}
         return index
 
-    def _require_declared(self, purposes: Purposes) -> None:
-        if name_of(purposes) not in self._declared:
-            raise UnknownError(
-                f"no tickets are issued for {name_of(purposes)}, only for {', '.join(self._declared)}; "
-                "COVEY_REGISTRY_PURPOSE_SETS declares others"
-            )
-
-    async def _load(self, purposes: Purposes, epoch: int) -> Held:
+    async def _load(self, purposes: Purposes, epoch: int) -> SigningIssuer:
         row = await self._store.read(_find, purposes, epoch)
         if row is None:
             row = await asyncio.to_thread(_make, purposes, epoch, self._slots, self._sealer)
         row = await self._log.write(_keep, self._log, row)
-        self._held = {key: value for key, value in self._held.items() if key[0] == epoch}
-        held = self._held[epoch, purposes] = await asyncio.to_thread(_open, row, self._sealer)
-        return held
+        self._cached = {key: value for key, value in self._cached.items() if key[0] == epoch}
+        issuer = self._cached[epoch, purposes] = await asyncio.to_thread(_open, row, self._sealer)
+        return issuer
 
 
 def find(session: Session, purposes: Purposes, epoch: int) -> IssuerKeys | None:
     """Return the public keys that were made for this set and epoch, None where none were."""
     if epoch > LAST_EPOCH:
         return None
-    query = select(IssuerSecret.keys).filter_by(epoch=epoch, purposes=name_of(purposes))
-    keys = session.scalar(query)
+    keys = session.scalar(select(IssuerSecret.keys).filter_by(epoch=epoch, purposes=name_of(purposes)))
     return None if keys is None else wire.decode(IssuerKeys, keys)
 
 
@@ -158,9 +154,9 @@ def _associated(row: IssuerSecret) -> bytes:
 
 
 def end(session: Session, log: Log, epoch: int, reason: str, now: int) -> int:
-    """End an epoch now (Unix milliseconds): destroy its keys and log that; once is as good as twice.
+    """End an epoch now (Unix milliseconds): destroy its keys and log that; idempotent.
 
-    Whatever tickets of it are about, no set that holds them is signed any more. Returns the place in the log.
+    No set that holds a ticket of the epoch is signed any more. Returns the place in the log.
     """
     known = session.get(EndedEpoch, epoch)
     if known is not None:
@@ -190,14 +186,14 @@ def _keep(session: Session, log: Log, made: IssuerSecret) -> IssuerSecret:
     return made
 
 
-def _open(row: IssuerSecret, sealer: Sealer) -> Held:
+def _open(row: IssuerSecret, sealer: Sealer) -> SigningIssuer:
     if row.secret is None:
         raise DamageError(
             f"the issuer keys of epoch {row.epoch} were destroyed: has the clock been set back?"
         )
     halves = wire.decode(_PrivateKeys, sealer.unseal(row.secret, _associated(row))).keys
     signer = TicketSigner.of(parse_set(row.purposes), row.epoch, tuple(map(_private_key, halves)))
-    return Held(Issuer(signer.keys, row.index), signer)
+    return SigningIssuer(Issuer(signer.keys, row.index), signer)
 
 
 def _private_key(der: bytes) -> rsa.RSAPrivateKey:

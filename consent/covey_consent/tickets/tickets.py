@@ -1,7 +1,7 @@
-"""Tickets: one batch of blind signatures a person, purpose set and epoch, to whoever allows every purpose.
+"""Tickets: one batch of blind signatures for a person, purpose set and epoch, if every purpose is allowed.
 
 A batch is one ticket under each issuer key of the set and epoch, of every role and slot. It is signed, then
-booked, then given out: a failed signature books nothing, and none leaves unbooked. The same request again
+booked, then sent: a failed signature books nothing, and nothing is sent unbooked. The same request again
 gets the same answer.
 """
 
@@ -13,16 +13,17 @@ from collections.abc import Mapping
 from sqlalchemy import Select, bindparam, func, insert, select
 from sqlalchemy.orm import Session
 
-from covey_consent.decisions import choices, decisions, states, subjects
+from covey_consent.decisions import standing_choices, states, subjects
 from covey_consent.decisions.consent_event import EVERYTHING
-from covey_consent.decisions.verdicts import Standings
+from covey_consent.decisions.verdicts import Standings, require_granted
 from covey_consent.errors import ConflictError, RequestError
 from covey_consent.policy.purposes import find
 from covey_consent.storage.models import HOUR, Issuance, StandingChoice, Subject
 from covey_consent.tickets import issuers
 from covey_consent.tickets.epoch_calendar import Calendar
-from covey_consent.tickets.issuers import Held, Purposes, name_of
+from covey_consent.tickets.issuers import Purposes, name_of
 from covey_privacy.registry_messages import GRANTED, Notice, TicketRequest
+from covey_privacy.tickets import IssuerKeys
 
 YEAR_SECONDS = 365 * 86400
 
@@ -34,23 +35,15 @@ _BOOKED = select(Issuance.request).where(
 
 
 def check(
-    held: Held, request: TicketRequest, standing: Standings, current: Mapping[str, Notice], now: int
+    keys: IssuerKeys, request: TicketRequest, standing: Standings, current: Mapping[str, Notice], now: int
 ) -> None:
     """Raise unless the request is for a whole batch, and the person's choices at `now` (ms) allow it."""
-    if len(request.blinded) != held.issuer.keys.batch:
+    if len(request.blinded) != keys.batch:
         raise RequestError(
-            f"a batch is {held.issuer.keys.batch} tickets, one for each role and slot; "
+            f"a batch is {keys.batch} tickets, one for each role and slot; "
             f"{len(request.blinded)} were asked for"
         )
-    decisions.require_granted(standing, request.purposes, current, now)
-
-
-def sign(held: Held, request: TicketRequest) -> tuple[bytes, ...]:
-    """Sign the batch, each message under its own key. It takes milliseconds: run it in a thread.
-
-    Raises PeerError.
-    """
-    return held.signer.sign(request.blinded)
+    require_granted(standing, request.purposes, current, now)
 
 
 def book(
@@ -63,13 +56,14 @@ def book(
     `yearly` batches within a year.
     """
     issuers.require_running(session, request.epoch)
-    subject = subjects.of_devices(session, {request.device})[request.device]
-    standing = choices.fetch(session, subject)
-    decisions.require_granted(standing, request.purposes, current, calendar.milliseconds)
+    subject = subjects.people_of_devices(session, {request.device})[request.device]
+    standing = standing_choices.fetch(session, subject)
+    require_granted(standing, request.purposes, current, calendar.milliseconds)
     row = {"epoch": request.epoch, "purposes": name_of(request.purposes), "subject": subject}
     digest = hashlib.sha256(b"".join(request.blinded)).digest()
     booked = session.scalar(_BOOKED, row)
-    had = _within_a_year(session, subject, request, calendar)
+    batches = select(func.count()).select_from(Issuance).filter_by(subject=subject, purposes=row["purposes"])
+    had = session.scalar(batches.where(Issuance.hour > (calendar.now - YEAR_SECONDS) // HOUR)) or 0
     if booked is None:
         if had >= yearly:
             raise ConflictError(
@@ -108,30 +102,19 @@ def issued(session: Session, purposes: Purposes, epoch: int) -> int:
 
 def granted(session: Session, purposes: Purposes, current: Mapping[str, Notice], now: int) -> int:
     """Return how many people allow every purpose of the set under the notices in force at `now` (ms)."""
-    query = select(Subject.subject).where(Subject.subject.not_in(_who(EVERYTHING, states.RESTRICTED)))
+    query = select(Subject.subject).where(Subject.subject.not_in(_people_with(EVERYTHING, states.RESTRICTED)))
     for name in purposes:
         if find(name).needs_consent:
             allowing = (
-                _who(name, GRANTED)
+                _people_with(name, GRANTED)
                 .filter_by(notice_version=current[name].version)
                 .where((StandingChoice.expires_at == 0) | (StandingChoice.expires_at > now))
             )
             query = query.where(Subject.subject.in_(allowing))
         else:
-            query = query.where(Subject.subject.not_in(_who(name, states.OBJECTED)))
+            query = query.where(Subject.subject.not_in(_people_with(name, states.OBJECTED)))
     return session.scalar(select(func.count()).select_from(query.subquery())) or 0
 
 
-def _who(purpose: str, state: str) -> Select[str]:
+def _people_with(purpose: str, state: str) -> Select[str]:
     return select(StandingChoice.subject).filter_by(purpose=purpose, state=state)
-
-
-def _within_a_year(session: Session, subject: str, request: TicketRequest, calendar: Calendar) -> int:
-    """Return how many batches the person was issued for the request's purposes within a year."""
-    query = (
-        select(func.count())
-        .select_from(Issuance)
-        .filter_by(subject=subject, purposes=name_of(request.purposes))
-        .where(Issuance.hour > (calendar.now - YEAR_SECONDS) // HOUR)
-    )
-    return session.scalar(query) or 0

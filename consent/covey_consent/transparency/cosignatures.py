@@ -1,4 +1,4 @@
-"""Cosignatures that are kept: what witnesses said of each head, which says when it was the newest."""
+"""Stored cosignatures: the last of each witness on each head, which tells when it was the newest."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Cosignature(Base):
 
 
 def keep(session: Session, size: int, witness: VerifierKey, signature: bytes) -> None:
-    """Keep a witness's signature on the head of this size instead of its last one."""
+    """Store a witness's signature on the head of this size, in place of its last one."""
     session.merge(Cosignature(size=size, witness=witness.vkey, line=witness.line(signature)))
 
 
 def lines(session: Session, size: int) -> str:
-    """Return the signature lines that were kept of the head of this size."""
+    """Return the stored signature lines of the head of this size."""
     query = select(Cosignature.line).where(Cosignature.size == size).order_by(Cosignature.witness)
     return "".join(session.scalars(query))

@@ -1,7 +1,7 @@
 """Cosigners: the witnesses that are asked to cosign every head of the log (C2SP tlog-witness).
 
-Each is asked by a task of its own and in its own time: a silent one delays neither the others nor any phone.
-A head is shown at once, and its cosignatures beside it as they come.
+Each is asked by a task of its own: a silent one delays neither the others nor any phone. A head is served at
+once, and its cosignatures are added as they arrive.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from covey_privacy.protocol_rules import Rule
 from covey_privacy.witness import AddCheckpoint, cosigned_at
 
 RETRY_SECONDS = 60.0
-"""After how long a witness that gave no cosignature is asked again, if no new head comes before."""
+"""After how long a witness that gave no cosignature is asked again, if there is no new head before."""
 
 ANSWER_BYTES = 2**14
 

@@ -1,9 +1,9 @@
 """The transparency log: an append-only table of entries, its Merkle tree in memory, its signed checkpoints.
 
-The table is the truth and the tree follows it. A checkpoint is kept in the database before anyone sees it,
-and at the next start the entries are held against the last one: a row changed or removed is found. Who also
-rewrites the checkpoints lacks the key to sign them; who removes them is found by the phones, each of which
-asks for consistency with the checkpoint that it saw last.
+The tree follows the table. A checkpoint is kept in the database before it is shown, and the next start checks
+the entries against the last one, so that a changed or removed row is found. An attacker who also rewrites the
+checkpoints lacks the key to sign them; removed ones are found by the phones, each of which asks for a proof
+of consistency with the checkpoint that it saw last.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from covey_consent.errors import DamageError, RequestError, UnknownError
-from covey_consent.storage.models import Base, LogEntry, PublishedCheckpoint
+from covey_consent.storage.models import LogEntry, PublishedCheckpoint
 from covey_consent.storage.store import Store
 from covey_consent.storage.writer import after_commit
 from covey_consent.transparency import cosignatures
-from covey_consent.transparency.leaf_index import LeafIndex
 from covey_privacy import checkpoint
 from covey_privacy.checkpoint import Checkpoint
 from covey_privacy.errors import ServerError
@@ -32,8 +31,6 @@ from covey_privacy.tiles import ENTRY_LIMIT, HEIGHT, Tile, encode_bundle, encode
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
-
-_ENTRIES = Base.metadata.tables[LogEntry.__tablename__]
 
 PAGE_ENTRIES = 1024
 PAGE_BYTES = 2**20
@@ -63,7 +60,6 @@ class Log:
     def __init__(self, store: Store, origin: str, key: SigningKey) -> None:
         self._store, self._origin, self._key = store, origin, key
         self._tree = Tree()
-        self._leaves = LeafIndex(self._tree)
         self._head = self._sign()
         self._cosigned = _Cosigned(self._head, {})
         self._listeners: tuple[Callable[[], object], ...] = ()
@@ -104,7 +100,7 @@ class Log:
             self._cosigned = _Cosigned(head, {**lines, witness: witness.line(signature)})
 
     async def write(self, work: Callable[[Session, *Args], T], *args: *Args) -> T:
-        """Do as `Store.write`, for work that may append: what is committed is published before the answer."""
+        """Do as `Store.write`, and publish a checkpoint over what the work appended before returning."""
         return await self._store.write(self._publishing, work, args)
 
     def write_blocking(self, work: Callable[[Session, *Args], T], *args: *Args) -> T:
@@ -123,16 +119,20 @@ class Log:
         last = session.scalar(select(func.max(LogEntry.index)))
         first = 0 if last is None else last + 1
         indices = range(first, first + len(bodies))
-        rows = [{"index": i, "entry": kind + body} for i, body in zip(indices, bodies, strict=True)]
+        entries = [kind + body for body in bodies]
+        rows = [
+            {"index": index, "entry": entry, "leaf": leaf_hash(entry)}
+            for index, entry in zip(indices, entries, strict=True)
+        ]
         if rows:
-            session.connection().execute(insert(_ENTRIES), rows)
+            session.execute(insert(LogEntry), rows)
         return indices
 
     def since(self, old: int, least: int = 0) -> tuple[str, Proof]:
         """Return the newest note and the proof from a phone's last size, empty with nothing to prove.
 
-        With `least` it may be the newest that is cosigned, where that has so many entries: a head that was
-        published a moment ago has no cosignature yet.
+        With `least`, the newest cosigned note is returned where it has at least so many entries: a head that
+        was just published has no cosignature yet.
         """
         head = self._head if least == 0 else self._newest(max(old, least))
         return self._shown(head), self.proof(old, head.size)
@@ -156,28 +156,23 @@ class Log:
             raise RequestError(f"old={old}, size={size} arrived; 0 <= old <= size <= {len(self)} is needed")
         return ConsistencyProof(old, size, self._tree.consistency(old, size))
 
-    def inclusion(self, leaf: bytes, size: int | None) -> Inclusion:
+    async def inclusion(self, leaf: bytes, size: int | None = None) -> Inclusion:
         """Return the place of the leaf hash in the first `size` leaves. Raises UnknownError."""
-        size = len(self) if size is None else size
-        index = self.find(leaf)
-        if index is None or not index < size <= len(self):
-            raise UnknownError(f"this leaf is not among the first {size} of the log's {len(self)} entries")
-        return Inclusion(index, size, self._tree.inclusion(index, size))
+        index = await self.find(leaf)
+        return self._inclusion(index, len(self) if size is None else size)
 
-    def witnessed(self, leaf: bytes) -> tuple[str, Inclusion]:
+    async def witnessed(self, leaf: bytes) -> tuple[str, Inclusion]:
         """Return a note over the leaf hash with its place: the newest cosigned one, else the newest.
 
         Raises UnknownError.
         """
-        index = self.find(leaf)
-        cosigned = self._cosigned
-        covers = index is not None and index < cosigned.head.size
-        head = cosigned.head if covers and cosigned.lines else self._head
-        return self._shown(head), self.inclusion(leaf, head.size)
+        index = await self.find(leaf)
+        head = self._head if index is None else self._newest(index + 1)
+        return self._shown(head), self._inclusion(index, head.size)
 
-    def find(self, leaf: bytes) -> int | None:
-        """Return where the leaf hash stands below the newest checkpoint, None where it does not."""
-        index = self._leaves.find(leaf)
+    async def find(self, leaf: bytes) -> int | None:
+        """Return where the leaf hash stands first below the newest checkpoint, None where it does not."""
+        index = await self._store.read(_find, leaf)
         return index if index is not None and index < len(self) else None
 
     async def entries(self, start: int, end: int) -> Entries:
@@ -197,6 +192,11 @@ class Log:
             return encode_tile(self._tree, tile)
         rows = await self._store.read(_rows, tile.first, tile.first + tile.width)
         return encode_bundle([row.entry for row in rows])
+
+    def _inclusion(self, index: int | None, size: int) -> Inclusion:
+        if index is None or not index < size <= len(self):
+            raise UnknownError(f"this leaf is not among the first {size} of the log's {len(self)} entries")
+        return Inclusion(index, size, self._tree.inclusion(index, size))
 
     def _publishing(self, session: Session, work: Callable[[Session, *Args], T], args: tuple[*Args]) -> T:
         # Also where the work appends nothing: it may answer for what an earlier write failed to publish.
@@ -221,9 +221,7 @@ class Log:
                     raise DamageError(
                         f"log entry {expected} is missing; restore the database from its backup"
                     )
-                leaf = leaf_hash(entry)
-                self._tree.append(leaf)
-                self._leaves.add(leaf, index)
+                self._tree.append(leaf_hash(entry))
 
     def _publish(self) -> None:
         """Sign, keep and show a checkpoint over what has been committed since the last one.
@@ -252,6 +250,10 @@ class Log:
                 f"the log's {size} entries are not the {kept.size} that the last checkpoint was signed "
                 "over: somebody changed the table; restore the database from its backup"
             )
+
+
+def _find(session: Session, leaf: bytes) -> int | None:
+    return session.scalar(select(func.min(LogEntry.index)).where(LogEntry.leaf == leaf))
 
 
 def _rows(session: Session, start: int, end: int) -> Sequence[LogEntry]:

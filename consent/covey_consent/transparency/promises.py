@@ -1,9 +1,9 @@
-"""Promises: what of a person's consent is to stand in the log, and when it goes there.
+"""Promises: commitments of consent events are promised at once, and logged later in shuffled batches.
 
-An event is promised at once and logged later, with at least `LEAST` others or after `DELAY_SECONDS`, and
-shuffled: neither its place nor the moment that the log grew tells whose it was, or joins a withdrawal to a
-count that just ended. A quiet registry logs few at a time, each an hour late and no better hidden than that.
-What waits is in the database, so that a restart keeps every promise.
+A batch is logged once `LEAST` commitments wait, or `DELAY_SECONDS` after the first. Neither its place nor the
+time at which the log grew tells whose event it was, or links a withdrawal to a count that just ended. A quiet
+registry logs small batches, an hour late and no better hidden than that. Waiting commitments are in the
+database, so that a restart keeps every promise.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ MOST = 4096
 """Events that are enough to be logged together, and that are logged in one write at most."""
 
 EVERY_SECONDS = 1.0
-"""How often the publisher looks what is due."""
+"""Interval at which the publisher looks for due commitments."""
 
 
-class Promised(Base):
-    """A commitment that is promised (Unix milliseconds) and not in the log yet; it goes once it is.
+class PendingCommitment(Base):
+    """A commitment that is promised (Unix milliseconds) and not in the log yet.
 
-    Few wait at a time: who looks for one looks through them. An index of commitments would have random keys,
-    and a page of it would be written for every decision.
+    Few wait at a time, so that a lookup scans them. An index of commitments would have random keys, and a
+    page of it would be written for every decision.
     """
 
     __tablename__ = "promised"
@@ -55,11 +55,11 @@ class Promised(Base):
     promised_at: Mapped[int]
 
 
-_PROMISED = Base.metadata.tables[Promised.__tablename__]
+_INSERT = insert(Base.metadata.tables[PendingCommitment.__tablename__])
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CommitmentStatus:
     """Where a promised event stands: its place in the log, or by when it will be there (Unix ms)."""
 
     state: Literal["promised", "published"]
@@ -76,7 +76,7 @@ def promise(
 
 
 def publish_by(at: int, calendar: Calendar) -> int:
-    """Return by when (Unix ms) what is promised at `at` has to be in the log."""
+    """Return by when (Unix ms) a commitment that is promised at `at` has to be in the log."""
     return at + 1000 * (DELAY_SECONDS + GRACE_SECONDS + calendar.tolerance_seconds)
 
 
@@ -87,44 +87,48 @@ def promise_all(
     at = calendar.milliseconds if at is None else at
     rows = [{"commitment": commitment, "promised_at": at} for commitment in commitments]
     if rows:
-        session.connection().execute(insert(_PROMISED), rows)
+        session.connection().execute(_INSERT, rows)
 
 
 def publish(session: Session, to: Log, calendar: Calendar, shuffler: random.Random) -> int:
-    """Log what is due, shuffled, in the caller's `Log.write`; return how many entries that were."""
-    if not _is_due(session, calendar):
+    """Log the due commitments, shuffled, in the caller's `Log.write`; return how many."""
+    count, since = session.execute(select(func.count(), func.min(PendingCommitment.promised_at))).one()
+    aged = since is not None and since <= calendar.milliseconds - 1000 * DELAY_SECONDS
+    if count < LEAST and not aged:
         return 0
-    oldest = session.execute(select(Promised.id, Promised.commitment).order_by(Promised.id).limit(MOST)).all()
-    session.execute(delete(_PROMISED).where(_PROMISED.c.id <= oldest[-1].id))
+    oldest = session.execute(
+        select(PendingCommitment.id, PendingCommitment.commitment).order_by(PendingCommitment.id).limit(MOST)
+    ).all()
+    session.execute(delete(PendingCommitment).where(PendingCommitment.id <= oldest[-1].id))
     due = [row.commitment for row in oldest]
     shuffler.shuffle(due)
     to.append_all(session, LEAF_CONSENT, due)
     return len(due)
 
 
-async def find(commitment: bytes, of: Log, store: Store, calendar: Calendar) -> Standing:
-    """Return where a promised event stands. Raises UnknownError where nobody promised it."""
-    index = of.find(consent_leaf(commitment))
+async def find(commitment: bytes, log: Log, store: Store, calendar: Calendar) -> CommitmentStatus:
+    """Return where a promised event stands. Raises UnknownError for a commitment that was not promised."""
+    index = await log.find(consent_leaf(commitment))
     if index is None:
-        # The writer's own thread answers: what it is just publishing has left the table, and stands in the
-        # log once it takes up something else.
+        # Asked in the writer's thread: a batch that it is just publishing has left the table, and is in the
+        # log before the thread starts other work.
         at = await store.write(promised_at, commitment)
         if at is not None:
-            return Standing("promised", None, publish_by(at, calendar))
-        index = of.find(consent_leaf(commitment))
+            return CommitmentStatus("promised", None, publish_by(at, calendar))
+        index = await log.find(consent_leaf(commitment))
     if index is None:
         raise UnknownError("this commitment was never promised here; a commitment is 64 hex digits")
-    return Standing("published", index, None)
+    return CommitmentStatus("published", index, None)
 
 
 class Publisher:
-    """Logs what is due, as long as the registry runs; `shuffler` draws the order."""
+    """Logs due commitments in the background; `shuffler` draws the order."""
 
     def __init__(self, to: Log, calendar: Calendar, shuffler: random.Random) -> None:
         self._log, self._calendar, self._shuffler = to, calendar, shuffler
 
     async def run(self, done: Done = nothing) -> None:
-        """Publish what is due, at once and again and again, until cancelled."""
+        """Publish due commitments, at once and every `EVERY_SECONDS`, until cancelled."""
         while True:
             while await self.publish() == MOST:
                 pass
@@ -132,16 +136,10 @@ class Publisher:
             await asyncio.sleep(EVERY_SECONDS)
 
     async def publish(self) -> int:
-        """Publish what is due, in one write and under one checkpoint; return how many entries that were."""
+        """Publish due commitments in one write and under one checkpoint; return how many."""
         return await self._log.write(publish, self._log, self._calendar, self._shuffler)
-
-
-def _is_due(session: Session, calendar: Calendar) -> bool:
-    count, oldest = session.execute(select(func.count(), func.min(Promised.promised_at))).one()
-    aged = oldest is not None and oldest <= calendar.milliseconds - 1000 * DELAY_SECONDS
-    return count >= LEAST or aged
 
 
 def promised_at(session: Session, commitment: bytes) -> int | None:
     """Return when (Unix ms) a commitment was promised that is not in the log yet, None where none waits."""
-    return session.scalar(select(Promised.promised_at).filter_by(commitment=commitment))
+    return session.scalar(select(PendingCommitment.promised_at).filter_by(commitment=commitment))

@@ -1,7 +1,7 @@
 """A witness over HTTP: it cosigns the heads of the logs that it follows (C2SP tlog-witness).
 
-The note that it cosigned last is on disk before anyone is answered: killed at any moment, it never signs two
-heads that do not continue one another.
+The note that it cosigned last is on disk before a request is answered: killed at any moment, it never signs
+two inconsistent heads.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from covey_consent.api.http import body
 from covey_consent.errors import ConsentRegistryError
 from covey_consent.operations import http_server
 from covey_consent.storage import key_file
-from covey_consent.witness.witness_store import LastSeen
+from covey_consent.witness.witness_store import WitnessStore
 from covey_privacy.errors import ServerError
 from covey_privacy.note import COSIGNATURE, ED25519, VerifierKey
 from covey_privacy.signatures import SigningKey
@@ -29,27 +29,27 @@ from covey_privacy.witness import REQUEST_LIMIT, Cosigned, Refused, Witness, par
 __all__ = ["ConsentRegistryError", "create_app", "serve", "verifier_key"]
 
 
-class Desk:
-    """Where one request after another is decided; `clock` gives Unix seconds."""
+class CosigningService:
+    """Answers requests for cosignatures, one at a time; `clock` gives Unix seconds."""
 
-    def __init__(self, witness: Witness, last_seen: LastSeen, clock: Callable[[], float]) -> None:
-        self._witness, self._last_seen, self._clock = witness, last_seen, clock
-        self._one_at_a_time = Lock()
+    def __init__(self, witness: Witness, store: WitnessStore, clock: Callable[[], float]) -> None:
+        self._witness, self._store, self._clock = witness, store, clock
+        self._lock = Lock()
 
-    def answer(self, asked: bytes) -> Cosigned | Refused:
-        """Return the answer to a request, with what it changes on disk. Raises ServerError."""
-        request = parse_request(asked)
+    def answer(self, body: bytes) -> Cosigned | Refused:
+        """Return the answer to a request, once what it changes is on disk. Raises ServerError."""
+        request = parse_request(body)
         origin = request.checkpoint.origin
-        with self._one_at_a_time:
-            answer = self._witness.add_checkpoint(request, self._last_seen.note(origin), int(self._clock()))
+        with self._lock:
+            answer = self._witness.add_checkpoint(request, self._store.note(origin), int(self._clock()))
             if isinstance(answer, Cosigned):
-                self._last_seen.keep(origin, answer.seen)
-            elif answer.evidence and self._convicts(answer.evidence, origin):
-                self._last_seen.accuse(origin, answer.evidence)
+                self._store.keep(origin, answer.seen)
+            elif (
+                answer.evidence
+                and check_evidence(answer.evidence, self._witness.logs[origin]) is Verdict.FORKED
+            ):
+                self._store.keep_evidence(origin, answer.evidence)
         return answer
-
-    def _convicts(self, evidence: bytes, origin: str) -> bool:
-        return check_evidence(evidence, self._witness.logs[origin]) is Verdict.FORKED
 
 
 def create_app(witness: Witness, folder: Path, clock: Callable[[], float] = time.time) -> FastAPI:
@@ -58,16 +58,21 @@ def create_app(witness: Witness, folder: Path, clock: Callable[[], float] = time
     Raises DamageError when another process uses the folder, or what it holds is not of the logs followed.
     """
     app = FastAPI(title=f"Covey witness {witness.name}", version="1")
-    desk = Desk(witness, LastSeen(folder, witness.logs), clock)
+    service = CosigningService(witness, WitnessStore(folder, witness.logs), clock)
     problems.install(app)
 
     @app.post("/add-checkpoint")
     async def add_checkpoint(request: Request) -> Response:
         """Cosign a head that continues the last one; answer as tlog-witness says otherwise."""
         try:
-            return _response(await asyncio.to_thread(desk.answer, await body(request, REQUEST_LIMIT)))
+            answer = await asyncio.to_thread(service.answer, await body(request, REQUEST_LIMIT))
         except ServerError as error:
             return problems.problem(400, str(error))
+        if isinstance(answer, Cosigned):
+            return Response(answer.line, media_type="text/plain; charset=utf-8")
+        if answer.body:
+            return Response(answer.body, answer.status, media_type="text/x.tlog.size")
+        return problems.problem(answer.status, answer.reason)
 
     return app
 
@@ -87,18 +92,10 @@ def serve(
     followed = [VerifierKey.parse(vkey) for vkey in logs]
     if any(log.algorithm != ED25519 for log in followed):
         raise ValueError("a log's key is of the type for Ed25519, 0x01; `covey registry key` prints it")
-    verifier_key(name, folder)  # It says what is wrong with a name before anyone asks.
+    verifier_key(name, folder)  # Raises for a wrong name before the server starts.
     witness = Witness(name, _key(folder), {log.name: log.public for log in followed})
     app = create_app(witness, folder)
     http_server.serve(app, host, port, tell, access_log=False, server_header=False, ws="none")
-
-
-def _response(answer: Cosigned | Refused) -> Response:
-    if isinstance(answer, Cosigned):
-        return Response(answer.line, media_type="text/plain; charset=utf-8")
-    if answer.body:
-        return Response(answer.body, answer.status, media_type="text/x.tlog.size")
-    return problems.problem(answer.status, answer.reason)
 
 
 def _key(folder: Path) -> SigningKey:

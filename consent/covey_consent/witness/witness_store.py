@@ -1,34 +1,39 @@
-"""What a witness keeps: the note that it cosigned last of each log, and evidence that convicts one."""
+"""The witness's files: the note that it cosigned last of each log, and evidence of a split view."""
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from covey_consent.errors import DamageError
+from covey_consent.errors import DamageError, UnavailableError
 from covey_consent.storage import private_files
+from covey_consent.storage.file_lock import FileLock
 from covey_privacy.checkpoint import open_note
 from covey_privacy.errors import ServerError
 
 
-class LastSeen:
+class WitnessStore:
     """A file for each log, in a folder that one process uses. `logs` has their public keys by origin."""
 
     def __init__(self, folder: Path, logs: Mapping[str, bytes]) -> None:
         self._folder = folder
-        self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        self._lock = FileLock(folder / "lock")
         try:
-            self._open(logs)
+            self._lock.take()
+        except UnavailableError:
+            raise DamageError(f"another witness uses {folder}; give each a folder of its own") from None
+        try:
+            for origin, key in logs.items():
+                self._check(origin, key)
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
         """Let another process use the folder."""
-        os.close(self._lock)
+        self._lock.release()
 
     def note(self, origin: str) -> str:
         """Return the note of a log that was cosigned last, "" where there is none."""
@@ -39,19 +44,11 @@ class LastSeen:
         """Put a note in the place of the last one; it is on disk when this returns."""
         replace(self._file(origin, "note"), note.encode())
 
-    def accuse(self, origin: str, evidence: bytes) -> None:
-        """Keep what convicts a log. The first suffices."""
+    def keep_evidence(self, origin: str, evidence: bytes) -> None:
+        """Keep evidence that a log showed two views, once."""
         path = self._file(origin, "fork")
         if not path.exists():
             replace(path, evidence)
-
-    def _open(self, logs: Mapping[str, bytes]) -> None:
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise DamageError(f"another witness uses {self._folder}; give each a folder of its own") from None
-        for origin, key in logs.items():
-            self._check(origin, key)
 
     def _check(self, origin: str, key: bytes) -> None:
         note = self.note(origin)
@@ -70,10 +67,7 @@ class LastSeen:
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Let the file hold `data`: all of it, or what was there before, whenever the machine stops.
-
-    Its owner alone can read it.
-    """
+    """Replace the file's content atomically and durably. Its owner alone can read it."""
     draft = path.with_name(path.name + ".new")
     private_files.write(draft, data)
     draft.replace(path)

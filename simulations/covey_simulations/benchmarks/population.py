@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from covey_consent.decisions.consent_event import Act
+from covey_consent.decisions.consent_event import ConsentEvent
 from covey_consent.registry import Registry
 from covey_consent.settings import Settings
 from covey_privacy.registry_messages import GRANTED, REFUSED
@@ -55,7 +55,7 @@ def _page(session: Session, registry: Registry, size: int) -> Sequence[str]:
     notice, now = registry.notices[PURPOSE], registry.calendar.milliseconds
     shown = notice.text("en")
     acts = [
-        Act(
+        ConsentEvent(
             person, PURPOSE, REFUSED if place % 2 else GRANTED, "service", "toggle", now,
             notice=notice.semver, version=notice.version, language=shown.language, text=shown.digest,
         )

@@ -140,7 +140,7 @@ async def _erase(life: Life) -> tuple[str, Mapping[str, int]]:
 
 
 async def _decisions(registry: Registry, subjects: Iterable[str]) -> list[Standings]:
-    return [await registry.choices.of(subject) for subject in subjects]
+    return [await registry.choices.find(subject) for subject in subjects]
 
 
 async def _reopened(
@@ -152,7 +152,7 @@ async def _reopened(
         async with app.router.lifespan_context(app):
             alike = decided == await _decisions(app.state.registry, others)
             with suppress(UnknownError):
-                await app.state.registry.choices.of(erased)
+                await app.state.registry.choices.find(erased)
                 alike = False
             return True, alike
     except DamageError:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from covey_consent.decisions.records import Record, commit
+from covey_consent.decisions.consent_event import Record, commit
 from covey_consent.notices import files
 from covey_consent.notices.drafts import NoticeFacts, draft
 from covey_consent.policy import controller

@@ -336,14 +336,14 @@ def test_heads_are_cosigned_after_a_database_outage(opened, proxy, tmp_path):
 @ON_SQLITE
 @pytest.mark.parametrize("loop", ["publishing", "upkeep", "purging", "deliveries"])
 def test_a_loop_that_fails_is_started_again_and_shown(opened, loop, monkeypatch):
-    from covey_consent.maintenance import Upkeep
+    from covey_consent.maintenance import Maintenance
     from covey_consent.recipients.outbox import Outbox
     from covey_consent.rights import erasure
     from covey_consent.transparency.promises import Publisher
 
     owner, name = {
         "publishing": (Publisher, "publish"),
-        "upkeep": (Upkeep, "recall"),
+        "upkeep": (Maintenance, "recall"),
         "purging": (erasure, "vacuum_if_erased"),
         "deliveries": (Outbox, "awaited"),
     }[loop]

@@ -12,7 +12,7 @@ from joserfc import jws
 from covey_consent.access.roles import Role
 from covey_consent.access.tokens import ALGORITHM, jwk
 from covey_consent.api.media import ZIP
-from covey_consent.decisions.records import Record, commit
+from covey_consent.decisions.consent_event import Record, commit
 from covey_consent.receipts import signed_receipts
 from covey_consent.rights.export import FORMAT
 from covey_privacy.inclusion_promise import consent_leaf
@@ -144,6 +144,6 @@ def test_the_log_commits_to_the_mark(brought):
     record, salt = Record(**shown["covey:evidence"]["record"]), bytes.fromhex(shown["covey:evidence"]["salt"])
     assert record.source == source
     unmarked = Record(**shown["covey:evidence"]["record"] | {"source": ""})
-    log = shop.http.app.state.registry.log
-    assert log.find(consent_leaf(commit(salt, record))) is not None
-    assert log.find(consent_leaf(commit(salt, unmarked))) is None
+    find, call = shop.http.app.state.registry.log.find, shop.http.portal.call
+    assert call(find, consent_leaf(commit(salt, record))) is not None
+    assert call(find, consent_leaf(commit(salt, unmarked))) is None

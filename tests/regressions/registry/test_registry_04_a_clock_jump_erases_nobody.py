@@ -17,7 +17,7 @@ from test_recipients import QUICK, add, letters, listening, until
 from covey_consent.access.roles import Role
 from covey_consent.commands import clock as command
 from covey_consent.commands import retention
-from covey_consent.decisions.consent_event import Act
+from covey_consent.decisions.consent_event import ConsentEvent
 from covey_consent.errors import RequestError, UnavailableError
 from covey_consent.operations.clock_monitor import DOWNTIME_SECONDS, TOLERANCE_SECONDS, ClockState
 from covey_consent.settings import Settings
@@ -99,7 +99,7 @@ def lived(shop):
     with registry(shop).store.session() as session:
         people = session.scalars(select(Subject.subject)).all()
     for person in people:
-        act = Act(
+        act = ConsentEvent(
             person, "analytics", GRANTED, "subject", "toggle", shop.clock.ms, "1", 1,
             expires_at=shop.clock.ms + 1000 * YEAR,
         )  # fmt: skip

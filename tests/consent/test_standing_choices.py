@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from covey_consent.decisions.choices import Choices
+from covey_consent.decisions.standing_choices import StandingChoices
 from covey_consent.errors import UnknownError
 from covey_consent.storage.models import Device, Subject
 from covey_consent.storage.store import Store
@@ -108,11 +108,11 @@ def test_the_people_at_hand_are_bounded(database_url, limit, reads):
 
     async def run():
         store = Store.open(database_url)
-        choices = Choices(store, None, limit)
+        choices = StandingChoices(store, None, limit)
         await store.write(enrol)
         with listening(statements.append):
             for name in "abacab":
-                assert await choices.of_device(name.encode()) == await choices.of(name) == {}
+                assert await choices.find_of_device(name.encode()) == await choices.find(name) == {}
         await store.close()
 
     asyncio.run(run())
@@ -128,10 +128,10 @@ def test_people_asked_for_at_once_are_looked_up_together(database_url):
 
     async def run():
         store = Store.open(database_url)
-        choices = Choices(store, None)
+        choices = StandingChoices(store, None)
         await store.write(enrol)
         with listening(statements.append):
-            asked = [choices.of(name) for name in [*names, "stranger"]]
+            asked = [choices.find(name) for name in [*names, "stranger"]]
             *found, stranger = await asyncio.gather(*asked, return_exceptions=True)
         await store.close()
         assert found == [{}] * len(names)
