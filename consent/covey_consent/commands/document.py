@@ -11,15 +11,13 @@ from sqlalchemy.orm import Session
 from covey_consent.documents.catalogue import Name, make
 from covey_consent.documents.facts import Facts, gather
 from covey_consent.documents.rendering import Format, render
-from covey_consent.errors import ConflictError, ConsentRegistryError, DamageError, require_folder
+from covey_consent.errors import ConflictError, DamageError, require_folder
 from covey_consent.policy import controller
 from covey_consent.policy.controller import Controller
 from covey_consent.settings import Settings
 from covey_consent.storage import private_files
 from covey_consent.storage.database import answering, connect
 from covey_consent.storage.models import PublishedNotice
-
-__all__ = ["ConsentRegistryError", "document"]
 
 
 def document(name: str, purpose: str | None, round_id: str | None, written_as: str, out: Path | None) -> int:

@@ -6,23 +6,21 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from covey_consent.errors import ConflictError, ConsentRegistryError
+from covey_consent.errors import ConflictError
 from covey_consent.law import articles, marks, runs
 from covey_consent.law.marks import Mark
 from covey_consent.law.runs import Run
 
-__all__ = ["ConsentRegistryError", "evidence"]
-
 NOT_RUN = "not run"
 
 
-def evidence(*, run: bool, as_json: bool) -> int:
-    """Print the table; `run` runs the tests first, which takes a checkout. 1 where a test did not pass."""
+def evidence(*, run_tests: bool, as_json: bool) -> int:
+    """Print the table; `run_tests` first, which takes a checkout. 1 where a test did not pass."""
     root = runs.checkout()
     found = marks.shipped() if root is None else marks.read(root / "tests")
-    if run and root is None:
+    if run_tests and root is None:
         raise ConflictError("this Covey is installed without its tests; run them in a checkout of its source")
-    done = runs.run(root, found) if run and root is not None else None
+    done = runs.run(root, found) if run_tests and root is not None else None
     table = tabulate(found, done)
     print(json.dumps(table, indent=2, ensure_ascii=False) if as_json else _text(table))
     results = [test["result"] for row in table["articles"] for test in row["tests"]]

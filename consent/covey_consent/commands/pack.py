@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from covey_consent.access import access_log
 from covey_consent.access.roles import Caller, Role
-from covey_consent.errors import ConsentRegistryError, RequestError, require_folder
+from covey_consent.errors import RequestError, require_folder
 from covey_consent.pack import people
 from covey_consent.pack.archive import archive
 from covey_consent.pack.contents import Held, log_files, subject_file
@@ -21,8 +21,6 @@ from covey_consent.storage.store import Store
 from covey_consent.witness.witness_store import replace
 from covey_privacy.note import ED25519, VerifierKey
 from covey_privacy.signatures import SigningKey
-
-__all__ = ["ConsentRegistryError", "pack"]
 
 Records = Callable[[Session, Settings, SigningKey, str], Sequence[Held]]
 """`records(session, settings, key, subject)`: a person's records, opened."""
