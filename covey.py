@@ -68,11 +68,12 @@ def _add_found(covey: CommandGroup) -> None:
     """Add the commands of the installed packages; by its name, a subcommand comes after its group."""
     groups: dict[str, CommandGroup | None] = {"": covey}
     for entry in sorted(entry_points(group="covey.commands"), key=lambda entry: entry.name):
-        group = groups.get(entry.name.rpartition(".")[0])
+        parent = entry.name.rpartition(".")[0]
         try:
-            groups[entry.name] = entry.load()(group)
-        except (ImportError, AttributeError) as error:  # AttributeError: no such function, or no such group
-            _fail(CommandError(f"the command {entry.name} ({entry.value}) cannot be loaded: {error}", 1))
+            groups[entry.name] = entry.load()(groups.get(parent))
+        except (ImportError, AttributeError) as error:
+            why = error if groups.get(parent) else f"{parent} has no subcommands"
+            _fail(CommandError(f"the command {entry.name} ({entry.value}) cannot be loaded: {why}", 1))
 
 
 class _ShowVersion(argparse.Action):

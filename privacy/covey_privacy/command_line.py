@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -57,6 +58,16 @@ def load(module: str, extra: str) -> ModuleType:
         raise CommandError(
             f"{error.name} is missing; this command takes an extra: pip install '.[{extra}]' in a checkout", 1
         ) from error
+
+
+def write_or_compare(path: Path, generated: str, *, write: bool, difference: str) -> int:
+    """Write a generated file; or compare it with what it would be, tell a `difference`, and return 1."""
+    if write:
+        path.write_text(generated, "utf-8")
+    elif not path.exists() or path.read_text("utf-8") != generated:
+        sys.stderr.write(f"{path} {difference} --write\n")
+        return 1
+    return 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy import inspect, make_url
@@ -13,7 +14,6 @@ from covey_consent.documents.facts import Facts, gather
 from covey_consent.documents.rendering import Format, render
 from covey_consent.errors import ConflictError, DamageError, require_folder
 from covey_consent.policy import controller
-from covey_consent.policy.controller import Controller
 from covey_consent.settings import Settings
 from covey_consent.storage import private_files
 from covey_consent.storage.database import answering, connect
@@ -42,19 +42,12 @@ def read(settings: Settings) -> Facts:
     url = make_url(settings.database_url)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
         raise ConflictError(f"there is no database at {url.database}; COVEY_REGISTRY_DATABASE_URL names it")
-    database = connect(settings.database_url)
     try:
+        responsible = controller.load(settings.controller)
+    except DamageError as error:  # Facts that are missing are for whoever asks to add.
+        raise ConflictError(str(error)) from None
+    with closing(connect(settings.database_url)) as database:
         if not inspect(database.readers).has_table(PublishedNotice.__tablename__):
             raise ConflictError("the database is no registry's; COVEY_REGISTRY_DATABASE_URL names it")
         with answering(), Session(database.readers) as session:
-            return gather(session, settings, _controller(settings), int(time.time()))
-    finally:
-        database.close()
-
-
-def _controller(settings: Settings) -> Controller:
-    """Return who answers for the processing; facts that are missing are for whoever asks to add."""
-    try:
-        return controller.load(settings.controller)
-    except DamageError as error:
-        raise ConflictError(str(error)) from None
+            return gather(session, settings, responsible, int(time.time()))

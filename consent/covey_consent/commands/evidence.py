@@ -28,38 +28,38 @@ def evidence(*, run_tests: bool, as_json: bool) -> int:
 
 
 def tabulate(found: Sequence[Mark], done: Run | None) -> dict[str, Any]:
-    """Return the table as plain JSON values: every article, the tests that show it, and their results."""
+    """Return the table as plain JSON values: every article, the tests that show it, and their results.
+
+    A test that a run did not reach is as good as failed: it is called missing.
+    """
     law = articles.load()
+
+    def describe(mark: Mark) -> dict[str, str]:
+        result = NOT_RUN if done is None else done.results.get(mark.test, "missing")
+        return {"shows": mark.shows, "test": mark.test, "result": result}
+
     rows = [
         {
             "article": article,
             "law": law.laws[article.partition(" ")[0]],
             "has_to_be_shown": shows,
-            "tests": [_test(mark, done) for mark in found if mark.article == article],
+            "tests": [describe(mark) for mark in found if mark.article == article],
         }
         for article, shows in law.shows.items()
     ]
-    ran = None if done is None else {"at": done.at, "covey": done.version}
-    return {"run": ran, "articles": rows}
-
-
-def _test(mark: Mark, done: Run | None) -> dict[str, str]:
-    """A test that a run did not reach is as good as failed: it is called missing."""
-    result = NOT_RUN if done is None else done.results.get(mark.test, "missing")
-    return {"shows": mark.shows, "test": mark.test, "result": result}
+    return {"run": done and {"at": done.at, "covey": done.version}, "articles": rows}
 
 
 def _text(table: Mapping[str, Any]) -> str:
-    ran = table["run"]
+    ran, rows = table["run"], table["articles"]
     when = (
         f"run at {ran['at']}, Covey {ran['covey']}" if ran else "tests not run; --run runs them in a checkout"
     )
-    shown = sum(bool(row["tests"]) for row in table["articles"])
-    head = f"Evidence for {shown} of {len(table['articles'])} articles: {when}. Not legal advice."
-    return "\n".join((head, *(line for row in table["articles"] for line in _lines(row))))
-
-
-def _lines(row: Mapping[str, Any]) -> list[str]:
-    lines = ["", f"{row['article']}: {row['has_to_be_shown']}"]
-    tests = [f"  {test['result']}: {test['shows']}\n    {test['test']}" for test in row["tests"]]
-    return lines + (tests or ["  no test shows this yet"])
+    shown = sum(bool(row["tests"]) for row in rows)
+    lines = [f"Evidence for {shown} of {len(rows)} articles: {when}. Not legal advice."]
+    for row in rows:
+        lines += ["", f"{row['article']}: {row['has_to_be_shown']}"]
+        lines += [f"  {test['result']}: {test['shows']}\n    {test['test']}" for test in row["tests"]]
+        if not row["tests"]:
+            lines.append("  no test shows this yet")
+    return "\n".join(lines)

@@ -115,6 +115,7 @@ def add_breach(registry: CommandGroup) -> None:
     breach = registry.group("breach", what, example, module="covey_consent.commands.breach")
     officer = text("--officer", "NAME", "in whose name, for the records", required=True)
     as_json = flag("--json", "print JSON, for a program to read", dest="as_json")
+    common = (officer, _SERVED_URL, as_json)
     several = partial(text, action="append", default=[])
     breach.command(
         "open",
@@ -126,18 +127,14 @@ def add_breach(registry: CommandGroup) -> None:
         several("--round", "ROUND", "a round that was hit; repeatable", dest="rounds"),
         text("--since", "TIME", "records from then on were hit, default all"),
         text("--until", "TIME", "records up to then were hit, default all"),
-        officer,
-        _SERVED_URL,
-        as_json,
+        *common,
         run="open_",
     )
     breach.command(
         "list",
         "list breaches with their clocks",
         "covey registry breach list --officer olga",
-        officer,
-        _SERVED_URL,
-        as_json,
+        *common,
         run="list_",
     )
 
@@ -149,6 +146,7 @@ def add_lookups(registry: CommandGroup) -> None:
     form = partial(option, action="store_const", dest="form", default="text")
     as_json = form("--json", "print JSON, for a program to read", const="json")
     forms = exclusive(as_json, form("--csv", "print CSV, for a spreadsheet", const="csv"))
+    asked = (officer, reason, _SERVED_URL, forms)
     lookups = replace(registry, module="covey_consent.commands.lookups")
     lookups.command(
         "allowed",
@@ -156,10 +154,7 @@ def add_lookups(registry: CommandGroup) -> None:
         "covey registry allowed train --at 2027-01-15 --officer olga --reason 'audit 7' --csv > allowed.csv",
         text("purpose", "PURPOSE", "the purpose"),
         text("--at", "TIME", "ISO 8601, UTC where it names no zone; default now"),
-        officer,
-        reason,
-        _SERVED_URL,
-        forms,
+        *asked,
         run="list_allowed",
     )
     lookups.command(
@@ -171,10 +166,7 @@ def add_lookups(registry: CommandGroup) -> None:
             text("--reference", "TEXT", "by which the shop knows the person"),
             required=True,
         ),
-        officer,
-        reason,
-        _SERVED_URL,
-        forms,
+        *asked,
         run="find_people",
     )
     lookups.command(
@@ -182,10 +174,7 @@ def add_lookups(registry: CommandGroup) -> None:
         "list everything that a person said or that was said for them, with an officer's reasons",
         "covey registry history 5f0c2a7d9be14c3f8a6d1e90b7c4a2f1 --officer olga --reason 'request 17'",
         text("subject", "PSEUDONYM", "32 hex digits"),
-        officer,
-        reason,
-        _SERVED_URL,
-        forms,
+        *asked,
         run="list_history",
     )
     lookups.command(
@@ -203,9 +192,6 @@ def add_lookups(registry: CommandGroup) -> None:
         "covey registry requests --due-within 7 --overdue --officer olga --reason 'weekly look' --csv",
         flag("--overdue", "those whose answer is late"),
         text("--due-within", "DAYS", "open ones that are due by then", type=int),
-        officer,
-        reason,
-        _SERVED_URL,
-        forms,
+        *asked,
         run="list_requests",
     )

@@ -15,23 +15,23 @@ def add_operator(covey: CommandGroup) -> CommandGroup:
         "covey operator keygen operator.key",
         module="covey_server.commands.keys",
     )
-    file = path("file", "FILE", "the file of the key")
-    form = exclusive(flag("--hex", "the public key alone in hex, as apps pin it", dest="as_hex"), JSON)
+    key = (
+        path("file", "FILE", "the file of the key"),
+        exclusive(flag("--hex", "the public key alone in hex, as apps pin it", dest="as_hex"), JSON),
+    )
     operator.command(
         "keygen",
         "make a key in a file that its owner alone can read, and print its public half",
         "covey operator keygen operator.key",
         _FORCE,
-        file,
-        form,
+        *key,
         run="make_operator_key",
     )
     operator.command(
         "key",
         "print the public half of a key, as the registry's settings take it",
         "covey operator key operator.key >> registry.env",
-        file,
-        form,
+        *key,
         run="show_operator_key",
     )
     return operator
