@@ -67,7 +67,10 @@ def _parser() -> argparse.ArgumentParser:
 def _add_found(covey: CommandGroup) -> None:
     """Add the commands of the installed packages; by its name, a subcommand comes after its group."""
     groups: dict[str, CommandGroup | None] = {"": covey}
-    for entry in sorted(entry_points(group="covey.commands"), key=lambda entry: entry.name):
+    entries = entry_points(group="covey.commands")
+    if not entries:
+        _fail(CommandError("Covey is not installed here, so its commands are not known: pip install .", 1))
+    for entry in sorted(entries, key=lambda entry: entry.name):
         parent = entry.name.rpartition(".")[0]
         try:
             groups[entry.name] = entry.load()(groups.get(parent))

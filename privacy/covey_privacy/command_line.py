@@ -16,7 +16,7 @@ import argparse
 import importlib
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -141,6 +141,11 @@ def text(name: str, metavar: str, what: str, **settings: Any) -> Option:
 def path(name: str, metavar: str, what: str, **settings: Any) -> Option:
     """Return what adds an argument whose value is a path."""
     return option(name, what, metavar=metavar, type=Path, **settings)
+
+
+def choice(name: str, choices: Sequence[str], what: str, **settings: Any) -> Option:
+    """Return what adds an argument whose value is one of the choices."""
+    return option(name, what, choices=choices, **settings)
 
 
 def number(name: str, metavar: str, default: float, what: str) -> Option:

@@ -55,9 +55,9 @@ def ask(
     return answer
 
 
-def read_pages(ask_page: Callable[[dict[str, str]], httpx.Response]) -> Iterator[dict[str, Any]]:
+def read_pages(ask_page: Callable[[dict[str, Any]], httpx.Response]) -> Iterator[dict[str, Any]]:
     """Yield the items of every page; `ask_page` asks for one, with the parameters that choose it."""
-    place = {"limit": str(PAGE)}
+    place: dict[str, Any] = {"limit": PAGE}
     while True:
         page = ask_page(place).json()
         yield from page["items"]

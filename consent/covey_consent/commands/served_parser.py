@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from covey_privacy.command_line import JSON, CommandGroup, exclusive, flag, option, path, text
+from covey_privacy.command_line import JSON, CommandGroup, choice, exclusive, flag, option, path, text
 
 ROLES = ("admin", "auditor", "officer", "operator", "service", "subject")
 
@@ -101,7 +101,7 @@ def add_revoke(registry: CommandGroup) -> None:
         "end an access token, or all that a role and name have; run it where the key file is",
         "covey registry revoke --role officer --name alice",
         text("--token", "ID", "the token's id, or the token itself"),
-        option("--role", "with --name: whose tokens end, all that they have", choices=ROLES),
+        choice("--role", ROLES, "with --name: whose tokens end, all that they have"),
         option("--name", "by which the access log knows them"),
         _URL,
         run="covey_consent.commands.token:revoke",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from covey_privacy.command_line import JSON, KEY, CommandGroup, number, option, path, text
+from covey_privacy.command_line import JSON, KEY, CommandGroup, choice, number, path, text
 
-LANGUAGE = option("--language", "of what is printed, default en", choices=["en", "zh"], default="en")
+LANGUAGE = choice("--language", ["en", "zh"], "of what is printed, default en", default="en")
 
 
 def add_certificate(covey: CommandGroup) -> CommandGroup:

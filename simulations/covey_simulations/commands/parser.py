@@ -12,6 +12,7 @@ from functools import partial
 from covey_privacy.command_line import (
     JSON,
     CommandGroup,
+    choice,
     exclusive,
     exit_statuses,
     flag,
@@ -82,10 +83,10 @@ def add_bench(covey: CommandGroup) -> CommandGroup:
         "covey bench secagg --clients 1000 --length 1024 --committee standing --against flower --json",
         number("--clients", "N", 1000, "phones"),
         number("--length", "L", 1024, "entries"),
-        option(
+        choice(
             "--committee",
+            ["standing", "drawn", "both"],
             "4 organisations, phones drawn from nine tenths, or one of each; default drawn",
-            choices=["standing", "drawn", "both"],
             default="drawn",
         ),
         number("--lost", "L", 0.3, "share of the drawn decryptors that may not answer"),
@@ -96,13 +97,7 @@ def add_bench(covey: CommandGroup) -> CommandGroup:
             "where it bears fewer losses than --lost, that is said",
             type=int,
         ),
-        option(
-            "--against",
-            "measure Flower's functions as well",
-            action="append",
-            choices=["flower"],
-            default=[],
-        ),
+        choice("--against", ["flower"], "measure Flower's functions as well", action="append", default=[]),
         flag("--full", "in Flower's graph every device is every other's neighbour"),
         number("--measured", "M", 20, "phones that check every ticket themselves and are timed"),
         flag("--profile", "show each party's hot spots instead of seconds and bytes"),
@@ -156,13 +151,7 @@ def add_audit(covey: CommandGroup) -> None:
         "and bound from below what each gives away",
         "covey audit --runs 20 --of p1 --json",
         number("--runs", "N", 20, "runs of each build"),
-        option(
-            "--of",
-            "audit this alone; may be repeated",
-            action="append",
-            choices=["q1", "q20", "p1"],
-            default=[],
-        ),
+        choice("--of", ["q1", "q20", "p1"], "audit this alone; may be repeated", action="append", default=[]),
         JSON,
         run=_measure("covey_simulations.audit.command"),
     )
