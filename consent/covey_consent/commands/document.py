@@ -15,9 +15,9 @@ from covey_consent.documents.rendering import Format, render
 from covey_consent.errors import ConflictError, DamageError, require_folder
 from covey_consent.policy import controller
 from covey_consent.settings import Settings
-from covey_consent.storage import private_files
 from covey_consent.storage.database import answering, connect
 from covey_consent.storage.models import PublishedNotice
+from covey_consent.witness.witness_store import replace
 
 
 def document(name: str, purpose: str | None, round_id: str | None, written_as: str, out: Path | None) -> int:
@@ -29,9 +29,7 @@ def document(name: str, purpose: str | None, round_id: str | None, written_as: s
     if out is None:
         print(text, end="")
         return 0
-    part = out.with_name(f"{out.name}.part")
-    private_files.write(part, text.encode())
-    part.replace(out)
+    replace(out, text.encode())
     blanks = f"; {made.blanks} blanks in it are for the officer" if made.blanks else ""
     print(f"The document is at {out}{blanks}")
     return 0

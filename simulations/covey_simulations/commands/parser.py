@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import get_type_hints
 
 from covey_privacy.command_line import (
     JSON,
@@ -28,14 +29,12 @@ from covey_simulations.errors import SetupError, SimulationError
 _errors = partial(exit_statuses, {SetupError: 2, SimulationError: 1})
 
 
-def _measure(
-    module: str, options_class: str = "Asked", *, one_core: bool = False
-) -> Callable[[argparse.Namespace], int]:
+def _measure(module: str, *, one_core: bool = False) -> Callable[[argparse.Namespace], int]:
     """Return what measures what a module measures, and fails where the figures are not as expected.
 
     Args:
-        module: has `measure`, which takes the options, and `show`, which prints the figures.
-        options_class: the name of the options' class in the module.
+        module: has `measure`, whose parameter is a data class of the options, and `show`, which prints the
+            figures.
         one_core: keep linear algebra from starting threads: they spin while they wait, and the measured
             process pays for it. It is read when numpy is first imported.
     """
@@ -45,8 +44,9 @@ def _measure(
             os.environ["OPENBLAS_NUM_THREADS"] = "1"
         subject = load(module, "demo")
         options = {name: value for name, value in vars(chosen).items() if name not in ("run", "as_json")}
+        options_class, *_ = get_type_hints(subject.measure).values()
         with _errors():
-            found = subject.measure(getattr(subject, options_class)(**options))
+            found = subject.measure(options_class(**options))
         if chosen.as_json:
             print(json.dumps(found, indent=2))
         else:
@@ -103,7 +103,7 @@ def add_bench(covey: CommandGroup) -> CommandGroup:
         flag("--profile", "show each party's hot spots instead of seconds and bytes"),
         flag("--whole", "play a whole round instead, all checks made, devices in two processes, and time it"),
         JSON,
-        run=_measure("covey_simulations.benchmarks.secagg", "SecaggOptions", one_core=True),
+        run=_measure("covey_simulations.benchmarks.secagg", one_core=True),
     )
     bench.command(
         "dp",
