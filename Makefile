@@ -1,10 +1,10 @@
-# Two commands do all the set-up on a fresh machine: `make demo` and `make test`.
+# Each command does its own set-up, also on a fresh machine: `make demo`, `make test`, `make docs`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= demo
 
-.PHONY: demo test lint fast slow clean
+.PHONY: demo test lint fast slow coverage docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/covey demo --out $(OUT)
@@ -24,6 +24,14 @@ fast: $(VENV)/.dev
 slow: $(VENV)/.dev
 	$(BIN)/pytest -n auto -m "slow or postgresql"
 
+# The tests of `make fast`, with the share of lines that they run; fails below the floor in pyproject.toml.
+coverage: $(VENV)/.dev
+	$(BIN)/pytest -n auto -m "not slow and not postgresql" --cov --cov-report=term --cov-report=html
+
+# The documentation, in site/. Every link and every anchor is checked.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 $(VENV)/.demo: $(BIN)/python pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[demo]'
 	@touch $@
@@ -32,10 +40,14 @@ $(VENV)/.dev: $(BIN)/python pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	@touch $@ $(VENV)/.demo
 
+$(VENV)/.docs: $(BIN)/python pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[docs]'
+	@touch $@
+
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Covey needs Python 3.11 or later; call make with PYTHON=python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf $(VENV) $(OUT)
+	rm -rf $(VENV) $(OUT) site htmlcov .coverage

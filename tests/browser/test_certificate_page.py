@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+from required_tools import report_missing
 
 from covey_consent.receipts import certificate_page
 
@@ -43,7 +44,7 @@ FACTS = {
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
-        pytest.skip("no chromium on the path; on Debian: apt-get install chromium")
+        report_missing("no chromium on the path; on Debian: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield browser

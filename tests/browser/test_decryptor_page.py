@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+from required_tools import report_missing
 
 from covey_server.decryptor import page as decryptor_page
 
@@ -40,7 +41,7 @@ REPORT = {
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
-        pytest.skip("no chromium on the path; on Debian: apt-get install chromium")
+        report_missing("no chromium on the path; on Debian: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield browser

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, sync_playwright
+from required_tools import report_missing
 
 from covey_simulations.report import pages
 
@@ -28,7 +29,7 @@ WIDTHS = pytest.mark.parametrize("width", [390, 1280])
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
-        pytest.skip("no chromium on the path; on Debian: apt-get install chromium")
+        report_missing("no chromium on the path; on Debian: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield browser

@@ -13,6 +13,7 @@ import httpx
 import postgresql
 import pytest
 from registry_players import follow_witness, one_message, play, round_issuers, witnessed
+from required_tools import report_missing
 
 from covey_consent.access.roles import Caller, Role
 from covey_consent.app import create_app
@@ -319,7 +320,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str | None]:
 def worked_on(postgres: str | None) -> Iterator[str]:
     """The URL of a database on that server that has the registry's tables; one test after another uses it."""
     if postgres is None:
-        pytest.skip(postgresql.INSTALL)  # And `test_postgresql_was_tested` fails.
+        report_missing(postgresql.INSTALL)
     with postgresql.database(postgres) as url:
         asyncio.run(Store.open(url).close())
         yield url
@@ -344,7 +345,7 @@ def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         return
     server = request.getfixturevalue("postgres")
     if server is None:
-        pytest.skip(postgresql.INSTALL)
+        report_missing(postgresql.INSTALL)
     with postgresql.database(server) as url:
         yield url
 

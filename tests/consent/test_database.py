@@ -55,11 +55,6 @@ def at_the_first_insert(call):
         event.remove(Engine, "after_cursor_execute", executed)
 
 
-@pytest.mark.postgresql
-def test_postgresql_was_tested(postgres):
-    assert postgres, postgresql.INSTALL
-
-
 @on_postgresql
 def test_a_connection_lost_in_mid_request_leaves_nothing_and_the_next_request_is_served(
     shop, database_url, problem

@@ -336,7 +336,7 @@ MUTATIONS = (
     Mutation(
         "log inclusion",
         "log_entries.py",
-        "        verify_inclusion(leaf, logged.index, checkpoint.size, logged.proof, checkpoint.root)",
+        "        verify_inclusion(leaf_hash(entry), logged.index, checkpoint.size, logged.proof, checkpoint.root)",
         "        pass",
     ),
     Mutation(
@@ -546,7 +546,7 @@ MUTATIONS = (
     Mutation(
         "rounding bias taken off",
         "pads.py",
-        "(self.members // 2 if self._drop else 0)",
+        "(members // 2 if drop else 0)",
         "0",
     ),
     Mutation(

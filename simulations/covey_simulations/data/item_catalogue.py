@@ -1,4 +1,4 @@
-"""The items of the simulated shop: product types of the data set with department and category, as a catalogue.
+"""The items of the simulated shop: product types of the data set with their groups, as a catalogue.
 
 Types whose category the shop does not map to `ordinary` are left out: no recommender is to know them.
 """
