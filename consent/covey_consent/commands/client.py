@@ -48,10 +48,11 @@ def ask(
         body = dict(answer.json()) if answer.content else {}
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, TypeError) as error:
         raise UnavailableError(f"no registry answers at {url}: {error}") from None
-    if answer.is_error:
-        kind = RequestError if answer.status_code < 500 else UnavailableError
-        detail = body.get("detail", "no reason given")
-        raise kind(f"the registry refuses it ({answer.status_code}): {detail}")
+    status, detail = answer.status_code, body.get("detail", "no reason given")
+    if answer.is_server_error:
+        raise UnavailableError(f"the registry answered {status}: {detail}")
+    if not answer.is_success:
+        raise RequestError(f"the registry refuses it ({status}): {detail}")
     return answer
 
 
