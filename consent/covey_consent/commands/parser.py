@@ -66,22 +66,21 @@ def add_registry(covey: CommandGroup) -> CommandGroup:
         run="covey_consent.commands.serve:show_key",
     )
     _add_receipt(registry)
-    served_parser.add_import(registry)
+    registry.command(
+        "import",
+        "bring a person's export from a registry whose key is pinned in COVEY_REGISTRY_IMPORTS_FROM there; "
+        "COVEY_REGISTRY_TOKEN is an admin's access token",
+        "covey registry import covey-export.zip --key <hex public key of the registry that made it>",
+        path("file", "FILE", "the export, a zip"),
+        text("--key", "HEX", "public key of the registry that made it, 64 hex digits", required=True),
+        served_parser.URL,
+        run="covey_consent.commands.imports:import_",
+    )
     _add_retention(registry)
     served_parser.add_clock(registry)
     served_parser.add_notice(registry)
     _add_documents(registry)
-    registry.command(
-        "token",
-        "print an access token under the registry's own key",
-        "covey registry token --role officer --name alice --hours 8",
-        choice("--role", served_parser.ROLES, "what its bearer is to the registry", required=True),
-        option("--name", "by which the access log knows them", required=True),
-        text("--hours", "H", "how long it holds, default 8", type=float, default=8),
-        text("--subject", "ID", "for the role subject: whose records are theirs"),
-        run="covey_consent.commands.token:mint",
-    )
-    served_parser.add_revoke(registry)
+    _add_tokens(registry)
     served_parser.add_breach(registry)
     served_parser.add_lookups(registry)
     _add_database(registry)
@@ -134,6 +133,30 @@ def _add_documents(registry: CommandGroup) -> None:
         flag("--run", "run the tests first; takes a checkout", dest="run_tests"),
         JSON,
         run="covey_consent.commands.evidence:evidence",
+    )
+
+
+def _add_tokens(registry: CommandGroup) -> None:
+    roles = ("admin", "auditor", "officer", "operator", "service", "subject")
+    registry.command(
+        "token",
+        "print an access token under the registry's own key",
+        "covey registry token --role officer --name alice --hours 8",
+        choice("--role", roles, "what its bearer is to the registry", required=True),
+        option("--name", "by which the access log knows them", required=True),
+        text("--hours", "H", "how long it holds, default 8", type=float, default=8),
+        text("--subject", "ID", "for the role subject: whose records are theirs"),
+        run="covey_consent.commands.token:mint",
+    )
+    registry.command(
+        "revoke",
+        "end an access token, or all that a role and name have; run it where the key file is",
+        "covey registry revoke --role officer --name alice",
+        text("--token", "ID", "the token's id, or the token itself"),
+        choice("--role", roles, "with --name: whose tokens end, all that they have"),
+        option("--name", "by which the access log knows them"),
+        served_parser.URL,
+        run="covey_consent.commands.token:revoke",
     )
 
 

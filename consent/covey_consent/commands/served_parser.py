@@ -5,27 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from covey_privacy.command_line import JSON, CommandGroup, choice, exclusive, flag, option, path, text
-
-ROLES = ("admin", "auditor", "officer", "operator", "service", "subject")
+from covey_privacy.command_line import JSON, CommandGroup, exclusive, flag, option, path, text
 
 _url = partial(option, "--url", default="http://127.0.0.1:8700")
-_URL = _url("where the registry serves")
+URL = _url("where the registry serves")
 _SERVED_URL = _url("where the registry is served")
-
-
-def add_import(registry: CommandGroup) -> None:
-    """Add `covey registry import`."""
-    registry.command(
-        "import",
-        "bring a person's export from a registry whose key is pinned in COVEY_REGISTRY_IMPORTS_FROM there; "
-        "COVEY_REGISTRY_TOKEN is an admin's access token",
-        "covey registry import covey-export.zip --key <hex public key of the registry that made it>",
-        path("file", "FILE", "the export, a zip"),
-        text("--key", "HEX", "public key of the registry that made it, 64 hex digits", required=True),
-        _URL,
-        run="covey_consent.commands.imports:import_",
-    )
 
 
 def add_clock(registry: CommandGroup) -> None:
@@ -38,7 +22,7 @@ def add_clock(registry: CommandGroup) -> None:
         module="covey_consent.commands.clock",
     )
     clock.command(
-        "show", "say whether the registry trusts its clock; exits with 3 while it does not", example, _URL
+        "show", "say whether the registry trusts its clock; exits with 3 while it does not", example, URL
     )
     time = "the time now by another machine's clock (ISO 8601, UTC)"
     clock.command(
@@ -46,7 +30,7 @@ def add_clock(registry: CommandGroup) -> None:
         "confirm the time; COVEY_REGISTRY_TOKEN is an admin's access token",
         "covey registry clock confirm --time 2027-01-15T08:00Z",
         text("--time", "TIME", time, dest="stated", required=True),
-        _URL,
+        URL,
     )
 
 
@@ -72,7 +56,7 @@ def add_notice(registry: CommandGroup) -> None:
         "put a notice in force at a running registry; COVEY_REGISTRY_TOKEN is an admin's access token",
         "covey registry notice publish notices/celebrate.toml --url http://127.0.0.1:8700",
         file,
-        _URL,
+        URL,
     )
     notice.command(
         "show",
@@ -88,23 +72,9 @@ def add_notice(registry: CommandGroup) -> None:
         purpose,
         text("--version", "V", "such as 1.0.0", required=True),
         text("--language", "L", "default en", default="en"),
-        _URL,
+        URL,
         JSON,
         run="show_text",
-    )
-
-
-def add_revoke(registry: CommandGroup) -> None:
-    """Add `covey registry revoke`."""
-    registry.command(
-        "revoke",
-        "end an access token, or all that a role and name have; run it where the key file is",
-        "covey registry revoke --role officer --name alice",
-        text("--token", "ID", "the token's id, or the token itself"),
-        choice("--role", ROLES, "with --name: whose tokens end, all that they have"),
-        option("--name", "by which the access log knows them"),
-        _URL,
-        run="covey_consent.commands.token:revoke",
     )
 
 
