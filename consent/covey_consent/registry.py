@@ -12,7 +12,7 @@ from covey_consent.access.dpop import Proofs
 from covey_consent.access.identity_provider import IdentityProvider
 from covey_consent.access.jwks import KeySet
 from covey_consent.access.tokens import Tokens
-from covey_consent.breaches.register import Register as Breaches
+from covey_consent.breaches.register import BreachRegister
 from covey_consent.decisions.choices import Choices
 from covey_consent.decisions.consent_event import Act
 from covey_consent.decisions.events import Events, Recorded
@@ -29,13 +29,17 @@ from covey_consent.operations.supervision import Loop, LoopMetrics, Supervisor
 from covey_consent.policy import controller
 from covey_consent.policy.controller import Controller
 from covey_consent.policy.transfers import Transfers
-from covey_consent.receipts import issue
-from covey_consent.receipts.issue import Receipts
-from covey_consent.recipients.delivery_worker import Courier
+from covey_consent.receipts.issue import ReceiptIssuer
+from covey_consent.recipients.delivery_worker import DeliveryWorker
 from covey_consent.recipients.outbox import Outbox
-from covey_consent.recipients.webhook import Signer
-from covey_consent.rights.retention import Retention, Terms
-from covey_consent.rights.rights import Rights
+from covey_consent.recipients.webhook import WebhookSigner
+from covey_consent.rights.effects import Effects
+from covey_consent.rights.erasure import Erasure, vacuum_after_erasures
+from covey_consent.rights.export import Exporter
+from covey_consent.rights.periods import Period
+from covey_consent.rights.rectification import Rectification
+from covey_consent.rights.requests import Rights
+from covey_consent.rights.retention import Retention
 from covey_consent.settings import Settings
 from covey_consent.storage import key_file
 from covey_consent.storage.batcher import Pool
@@ -71,13 +75,13 @@ class Registry:
     issuers: Issuers
     controller: Controller
     yearly_batches: int
-    receipts: Receipts
+    receipts: ReceiptIssuer
     upkeep: Upkeep
     settings: Settings
     outbox: Outbox
-    courier: Courier
+    delivery_worker: DeliveryWorker
     rights: Rights
-    breaches: Breaches
+    breaches: BreachRegister
     gate: Gate
     answers: Answers
     cursors: Cursors
@@ -125,7 +129,7 @@ class Registry:
             Sealer(key_file.derive(key, "issuer keys")),
         )  # fmt: skip
         subjects = Subjects(Vault(key), calendar, open_to_all=settings.open_enrolment)
-        outbox = Outbox(Signer(key), calendar, settings.recipient_tries)
+        outbox = Outbox(WebhookSigner(key), calendar, settings.recipient_tries)
         events = Events(settings.origin, subjects, calendar, Transfers(facts.controller, notices))
         metrics = Metrics(log)
         choices = Choices(store, events, follow=outbox.follow, count=metrics.decided)
@@ -133,17 +137,22 @@ class Registry:
             log, settings.witnesses, settings.witness_seconds, settings.witness_every_seconds
         )
         publishing = promises.Publisher(log, calendar, secrets.SystemRandom())
-        retention = Retention(store, outbox, Terms.of(settings), choices.forget, monitor.require)
+        retention = Retention(store, outbox, settings, choices.forget, monitor.require)
         upkeep = Upkeep(store, choices, calendar, retention, monitor)
-        courier = Courier.of(store, outbox, settings)
-        rights = Rights.of(settings, key, calendar, store, choices, outbox, facts.controller)
+        delivery_worker = DeliveryWorker(store, outbox, settings)
+        erasure = Erasure(key, settings, calendar, outbox, choices)
+        rights = Rights(
+            calendar, settings.rights_periods, Period.parse(settings.rights_extension),
+            Effects(calendar, choices, Rectification(calendar, outbox, choices), erasure),
+            Exporter(key, settings.origin, calendar, facts.controller, events, outbox.signer),
+        )  # fmt: skip
         supervisor = Supervisor(
             [
                 Loop("clock", partial(monitor.run, store)),
-                Loop("deliveries", courier.run, needed=True),
+                Loop("deliveries", delivery_worker.run, needed=True),
                 Loop("publishing", publishing.run, needed=True),
                 Loop("upkeep", upkeep.run),
-                Loop("purging", rights.sweeper.run),
+                Loop("purging", partial(vacuum_after_erasures, store)),
                 *([Loop("cosignatures", cosigners.gather)] if settings.witnesses else []),
             ]
         )
@@ -167,7 +176,7 @@ class Registry:
             issuers=issuers,
             controller=facts.controller,
             yearly_batches=settings.yearly_batches,
-            receipts=Receipts(store, log, key, facts.controller, issue.Finder(choices.events, key, calendar)),
+            receipts=ReceiptIssuer(store, log, key, events, calendar, facts.controller),
             upkeep=upkeep,
             settings=settings,
             gate=gate,
@@ -175,9 +184,9 @@ class Registry:
             cursors=Cursors(key),
             metrics=metrics,
             outbox=outbox,
-            courier=courier,
+            delivery_worker=delivery_worker,
             rights=rights,
-            breaches=Breaches(calendar, settings.breach_seconds),
+            breaches=BreachRegister(calendar, settings.breach_seconds),
             clock_monitor=monitor,
             supervisor=supervisor,
             write_check=WriteCheck(store, clock),

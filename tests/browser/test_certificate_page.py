@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from required_tools import report_missing
 
-from covey_consent.receipts import certificate_page
+from covey_consent.receipts.page import render_certificate
 
 pytestmark = pytest.mark.browser
 
@@ -65,7 +65,7 @@ def complaints() -> list[str]:
 @pytest.fixture
 def page(browser: Browser, kind: str, complaints: list[str], tmp_path: Path) -> Iterator[Page]:
     file = tmp_path / "certificate.html"
-    file.write_text(certificate_page.render(FACTS[kind]), "utf-8")
+    file.write_text(render_certificate(FACTS[kind]), "utf-8")
     context = browser.new_context(offline=True)
     page = context.new_page()
     page.on("console", lambda message: complaints.append(message.text))
@@ -117,7 +117,7 @@ def test_what_the_operator_named_is_text_and_no_markup(browser: Browser, tmp_pat
         "site": "<script>",
     }
     file = tmp_path / "certificate.html"
-    file.write_text(certificate_page.render(facts), "utf-8")
+    file.write_text(render_certificate(facts), "utf-8")
     page = browser.new_page()
     page.goto(file.as_uri())
     assert page.locator("#x, script").count() == 0

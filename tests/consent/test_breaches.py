@@ -1,4 +1,4 @@
-"""The breach desk: its clock, what an account lacks, whom a breach touches."""
+"""The breach register: its clock, what an account lacks, whom a breach touches."""
 
 import json
 import socket
@@ -14,9 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from covey_consent.access.roles import Role
 from covey_consent.app import create_app
-from covey_consent.breaches import states
-from covey_consent.breaches.account import Account, missing
-from covey_consent.breaches.states import NEXT, State, Step
+from covey_consent.breaches.breach import TRANSITIONS, Account, BreachAction, BreachState, advance, missing
 from covey_consent.commands import breach
 from covey_consent.errors import ConflictError
 from covey_consent.settings import Settings
@@ -57,7 +55,7 @@ def test_the_clock_runs_for_72_hours_from_the_detection(shop):
     assert read(shop, found["id"])["overdue"]
     registry = shop.http.app.state.registry
     with registry.store.session() as session:
-        assert registry.breaches.overdue(session) == 1
+        assert registry.breaches.count_overdue(session) == 1
     step(shop, found["id"], "notify authority", 422)
     told = step(shop, found["id"], "notify authority", reason="it was found on a holiday")
     assert told["state"] == "authority notified"
@@ -221,18 +219,18 @@ class Steps(RuleBasedStateMachine):
 
     @initialize()
     def begin(self):
-        self.state = State.OPEN
+        self.state = BreachState.OPEN
 
-    @rule(step=st.sampled_from(Step))
+    @rule(step=st.sampled_from(BreachAction))
     def take(self, step):
         before = self.state
         try:
-            self.state = states.advance(before, step)
+            self.state = advance(before, step)
         except ConflictError:
-            assert (before, step) not in NEXT
+            assert step not in TRANSITIONS[before]
             return
-        assert before is not State.CLOSED
-        assert (self.state is State.OPEN) <= (before is State.OPEN)
+        assert before is not BreachState.CLOSED
+        assert (self.state is BreachState.OPEN) <= (before is BreachState.OPEN)
 
 
 TestSteps = Steps.TestCase

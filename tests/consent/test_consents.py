@@ -17,7 +17,7 @@ from covey_consent.decisions.consent_event import Act
 from covey_consent.decisions.records import Record, commit
 from covey_consent.errors import ConflictError, DeniedError
 from covey_consent.policy import ages
-from covey_consent.receipts import verification
+from covey_consent.receipts import signed_receipts
 from covey_consent.storage.models import Event
 from covey_consent.tickets import tickets as booked_tickets
 from covey_privacy import tickets
@@ -247,7 +247,7 @@ def test_history_comes_in_pages_and_each_event_has_its_receipt(shop, service, pe
     for event in told:
         receipt = shop.http.get(f"/v1/receipts/{event['event']}.jwt", headers=own)
         assert receipt.status_code == 200, receipt.text
-        shown = verification.verify(receipt.content, shop.registry.public)
+        shown = signed_receipts.verify(receipt.content, shop.registry.public)
         assert shown.receipt.has_record_of_activity[0].evidence.record.event == event["event"]
     stranger = shop.as_(Role.SUBJECT, subject=new(shop, service))
     assert shop.http.get(f"/v1/receipts/{told[0]['event']}.jwt", headers=stranger).status_code == 404
@@ -485,7 +485,7 @@ def test_what_no_notice_stands_behind_has_its_receipt_too(shop, service, person)
     for event in told.values():
         signed = shop.http.get(f"/v1/receipts/{event}.jwt", headers=own)
         assert signed.status_code == 200, signed.text
-        verification.verify(signed.content, shop.registry.public)
+        signed_receipts.verify(signed.content, shop.registry.public)
         for form in ("json", "html"):
             assert shop.http.get(f"/v1/receipts/{event}.{form}", headers=own).status_code == 200
 

@@ -8,9 +8,10 @@ from joserfc.errors import BadSignatureError
 from sqlalchemy import insert, select
 
 from covey_consent.access.roles import Role
-from covey_consent.recipients.tables import Notification
+from covey_consent.access.tokens import jwk
+from covey_consent.recipients.register import Notification
 from covey_consent.rights import personal_data_rows
-from covey_consent.rights.certificate import TYPE
+from covey_consent.rights.erasure import CERTIFICATE_TYPE, Erasure, vacuum_if_erased
 from covey_consent.rights.tables import Tombstone
 from covey_consent.storage.idempotency import KeptAnswer
 from covey_consent.storage.models import Base, Subject
@@ -271,19 +272,19 @@ def test_half_an_erasure_is_none(shop, monkeypatch):
     id_ = shop.http.post("/v1/rights", json={"kind": "erasure"}, headers=own).json()["id"]
     path = f"/v1/rights/{id_}/steps"
     assert shop.http.post(path, json={"step": "start"}, headers=officer).status_code == 200
-    certify = type(shop.http.app.state.registry.rights.certifier).certify
+    certify = Erasure.certify
 
     def fail(*_):
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(type(shop.http.app.state.registry.rights.certifier), "certify", fail)
+    monkeypatch.setattr(Erasure, "certify", fail)
     assert shop.http.post(path, json={"step": "fulfil"}, headers=officer).status_code == 500
     kept = rows(shop, subject)
     assert {name: kept[name] for name in ("events", "choices", "devices", "subject_keys")} == {
         name: before[name] for name in ("events", "choices", "devices", "subject_keys")
     }
     assert shop.choices(phone) == {"train": "granted"}
-    monkeypatch.setattr(type(shop.http.app.state.registry.rights.certifier), "certify", certify)
+    monkeypatch.setattr(Erasure, "certify", certify)
     assert shop.http.post(path, json={"step": "fulfil"}, headers=officer).status_code == 200
 
 
@@ -303,9 +304,9 @@ def test_a_certificate_says_what_was_destroyed_and_claims_no_more(shop):
     kept = rows(shop, subject)
     id_, _ = erased(shop, subject)
     answer = shop.http.get(f"/v1/erasures/{id_}").json()
-    key = shop.http.app.state.registry.rights.certifier.public
+    key = jwk(shop.http.app.state.registry.key)
     opened = jws.deserialize_compact(answer["certificate"].encode(), key, ["Ed25519"])
-    assert opened.headers()["typ"] == TYPE
+    assert opened.headers()["typ"] == CERTIFICATE_TYPE
     claims = json.loads(opened.payload)
     assert claims == answer["claims"]
     assert claims["jti"] == id_
@@ -353,15 +354,14 @@ def test_a_recipients_letter_outlives_the_person_without_their_name(shop):
 
 def test_the_files_are_rebuilt_once_after_an_erasure(shop):
     registry = shop.http.app.state.registry
-    sweep = registry.rights.sweeper.sweep
     portal = shop.http.portal
-    assert portal.call(sweep) is False
+    assert portal.call(vacuum_if_erased, registry.store) is False
     subject, _ = with_phone(shop)
     erased(shop, subject)
-    portal.call(sweep)
+    portal.call(vacuum_if_erased, registry.store)
     with registry.store.session() as session:
         assert [one.purged for one in session.scalars(select(Tombstone))] == [True]
-    assert portal.call(sweep) is False
+    assert portal.call(vacuum_if_erased, registry.store) is False
 
 
 @pytest.mark.compliance(

@@ -19,9 +19,10 @@ from sqlalchemy import select
 
 from covey_consent.access.roles import Role
 from covey_consent.errors import RequestError
-from covey_consent.recipients import addresses, backoff
-from covey_consent.recipients.tables import Notification
-from covey_consent.recipients.webhook import Signer
+from covey_consent.recipients import addresses
+from covey_consent.recipients.outbox import FIRST_SECONDS, MOST_SECONDS, retry_seconds
+from covey_consent.recipients.register import Notification
+from covey_consent.recipients.webhook import WebhookSigner
 from covey_consent.storage.models import Device
 from covey_privacy import wire
 from covey_privacy.registry_messages import REFUSED, Batch
@@ -369,7 +370,7 @@ def test_a_recipient_that_is_switched_off_is_told_later(shop, problem):
 )  # fmt: skip
 def test_an_address_that_is_not_of_the_public_web_is_refused(url):
     with pytest.raises(RequestError):
-        addresses.check(url, private=False)
+        addresses.check_url(url, private=False)
 
 
 @pytest.mark.parametrize(
@@ -382,17 +383,17 @@ def test_an_address_that_is_not_of_the_public_web_is_refused(url):
     ],
 )  # fmt: skip
 def test_an_address_inside_a_network_is_not_public(address):
-    assert not addresses.public(address)
+    assert not addresses.is_public(address)
 
 
 @pytest.mark.parametrize("host", ["mail.example", "1.1.1.1", "[2606:4700::1111]", "10.example"])
 def test_a_name_or_a_public_address_is_taken(host):
-    assert addresses.check(f"https://{host}/hook", private=False) == f"https://{host}/hook"
+    assert addresses.check_url(f"https://{host}/hook", private=False) == f"https://{host}/hook"
 
 
 @pytest.mark.parametrize("address", ["1.1.1.1", "8.8.8.8", "2606:4700::1111"])
 def test_a_public_address_is(address):
-    assert addresses.public(address)
+    assert addresses.is_public(address)
 
 
 def test_a_recipient_at_a_private_address_is_never_called(opened):
@@ -437,14 +438,14 @@ def test_nobody_reads_what_others_recipients_were_told(shop):
 
 @given(st.integers(1, 1000), st.floats(0, 1, exclude_max=True))
 def test_waits_grow_and_never_beyond_the_most(tries, drawn):
-    wait = backoff.seconds(tries, drawn)
-    assert 1 <= wait <= backoff.MOST
-    assert wait <= backoff.seconds(tries + 1, 0.999999) or wait == backoff.MOST
-    assert backoff.seconds(tries, 0.0) >= min(backoff.FIRST * 2 ** min(tries - 1, 60), backoff.MOST) // 2
+    wait = retry_seconds(tries, drawn)
+    assert 1 <= wait <= MOST_SECONDS
+    assert wait <= retry_seconds(tries + 1, 0.999999) or wait == MOST_SECONDS
+    assert retry_seconds(tries, 0.0) >= min(FIRST_SECONDS * 2 ** min(tries - 1, 60), MOST_SECONDS) // 2
 
 
 def test_a_signature_is_of_the_id_and_the_time_too():
-    signer = Signer(SigningKey(bytes(32)))
+    signer = WebhookSigner(SigningKey(bytes(32)))
     said = [
         signer.headers("r", id_, at, b"{}")["webhook-signature"] for id_, at in (("a", 1), ("b", 1), ("a", 2))
     ]

@@ -13,8 +13,8 @@ from covey_consent.access.access_log import Access
 from covey_consent.access.roles import Role
 from covey_consent.commands import retention as command
 from covey_consent.errors import RequestError, UnavailableError
-from covey_consent.recipients.outbox import State as Letter
-from covey_consent.recipients.tables import Notification
+from covey_consent.recipients.outbox import DeliveryState
+from covey_consent.recipients.register import Notification
 from covey_consent.rights.retention import YEAR
 from covey_consent.rights.tables import RightsRequest, RightsStep
 from covey_consent.settings import Settings
@@ -163,7 +163,7 @@ def test_recipients_are_written_to_when_somebody_goes(opened):
         upkeep(shop)
         until(lambda: len(ear.received) == 2, "it was told of the erasure")
         assert ear.received[-1].said["type"] == "subject.erased"
-        until(lambda: {*states(shop)} == {Letter.TOLD}, "that they were told was noted")
+        until(lambda: {*states(shop)} == {DeliveryState.TOLD}, "that they were told was noted")
         shop.clock.now += 366 * DAY
         upkeep(shop)
         assert states(shop) == []

@@ -1,4 +1,4 @@
-"""The rights desk: requests, their clock and what each of them does."""
+"""Data subjects' requests: their clock and what each of them does."""
 
 import csv
 import hashlib
@@ -16,10 +16,10 @@ from sqlalchemy import select
 from covey_consent.access.roles import Role
 from covey_consent.decisions.records import Record, commit
 from covey_consent.errors import ConflictError, RequestError
-from covey_consent.rights import personal_data_rows, states
-from covey_consent.rights.periods import Period, period
-from covey_consent.rights.states import NEXT, OPEN, Standing, State, Step
-from covey_consent.rights.tables import AttributeChange
+from covey_consent.rights import personal_data_rows
+from covey_consent.rights.periods import Period, period_for
+from covey_consent.rights.states import OPEN, TRANSITIONS, RequestAction, RequestState, advance, is_overdue
+from covey_consent.rights.tables import AttributeChange, RightsRequest
 from covey_consent.storage.models import Base
 from covey_privacy.registry_messages import WITHDRAWN
 
@@ -104,10 +104,10 @@ def test_what_is_no_period_is_refused(text):
 
 def test_the_nearest_period_holds():
     periods = {"default": "P1M", "default/access": "P7D", "CN": "P15D", "CN/erasure": "P5D"}
-    assert period(periods, "CN", "erasure") == Period(days=5)
-    assert period(periods, "CN", "access") == Period(days=15)
-    assert period(periods, "DE", "access") == Period(days=7)
-    assert period(periods, None, "erasure") == Period(months=1)
+    assert period_for(periods, "CN", "erasure") == Period(days=5)
+    assert period_for(periods, "CN", "access") == Period(days=15)
+    assert period_for(periods, "DE", "access") == Period(days=7)
+    assert period_for(periods, None, "erasure") == Period(months=1)
 
 
 class Request(RuleBasedStateMachine):
@@ -117,25 +117,25 @@ class Request(RuleBasedStateMachine):
     def receive(self, months):
         self.now = 1_800_000_000
         self.first = self.due = Period(months=months).after(self.now)
-        self.standing = Standing(State.RECEIVED, self.due)
+        self.request = RightsRequest(state=RequestState.RECEIVED, due_at=self.due, extended=False)
         self.verified = self.closed = False
         self.extensions = 0
 
-    @rule(step=st.sampled_from(Step))
-    def take(self, step):
-        before = self.standing
+    @rule(action=st.sampled_from(RequestAction))
+    def take(self, action):
+        before, overdue = self.request.state, is_overdue(self.request, self.now)
         try:
-            after = states.advance(before, step, self.now, Period(months=2))
+            advance(self.request, action, self.now, Period(months=2))
         except ConflictError:
+            assert self.request.state == before
             return
-        assert (before.state, step) in NEXT
-        self.verified |= step is Step.VERIFY
-        self.extensions += step is Step.EXTEND
-        assert not (step is Step.EXTEND and before.overdue(self.now))
-        if before.state not in OPEN:
-            assert after.state == before.state
-        assert after.state != State.FULFILLED or self.verified
-        self.standing = after
+        assert action in TRANSITIONS[before]
+        self.verified |= action is RequestAction.VERIFY
+        self.extensions += action is RequestAction.EXTEND
+        assert not (action is RequestAction.EXTEND and overdue)
+        if before not in OPEN:
+            assert self.request.state == before
+        assert self.request.state != RequestState.FULFILLED or self.verified
 
     @precondition(lambda self: self.now < 1_900_000_000)
     @rule(seconds=st.integers(1, 60 * DAY))
@@ -144,9 +144,9 @@ class Request(RuleBasedStateMachine):
 
     @invariant()
     def is_flagged_past_its_due_time(self):
-        if self.standing.state in OPEN:
-            assert self.standing.overdue(self.now) == (self.now > self.standing.due_at)
-            assert self.standing.due_at <= Period(months=2).after(self.first)
+        if self.request.state in OPEN:
+            assert is_overdue(self.request, self.now) == (self.now > self.request.due_at)
+            assert self.request.due_at <= Period(months=2).after(self.first)
 
     @invariant()
     def is_extended_once(self):
@@ -174,7 +174,7 @@ def test_a_request_is_overdue_once_its_month_has_passed(shop):
     assert late() == [id_]
     assert shop.http.get(f"/v1/rights/{id_}", headers=shop.as_(Role.OFFICER)).json()["overdue"]
     with registry.store.session() as session:
-        assert registry.rights.desk.overdue(session) == 1
+        assert registry.rights.count_overdue(session) == 1
     step(shop, id_, "refuse", reason="a law suit is pending")
     assert late() == []
 

@@ -52,6 +52,11 @@ def jwk(key: SigningKey) -> OKPKey:
     return OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": public, "d": secret})
 
 
+def public_key_jwk(public: bytes) -> OKPKey:
+    """Return a public key (32 bytes) as a JSON Web Key (RFC 8037)."""
+    return OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": urlsafe_b64encode(public).decode()})
+
+
 class Tokens:
     """Mints and opens the tokens of one registry, which is their issuer and their audience.
 

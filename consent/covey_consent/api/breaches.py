@@ -1,4 +1,4 @@
-"""The breach desk's routes."""
+"""The routes of the breach register."""
 
 from __future__ import annotations
 
@@ -16,10 +16,16 @@ from covey_consent.api.pages import Cursor, Limit, Page, following
 from covey_consent.api.preconditions import IfMatch, etag, require_match, tagged
 from covey_consent.api.rights import Officer, Words
 from covey_consent.api.schemas import config, shown
-from covey_consent.breaches import affected, register
-from covey_consent.breaches.account import Account, Scope, Seconds, missing
-from covey_consent.breaches.states import State, Step
-from covey_consent.breaches.tables import Breach
+from covey_consent.breaches import register
+from covey_consent.breaches.breach import (
+    Account,
+    Breach,
+    BreachAction,
+    BreachState,
+    Scope,
+    Seconds,
+    missing,
+)
 from covey_consent.registry import Registry
 from covey_consent.storage.idempotency import Answer
 
@@ -48,7 +54,7 @@ class BreachStep(BaseModel):
 
     model_config = config({"step": "notify authority", "reason": "in phases"})
 
-    step: Step
+    step: BreachAction
     account: Account | None = None
     reason: Words = ""
 
@@ -64,7 +70,7 @@ class StepTaken(BaseModel):
     )  # fmt: skip
 
     step: str
-    state: State
+    state: BreachState
     role: Role
     name: str
     reason: str
@@ -84,7 +90,7 @@ class KnownBreach(BaseModel):
     )  # fmt: skip
 
     id: str
-    state: State
+    state: BreachState
     detected_at: int
     due_at: int
     overdue: bool
@@ -126,7 +132,7 @@ async def take_breach_step(
 
 
 def _open(session: Session, here: Registry, said: NewBreach, caller: Caller) -> Answer:
-    affected.count(session, said.scope)
+    register.count_affected(session, said.scope)
     detected_at = here.calendar.now if said.detected_at is None else said.detected_at
     opened = here.breaches.open(session, detected_at, said.scope, said.account, caller)
     return answer(_full(session, here, opened))
@@ -136,12 +142,12 @@ def _take(
     session: Session, here: Registry, id_: str, said: BreachStep, caller: Caller, if_match: str | None
 ) -> KnownBreach:
     require_match(if_match, etag(_read(session, here, id_), *PASSING))
-    breach = here.breaches.take(session, id_, said.step, said.account, caller, said.reason)
+    breach = here.breaches.take_step(session, id_, said.step, said.account, caller, said.reason)
     return _full(session, here, breach)
 
 
 def _read(session: Session, here: Registry, id_: str) -> KnownBreach:
-    return _full(session, here, register.find(session, id_))
+    return _full(session, here, register.find_breach(session, id_))
 
 
 def _page(session: Session, here: Registry, cursor: str | None, limit: int) -> Page[KnownBreach]:
@@ -154,7 +160,7 @@ def _page(session: Session, here: Registry, cursor: str | None, limit: int) -> P
 
 def _full(session: Session, here: Registry, breach: Breach) -> KnownBreach:
     steps = [
-        StepTaken.model_validate(step, from_attributes=True) for step in register.steps(session, breach.id)
+        StepTaken.model_validate(step, from_attributes=True) for step in register.steps_of(session, breach.id)
     ]
     return KnownBreach(**_plain(session, here, breach), steps=steps)
 
@@ -163,7 +169,7 @@ def _plain(session: Session, here: Registry, breach: Breach) -> dict[str, Any]:
     account, scope = register.account_of(breach), register.scope_of(breach)
     return {
         "id": breach.id, "state": breach.state, "detected_at": breach.detected_at, "due_at": breach.due_at,
-        "overdue": here.breaches.late(breach), "authority_at": breach.authority_at,
+        "overdue": here.breaches.is_overdue(breach), "authority_at": breach.authority_at,
         "people_at": breach.people_at, "scope": scope, "account": account,
-        "missing": list(missing(account)), "affected": affected.count(session, scope),
+        "missing": list(missing(account)), "affected": register.count_affected(session, scope),
     }  # fmt: skip

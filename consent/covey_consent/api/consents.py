@@ -228,11 +228,10 @@ def _restrict(
     session: Session, here: Registry, caller: Caller, subject: str, asked: Restriction, if_match: str | None
 ) -> Recorded:
     require_match(if_match, etag(_restriction(session, subject)))
-    restrictions = here.rights.restrictions
     if asked.restricted:
-        event = restrictions.put(session, subject, caller)
+        event = here.rights.restrict(session, subject, caller)
     else:
-        event = restrictions.lift(session, subject, caller, asked.told)
+        event = here.rights.lift(session, subject, caller, asked.told)
     record, _ = here.choices.events.open(session, event)
     return Recorded(record, event.commitment)
 

@@ -136,7 +136,7 @@ async def metrics(
 
 
 def _overdue(session: Session, here: Registry) -> tuple[int, int]:
-    return here.rights.desk.overdue(session), here.breaches.overdue(session)
+    return here.rights.count_overdue(session), here.breaches.count_overdue(session)
 
 
 def _answer(session: Session, here: Registry) -> Undelivered:

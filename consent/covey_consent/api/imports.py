@@ -51,14 +51,14 @@ async def import_person(request: Request, here: Here, caller: Admin, key: Key, o
     """
     _require_pinned(here, key)
     source = bytes.fromhex(key)
-    export = await asyncio.to_thread(imports.read, await request.body(), source)
+    export = await asyncio.to_thread(imports.read_export, await request.body(), source)
     return await once.create(caller, _import, here, export, source)
 
 
 def _import(session: Session, here: Registry, export: Export, source: bytes) -> Answer:
     imported = Imported(
         subject=export.person.subject, devices=len(export.devices), consents=len(export.consents),
-        guardian=imports.import_(session, here.subjects, here.choices, export, source),
+        guardian=imports.import_person(session, here.subjects, here.choices, export, source),
     )  # fmt: skip
     return answer(imported, imported.subject)
 

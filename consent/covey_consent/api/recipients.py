@@ -18,7 +18,7 @@ from covey_consent.api.rights import Reader
 from covey_consent.api.schemas import Name, Pseudonym, config, shown
 from covey_consent.decisions import subjects
 from covey_consent.recipients import addresses, register
-from covey_consent.recipients.tables import Recipient
+from covey_consent.recipients.register import Recipient
 from covey_consent.registry import Registry
 from covey_consent.storage.idempotency import Answer
 
@@ -143,16 +143,16 @@ async def read_told(subject: Pseudonym, here: Here, _caller: Reader) -> Told:
 
 
 def _add(session: Session, here: Registry, said: NewRecipient) -> Answer:
-    url = addresses.check(said.url, private=here.courier.private)
-    added = register.add(session, said.name, url, said.purposes, here.calendar)
+    url = addresses.check_url(said.url, private=here.settings.private_recipients)
+    added = register.add_recipient(session, said.name, url, said.purposes, here.calendar)
     public, secret = here.outbox.signer.public, here.outbox.signer.secret(added.id)
     return answer(AddedRecipient(**_plain(added, {}), public_key=public, secret=secret))
 
 
 def _page(session: Session, here: Registry, cursor: str | None, limit: int) -> Page[KnownRecipient]:
     after = "" if cursor is None else str(here.cursors.place(LISTING, cursor)[0])
-    rows = register.page(session, after, limit + 1)
-    letters = register.letters(session, [row.id for row in rows])
+    rows = register.page_of_recipients(session, after, limit + 1)
+    letters = register.count_notifications(session, [row.id for row in rows])
     return Page[KnownRecipient](
         items=[KnownRecipient(**_plain(row, letters.get(row.id, {}))) for row in rows[:limit]],
         next=following(rows, limit, lambda row: here.cursors.after(LISTING, row.name)),
@@ -160,24 +160,24 @@ def _page(session: Session, here: Registry, cursor: str | None, limit: int) -> P
 
 
 def _read(session: Session, id_: str) -> KnownRecipient:
-    letters = register.letters(session, [id_]).get(id_, {})
-    return KnownRecipient(**_plain(register.find(session, id_), letters))
+    letters = register.count_notifications(session, [id_]).get(id_, {})
+    return KnownRecipient(**_plain(register.find_recipient(session, id_), letters))
 
 
 def _set(session: Session, id_: str, active: bool, if_match: str | None) -> KnownRecipient:
     require_match(if_match, etag(_read(session, id_), *PASSING))
-    register.find(session, id_).active = active
+    register.find_recipient(session, id_).active = active
     return _read(session, id_)
 
 
 def _retry(session: Session, here: Registry, id_: str) -> None:
-    here.outbox.retry(session, register.find(session, id_).id)
+    here.outbox.retry(session, register.find_recipient(session, id_).id)
 
 
 def _told(session: Session, here: Registry, subject: str) -> Told:
     subjects.find(session, subject)
     stated = [one.model_dump(mode="json") for one in here.controller.recipients]
-    return Told(stated=stated, told=register.told(session, here.outbox.signer, subject))
+    return Told(stated=stated, told=register.disclosures_of(session, here.outbox.signer, subject))
 
 
 def _plain(row: Recipient, letters: dict[str, int]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The rights desk's routes: requests, their steps, the export, and what is kept of an erasure."""
+"""The routes of data subjects' requests: their steps, the export, and what is kept of an erasure."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ from covey_consent.api.schemas import SUBJECT, Country, Name, Pseudonym, config,
 from covey_consent.decisions import subjects
 from covey_consent.errors import ConflictError, DeniedError, RequestError, UnknownError
 from covey_consent.registry import Registry
-from covey_consent.rights import certificate, requests
-from covey_consent.rights.requests import Asked, Due, Taken
-from covey_consent.rights.states import Kind, State, Step
+from covey_consent.rights import requests
+from covey_consent.rights.erasure import claims_of
+from covey_consent.rights.requests import RequestDetails, RequestStep
+from covey_consent.rights.states import RequestAction, RequestKind, RequestState, is_overdue
 from covey_consent.rights.tables import ErasureStep, RightsRequest, RightsStep, Tombstone
 from covey_consent.storage.idempotency import Answer
 from covey_consent.storage.models import Subject
@@ -70,7 +71,7 @@ class NewRequest(BaseModel):
 
     model_config = config({"kind": "objection", "purpose": "marketing", "words": "No more offers."})
 
-    kind: Kind
+    kind: RequestKind
     subject: Pseudonym | None = None
     words: Words = ""
     purpose: Name | None = None
@@ -82,7 +83,7 @@ class NewStep(BaseModel):
 
     model_config = config({"step": "verify", "method": "video call"})
 
-    step: Step
+    step: RequestAction
     method: Annotated[str, StringConstraints(max_length=200, strip_whitespace=True)] = ""
     reason: Words = ""
 
@@ -97,8 +98,8 @@ class StepTaken(BaseModel):
         }
     )  # fmt: skip
 
-    step: Step
-    state: State
+    step: RequestAction
+    state: RequestState
     role: Role
     name: str
     method: str
@@ -120,10 +121,10 @@ class Request(BaseModel):
 
     id: str
     subject: str
-    kind: Kind
+    kind: RequestKind
     purpose: str | None
     words: str
-    state: State
+    state: RequestState
     received_at: int
     due_at: int
     extended: bool
@@ -188,7 +189,7 @@ class PersonsAttributes(BaseModel):
 @router.post("/v1/rights", status_code=201, response_model=Request)
 async def ask(said: NewRequest, here: Here, caller: Asker, once: OnceOnly) -> Response:
     """Take a request: a person's own, or one that an officer enters for them."""
-    return await once.create(caller, _receive, here, _asked(said, caller), caller)
+    return await once.create(caller, _receive, here, _details(said, caller), caller)
 
 
 @router.get("/v1/rights", response_model=Page[Request], responses=AS_CSV)
@@ -201,8 +202,8 @@ async def list_requests(
     Only late ones with `overdue`, only open ones that are due within so many days and not late with
     `due_within`; with both, either.
     """
-    due = Due(overdue, due_within)
-    return paged(await here.store.read(_page, here, caller, cursor, limit, due), Request, written_as)
+    found = await here.store.read(_page, here, caller, cursor, limit, overdue, due_within)
+    return paged(found, Request, written_as)
 
 
 @router.get("/v1/rights/{id_}")
@@ -216,8 +217,7 @@ async def take_step(
     id_: str, said: NewStep, here: Here, caller: Handler, response: Response, if_match: IfMatch = None
 ) -> Request:
     """Take a step: an officer's, or a person's, who may cancel. To fulfil does what was asked for."""
-    taken = Taken(said.step, said.method, said.reason)
-    return tagged(response, await here.store.write(_take, here, id_, taken, caller, if_match), *PASSING)
+    return tagged(response, await here.store.write(_take, here, id_, said, caller, if_match), *PASSING)
 
 
 @router.get("/v1/rights/{id_}/export")
@@ -261,37 +261,44 @@ async def rectify(
     return tagged(response, await here.store.write(_rectify, here, subject, said, caller, why, if_match))
 
 
-def _asked(said: NewRequest, caller: Caller) -> Asked:
+def _details(said: NewRequest, caller: Caller) -> RequestDetails:
     subject = caller.subject if said.subject is None else said.subject
     if subject is None:
         raise RequestError("whose request is it? name the subject")
-    if (said.kind is Kind.OBJECTION) != (said.purpose is not None):
+    if (said.kind is RequestKind.OBJECTION) != (said.purpose is not None):
         raise RequestError("an objection names the purpose that it is to; no other request does")
-    if (said.kind is Kind.RECTIFICATION) != (said.changes is not None and bool(said.changes.named)):
+    if (said.kind is RequestKind.RECTIFICATION) != (said.changes is not None and bool(said.changes.named)):
         raise RequestError("a rectification names the changes that it asks for; no other request does")
     changes = None if said.changes is None else rfc8785.dumps(said.changes.named).decode()
-    return Asked(subject, said.kind, said.words, said.purpose, changes)
+    return RequestDetails(subject, said.kind, said.words, said.purpose, changes)
 
 
-def _receive(session: Session, here: Registry, asked: Asked, caller: Caller) -> Answer:
-    require_own(session, caller, asked.subject, here.calendar.year)
-    person = subjects.find(session, asked.subject)
-    received = here.rights.desk.receive(session, asked, caller, person.country or None)
-    return answer(_request(session, here, received), asked.subject)
+def _receive(session: Session, here: Registry, details: RequestDetails, caller: Caller) -> Answer:
+    require_own(session, caller, details.subject, here.calendar.year)
+    person = subjects.find(session, details.subject)
+    received = here.rights.receive(session, details, caller, person.country or None)
+    return answer(_request(session, here, received), details.subject)
 
 
 def _take(
-    session: Session, here: Registry, id_: str, taken: Taken, caller: Caller, if_match: str | None
+    session: Session, here: Registry, id_: str, said: NewStep, caller: Caller, if_match: str | None
 ) -> Request:
     require_match(if_match, etag(_read(session, here, id_, caller), *PASSING))
-    return _request(session, here, here.rights.desk.take(session, id_, taken, caller))
+    step = RequestStep(said.step, said.method, said.reason)
+    return _request(session, here, here.rights.take_step(session, id_, step, caller))
 
 
 def _page(
-    session: Session, here: Registry, caller: Caller, cursor: str | None, limit: int, due: Due
+    session: Session,
+    here: Registry,
+    caller: Caller,
+    cursor: str | None,
+    limit: int,
+    overdue: bool,
+    due_within: int | None,
 ) -> Page[Request]:
     after = here.cursors.moment(LISTING, cursor)
-    rows = here.rights.desk.page(session, caller, after, limit + 1, due)
+    rows = here.rights.page(session, caller, after, limit + 1, overdue=overdue, due_within=due_within)
     return Page[Request](
         items=[_plain(here, row, []) for row in rows[:limit]],
         next=following(rows, limit, lambda row: here.cursors.after(LISTING, row.received_at, row.id)),
@@ -299,12 +306,15 @@ def _page(
 
 
 def _read(session: Session, here: Registry, id_: str, caller: Caller) -> Request:
-    return _request(session, here, requests.find(session, id_, caller, here.calendar.year))
+    return _request(session, here, requests.find_request(session, id_, caller, here.calendar.year))
 
 
 def _export(session: Session, here: Registry, id_: str, caller: Caller) -> bytes:
-    request = requests.find(session, id_, caller, here.calendar.year)
-    if request.kind not in (Kind.ACCESS, Kind.PORTABILITY) or request.state != State.FULFILLED:
+    request = requests.find_request(session, id_, caller, here.calendar.year)
+    if (
+        request.kind not in (RequestKind.ACCESS, RequestKind.PORTABILITY)
+        or request.state != RequestState.FULFILLED
+    ):
         raise ConflictError("there is an export once a request for access or portability is fulfilled")
     return here.rights.exporter.export(session, request.subject)
 
@@ -313,7 +323,7 @@ def _certificate(session: Session, id_: str) -> Erased:
     kept = session.get(Tombstone, id_)
     if kept is None:
         raise UnknownError("no request of this id was fulfilled by an erasure")
-    return Erased(id=kept.id, certificate=kept.certificate, claims=certificate.claims(kept.certificate))
+    return Erased(id=kept.id, certificate=kept.certificate, claims=claims_of(kept.certificate))
 
 
 def _trail(session: Session, id_: str) -> Trail:
@@ -337,7 +347,7 @@ def _rectify(
     if_match: str | None,
 ) -> PersonsAttributes:  # fmt: skip
     require_match(if_match, etag(_attributes(subjects.find(session, subject))))
-    return _attributes(here.rights.rectification.rectify(session, subject, said.named, caller, why))
+    return _attributes(here.rights.effects.rectification.rectify(session, subject, said.named, caller, why))
 
 
 def _attributes(person: Subject) -> PersonsAttributes:
@@ -345,11 +355,11 @@ def _attributes(person: Subject) -> PersonsAttributes:
 
 
 def _request(session: Session, here: Registry, row: RightsRequest) -> Request:
-    return _plain(here, row, [_step(step) for step in requests.steps(session, row.id)])
+    return _plain(here, row, [_step(step) for step in requests.steps_of(session, row.id)])
 
 
 def _plain(here: Registry, row: RightsRequest, steps: list[StepTaken]) -> Request:
-    overdue = requests.standing(row).overdue(here.calendar.now)
+    overdue = is_overdue(row, here.calendar.now)
     return Request.model_validate(
         {name: getattr(row, name) for name in Request.model_fields if name not in ("overdue", "steps")}
         | {"overdue": overdue, "steps": steps}

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from covey_consent.api.http import Here
 from covey_consent.api.schemas import config
-from covey_consent.receipts import signing
+from covey_consent.receipts.signed_receipts import public_jwk
 
 router = APIRouter(prefix="/.well-known", tags=["well known"])
 
@@ -58,7 +58,7 @@ class Gpc(BaseModel):
 @router.get("/jwks.json")
 async def jwks(here: Here) -> Jwks:
     """Return the public keys that verify what the registry signs as JWS (RFC 7517)."""
-    return Jwks(keys=[Jwk(**key) for key in (here.tokens.public, signing.public_jwk(here.key.public))])
+    return Jwks(keys=[Jwk(**key) for key in (here.tokens.public, public_jwk(here.key.public))])
 
 
 @router.get("/gpc.json")

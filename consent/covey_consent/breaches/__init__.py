@@ -1,1 +1,1 @@
-"""The breach desk: personal data breaches, who is told and by when (GDPR Art. 33, 34; PIPL Art. 57)."""
+"""Personal data breaches: the register and its deadlines (GDPR Art. 33, 34; PIPL Art. 57)."""

@@ -1,4 +1,4 @@
-"""`covey registry breach open|list`: the breach desk of a registry that is being served, from its machine."""
+"""`covey registry breach open|list`: the breach register of a registry that is served, from its machine."""
 
 from __future__ import annotations
 

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from covey_consent.errors import RequestError, without_number
-from covey_consent.receipts import certificate_page
-from covey_consent.receipts.signing import LIMIT
-from covey_consent.receipts.verification import verify
+from covey_consent.receipts.page import render_certificate
+from covey_consent.receipts.signed_receipts import LIMIT, verify
 from covey_privacy.commands.certificate import establish_facts
 from covey_privacy.errors import MisuseError
 from covey_privacy.note import public_key
@@ -27,5 +26,5 @@ def check(file: Path, key: str) -> int:
 
 def print_certificate(out: Path, **certificate: Any) -> None:
     """Write the page of a certificate that holds; the other options are those of `establish_facts`."""
-    out.write_text(certificate_page.render(establish_facts(**certificate)), "utf-8")
+    out.write_text(render_certificate(establish_facts(**certificate)), "utf-8")
     print(f"The page is at {out}")

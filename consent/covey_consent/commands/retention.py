@@ -12,8 +12,8 @@ from covey_consent.commands.client import read_key
 from covey_consent.errors import RequestError
 from covey_consent.operations.clock_monitor import ClockMonitor
 from covey_consent.recipients.outbox import Outbox
-from covey_consent.recipients.webhook import Signer
-from covey_consent.rights.retention import DAY, PEOPLE, Retention, Terms
+from covey_consent.recipients.webhook import WebhookSigner
+from covey_consent.rights.retention import DAY, PEOPLE, Retention
 from covey_consent.settings import Settings
 from covey_consent.storage.store import Store
 from covey_consent.tickets.epoch_calendar import Calendar
@@ -37,12 +37,12 @@ def run(
 
 
 async def _run(settings: Settings, at: int, now: float, dry: bool) -> Mapping[str, int]:
-    signer = Signer(read_key(settings))
+    signer = WebhookSigner(read_key(settings))
     calendar = Calendar(lambda: now, settings.epoch_seconds, settings.tolerance_seconds)
     store = Store.open(settings.database_url)
     try:
         outbox = Outbox(signer, calendar, settings.recipient_tries)
-        retention = Retention(store, outbox, Terms.of(settings), lambda _session, _people: None)
+        retention = Retention(store, outbox, settings, lambda _session, _people: None)
         if dry:
             return await retention.due(at)
         monitor = ClockMonitor(lambda: now, None)

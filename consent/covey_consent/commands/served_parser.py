@@ -81,7 +81,7 @@ def add_notice(registry: CommandGroup) -> None:
 def add_breach(registry: CommandGroup) -> None:
     """Add `covey registry breach`."""
     example = "covey registry breach open --officer olga --nature 'a backup was copied'"
-    what = "the breach desk of a registry that is being served"
+    what = "the breach register of a registry that is being served"
     breach = registry.group("breach", what, example, module="covey_consent.commands.breach")
     officer = text("--officer", "NAME", "in whose name, for the records", required=True)
     as_json = flag("--json", "print JSON, for a program to read", dest="as_json")

@@ -17,7 +17,7 @@ from covey_consent.notices import history
 from covey_consent.policy import assessments, purposes
 from covey_consent.policy.controller import Controller
 from covey_consent.policy.purposes import Purpose
-from covey_consent.recipients.tables import Recipient
+from covey_consent.recipients.register import Recipient
 from covey_consent.settings import Settings
 from covey_consent.storage.models import Assessment, LoggedRound, PublishedCheckpoint, StandingChoice
 from covey_consent.tickets import rounds

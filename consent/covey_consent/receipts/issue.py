@@ -1,9 +1,9 @@
-"""Giving out receipts: an event is found, its evidence is taken from the log, and the whole is signed."""
+"""Issuing receipts: an event is found, and its evidence is taken from the log."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from uuid import uuid4
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -11,13 +11,12 @@ from sqlalchemy.orm import Session
 from covey_consent.access.roles import Caller, Role
 from covey_consent.decisions import subjects
 from covey_consent.decisions.events import Events
-from covey_consent.decisions.records import Record, commit
 from covey_consent.errors import UnknownError
 from covey_consent.notices import history
 from covey_consent.policy.controller import Controller
-from covey_consent.receipts import content, signing
+from covey_consent.receipts import content
 from covey_consent.receipts.content import Case
-from covey_consent.receipts.evidence import Promised, Published
+from covey_consent.receipts.evidence import InclusionEvidence, PromiseEvidence
 from covey_consent.receipts.schema_27560 import Receipt
 from covey_consent.storage.models import Event
 from covey_consent.storage.store import Store
@@ -31,40 +30,51 @@ from covey_privacy.signatures import SigningKey
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """An event as the registry keeps it, `promise` a `Signed`; its notice, where the registry has one."""
+class ReceiptIssuer:
+    """Issues receipts of one registry's events."""
 
-    record: Record
-    salt: bytes
-    notice: Notice | None
-    promise: bytes
+    store: Store
+    log: Log
+    key: SigningKey
+    events: Events
+    calendar: Calendar
+    controller: Controller
 
+    async def issue(self, event: str, caller: Caller) -> Receipt:
+        """Return the event's receipt. Raises UnknownError, also for another person's event."""
+        notice, promised = await self.store.read(self._find, event, caller)
+        case = Case(notice, self._inclusion(promised) or promised)
+        return content.make_receipt(str(uuid4()), self.calendar.milliseconds, (case,), self.controller)
 
-Find = Callable[[Session, str], Found]
-"""`find(session, event)`: the event of this UUID. Raises UnknownError."""
-
-
-def unknown(event: str) -> UnknownError:
-    """Return the error for an event that is not there, or not the caller's to see."""
-    return UnknownError(f"there is no event {event} that this token may see")
-
-
-class Finder:
-    """Finds events as the registry keeps them."""
-
-    def __init__(self, events: Events, key: SigningKey, calendar: Calendar) -> None:
-        self._events, self._key, self._calendar = events, key, calendar
-
-    def __call__(self, session: Session, event: str) -> Found:
-        """Return the event of this UUID. Raises UnknownError."""
+    def _find(self, session: Session, event: str, caller: Caller) -> tuple[Notice | None, PromiseEvidence]:
         row = session.scalar(select(Event).filter_by(event=event))
-        if row is None:
-            raise unknown(event)
-        record, opening = self._events.open(session, row)
-        promise = promises.promise(
-            self._key, record.registry, row.commitment, self._calendar, row.received_at
+        year = self.calendar.year
+        if row is None or (
+            caller.role is Role.SUBJECT
+            and not subjects.answers_for(session, caller.subject, row.subject, year)
+        ):
+            raise UnknownError(f"there is no event {event} that this token may see")
+        record, opening = self.events.open(session, row)
+        promise = promises.promise(self.key, record.registry, row.commitment, self.calendar, row.received_at)
+        evidence = PromiseEvidence(record=record, salt=opening.salt.hex(), promise=promise.hex())
+        return _notice(session, row), evidence
+
+    def _inclusion(self, promised: PromiseEvidence) -> InclusionEvidence | None:
+        """Return the record's place in the log; None while it is only promised."""
+        shown = self.log.note
+        size = checkpoint.head(note.parse(shown)).size
+        try:
+            place = self.log.inclusion(consent_leaf(promised.commitment), size)
+        except UnknownError:
+            return None
+        return InclusionEvidence(
+            record=promised.record,
+            salt=promised.salt,
+            index=place.index,
+            size=size,
+            proof=tuple(one.hex() for one in place.proof),
+            checkpoint=shown,
         )
-        return Found(record, opening.salt, _notice(session, row), promise)
 
 
 def _notice(session: Session, event: Event) -> Notice | None:
@@ -73,54 +83,3 @@ def _notice(session: Session, event: Event) -> Notice | None:
     named = [edition for edition in editions if event.notice in (edition.semver, str(edition.version))]
     found = named or editions
     return found[-1] if found else None
-
-
-class Receipts:
-    """Receipts of one registry's events."""
-
-    def __init__(self, store: Store, log: Log, key: SigningKey, controller: Controller, find: Find) -> None:
-        self._store, self._log, self._key = store, log, key
-        self._find = find
-        self.controller = controller
-
-    @property
-    def public(self) -> bytes:
-        """The key that receipts are signed with."""
-        return self._key.public
-
-    async def case(self, event: str, caller: Caller, year: int) -> Case:
-        """Return the event with its evidence. Raises UnknownError, also for another person's event."""
-        found = await self._store.read(self._find_for, event, caller, year)
-        return Case(found.notice, self._evidence(found))
-
-    def receipt(self, identifier: str, created: int, case: Case) -> Receipt:
-        """Return the receipt over the case; `identifier` is a UUID, `created` Unix milliseconds."""
-        return content.receipt(identifier, created, (case,), self.controller)
-
-    def sign(self, receipt: Receipt) -> bytes:
-        """Return the receipt signed."""
-        return signing.sign(receipt, self._key)
-
-    def _find_for(self, session: Session, event: str, caller: Caller, year: int) -> Found:
-        found = self._find(session, event)
-        asking, subject = caller.subject, found.record.subject
-        if caller.role is Role.SUBJECT and not subjects.answers_for(session, asking, subject, year):
-            raise unknown(event)
-        return found
-
-    def _evidence(self, found: Found) -> Published | Promised:
-        leaf = consent_leaf(commit(found.salt, found.record))
-        shown = self._log.note
-        size = checkpoint.head(note.parse(shown)).size
-        try:
-            place = self._log.inclusion(leaf, size)
-        except UnknownError:
-            return Promised(record=found.record, salt=found.salt.hex(), promise=found.promise.hex())
-        return Published(
-            record=found.record,
-            salt=found.salt.hex(),
-            index=place.index,
-            size=size,
-            proof=tuple(one.hex() for one in place.proof),
-            checkpoint=shown,
-        )

@@ -1,4 +1,4 @@
-"""Nodes of JSON-LD: each class is one, each field a property, named as the vocabularies name it.
+"""JSON-LD nodes: each class is a type of node, each field a property, its alias the vocabulary's name.
 
 `has_purpose` is `dpv:hasPurpose`; `TERMS` names those of other vocabularies. The context stands in the
 receipt, so that nothing is fetched to read it.
@@ -7,6 +7,7 @@ receipt, so that nothing is fetched to read it.
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from importlib import resources
 from typing import Annotated, Any
 
@@ -36,6 +37,12 @@ TERMS = {
 def term(field: str) -> str:
     """Return the JSON-LD property of a field."""
     return TERMS.get(field, f"dpv:{to_camel(field)}")
+
+
+def timestamp(milliseconds: int) -> str:
+    """Return Unix milliseconds in the form of RFC 3339."""
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
 
 
 def _is_ours(context: dict[str, Any]) -> dict[str, Any]:

@@ -1,13 +1,19 @@
-"""A receipt as one page to read and print: no script, nothing fetched, in the person's language."""
+"""Receipts and certificates as pages to read and print: no script, nothing fetched.
+
+A receipt is in the person's language; a certificate of a person's own part is one A4 page in English and
+Chinese.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from covey_consent.receipts import labels
-from covey_consent.receipts.event import STATUS
+from covey_consent.receipts.content import STATUS
+from covey_consent.receipts.labels import certificate_labels, labels_in, supported_language
 from covey_consent.receipts.schema_27560 import ConsentRecord, Receipt
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -21,15 +27,28 @@ _PAUSE = {"en": ", ", "zh": "、"}
 _STATE = {status: state for state, status in STATUS.items()}
 
 
-def render(receipt: Receipt) -> str:
-    """Return the page, in the language of the first record's notice, or of what was said without one."""
+def render_receipt(receipt: Receipt) -> str:
+    """Return the page, in the language of the first record's notice, or else of its event."""
     first = receipt.has_record_of_activity[0]
     shown = first.has_notice[0] if isinstance(first, ConsentRecord) else first.evidence.record
-    language = labels.language(shown.language)
+    language = supported_language(shown.language)
     template = _ENVIRONMENT.get_template("receipt.html.j2")
     return template.render(
-        receipt=receipt, language=language, words=labels.of(language), pause=_PAUSE[language]
+        receipt=receipt, language=language, words=labels_in(language), pause=_PAUSE[language]
     )
+
+
+def render_certificate(facts: Mapping[str, Any]) -> str:
+    """Return the page.
+
+    Args:
+        facts: what a verified certificate proves, as `covey certificate verify --json` prints it.
+    """
+    words = certificate_labels()
+    plain = {name: ", ".join(value) if isinstance(value, list) else value for name, value in facts.items()}
+    statements = {each: words[each][facts["kind"]]["statement"].format(**plain) for each in words}
+    template = _ENVIRONMENT.get_template("certificate.html.j2")
+    return template.render(facts=facts, languages=tuple(words), words=words, statements=statements)
 
 
 def article(iri: str, language: str) -> str:
@@ -39,14 +58,9 @@ def article(iri: str, language: str) -> str:
     return _LAWS[law][language].format(number + "".join(f"({part})" for part in parts))
 
 
-def moment(time: str) -> str:
+def _moment(time: str) -> str:
     """Return an RFC 3339 time to the minute, anything else as it is."""
     return re.sub(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d):.*Z$", r"\1 \2 UTC", time)
-
-
-def address(contact: str) -> str:
-    """Return a contact as it is printed."""
-    return contact.removeprefix("mailto:")
 
 
 _ENVIRONMENT = Environment(
@@ -58,7 +72,7 @@ _ENVIRONMENT = Environment(
 )
 _ENVIRONMENT.filters |= {
     "article": article,
-    "moment": moment,
-    "address": address,
+    "moment": _moment,
+    "address": lambda contact: contact.removeprefix("mailto:"),
     "state": _STATE.__getitem__,
 }

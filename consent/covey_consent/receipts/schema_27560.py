@@ -1,16 +1,28 @@
-"""The shape of a receipt: the fields of ISO/IEC TS 27560 in the Data Privacy Vocabulary's terms."""
+"""The shape of a receipt: the fields of ISO/IEC TS 27560 in the terms of the Data Privacy Vocabulary.
+
+`python -m covey_consent.receipts.schema_27560 --write` makes its JSON Schema anew.
+"""
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterable
+from importlib import resources
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from covey_consent.receipts.evidence import Promised, Published
+from covey_consent.receipts.evidence import InclusionEvidence, PromiseEvidence
 from covey_consent.receipts.jsonld import CONTEXT, Context, Hex32, Iri, Node, Some, Text, Time, Uuid, Words
 
 MOST_RECORDS = 64
+
+JSON_SCHEMA = "receipt.schema.json"
+SHACL_SHAPES = "receipt.shacl.ttl"
+EXAMPLE = "receipt.example.json"
+"""The packaged files of the vocabulary folder."""
 
 RecordSchema = Literal["https://w3id.org/dpv/schema/dpv-27560#record-eu-gdpr"]
 ReceiptSchema = Literal["https://w3id.org/dpv/schema/dpv-27560#receipt-eu-gdpr"]
@@ -20,14 +32,14 @@ ISO_27560: ReceiptSchema = "https://w3id.org/dpv/schema/dpv-27560#receipt-eu-gdp
 OWN: OwnSchema = "https://w3id.org/covey/receipt"
 
 
-class Subject(Node):
+class ReceiptSubject(Node):
     """The person, by pseudonym (pii_principal_id)."""
 
     type: Literal["dpv:Customer"] = "dpv:Customer"
     identifier: Words
 
 
-class Notice(Node):
+class ReceiptNotice(Node):
     """The text that was shown (privacy_notice, language): `identifier` is its purpose."""
 
     type: Literal["dpv:ConsentNotice"] = "dpv:ConsentNotice"
@@ -67,8 +79,8 @@ class StorageDuration(Node):
     has_duration: Duration
 
 
-class Recipient(Node):
-    """Who receives data (recipient_third_parties); `description` names the safeguard of a transfer."""
+class ReceiptRecipient(Node):
+    """A recipient of data (recipient_third_parties); `description` names the safeguard of a transfer."""
 
     type: tuple[Literal["dpv:Recipient"], Iri]
     has_name: Words
@@ -77,7 +89,7 @@ class Recipient(Node):
 
 
 class PrivacyBudget(Node):
-    """The most that a year may cost the person in differential privacy, and what that means."""
+    """The yearly bound of the person's privacy loss (differential privacy), and its meaning in words."""
 
     type: Literal["covey:PrivacyBudget"] = "covey:PrivacyBudget"
     epsilon: Annotated[float, Field(ge=0, le=100)]
@@ -87,7 +99,7 @@ class PrivacyBudget(Node):
 
 
 class Process(Node):
-    """What is done with which data, why, where and for how long."""
+    """A processing: its data, purpose, storage, recipients and duration."""
 
     type: Literal["dpv:Process"] = "dpv:Process"
     identifier: Words
@@ -97,7 +109,7 @@ class Process(Node):
     has_personal_data: Annotated[tuple[PersonalData, ...], Some]
     data_in_words: Annotated[tuple[Words, ...], Some]
     has_storage_condition: tuple[StorageLocation, StorageDuration]
-    has_recipient: Annotated[tuple[Recipient, ...], Some]
+    has_recipient: Annotated[tuple[ReceiptRecipient, ...], Some]
     has_technical_measure: Annotated[tuple[Iri, ...], Some] | None = None
     privacy_budget: PrivacyBudget | None = None
 
@@ -136,10 +148,10 @@ class Right(Node):
     is_exercised_at: Words
 
 
-class Event(Node):
-    """What was said, when, by whom and until when (event_time, validity_duration, entity_id, event_state).
+class ReceiptEvent(Node):
+    """An event, its time, actor and duration (event_time, validity_duration, entity_id, event_state).
 
-    `imported_from` is the public key of the registry from which the event came, where it was not said here.
+    `imported_from` is the public key of the registry from which the event was imported.
     """
 
     type: Iri
@@ -151,53 +163,48 @@ class Event(Node):
     imported_from: Hex32 | None = None
 
 
-class ConsentRecord(Node):
-    """One event of consent with all that it was about, and its evidence in the log."""
+class _ActivityRecord(Node):
+    """The fields that both types of record have."""
 
     id: Words
-    type: Literal["dpv:ConsentRecord"] = "dpv:ConsentRecord"
-    conforms_to: RecordSchema = "https://w3id.org/dpv/schema/dpv-27560#record-eu-gdpr"
     identifier: Uuid
-    has_data_subject: Subject
-    has_notice: tuple[Notice]
-    has_process: tuple[Process]
+    has_data_subject: ReceiptSubject
     has_data_controller: Annotated[tuple[Party, ...], Some]
     has_data_protection_officer: Office | None = None
     has_jurisdiction: Annotated[tuple[Iri, ...], Some]
-    has_consent_control: tuple[Withdrawal]
     has_right: Annotated[tuple[Right, ...], Some]
     has_authority: tuple[Office]
-    has_consent_status: tuple[Event]
-    evidence: Published | Promised
+    has_consent_status: tuple[ReceiptEvent]
+    evidence: InclusionEvidence | PromiseEvidence
 
 
-class RightRecord(Node):
-    """One event that no notice stands behind: an objection, a restriction, a no to what was never offered.
+class ConsentRecord(_ActivityRecord):
+    """A consent event with all that it was about, and its evidence in the log."""
+
+    type: Literal["dpv:ConsentRecord"] = "dpv:ConsentRecord"
+    conforms_to: RecordSchema = "https://w3id.org/dpv/schema/dpv-27560#record-eu-gdpr"
+    has_notice: tuple[ReceiptNotice]
+    has_process: tuple[Process]
+    has_consent_control: tuple[Withdrawal]
+
+
+class RightRecord(_ActivityRecord):
+    """An event without a notice: an objection, a restriction, a no to what was never offered.
 
     `title` is what it is about, `description` why no text is shown. A restriction is of no process alone.
     """
 
-    id: Words
     type: Literal["dpv:RightExerciseRecord"] = "dpv:RightExerciseRecord"
-    identifier: Uuid
     title: Text
     description: Text
-    has_data_subject: Subject
     has_process: tuple[Process] | None = None
-    has_data_controller: Annotated[tuple[Party, ...], Some]
-    has_data_protection_officer: Office | None = None
-    has_jurisdiction: Annotated[tuple[Iri, ...], Some]
-    has_right: Annotated[tuple[Right, ...], Some]
-    has_authority: tuple[Office]
-    has_consent_status: tuple[Event]
-    evidence: Published | Promised
 
 
 Activity = Annotated[ConsentRecord | RightRecord, Field(discriminator="type")]
 
 
 class Receipt(Node):
-    """A receipt: records of what was said, and who gave it out when.
+    """A receipt: records of events, its publisher and its time.
 
     It conforms to ISO/IEC TS 27560 where each is a consent record, else to Covey's own schema.
     """
@@ -221,3 +228,19 @@ class Receipt(Node):
 def conformity(records: Iterable[ConsentRecord | RightRecord]) -> ReceiptSchema | OwnSchema:
     """Return the schema that a receipt of these records conforms to."""
     return ISO_27560 if all(isinstance(one, ConsentRecord) for one in records) else OWN
+
+
+def make_json_schema() -> str:
+    """Return the JSON Schema (2020-12) of receipts, for readers without Covey."""
+    schema = Receipt.model_json_schema(by_alias=True, mode="validation")
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": OWN}
+    return json.dumps({**head, **schema}, indent=2, ensure_ascii=False) + "\n"
+
+
+def read_packaged(name: str) -> str:
+    """Return the JSON Schema, the SHACL shapes or the example, as shipped."""
+    return resources.files(__package__).joinpath("vocabulary", name).read_text("utf-8")
+
+
+if __name__ == "__main__" and "--write" in sys.argv:
+    Path(__file__).with_name("vocabulary").joinpath(JSON_SCHEMA).write_text(make_json_schema(), "utf-8")

@@ -1,1 +1,1 @@
-"""Recipients: to whom data go, and that each of them is told what a person decided (GDPR Art. 19)."""
+"""Recipients of personal data, and their notification of what a person decides (GDPR Art. 19)."""

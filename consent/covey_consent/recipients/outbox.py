@@ -1,7 +1,12 @@
-"""The outbox: what recipients are to be told, written together with what they are told of."""
+"""The outbox: notifications of recipients, written in the transaction of the change that they report.
+
+A notification waits until the recipient took it. After each failed attempt the wait doubles, from
+`FIRST_SECONDS` to `MOST_SECONDS`; after the last one it is dead, and is sent again only on request.
+"""
 
 from __future__ import annotations
 
+import secrets
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,17 +21,25 @@ from sqlalchemy.orm import Session
 from covey_consent.decisions import states
 from covey_consent.decisions.consent_event import EVERYTHING
 from covey_consent.decisions.records import Record
-from covey_consent.recipients import backoff
-from covey_consent.recipients.tables import Notification, Recipient
-from covey_consent.recipients.webhook import Signer
-from covey_consent.storage.models import Event as RecordedEvent
-from covey_consent.storage.models import StandingChoice
+from covey_consent.operations.supervision import backoff
+from covey_consent.recipients.register import Notification, Recipient
+from covey_consent.recipients.webhook import WebhookSigner
+from covey_consent.storage.models import Event, StandingChoice
 from covey_consent.tickets.epoch_calendar import Calendar
 from covey_privacy.registry_messages import GRANTED, REFUSED, WITHDRAWN
 
+FIRST_SECONDS = 5
+MOST_SECONDS = 12 * 3600
+"""The longest wait after the first failed attempt, and after any."""
 
-class Event(StrEnum):
-    """What a recipient is told: GDPR Art. 7(3), 17(2), 19 and 21; PIPL Art. 47."""
+GONE = 410
+"""The HTTP status by which a recipient says that it will never take a notification (Standard Webhooks)."""
+
+_RANDOM = secrets.SystemRandom()
+
+
+class NotificationKind(StrEnum):
+    """The changes that recipients are notified of: GDPR Art. 7(3), 17(2), 19 and 21; PIPL Art. 47."""
 
     WITHDRAWN = "consent.withdrawn"
     ERASED = "subject.erased"
@@ -36,16 +49,16 @@ class Event(StrEnum):
     OBJECTED = "subject.objected"
 
 
-class State(StrEnum):
-    """Where a notification stands; a dead letter is sent again only when somebody asks for it."""
+class DeliveryState(StrEnum):
+    """The states of a notification."""
 
     WAITING = "waiting"
     TOLD = "told"
     DEAD = "dead"
 
 
-class Letter(NamedTuple):
-    """A notification as it is sent."""
+class Delivery(NamedTuple):
+    """A notification to be sent."""
 
     id: str
     recipient: str
@@ -53,8 +66,16 @@ class Letter(NamedTuple):
     body: bytes
 
 
+class DeliveryAttempt(NamedTuple):
+    """The result of an attempt to send: the HTTP status, 0 where none came, and one line about it."""
+
+    id: str
+    status: int
+    answer: str
+
+
 class Undelivered(NamedTuple):
-    """Letters that wait, letters that were given up, and the age in seconds of the oldest that waits."""
+    """Notifications that wait, those that are dead, and the age in seconds of the oldest that waits."""
 
     waiting: int
     dead: int
@@ -62,119 +83,98 @@ class Undelivered(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """How one attempt went: the HTTP status, 0 where none came, and one line on it."""
-
-    id: str
-    status: int
-    answer: str
-
-    @property
-    def told(self) -> bool:
-        """Whether the recipient took it."""
-        return 200 <= self.status < 300
-
-    @property
-    def hopeless(self) -> bool:
-        """Whether the recipient says that it will never take it (410, as Standard Webhooks has it)."""
-        return self.status == 410
-
-
-@dataclass(frozen=True, slots=True)
 class Outbox:
-    """Writes what recipients are to be told; `tries` attempts, and then it is a dead letter."""
+    """Writes notifications; after `tries` failed attempts one is dead."""
 
-    signer: Signer
+    signer: WebhookSigner
     calendar: Calendar
     tries: int
 
-    def tell(
-        self, session: Session, subject: str, event: Event, purposes: Iterable[str] | None = None
+    def notify(
+        self, session: Session, subject: str, kind: NotificationKind, purposes: Iterable[str] | None = None
     ) -> int:
         """Write to recipients of these purposes, or all; return to how many. Part of the caller's write.
 
-        What is for one that is switched off waits.
+        Notifications of a recipient that is switched off wait.
         """
         wanted = None if purposes is None else set(purposes)
         every = session.scalars(select(Recipient).order_by(Recipient.name))
         concerned = [one for one in every if wanted is None or wanted & set(one.purposes.split("+"))]
-        session.add_all(self._notification(one, subject, event, wanted) for one in concerned)
+        session.add_all(self._notification(one, subject, kind, wanted) for one in concerned)
         session.flush()
         return len(concerned)
 
     def follow(self, session: Session, records: Iterable[Record]) -> None:
-        """Have told what events of consent mean for recipients. Part of the write that records them."""
+        """Notify recipients of consent events that concern them. Part of the caller's write."""
         session.flush()
         for record in records:
-            event = _MEANS.get(record.state)
-            if event is not None and _matters(session, record):
-                self.tell(session, record.subject, event, _concerned(record))
+            kind = _KINDS.get(record.state)
+            if kind is None or (kind is NotificationKind.WITHDRAWN and not _ends_a_grant(session, record)):
+                continue
+            purposes = None if record.purpose == EVERYTHING else {record.purpose}
+            self.notify(session, record.subject, kind, purposes)
 
     def awaited(self, session: Session) -> Sequence[str]:
-        """Return the recipients for whom a letter is due."""
+        """Return the recipients for whom a notification is due."""
         return session.scalars(self._due(select(Notification.recipient).distinct())).all()
 
-    def due(self, session: Session, recipient: str, limit: int) -> Sequence[Letter]:
-        """Return letters to send to the recipient now, the longest due first."""
+    def due(self, session: Session, recipient: str, limit: int) -> Sequence[Delivery]:
+        """Return notifications to send to the recipient now, the longest due first."""
         columns = Notification.id, Notification.recipient, Recipient.url, Notification.body
         query = self._due(select(*columns)).where(Notification.recipient == recipient)
         rows = session.execute(query.order_by(Notification.due_at, Notification.id).limit(limit))
-        return [Letter(*row) for row in rows]
+        return [Delivery(*row) for row in rows]
 
     def undelivered(self, session: Session) -> Undelivered:
-        """Return how many letters are not delivered, and how long the oldest of an active recipient waits."""
-        query = (
-            select(Notification.state, func.count())
-            .where(Notification.state.in_((State.WAITING, State.DEAD)))
-            .group_by(Notification.state)
+        """Return how many are not delivered, and how long the oldest of an active recipient waits."""
+        waiting, dead = (
+            session.scalar(select(func.count()).where(Notification.state == state)) or 0
+            for state in (DeliveryState.WAITING, DeliveryState.DEAD)
         )
-        counts: dict[str, int] = {row[0]: row[1] for row in session.execute(query)}
         oldest = session.scalar(
             select(func.min(Notification.created_at))
             .join(Recipient, Recipient.id == Notification.recipient)
-            .where(Notification.state == State.WAITING, Recipient.active)
+            .where(Notification.state == DeliveryState.WAITING, Recipient.active)
         )
         age = 0 if oldest is None else max(0, self.calendar.now - oldest)
-        return Undelivered(counts.get(State.WAITING, 0), counts.get(State.DEAD, 0), age)
+        return Undelivered(waiting, dead, age)
 
-    def settle(self, session: Session, outcomes: Sequence[Outcome], drawn: Sequence[float]) -> None:
-        """Keep how attempts went, and when the next ones are; each `drawn` in [0, 1) spreads them out."""
-        for outcome, lot in zip(outcomes, drawn, strict=True):
-            row = session.get(Notification, outcome.id)
-            if row is not None and row.state == State.WAITING:
-                self._settle(row, outcome, lot)
+    def record_attempts(self, session: Session, attempts: Iterable[DeliveryAttempt]) -> None:
+        """Keep the results of attempts, and when the next ones are due."""
+        for attempt in attempts:
+            row = session.get(Notification, attempt.id)
+            if row is None or row.state != DeliveryState.WAITING:
+                continue
+            row.tries, row.answer = row.tries + 1, attempt.answer
+            if 200 <= attempt.status < 300:
+                row.state, row.told_at, row.body = DeliveryState.TOLD, self.calendar.now, None
+            elif attempt.status == GONE or row.tries >= self.tries:
+                row.state = DeliveryState.DEAD
+            else:
+                row.due_at = self.calendar.now + retry_seconds(row.tries, _RANDOM.random())
 
-    def _settle(self, row: Notification, outcome: Outcome, lot: float) -> None:
-        row.tries, row.answer = row.tries + 1, outcome.answer
-        if outcome.told:
-            row.state, row.told_at, row.body = State.TOLD, self.calendar.now, None
-        elif outcome.hopeless or row.tries >= self.tries:
-            row.state = State.DEAD
-        else:
-            row.due_at = self.calendar.now + backoff.seconds(row.tries, lot)
+    def retry(self, session: Session, recipient: str) -> None:
+        """Send the recipient's dead notifications again, each with all its tries."""
+        session.execute(
+            update(Notification)
+            .where(Notification.recipient == recipient, Notification.state == DeliveryState.DEAD)
+            .values(state=DeliveryState.WAITING, tries=0, due_at=self.calendar.now)
+        )
 
     def _due(self, query: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
-        """Narrow a query to letters that active recipients have to get now.
+        """Narrow a query to notifications that active recipients have to get now.
 
-        No letter waits for longer than the longest wait: a later time is from a clock that ran ahead.
+        None waits longer than `MOST_SECONDS`: a later time is from a clock that ran ahead.
         """
         now, due_at = self.calendar.now, Notification.due_at
         return (
             query.join(Recipient, Recipient.id == Notification.recipient)
-            .where(Notification.state == State.WAITING, (due_at <= now) | (due_at > now + backoff.MOST))
-            .where(Recipient.active)
-        )
-
-    def retry(self, session: Session, recipient: str) -> None:
-        """Send the recipient's dead letters again, each with all its tries."""
-        session.execute(
-            update(Notification)
-            .where(Notification.recipient == recipient, Notification.state == State.DEAD)
-            .values(state=State.WAITING, tries=0, due_at=self.calendar.now)
+            .where(Notification.state == DeliveryState.WAITING)
+            .where((due_at <= now) | (due_at > now + MOST_SECONDS), Recipient.active)
         )
 
     def _notification(
-        self, recipient: Recipient, subject: str, event: Event, purposes: set[str] | None
+        self, recipient: Recipient, subject: str, kind: NotificationKind, purposes: set[str] | None
     ) -> Notification:
         now = self.calendar.now
         shared = set(recipient.purposes.split("+"))
@@ -183,33 +183,33 @@ class Outbox:
             "subject": self.signer.pseudonym(recipient.id, subject),
             "purposes": sorted(shared if purposes is None else shared & purposes),
         }
-        said = {"type": event, "timestamp": datetime.fromtimestamp(now, UTC).isoformat(), "data": data}
+        body = {"type": kind, "timestamp": datetime.fromtimestamp(now, UTC).isoformat(), "data": data}
         return Notification(
             id=f"msg_{uuid.uuid4().hex}", recipient=recipient.id,
-            subject=None if event is Event.ERASED else subject, event=event, body=orjson.dumps(said),
-            state=State.WAITING, tries=0, created_at=now, due_at=now, told_at=None, answer="",
+            subject=None if kind is NotificationKind.ERASED else subject, event=kind,
+            body=orjson.dumps(body), state=DeliveryState.WAITING, tries=0, created_at=now, due_at=now,
+            told_at=None, answer="",
         )  # fmt: skip
 
 
-_MEANS = {
-    WITHDRAWN: Event.WITHDRAWN,
-    REFUSED: Event.WITHDRAWN,
-    states.EXPIRED: Event.WITHDRAWN,
-    states.OBJECTED: Event.OBJECTED,
-    states.RESTRICTED: Event.RESTRICTED,
-    states.LIFTED: Event.LIFTED,
+_KINDS = {
+    WITHDRAWN: NotificationKind.WITHDRAWN,
+    REFUSED: NotificationKind.WITHDRAWN,
+    states.EXPIRED: NotificationKind.WITHDRAWN,
+    states.OBJECTED: NotificationKind.OBJECTED,
+    states.RESTRICTED: NotificationKind.RESTRICTED,
+    states.LIFTED: NotificationKind.LIFTED,
 }
 
 
-def _matters(session: Session, record: Record) -> bool:
-    """Say whether recipients have to hear: an end tells them nothing where nothing began, or it goes on."""
-    if _MEANS[record.state] is not Event.WITHDRAWN:
-        return True
-    of = {"subject": record.subject, "purpose": record.purpose}
-    stands = session.scalar(select(StandingChoice.state).filter_by(**of)) == GRANTED
-    began = select(RecordedEvent.id).filter_by(**of, state=GRANTED).limit(1)
-    return not stands and session.scalar(began) is not None
+def retry_seconds(tries: int, drawn: float) -> int:
+    """Return the wait after `tries` failures: doubled each time, its second half random (0 <= drawn < 1)."""
+    return max(1, round(backoff(tries, FIRST_SECONDS, MOST_SECONDS) * (1 + drawn) / 2))
 
 
-def _concerned(record: Record) -> set[str] | None:
-    return None if record.purpose == EVERYTHING else {record.purpose}
+def _ends_a_grant(session: Session, record: Record) -> bool:
+    """Say whether an event ends a grant: recipients need not hear where none was given, or it goes on."""
+    choice = {"subject": record.subject, "purpose": record.purpose}
+    stands = session.scalar(select(StandingChoice.state).filter_by(**choice)) == GRANTED
+    granted = select(Event.id).filter_by(**choice, state=GRANTED).limit(1)
+    return not stands and session.scalar(granted) is not None

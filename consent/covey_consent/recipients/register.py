@@ -1,22 +1,64 @@
-"""The register of recipients: who receives what, and what each was told of a person."""
+"""The register of recipients and of the notifications to each, with its tables.
+
+Times are Unix seconds.
+"""
 
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ForeignKey, Index, Integer, func, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from covey_consent.errors import ConflictError, UnknownError
 from covey_consent.policy import purposes
-from covey_consent.recipients.tables import Notification, Recipient
-from covey_consent.recipients.webhook import Signer
+from covey_consent.recipients.webhook import WebhookSigner
+from covey_consent.storage.models import Base
 from covey_consent.tickets.epoch_calendar import Calendar
 
 
-def add(session: Session, name: str, url: str, wanted: Iterable[str], calendar: Calendar) -> Recipient:
+class Recipient(Base):
+    """A recipient of personal data for some purposes ("a+b"), and the URL of its notifications."""
+
+    __tablename__ = "recipients"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    url: Mapped[str]
+    purposes: Mapped[str]
+    active: Mapped[bool]
+    added_at: Mapped[int]
+
+
+class Notification(Base):
+    """A notification of one recipient about one event: a row of the outbox.
+
+    The body names the person by the recipient's own pseudonym for them; it is emptied once the recipient
+    has it, and `subject` is empty where the event is the person's erasure.
+    """
+
+    __tablename__ = "notifications"
+    __table_args__ = (Index("notifications_by_due", "state", "due_at"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    recipient: Mapped[str] = mapped_column(ForeignKey(Recipient.id), index=True)
+    subject: Mapped[str | None] = mapped_column(index=True)
+    event: Mapped[str]
+    body: Mapped[bytes | None]
+    state: Mapped[str]
+    tries: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[int]
+    due_at: Mapped[int]
+    told_at: Mapped[int | None]
+    answer: Mapped[str]
+
+
+def add_recipient(
+    session: Session, name: str, url: str, wanted: Iterable[str], calendar: Calendar
+) -> Recipient:
     """Keep a recipient whose URL was checked. Raises ConflictError where one is called so already."""
     named = sorted(purposes.find(one).id for one in set(wanted))
     if session.scalar(select(Recipient.id).filter_by(name=name)) is not None:
@@ -29,7 +71,7 @@ def add(session: Session, name: str, url: str, wanted: Iterable[str], calendar: 
     return recipient
 
 
-def find(session: Session, id_: str) -> Recipient:
+def find_recipient(session: Session, id_: str) -> Recipient:
     """Return the recipient. Raises UnknownError."""
     recipient = session.get(Recipient, id_)
     if recipient is None:
@@ -37,43 +79,39 @@ def find(session: Session, id_: str) -> Recipient:
     return recipient
 
 
-def page(session: Session, after: str, limit: int) -> Sequence[Recipient]:
+def page_of_recipients(session: Session, after: str, limit: int) -> Sequence[Recipient]:
     """Return recipients by name, from the one after `after`."""
     query = select(Recipient).where(Recipient.name > after).order_by(Recipient.name).limit(limit)
     return session.scalars(query).all()
 
 
-def letters(session: Session, recipients: Sequence[str]) -> dict[str, dict[str, int]]:
+def count_notifications(session: Session, recipients: Sequence[str]) -> dict[str, dict[str, int]]:
     """Return by recipient how many notifications stand in which state."""
     query = (
         select(Notification.recipient, Notification.state, func.count())
         .where(Notification.recipient.in_(recipients))
         .group_by(Notification.recipient, Notification.state)
     )
-    counts: dict[str, dict[str, int]] = {}
+    counts: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for recipient, state, count in session.execute(query):
-        counts.setdefault(recipient, {})[state] = count
+        counts[recipient][state] = count
     return counts
 
 
-def told(session: Session, signer: Signer, subject: str) -> list[dict[str, Any]]:
-    """Return every recipient, by which pseudonym it knows the person, and what it was told of them when."""
-    letters = select(Notification).filter_by(subject=subject).order_by(Notification.created_at)
-    by_recipient: dict[str, list[dict[str, Any]]] = {}
-    for letter in session.scalars(letters):
-        by_recipient.setdefault(letter.recipient, []).append(_letter(letter))
+def disclosures_of(session: Session, signer: WebhookSigner, subject: str) -> list[dict[str, Any]]:
+    """Return every recipient with its pseudonym for the person and its notifications about them."""
+    notifications = select(Notification).filter_by(subject=subject).order_by(Notification.created_at)
+    told: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for one in session.scalars(notifications):
+        told[one.recipient].append(
+            {"event": one.event, "state": one.state, "since": one.created_at, "told_at": one.told_at}
+        )
     return [
         {
             "name": one.name,
             "purposes": one.purposes.split("+"),
             "pseudonym": signer.pseudonym(one.id, subject),
-            "told": by_recipient.get(one.id, []),
+            "told": told[one.id],
         }
         for one in session.scalars(select(Recipient).order_by(Recipient.name))
     ]
-
-
-def _letter(letter: Notification) -> dict[str, Any]:
-    return {
-        "event": letter.event, "state": letter.state, "since": letter.created_at, "told_at": letter.told_at,
-    }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Webhooks as Standard Webhooks 1.0 writes them: an id, a time, and signatures over both and the body.
+"""Webhook headers of Standard Webhooks 1.0: an id, a time, and signatures over both and the body.
 
 Each is signed twice, and a recipient checks whichever it can: `v1a`, Ed25519 under the registry's one public
 key, and `v1`, HMAC-SHA256 under a secret of the recipient's own.
@@ -16,8 +16,8 @@ from covey_privacy.signatures import SigningKey
 
 
 @dataclass(frozen=True, slots=True)
-class Signer:
-    """Signs what the registry sends, with keys that are derived from its own and stored nowhere."""
+class WebhookSigner:
+    """Signs notifications, with keys that are derived from its own and stored nowhere."""
 
     key: SigningKey
 

@@ -1,1 +1,1 @@
-"""The rights desk: what a person asks of their own records, by when it is answered, and how."""
+"""The rights of data subjects: requests, their clocks and effects, exports, erasure and retention."""

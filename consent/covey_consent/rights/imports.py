@@ -7,17 +7,15 @@ import io
 import zipfile
 import zlib
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import orjson
 from joserfc import jws
 from joserfc.errors import JoseError
-from joserfc.jwk import OKPKey
-from joserfc.util import urlsafe_b64encode
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 from sqlalchemy.orm import Session
 
-from covey_consent.access.tokens import ALGORITHM
+from covey_consent.access.tokens import ALGORITHM, public_key_jwk
 from covey_consent.decisions.choices import Choices
 from covey_consent.decisions.consent_event import Act
 from covey_consent.decisions.subjects import Subjects
@@ -34,21 +32,22 @@ TOTAL, FILES = 4 * LIMIT, 200
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 Guardian = Literal["none", "linked", "lost"]
-"""What became of the link to a child's guardian: `lost` where they are not known here."""
+"""The state of the link to a child's guardian after the import: `lost` where they are not known here."""
 
 _BROKEN = (zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError, RuntimeError, EOFError, ValueError)
-"""What a file raises that is no export, or a damaged one."""
+"""The errors of reading a file that is no export, or a damaged one."""
 
 Hex = Annotated[str, StringConstraints(pattern="^(?:[0-9a-f]{2})*$", max_length=2**13)]
 Short = Annotated[str, StringConstraints(max_length=200)]
 Milliseconds = Annotated[int, Field(ge=0, lt=2**53)]
+Pseudonym = Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
 
 
-class _Given(BaseModel):
+class _Row(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class _Record(_Given):
+class _Record(_Row):
     purpose: Short
     state: Short
     actor: Short
@@ -60,19 +59,19 @@ class _Record(_Given):
     expires: Milliseconds
 
 
-class _Consent(_Given):
+class _Consent(_Row):
     record: _Record
     signed: Hex
 
 
-class _Person(_Given):
-    subject: Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
+class _Person(_Row):
+    subject: Pseudonym
     country: Annotated[str, StringConstraints(pattern="^([A-Z]{2})?$")]
     birth_year: Annotated[int, Field(ge=1900, le=2200)] | None
-    guardian: Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")] | None
+    guardian: Pseudonym | None
 
 
-class _Device(_Given):
+class _Device(_Row):
     key: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
 
@@ -83,28 +82,32 @@ _DEVICES = TypeAdapter(Annotated[list[_Device], Field(max_length=1000)])
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """What is taken from an export: the person, their devices' keys, and what they said, oldest first."""
+    """The imported parts of an export: the person, their devices' keys, their events, oldest first."""
 
     person: _Person
     devices: tuple[bytes, ...]
     consents: tuple[_Consent, ...]
 
 
-def read(data: bytes, key: bytes) -> Export:
-    """Return what an export says. Raises RequestError, and DeniedError unless this public key signed it."""
+def read_export(data: bytes, key: bytes) -> Export:
+    """Return the content of an export. Raises RequestError, and DeniedError unless this key signed it."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            _require_bounded(archive)
-            return _read(archive, key)
+            files = _read_files(archive, key)
+        return Export(
+            _PEOPLE.validate_json(files["tables/subjects.json"])[0],
+            tuple(bytes.fromhex(one.key) for one in _DEVICES.validate_json(files["tables/devices.json"])),
+            tuple(_CONSENTS.validate_json(files["consents.json"])),
+        )
     except _BROKEN as error:
-        said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise RequestError(f"this is no {FORMAT} export: {said[:200]}") from None
+        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        raise RequestError(f"this is no {FORMAT} export: {reason[:200]}") from None
 
 
-def import_(
+def import_person(
     session: Session, subjects: Subjects, choices: Choices, export: Export, source: bytes
 ) -> Guardian:
-    """Make the person of the export known here and record what they said; return what became of a guardian.
+    """Create the person of the export here and record their events; return the state of the guardian link.
 
     Each event is marked as imported from the registry whose public key is `source`. Raises ConflictError
     where the person, or a device of theirs, is known here already.
@@ -121,47 +124,32 @@ def import_(
     return "none" if person.guardian is None else "linked" if known else "lost"
 
 
-def _require_bounded(archive: zipfile.ZipFile) -> None:
-    files = archive.infolist()
-    if len(files) > FILES or sum(file.file_size for file in files) > TOTAL:
+def _read_files(archive: zipfile.ZipFile, key: bytes) -> dict[str, bytes]:
+    """Return the files of an export, each checked against the signed manifest."""
+    listed = archive.infolist()
+    if len(listed) > FILES or sum(file.file_size for file in listed) > TOTAL:
         raise RequestError(f"an export has at most {FILES} files, of {TOTAL} bytes together")
-    if any(file.compress_type not in METHODS for file in files):
+    if any(file.compress_type not in METHODS for file in listed):
         raise RequestError("an export's files are stored or deflated; this one has others")
-
-
-def _read(archive: zipfile.ZipFile, key: bytes) -> Export:
-    digests = _digests(_file(archive, MANIFEST), _file(archive, SIGNATURE), key)
-    files = {name: _checked(archive, name, digest) for name, digest in digests.items()}
-    devices = _DEVICES.validate_json(files["tables/devices.json"])
-    return Export(
-        _PEOPLE.validate_json(files["tables/subjects.json"])[0],
-        tuple(bytes.fromhex(one.key) for one in devices),
-        tuple(_CONSENTS.validate_json(files["consents.json"])),
-    )
-
-
-def _digests(manifest: bytes, signature: bytes, key: bytes) -> dict[str, str]:
-    public = OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": urlsafe_b64encode(key).decode()})
+    manifest, signature = _read_file(archive, MANIFEST), _read_file(archive, SIGNATURE)
     try:
-        signed = jws.deserialize_compact(signature, public, [ALGORITHM]).payload
+        signed = jws.deserialize_compact(signature, public_key_jwk(key), [ALGORITHM]).payload
     except (JoseError, ValueError):
         raise DeniedError(
             "the export is not signed by the registry that is named; nothing in it is used"
         ) from None
-    said: Any = orjson.loads(signed)
-    if signed != manifest or said["format"] != FORMAT:
+    content = orjson.loads(signed)
+    if signed != manifest or content["format"] != FORMAT:
         raise DeniedError("the export's manifest is not the one that was signed; nothing in it is used")
-    return dict(said["files"])
+    files: dict[str, bytes] = {}
+    for name, digest in dict(content["files"]).items():
+        files[name] = _read_file(archive, name)
+        if hashlib.sha256(files[name]).hexdigest() != digest:
+            raise DeniedError(f"{name} is not the file that was signed; nothing in the export is used")
+    return files
 
 
-def _checked(archive: zipfile.ZipFile, name: str, digest: str) -> bytes:
-    data = _file(archive, name)
-    if hashlib.sha256(data).hexdigest() != digest:
-        raise DeniedError(f"{name} is not the file that was signed; nothing in the export is used")
-    return data
-
-
-def _file(archive: zipfile.ZipFile, name: str) -> bytes:
+def _read_file(archive: zipfile.ZipFile, name: str) -> bytes:
     with archive.open(name) as file:
         data = file.read(LIMIT + 1)
     if len(data) > LIMIT:
@@ -170,11 +158,11 @@ def _file(archive: zipfile.ZipFile, name: str) -> bytes:
 
 
 def _act(subject: str, consent: _Consent, source: str) -> Act:
-    said = consent.record
-    major = said.notice.partition(".")[0]
+    record = consent.record
+    major = record.notice.partition(".")[0]
     return Act(
-        subject, said.purpose, said.state, said.actor, said.method, said.at, notice=said.notice,
-        version=int(major) if major.isdecimal() else 0, language=said.language,
-        text=bytes.fromhex(said.text), expires_at=said.expires, signed=bytes.fromhex(consent.signed),
+        subject, record.purpose, record.state, record.actor, record.method, record.at, notice=record.notice,
+        version=int(major) if major.isdecimal() else 0, language=record.language,
+        text=bytes.fromhex(record.text), expires_at=record.expires, signed=bytes.fromhex(consent.signed),
         source=source,
     )  # fmt: skip

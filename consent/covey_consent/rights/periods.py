@@ -1,4 +1,4 @@
-"""Periods: how long the law gives for an answer, in calendar months or days (ISO 8601: P1M, P15D)."""
+"""The periods that the law gives for an answer, in calendar months or days (ISO 8601: P1M, P15D)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Period:
         return int((begun.replace(year=year, month=month, day=day) + timedelta(days=self.days)).timestamp())
 
 
-def period(periods: Mapping[str, str], country: str | None, kind: str) -> Period:
+def period_for(periods: Mapping[str, str], country: str | None, kind: str) -> Period:
     """Return the period for a kind of request from a country.
 
     `periods` names it by "CN/erasure", "CN", "default/erasure" or "default": the first of them that is there.

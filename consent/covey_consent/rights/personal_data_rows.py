@@ -1,7 +1,7 @@
-"""A person's footprint: every row that holds something of them, found by the column `subject`.
+"""The rows of personal data: every row that holds something of a person, found by the column `subject`.
 
-The tables are asked what they are, not listed: one that is added tomorrow is exported and erased as well, and
-searched for the person's name.
+The tables are found by their columns and not listed: one that is added later is exported and erased as well,
+and searched for the person's name.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from covey_consent.storage.models import Base, Subject
 COLUMN = "subject"
 
 BLANK = "blank"
-"""`info={BLANK: columns}` on a table keeps its rows at erasure and empties these: for what others did."""
+"""`info={BLANK: columns}` on a table of others' acts keeps its rows at erasure and empties these columns."""
 
 STAND_IN = "stand_in"
-"""`info={STAND_IN: True}` beside it: the id of the erasure stands in those rows in the pseudonym's place."""
+"""`info={STAND_IN: True}` beside it: in those rows the erasure's id takes the place of the pseudonym."""
 
 GONE = "[erased]"
-"""What stands in other people's rows where the person's name was among words."""
+"""The replacement of the person's name in the words of other rows."""
 
 WORDLESS = {
     "checkpoints", "choices", "clock_state", "cosignatures", "detached_devices", "devices", "events",
@@ -51,8 +51,8 @@ WORDLESS = {
 _ROOT = Subject.__table__.c[COLUMN]
 
 
-class Erased(NamedTuple):
-    """How many rows of each table were deleted, and how many others' now name the person no longer."""
+class ErasedRows(NamedTuple):
+    """How many rows of each table were deleted, and in how many others the person's name was blanked."""
 
     deleted: Mapping[str, int]
     blanked: Mapping[str, int]
@@ -69,39 +69,30 @@ def rows(session: Session, table: Table, subject: str) -> Sequence[dict[str, Any
     return [dict(row) for row in session.execute(query).mappings()]
 
 
-def erase(session: Session, people: Collection[str], stand_in: str | None = None) -> Erased:
+def erase(session: Session, people: Collection[str], stand_in: str | None = None) -> ErasedRows:
     """Delete these people's rows in every table, and their names in others'. Part of the caller's write.
 
     In the rows that stay, `stand_in` takes the place of their pseudonym, so that they can be found together.
     """
-    blanked = _unlink(session, people)
-    deleted: dict[str, int] = {}
-    for table in reversed(tables()):
-        counts = blanked if BLANK in table.info else deleted
-        counts[table.name] = _erase(session, table, people, stand_in)
-    for table in Base.metadata.sorted_tables:
-        blanked[table.name] += _unname(session, table, people)
-    return Erased(deleted, {table: count for table, count in blanked.items() if count})
-
-
-def _erase(session: Session, table: Table, people: Collection[str], stand_in: str | None) -> int:
-    theirs = table.c[COLUMN].in_(people)
-    emptied: dict[str, str | None] = dict.fromkeys(table.info.get(BLANK, ()))
-    if table.info.get(STAND_IN):
-        emptied[COLUMN] = stand_in
-    change = update(table).where(theirs).values(emptied) if emptied else delete(table).where(theirs)
-    return _changed(session, change)
-
-
-def _unlink(session: Session, people: Collection[str]) -> Counter[str]:
-    """Take the people out of the rows that refer to them: a child's, whose guardian one was."""
-    unlinked: Counter[str] = Counter()
+    blanked: Counter[str] = Counter()
+    # Rows that refer to the people, such as a child's to its guardian, forget them.
     for table in Base.metadata.sorted_tables:
         for column in table.columns:
             if column.name != COLUMN and any(key.column is _ROOT for key in column.foreign_keys):
-                emptied = update(table).where(column.in_(people)).values({column.name: None})
-                unlinked[table.name] += _changed(session, emptied)
-    return unlinked
+                unlink = update(table).where(column.in_(people)).values({column.name: None})
+                blanked[table.name] += _changed(session, unlink)
+    deleted: dict[str, int] = {}
+    for table in reversed(tables()):
+        theirs = table.c[COLUMN].in_(people)
+        emptied: dict[str, str | None] = dict.fromkeys(table.info.get(BLANK, ()))
+        if table.info.get(STAND_IN):
+            emptied[COLUMN] = stand_in
+        change = update(table).where(theirs).values(emptied) if emptied else delete(table).where(theirs)
+        counts = blanked if BLANK in table.info else deleted
+        counts[table.name] = _changed(session, change)
+    for table in Base.metadata.sorted_tables:
+        blanked[table.name] += _unname(session, table, people)
+    return ErasedRows(deleted, {table: count for table, count in blanked.items() if count})
 
 
 def _unname(session: Session, table: Table, people: Collection[str]) -> int:
@@ -109,7 +100,7 @@ def _unname(session: Session, table: Table, people: Collection[str]) -> int:
     wordy = [column for column in table.columns if isinstance(column.type, String | LargeBinary)]
     if table.name in WORDLESS or not wordy:
         return 0
-    names = or_(*(_has(session, column, name) for column in wordy for name in people))
+    names = or_(*(_contains(session, column, name) for column in wordy for name in people))
     found = session.execute(select(table).where(names)).mappings().all()
     for row in found:
         key = and_(*(column == row[column.name] for column in table.primary_key))
@@ -118,7 +109,7 @@ def _unname(session: Session, table: Table, people: Collection[str]) -> int:
     return len(found)
 
 
-def _has(session: Session, column: Column[Any], name: str) -> ColumnElement[bool]:
+def _contains(session: Session, column: Column[Any], name: str) -> ColumnElement[bool]:
     if isinstance(column.type, String):
         return column.contains(name)
     sought = literal(name.encode(), LargeBinary)

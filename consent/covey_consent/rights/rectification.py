@@ -1,8 +1,8 @@
-"""Rectification (GDPR Art. 16, PIPL Art. 46): what is kept of a person is put right, what it was is noted."""
+"""Rectification (GDPR Art. 16, PIPL Art. 46): attributes of a person are put right, their old values kept."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,9 @@ from covey_consent.decisions.unit_of_work import YES
 from covey_consent.errors import RequestError
 from covey_consent.policy import ages, purposes
 from covey_consent.policy.transfers import CONSENT
-from covey_consent.recipients.outbox import Event, Outbox
+from covey_consent.recipients.outbox import NotificationKind, Outbox
 from covey_consent.rights.tables import AttributeChange, RightsRequest
-from covey_consent.storage.models import Event as RecordedEvent
-from covey_consent.storage.models import StandingChoice, Subject
+from covey_consent.storage.models import Event, StandingChoice, Subject
 from covey_consent.tickets.epoch_calendar import Calendar
 from covey_privacy.registry_messages import GRANTED, WITHDRAWN
 
@@ -36,8 +35,8 @@ class Rectification:
     outbox: Outbox
     choices: Choices
 
-    def fulfil(self, session: Session, request: RightsRequest, caller: Caller, _answer: str) -> str:
-        """Make the changes that the person asked for; return what is noted."""
+    def fulfil(self, session: Session, request: RightsRequest, caller: Caller) -> str:
+        """Make the changes that the person asked for; return the reason that the step records."""
         changes = orjson.loads(request.changes or "{}")
         self.rectify(session, request.subject, changes, caller, f"request {request.id}")
         return f"changed: {', '.join(sorted(changes))}"
@@ -45,35 +44,31 @@ class Rectification:
     def rectify(
         self, session: Session, subject: str, changes: Mapping[str, Any], caller: Caller, reason: str
     ) -> Subject:
-        """Make the changes, keep what was there, tell recipients."""
+        """Make the changes, keep the old values, notify recipients."""
         person = subjects.find(session, subject)
         _check(session, person, changes, self.calendar.year)
         for attribute, after in changes.items():
-            self._change(session, person, attribute, after, caller, reason)
+            before = getattr(person, attribute)
+            setattr(person, attribute, after)
+            session.add(
+                AttributeChange(
+                    subject=subject, attribute=attribute, before="" if before is None else str(before),
+                    after="" if after is None else str(after), role=caller.role, name=caller.name,
+                    reason=reason, at=self.calendar.now,
+                )
+            )  # fmt: skip
         session.flush()
-        self._protect(session, person)
-        self.outbox.tell(session, subject, Event.RECTIFIED)
+        self._withdraw_invalid_grants(session, person)
+        self.outbox.notify(session, subject, NotificationKind.RECTIFIED)
         self.choices.forget(session, {subject})
         return person
 
-    def _change(
-        self, session: Session, person: Subject, attribute: str, after: Any, caller: Caller, reason: str
-    ) -> None:
-        before = getattr(person, attribute)
-        setattr(person, attribute, after)
-        session.add(
-            AttributeChange(
-                subject=person.subject, attribute=attribute, before=_text(before), after=_text(after),
-                role=caller.role, name=caller.name, reason=reason, at=self.calendar.now,
-            )
-        )  # fmt: skip
-
-    def _protect(self, session: Session, person: Subject) -> None:
-        """Withdraw what a person consented to alone who turns out to be a child, and what takes data out of
-        the country that they turn out to be in."""
+    def _withdraw_invalid_grants(self, session: Session, person: Subject) -> None:
+        """Withdraw what a child granted without a guardian, and what takes data out of the new country."""
         if ages.is_child(person.birth_year, person.country, self.calendar.year):
-            self._withdraw(session, _alone(session, person.subject), "rectified to a child")
-        granted = _granted(session, person.subject)
+            alone = [choice for choice in _granted(session, person) if _is_own_consent(session, choice)]
+            self._withdraw(session, alone, "rectified to a child")
+        granted = _granted(session, person)
         transfers = self.choices.events.transfers
         if not any(
             one.purpose == CONSENT and transfers.agreed(one.state, one.notice_version) for one in granted
@@ -82,20 +77,16 @@ class Rectification:
             stranded = [choice for choice in granted if choice.purpose in abroad]
             self._withdraw(session, stranded, "rectified to another country")
 
-    def _withdraw(self, session: Session, choices: Iterable[StandingChoice], why: str) -> None:
-        self.choices.record(session, [self._withdrawal(choice, why) for choice in choices])
-
-    def _withdrawal(self, choice: StandingChoice, why: str) -> Act:
+    def _withdraw(self, session: Session, choices: Sequence[StandingChoice], method: str) -> None:
         now = self.calendar.milliseconds
-        return Act(
-            choice.subject,
-            choice.purpose,
-            WITHDRAWN,
-            consent_event.SYSTEM,
-            why,
-            now,
-            version=choice.notice_version,
-        )
+        acts = [
+            Act(
+                choice.subject, choice.purpose, WITHDRAWN, consent_event.SYSTEM, method, now,
+                version=choice.notice_version,
+            )
+            for choice in choices
+        ]  # fmt: skip
+        self.choices.record(session, acts)
 
 
 def _check(session: Session, person: Subject, changes: Mapping[str, Any], year: int) -> None:
@@ -110,29 +101,18 @@ def _check(session: Session, person: Subject, changes: Mapping[str, Any], year: 
         subjects.require_guardian(subjects.find(session, guardian), country, birth_year, year)
 
 
-def _alone(session: Session, subject: str) -> list[StandingChoice]:
-    """Return the standing grants that no guardian gave."""
-    granted = _granted(session, subject)
-    return [choice for choice in granted if _asks(choice) and not _by_guardian(session, choice)]
+def _granted(session: Session, person: Subject) -> Sequence[StandingChoice]:
+    return session.scalars(select(StandingChoice).filter_by(subject=person.subject, state=GRANTED)).all()
 
 
-def _granted(session: Session, subject: str) -> Sequence[StandingChoice]:
-    return session.scalars(select(StandingChoice).filter_by(subject=subject, state=GRANTED)).all()
-
-
-def _asks(choice: StandingChoice) -> bool:
-    return purposes.find(choice.purpose).needs_consent
-
-
-def _by_guardian(session: Session, choice: StandingChoice) -> bool:
-    said = (
-        select(RecordedEvent.actor)
+def _is_own_consent(session: Session, choice: StandingChoice) -> bool:
+    """Say whether a grant needs consent, and no guardian gave it."""
+    if not purposes.find(choice.purpose).needs_consent:
+        return False
+    actors = (
+        select(Event.actor)
         .filter_by(subject=choice.subject, purpose=choice.purpose, counts_at=choice.at)
-        .where(RecordedEvent.state.in_(YES))
-        .order_by(RecordedEvent.id.desc())
+        .where(Event.state.in_(YES))
+        .order_by(Event.id.desc())
     )
-    return session.scalars(said).first() == consent_event.GUARDIAN
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+    return session.scalars(actors).first() != consent_event.GUARDIAN

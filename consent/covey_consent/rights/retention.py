@@ -1,6 +1,6 @@
-"""Retention (GDPR Art. 5(1)(e)): what was kept for long enough goes, people with everything of theirs.
+"""Retention (GDPR Art. 5(1)(e)): rows are deleted once their period is over, with people all of theirs.
 
-Of a person who stays no event is deleted: their history is replayed from all of them. The log keeps its
+No event of a person who stays is deleted: their history is replayed from all of them. The log keeps its
 commitments, which nobody can open any more.
 """
 
@@ -9,18 +9,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, inspect, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from covey_consent.access.access_log import Access
 from covey_consent.decisions import states
-from covey_consent.recipients.outbox import Event, Outbox
-from covey_consent.recipients.outbox import State as Letter
-from covey_consent.recipients.tables import Notification
+from covey_consent.recipients.outbox import DeliveryState, NotificationKind, Outbox
+from covey_consent.recipients.register import Notification
 from covey_consent.rights import personal_data_rows
-from covey_consent.rights.states import OPEN, Kind, State, Step
+from covey_consent.rights.states import OPEN, RequestAction, RequestKind, RequestState
 from covey_consent.rights.tables import AttributeChange, ErasureStep, RightsRequest, RightsStep
 from covey_consent.settings import Settings
 from covey_consent.storage.idempotency import KeptAnswer
@@ -31,7 +30,7 @@ from covey_privacy.registry_messages import GRANTED
 
 PEOPLE = "people"
 
-CROWD, PAGE = 20, 300
+PEOPLE_PAGE, ROWS_PAGE = 20, 300
 """People, and rows, that one transaction deletes at most."""
 
 DAY = 86400
@@ -39,97 +38,91 @@ YEAR = 366 * DAY
 """Never less than a calendar year."""
 
 Key = tuple[Any, ...]
-"""What tells one row of a table from another."""
-
-Forget = Callable[[Session, set[str]], None]
-"""Has what is at hand of these people looked up anew, once the session's work is committed."""
+"""The primary key of a row."""
 
 
-class Terms(NamedTuple):
-    """How long things are kept, in seconds: consent records and requests, the access log, settled letters."""
+class RetentionRule(NamedTuple):
+    """Rows of a table whose period is over; the rows of `parts` are parts of requests, and go with them."""
 
-    record: int
-    access_log: int
-    letters: int
-
-    @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """Return the terms that the settings name."""
-        return cls(settings.record_years * YEAR, settings.access_log_years * YEAR, settings.letter_days * DAY)
-
-
-class Rule(NamedTuple):
-    """Rows of a table whose time is over; the rows of `parts` are parts of requests, and go with them."""
-
-    of: type[Base]
-    over: ColumnElement[bool]
+    table: type[Base]
+    is_over: ColumnElement[bool]
     parts: type[RightsStep] | None = None
 
+    def find(self, session: Session, among: Sequence[Key] | None = None) -> list[Key]:
+        """Return the keys of the rows that are over, or of those `among` them that still are."""
+        query = select(*self._key).where(self.is_over)
+        query = query.limit(ROWS_PAGE) if among is None else query.where(tuple_(*self._key).in_(among))
+        return [tuple(row) for row in session.execute(query)]
+
+    def delete(self, session: Session, found: Sequence[Key]) -> int:
+        """Delete the rows that are still over; return how many."""
+        keys = self.find(session, found)
+        if self.parts is not None:
+            session.execute(delete(self.parts).where(self.parts.request.in_([key[0] for key in keys])))
+        session.execute(delete(self.table).where(tuple_(*self._key).in_(keys)))
+        return len(keys)
+
     @property
-    def key(self) -> list[Any]:
-        """The columns of the table's key."""
-        return list(self.of.__table__.primary_key.columns)  # type: ignore[attr-defined]  # SQLAlchemy types it too widely
-
-
-def _always() -> None:
-    """Let every deletion go on."""
+    def _key(self) -> Sequence[Any]:
+        return inspect(self.table).primary_key
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Deletes what is over; recipients are written to as at any erasure.
+    """Deletes rows and people whose period in the settings is over; recipients are notified of people.
 
-    `require` is called in each transaction before it deletes, and raises where the clock is not trusted.
+    `forget` has the people's choices looked up anew once the session's work is committed. `require` is called
+    in each transaction before it deletes, and raises where the clock is not trusted.
     """
 
     store: Store
     outbox: Outbox
-    terms: Terms
-    forget: Forget
-    require: Callable[[], None] = _always
+    settings: Settings
+    forget: Callable[[Session, set[str]], None]
+    require: Callable[[], None] = lambda: None
 
     async def run(self, now: int) -> Mapping[str, int]:
-        """Delete what is over at `now` (Unix seconds); return how many people, and rows of each table."""
+        """Delete rows and people that are over at `now` (Unix seconds); return how many of each table."""
         counts: Counter[str] = Counter()
         while erased := await self._erase_people(now):
             counts[PEOPLE] += erased
-        for rule in rules(self.terms, now):
+        for rule in rules(self.settings, now):
             # Read first: no write waits while a large table is looked through.
-            while found := await self.store.read(_found, rule):
-                counts[rule.of.__tablename__] += await self.store.write(self._delete, rule, found)
+            while found := await self.store.read(rule.find):
+                counts[rule.table.__tablename__] += await self.store.write(self._delete, rule, found)
         if counts[PEOPLE]:
             await self.store.purge()
         return counts
 
     async def due(self, now: int) -> Mapping[str, int]:
-        """Count what `run` would delete."""
-        return await self.store.read(_count, self.terms, now)
+        """Count the rows and people that `run` would delete."""
+        return await self.store.read(_count, self.settings, now)
 
     async def _erase_people(self, now: int) -> int:
-        """Go once through everybody. Who was a child's guardian is due the next time."""
+        """Erase the people who are over, in pages. An erased child's guardian is due in the next pass."""
         erased, last = 0, ""
-        while found := await self.store.read(_crowd, self.terms, now, last):
+        while found := await self.store.read(_people_page, self.settings, now, last):
             erased, last = erased + await self.store.write(self._erase, found, now), found[-1]
         return erased
 
-    def _delete(self, session: Session, rule: Rule, found: Sequence[Key]) -> int:
+    def _delete(self, session: Session, rule: RetentionRule, found: Sequence[Key]) -> int:
         self.require()
-        return _delete(session, rule, found)
+        return rule.delete(session, found)
 
     def _erase(self, session: Session, found: Sequence[str], now: int) -> int:
         self.require()
-        # Who came back since they were found stays.
-        people = session.scalars(over(self.terms, now).where(Subject.subject.in_(found))).all()
+        # Whoever came back since they were found stays.
+        people = session.scalars(people_over(self.settings, now).where(Subject.subject.in_(found))).all()
         for subject in people:
-            self.outbox.tell(session, subject, Event.ERASED)
+            self.outbox.notify(session, subject, NotificationKind.ERASED)
         personal_data_rows.erase(session, people)
         self.forget(session, set(people))
         return len(people)
 
 
-def over(terms: Terms, now: int) -> Select[str]:
-    """Select the people whose every choice ended long ago, and who were not here since."""
-    cutoff = now - terms.record
+def people_over(settings: Settings, now: int) -> Select[str]:
+    """Select the people whose every choice ended before the period, and who did nothing since."""
+    cutoff = now - settings.record_years * YEAR
     choice, later = StandingChoice, 1000 * cutoff
     held = and_(
         choice.state.in_((GRANTED, states.RESTRICTED)),
@@ -147,63 +140,55 @@ def over(terms: Terms, now: int) -> Select[str]:
     return select(Subject.subject).where(Subject.enrolled_hour < cutoff // HOUR, *(~one for one in stays))
 
 
-def rules(terms: Terms, now: int) -> tuple[Rule, ...]:
-    """Return what is over of the people who stay, and of what names nobody."""
-    record = now - terms.record
-    settled = Notification.state.in_((Letter.TOLD, Letter.DEAD))
+def rules(settings: Settings, now: int) -> tuple[RetentionRule, ...]:
+    """Return the rules for rows of people who stay, and for rows that name nobody."""
+    record = now - settings.record_years * YEAR
+    settled = Notification.state.in_((DeliveryState.TOLD, DeliveryState.DEAD))
     return (
-        Rule(Access, Access.at < now - terms.access_log),
-        Rule(ErasureStep, ErasureStep.at < now - terms.access_log),
-        Rule(Notification, settled & (Notification.due_at < now - terms.letters)),
-        Rule(KeptAnswer, KeptAnswer.expires_at <= now),
-        Rule(Issuance, Issuance.hour < (now - YEAR_SECONDS) // HOUR),
-        Rule(ServedNotice, (ServedNotice.at < 1000 * record) & ~_relied_on()),
-        Rule(RightsRequest, _closed(record), RightsStep),
-        Rule(AttributeChange, AttributeChange.at < record),
+        RetentionRule(Access, Access.at < now - settings.access_log_years * YEAR),
+        RetentionRule(ErasureStep, ErasureStep.at < now - settings.access_log_years * YEAR),
+        RetentionRule(Notification, settled & (Notification.due_at < now - settings.letter_days * DAY)),
+        RetentionRule(KeptAnswer, KeptAnswer.expires_at <= now),
+        RetentionRule(Issuance, Issuance.hour < (now - YEAR_SECONDS) // HOUR),
+        RetentionRule(ServedNotice, (ServedNotice.at < 1000 * record) & ~_backs_a_grant()),
+        RetentionRule(RightsRequest, _is_closed_since(record), RightsStep),
+        RetentionRule(AttributeChange, AttributeChange.at < record),
     )
 
 
-def _relied_on() -> ColumnElement[bool]:
-    """Say whether what was shown is what a grant stands on: the evidence of GDPR Art. 7(1)."""
+def _backs_a_grant() -> ColumnElement[bool]:
+    """Say whether a grant rests on the served notice: the evidence of GDPR Art. 7(1)."""
     choice = StandingChoice
     same = (choice.subject == ServedNotice.subject) & (choice.purpose == ServedNotice.purpose)
     return exists().where(same, choice.state == GRANTED)
 
 
-def _closed(before: int) -> ColumnElement[bool]:
+def _is_closed_since(before: int) -> ColumnElement[bool]:
     """Say whether a request was closed before that time and restricts nothing."""
     step = RightsStep.request == RightsRequest.id
-    lifted = exists().where(step, RightsStep.step == Step.LIFT)
-    restricts = (RightsRequest.kind == Kind.RESTRICTION) & (RightsRequest.state == State.FULFILLED) & ~lifted
+    lifted = exists().where(step, RightsStep.step == RequestAction.LIFT)
+    restricted = (RightsRequest.kind == RequestKind.RESTRICTION) & (
+        RightsRequest.state == RequestState.FULFILLED
+    )
     return and_(
         RightsRequest.state.not_in(OPEN),
         RightsRequest.received_at < before,
         ~exists().where(step, RightsStep.at >= before),
-        ~restricts,
+        ~(restricted & ~lifted),
     )
 
 
-def _crowd(session: Session, terms: Terms, now: int, after: str) -> Sequence[str]:
-    query = over(terms, now).where(Subject.subject > after).order_by(Subject.subject).limit(CROWD)
-    return session.scalars(query).all()
+def _people_page(session: Session, settings: Settings, now: int, after: str) -> Sequence[str]:
+    query = people_over(settings, now).where(Subject.subject > after).order_by(Subject.subject)
+    return session.scalars(query.limit(PEOPLE_PAGE)).all()
 
 
-def _found(session: Session, rule: Rule) -> list[Key]:
-    return [tuple(row) for row in session.execute(select(*rule.key).where(rule.over).limit(PAGE))]
-
-
-def _delete(session: Session, rule: Rule, found: Sequence[Key]) -> int:
-    still = select(*rule.key).where(tuple_(*rule.key).in_(found), rule.over)
-    keys = [tuple(row) for row in session.execute(still)]
-    if rule.parts is not None:
-        session.execute(delete(rule.parts).where(rule.parts.request.in_([key[0] for key in keys])))
-    session.execute(delete(rule.of).where(tuple_(*rule.key).in_(keys)))
-    return len(keys)
-
-
-def _count(session: Session, terms: Terms, now: int) -> dict[str, int]:
+def _count(session: Session, settings: Settings, now: int) -> dict[str, int]:
     def count(query: Select[Any]) -> int:
         return session.scalar(select(func.count()).select_from(query.subquery())) or 0
 
-    tables = {rule.of.__tablename__: count(select(*rule.key).where(rule.over)) for rule in rules(terms, now)}
-    return {PEOPLE: count(over(terms, now)), **tables}
+    tables = {
+        rule.table.__tablename__: count(select(rule.table).where(rule.is_over))
+        for rule in rules(settings, now)
+    }
+    return {PEOPLE: count(people_over(settings, now)), **tables}

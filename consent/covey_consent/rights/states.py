@@ -1,16 +1,21 @@
-"""Where a request stands, and which step may follow: received, identified, in progress, closed."""
+"""The states of a request and the actions that lead from one to the next.
+
+`TRANSITIONS` lists every action that a state allows; any other raises ConflictError. A request is extended
+once, within its first period (GDPR Art. 12(3)).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from enum import StrEnum
 
 from covey_consent.errors import ConflictError
 from covey_consent.rights.periods import Period
+from covey_consent.rights.tables import RightsRequest
 
 
-class Kind(StrEnum):
-    """What is asked for: GDPR Articles 15 to 18 and 20 to 22; PIPL Articles 24 and 44 to 47."""
+class RequestKind(StrEnum):
+    """The kinds of request: GDPR Articles 15 to 18 and 20 to 22; PIPL Articles 24 and 44 to 47."""
 
     ACCESS = "access"
     RECTIFICATION = "rectification"
@@ -21,8 +26,8 @@ class Kind(StrEnum):
     REVIEW = "review"
 
 
-class State(StrEnum):
-    """Where a request stands."""
+class RequestState(StrEnum):
+    """The states of a request."""
 
     RECEIVED = "received"
     UNVERIFIED = "unverified"
@@ -33,10 +38,10 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Step(StrEnum):
-    """What is done to a request.
+class RequestAction(StrEnum):
+    """The steps that a request can take.
 
-    `DOUBT`: whoever asks could not be identified (GDPR Art. 12(6)). `LIFT`: a restriction ends (Art. 18(3)).
+    `DOUBT`: the person could not be identified (GDPR Art. 12(6)). `LIFT`: a restriction ends (Art. 18(3)).
     """
 
     VERIFY = "verify"
@@ -49,49 +54,52 @@ class Step(StrEnum):
     LIFT = "lift"
 
 
-OPEN = (State.RECEIVED, State.UNVERIFIED, State.VERIFIED, State.IN_PROGRESS)
-
-NEXT = {
-    (State.RECEIVED, Step.VERIFY): State.VERIFIED,
-    (State.RECEIVED, Step.DOUBT): State.UNVERIFIED,
-    (State.UNVERIFIED, Step.VERIFY): State.VERIFIED,
-    (State.VERIFIED, Step.START): State.IN_PROGRESS,
-    (State.IN_PROGRESS, Step.FULFIL): State.FULFILLED,
-    (State.FULFILLED, Step.LIFT): State.FULFILLED,
-    **{(state, Step.EXTEND): state for state in OPEN},
-    **{(state, Step.REFUSE): State.REFUSED for state in OPEN},
-    **{(state, Step.CANCEL): State.CANCELLED for state in OPEN},
+_ANSWERING = {
+    RequestState.RECEIVED: {
+        RequestAction.VERIFY: RequestState.VERIFIED,
+        RequestAction.DOUBT: RequestState.UNVERIFIED,
+    },
+    RequestState.UNVERIFIED: {RequestAction.VERIFY: RequestState.VERIFIED},
+    RequestState.VERIFIED: {RequestAction.START: RequestState.IN_PROGRESS},
+    RequestState.IN_PROGRESS: {RequestAction.FULFIL: RequestState.FULFILLED},
 }
-"""Every step that there is. One that is missing here is an error."""
+
+OPEN = tuple(_ANSWERING)
+"""The states of a request that is not answered yet. Each can be extended, refused and cancelled."""
+
+TRANSITIONS: Mapping[RequestState, Mapping[RequestAction, RequestState]] = {
+    **{
+        state: {
+            **actions,
+            RequestAction.EXTEND: state,
+            RequestAction.REFUSE: RequestState.REFUSED,
+            RequestAction.CANCEL: RequestState.CANCELLED,
+        }
+        for state, actions in _ANSWERING.items()
+    },
+    RequestState.FULFILLED: {RequestAction.LIFT: RequestState.FULFILLED},
+    RequestState.REFUSED: {},
+    RequestState.CANCELLED: {},
+}
+"""State -> action -> state. An action that is missing raises ConflictError."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """A request's state and clock; times are Unix seconds."""
-
-    state: State
-    due_at: int
-    extended: bool = False
-
-    def overdue(self, now: int) -> bool:
-        """Say whether the answer is late."""
-        return self.state in OPEN and now > self.due_at
+def is_overdue(request: RightsRequest, now: int) -> bool:
+    """Say whether the answer to a request is late at `now` (Unix seconds)."""
+    return request.state in OPEN and now > request.due_at
 
 
-def advance(standing: Standing, step: Step, now: int, longer: Period) -> Standing:
-    """Return where the step leads; an extension is by `longer`. Raises ConflictError where there is none."""
-    state = NEXT.get((standing.state, step))
-    if state is None:
-        raise ConflictError(f"the request is {standing.state}; to {step} it is no step from there")
-    if step is Step.EXTEND:
-        return _extended(standing, now, longer)
-    return replace(standing, state=state)
-
-
-def _extended(standing: Standing, now: int, longer: Period) -> Standing:
-    # GDPR Art. 12(3): one extension, told within the first period.
-    if standing.extended:
-        raise ConflictError("the request was extended before; it can be once: fulfil or refuse it")
-    if now > standing.due_at:
-        raise ConflictError("the request is overdue; an extension has to be told before: fulfil or refuse it")
-    return replace(standing, due_at=longer.after(standing.due_at), extended=True)
+def advance(request: RightsRequest, action: RequestAction, now: int, extension: Period) -> None:
+    """Move the request to the state after the action. Raises ConflictError where there is none."""
+    after = TRANSITIONS[RequestState(request.state)].get(action)
+    if after is None:
+        raise ConflictError(f"the request is {request.state}; to {action} it is no step from there")
+    if action is RequestAction.EXTEND:
+        if request.extended:
+            raise ConflictError("the request was extended before; it can be once: fulfil or refuse it")
+        if now > request.due_at:
+            raise ConflictError(
+                "the request is overdue; an extension has to be told before: fulfil or refuse it"
+            )
+        request.due_at, request.extended = extension.after(request.due_at), True
+    request.state = after

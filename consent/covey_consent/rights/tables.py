@@ -1,4 +1,4 @@
-"""The tables of the rights desk. Times are Unix seconds."""
+"""The tables of data subjects' requests, rectifications and erasures. Times are Unix seconds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from covey_consent.storage.models import ROW, Base, Subject
 class RightsRequest(Base):
     """A person's request, as it stands. `id` is random; `version` counts its steps.
 
-    `entered_role` and `entered_by` say who brought it: the person, or an officer for them.
+    `entered_role` and `entered_by` say who entered it: the person, or an officer for them.
     """
 
     __tablename__ = "rights_requests"
@@ -50,7 +50,7 @@ class RightsStep(Base):
 
 
 class AttributeChange(Base):
-    """What was put right about a person: what it was and is, who did it and why. Never changed."""
+    """A rectified attribute of a person: what it was and is, who changed it and why. Never changed."""
 
     __tablename__ = "attribute_changes"
 
@@ -66,7 +66,7 @@ class AttributeChange(Base):
 
 
 class Tombstone(Base):
-    """What is kept of an erasure: that it was done, and its certificate. Neither says whose it was.
+    """What is kept of an erasure: that it was done, and its certificate. Neither names the person.
 
     GDPR Art. 5(2) wants it shown that the request was answered. `id` is the request's, which only the person
     still holds. `purged` says whether the database's files were rebuilt since.
@@ -81,7 +81,7 @@ class Tombstone(Base):
 
 
 class ErasureStep(Base):
-    """What was done about a request that ended in an erasure, by whom, how and why; without whose it was.
+    """One step of a request that ended in an erasure, without the person whom it was about.
 
     `erasure` is the request's id, as in `Tombstone`. It is kept as long as the access log.
     """

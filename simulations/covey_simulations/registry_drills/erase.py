@@ -2,7 +2,7 @@
 
 The registry is made for it, with traffic on it, and the person has a rich life there (see `life`). Searched
 are the database's files, or with PostgreSQL a dump (`pg_dump`): for the person's pseudonym, device keys,
-event ids, digests, salts, what they signed, their requests and letters, and their words.
+event ids, digests, salts, what they signed, their requests and notifications, and their words.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from covey_consent.access.roles import Caller, Role
 from covey_consent.app import create_app
 from covey_consent.decisions.verdicts import Standings
 from covey_consent.errors import DamageError, UnknownError
-from covey_consent.recipients.tables import Notification
+from covey_consent.recipients.register import Notification
 from covey_consent.registry import Registry
+from covey_consent.rights.erasure import vacuum_if_erased
 from covey_consent.rights.tables import RightsRequest
 from covey_consent.settings import Settings
 from covey_consent.storage.models import Device, Event, Issuance
@@ -119,7 +120,7 @@ async def _post(http: httpx.AsyncClient, path: str, signed: list[bytes], phones:
 
 
 async def _add_recipient(http: httpx.AsyncClient, registry: Registry) -> None:
-    """Have somebody to be told things, and switch them off: their letters wait, and nothing is sent."""
+    """Have somebody to be told things, and switch them off: their notifications wait, and nothing is sent."""
     token = registry.tokens.mint(Caller(Role.ADMIN, "drill"), registry.calendar.now, 600)
     admin = {"Authorization": f"Bearer {token}"}
     said = {"name": "drill", "url": "https://recipient.invalid/", "purposes": [*PURPOSES]}
@@ -133,7 +134,7 @@ async def _erase(life: Life) -> tuple[str, Mapping[str, int]]:
     """Have the person ask for erasure and an officer fulfil it; wait until the files are rebuilt."""
     asked = await life.post("/v1/rights", Role.SUBJECT, kind="erasure")
     await life.fulfil(asked["id"], "start", "fulfil")
-    await life.registry.rights.sweeper.sweep()
+    await vacuum_if_erased(life.registry.store)
     kept = (await life.http.get(f"/v1/erasures/{asked['id']}")).json()
     return kept["certificate"], kept["claims"]["rows"]
 

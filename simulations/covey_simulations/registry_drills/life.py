@@ -124,7 +124,7 @@ class Life:
         (await self.http.post("/v1/tickets", content=signed, headers=sent)).raise_for_status()
 
     async def _asks(self) -> None:
-        """Ask for what there is at the rights desk, in the person's own words."""
+        """Make rights requests that leave the person in place, in their own words."""
         await self.post("/v1/rights", Role.SUBJECT, kind="access", words=WORDS)
         stopped = await self.post("/v1/rights", Role.SUBJECT, kind="restriction", words=WORDS)
         await self._takes(stopped["id"], Role.SUBJECT, step="lift", reason=WORDS)

@@ -9,9 +9,9 @@ from covey_consent.notices import files
 from covey_consent.notices.drafts import draft
 from covey_consent.notices.facts import Facts
 from covey_consent.policy import controller
-from covey_consent.receipts import content, signing
+from covey_consent.receipts import content, signed_receipts
 from covey_consent.receipts.content import Case
-from covey_consent.receipts.evidence import Promised, Published
+from covey_consent.receipts.evidence import InclusionEvidence, PromiseEvidence
 from covey_consent.receipts.schema_27560 import Receipt
 from covey_privacy import checkpoint, merkle
 from covey_privacy.checkpoint import Checkpoint
@@ -52,7 +52,7 @@ class Registrar:
         plain = {"notice": "", "language": language, "text": "", "method": "gpc", "state": state}
         return dataclasses.replace(self.record(), purpose=purpose, **{**plain, **changes})
 
-    def published(self, record: Record, **changes: Any) -> Published:
+    def published(self, record: Record, **changes: Any) -> InclusionEvidence:
         leaves = [merkle.leaf_hash(b"%d" % place) for place in range(6)]
         leaves[3] = merkle.leaf_hash(LEAF_CONSENT + commit(self.salt, record))
         tree = merkle.Tree(leaves)
@@ -64,22 +64,22 @@ class Registrar:
             "proof": tuple(one.hex() for one in tree.inclusion(3)),
             "checkpoint": checkpoint.sign(Checkpoint(ORIGIN, 6, tree.root()), self.key),
         }
-        return Published(**{**plain, **changes})
+        return InclusionEvidence(**{**plain, **changes})
 
-    def promised(self, record: Record) -> Promised:
+    def promised(self, record: Record) -> PromiseEvidence:
         promise = sign(PROMISE, Promise(ORIGIN, commit(self.salt, record), AT, AT + 3_600_000), self.key)
-        return Promised(record=record, salt=self.salt.hex(), promise=promise.hex())
+        return PromiseEvidence(record=record, salt=self.salt.hex(), promise=promise.hex())
 
-    def case(self, record: Record, evidence: Published | Promised | None = None) -> Case:
+    def case(self, record: Record, evidence: InclusionEvidence | PromiseEvidence | None = None) -> Case:
         notice = self.notices[record.purpose] if record.notice else None
         return Case(notice, evidence or self.published(record))
 
     def receipt(self, *records: Record) -> Receipt:
         cases = [self.case(record) for record in records or [self.record()]]
-        return content.receipt(RECEIPT, AT + 100_000, cases, self.controller)
+        return content.make_receipt(RECEIPT, AT + 100_000, cases, self.controller)
 
     def signed(self, *records: Record) -> bytes:
-        return signing.sign(self.receipt(*records), self.key)
+        return signed_receipts.sign(self.receipt(*records), self.key)
 
 
 @pytest.fixture

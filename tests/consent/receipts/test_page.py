@@ -29,7 +29,7 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def shown(registrar):
-    return lambda *records: Page(page.render(registrar.receipt(*records)))
+    return lambda *records: Page(page.render_receipt(registrar.receipt(*records)))
 
 
 def test_the_page_tells_a_person_all_in_plain_words(registrar, shown):
@@ -89,13 +89,13 @@ def test_nothing_is_run_or_fetched(registrar, shown):
     assert not any(
         name.startswith("on") or name in ("src", "style") for _, attrs in read.tags for name in attrs
     )
-    assert "url(" not in page.render(registrar.receipt())
-    assert "@import" not in page.render(registrar.receipt())
+    assert "url(" not in page.render_receipt(registrar.receipt())
+    assert "@import" not in page.render_receipt(registrar.receipt())
 
 
 def test_what_an_operator_writes_is_text_and_never_markup(registrar):
     registrar.controller = registrar.controller.model_copy(update={"name": "<script>alert(1)</script>"})
-    html = page.render(registrar.receipt())
+    html = page.render_receipt(registrar.receipt())
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
 
@@ -105,7 +105,7 @@ def test_a_promise_is_not_called_published(registrar):
     entry = registrar.receipt(record).has_record_of_activity[0]
     waiting = entry.model_copy(update={"evidence": registrar.promised(record)})
     receipt = registrar.receipt().model_copy(update={"has_record_of_activity": (waiting,)})
-    assert "promised, not yet published" in Page(page.render(receipt)).text
+    assert "promised, not yet published" in Page(page.render_receipt(receipt)).text
 
 
 @pytest.mark.parametrize(

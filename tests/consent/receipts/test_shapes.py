@@ -13,15 +13,17 @@ from pyshacl import validate
 from rdflib import RDF, SKOS, Graph
 
 from covey_consent.policy import purposes
-from covey_consent.receipts import event, parties, schema, signing
+from covey_consent.receipts import parties, signed_receipts
+from covey_consent.receipts.content import STATUS
 from covey_consent.receipts.jsonld import CONTEXT
+from covey_consent.receipts.schema_27560 import JSON_SCHEMA, SHACL_SHAPES, make_json_schema, read_packaged
 
 OPTIONAL = {
     "covey:privacyBudget", "dpv:hasCountry", "dpv:hasDataProtectionOfficer", "dpv:hasTechnicalMeasure",
 }  # fmt: skip
 OFFICER = ("dpv:hasDataProtectionOfficer", "dpv:hasContact")
-VALIDATOR = jsonschema.Draft202012Validator(json.loads(schema.packaged()))
-SHAPES = Graph().parse(data=schema.packaged(schema.SHAPES), format="turtle")
+VALIDATOR = jsonschema.Draft202012Validator(json.loads(read_packaged(JSON_SCHEMA)))
+SHAPES = Graph().parse(data=read_packaged(SHACL_SHAPES), format="turtle")
 
 pytestmark = pytest.mark.filterwarnings("ignore:ConjunctiveGraph is deprecated:DeprecationWarning")
 
@@ -34,7 +36,7 @@ UNSHOWN = (
 
 
 def plain(receipt) -> dict[str, Any]:
-    return json.loads(signing.canonical(receipt))
+    return json.loads(signed_receipts.canonical(receipt))
 
 
 def graph(receipt: dict[str, Any]) -> Graph:
@@ -72,7 +74,7 @@ def receipts(registrar) -> list[dict[str, Any]]:
     one = [
         registrar.receipt(registrar.record(purpose, language, state=state))
         for purpose, language in (("train", "en"), ("personalize", "zh"), ("health", "en"), ("core", "zh"))
-        for state in event.STATUS
+        for state in STATUS
     ]
     unshown = [
         registrar.receipt(registrar.unshown(purpose, state, language)) for purpose, state, language in UNSHOWN
@@ -85,8 +87,8 @@ def receipts(registrar) -> list[dict[str, Any]]:
 
 
 def test_the_packaged_schema_is_the_one_that_the_code_makes():
-    assert schema.packaged() == schema.made()
-    jsonschema.Draft202012Validator.check_schema(json.loads(schema.packaged()))
+    assert read_packaged(JSON_SCHEMA) == make_json_schema()
+    jsonschema.Draft202012Validator.check_schema(json.loads(read_packaged(JSON_SCHEMA)))
 
 
 def test_every_receipt_is_accepted_by_the_schema_and_by_the_shapes(receipts):
@@ -180,7 +182,7 @@ def vocabulary() -> Graph:
 
 
 def test_each_own_term_is_defined_with_words_in_both_languages(vocabulary, receipts):
-    used = {*event.STATUS.values(), *parties.RIGHTS.values()}
+    used = {*STATUS.values(), *parties.RIGHTS.values()}
     for purpose in purposes.load().values():
         used |= {*purpose.dpv, *purpose.legal_basis}
     used |= set(re.findall(r"\b(?:covey|pipl):[\w-]+", json.dumps(receipts)))

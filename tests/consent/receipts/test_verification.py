@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from joserfc import jws
 from joserfc.util import urlsafe_b64encode
 
+from covey_consent.access.tokens import jwk, public_key_jwk
 from covey_consent.errors import DamageError, RequestError
-from covey_consent.receipts import signing
+from covey_consent.receipts import signed_receipts
 from covey_consent.receipts.schema_27560 import MOST_RECORDS, Receipt
-from covey_consent.receipts.verification import verify
+from covey_consent.receipts.signed_receipts import verify
 from covey_privacy import checkpoint
 from covey_privacy.checkpoint import Checkpoint
 from covey_privacy.note import ED25519, VerifierKey
@@ -38,14 +39,16 @@ sys.exit(covey.main(sys.argv[1:]))
 
 def sealed(key: SigningKey, payload: bytes, **header: str) -> bytes:
     """Sign anything as a receipt is signed."""
-    pair = signing._jwk(key.public, key.secret)
-    plain = {"alg": "Ed25519", "kid": pair.thumbprint(), "typ": signing.TYPE}
-    return jws.serialize_compact({**plain, **header}, payload, pair, registry=signing._REGISTRY).encode()
+    pair = jwk(key)
+    plain = {"alg": "Ed25519", "kid": pair.thumbprint(), "typ": signed_receipts.TYPE}
+    return jws.serialize_compact(
+        {**plain, **header}, payload, pair, registry=signed_receipts._REGISTRY
+    ).encode()
 
 
 def edited(registrar, edit) -> bytes:
     """Return a receipt that was edited and then signed by the registry's own key."""
-    plain = json.loads(signing.canonical(registrar.receipt()))
+    plain = json.loads(signed_receipts.canonical(registrar.receipt()))
     edit(plain["dpv:hasRecordOfActivity"][0])
     return sealed(registrar.key, rfc8785.dumps(plain))
 
@@ -82,7 +85,7 @@ def test_until_the_log_has_it_the_registrys_promise_stands_in(registrar):
             )
         }
     )
-    signed = signing.sign(receipt, registrar.key)
+    signed = signed_receipts.sign(receipt, registrar.key)
     assert "promised to the log covey.test/log by 2027-01-15T09:00:00.123Z" in str(
         verify(signed, registrar.key.public)
     )
@@ -90,7 +93,7 @@ def test_until_the_log_has_it_the_registrys_promise_stands_in(registrar):
 
 def test_the_header_names_the_key_and_what_is_signed_and_the_payload_is_canonical(registrar):
     opened = jws.deserialize_compact(
-        registrar.signed(), signing._jwk(registrar.key.public), ["Ed25519"]
+        registrar.signed(), public_key_jwk(registrar.key.public), ["Ed25519"]
     )  # any JOSE library reads it
     assert opened.headers()["typ"] == "covey-receipt+jwt"
     assert opened.payload == rfc8785.dumps(json.loads(opened.payload))
@@ -132,14 +135,14 @@ def test_another_key_is_refused(registrar):
 
 @pytest.mark.parametrize("header", [{"typ": "JWT"}, {"kid": "another"}, {"cty": "json"}])
 def test_a_signature_made_for_something_else_is_refused(registrar, header):
-    signed = sealed(registrar.key, signing.canonical(registrar.receipt()), **header)
+    signed = sealed(registrar.key, signed_receipts.canonical(registrar.receipt()), **header)
     with pytest.raises(RequestError):
         verify(signed, registrar.key.public)
 
 
 def test_an_unsigned_token_is_refused(registrar):
     header = urlsafe_b64encode(b'{"alg":"none"}').decode()
-    payload = urlsafe_b64encode(signing.canonical(registrar.receipt())).decode()
+    payload = urlsafe_b64encode(signed_receipts.canonical(registrar.receipt())).decode()
     with pytest.raises(RequestError):
         verify(f"{header}.{payload}.".encode(), registrar.key.public)
 
@@ -155,14 +158,14 @@ def test_what_is_no_receipt_is_refused_also_under_the_right_key(registrar, paylo
 
 
 def test_a_receipt_that_two_readers_could_read_differently_is_refused(registrar):
-    spaced = json.dumps(json.loads(signing.canonical(registrar.receipt()))).encode()
+    spaced = json.dumps(json.loads(signed_receipts.canonical(registrar.receipt()))).encode()
     with pytest.raises(RequestError, match="canonical"):
         verify(sealed(registrar.key, spaced), registrar.key.public)
 
 
 def test_a_receipt_beyond_the_limit_is_not_looked_at(registrar):
     with pytest.raises(RequestError, match="at most"):
-        verify(bytes(signing.LIMIT + 1), registrar.key.public)
+        verify(bytes(signed_receipts.LIMIT + 1), registrar.key.public)
 
 
 def put(*path_and_value):
@@ -206,7 +209,7 @@ def test_an_untrue_receipt_is_found_also_when_the_registry_itself_signs_it(regis
 
 
 def test_a_context_with_other_meanings_is_refused(registrar):
-    plain = json.loads(signing.canonical(registrar.receipt()))
+    plain = json.loads(signed_receipts.canonical(registrar.receipt()))
     plain["@context"]["dpv:hasPurpose"] = "https://evil.example/refuses"
     with pytest.raises(RequestError, match="another meaning"):
         verify(sealed(registrar.key, rfc8785.dumps(plain)), registrar.key.public)
@@ -231,14 +234,14 @@ def test_a_checkpoint_or_promise_of_another_key_or_record_is_refused(registrar):
         untrue = entry.model_copy(update={"evidence": evidence})
         receipt = registrar.receipt().model_copy(update={"has_record_of_activity": (untrue,)})
         with pytest.raises(RequestError, match=found):
-            verify(signing.sign(receipt, registrar.key), registrar.key.public)
+            verify(signed_receipts.sign(receipt, registrar.key), registrar.key.public)
 
 
 def test_a_receipt_survives_other_words_in_a_later_release(registrar, monkeypatch):
     signed = registrar.signed()
     monkeypatch.setattr("covey_consent.receipts.labels._load", lambda: {"en": {}})
     assert verify(signed, registrar.key.public)
-    assert isinstance(signing.open_(signed, registrar.key.public), Receipt)
+    assert isinstance(signed_receipts.open_receipt(signed, registrar.key.public), Receipt)
 
 
 @pytest.fixture
@@ -315,7 +318,7 @@ def test_what_was_said_without_a_notice_is_checked_offline(registrar):
 )
 def test_an_edited_record_without_a_notice_is_found_out(registrar, purpose, edit):
     state = "restricted" if purpose == "*" else "objected"
-    plain = json.loads(signing.canonical(registrar.receipt(registrar.unshown(purpose, state))))
+    plain = json.loads(signed_receipts.canonical(registrar.receipt(registrar.unshown(purpose, state))))
     edit(plain["dpv:hasRecordOfActivity"][0])
     with pytest.raises(RequestError):
         verify(sealed(registrar.key, rfc8785.dumps(plain)), registrar.key.public)
@@ -324,17 +327,17 @@ def test_an_edited_record_without_a_notice_is_found_out(registrar, purpose, edit
 def test_a_yes_is_never_without_its_notice(registrar):
     with pytest.raises(DamageError, match="notice that is not kept"):
         registrar.receipt(registrar.unshown("partner", "granted"))
-    plain = json.loads(signing.canonical(registrar.receipt(registrar.unshown("partner", "objected"))))
+    plain = json.loads(signed_receipts.canonical(registrar.receipt(registrar.unshown("partner", "objected"))))
     (entry,) = plain["dpv:hasRecordOfActivity"]
     record = registrar.unshown("partner", "granted")
-    entry["covey:evidence"] = registrar.published(record).plain()
+    entry["covey:evidence"] = registrar.published(record).model_dump(mode="json")
     entry["dpv:hasConsentStatus"][0]["@type"] = "dpv:ConsentGiven"
     with pytest.raises(RequestError, match="the notice"):
         verify(sealed(registrar.key, rfc8785.dumps(plain)), registrar.key.public)
 
 
 def test_a_receipt_without_a_notice_claims_no_27560(registrar):
-    plain = json.loads(signing.canonical(registrar.receipt(registrar.unshown("partner", "objected"))))
+    plain = json.loads(signed_receipts.canonical(registrar.receipt(registrar.unshown("partner", "objected"))))
     plain["dct:conformsTo"] = "https://w3id.org/dpv/schema/dpv-27560#receipt-eu-gdpr"
     with pytest.raises(RequestError, match="asks for a notice"):
         verify(sealed(registrar.key, rfc8785.dumps(plain)), registrar.key.public)

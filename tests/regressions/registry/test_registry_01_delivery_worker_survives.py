@@ -19,7 +19,7 @@ from sqlalchemy import select
 from test_recipients import DEADLINE, PATIENT, QUICK, add, letters, listening, states, until
 
 from covey_consent.access.roles import Role
-from covey_consent.recipients.tables import Notification, Recipient
+from covey_consent.recipients.register import Notification, Recipient
 from covey_consent.witness import witness
 from covey_privacy.note import COSIGNATURE, ED25519, VerifierKey, parse
 from covey_privacy.signatures import SigningKey
@@ -338,13 +338,13 @@ def test_heads_are_cosigned_after_a_database_outage(opened, proxy, tmp_path):
 def test_a_loop_that_fails_is_started_again_and_shown(opened, loop, monkeypatch):
     from covey_consent.maintenance import Upkeep
     from covey_consent.recipients.outbox import Outbox
-    from covey_consent.rights.vacuum import Sweeper
+    from covey_consent.rights import erasure
     from covey_consent.transparency.promises import Publisher
 
     owner, name = {
         "publishing": (Publisher, "publish"),
         "upkeep": (Upkeep, "recall"),
-        "purging": (Sweeper, "sweep"),
+        "purging": (erasure, "vacuum_if_erased"),
         "deliveries": (Outbox, "awaited"),
     }[loop]
     works, fails = getattr(owner, name), threading.Event()
@@ -474,7 +474,7 @@ def test_a_needed_loop_that_stands_still_for_long_is_not_ready(opened, problem, 
         assert ready(shop) == 200
         now, stands_still = time.monotonic, threading.Event()
         registry = shop.http.app.state.registry
-        hold = registry.courier.store.read
+        hold = registry.delivery_worker.store.read
 
         async def read(work, *args):
             if work == registry.outbox.awaited:

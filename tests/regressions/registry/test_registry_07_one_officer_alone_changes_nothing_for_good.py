@@ -8,6 +8,7 @@ import pytest
 from covey_consent.access.roles import Caller, Role
 from covey_consent.commands import token as command
 from covey_consent.notices import files
+from covey_consent.rights.erasure import vacuum_if_erased
 from covey_consent.settings import Settings
 
 METHOD = {"method": "passport, seen by video"}
@@ -79,7 +80,7 @@ def test_the_trail_of_an_erasure_stays(shop, problem, stored):
     ]
     for role in (Role.OFFICER, Role.SERVICE, Role.SUBJECT):
         problem(shop.http.get(path, headers=shop.as_(role)), 403)
-    shop.http.portal.call(shop.http.app.state.registry.rights.sweeper.sweep)
+    shop.http.portal.call(vacuum_if_erased, shop.http.app.state.registry.store)
     assert subject.encode() not in stored()
 
 

@@ -49,16 +49,16 @@ PUBLIC = [
 
 @pytest.mark.parametrize("address", [one for kind in NOT_PUBLIC.values() for one in kind])
 def test_addresses_that_are_not_public(address):
-    assert not addresses.public(address)
+    assert not addresses.is_public(address)
     bare = address.partition("%")[0]
     host = f"[{bare}]" if ":" in bare else bare
     with pytest.raises(RequestError, match="not public"):
-        addresses.check(f"https://{host}/hook", private=False)
+        addresses.check_url(f"https://{host}/hook", private=False)
 
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_addresses_that_are_public(address):
-    assert addresses.public(address)
+    assert addresses.is_public(address)
 
 
 _V4 = st.ip_addresses(v=4)
@@ -68,14 +68,14 @@ _V4 = st.ip_addresses(v=4)
 def test_no_form_of_an_ipv4_address_in_ipv6_is_public(v4):
     inner = int(v4)
     for base in ("::", "::ffff:0:0", "::ffff:0:0:0", "64:ff9b::", "64:ff9b:1::", "2606:4700::5efe:0:0"):
-        assert not addresses.public(str(ipaddress.IPv6Address(int(ipaddress.IPv6Address(base)) + inner)))
-    assert not addresses.public(str(ipaddress.IPv6Address(0x2002 << 112 | inner << 80)))
-    assert not addresses.public(str(ipaddress.IPv6Address(0x20010000 << 96 | inner)))
+        assert not addresses.is_public(str(ipaddress.IPv6Address(int(ipaddress.IPv6Address(base)) + inner)))
+    assert not addresses.is_public(str(ipaddress.IPv6Address(0x2002 << 112 | inner << 80)))
+    assert not addresses.is_public(str(ipaddress.IPv6Address(0x20010000 << 96 | inner)))
 
 
 @given(st.ip_addresses())
 def test_what_is_public_is_global_unicast(ip):
-    if addresses.public(str(ip)):
+    if addresses.is_public(str(ip)):
         assert ip.is_global
         assert not ip.is_multicast
         assert not ip.is_reserved
@@ -84,7 +84,7 @@ def test_what_is_public_is_global_unicast(ip):
 @pytest.mark.parametrize("port", ["0", "65536", "99999"])
 def test_a_recipient_at_no_port_is_refused(port):
     with pytest.raises(RequestError, match="port"):
-        addresses.check(f"https://mail.example:{port}/", private=False)
+        addresses.check_url(f"https://mail.example:{port}/", private=False)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
