@@ -16,7 +16,7 @@ from httpx._transports import default as httpx_transports
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.util import LRUCache
 
-from covey_consent.law import articles
+from covey_consent.law import compliance
 from covey_consent.storage import database
 from covey_consent.storage.store import Store
 from covey_consent.tickets import issuers
@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if _is_on_postgresql(item):
             item.add_marker("postgresql")
         for mark in item.iter_markers("compliance"):
-            if mark.args[0] not in articles.load().shows:
+            if mark.args[0] not in compliance.load_law().shows:
                 raise pytest.UsageError(
                     f"{item.nodeid}: law.toml has no article {mark.args[0]!r}; add its row"
                 )

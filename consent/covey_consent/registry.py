@@ -19,9 +19,8 @@ from covey_consent.decisions.events import Events, Recorded
 from covey_consent.decisions.subjects import Subjects
 from covey_consent.maintenance import Upkeep
 from covey_consent.notices import InForce, files
-from covey_consent.notices.facts import Facts
-from covey_consent.notices.publisher import Publisher
-from covey_consent.one_message.round_notary import RoundNotary
+from covey_consent.notices.drafts import NoticeFacts
+from covey_consent.notices.publisher import NoticePublisher
 from covey_consent.operations.clock_monitor import ClockMetrics, ClockMonitor
 from covey_consent.operations.metrics import Metrics
 from covey_consent.operations.readiness import WriteCheck
@@ -40,6 +39,7 @@ from covey_consent.rights.periods import Period
 from covey_consent.rights.rectification import Rectification
 from covey_consent.rights.requests import Rights
 from covey_consent.rights.retention import Retention
+from covey_consent.rounds.notary import RoundNotary
 from covey_consent.settings import Settings
 from covey_consent.storage import key_file
 from covey_consent.storage.batcher import Pool
@@ -71,7 +71,7 @@ class Registry:
     round_notary: RoundNotary
     promises: promises.Publisher
     notices: InForce
-    publisher: Publisher
+    publisher: NoticePublisher
     issuers: Issuers
     controller: Controller
     yearly_batches: int
@@ -121,9 +121,9 @@ class Registry:
         calendar = Calendar(clock, settings.epoch_seconds, settings.tolerance_seconds, monitor.require_steady)
         log = Log(store, settings.origin, key)
         log.open()
-        facts, notices = Facts(controller.load(settings.controller), settings.caps), InForce(key)
-        publisher = Publisher(log, notices, facts, calendar)
-        await publisher.open(files.load(settings.notices))
+        facts, notices = NoticeFacts(controller.load(settings.controller), settings.caps), InForce(key)
+        publisher = NoticePublisher(log, notices, facts, calendar)
+        await publisher.open(files.load_files(settings.notices))
         issuers = Issuers(
             store, log, calendar, settings.slots, settings.purpose_sets, notices,
             Sealer(key_file.derive(key, "issuer keys")),

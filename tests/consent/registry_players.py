@@ -15,7 +15,7 @@ import httpx
 import pytest
 from sqlalchemy.orm import Session
 
-from covey_consent.one_message.records import DatabaseRecords, require_nothing
+from covey_consent.rounds.records import DatabaseRecords, require_nothing
 from covey_consent.storage.key_file import load_or_create
 from covey_consent.storage.models import HOUR, Issuance, IssuerSecret, Subject
 from covey_consent.witness import witness as witness_app

@@ -19,15 +19,14 @@ from sqlalchemy import update
 from covey_consent.access.roles import Role
 from covey_consent.documents import collusion, pipl_audit, processing, ropa
 from covey_consent.documents.catalogue import Name
-from covey_consent.documents.document import Document, Section, Words
+from covey_consent.documents.document import Bilingual, Document, Section
 from covey_consent.documents.dossier import dossier
-from covey_consent.documents.facts import gather
+from covey_consent.documents.facts import gather_facts
 from covey_consent.documents.rendering import Format, render
 from covey_consent.errors import ConflictError, DamageError
-from covey_consent.law import marks
+from covey_consent.law import compliance
 from covey_consent.notices import files
-from covey_consent.notices.drafts import draft
-from covey_consent.notices.facts import Facts as NoticeFacts
+from covey_consent.notices.drafts import NoticeFacts, draft
 from covey_consent.policy.controller import Contact, Controller, Recipient, load
 from covey_consent.policy.purposes import load as purposes
 from covey_consent.storage.models import StandingChoice
@@ -84,7 +83,7 @@ def ask(shop):
 def facts(shop):
     registry = shop.http.app.state.registry
     with registry.store.session() as session:
-        return gather(session, registry.settings, registry.controller, registry.calendar.now)
+        return gather_facts(session, registry.settings, registry.controller, registry.calendar.now)
 
 
 @pytest.fixture
@@ -234,8 +233,8 @@ class TestRecordOfProcessing:
     )  # fmt: skip
     def test_what_is_missing_is_named_and_not_left_blank(self, changes, names):
         whole = load(None)
-        assert ropa.missing(whole) == ()
-        (gap,) = ropa.missing(whole.model_copy(update=changes))
+        assert ropa.find_missing(whole) == ()
+        (gap,) = ropa.find_missing(whole.model_copy(update=changes))
         assert names in gap
 
     def test_missing_facts_stop_the_route(self, opened, tmp_path, problem):
@@ -281,11 +280,11 @@ class TestRecordOfProcessing:
     @pytest.mark.compliance("PIPL 55", "every purpose says which cases of the article it is")
     def test_the_cases_of_pipl_55_are_known_for_every_purpose(self):
         offered = {name for name, each in purposes().items() if each.basis != "refused"}
-        assert set(processing.load()) == offered
+        assert set(processing.load_processing()) == offered
         for name, each in purposes().items():
             if name in offered:
-                assert ("sensitive" in processing.load()[name].cases) == ("29" in each.pipl), name
-        assert "automated" in processing.load()["personalize"].cases
+                assert ("sensitive" in processing.load_processing()[name].cases) == ("29" in each.pipl), name
+        assert "automated" in processing.load_processing()["personalize"].cases
 
     def test_as_csv_it_has_a_line_for_each_purpose_and_the_same_words(self, ask):
         rows = list(csv.DictReader(io.StringIO(ask("ropa", format="csv").text)))
@@ -313,7 +312,7 @@ class TestRecordOfProcessing:
 
         def counted(at):
             with registry.store.session() as session:
-                return gather(session, registry.settings, registry.controller, at).counts["train"]
+                return gather_facts(session, registry.settings, registry.controller, at).counts["train"]
 
         with registry.store.session.begin() as session:
             session.execute(update(StandingChoice).values(expires_at=1000 * (now + 10)))
@@ -423,7 +422,7 @@ class TestDossier:
         apart = facts.controller.model_copy(update={"same_operator": False})
         registry = shop.http.app.state.registry
         with registry.store.session() as session:
-            found = gather(session, registry.settings, apart, registry.calendar.now)
+            found = gather_facts(session, registry.settings, apart, registry.calendar.now)
         assert "otherwise" in render(dossier(found, "round-1"), Format.MD)
 
     def test_what_stays_when_both_collude_is_printed_and_not_called_a_bound(self, concluded, ask):
@@ -477,20 +476,20 @@ class TestCollusion:
     def test_it_is_the_figure_of_the_privacy_page(self, query, epsilon, alone):
         """docs/privacy.md, 400 people, the column "alone"."""
         (step,) = costs._query(query, epsilon, 400)
-        assert round(collusion.collusion([step.mechanism], HONEST, 1e-6).epsilon) == alone
+        assert round(collusion.find_collusion([step.mechanism], HONEST, 1e-6).epsilon) == alone
 
     def test_a_training_counts_as_a_whole(self, shop):
         step, issuer = q20(), shop.issuer("analytics")
         noise = {"length": step.length, "norm": step.norm, "scale": step.scale, "sigma": step.sigma}
         terms = shop.manifest(issuer, query="q20", plan=Plan(1.0, (step, step)), bits=step.bits, **noise)
-        whole = collusion.collusion(collusion.mechanisms(terms), HONEST, 1e-6)
-        assert whole.epsilon > collusion.collusion([step.mechanism], HONEST, 1e-6).epsilon
+        whole = collusion.find_collusion(collusion.mechanisms_of(terms), HONEST, 1e-6)
+        assert whole.epsilon > collusion.find_collusion([step.mechanism], HONEST, 1e-6).epsilon
 
     @given(st.integers(1, 10**6))
     @settings(deadline=None, max_examples=20)
     def test_it_is_never_less_than_what_holds_without_collusion(self, honest):
         mechanism = q20().mechanism
-        alone = collusion.collusion([mechanism], honest, 1e-6)
+        alone = collusion.find_collusion([mechanism], honest, 1e-6)
         assert alone.epsilon >= account([mechanism], 1e-6).epsilon * (1 - 1e-9)
         assert alone.is_meaningful == (alone.epsilon <= math.log(999))
         assert str(alone).startswith("no meaningful bound") == (not alone.is_meaningful)
@@ -518,7 +517,7 @@ class TestAuditChecklist:
         }
         pages = {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")}
         there = served | pages | {f"document {name}" for name in Name}
-        tests = {mark.test for mark in marks.read(ROOT / "tests")}
+        tests = {mark.test for mark in compliance.read_marks(ROOT / "tests")}
         for row in rows:
             evidence, shown = ([] if row[of] == "none" else row[of] for of in ("evidence", "tests"))
             assert {*evidence} <= there, row
@@ -656,7 +655,7 @@ class TestRendering:
         assert "no table" in ask("toms", 422, format="csv").json()["detail"]
 
     def test_a_document_without_sections_is_one(self, facts):
-        made = Document("x", Words("X", "甲"), "nothing", facts, (Section(Words("Y", "乙")),))
+        made = Document("x", Bilingual("X", "甲"), "nothing", facts, (Section(Bilingual("Y", "乙")),))
         assert "X · 甲" in render(made, Format.MD)
 
 
@@ -731,7 +730,8 @@ def nested(value) -> bool:
     return isinstance(value, dict) or (isinstance(value, list) and value != [] and isinstance(value[0], dict))
 
 
-def test_an_outsider_can_be_named_as_representative():
+def test_an_outsider_can_be_named_as_representative(facts):
     named = load(None).model_copy(update={"representative": Contact(name="R", email="r@r.example")})
     assert isinstance(named, Controller)
-    assert [fact.value for fact in ropa._parties(named) if fact.key == "representative"] == ["R, r@r.example"]
+    common, *_ = ropa.ropa(dataclasses.replace(facts, controller=named)).plain()["sections"]
+    assert common["facts"]["representative"] == "R, r@r.example"

@@ -4,8 +4,8 @@ import pytest
 
 from covey_consent.errors import RequestError
 from covey_consent.notices import files
-from covey_consent.notices.facts import Facts
-from covey_consent.notices.items import ITEMS, asked_of
+from covey_consent.notices.drafts import NoticeFacts
+from covey_consent.notices.files import ITEMS, items_of
 from covey_consent.notices.lint import lint, require_complete
 from covey_consent.policy import controller, purposes
 from covey_consent.policy.controller import Recipient
@@ -13,7 +13,7 @@ from covey_consent.policy.transfers import is_abroad
 from covey_privacy.dp.odometer import Caps
 
 CAPS = Caps({}, 4.0, 1e-6)
-FACTS = Facts(controller.load(None), CAPS)
+FACTS = NoticeFacts(controller.load(None), CAPS)
 HEALTH = files.packaged()["health"].completed
 """Every item is asked of this one."""
 
@@ -29,7 +29,7 @@ def written(file, language, **items):
 
 
 def among(*recipients):
-    return Facts(FACTS.controller.model_copy(update={"recipients": recipients}), CAPS)
+    return NoticeFacts(FACTS.controller.model_copy(update={"recipients": recipients}), CAPS)
 
 
 @pytest.mark.compliance("GDPR 13", "a notice states every item, in every language")
@@ -123,7 +123,7 @@ def test_within_china_and_the_eea_nothing_is_abroad():
 
 def test_only_what_is_sensitive_says_why_it_is_needed_and_only_consent_is_withdrawn():
     names = {
-        name: {item.name for item in asked_of(purposes.find(name))} for name in ("core", "train", "health")
+        name: {item.name for item in items_of(purposes.find(name))} for name in ("core", "train", "health")
     }
     everything = {item.name for item in ITEMS}
     assert names["health"] == everything

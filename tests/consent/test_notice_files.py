@@ -59,7 +59,7 @@ def test_a_folder_adds_to_the_packaged_notices_and_replaces_them(tmp_path):
     (tmp_path / "celebrate.toml").write_text(PLAIN, "utf-8")
     (tmp_path / "train.toml").write_text(PLAIN.replace("celebrate", "train"), "utf-8")
     (tmp_path / "README.md").write_text("not a notice", "utf-8")
-    found = files.load(tmp_path)
+    found = files.load_files(tmp_path)
     assert set(found) == {*files.packaged(), "celebrate"}
     assert found["train"].version == "1.2.0"
     assert found["core"] == files.packaged()["core"]
@@ -67,10 +67,10 @@ def test_a_folder_adds_to_the_packaged_notices_and_replaces_them(tmp_path):
 
 def test_a_folder_or_file_that_cannot_be_used_is_named(tmp_path):
     with pytest.raises(RequestError, match="no folder"):
-        files.load(tmp_path / "missing")
+        files.load_files(tmp_path / "missing")
     (tmp_path / "train.toml").write_text(PLAIN, "utf-8")
     with pytest.raises(RequestError, match=r"name it celebrate\.toml"):
-        files.load(tmp_path)
+        files.load_files(tmp_path)
     (tmp_path / "train.toml").write_bytes(b"\xff")
     with pytest.raises(RequestError, match=r"train\.toml cannot be used"):
-        files.load(tmp_path)
+        files.load_files(tmp_path)

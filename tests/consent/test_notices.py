@@ -7,8 +7,7 @@ from pydantic import ValidationError
 
 from covey_consent.errors import DamageError, RequestError, UnknownError
 from covey_consent.notices import files
-from covey_consent.notices.drafts import draft
-from covey_consent.notices.facts import Facts
+from covey_consent.notices.drafts import NoticeFacts, draft
 from covey_consent.policy import controller, purposes
 from covey_consent.settings import Settings
 from covey_privacy import checkpoint, wire
@@ -17,7 +16,7 @@ from covey_privacy.merkle import leaf_hash
 from covey_privacy.registry_messages import LEAF_NOTICE
 
 CAPS = Caps({"analytics": 1.5, "train": 3.0}, 4.0, 1e-6)
-FACTS = Facts(controller.load(None), CAPS)
+FACTS = NoticeFacts(controller.load(None), CAPS)
 PACKAGED = [draft(file.completed, FACTS) for file in files.packaged().values()]
 OPENED = ("analytics", "core", "marketing", "personalize", "replenish", "train")
 """The purposes in use from the first start: none of high risk."""

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from covey_consent.app import create_app
 from covey_consent.errors import UnavailableError
-from covey_consent.one_message.tables import PublishedSet
+from covey_consent.rounds.tables import PublishedSet
 from covey_consent.settings import Settings
 from covey_privacy import wire
 from covey_privacy.errors import ServerError

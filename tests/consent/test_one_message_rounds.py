@@ -12,7 +12,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from covey_consent.access.roles import Role
-from covey_consent.one_message import conditions, round_notary
+from covey_consent.rounds import conditions, notary
 from covey_consent.transparency.cosigners import Cosigner
 from covey_privacy import checkpoint, wire
 from covey_privacy.errors import PeerError
@@ -185,7 +185,7 @@ class TestVolunteers:
         for offer in offers[:-1]:
             round_.notary.volunteer(offer)
         round_.notary.at("volunteer")
-        real = round_notary.state_of
+        real = notary.state_of
 
         def late(rows, info):
             now, round_.shop.clock.now = round_.shop.clock.now, round_.manifest.windows.volunteer
@@ -194,7 +194,7 @@ class TestVolunteers:
             return real(rows, info)
 
         with monkeypatch.context() as patch:
-            patch.setattr(round_notary, "state_of", late)
+            patch.setattr(notary, "state_of", late)
             answer = round_.notary.ask(RosterRequest(round_.info.digest))
             assert "40 phones volunteered" in problem(answer, 409)
         assert view(round_.shop).entries == ()
@@ -489,13 +489,13 @@ class TestInclusion:
 
     def test_two_threads_that_ask_for_different_sets_get_one(self, round_, request_, monkeypatch):
         at_once = threading.Barrier(4, timeout=20)
-        real = round_notary.state_of
+        real = notary.state_of
 
         def together(rows, info):
             at_once.wait()
             return real(rows, info)
 
-        monkeypatch.setattr(round_notary, "state_of", together)
+        monkeypatch.setattr(notary, "state_of", together)
         asked = [request_, *(without(request_, place) for place in range(3))]
         with ThreadPoolExecutor(4) as threads:
             answers = list(threads.map(round_.notary.ask, asked))

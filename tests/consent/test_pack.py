@@ -6,21 +6,23 @@ import functools
 import hashlib
 import json
 import os
+import random
 import struct
 import subprocess
 import sys
 from pathlib import Path
 
+import cbor2
 import numpy as np
 import pytest
 from registry_players import sign_sets
 
 from covey_consent.commands.pack import make, pack
-from covey_consent.decisions.records import Record
+from covey_consent.decisions.records import Record, commit
 from covey_consent.errors import RequestError
 from covey_consent.pack import contents, verify
 from covey_consent.pack.archive import CONTEXT
-from covey_consent.pack.contents import KINDS, Held
+from covey_consent.pack.contents import KINDS, OpenedRecord
 from covey_consent.settings import Settings
 from covey_consent.transparency.promises import promise, promise_all
 from covey_privacy import checkpoint, evidence, wire
@@ -64,7 +66,7 @@ def record(number, subject=ALICE):
 
 
 def held(count, first=0):
-    return [Held(record(number), bytes([number]) * 32) for number in range(first, first + count)]
+    return [OpenedRecord(record(number), bytes([number]) * 32) for number in range(first, first + count)]
 
 
 @dataclasses.dataclass
@@ -74,7 +76,7 @@ class World:
     settings: Settings
     key: SigningKey
     operator: SigningKey
-    records: list[Held]
+    records: list[OpenedRecord]
     seen: list[str]
 
     @functools.cached_property
@@ -135,11 +137,16 @@ def played(opened, tmp_path):
         assert shop.conclude(terms, digest, "released").status_code == 200
         shop.announce(dataclasses.replace(terms, round_id="round-2"))
         logged = held(50)
-        call(registry.store.write, promise_all, [each.commitment for each in logged], registry.calendar)
+        call(
+            registry.store.write,
+            promise_all,
+            [commit(each.salt, each.record) for each in logged],
+            registry.calendar,
+        )
         call(registry.promises.publish)
         seen.append(registry.log.head.note)
         (waiting,) = held(1, first=50)
-        word = promise(registry.key, ORIGIN, waiting.commitment, registry.calendar)
+        word = promise(registry.key, ORIGIN, commit(waiting.salt, waiting.record), registry.calendar)
         head = registry.log.head
         line = cosign(head.note, WITNESS.name, WITNESS_KEY, 1_800_000_007)
         call(registry.log.cosign, head, WITNESS, max(parse(head.note + line).signatures(WITNESS)))
@@ -147,7 +154,7 @@ def played(opened, tmp_path):
             database_url=f"sqlite:///{tmp_path}/registry.db", key_file=tmp_path / "registry.key",
             origin=ORIGIN, operator=shop.operator.public.hex(),
         )  # fmt: skip
-        records = [*logged, dataclasses.replace(waiting, promise=word)]
+        records = [*logged, waiting._replace(promise=word)]
         return World(settings, registry.key, shop.operator, records, seen)
 
 
@@ -530,10 +537,115 @@ def test_the_manifest_of_a_round_in_one_message_is_told_as_it_is_logged(kinds):
         10.0, 0.5, 1e-6, 30, 0.05, 2, 3, 1, terms=terms, windows=Windows(1, 2, 3, 4), slot=2,
     )  # fmt: skip
     signed = sign_manifest(manifest, STRANGER)
-    told = contents._told(3, LEAF_MANIFEST + signed)
+    told = json.loads(contents._to_json(contents._read_document(3, LEAF_MANIFEST + signed)))
     entries = [b"", b"", b"", LEAF_MANIFEST + signed]
     documents = verify.check_documents([told], entries, 0, STRANGER.public.hex())
     assert documents[3][1]["slot"] == 2
     told["says"]["terms"]["issued"] = 39
     with pytest.raises(verify.RefusedError, match="told otherwise"):
         verify.check_documents([told], entries, 0, STRANGER.public.hex())
+
+
+ODD = (None, True, -1, 2**70, 1.5, "", "x+y", "\ud800", [], [0], {}, {"x": 0})
+"""What stands where something else is expected."""
+
+
+def paths(value, path=()):
+    """Every place in a JSON value, by the keys that lead to it."""
+    yield path
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in inner:
+        yield from paths(each, (*path, key))
+
+
+def with_value(value, path, odd):
+    """The JSON value with another value at a place."""
+    if not path:
+        return odd
+    key, *rest = path
+    copied = dict(value) if isinstance(value, dict) else list(value)
+    copied[key] = with_value(copied[key], rest, odd)
+    return copied
+
+
+def is_refused(data):
+    """Say whether a pack is refused; no other error may come."""
+    try:
+        check(data)
+    except verify.RefusedError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "documents.json", f"subjects/{ALICE}.json"])
+def test_no_value_that_a_registry_writes_stops_the_verifier(world, name):
+    files = verify.unpack(world.pack())
+    facts, value, chance = json.loads(files["manifest.json"]), json.loads(files[name]), random.Random(7)
+    refusals = 0
+    for path in chance.choices([*paths(value)][1:], k=20):
+        for odd in ODD:
+            data = json.dumps(with_value(value, path, odd)).encode()
+            digests = {**facts["files"], name: hashlib.sha256(data).hexdigest()}
+            manifest = json.dumps({**facts, "files": digests}).encode()
+            if name == "manifest.json":
+                manifest = data
+            signed = {"manifest.json": manifest, "manifest.sig": world.key.sign(to_sign(CONTEXT, manifest))}
+            refusals += is_refused(verify.repack({**files, name: data, **signed}))
+    assert refusals > 20 * (len(ODD) - 2)
+
+
+@pytest.mark.parametrize("kind", ["manifest", "evidence"])
+def test_no_value_that_an_operator_signs_stops_the_verifier(world, kind):
+    """The sets and the evidence are those of the manifest that is logged, whatever stands in it."""
+    data = world.pack(subject=None)
+    world.pack = lambda: data
+    entries, documents = entries_of(world), json.loads(verify.unpack(data)["documents.json"])
+    told = {one["index"]: one["says"] for one in documents}
+    heads = [wire.decode(SetHead, wire.decode(Signed, entry[1:]).body) for entry in entries[8:10]]
+
+    def logged(index, context):
+        body = cbor2.dumps(verify.to_plain(told[index]))
+        signed = wire.encode(Signed(body, world.operator.sign(to_sign(context, body))))
+        return hashlib.sha256(body).digest(), entries[index][:1] + signed
+
+    changed_says, refusals = told[7 if kind == "manifest" else 10], []
+    for field, good in [*changed_says.items()]:
+        for odd in (good, None, -1, 2**63, 1.5, "", [], [0], [[0] * 12], [[0, [0], [0]]]):
+            changed_says[field] = odd
+            digest, manifest = logged(7, "manifest")
+            if field != "manifest":
+                told[10]["manifest"] = digest.hex()
+            _, last = logged(10, "evidence")
+            sets = [
+                entry_of(sign(step, dataclasses.replace(head, manifest=digest), world.key))
+                for step, head in zip((INCLUDED, FINAL), heads, strict=True)
+            ]
+            file = json.dumps([one for one in documents if one["index"] <= 10]).encode()
+            log = [*entries[:7], manifest, *sets, last]
+            refusals.append(is_refused(world.relogged(log, documents_json=file)))
+        changed_says[field] = good
+    assert refusals[0] is False
+    assert sum(refusals) > len(refusals) / 3
+
+
+@pytest.mark.parametrize(
+    "entry", [b"S", b"S\x82", b"S" + b"\x81" * 5000, b"M\x60", b"E\x82\x40\x40", b"E\xff"]
+)
+def test_an_entry_that_is_no_message_is_refused(world, entry):
+    assert is_refused(with_entry(world, 8, entry))
+
+
+def test_a_fault_of_the_verifier_is_not_called_one_of_the_pack(world, tmp_path, monkeypatch, capsys):
+    def broken(*_):
+        raise TypeError("a fault")
+
+    (tmp_path / "pack.zip").write_bytes(world.pack())
+    monkeypatch.setattr(verify, "check_rounds", broken)
+    with pytest.raises(TypeError, match="a fault"):
+        verify.main([str(tmp_path / "pack.zip")])
+    assert "REFUSED" not in capsys.readouterr().out
+
+
+def test_a_pack_that_is_not_there_is_refused(tmp_path, capsys):
+    assert verify.main([str(tmp_path / "none.zip")]) == 1
+    assert "No such file" in capsys.readouterr().out

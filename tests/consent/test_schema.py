@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from covey_consent.commands.migrate import migrate
 from covey_consent.errors import DamageError
-from covey_consent.one_message.signed_sets import find_leaves
+from covey_consent.rounds.signed_sets import find_leaves
 from covey_consent.settings import Settings
 from covey_consent.storage import schema
 from covey_consent.storage.database import connect

@@ -9,8 +9,8 @@ from secagg_rounds import contribute
 from sqlalchemy import func, select
 
 from covey_consent.api.http import FOR_EVER
-from covey_consent.one_message.signed_sets import pack_places, unpack_places
-from covey_consent.one_message.tables import PublishedSet
+from covey_consent.rounds.signed_sets import pack_places, unpack_places
+from covey_consent.rounds.tables import PublishedSet
 from covey_privacy import wire
 from covey_privacy.secagg.decryptor import complaints_statement
 from covey_privacy.secagg.leaves import LeafSet, verify_presence

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from covey_consent.errors import RequestError
-from covey_consent.notices.versions import Edition, material, number, numbered
+from covey_consent.notices.publisher import Edition, find_material_changes, number_edition
 from covey_privacy.registry_messages import Notice, NoticeText
 from covey_privacy.semver import Semver
 
@@ -34,10 +34,9 @@ def published(drafts):
         if before is not None and before.says_the_same(draft):
             continue
         try:
-            version = number(draft, before)
+            editions.append(number_edition(draft, before))
         except RequestError:
             continue
-        editions.append(Edition(numbered(draft.notice, version), draft.terms))
     return editions
 
 
@@ -63,21 +62,21 @@ def test_within_one_major_nobody_is_bound_to_more_than_they_agreed_to(drafts):
 
 @given(editions, editions)
 def test_a_change_that_nobody_numbered_is_a_new_major(before, draft):
-    draft = Edition(numbered(draft.notice, before.notice.number), draft.terms)
+    draft = draft.numbered(before.notice.number)
     if not before.says_the_same(draft):
-        assert number(draft, before) == before.notice.number.next_major
+        assert number_edition(draft, before).notice.number == before.notice.number.next_major
 
 
 @given(editions)
 def test_what_says_the_same_under_another_number_is_the_same(edition):
-    other = Edition(numbered(edition.notice, Semver(9, 9, 9)), edition.terms)
+    other = edition.numbered(Semver(9, 9, 9))
     assert edition.says_the_same(other)
-    assert material(other, edition) == ()
+    assert find_material_changes(other, edition) == ()
 
 
 @given(editions)
 def test_the_first_bears_the_number_that_its_author_declares(draft):
-    assert number(draft, None) == draft.notice.number
+    assert number_edition(draft, None) == draft
 
 
 BASE = Edition(Notice("train", 1, 2, 0, "consent", 1.0, 4.0, 1e-6, (NoticeText("en", "t", "a"),)), "views")
@@ -95,17 +94,17 @@ BASE = Edition(Notice("train", 1, 2, 0, "consent", 1.0, 4.0, 1e-6, (NoticeText("
 def test_a_minor_that_changes_the_bargain_is_refused_and_told_which_number_to_take(change, named):
     minor = dataclasses.replace(BASE.notice, minor=3, **change)
     with pytest.raises(RequestError, match=rf"{named}.*declare 2\.0\.0"):
-        number(Edition(minor, BASE.terms), BASE)
+        number_edition(Edition(minor, BASE.terms), BASE)
     major = dataclasses.replace(BASE.notice, version=2, minor=0, **change)
-    assert number(Edition(major, BASE.terms), BASE) == (2, 0, 0)
+    assert number_edition(Edition(major, BASE.terms), BASE).notice.number == (2, 0, 0)
 
 
 def test_other_data_under_a_minor_are_refused():
     with pytest.raises(RequestError, match="data, retention or what it is used for"):
-        number(Edition(dataclasses.replace(BASE.notice, minor=3), "orders"), BASE)
+        number_edition(Edition(dataclasses.replace(BASE.notice, minor=3), "orders"), BASE)
 
 
 def test_a_lowered_cap_and_other_words_may_be_a_patch():
     words = (NoticeText("en", "t", "b"),)
     patch = dataclasses.replace(BASE.notice, patch=1, epsilon=0.5, texts=words)
-    assert number(Edition(patch, BASE.terms), BASE) == (1, 2, 1)
+    assert number_edition(Edition(patch, BASE.terms), BASE).notice.number == (1, 2, 1)

@@ -22,7 +22,7 @@ from one_message_site import MemorySteps, Site
 from registry_players import WITNESS, WITNESS_KEY
 from sqlalchemy import select
 
-from covey_consent.one_message.tables import IncludedSet
+from covey_consent.rounds.tables import IncludedSet
 from covey_consent.storage.models import LoggedRound
 from covey_privacy import wire
 from covey_privacy.certificate import AbsentSince, Participated, open_certificate, verify_certificate

@@ -8,7 +8,7 @@ import pytest
 
 from covey_consent.decisions import decisions
 from covey_consent.decisions.choices import Choices
-from covey_consent.one_message.round_notary import RoundNotary
+from covey_consent.rounds.notary import RoundNotary
 from covey_sdk import consent_gate
 from covey_sdk.consent_gate import Gate
 from covey_sdk.device import Device

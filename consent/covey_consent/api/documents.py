@@ -11,8 +11,8 @@ from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import Here
 from covey_consent.api.schemas import shown
-from covey_consent.documents.catalogue import Name, make
-from covey_consent.documents.facts import gather
+from covey_consent.documents.catalogue import Name, make_document
+from covey_consent.documents.facts import gather_facts
 from covey_consent.documents.rendering import MEDIA, Format, render
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"])
@@ -79,6 +79,6 @@ async def document(
     written_as: Annotated[Format, Query(alias="format")] = Format.JSON,
 ) -> Response:
     """Return a document; an assessment (dpia) is of one `purpose`, a dossier of one `round`."""
-    facts = await here.store.read(gather, here.settings, here.controller, here.calendar.now)
-    text = render(make(facts, name, purpose, round_id), written_as)
+    facts = await here.store.read(gather_facts, here.settings, here.controller, here.calendar.now)
+    text = render(make_document(facts, name, purpose, round_id), written_as)
     return Response(text, media_type=MEDIA[written_as], headers=ALONE)

@@ -16,7 +16,7 @@ from covey_consent.access.roles import Caller, Role
 from covey_consent.api.http import CBOR, Here
 from covey_consent.api.idempotency import OnceOnly, answer
 from covey_consent.api.schemas import TEXT, config
-from covey_consent.notices import history, reconsent
+from covey_consent.notices import history
 from covey_consent.notices.files import NoticeFile
 from covey_consent.policy import purposes
 from covey_consent.policy.purposes import Purpose
@@ -196,7 +196,7 @@ async def read(purpose: str, here: Here, language: Language = "en") -> InWords:
 async def versions(purpose: Name, here: Here) -> list[Published]:
     """List every version of a purpose's notice that was ever in force, oldest first."""
     rows = await here.store.read(_published, purpose)
-    return [Published.of(history.notice(row), row.published_at) for row in rows]
+    return [Published.of(history.read_notice(row), row.published_at) for row in rows]
 
 
 @router.get("/v1/notices/{purpose}/versions/{version}")
@@ -204,21 +204,21 @@ async def read_version(
     purpose: Name, version: Annotated[str, Path(pattern=PATTERN)], here: Here, language: Language = "en"
 ) -> InWords:
     """Return the text of any version that was ever in force."""
-    return _in_words(await here.store.read(history.find, purpose, Semver.parse(version)), language)
+    return _in_words(await here.store.read(history.find_version, purpose, Semver.parse(version)), language)
 
 
 @router.get("/v1/notices/{purpose}/changes")
 async def changes(purpose: Name, here: Here, old: Version, new: Version) -> Changes:
     """Return what changed in the texts from version `old` to version `new`."""
     one, other = await here.store.read(_two, purpose, Semver.parse(old), Semver.parse(new))
-    return Changes(old=old, new=new, changes=history.changes(one, other))
+    return Changes(old=old, new=new, changes=history.compare_texts(one, other))
 
 
 @router.get("/v1/notices/{purpose}/reconsent", dependencies=[needs(Role.OFFICER)])
 async def ask_again(purpose: Name, here: Here) -> Asked:
     """Count whom the notice in force asks again, because they agreed to an older major."""
     notice = notices.find(here.notices, purpose)
-    counts = await here.store.read(reconsent.count, notice, here.calendar.milliseconds)
+    counts = await here.store.read(history.count_reconsent, notice, here.calendar.milliseconds)
     return Asked(purpose=purpose, version=notice.semver, **asdict(counts))
 
 
@@ -232,18 +232,18 @@ def _in_words(notice: Notice, language: str) -> InWords:
 
 
 def _publish(session: Session, here: Registry, file: NoticeFile, author: str) -> Answer:
-    before = history.newest(session, file.purpose)
+    rows = history.read_versions(session, file.purpose)
     notice = here.publisher.propose(session, file, author)
     if notice is None:
         return answer(Proposed(purpose=file.purpose), status=202)
-    same = before is not None and before.notice == notice
+    same = bool(rows) and history.read_notice(rows[-1]) == notice
     return answer(Published.of(notice), status=200 if same else 201)
 
 
 def _published(session: Session, purpose: str) -> Sequence[PublishedNotice]:
     purposes.find(purpose)
-    return history.versions(session, purpose)
+    return history.read_versions(session, purpose)
 
 
 def _two(session: Session, purpose: str, old: Semver, new: Semver) -> tuple[Notice, Notice]:
-    return history.find(session, purpose, old), history.find(session, purpose, new)
+    return history.find_version(session, purpose, old), history.find_version(session, purpose, new)

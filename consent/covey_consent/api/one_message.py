@@ -15,9 +15,9 @@ from covey_consent.api import operator
 from covey_consent.api.bodies import OFFER
 from covey_consent.api.http import CBOR, FOR_EVER, MESSAGE, SET_REQUEST, Here, body, cbor
 from covey_consent.api.operator import Signature
-from covey_consent.one_message.round_state import read_entries
-from covey_consent.one_message.signed_sets import find_leaves
 from covey_consent.registry import Registry
+from covey_consent.rounds.signed_sets import find_leaves
+from covey_consent.rounds.state import read_entries
 from covey_privacy import wire
 from covey_privacy.fixed_records import layout
 from covey_privacy.secagg.messages import Entry

@@ -8,7 +8,8 @@ from covey_consent.access.signed_messages import open_from
 from covey_consent.api import operator
 from covey_consent.api.http import Here, body, cbor
 from covey_consent.errors import RequestError
-from covey_consent.tickets import rounds
+from covey_consent.rounds.evidence import log_evidence
+from covey_consent.rounds.manifests import log_manifest
 from covey_privacy import evidence, manifest
 from covey_privacy.evidence import Evidence
 from covey_privacy.manifest import Manifest
@@ -24,7 +25,7 @@ async def announce(request: Request, here: Here) -> Response:
     signed = await body(request)
     opened = open_from(key, Manifest, manifest.CONTEXT, signed)
     index = await here.log.write(
-        rounds.announce, here.log, signed, opened, here.notices, here.calendar, here.key.public
+        log_manifest, here.log, signed, opened, here.notices, here.calendar, here.key.public
     )
     await here.cosigners.settle()
     return cbor(LogIndex(index))
@@ -37,7 +38,7 @@ async def conclude(round_id: str, request: Request, here: Here) -> Response:
     signed = await body(request)
     opened = open_from(key, Evidence, evidence.CONTEXT, signed)
     _require_round(round_id, opened.round_id)
-    index = await here.log.write(rounds.conclude, here.log, signed, opened)
+    index = await here.log.write(log_evidence, here.log, signed, opened)
     return cbor(LogIndex(index))
 
 

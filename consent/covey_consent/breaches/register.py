@@ -24,8 +24,8 @@ from covey_consent.breaches.breach import (
 )
 from covey_consent.errors import ConflictError, RequestError, UnknownError
 from covey_consent.policy import purposes
+from covey_consent.rounds.manifests import find_round, manifest_of
 from covey_consent.storage.models import HOUR, Event, Issuance, Subject
-from covey_consent.tickets import rounds
 from covey_consent.tickets.epoch_calendar import Calendar
 from covey_consent.tickets.issuers import name_of
 
@@ -195,7 +195,7 @@ def _enrolled(scope: Scope, since: int) -> Select[Any]:
 
 
 def _ticket_holders(session: Session, round_id: str) -> Select[Any]:
-    terms = rounds.find_manifest(session, round_id)
+    terms = manifest_of(find_round(session, round_id))
     return select(Issuance.subject).filter_by(epoch=terms.epoch, purposes=name_of(terms.purposes))
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from sqlalchemy import inspect, make_url
 from sqlalchemy.orm import Session
 
-from covey_consent.documents.catalogue import Name, make
-from covey_consent.documents.facts import Facts, gather
+from covey_consent.documents.catalogue import Name, make_document
+from covey_consent.documents.facts import Facts, gather_facts
 from covey_consent.documents.rendering import Format, render
 from covey_consent.errors import ConflictError, DamageError, require_folder
 from covey_consent.policy import controller
@@ -24,7 +24,7 @@ def document(name: str, purpose: str | None, round_id: str | None, written_as: s
     """Print the document called `name`, or write it to `out`. Raises ConsentRegistryError."""
     if out is not None:
         require_folder(out)
-    made = make(read(Settings()), Name(name), purpose, round_id)
+    made = make_document(read(Settings()), Name(name), purpose, round_id)
     text = render(made, Format(written_as))
     if out is None:
         print(text, end="")
@@ -48,4 +48,4 @@ def read(settings: Settings) -> Facts:
         if not inspect(database.readers).has_table(PublishedNotice.__tablename__):
             raise ConflictError("the database is no registry's; COVEY_REGISTRY_DATABASE_URL names it")
         with answering(), Session(database.readers) as session:
-            return gather(session, settings, responsible, int(time.time()))
+            return gather_facts(session, settings, responsible, int(time.time()))

@@ -7,20 +7,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from covey_consent.errors import ConflictError
-from covey_consent.law import articles, marks, runs
-from covey_consent.law.marks import Mark
-from covey_consent.law.runs import Run
+from covey_consent.law import compliance
+from covey_consent.law.compliance import Mark, Run
 
 NOT_RUN = "not run"
 
 
 def evidence(*, run_tests: bool, as_json: bool) -> int:
     """Print the table; `run_tests` first, which takes a checkout. 1 where a test did not pass."""
-    root = runs.checkout()
-    found = marks.shipped() if root is None else marks.read(root / "tests")
+    root = compliance.find_checkout()
+    found = compliance.shipped_marks() if root is None else compliance.read_marks(root / "tests")
     if run_tests and root is None:
         raise ConflictError("this Covey is installed without its tests; run them in a checkout of its source")
-    done = runs.run(root, found) if run_tests and root is not None else None
+    done = compliance.run_tests(root, found) if run_tests and root is not None else None
     table = tabulate(found, done)
     print(json.dumps(table, indent=2, ensure_ascii=False) if as_json else _text(table))
     results = [test["result"] for row in table["articles"] for test in row["tests"]]
@@ -32,7 +31,7 @@ def tabulate(found: Sequence[Mark], done: Run | None) -> dict[str, Any]:
 
     A test that a run did not reach is as good as failed: it is called missing.
     """
-    law = articles.load()
+    law = compliance.load_law()
 
     def describe(mark: Mark) -> dict[str, str]:
         result = NOT_RUN if done is None else done.results.get(mark.test, "missing")

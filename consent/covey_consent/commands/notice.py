@@ -10,7 +10,7 @@ from urllib.parse import quote
 from covey_consent.commands.client import ask, print_error, require_admin_token
 from covey_consent.errors import ConsentRegistryError, require_folder
 from covey_consent.notices import files
-from covey_consent.notices.facts import Facts
+from covey_consent.notices.drafts import NoticeFacts
 from covey_consent.notices.files import NoticeFile
 from covey_consent.notices.lint import lint as findings
 from covey_consent.policy import controller
@@ -28,7 +28,7 @@ def lint(path: str) -> int:
     """
     settings = Settings()
     try:
-        facts = Facts(controller.load(settings.controller), settings.caps)
+        facts = NoticeFacts(controller.load(settings.controller), settings.caps)
         found = [(file, findings(file.completed, facts)) for file in _read(path)]
     except ConsentRegistryError as error:
         print(error)
@@ -51,7 +51,7 @@ def show(purpose: str, out: Path | None) -> int:
     try:
         if out is not None:
             require_folder(out)
-        text = files.written(purpose)
+        text = files.find_source(purpose)
         if out is None:
             print(text, end="")
         else:
@@ -111,6 +111,6 @@ def _read(path: str, *, many: bool = True) -> Iterator[NoticeFile]:
     if path in files.packaged():
         yield files.packaged()[path]
     elif many and Path(path).is_dir():
-        yield from map(files.read, sorted(Path(path).glob("*.toml")))
+        yield from map(files.read_file, sorted(Path(path).glob("*.toml")))
     else:
-        yield files.read(Path(path))
+        yield files.read_file(Path(path))

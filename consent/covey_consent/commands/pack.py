@@ -12,9 +12,8 @@ from sqlalchemy.orm import Session
 from covey_consent.access import access_log
 from covey_consent.access.roles import Caller, Role
 from covey_consent.errors import RequestError, require_folder
-from covey_consent.pack import people
 from covey_consent.pack.archive import archive
-from covey_consent.pack.contents import Held, log_files, subject_file
+from covey_consent.pack.contents import OpenedRecord, log_files, read_records, subject_file
 from covey_consent.settings import Settings
 from covey_consent.storage import key_file
 from covey_consent.storage.store import Store
@@ -22,7 +21,7 @@ from covey_consent.witness.witness_store import replace
 from covey_privacy.note import ED25519, VerifierKey
 from covey_privacy.signatures import SigningKey
 
-Records = Callable[[Session, Settings, SigningKey, str], Sequence[Held]]
+Records = Callable[[Session, Settings, SigningKey, str], Sequence[OpenedRecord]]
 """`records(session, settings, key, subject)`: a person's records, opened."""
 
 
@@ -41,7 +40,7 @@ def pack(out: Path, since: int = 0, subject: str | None = None, settings: Settin
     return 0
 
 
-def make(settings: Settings, since: int, subject: str | None, opened: Records = people.records) -> bytes:
+def make(settings: Settings, since: int, subject: str | None, opened: Records = read_records) -> bytes:
     """Return the pack's bytes, all of it as the database was at one moment."""
     key = key_file.load_or_create(settings.key_file)
     store = Store.open(settings.database_url)

@@ -43,7 +43,7 @@ def as_of(session: Session, subject: str, at: int) -> Then:
     """
     subjects.find(session, subject)
     query = select(Event).where(Event.subject == subject, counted(at)).order_by(Event.id)
-    return Then(replay(session.scalars(query)), notices.at(session, at))
+    return Then(replay(session.scalars(query)), notices.read_in_force(session, at))
 
 
 def counted(at: int) -> ColumnElement[bool]:

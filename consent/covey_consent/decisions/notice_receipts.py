@@ -24,7 +24,7 @@ def record(session: Session, shown: ServedNotice, calendar: Calendar) -> ServedN
     subjects.find(session, shown.subject)
     if not calendar.accepts(shown.at):
         raise RequestError(f"the text was shown {calendar.says(shown.at)}; set the clock, or tell in time")
-    notice = history.find(session, shown.purpose, Semver.parse(shown.version))
+    notice = history.find_version(session, shown.purpose, Semver.parse(shown.version))
     digests = {text.language: text.digest for text in notice.texts}
     if digests.get(shown.language) != shown.text_digest:
         raise RequestError(

@@ -15,10 +15,11 @@ from covey_consent.decisions.verdicts import Verdict, judge
 from covey_consent.errors import ConflictError
 from covey_consent.notices import history as notice_history
 from covey_consent.policy import purposes
+from covey_consent.rounds.evidence import evidence_of
+from covey_consent.rounds.manifests import manifest_of
 from covey_consent.storage import key_file
 from covey_consent.storage.models import HOUR, Device, Event, LoggedRound, Subject, SubjectReference
 from covey_consent.storage.store import all_in
-from covey_consent.tickets import rounds
 from covey_privacy.registry_messages import Notice
 from covey_privacy.signatures import SigningKey
 
@@ -80,7 +81,7 @@ def allowing(
     events: dict[str, list[Event]] = {subject: [] for subject in judged}
     for event in all_in(session, select(Event).where(history.counted(at)), Event.subject, judged):
         events[event.subject].append(event)
-    notices = notice_history.at(session, at)
+    notices = notice_history.read_in_force(session, at)
     found = [_allowing(subject, events[subject], purpose, at, notices) for subject in judged]
     return [one for one in found if one is not None], judged[-1] if len(people) > count else None
 
@@ -157,7 +158,7 @@ def _found(session: Session, people: Sequence[Subject]) -> list[Found]:
 
 
 def _line(row: LoggedRound) -> RoundLine:
-    manifest, evidence = rounds.manifest_of(row), rounds.evidence_of(row)
+    manifest, evidence = manifest_of(row), evidence_of(row)
     unread = EARLIER if row.evidence is not None else ""
     return RoundLine(
         manifest.round_id, manifest.query, manifest.purpose, "+".join(manifest.purposes), manifest.epoch,

@@ -30,20 +30,21 @@ WHOLE = {Name.ROPA: ropa, Name.PIPL_AUDIT: pipl_audit, Name.DSA: dsa, Name.TOMS:
 """The documents that are about the shop as a whole."""
 
 
-def make(facts: Facts, name: Name, purpose: str | None = None, round_id: str | None = None) -> Document:
+def make_document(
+    facts: Facts, name: Name, purpose: str | None = None, round_id: str | None = None
+) -> Document:
     """Return the document. An assessment takes a purpose and a dossier a round; the others take neither.
 
     Raises RequestError where that is missing or too much, and whatever the document raises.
     """
-    _require(name, "purpose", purpose, needed=name is Name.DPIA)
-    _require(name, "round", round_id, needed=name is Name.DOSSIER)
+    for what, value, needed in (
+        ("purpose", purpose, name is Name.DPIA),
+        ("round", round_id, name is Name.DOSSIER),
+    ):
+        if needed and value is None:
+            raise RequestError(f"document {name} is about one {what}; say which")
+        if not needed and value is not None:
+            raise RequestError(f"document {name} is about no single {what}; leave it out")
     if purpose is not None:
         return dpia(facts, purpose)
     return dossier(facts, round_id) if round_id is not None else WHOLE[name](facts)
-
-
-def _require(name: Name, what: str, value: str | None, *, needed: bool) -> None:
-    if needed and value is None:
-        raise RequestError(f"document {name} is about one {what}; say which")
-    if not needed and value is not None:
-        raise RequestError(f"document {name} is about no single {what}; leave it out")

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from covey_privacy.dp import SkellamMechanism, Spent, account
+from covey_privacy.dp import SkellamMechanism, account
 from covey_privacy.manifest import Manifest
 
 MEANINGFUL = math.log(999)
@@ -18,15 +18,11 @@ MEANINGFUL = math.log(999)
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """An epsilon at a delta, and whether it still says anything."""
+class CollusionFigure:
+    """The epsilon that holds at a delta, of one person's own noise alone."""
 
-    spent: Spent
-
-    @property
-    def epsilon(self) -> float:
-        """The epsilon that holds, of one person's own noise alone."""
-        return self.spent.epsilon
+    epsilon: float
+    delta: float
 
     @property
     def is_meaningful(self) -> bool:
@@ -36,23 +32,23 @@ class Figure:
     def __str__(self) -> str:
         if not math.isfinite(self.epsilon):
             return "no meaningful bound: no finite epsilon"
-        said = f"epsilon {self.epsilon:,.1f} at delta {self.spent.delta:g}"
-        return said if self.is_meaningful else f"no meaningful bound: {said}"
+        stated = f"epsilon {self.epsilon:,.1f} at delta {self.delta:g}"
+        return stated if self.is_meaningful else f"no meaningful bound: {stated}"
 
 
-def mechanisms(manifest: Manifest) -> tuple[SkellamMechanism, ...]:
+def mechanisms_of(manifest: Manifest) -> tuple[SkellamMechanism, ...]:
     """Return what a person gives: the whole training where the round is a step of one, else the round."""
     steps = manifest.plan.steps if manifest.plan else (manifest.as_step,)
     return tuple(step.mechanism for step in steps)
 
 
-def collusion(given: Sequence[SkellamMechanism], honest: int, delta: float) -> Figure:
+def find_collusion(given: Sequence[SkellamMechanism], honest: int, delta: float) -> CollusionFigure:
     """Return the figure for all of what a person gives; `honest` is n_h, the same in each."""
     alone = [replace(each, variance=each.variance / honest) for each in given]
-    return Figure(account(alone, delta))
+    return CollusionFigure(account(alone, delta).epsilon, delta)
 
 
-def odds(epsilon: float, delta: float) -> float:
+def bound_odds(epsilon: float, delta: float) -> float:
     """Return how often, at most, someone tells rightly which of two equally likely cases holds for a person.
 
     A probability from 0.5, a guess, to 1 (Kairouz, Oh, Viswanath 2015).

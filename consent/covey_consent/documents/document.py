@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from covey_consent.documents.facts import Facts
 
 
-class Words(NamedTuple):
-    """The same in English and in Chinese."""
+class Bilingual(NamedTuple):
+    """The same words in English and in Chinese."""
 
     en: str
     zh: str
@@ -22,46 +23,39 @@ class Blank(NamedTuple):
     asks: str
 
 
-Value: TypeAlias = str | int | float | bool | tuple[str, ...] | Words | Blank
+Value: TypeAlias = str | int | float | bool | tuple[str, ...] | Bilingual | Blank
+Row: TypeAlias = tuple[Value, ...]
 
 
 class Fact(NamedTuple):
     """One line: `key` names it for programs, `note` says where it is from or what it means."""
 
     key: str
-    label: Words
+    label: Bilingual
     value: Value
     note: str = ""
 
 
-class Column(NamedTuple):
-    """A table's column; `key` names it for programs."""
-
-    key: str
-    label: Words
-
-
 class Table(NamedTuple):
-    """Rows of as many values as there are columns."""
+    """Columns by their keys, and rows of as many values."""
 
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[Value, ...], ...]
+    columns: Mapping[str, Bilingual]
+    rows: tuple[Row, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
     """A part of a document. Its text is in `language`.
 
-    As CSV, the document has a line for each `record`, and what is `common` stands in every line.
+    As CSV, a document has a line for each section that is a "record". Facts of a "common" one stand in each.
     """
 
-    heading: Words
+    heading: Bilingual
     text: tuple[str, ...] = ()
     facts: tuple[Fact, ...] = ()
     table: Table | None = None
     language: str = "en"
-    record: bool = False
-    common: bool = False
+    csv: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +63,7 @@ class Document:
     """A document, of what it is evidence for, and the facts that it was made from."""
 
     name: str
-    title: Words
+    title: Bilingual
     evidence_for: str
     facts: Facts
     sections: tuple[Section, ...]
@@ -77,13 +71,16 @@ class Document:
     @property
     def records(self) -> tuple[tuple[Fact, ...], ...]:
         """The lines of the document as one table."""
-        common = tuple(fact for section in self.sections if section.common for fact in section.facts)
-        return tuple((*common, *section.facts) for section in self.sections if section.record)
+        common = tuple(fact for section in self.sections if section.csv == "common" for fact in section.facts)
+        return tuple((*common, *section.facts) for section in self.sections if section.csv == "record")
 
     @property
     def blanks(self) -> int:
         """How many blanks the officer has to fill in."""
-        return sum(isinstance(value, Blank) for section in self.sections for value in _values(section))
+        facts = (fact.value for section in self.sections for fact in section.facts)
+        rows = (row for section in self.sections if section.table for row in section.table.rows)
+        values = itertools.chain(facts, itertools.chain.from_iterable(rows))
+        return sum(isinstance(value, Blank) for value in values)
 
     def plain(self) -> dict[str, object]:
         """Return the document as plain JSON values."""
@@ -101,32 +98,22 @@ class Document:
         }
 
 
-def _values(section: Section) -> Iterable[Value]:
-    yield from (fact.value for fact in section.facts)
-    for row in section.table.rows if section.table else ():
-        yield from row
-
-
 def _plain_section(section: Section) -> dict[str, object]:
-    found: dict[str, object] = {"heading": section.heading.en, "heading_zh": section.heading.zh}
+    plain: dict[str, object] = {"heading": section.heading.en, "heading_zh": section.heading.zh}
     if section.text:
-        found |= {"language": section.language, "text": list(section.text)}
+        plain |= {"language": section.language, "text": section.text}
     if section.facts:
-        found["facts"] = {fact.key: _plain(fact.value) for fact in section.facts}
-        found["notes"] = {fact.key: fact.note for fact in section.facts if fact.note}
+        plain["facts"] = {fact.key: _plain(fact.value) for fact in section.facts}
+        plain["notes"] = {fact.key: fact.note for fact in section.facts if fact.note}
     if section.table:
-        found["rows"] = [_plain_row(section.table, row) for row in section.table.rows]
-    return found
-
-
-def _plain_row(table: Table, row: tuple[Value, ...]) -> Mapping[str, object]:
-    pairs = zip(table.columns, row, strict=True)
-    return {column.key: _plain(value) for column, value in pairs}
+        keys = section.table.columns
+        plain["rows"] = [dict(zip(keys, map(_plain, row), strict=True)) for row in section.table.rows]
+    return plain
 
 
 def _plain(value: Value) -> object:
     if isinstance(value, Blank):
         return {"blank": value.asks}
-    if isinstance(value, Words):
+    if isinstance(value, Bilingual):
         return value._asdict()
     return list(value) if isinstance(value, tuple) else value

@@ -18,9 +18,10 @@ from covey_consent.policy import assessments, purposes
 from covey_consent.policy.controller import Controller
 from covey_consent.policy.purposes import Purpose
 from covey_consent.recipients.register import Recipient
+from covey_consent.rounds.evidence import evidence_of
+from covey_consent.rounds.manifests import manifest_of
 from covey_consent.settings import Settings
 from covey_consent.storage.models import Assessment, LoggedRound, PublishedCheckpoint, StandingChoice
-from covey_consent.tickets import rounds
 from covey_privacy.evidence import Evidence
 from covey_privacy.manifest import Manifest
 from covey_privacy.registry_messages import Notice
@@ -29,28 +30,20 @@ LAW = "law"
 """The basis of purposes that need no notice to be pursued: a law asks for them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Round:
-    """A round as the log has it; `digest` is its signed manifest's, `evidence` None until it is over."""
+class RoundFacts(NamedTuple):
+    """A round as the log has it; `evidence` is None until it is over, and for that of an earlier version."""
 
+    row: LoggedRound
     manifest: Manifest
-    digest: bytes
-    manifest_index: int
     evidence: Evidence | None
-    evidence_index: int | None
-
-
-class Told(NamedTuple):
-    """A recipient that the registry tells of changes, unless it is not `active` now."""
-
-    name: str
-    purposes: tuple[str, ...]
-    active: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything that a document may say. `at` is in Unix seconds, `counts` people by purpose and state."""
+    """Everything that a document may say. `at` is in Unix seconds, `counts` people by purpose and state.
+
+    `informed` are the recipients that the registry tells of changes, unless one is not active now.
+    """
 
     at: int
     version: str
@@ -59,8 +52,8 @@ class Facts:
     controller: Controller
     notices: Mapping[str, Notice]
     counts: Mapping[str, Mapping[str, int]]
-    rounds: tuple[Round, ...]
-    told: tuple[Told, ...]
+    rounds: tuple[RoundFacts, ...]
+    informed: tuple[Recipient, ...]
     assessments: tuple[Assessment, ...]
     log_size: int
     log_root: str
@@ -76,45 +69,42 @@ class Facts:
         known = purposes.load().values()
         return tuple(each for each in known if each.id in self.notices or each.basis == LAW)
 
-    def round(self, name: str) -> Round:
+    def round(self, name: str) -> RoundFacts:
         """Return a logged round. Raises UnknownError."""
         found = next((each for each in self.rounds if each.manifest.round_id == name), None)
         if found is None:
             raise UnknownError(f"round {name!r} has no logged manifest; nothing documents it")
         return found
 
-    def rounds_for(self, purpose: str) -> tuple[Round, ...]:
+    def rounds_for(self, purpose: str) -> tuple[RoundFacts, ...]:
         """Return the rounds whose purpose set has this purpose, in the log's order."""
         return tuple(each for each in self.rounds if purpose in each.manifest.purposes)
 
 
-def gather(session: Session, settings: Settings, controller: Controller, at: int) -> Facts:
+def gather_facts(session: Session, settings: Settings, controller: Controller, at: int) -> Facts:
     """Read the facts. Raises ConflictError where the database has no registry's notices in it."""
-    notices = _notices(session)
+    notices = {notice.purpose: notice for notice in history.read_all(session)}
     if not notices:
         raise ConflictError(
             "the database holds no notice, so there is nothing to document; serve the registry on it first"
         )
-    size, root = _head(session)
+    newest = select(PublishedCheckpoint).order_by(PublishedCheckpoint.size.desc()).limit(1)
+    head = session.scalar(newest)
+    logged = session.scalars(select(LoggedRound).order_by(LoggedRound.manifest_index))
     return Facts(
-        at,
-        version("covey"),
-        settings.origin,
-        settings,
-        controller,
-        notices,
-        _counts(session, at),
-        tuple(map(_round, session.scalars(select(LoggedRound).order_by(LoggedRound.manifest_index)))),
-        tuple(map(_told, session.scalars(select(Recipient).order_by(Recipient.name)))),
-        tuple(assessments.listed(session, None)),
-        size,
-        root,
+        at=at,
+        version=version("covey"),
+        origin=settings.origin,
+        settings=settings,
+        controller=controller,
+        notices=notices,
+        counts=_counts(session, at),
+        rounds=tuple(RoundFacts(row, manifest_of(row), evidence_of(row)) for row in logged),
+        informed=tuple(session.scalars(select(Recipient).order_by(Recipient.name))),
+        assessments=tuple(assessments.listed(session, None)),
+        log_size=head.size if head else 0,
+        log_root=head.note.splitlines()[2] if head else "",
     )
-
-
-def _notices(session: Session) -> Mapping[str, Notice]:
-    """Return the newest notice of each purpose."""
-    return {notice.purpose: notice for notice in history.everything(session)}
 
 
 def _counts(session: Session, at: int) -> Mapping[str, Mapping[str, int]]:
@@ -127,24 +117,3 @@ def _counts(session: Session, at: int) -> Mapping[str, Mapping[str, int]]:
     for purpose, state, count in session.execute(query):
         counts.setdefault(purpose, {})[state] = count
     return counts
-
-
-def _head(session: Session) -> tuple[int, str]:
-    """Return the size and root (base64) of the newest checkpoint."""
-    newest = select(PublishedCheckpoint).order_by(PublishedCheckpoint.size.desc()).limit(1)
-    row = session.scalar(newest)
-    return (0, "") if row is None else (row.size, row.note.splitlines()[2])
-
-
-def _told(row: Recipient) -> Told:
-    return Told(row.name, tuple(row.purposes.split("+")), row.active)
-
-
-def _round(row: LoggedRound) -> Round:
-    return Round(
-        manifest=rounds.manifest_of(row),
-        digest=row.digest,
-        manifest_index=row.manifest_index,
-        evidence=rounds.evidence_of(row),
-        evidence_index=row.evidence_index,
-    )

@@ -1,15 +1,16 @@
 """Notice files: what an author writes, as TOML in a file or as JSON in a request.
 
-Free text first, to be read; then the items that the law asks for, a line each. Words are templates
-(`string.Template`) for the facts in `facts`; a dollar sign is written "$$". Items that a file leaves out are
-those of `standing.toml`.
+Free text first; then the items that the law asks for, a line each (GDPR Art. 13 and 14, PIPL Art. 17 and what
+it refers to). Words are templates (`string.Template`) for the facts in `drafts`; a dollar sign is written
+"$$". Items that a file leaves out are those of `standing.toml`.
 """
 
 from __future__ import annotations
 
 import functools
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -18,8 +19,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from covey_consent.errors import RequestError, without_number
-from covey_consent.notices.items import NAMES, asked_of
 from covey_consent.policy import purposes
+from covey_consent.policy.purposes import Purpose
 from covey_privacy.semver import PATTERN, Semver
 
 MOST_TEXT = 8000
@@ -27,6 +28,43 @@ MOST_ITEM = 1000
 STANDING = "standing.toml"
 
 _PACKAGED = resources.files("covey_consent") / "notices"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item: the articles that ask for it, of which purposes, and the fact that its words have to give."""
+
+    name: str
+    articles: str
+    fact: str | None = None
+    asked_of: Callable[[Purpose], bool] = lambda _: True
+
+
+ITEMS = (
+    Item("controller", "GDPR 13(1)(a), PIPL 17(1)", "name"),
+    Item("contact", "GDPR 13(1)(b), PIPL 17(1)", "contact"),
+    Item("purpose", "GDPR 13(1)(c), PIPL 17(2)"),
+    Item("data", "GDPR 14(1)(d), PIPL 17(2)"),
+    Item("method", "PIPL 17(2)"),
+    Item("source", "GDPR 14(2)(f)"),
+    Item("recipients", "GDPR 13(1)(e), PIPL 23", "recipients"),
+    Item("transfers", "GDPR 13(1)(f), PIPL 39", "transfers"),
+    Item("retention", "GDPR 13(2)(a), PIPL 17(2)"),
+    Item("automated", "GDPR 13(2)(f), PIPL 24"),
+    Item("necessity", "GDPR 9(2)(a), PIPL 30", asked_of=lambda purpose: purpose.sensitive),
+    Item("obligation", "GDPR 13(2)(e), PIPL 16"),
+    Item("rights", "GDPR 13(2)(b), PIPL 17(3)", "rights_url"),
+    Item("withdrawal", "GDPR 13(2)(c), PIPL 15", asked_of=lambda purpose: purpose.needs_consent),
+    Item("complaint", "GDPR 13(2)(d), PIPL 65", "authority"),
+)
+"""In the order in which a notice states them."""
+
+NAMES = frozenset(item.name for item in ITEMS)
+
+
+def items_of(purpose: Purpose) -> tuple[Item, ...]:
+    """Return the items that a notice for `purpose` has to state."""
+    return tuple(item for item in ITEMS if item.asked_of(purpose))
 
 
 def _known(item: str) -> str:
@@ -44,7 +82,7 @@ Line = Annotated[str, StringConstraints(max_length=MOST_ITEM, strip_whitespace=T
 Items = Annotated[dict[Annotated[str, AfterValidator(_known)], Line], Field(max_length=len(NAMES))]
 
 
-class Words(BaseModel):
+class NoticeWords(BaseModel):
     """A notice's words in one language."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -79,7 +117,7 @@ class NoticeFile(BaseModel):
 
     purpose: Annotated[str, StringConstraints(pattern="^[a-z_]{1,64}$")]
     version: Annotated[str, StringConstraints(pattern=PATTERN)]
-    texts: Annotated[dict[Language, Words], Field(min_length=1, max_length=16)]
+    texts: Annotated[dict[Language, NoticeWords], Field(min_length=1, max_length=16)]
 
     @property
     def declared(self) -> Semver:
@@ -92,7 +130,7 @@ class NoticeFile(BaseModel):
 
         Raises UnknownError or RequestError for a purpose that is never offered.
         """
-        asked = {item.name for item in asked_of(purposes.find(self.purpose))}
+        asked = {item.name for item in items_of(purposes.find(self.purpose))}
         texts = {}
         for language, words in self.texts.items():
             standing = {name: line for name, line in _standing(language).items() if name in asked}
@@ -117,7 +155,7 @@ def parse(toml: str) -> NoticeFile:
         raise RequestError(f"it is no TOML: {error}") from None
 
 
-def read(path: Path) -> NoticeFile:
+def read_file(path: Path) -> NoticeFile:
     """Return the notice in a file, named for its purpose. Raises RequestError."""
     if path.name == STANDING:
         raise RequestError(
@@ -133,17 +171,17 @@ def read(path: Path) -> NoticeFile:
     return file
 
 
-def load(folder: Path | None) -> dict[str, NoticeFile]:
+def load_files(folder: Path | None) -> dict[str, NoticeFile]:
     """Return the packaged notices by purpose, with those of `folder` added or in their place."""
     if folder is None:
         return dict(packaged())
     if not folder.is_dir():
         raise RequestError(f"there is no folder {folder} to read notices from")
-    own = map(read, sorted(folder.glob("*.toml")))
+    own = map(read_file, sorted(folder.glob("*.toml")))
     return {**packaged(), **{file.purpose: file for file in own}}
 
 
-def written(purpose: str) -> str:
+def find_source(purpose: str) -> str:
     """Return the packaged file of a purpose as TOML, or one to fill in, which is incomplete until it is.
 
     Raises UnknownError or RequestError for a purpose that is never offered.

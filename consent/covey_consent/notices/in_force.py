@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,14 +16,13 @@ from covey_privacy import wire
 from covey_privacy.registry_messages import NOTICE, Notice, Notices
 from covey_privacy.signatures import SigningKey, sign
 
-Text = tuple[str, str, bytes]
-"""A purpose, a language, and the digest of what was shown."""
-
 
 @dataclass(frozen=True, slots=True)
 class _View:
+    """`editions` are by purpose, language and the digest of what was shown."""
+
     notices: dict[str, Notice]
-    editions: dict[Text, Notice]
+    editions: dict[tuple[str, str, bytes], Notice]
     download: bytes
     digest: bytes
 
@@ -36,7 +35,8 @@ class InForce(Mapping[str, Notice]):
 
     def __init__(self, key: SigningKey) -> None:
         self._key = key
-        self._view = self._of({}, {})
+        self._view = _View({}, {}, b"", b"")
+        self._take(())
 
     @property
     def download(self) -> bytes:
@@ -54,23 +54,21 @@ class InForce(Mapping[str, Notice]):
         current = self._view.notices.get(purpose)
         return found if found and current and found.version == current.version else None
 
-    def replace(self, session: Session, notices: Iterable[Notice]) -> None:
+    def replace(self, session: Session, notices: Sequence[Notice]) -> None:
         """Show these notices, older ones first, once the session is committed."""
         after_commit(session, partial(self._take, tuple(notices)))
 
     def _take(self, notices: Sequence[Notice]) -> None:
+        newest = {notice.purpose: notice for notice in notices}
+        shown = dict(sorted((self._view.notices | newest).items()))
         editions = {
             (notice.purpose, text.language, text.digest): notice
             for notice in notices
             for text in notice.texts
         }
-        newest = {notice.purpose: notice for notice in notices}
-        self._view = self._of(self._view.notices | newest, self._view.editions | editions)
-
-    def _of(self, notices: dict[str, Notice], editions: dict[Text, Notice]) -> _View:
-        ordered = dict(sorted(notices.items()))
-        download = wire.encode(Notices(tuple(sign(NOTICE, notice, self._key) for notice in ordered.values())))
-        return _View(ordered, editions, download, hashlib.sha256(download).digest())
+        download = wire.encode(Notices(tuple(sign(NOTICE, notice, self._key) for notice in shown.values())))
+        digest = hashlib.sha256(download).digest()
+        self._view = _View(shown, self._view.editions | editions, download, digest)
 
     def __getitem__(self, purpose: str) -> Notice:
         return self._view.notices[purpose]

@@ -1,26 +1,28 @@
 """The publisher: puts notices in force, logged and numbered; nothing that was published is ever changed.
 
-At a start, files that are new are published, and the facts of today are filled into what is in force. A file
-that was published before and followed by another changes nothing.
+A new major asks everyone anew, a minor or patch informs. The author declares which; a change of what people
+agreed to has to be a major, and a change that nobody numbered is taken for one. At a start, new files are
+published, and the facts of today are filled into what is in force. A file that was published before and
+followed by another changes nothing.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from covey_consent.access.roles import same_person
-from covey_consent.errors import ConflictError
+from covey_consent.errors import ConflictError, RequestError
 from covey_consent.notices import history
-from covey_consent.notices.drafts import draft, terms
-from covey_consent.notices.facts import Facts
+from covey_consent.notices.drafts import NoticeFacts, draft, terms_of
 from covey_consent.notices.files import NoticeFile
 from covey_consent.notices.in_force import InForce
 from covey_consent.notices.lint import require_complete
-from covey_consent.notices.versions import Edition, number, numbered
 from covey_consent.policy import assessments, purposes
 from covey_consent.policy.purposes import HIGH
 from covey_consent.storage.models import NoticeProposal, PublishedNotice
@@ -28,105 +30,135 @@ from covey_consent.tickets.epoch_calendar import Calendar
 from covey_consent.transparency.log import Log
 from covey_privacy import wire
 from covey_privacy.registry_messages import LEAF_NOTICE, Notice
+from covey_privacy.semver import Semver
 
 
-class Publisher:
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """A notice, with the purpose's data, gates and retention at the time (`drafts.terms_of`)."""
+
+    notice: Notice
+    terms: str
+
+    def numbered(self, version: Semver) -> Edition:
+        """Return the edition under this version."""
+        notice = dataclasses.replace(
+            self.notice, version=version.major, minor=version.minor, patch=version.patch
+        )
+        return Edition(notice, self.terms)
+
+    def says_the_same(self, other: Edition) -> bool:
+        """Say whether only the number differs."""
+        return self == other.numbered(self.notice.number)
+
+
+def number_edition(draft: Edition, latest: Edition | None) -> Edition:
+    """Return a draft that differs from the latest under its version: the declared one, or the next major.
+
+    Raises RequestError where it is declared a minor or patch and changes what people agreed to.
+    """
+    declared = draft.notice.number
+    if latest is None:
+        return draft
+    before = latest.notice.number
+    if declared <= before:
+        return draft.numbered(before.next_major)
+    if declared.major == before.major and (changes := find_material_changes(draft, latest)):
+        raise RequestError(
+            f"the notice for {draft.notice.purpose!r} is declared {declared} after {before}, and changes "
+            f"{', '.join(changes)}: people have to be asked again; declare {before.next_major}"
+        )
+    return draft
+
+
+def find_material_changes(draft: Edition, latest: Edition) -> tuple[str, ...]:
+    """Return what changed that no minor may change (GDPR Art. 7, PIPL Art. 14)."""
+    new, old = draft.notice, latest.notice
+    changes = {
+        "the legal basis": new.basis != old.basis,
+        "its cap, raised": new.epsilon > old.epsilon,
+        "the cap of all purposes, raised": new.epsilon_total > old.epsilon_total,
+        "delta, raised": new.delta > old.delta,
+        "data, retention or what it is used for": draft.terms != latest.terms,
+    }
+    return tuple(what for what, changed in changes.items() if changed)
+
+
+class NoticePublisher:
     """Publishes under the facts of a controller, and shows what is in force."""
 
-    def __init__(self, log: Log, shown: InForce, facts: Facts, calendar: Calendar) -> None:
+    def __init__(self, log: Log, shown: InForce, facts: NoticeFacts, calendar: Calendar) -> None:
         self._log, self._shown, self._facts, self._calendar = log, shown, facts, calendar
 
     async def open(self, files: Mapping[str, NoticeFile]) -> None:
         """Show what is in force, after publishing what is new. What is of high risk is not opened here."""
         await self._log.write(self._open, files)
 
-    async def publish(self, file: NoticeFile) -> Notice:
-        """Put a notice in force and return it numbered; the one in force again is no error.
+    def propose(self, session: Session, file: NoticeFile, author: str) -> Notice | None:
+        """Put a notice in force that another person proposed before; else keep that `author` proposes it.
 
-        Raises RequestError when it is incomplete or misnumbered, and ConflictError without the assessment
-        that it needs, or when it was replaced before.
+        Returns the notice in force, or None where it waits for another person. To be called in `Log.write`.
+
+        Raises:
+            RequestError: the notice is incomplete or misnumbered.
+            ConflictError: it lacks the assessment that it needs, or was replaced before.
         """
-        return await self._log.write(self.enact, file)
-
-    def _open(self, session: Session, files: Mapping[str, NoticeFile]) -> None:
-        latest = history.latest(session)
-        self._shown.replace(session, history.everything(session))
-        for name in sorted({*files, *latest}):
-            if purposes.find(name).risk != HIGH:
-                self._publish(session, self._at_start(session, name, files, latest))
-
-    def _at_start(
-        self,
-        session: Session,
-        name: str,
-        files: Mapping[str, NoticeFile],
-        latest: Mapping[str, PublishedNotice],
-    ) -> NoticeFile:
-        """Return the file if it is new, else the one in force."""
-        file = files[name].completed if name in files else None
-        if file is None or file.source in history.sources(session, name):
-            return NoticeFile.model_validate_json(latest[name].source)
-        return file
-
-    def enact(self, session: Session, file: NoticeFile) -> Notice:
-        """Do as `publish`, in the caller's `Log.write`."""
         file = file.completed
-        self._require_new(session, file)
-        return self._publish(session, file)
-
-    def _require_new(self, session: Session, file: NoticeFile) -> None:
-        """Raise ConflictError for a completed file that was published before and replaced since."""
-        sources = history.sources(session, file.purpose)
+        sources = [row.source for row in history.read_versions(session, file.purpose)]
         if file.source in sources and file.source != sources[-1]:
             raise ConflictError(
                 f"this notice for {file.purpose!r} was published before, and replaced since; to have its "
                 "words back, declare a greater version"
             )
-
-    def propose(self, session: Session, file: NoticeFile, author: str) -> Notice | None:
-        """Put a notice in force that another person proposed before; else keep that `author` proposes it.
-
-        Returns the notice in force, or None where it waits for another person. Raises as `publish` does, also
-        for what would be refused once it is put in force.
-        """
-        file = file.completed
-        self._require_new(session, file)
-        before, after = self._weigh(session, file)
-        if before is not None and before.says_the_same(after):
-            return before.notice
-        number(after, before)
-        key = (file.purpose, hashlib.sha256(file.source.encode()).digest())
-        kept = session.get(NoticeProposal, key)
-        if kept is None:
-            row = NoticeProposal(purpose=key[0], digest=key[1], author=author, at=self._calendar.now)
-            session.add(row)
+        edition, is_new = self._edition(session, file)
+        if not is_new:
+            return edition.notice
+        digest = hashlib.sha256(file.source.encode()).digest()
+        proposal = session.get(NoticeProposal, (file.purpose, digest))
+        if proposal is None:
+            session.add(
+                NoticeProposal(purpose=file.purpose, digest=digest, author=author, at=self._calendar.now)
+            )
             return None
-        if same_person(kept.author, author):
+        if same_person(proposal.author, author):
             return None
         session.execute(delete(NoticeProposal).filter_by(purpose=file.purpose))
-        return self._publish(session, file)
+        self._publish(session, edition, file)
+        return edition.notice
 
-    def _publish(self, session: Session, file: NoticeFile) -> Notice:
-        """Publish a completed file, unless what is in force says the same."""
-        before, new = self._weigh(session, file)
-        if before is not None and before.says_the_same(new):
-            return before.notice
-        notice = numbered(new.notice, number(new, before))
-        self._keep(session, notice, file, new.terms)
-        return notice
+    def _open(self, session: Session, files: Mapping[str, NoticeFile]) -> None:
+        latest = history.read_latest(session)
+        self._shown.replace(session, history.read_all(session))
+        for name in sorted({*files, *latest}):
+            if purposes.find(name).risk == HIGH:
+                continue
+            file = files[name].completed if name in files else None
+            published = [row.source for row in history.read_versions(session, name)]
+            if file is None or file.source in published:
+                file = NoticeFile.model_validate_json(latest[name].source)
+            edition, is_new = self._edition(session, file)
+            if is_new:
+                self._publish(session, edition, file)
 
-    def _weigh(self, session: Session, file: NoticeFile) -> tuple[Edition | None, Edition]:
-        """Return the edition in force, if there is one, and the file's. Raises where it is not to be one."""
+    def _edition(self, session: Session, file: NoticeFile) -> tuple[Edition, bool]:
+        """Return a completed file's edition, numbered, and True; or the one in force, if it says the same."""
         purpose = purposes.find(file.purpose)
         require_complete(file, self._facts)
         if purpose.risk == HIGH:
             assessments.require(session, purpose.id, self._calendar.now)
-        return history.newest(session, purpose.id), Edition(draft(file, self._facts), terms(purpose))
+        rows = history.read_versions(session, purpose.id)
+        latest = Edition(history.read_notice(rows[-1]), rows[-1].terms) if rows else None
+        edition = Edition(draft(file, self._facts), terms_of(purpose))
+        if latest is not None and latest.says_the_same(edition):
+            return latest, False
+        return number_edition(edition, latest), True
 
-    def _keep(self, session: Session, notice: Notice, file: NoticeFile, agreed: str) -> None:
+    def _publish(self, session: Session, edition: Edition, file: NoticeFile) -> None:
+        notice = edition.notice
         row = PublishedNotice(
             purpose=notice.purpose, version=notice.version, minor=notice.minor, patch=notice.patch,
-            notice=wire.encode(notice), source=file.source, terms=agreed, published_at=self._calendar.now,
+            notice=wire.encode(notice), source=file.source, terms=edition.terms,
+            published_at=self._calendar.now,
         )  # fmt: skip
         session.add(row)
         self._log.append(session, LEAF_NOTICE, wire.encode(notice))

@@ -3,11 +3,13 @@
 It needs Python 3.11 and `cryptography` for Ed25519, nothing else: no network, no Covey. KEY is the key of the
 registry's log, name+id+key or 64 hex digits, which you have from elsewhere than this pack; so should you have
 this file. It prints what it found to hold and exits with 0, or says what does not hold and exits with 1.
-Without KEY it exits with 3: whoever made the pack up also chose the key in it, so that nothing is shown.
+Without KEY it exits with 3: whoever made the pack up also chose the key in it, so that nothing is shown. Any
+other end, with a traceback, is a fault of this program and says nothing about the pack.
 """
 
 import argparse
 import base64
+import functools
 import hashlib
 import hmac
 import io
@@ -15,7 +17,7 @@ import json
 import struct
 import sys
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import UTC, datetime
 from typing import Any
 
@@ -26,13 +28,8 @@ UNPINNED = 3
 """The exit status where no key was named. 2 is argparse's own."""
 FORMAT = "covey evidence pack 1"
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
-KINDS = {
-    b"N": "notice",
-    b"I": "issuer keys",
-    b"M": "manifest",
-    b"E": "evidence",
-    b"X": "epoch end",
-}
+FILES = {MANIFEST, SIGNATURE, "checkpoint", "before", "entries", "documents.json"}
+KINDS = {b"N": "notice", b"I": "issuer keys", b"M": "manifest", b"E": "evidence", b"X": "epoch end"}
 FIELDS = {
     "notice": "purpose version minor patch basis epsilon epsilon_total delta texts",
     "issuer keys": "purposes epoch contribute volunteer",
@@ -45,10 +42,10 @@ FIELDS = {
     "epoch end": "epoch at reason",
     "promise": "log commitment at publish_by",
 }
+"""What a log entry says, field by field; those signed by the operator are a body and its signature."""
+SIGNED = ("manifest", "evidence")
 REPEATED = "round_id query purposes profile model norm sigma epsilon delta honest least_issued"
 """What evidence repeats of its manifest."""
-SIGNED = ("manifest", "evidence")
-"""What a log entry says, field by field; those signed by the operator are a body and its signature."""
 STEPS = {
     "roster": "manifest size root",
     "draw": "manifest roster nonce committee",
@@ -64,8 +61,23 @@ NOBODY = hashlib.sha256(b"").hexdigest()
 EARLIER_ROSTER, EARLIER_EVIDENCE = b"R", 24
 """What earlier versions logged of rounds, and how many fields their evidence has. It is not read."""
 
+# What is read has these shapes: a type, a list of one shape, fields with a shape each, or one of several.
+FACTS = {"format": str, "log": str, "operator": (None, str), "start": int, "files": dict}
+TOLD = [{"index": int, "kind": str, "says": dict}]
+PERSON = {"subject": str, "records": [{"record": dict, "salt": str, "promise": str}]}
+COMMITTEE = {"members": int, "privacy": int, "packing": int}
+BAND = {"least_volunteers": int, "most_volunteers": int, "shape": COMMITTEE}
+COMPARED: dict[str, Any] = {
+    **dict.fromkeys(("round_id", "issuer", "manifest", "outcome", "release", "leaf"), str),
+    "size": int,
+    "terms": (None, {"standing": (None, COMMITTEE), "bands": [BAND]}),
+    "committees": [{"kind": int, "members": int, "threshold": int, "opened": int}],
+}
+"""The fields of log entries that are more than compared for being equal."""
+
 Log = list[bytes]
 Documents = dict[int, tuple[str, dict[str, Any]]]
+"""By the place in the log: kind and what is said, with the digest of it."""
 Steps = dict[str, dict[str, dict[str, Any]]]
 """By the digest of a round's manifest and the step: what the registry signed."""
 
@@ -88,25 +100,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--key", help="the registry's key: name+id+key, or 64 hex digits; without it exit is 3"
     )
     parser.add_argument("--seen", help="file of a checkpoint that you kept: this log has to continue it")
-    parser.add_argument(
-        "--witness", action="append", default=[], help="a verifier key; it has to have cosigned"
-    )
-    parser.add_argument(
-        "--release",
-        action="append",
-        default=[],
-        help="file of a signed release, which evidence has to name",
-    )
+    many: dict[str, Any] = {"action": "append", "default": []}
+    parser.add_argument("--witness", **many, help="a verifier key; it has to have cosigned")
+    parser.add_argument("--release", **many, help="file of a signed release, which evidence has to name")
     asked = parser.parse_args(arguments)
     try:
-        with open(asked.pack, "rb") as pack:
-            releases = {name: _digest(name) for name in asked.release}
-            lines = check(pack.read(), asked.key, _text(asked.seen), asked.witness, releases)
-    except RefusedError as error:
+        releases = {name: sha256(_read(name)).hex() for name in asked.release}
+        seen = None if asked.seen is None else convert(_read(asked.seen), bytes.decode, asked.seen)
+        lines = check(_read(asked.pack), asked.key, seen, asked.witness, releases)
+    except (RefusedError, OSError) as error:
         print(f"REFUSED: {error}")
-        return 1
-    except Exception as error:  # noqa: BLE001  whatever cannot be read does not hold
-        print(f"REFUSED: this cannot be read as an evidence pack: {type(error).__name__}: {error}")
         return 1
     print("\n".join(lines))
     if asked.key is None:
@@ -127,26 +130,26 @@ def check(
 ) -> list[str]:
     """Return what holds, in words; `releases` are the hashes of signed releases, by the names of their files.
 
-    Raises RefusedError, or another error where the pack is malformed.
+    Raises RefusedError.
     """
     files = unpack(data)
-    facts = json.loads(files[MANIFEST])
+    facts = read_json(files[MANIFEST], FACTS, MANIFEST)
+    log, start = facts["log"], facts["start"]
     lines = [check_files(files, facts, key)]
-    note, entries, start = files["checkpoint"].decode(), split(files["entries"]), facts["start"]
-    size, root = check_note(note, facts["log"])
-    tree = Tree(start, files["before"])
-    for entry in entries:
-        tree.add(sha256(b"\0" + entry))
-    require((tree.size, tree.root()) == (size, root), f"the {size} entries do not give the checkpoint's root")
+    note, entries = convert(files["checkpoint"], bytes.decode, "the checkpoint"), split(files["entries"])
+    size, root = check_note(note, log)
+    grown = grow(start, files["before"], entries)
+    require(grown == (size, root), f"the {size} entries do not give the checkpoint's root")
     lines.append(f"log: entries {start} to {size} give the root that the checkpoint states")
     lines += [check_cosignature(note, witness) for witness in witnesses]
     if seen is not None:
-        lines.append(check_seen(seen, facts["log"], start, files["before"], entries))
-    documents = check_documents(json.loads(files["documents.json"]), entries, start, facts["operator"])
-    steps, told = check_steps(entries, start, parse_key(facts["log"], 1)[1], documents)
-    lines += [*check_rounds(documents, steps, entries, start), told]
+        lines.append(check_seen(seen, log, start, files["before"], entries))
+    told = read_json(files["documents.json"], TOLD, "documents.json")
+    documents = check_documents(told, entries, start, facts["operator"])
+    steps, signed = check_steps(entries, start, parse_key(log, 1)[1], documents)
+    lines += [*check_rounds(documents, steps, start), *count_others(entries), signed]
     lines += check_releases(documents, releases or {})
-    return [*lines, *check_records(files, facts, entries, start)]
+    return [*lines, *check_people(files, log, entries)]
 
 
 # The pack: every byte of it is either listed in the manifest, which the registry signed, or follows from it.
@@ -154,11 +157,17 @@ def check(
 
 def unpack(data: bytes) -> dict[str, bytes]:
     """Return the files, out of the one container that holds these files."""
-    with zipfile.ZipFile(io.BytesIO(data)) as container:
-        held = container.infolist()
-        require(all(each.compress_type == zipfile.ZIP_STORED for each in held), "its files are compressed")
-        files = {each.filename: container.read(each) for each in held}
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as container:
+            held = container.infolist()
+            stored = all(each.compress_type == zipfile.ZIP_STORED for each in held)
+            require(stored, "its files are compressed")
+            files = {each.filename: container.read(each) for each in held}
+    except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, ValueError, struct.error) as error:
+        # What `zipfile` raises for a container that is damaged, encrypted or of another kind.
+        raise RefusedError(f"this cannot be read as an evidence pack: {error}") from None
     require(repack(files) == data, "the container is not the one that was packed")
+    require(files.keys() >= FILES, f"it lacks {', '.join(sorted(FILES - files.keys()))}")
     return files
 
 
@@ -182,9 +191,9 @@ def check_files(files: Mapping[str, bytes], facts: Mapping[str, Any], key: str |
     signed = b"covey/1/pack\0" + files[MANIFEST]
     require(is_signed(public, signed, files[SIGNATURE]), "the registry did not sign the manifest")
     digests = {name: sha256(data).hex() for name, data in files.items() if name not in (MANIFEST, SIGNATURE)}
-    require(
-        digests == facts["files"], f"these files are not as listed: {_differing(digests, facts['files'])}"
-    )
+    names = sorted(digests.keys() | facts["files"].keys())
+    differing = [name for name in names if digests.get(name) != facts["files"].get(name)]
+    require(not differing, f"these files are not as listed: {', '.join(differing)}")
     pinned = "the key that you named" if key else "the key that it names itself; name yours with --key"
     return f"pack: {len(files)} files as the manifest lists them, signed by {name} under {pinned}"
 
@@ -192,32 +201,24 @@ def check_files(files: Mapping[str, bytes], facts: Mapping[str, Any], key: str |
 # The log: RFC 9162 hashes under a signed checkpoint (C2SP tlog-checkpoint, tlog-cosignature).
 
 
-class Tree:
-    """A Merkle tree (RFC 9162, 2.1) as its complete subtrees, greatest first; it may begin in the middle."""
+def grow(start: int, before: bytes, entries: Log) -> tuple[int, bytes]:
+    """Return size and root (RFC 9162, 2.1) of a log of `start` entries, to which these were added.
 
-    def __init__(self, size: int, before: bytes) -> None:
-        self.size = size
-        heights = [height for height in reversed(range(size.bit_length())) if size >> height & 1]
-        require(len(before) == 32 * len(heights), "the heads of the entries before are not complete")
-        self._parts = [(height, before[32 * n : 32 * n + 32]) for n, height in enumerate(heights)]
-
-    def add(self, leaf: bytes) -> None:
-        """Add a leaf hash at the end."""
-        height = 0
-        while self._parts and self._parts[-1][0] == height:
-            leaf = sha256(b"\1" + self._parts.pop()[1] + leaf)
-            height += 1
-        self._parts.append((height, leaf))
-        self.size += 1
-
-    def root(self) -> bytes:
-        """Return the head of all leaves."""
-        if not self._parts:
-            return sha256(b"")
-        root = self._parts[-1][1]
-        for _, part in reversed(self._parts[:-1]):
-            root = sha256(b"\1" + part + root)
-        return root
+    `before` are the heads of the first entries' complete subtrees, greatest first.
+    """
+    heights = [height for height in reversed(range(start.bit_length())) if start >> height & 1]
+    complete = start >= 0 and len(before) == 32 * len(heights)
+    require(complete, "the heads of the entries before are not complete")
+    parts = [(height, before[32 * n : 32 * n + 32]) for n, height in enumerate(heights)]
+    for entry in entries:
+        height, head = 0, sha256(b"\0" + entry)
+        while parts and parts[-1][0] == height:
+            height, head = height + 1, sha256(b"\1" + parts.pop()[1] + head)
+        parts.append((height, head))
+    root = parts.pop()[1] if parts else sha256(b"")
+    for _, head in reversed(parts):
+        root = sha256(b"\1" + head + root)
+    return start + len(entries), root
 
 
 def split(data: bytes) -> Log:
@@ -238,9 +239,9 @@ def check_note(note: str, key: str) -> tuple[int, bytes]:
     made = signatures(note, key)
     good = made and all(is_signed(public, text.encode(), each) for each in made)
     require(good, "the checkpoint is not signed by the log's key")
-    origin, size, root = text.split("\n")[:3]
+    origin, size, root = [*text.split("\n"), "", ""][:3]
     require(origin == name, f"the checkpoint is of the log {origin!r}, not of {name!r}")
-    return int(size), base64.b64decode(root, validate=True)
+    return convert(size, int, "the checkpoint's size"), from_base64(root)
 
 
 def check_cosignature(note: str, witness: str) -> str:
@@ -250,22 +251,17 @@ def check_cosignature(note: str, witness: str) -> str:
     made = [(int.from_bytes(each[:8]), each[8:]) for each in signatures(note, witness)]
     good = all(is_signed(public, b"cosignature/v1\ntime %d\n" % at + text, each) for at, each in made)
     require(made and good, f"the checkpoint is not cosigned by {name}")
-    return (
-        f"witness: {name} saw this checkpoint at {moment(1000 * max(made)[0])}, and none that contradicts it"
-    )
+    at = format_time(1000 * max(made)[0])
+    return f"witness: {name} saw this checkpoint at {at}, and none that contradicts it"
 
 
 def check_seen(seen: str, key: str, start: int, before: bytes, entries: Log) -> str:
     """Hold the log against a checkpoint that was seen earlier: it has to begin with that log."""
     size, root = check_note(seen, key)
     require(start <= size, f"the pack begins at entry {start}; the checkpoint seen before has {size} entries")
-    tree = Tree(start, before)
-    for entry in entries[: size - start]:
-        tree.add(sha256(b"\0" + entry))
-    continues = (tree.size, tree.root()) == (size, root)
-    require(
-        continues, f"this log does not begin with the {size} entries seen before: it was cut or rewritten"
-    )
+    continues = grow(start, before, entries[: size - start]) == (size, root)
+    begins = f"this log does not begin with the {size} entries seen before"
+    require(continues, f"{begins}: it was cut or rewritten")
     return f"seen: the log begins with the {size} entries of the checkpoint that you kept"
 
 
@@ -275,15 +271,21 @@ def check_seen(seen: str, key: str, start: int, before: bytes, entries: Log) -> 
 def check_documents(told: list[Any], entries: Log, start: int, operator: str | None) -> Documents:
     """Return the documents that the pack tells, by their place in the log, each held against its entry."""
     documents: Documents = {}
+    public = None if operator is None else convert(operator, bytes.fromhex, "the operator's key")
     for one in told:
         index, kind, says = one["index"], one["kind"], one["says"]
+        what = f"the {kind} at {index}"
         entry = entries[index - start] if 0 <= index - start < len(entries) else b""
         require(KINDS.get(entry[:1]) == kind, f"entry {index} of the log is no {kind}")
-        body = signed_body(entry[1:], kind, operator, index) if kind in SIGNED else entry[1:]
-        require(list(says) == FIELDS[kind].split(), f"the {kind} at {index} is told with other fields")
-        require(
-            plain(says) == plain(decode(body)), f"the {kind} at {index} is told otherwise than it is logged"
-        )
+        body = entry[1:]
+        if kind in SIGNED:
+            body, signature = open_signed(body, what)
+            signed = f"covey/1/{kind}\0".encode() + body
+            good = public is None or is_signed(public, signed, signature)
+            require(good, f"{what} is not signed by the operator")
+        require(list(says) == FIELDS[kind].split(), f"{what} is told with other fields")
+        require(to_plain(says) == to_plain(decode(body)), f"{what} is told otherwise than it is logged")
+        require_kinds(says, what)
         documents[index] = (kind, {**says, "digest": sha256(body).hex()})
     logged = {index for index, entry in enumerate(entries, start) if is_document(entry)}
     require(set(documents) == logged and len(told) == len(logged), "documents are told twice, or not at all")
@@ -295,16 +297,8 @@ def is_document(entry: bytes) -> bool:
     kind = KINDS.get(entry[:1])
     if kind != "evidence":
         return kind is not None
-    return len(decode(decode(entry[1:])[0])) != EARLIER_EVIDENCE
-
-
-def signed_body(data: bytes, kind: str, operator: str | None, index: int) -> bytes:
-    """Return the body of what the operator signed."""
-    body, signature = decode(data)
-    signed = f"covey/1/{kind}\0".encode() + body
-    good = operator is None or is_signed(bytes.fromhex(operator), signed, signature)
-    require(good, f"the {kind} at {index} is not signed by the operator")
-    return bytes(body)
+    fields = decode(open_signed(entry[1:], "evidence in the log")[0])
+    return not isinstance(fields, list) or len(fields) != EARLIER_EVIDENCE
 
 
 def check_steps(entries: Log, start: int, registry: bytes, documents: Documents) -> tuple[Steps, str]:
@@ -327,72 +321,76 @@ def check_steps(entries: Log, start: int, registry: bytes, documents: Documents)
         signed[name] = {**says, "at": index}
         counts[step] += 1
     for signed in steps.values():
-        check_sets(signed)
+        included, final = signed.get("included"), signed.get("final")
+        require(included is None or included["before"] == NO_ROOT, "an included set follows another set")
+        if included and final:
+            fits = (final["before"], final["context"]) == (included["root"], included["context"])
+            require(fits and final["size"] <= included["size"], "a final set is of another included set")
     told = ", ".join(f"{count} of {step}" for step, count in counts.items())
     return steps, f"signed by the registry in rounds, each once: {told}"
 
 
 def read_step(data: bytes, registry: bytes, index: int) -> tuple[str, dict[str, Any]]:
     """Return which step an entry is, by the context under which the registry signed it, and what it says."""
-    body, signature = decode(data)
-    for step, fields in STEPS.items():
+    body, signature = open_signed(data, f"entry {index}")
+    for step, names in STEPS.items():
         if is_signed(registry, f"covey/1/secagg/{step}\0".encode() + body, signature):
-            said = plain(decode(body))
-            require(len(said) == len(fields.split()), f"the {step} at {index} has other fields")
-            return step, dict(zip(fields.split(), said, strict=True))
+            values, fields = to_plain(decode(body)), names.split()
+            good = isinstance(values, list) and len(values) == len(fields)
+            require(good, f"the {step} at {index} has other fields")
+            says = dict(zip(fields, values, strict=True))
+            require_kinds(says, f"the {step} at {index}")
+            return step, says
     raise RefusedError(f"entry {index} is no step of a round that the registry signed")
 
 
-def check_sets(signed: Mapping[str, Mapping[str, Any]]) -> None:
-    """Hold a final set against the included set that it is part of."""
-    included, final = signed.get("included"), signed.get("final")
-    require(included is None or included["before"] == NO_ROOT, "an included set follows another set")
-    if included is not None and final is not None:
-        fits = (final["before"], final["context"]) == (included["root"], included["context"])
-        require(fits and final["size"] <= included["size"], "a final set is of another included set")
-
-
-def check_rounds(documents: Documents, steps: Steps, entries: Log, start: int) -> list[str]:
+def check_rounds(documents: Documents, steps: Steps, start: int) -> list[str]:
     """Hold every round's evidence against the manifest, the issuer keys and the sets that came before it."""
     known: dict[str, set[str]] = {"manifest": set(), "issuer keys": set(), "evidence": set()}
+    rests_on = {"manifest": ("issuer", "issuer keys"), "evidence": ("manifest", "manifest")}
     manifests = {says["digest"]: says for kind, says in documents.values() if kind == "manifest"}
     earlier = 0
     for index, (kind, says) in sorted(documents.items()):
-        names = says.get("manifest", says.get("issuer"))
-        if names is not None:
-            before = names in known["issuer keys" if kind == "manifest" else "manifest"]
-            require(
-                before or start, f"the {kind} at {index} rests on something that was not logged before it"
-            )
+        what = f"the {kind} at {index}"
+        if kind in rests_on:
+            field, on = rests_on[kind]
+            before = says[field] in known[on]
+            require(before or start, f"{what} rests on something that was not logged before it")
             earlier += not before
         if kind == "evidence":
-            late = [step for step, signed in steps.get(str(names), {}).items() if signed["at"] > index]
-            require(not late, f"the evidence at {index} came before {', '.join(late)} of its round")
-        if kind == "evidence" and names in manifests:
-            check_evidence(says, manifests[names], steps.get(str(names), {}), index)
+            signed = steps.get(says["manifest"], {})
+            late = [step for step, each in signed.items() if each["at"] > index]
+            require(not late, f"{what} came before {', '.join(late)} of its round")
+            if says["manifest"] in manifests:
+                check_evidence(says, manifests[says["manifest"]], signed, what)
         if kind in known:
-            name = says["digest"] if kind in ("manifest", "issuer keys") else says["manifest"]
-            require(name not in known[kind], f"the {kind} at {index} is the second one of its name")
+            name = says["manifest" if kind == "evidence" else "digest"]
+            require(name not in known[kind], f"{what} is the second one of its name")
             known[kind].add(name)
     counts = [f"{sum(kind == each for kind, _ in documents.values())} of {each}" for each in KINDS.values()]
-    lines = [f"documents, as told and as logged: {', '.join(counts)}"]
     running = {digest for digest, says in manifests.items() if says["terms"] is not None}
     rounds = f"{len(known['evidence'])} rounds ended, {len(running - known['evidence'])} are open"
-    lines.append(f"rounds: {rounds}; each was announced before it began and ended once")
+    lines = [
+        f"documents, as told and as logged: {', '.join(counts)}",
+        f"rounds: {rounds}; each was announced before it began and ended once",
+    ]
     if earlier:
         lines.append(f"not shown: {earlier} documents rest on some from before this pack begins")
-    old = [
-        entry for entry in entries
-        if entry[:1] == EARLIER_ROSTER or (entry[:1] in KINDS and not is_document(entry))
-    ]  # fmt: skip
-    if old:
-        lines.append(f"not read: {len(old)} entries about rounds of earlier versions")
-    others = sum(entry[:1] not in (*KINDS, b"C", STEP, EARLIER_ROSTER) for entry in entries)
+    return lines
+
+
+def count_others(entries: Log) -> list[str]:
+    """Say how many entries of the log are not read."""
+    kinds = [entry[:1] for entry in entries]
+    evidence = sum(entry[:1] in KINDS and not is_document(entry) for entry in entries)
+    old = kinds.count(EARLIER_ROSTER) + evidence
+    others = sum(kind not in (*KINDS, b"C", STEP, EARLIER_ROSTER) for kind in kinds)
+    lines = [f"not read: {old} entries about rounds of earlier versions"] if old else []
     return [*lines, f"not read: {others} entries of other kinds"] if others else lines
 
 
 def check_evidence(
-    says: Mapping[str, Any], manifest: Mapping[str, Any], signed: Mapping[str, Mapping[str, Any]], index: int
+    says: Mapping[str, Any], manifest: Mapping[str, Any], signed: Mapping[str, Mapping[str, Any]], what: str
 ) -> None:
     """Hold what evidence repeats against the manifest and the signed sets, and its outcome against both."""
     outcome = says["outcome"].partition(":")[0]
@@ -406,33 +404,30 @@ def check_evidence(
         "final": final["root"] if final else NOBODY,
         "cohort": included["size"] // 10 * 10 if included else 0,
         "excluded": gone // 10 * 10,
-        "committees": shapes(manifest["terms"], signed.get("roster")) if included else [],
+        "committees": committees_of(manifest["terms"], signed.get("roster")) if included else [],
     }
     stated = dict(says)
     stated["committees"] = [[each["kind"], each["members"], each["threshold"]] for each in says["committees"]]
     wrong = [name for name in REPEATED.split() if says[name] != manifest[name]]
     wrong += [name for name, value in logged.items() if stated[name] != value]
-    require(not wrong, f"the evidence at {index} contradicts its round's documents: {', '.join(wrong)}")
-    require(outcome == "aborted" or final, f"the evidence at {index} has no final set before it")
+    require(not wrong, f"{what} contradicts its round's documents: {', '.join(wrong)}")
+    require(outcome == "aborted" or final, f"{what} has no final set before it")
     require(
-        (outcome == "released") == (says["release"] != bytes(32).hex()),
-        f"the evidence at {index} names a release exactly if there is one; this does not",
+        (outcome == "released") == (says["release"] != NO_ROOT),
+        f"{what} names a release exactly if there is one; this does not",
     )
     answers = [each["threshold"] <= each["opened"] <= each["members"] for each in says["committees"]]
     summed = outcome in ("released", "withheld")
-    require(not summed or all(answers), f"the evidence at {index} has a sum that too few decryptors opened")
-    require(summed or not says["integrity_proved"], f"the evidence at {index} proves a sum that there is not")
+    require(not summed or all(answers), f"{what} has a sum that too few decryptors opened")
+    require(summed or not says["integrity_proved"], f"{what} proves a sum that there is not")
 
 
-def shapes(terms: Mapping[str, Any] | None, roster: Mapping[str, Any] | None) -> list[list[int]]:
+def committees_of(terms: Mapping[str, Any] | None, roster: Mapping[str, Any] | None) -> list[list[int]]:
     """Return kind, members and needed answers of a round's committees: 1 standing, 2 drawn from a roster."""
-    found = []
-    if terms and terms["standing"]:
-        found.append((1, terms["standing"]))
-    size = roster["size"] if roster else 0
-    bands = terms["bands"] if terms and roster else ()
-    fitting = [each for each in bands if each["least_volunteers"] <= size <= each["most_volunteers"]]
-    found += [(2, each["shape"]) for each in fitting[:1]]
+    size, bands = (roster["size"], terms["bands"]) if terms and roster else (0, ())
+    fitting = [each["shape"] for each in bands if each["least_volunteers"] <= size <= each["most_volunteers"]]
+    found = [(1, terms["standing"])] if terms and terms["standing"] else []
+    found += [(2, shape) for shape in fitting[:1]]
     return [[kind, shape["members"], shape["privacy"] + shape["packing"]] for kind, shape in found]
 
 
@@ -444,44 +439,39 @@ def check_releases(documents: Documents, releases: Mapping[str, str]) -> list[st
     return [f"release: {file} is what round {named[digest]} gave" for file, digest in releases.items()]
 
 
-def check_records(
-    files: Mapping[str, bytes], facts: Mapping[str, Any], entries: Log, start: int
-) -> list[str]:
+def check_people(files: Mapping[str, bytes], log: str, entries: Log) -> list[str]:
     """Hold each person's records against the log's commitments."""
-    leaves = {entry[1:]: index for index, entry in enumerate(entries, start) if entry[:1] == b"C"}
-    lines = [f"consent events: {len(leaves)} commitments, which say nothing of anyone"]
+    committed = {entry[1:] for entry in entries if entry[:1] == b"C"}
+    lines = [f"consent events: {len(committed)} commitments, which say nothing of anyone"]
     for name in sorted(each for each in files if each.startswith("subjects/")):
-        person = json.loads(files[name])
-        places = [check_record(one, person["subject"], facts, leaves) for one in person["records"]]
-        logged = sum(place is None for place in places)
-        lines.append(
-            f"subject {person['subject']}: {logged} records are in the log as they were committed to"
-        )
-        lines += [f"  and one is promised there by {place}" for place in places if place is not None]
+        person = read_json(files[name], PERSON, name)
+        subject = person["subject"]
+        due = [check_record(one, subject, log, committed) for one in person["records"]]
+        lines.append(f"subject {subject}: {due.count(None)} records are in the log as they were committed to")
+        lines += [f"  and one is promised there by {at}" for at in due if at is not None]
     return lines
 
 
-def check_record(
-    one: Mapping[str, Any], subject: str, facts: Mapping[str, Any], leaves: Mapping[bytes, int]
-) -> str | None:
+def check_record(one: Mapping[str, Any], subject: str, log: str, committed: Set[bytes]) -> str | None:
     """Return None where the record is in the log, else until when the registry promised to log it."""
-    record, salt = one["record"], bytes.fromhex(one["salt"])
-    name, public = parse_key(facts["log"], 1)
-    require((record["registry"], record["subject"]) == (name, subject), "a record is another's")
+    record, salt = one["record"], convert(one["salt"], bytes.fromhex, "a salt")
+    name, public = parse_key(log, 1)
+    what = f"the record of event {record.get('event')}"
+    require((record.get("registry"), record.get("subject")) == (name, subject), "a record is another's")
     # RFC 8785, for a record's own form: a flat object of texts and whole numbers.
-    canonical = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    commitment = hmac.digest(salt, canonical, hashlib.sha256)
-    if commitment in leaves:
+    canonical = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    commitment = hmac.digest(salt, convert(canonical, str.encode, what), hashlib.sha256)
+    if commitment in committed:
         return None
-    require(one["promise"], f"the record of event {record['event']} is not what the log commits to")
-    body, signature = decode(bytes.fromhex(one["promise"]))
-    log, promised, _, until = decode(body)
-    good = (log, promised) == (name, commitment) and is_signed(public, b"covey/1/promise\0" + body, signature)
-    require(good, f"the record of event {record['event']} is neither in the log nor promised")
-    return moment(until)
+    require(one["promise"], f"{what} is not what the log commits to")
+    body, signature = open_signed(convert(one["promise"], bytes.fromhex, "a promise"), "a promise")
+    promise = decode(body) if is_signed(public, b"covey/1/promise\0" + body, signature) else []
+    good = promise[:2] == [name, commitment] and has_shape(promise[2:], [int]) and len(promise) == 4
+    require(good, f"{what} is neither in the log nor promised")
+    return format_time(promise[3])
 
 
-# The ground: keys, signatures, CBOR.
+# Keys, signatures, CBOR and JSON. What is malformed is refused here; nothing else is to raise an error.
 
 
 def sha256(data: bytes) -> bytes:
@@ -491,6 +481,7 @@ def sha256(data: bytes) -> bytes:
 
 def is_signed(public: bytes, message: bytes, signature: bytes) -> bool:
     """Say whether the Ed25519 signature is the key's over the message."""
+    require(len(public) == 32, "a public key has another length than 32 bytes")
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
     except InvalidSignature:
@@ -498,43 +489,54 @@ def is_signed(public: bytes, message: bytes, signature: bytes) -> bool:
     return True
 
 
+def open_signed(data: bytes, what: str) -> tuple[bytes, bytes]:
+    """Return body and signature of a signed message."""
+    parts = decode(data)
+    require(has_shape(parts, [bytes]) and len(parts) == 2, f"{what} is no signed message")
+    return parts[0], parts[1]
+
+
 def parse_key(key: str, algorithm: int) -> tuple[str, bytes]:
     """Return name and public key of a verifier key (C2SP signed-note)."""
+    require(key.count("+") >= 2, f"{key!r} is no verifier key: name+id+key")
     name, number, encoded = key.split("+", 2)
-    material = base64.b64decode(encoded, validate=True)
+    material = from_base64(encoded)
     require(number == key_id(name, material), f"the id in the key of {name!r} is wrong")
-    require(material[0] == algorithm, f"the key of {name!r} is of another kind")
+    require(material[:1] == bytes([algorithm]), f"the key of {name!r} is of another kind")
     return name, material[1:]
 
 
 def key_id(name: str, material: bytes) -> str:
     """Return the four bytes, in hex, by which signature lines name a key."""
-    return sha256(name.encode() + b"\n" + material)[:4].hex()
+    return sha256(convert(name, str.encode, "a key's name") + b"\n" + material)[:4].hex()
 
 
 def signatures(note: str, key: str) -> list[bytes]:
     """Return the signatures below a note that claim to be the key's."""
     name, number, _ = key.split("+", 2)
     lines = [line.split(" ") for line in note.rpartition("\n\n")[2].splitlines()]
-    blobs = [base64.b64decode(line[2], validate=True) for line in lines if line[:2] == ["\u2014", name]]
+    blobs = [from_base64(line[2]) for line in lines if line[:2] == ["\u2014", name] and len(line) > 2]
     return [blob[4:] for blob in blobs if blob[:4].hex() == number]
 
 
 def decode(data: bytes) -> Any:
     """Return the one CBOR item (RFC 8949) in the data, of the kinds that Covey's messages use."""
-    value, end = _item(data, 0)
+    value, end = _item(data, 0, 0)
     require(end == len(data), "stray bytes follow a message")
     return value
 
 
-def _item(data: bytes, place: int) -> tuple[Any, int]:
+def _item(data: bytes, place: int, depth: int) -> tuple[Any, int]:
+    require(place < len(data) and depth < 32, "a message is cut off, or nested too deeply")
     major, minor = divmod(data[place], 32)
     place += 1
     if major == 7 and minor in (20, 21, 22):
         return (False, True, None)[minor - 20], place
     width = {24: 1, 25: 2, 26: 4, 27: 8}.get(minor, 0)
-    require(minor < 28, "a message is not CBOR as Covey writes it")
+    known = minor < 28 and (major < 5 or (major == 7 and width > 1))
+    require(known, "a message is not CBOR as Covey writes it")
     head, place = data[place : place + width], place + width
+    require(len(head) == width, "a message is cut off")
     if major == 7:
         return struct.unpack({2: ">e", 4: ">f", 8: ">d"}[width], head)[0], place
     number = int.from_bytes(head) if width else minor
@@ -543,43 +545,69 @@ def _item(data: bytes, place: int) -> tuple[Any, int]:
     if major in (2, 3):
         text = data[place : place + number]
         require(len(text) == number, "a message is cut off")
-        return (text if major == 2 else text.decode()), place + number
-    require(major == 4, "a message is not CBOR as Covey writes it")
+        return (text if major == 2 else convert(text, bytes.decode, "a message")), place + number
     items = []
     for _ in range(number):
-        item, place = _item(data, place)
+        item, place = _item(data, place, depth + 1)
         items.append(item)
     return items, place
 
 
-def plain(value: Any) -> Any:
+def read_json(data: bytes, shape: Any, what: str) -> Any:
+    """Return the JSON value in the data, which has the shape."""
+    value = convert(data, json.loads, what)
+    require(has_shape(value, shape), f"{what} has other fields than it needs")
+    return value
+
+
+def has_shape(value: Any, shape: Any) -> bool:
+    """Say whether a value has a shape, as `FACTS` and others are; it may have more fields."""
+    if isinstance(shape, tuple):
+        return any(has_shape(value, each) for each in shape)
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(has_shape(each, shape[0]) for each in value)
+    if isinstance(shape, dict):
+        fields = value if isinstance(value, dict) else {}
+        return all(name in fields and has_shape(fields[name], each) for name, each in shape.items())
+    return value is None if shape is None else isinstance(value, shape)
+
+
+def require_kinds(says: Mapping[str, Any], what: str) -> None:
+    """Refuse what a log entry says where a field that is worked with is of another kind."""
+    shape = {name: COMPARED[name] for name in says if name in COMPARED}
+    require(has_shape(says, shape), f"{what} has a field of another kind")
+
+
+def to_plain(value: Any) -> Any:
     """Return a told or logged value in one form: lists of texts, numbers and hex."""
     if isinstance(value, dict):
-        return [plain(each) for each in value.values()]
+        return [to_plain(each) for each in value.values()]
     if isinstance(value, list):
-        return [plain(each) for each in value]
+        return [to_plain(each) for each in value]
     return value.hex() if isinstance(value, bytes) else value
 
 
-def moment(at: int) -> str:
+def format_time(at: int) -> str:
     """Return Unix milliseconds as a date and time, UTC."""
+    require(0 <= at < 253_402_300_800_000, f"{at} is no time before the year 10000")
     return datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="seconds")
 
 
-def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-    names: Iterable[str] = {*one, *other}
-    return ", ".join(sorted(name for name in names if one.get(name) != other.get(name)))
+def convert(value: Any, to: Callable[[Any], Any], what: str) -> Any:
+    """Return the value as a function of the standard library converts it, which says what is malformed."""
+    try:
+        return to(value)
+    except (ValueError, RecursionError) as error:
+        raise RefusedError(f"{what} cannot be read: {error}") from None
 
 
-def _digest(path: str) -> str:
+def from_base64(text: str) -> bytes:
+    """Return the bytes that base64 stands for."""
+    return bytes(convert(text, functools.partial(base64.b64decode, validate=True), "base64"))
+
+
+def _read(path: str) -> bytes:
     with open(path, "rb") as file:
-        return sha256(file.read()).hex()
-
-
-def _text(path: str | None) -> str | None:
-    if path is None:
-        return None
-    with open(path, encoding="utf-8") as file:
         return file.read()
 
 

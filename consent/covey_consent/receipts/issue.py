@@ -79,7 +79,7 @@ class ReceiptIssuer:
 
 def _notice(session: Session, event: Event) -> Notice | None:
     """Return the notice that an event is about; the newest where it names none, and None where none is."""
-    editions = [history.notice(row) for row in history.versions(session, event.purpose)]
+    editions = [history.read_notice(row) for row in history.read_versions(session, event.purpose)]
     named = [edition for edition in editions if event.notice in (edition.semver, str(edition.version))]
     found = named or editions
     return found[-1] if found else None

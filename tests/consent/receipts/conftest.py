@@ -6,8 +6,7 @@ import pytest
 
 from covey_consent.decisions.records import Record, commit
 from covey_consent.notices import files
-from covey_consent.notices.drafts import draft
-from covey_consent.notices.facts import Facts
+from covey_consent.notices.drafts import NoticeFacts, draft
 from covey_consent.policy import controller
 from covey_consent.receipts import content, signed_receipts
 from covey_consent.receipts.content import Case
@@ -84,7 +83,7 @@ class Registrar:
 
 @pytest.fixture
 def registrar() -> Registrar:
-    facts = Facts(controller.load(None), Caps({"analytics": 1.5, "train": 3.0}, 4.0, 1e-6))
+    facts = NoticeFacts(controller.load(None), Caps({"analytics": 1.5, "train": 3.0}, 4.0, 1e-6))
     drafts = [draft(file.completed, facts) for file in files.packaged().values()]
     known = {notice.purpose: notice for notice in (*drafts, HEALTH)}
     return Registrar(SigningKey(bytes(range(32))), facts.controller, known)

@@ -1,6 +1,6 @@
 """The registry's part in rounds in one message, one method for each request.
 
-    logged = await notaries.roster(round_id, request)
+    logged = await notary.roster(round_id, request)
 
 Signatures are checked in threads, before the writer's transaction; what is signed and all that goes with it
 is one transaction (`records`). No state is kept between requests but the rounds' manifests, which never
@@ -10,26 +10,23 @@ change: a registry that was killed goes on where its database stands.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from covey_consent.errors import ConflictError, RequestError
-from covey_consent.one_message import conditions
-from covey_consent.one_message.announcement import round_info
-from covey_consent.one_message.records import DatabaseRecords, add_nothing, require_nothing
-from covey_consent.one_message.round_state import RoundRows, read_rows, state_of
-from covey_consent.one_message.signed_sets import add_final_set, add_included_set
-from covey_consent.one_message.tables import RoundVolunteer
+from covey_consent.rounds import conditions
+from covey_consent.rounds.manifests import find_round, manifest_of, round_info
+from covey_consent.rounds.records import Condition, DatabaseRecords, Rows, add_nothing, require_nothing
+from covey_consent.rounds.signed_sets import add_final_set, add_included_set
+from covey_consent.rounds.state import RoundRows, read_rows, state_of
+from covey_consent.rounds.tables import RoundVolunteer
 from covey_consent.storage.recent import Recent
 from covey_consent.storage.store import Store
 from covey_consent.tickets.epoch_calendar import Calendar
-from covey_consent.tickets.rounds import known_round, manifest_of
 from covey_consent.transparency.cosigners import Cosigners
 from covey_consent.transparency.log import Log
 from covey_privacy import wire
@@ -52,7 +49,7 @@ from covey_privacy.secagg.messages import (
     Retraction,
     VolunteerOffer,
 )
-from covey_privacy.secagg.notary import Notary, RefusedMembersError, TakingVolunteers
+from covey_privacy.secagg.notary import Notary, RefusedMembersError
 from covey_privacy.secagg.notary_messages import (
     DrawAnswer,
     DrawRequest,
@@ -68,9 +65,6 @@ from covey_privacy.secagg.terms import RoundInfo
 from covey_privacy.signatures import SigningKey
 
 T = TypeVar("T")
-Condition = Callable[[Session], None]
-Rows = Callable[[Session, bytes], None]
-"""Writes a request's own rows, given what is signed."""
 
 ROUNDS_AT_HAND = 64
 
@@ -78,11 +72,9 @@ STATE_RULES = frozenset({Rule.SIGNED_ONCE, Rule.STEP_ORDER, Rule.TICKET_SPENT, R
 """Where one is broken, the request was good and the round's state stands against it."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenRound:
+class OpenRound(NamedTuple):
     """A logged round in one message."""
 
-    round_id: str
     manifest: Manifest
     info: RoundInfo
 
@@ -109,16 +101,14 @@ class RoundNotary:
         """Take an encoded `VolunteerOffer`: one ticket is checked and one row written."""
         opened = await self.find(round_id)
         offer = wire.decode(VolunteerOffer, message)
-        records = self._records(opened, VOLUNTEER, beside=partial(_add_volunteer, round_id, offer, message))
-        notary = Notary(opened.info, self._key, records, TakingVolunteers())
+        notary = self._notary(opened, VOLUNTEER, beside=partial(_add_volunteer, round_id, offer, message))
         await _in_thread(notary.volunteer, message)
 
     async def retract(self, round_id: str, message: bytes) -> None:
         """Keep the round key of an encoded `Retraction` out of the round, where it is not included."""
         opened = await self.find(round_id)
         retraction = wire.decode(Retraction, message)
-        notary = Notary(opened.info, self._key, self._records(opened, RETRACTION))
-        await _in_thread(notary.retract, retraction)
+        await _in_thread(self._notary(opened, RETRACTION).retract, retraction)
 
     async def roster(self, round_id: str, request: RosterRequest) -> LoggedHead:
         """Sign the roster of all volunteers."""
@@ -128,13 +118,13 @@ class RoundNotary:
             conditions.require_all_volunteers(session, round_id, len(rows.offers))
             conditions.require_few_abandoned(session, self._calendar.now)
 
-        signed = await _in_thread(lambda: self._notary(opened, rows, ROSTER, require).roster())
+        signed = await _in_thread(lambda: self._notary(opened, ROSTER, rows, require).roster())
         return await self._logged(signed)
 
     async def draw(self, round_id: str, request: DrawRequest) -> DrawAnswer:
         """Draw the committee by the coordinator's nonce, and sign the draw."""
         opened, rows = await self._begin(round_id, request.manifest, DRAW)
-        drawn = await _in_thread(lambda: self._notary(opened, rows, DRAW).draw(request.nonce))
+        drawn = await _in_thread(lambda: self._notary(opened, DRAW, rows).draw(request.nonce))
         return DrawAnswer(drawn, await self._logged(drawn.draw))
 
     async def include(self, round_id: str, request: InclusionRequest) -> InclusionAnswer:
@@ -146,7 +136,7 @@ class RoundNotary:
             entries = wire.decode(IncludeRequest, request.request).entries
             leaves = b"".join([entry.leaf.pack() for entry in entries])
             beside = partial(add_included_set, round_id, request.committees, leaves)
-            notary = self._notary(opened, rows, INCLUDED, require, beside)
+            notary = self._notary(opened, INCLUDED, rows, require, beside)
             return notary.include(request.committees, request.request)
 
         try:
@@ -161,7 +151,7 @@ class RoundNotary:
         opened, rows = await self._begin(round_id, request.manifest, DISPUTE)
 
         def sign() -> bytes:
-            return self._notary(opened, rows, DISPUTE).dispute(request.complaints, request.member)
+            return self._notary(opened, DISPUTE, rows).dispute(request.complaints, request.member)
 
         return await self._logged(await _in_thread(sign))
 
@@ -172,7 +162,7 @@ class RoundNotary:
         def sign() -> bytes:
             excluded = wire.decode(FinalRequest, request.request).excluded
             beside = partial(add_final_set, round_id, excluded)
-            return self._notary(opened, rows, FINAL, beside=beside).final(request.request)
+            return self._notary(opened, FINAL, rows, beside=beside).final(request.request)
 
         return await self._logged(await _in_thread(sign))
 
@@ -186,27 +176,25 @@ class RoundNotary:
     def _notary(
         self,
         opened: OpenRound,
-        rows: RoundRows,
         step: str,
+        rows: RoundRows | None = None,
         require: Condition = require_nothing,
         beside: Rows = add_nothing,
     ) -> Notary:
-        """Return the notary of a round as its rows say. It computes: to be called in a thread."""
-        records = self._records(opened, step, require, beside)
-        return Notary(opened.info, self._key, records, state_of(rows, opened.info))
+        """Return a round's notary, as its rows say, for a step that is taken at its time and under `require`.
 
-    def _records(
-        self, opened: OpenRound, step: str, require: Condition = require_nothing, beside: Rows = add_nothing
-    ) -> DatabaseRecords:
-        """Return the records of a step, which is taken at its time and under its own conditions."""
+        With rows it computes: to be called in a thread.
+        """
+        manifest, info = opened
 
         def require_all(session: Session) -> None:
-            conditions.require_step(session, opened.round_id, opened.manifest, step, self._calendar)
+            conditions.require_step(session, manifest.round_id, manifest, step, self._calendar)
             require(session)
 
-        return DatabaseRecords(
-            self._store, self._log, opened.round_id, step, self._calendar.now, require_all, beside
+        records = DatabaseRecords(
+            self._store, self._log, manifest.round_id, step, self._calendar.now, require_all, beside
         )
+        return Notary(info, self._key, records, state_of(rows, info) if rows else None)
 
     async def _logged(self, signed: bytes) -> LoggedHead:
         """Return what was signed with its place under a note, once the witnesses cosigned or fell silent."""
@@ -216,11 +204,11 @@ class RoundNotary:
 
 
 def _open_round(session: Session, round_id: str, registry: bytes) -> OpenRound:
-    known = known_round(session, round_id)
-    manifest = manifest_of(known)
+    logged = find_round(session, round_id)
+    manifest = manifest_of(logged)
     if manifest.terms is None:
         raise ConflictError(f"round {round_id!r} is of an earlier version: its manifest has no terms")
-    return OpenRound(round_id, manifest, round_info(session, known.manifest, manifest, registry))
+    return OpenRound(manifest, round_info(session, logged.manifest, manifest, registry))
 
 
 def _add_volunteer(
@@ -236,16 +224,12 @@ def _add_volunteer(
 
 
 async def _in_thread(work: Callable[..., T], *args: object) -> T:
-    """Return what a step comes to, done in a thread. Its refusals become ConflictError or RequestError."""
-    with _refusals():
-        return await asyncio.to_thread(work, *args)
+    """Return what a step comes to, done in a thread. The notary's refusals become answers.
 
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """Turn the notary's refusals into answers. Malformed messages and refused members are left to others."""
+    Malformed messages and refused members are left to others.
+    """
     try:
-        yield
+        return await asyncio.to_thread(work, *args)
     except RefusedMembersError:
         raise
     except PrivacyError as error:

@@ -9,15 +9,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from covey_consent.errors import UnknownError
-from covey_consent.one_message.tables import IncludedSet, PublishedSet, SignedEntry
-from covey_consent.storage.models import LogEntry
+from covey_consent.rounds.state import read_signed
+from covey_consent.rounds.tables import IncludedSet, PublishedSet
 from covey_privacy import wire
 from covey_privacy.evidence import SignedSets
-from covey_privacy.secagg.log_entries import LEAF_SECAGG
 from covey_privacy.secagg.messages import FINAL, INCLUDED, LEAF_SIZE, ROSTER, RosterHead, SetHead
 from covey_privacy.secagg.notary_messages import SetLeaves
 from covey_privacy.signatures import Signed
@@ -25,20 +23,12 @@ from covey_privacy.signatures import Signed
 
 def read_signed_sets(session: Session, round_id: str) -> SignedSets:
     """Return the heads of a round's sets, as far as they are signed, and the size of its roster."""
-    query = (
-        select(SignedEntry.context, LogEntry.entry)
-        .join(LogEntry, SignedEntry.index == LogEntry.index)
-        .where(SignedEntry.round_id == round_id, SignedEntry.context.in_((ROSTER, INCLUDED, FINAL)))
-    )
-    bodies = {
-        context: wire.decode(Signed, entry.removeprefix(LEAF_SECAGG)).body
-        for context, entry in session.execute(query)
-    }
-    roster = wire.decode(RosterHead, bodies[ROSTER]) if ROSTER in bodies else None
-    included, final = (
-        wire.decode(SetHead, bodies[context]) if context in bodies else None for context in (INCLUDED, FINAL)
-    )
-    return SignedSets(included, final, roster.size if roster else 0)
+    signed = read_signed(session, round_id, (ROSTER, INCLUDED, FINAL))
+    bodies = {context: wire.decode(Signed, entry).body for context, entry in signed.items()}
+    roster = wire.decode(RosterHead, bodies[ROSTER]).size if ROSTER in bodies else 0
+    included = wire.decode(SetHead, bodies[INCLUDED]) if INCLUDED in bodies else None
+    final = wire.decode(SetHead, bodies[FINAL]) if FINAL in bodies else None
+    return SignedSets(included, final, roster)
 
 
 def find_leaves(session: Session, root: bytes) -> SetLeaves:

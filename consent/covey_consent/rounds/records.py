@@ -8,17 +8,23 @@ alone are spent). The same again is answered before `require` is asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from covey_consent.one_message.tables import SignedEntry
+from covey_consent.rounds.tables import SignedEntry
 from covey_consent.storage.models import LogEntry, SpentTicket
 from covey_consent.storage.store import QUERY_KEYS, Store
 from covey_consent.transparency.log import Log
 from covey_privacy.secagg.log_entries import LEAF_SECAGG
+
+Condition: TypeAlias = Callable[[Session], None]
+"""Raises where a request is not to be answered."""
+Rows: TypeAlias = Callable[[Session, bytes], None]
+"""Writes a request's own rows, given what is signed."""
 
 
 def require_nothing(_session: Session) -> None:
@@ -41,8 +47,8 @@ class DatabaseRecords:
     round_id: str
     context: str
     now: int
-    require: Callable[[Session], None]
-    beside: Callable[[Session, bytes], None] = add_nothing
+    require: Condition
+    beside: Rows = add_nothing
 
     def keep(
         self, name: bytes, signed: bytes, spent: Sequence[bytes], claim: bytes
@@ -63,20 +69,17 @@ class DatabaseRecords:
         if entry is not None:
             return entry.removeprefix(LEAF_SECAGG), ()
         self.require(session)
-        already = self._spend_unspent(session, spent, claim, _claims(session, spent))
+        already = self._spend_unspent(session, spent, claim, _read_claims(session, spent))
         if already:
             return None, already
-        index = self.log.append(session, LEAF_SECAGG, signed)
-        session.add(
-            SignedEntry(
-                name=name, round_id=self.round_id, context=self.context, index=index, signed_at=self.now
-            )
-        )
+        row = SignedEntry(name=name, round_id=self.round_id, context=self.context, signed_at=self.now)
+        row.index = self.log.append(session, LEAF_SECAGG, signed)
+        session.add(row)
         self.beside(session, signed)
         return signed, ()
 
     def _spend(self, session: Session, spent: Sequence[bytes], claim: bytes) -> Sequence[bytes]:
-        claims = _claims(session, spent)
+        claims = _read_claims(session, spent)
         if all(claims.get(key) == claim for key in spent):
             return ()
         self.require(session)
@@ -86,7 +89,7 @@ class DatabaseRecords:
         return already
 
     def _spend_unspent(
-        self, session: Session, keys: Sequence[bytes], claim: bytes, claims: Mapping[bytes, bytes | None]
+        self, session: Session, keys: Sequence[bytes], claim: bytes, claims: dict[bytes, bytes | None]
     ) -> Sequence[bytes]:
         """Spend the tickets of all these round keys or of none; return those spent for another claim."""
         already = [key for key in keys if claims.get(key, claim) != claim]
@@ -98,11 +101,11 @@ class DatabaseRecords:
         return already
 
 
-def _claims(session: Session, keys: Sequence[bytes]) -> dict[bytes, bytes | None]:
+def _read_claims(session: Session, keys: Sequence[bytes]) -> dict[bytes, bytes | None]:
     """Return what those of the round keys that are spent were spent for."""
-    found: dict[bytes, bytes | None] = {}
+    claims: dict[bytes, bytes | None] = {}
     for start in range(0, len(keys), QUERY_KEYS):
         some = SpentTicket.round_key.in_(keys[start : start + QUERY_KEYS])
         rows = session.execute(select(SpentTicket.round_key, SpentTicket.claim).where(some))
-        found |= {row.round_key: row.claim for row in rows}
-    return found
+        claims |= {row.round_key: row.claim for row in rows}
+    return claims

@@ -8,15 +8,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from covey_consent.one_message.tables import IncludedSet, RoundVolunteer, SignedEntry
+from covey_consent.rounds.manifests import find_round
+from covey_consent.rounds.tables import IncludedSet, RoundVolunteer, SignedEntry
 from covey_consent.storage.models import LogEntry
-from covey_consent.tickets.rounds import known_round
 from covey_privacy import wire
 from covey_privacy.secagg.committee import check_committees, draw_members, sort_roster
 from covey_privacy.secagg.leaves import LeafSet
@@ -66,17 +66,22 @@ def read_rows(session: Session, round_id: str, step: str) -> RoundRows:
 
     A step that was taken is answered alike at any time: what was signed in later steps is left out.
     """
-    contexts = [context for context in STEPS[: STEPS.index(step) + 1] if context != DISPUTE]
+    steps = STEPS[: STEPS.index(step) + 1]
+    signed = read_signed(session, round_id, [each for each in steps if each != DISPUTE])
+    if INCLUDED in signed:
+        included = session.get_one(IncludedSet, round_id)
+        return RoundRows(signed, (), included.committees, included.leaves)
+    return RoundRows(signed, session.scalars(select(RoundVolunteer.offer).filter_by(round_id=round_id)).all())
+
+
+def read_signed(session: Session, round_id: str, contexts: Collection[str]) -> dict[str, bytes]:
+    """Return what was signed in a round under these contexts, each of which is signed once."""
     query = (
         select(SignedEntry.context, LogEntry.entry)
         .join(LogEntry, SignedEntry.index == LogEntry.index)
         .where(SignedEntry.round_id == round_id, SignedEntry.context.in_(contexts))
     )
-    signed = {context: entry.removeprefix(LEAF_SECAGG) for context, entry in session.execute(query)}
-    if INCLUDED in signed:
-        included = session.get_one(IncludedSet, round_id)
-        return RoundRows(signed, (), included.committees, included.leaves)
-    return RoundRows(signed, session.scalars(select(RoundVolunteer.offer).filter_by(round_id=round_id)).all())
+    return {context: entry.removeprefix(LEAF_SECAGG) for context, entry in session.execute(query)}
 
 
 def read_entries(session: Session, round_id: str) -> RoundEntries:
@@ -84,7 +89,7 @@ def read_entries(session: Session, round_id: str) -> RoundEntries:
 
     Raises UnknownError.
     """
-    known = known_round(session, round_id)
+    logged = find_round(session, round_id)
     query = (
         select(LogEntry.index, LogEntry.entry)
         .join(SignedEntry, SignedEntry.index == LogEntry.index)
@@ -93,9 +98,9 @@ def read_entries(session: Session, round_id: str) -> RoundEntries:
     )
     entries = [RoundEntry(index, entry.removeprefix(LEAF_SECAGG)) for index, entry in session.execute(query)]
     evidence = None
-    if known.evidence is not None and known.evidence_index is not None:
-        evidence = RoundEntry(known.evidence_index, known.evidence)
-    return RoundEntries(known.manifest, known.manifest_index, tuple(entries), evidence)
+    if logged.evidence is not None and logged.evidence_index is not None:
+        evidence = RoundEntry(logged.evidence_index, logged.evidence)
+    return RoundEntries(logged.manifest, logged.manifest_index, tuple(entries), evidence)
 
 
 def state_of(rows: RoundRows, info: RoundInfo) -> State:

@@ -16,11 +16,11 @@ taken when the epoch has been over for longer than the tolerance, or once the ro
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
 
 from covey_consent.errors import ConflictError
-from covey_consent.one_message.tables import RoundVolunteer, SignedEntry
+from covey_consent.rounds.tables import RoundVolunteer, SignedEntry
 from covey_consent.storage.models import LoggedRound
 from covey_consent.tickets import issuers, tickets
 from covey_consent.tickets.epoch_calendar import Calendar
@@ -35,21 +35,12 @@ committee drawn."""
 SPENDS_TICKETS = frozenset({VOLUNTEER, ROSTER, DRAW, INCLUDED})
 """Steps that are refused where the epoch was ended before its time: its tickets are worth nothing."""
 
+CLOSED_BY = {VOLUNTEER: ROSTER, DISPUTE: FINAL}
+"""Steps that are no longer taken once another one is signed."""
+
 
 def require_step(session: Session, round_id: str, manifest: Manifest, step: str, calendar: Calendar) -> None:
     """Raise ConflictError unless the round is at a step, by its windows, its epoch and what was signed."""
-    require_time(manifest, step, calendar)
-    if session.scalar(select(LoggedRound.evidence_index).filter_by(round_id=round_id)) is not None:
-        raise ConflictError(f"round {round_id!r} is over: its evidence is logged")
-    if step in SPENDS_TICKETS:
-        issuers.require_running(session, manifest.epoch)
-    over = {VOLUNTEER: ROSTER, DISPUTE: FINAL}.get(step)
-    if over is not None and _is_signed(session, round_id, over):
-        raise ConflictError(f"round {round_id!r} is past this step: {over} is signed")
-
-
-def require_time(manifest: Manifest, step: str, calendar: Calendar) -> None:
-    """Raise ConflictError outside of the step's time."""
     assert manifest.windows is not None  # noqa: S101  # a round in one message has them
     opens, closes = _window(manifest.windows, step)
     closes += calendar.tolerance_seconds if step != VOLUNTEER else 0
@@ -60,11 +51,18 @@ def require_time(manifest: Manifest, step: str, calendar: Calendar) -> None:
         raise ConflictError(f"the window for {step} closed {now - closes} seconds ago")
     if now > calendar.end_of(manifest.epoch) + calendar.tolerance_seconds:
         raise ConflictError(f"epoch {manifest.epoch} has ended, and its tickets with it")
+    if session.scalar(select(LoggedRound.evidence_index).filter_by(round_id=round_id)) is not None:
+        raise ConflictError(f"round {round_id!r} is over: its evidence is logged")
+    if step in SPENDS_TICKETS:
+        issuers.require_running(session, manifest.epoch)
+    if (later := CLOSED_BY.get(step)) is not None:
+        query = select(SignedEntry.name).filter_by(round_id=round_id, context=later).limit(1)
+        if session.scalar(query) is not None:
+            raise ConflictError(f"round {round_id!r} is past this step: {later} is signed")
 
 
 def require_issued(session: Session, manifest: Manifest) -> None:
     """Raise ConflictError unless as many batches were issued as the manifest counts with, and no more."""
-    assert manifest.terms is not None  # noqa: S101  # as above
     issued = tickets.issued(session, manifest.purposes, manifest.epoch)
     if issued < manifest.least_issued:
         raise ConflictError(f"{issued} batches were issued; the manifest asks for {manifest.least_issued}")
@@ -92,12 +90,9 @@ def require_few_abandoned(session: Session, now: int) -> None:
     """Raise ConflictError where too many rosters were signed within a year and not used."""
     later = aliased(SignedEntry)
     included = select(later.name).where(later.round_id == SignedEntry.round_id, later.context == INCLUDED)
-    recent: tuple[ColumnElement[bool], ...] = (
-        SignedEntry.context == ROSTER,
-        SignedEntry.signed_at > now - YEAR_SECONDS,
-        ~included.exists(),
-    )
-    abandoned = session.scalar(select(func.count()).select_from(SignedEntry).where(*recent)) or 0
+    rosters = select(func.count()).select_from(SignedEntry).filter_by(context=ROSTER)
+    recent = rosters.where(SignedEntry.signed_at > now - YEAR_SECONDS, ~included.exists())
+    abandoned = session.scalar(recent) or 0
     if abandoned >= MOST_ABANDONED_DRAWS:
         raise ConflictError(
             f"{abandoned} rosters were signed within a year that no included set followed; "
@@ -116,8 +111,3 @@ def _window(windows: Windows, step: str) -> tuple[int, int]:
         FINAL: (windows.contribute, windows.open),
         RETRACTION: (-1, windows.open),
     }[step]
-
-
-def _is_signed(session: Session, round_id: str, context: str) -> bool:
-    query = select(SignedEntry.name).filter_by(round_id=round_id, context=context).limit(1)
-    return session.scalar(query) is not None
