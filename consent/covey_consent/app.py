@@ -13,45 +13,36 @@ from covey_consent.api import (
     access_log,
     assessments,
     breaches,
-    catalogue,
-    clock_confirmations,
     consents,
-    device_messages,
-    device_tokens,
+    devices,
     documents,
     health,
-    imports,
     log,
-    notice_receipts,
     notices,
     officer_queries,
-    one_message,
     problems,
-    promises,
     receipts,
     recipients,
-    revocations,
     rights,
     rounds,
     subjects,
     tickets,
-    tiles,
+    tokens,
+    verdicts,
     well_known,
 )
-from covey_consent.api.bounds import Bounds
-from covey_consent.api.headers import CarefulHeaders
+from covey_consent.api.direct_routes import DIRECT
 from covey_consent.api.http import add_routes
+from covey_consent.api.middleware import AddressBounds, CarefulHeaders, RequestLogging
 from covey_consent.api.openapi import ABOUT, Documented
 from covey_consent.api.rates import Rates
-from covey_consent.api.request_logging import Traffic
 from covey_consent.operations.clock_monitor import boot_clock
 from covey_consent.registry import Registry
 from covey_consent.settings import Settings
 
 ROUTERS = (
-    consents, device_messages, tickets, tiles, log, promises, notices, rounds, one_message, subjects,
-    receipts, notice_receipts, assessments, documents, rights, recipients, imports, breaches, access_log,
-    device_tokens, health, well_known, catalogue, clock_confirmations, officer_queries, revocations,
+    verdicts, consents, devices, tickets, log, notices, rounds, subjects, receipts, assessments, documents,
+    rights, recipients, breaches, access_log, tokens, health, well_known, problems, officer_queries,
 )  # fmt: skip
 """A request is held against one route after another: the routes that are asked most come first."""
 
@@ -84,12 +75,12 @@ def create_app(
         redoc_url=None,
     )  # fmt: skip
     for module in ROUTERS:
-        add_routes(app, module.router)
+        add_routes(app, module.router, DIRECT)
     problems.install(app)
     app.add_middleware(
         Rates, caller=settings.rate_caller, address=settings.rate_address, enrolments=settings.rate_enrolments
     )
-    app.add_middleware(Bounds)
-    app.add_middleware(Traffic)
+    app.add_middleware(AddressBounds)
+    app.add_middleware(RequestLogging)
     app.add_middleware(CarefulHeaders, https=(settings.public_url or "").startswith("https://"))
     return app

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from covey_consent.access.authentication import Gate
+from covey_consent.access.authentication import Authenticator
 from covey_consent.access.dpop import Proofs
 from covey_consent.access.identity_provider import IdentityProvider
 from covey_consent.access.jwks import KeySet
@@ -21,7 +21,7 @@ from covey_consent.maintenance import Upkeep
 from covey_consent.notices import InForce, files
 from covey_consent.notices.drafts import NoticeFacts
 from covey_consent.notices.publisher import NoticePublisher
-from covey_consent.operations.clock_monitor import ClockMetrics, ClockMonitor
+from covey_consent.operations.clock_monitor import ClockMonitor, clock_metrics
 from covey_consent.operations.metrics import Metrics
 from covey_consent.operations.readiness import WriteCheck
 from covey_consent.operations.supervision import Loop, LoopMetrics, Supervisor
@@ -82,7 +82,7 @@ class Registry:
     delivery_worker: DeliveryWorker
     rights: Rights
     breaches: BreachRegister
-    gate: Gate
+    authenticator: Authenticator
     answers: Answers
     cursors: Cursors
     metrics: Metrics
@@ -93,7 +93,7 @@ class Registry:
     @property
     def tokens(self) -> Tokens:
         """The registry's own access tokens."""
-        return self.gate.tokens
+        return self.authenticator.tokens
 
     @classmethod
     async def open(
@@ -156,9 +156,9 @@ class Registry:
                 *([Loop("cosignatures", cosigners.gather)] if settings.witnesses else []),
             ]
         )
-        metrics.add(LoopMetrics(supervisor), ClockMetrics(monitor))
-        gate = _gate(settings, key, calendar)
-        await store.read(gate.revocations.load)
+        metrics.add(LoopMetrics(supervisor), *clock_metrics(monitor))
+        authenticator = _authenticator(settings, key, calendar)
+        await store.read(authenticator.revocations.load)
         return cls(
             operator=settings.operator_key,
             key=key,
@@ -179,7 +179,7 @@ class Registry:
             receipts=ReceiptIssuer(store, log, key, events, calendar, facts.controller),
             upkeep=upkeep,
             settings=settings,
-            gate=gate,
+            authenticator=authenticator,
             answers=Answers(store, Sealer(key_file.derive(key, "kept answers")), lambda: monitor.reason),
             cursors=Cursors(key),
             metrics=metrics,
@@ -197,10 +197,10 @@ class Registry:
         await self.store.close()
 
 
-def _gate(settings: Settings, key: SigningKey, calendar: Calendar) -> Gate:
+def _authenticator(settings: Settings, key: SigningKey, calendar: Calendar) -> Authenticator:
     proofs = Proofs(settings.tolerance_seconds, calendar.now)
     tokens = Tokens(key, settings.origin, settings.token_seconds)
-    return Gate(tokens, proofs, _provider(settings), settings.public_url)
+    return Authenticator(tokens, proofs, _provider(settings), settings.public_url)
 
 
 def _provider(settings: Settings) -> IdentityProvider | None:

@@ -6,8 +6,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.util import urlsafe_b64encode
 
 from covey_consent.access import dpop
-from covey_consent.access.dpop import Proofs
-from covey_consent.access.replay_cache import Replays
+from covey_consent.access.dpop import Proofs, ReplayCache
 from covey_consent.access.roles import Caller, Role
 from covey_consent.access.tokens import jwk
 from covey_consent.errors import ProofError, UnavailableError
@@ -234,7 +233,7 @@ def test_behind_a_proxy_proofs_name_the_public_address(opened, problem):
 
 
 def test_a_full_memory_of_proofs_takes_no_more_until_they_are_too_old():
-    replays = Replays(seconds=10, limit=2)
+    replays = ReplayCache(seconds=10, limit=2)
     replays.take("key", "a", 0)
     replays.take("other", "a", 5)
     with pytest.raises(UnavailableError):

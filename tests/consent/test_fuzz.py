@@ -11,8 +11,7 @@ from schemathesis.checks import CHECKS, load_all_checks
 from test_authorisation import GUARDED
 
 from covey_consent.access.roles import Role
-from covey_consent.api.http import CBOR
-from covey_consent.api.media import ZIP
+from covey_consent.api.media import CBOR, ZIP
 from covey_consent.app import create_app
 from covey_privacy import merkle
 from covey_privacy.registry_messages import GRANTED

@@ -27,7 +27,7 @@ def test_without_its_database_it_lives_and_is_not_ready(shop, problem, monkeypat
     def gone(*_args):
         raise OperationalError("SELECT 1", {}, Exception("gone"))
 
-    monkeypatch.setattr("covey_consent.api.health._answer", gone)
+    monkeypatch.setattr("covey_consent.recipients.outbox.Outbox.undelivered", gone)
     assert shop.http.get("/livez").status_code == 200
     answer = shop.http.get("/readyz")
     assert "database" in problem(answer, 503)

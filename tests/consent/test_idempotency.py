@@ -9,8 +9,8 @@ from sqlalchemy import func, select
 from covey_consent.access.access_log import Access
 from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
-from covey_consent.api.idempotency import OnceOnly, answer
 from covey_consent.api.openapi import operations
+from covey_consent.api.request_headers import OnceOnly, answer
 from covey_consent.app import create_app
 from covey_consent.errors import ConflictError
 from covey_consent.notices import files

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
 from covey_consent.access.roles import Role
-from covey_consent.api.catalogue import catalogue
-from covey_consent.api.http import JSON, add_routes
-from covey_consent.api.preconditions import IfMatch, etag, require_match
+from covey_consent.api.http import add_routes
+from covey_consent.api.media import JSON
+from covey_consent.api.problems import catalogue
+from covey_consent.api.request_headers import IfMatch, etag, require_match
 
 SQLITE_ALONE = True  # What these tests say does not rest on the database.
 
@@ -96,6 +97,24 @@ def test_what_is_too_long_is_refused_before_it_is_read(toys, problem):
     lying = {**JSON_BODY, "content-length": "9" * 30}
     problem(toys.http.post("/toys", content=b"{}", headers=lying), 413)
     assert toys.http.post("/toys", json={"name": "a" * (JSON - 20)}).status_code == 200
+
+
+def test_who_leaves_in_the_middle_of_a_body_is_no_failure_of_the_server(toys):
+    parts = iter([{"type": "http.request", "body": b'{"na', "more_body": True}, {"type": "http.disconnect"}])
+    answered = []
+
+    async def receive():
+        return next(parts)
+
+    async def send(message):
+        answered.append(message)
+
+    scope = {
+        "type": "http", "method": "POST", "path": "/toys", "query_string": b"", "root_path": "",
+        "headers": [(b"content-type", b"application/json")],
+    }  # fmt: skip
+    toys.http.portal.call(toys.http.app, scope, receive, send)
+    assert answered[0]["status"] == 400
 
 
 def test_what_nobody_foresaw_says_nothing_of_itself(toys, problem):

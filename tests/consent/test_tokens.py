@@ -11,9 +11,9 @@ from joserfc import jws, jwt
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from joserfc.util import urlsafe_b64encode
 
+from covey_consent.access.authentication import TokenCache
 from covey_consent.access.jwks import SET_BYTES, parse
 from covey_consent.access.roles import Caller, Role
-from covey_consent.access.token_cache import Verified
 from covey_consent.access.tokens import Token, Tokens
 from covey_consent.commands import token as command
 from covey_consent.errors import TokenError
@@ -310,7 +310,7 @@ def test_a_service_s_token_is_verified_once_and_forgotten_when_it_expires(shop, 
 
 
 def test_only_so_many_verified_tokens_are_kept():
-    verified = Verified(limit=2)
+    verified = TokenCache(limit=2)
     token = Token(Caller(Role.SERVICE, "x"), 10**10)
     for text in "abc":
         verified.keep(text, token, 0)

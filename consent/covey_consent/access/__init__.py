@@ -1,1 +1,1 @@
-"""Who may ask what: roles, tokens, and the guard before every route."""
+"""Authentication and authorization of the HTTP API's callers: roles, tokens, proofs, and the access log."""

@@ -1,9 +1,8 @@
-"""The access log: who looked, and who acted, when, at what and why (GDPR Art. 5(2), 32)."""
+"""The access log: which member of staff read or changed what, when and why (GDPR Art. 5(2), 32)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import Integer, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -28,37 +27,21 @@ class Access(Base):
     reason: Mapped[str | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Sought:
-    """Which rows are asked for: of one member of staff, about one person, older than the row `before`."""
-
-    name: str | None = None
-    subject: str | None = None
-    before: int | None = None
-
-
 def record(
     session: Session, caller: Caller, operation: str, subject: str | None, reason: str | None, now: int
 ) -> None:
     """Add what a caller does at `now` (Unix seconds)."""
-    session.add(
-        Access(
-            at=now,
-            role=caller.role.value,
-            name=caller.name,
-            operation=operation,
-            subject=subject,
-            reason=reason,
-        )
-    )
+    role, name = caller.role.value, caller.name
+    session.add(Access(at=now, role=role, name=name, operation=operation, subject=subject, reason=reason))
 
 
-def find(session: Session, sought: Sought, limit: int) -> Sequence[Access]:
-    """Return the rows that match, newest first."""
+def find(
+    session: Session, name: str | None, subject: str | None, before: int | None, limit: int
+) -> Sequence[Access]:
+    """Return the rows of a member of staff, about a person, and older than the row `before`, newest first."""
     query = select(Access).order_by(Access.id.desc()).limit(limit)
-    if sought.before is not None:
-        query = query.where(Access.id < sought.before)
-    for column, wanted in ((Access.name, sought.name), (Access.subject, sought.subject)):
-        if wanted is not None:
-            query = query.where(column == wanted)
+    if before is not None:
+        query = query.where(Access.id < before)
+    wanted = {"name": name, "subject": subject}
+    query = query.filter_by(**{column: value for column, value in wanted.items() if value is not None})
     return session.scalars(query).all()

@@ -1,9 +1,11 @@
-"""The gate: who asks, by the access token and the proof that come with a request."""
+"""Authentication: finds the caller of a request by its access token and DPoP proof."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 
+from cachetools import LRUCache
 from starlette.requests import Request
 
 from covey_consent.access import tokens
@@ -11,14 +13,34 @@ from covey_consent.access.dpop import Proof, Proofs
 from covey_consent.access.identity_provider import IdentityProvider
 from covey_consent.access.revocations import Revocations
 from covey_consent.access.roles import Caller
-from covey_consent.access.token_cache import Verified
 from covey_consent.access.tokens import Token, Tokens
 from covey_consent.errors import ProofError, TokenError, UnauthenticatedError
 
+CACHED_TOKENS = 10_000
+CACHED_SECONDS = 3600
+"""After how long a token is verified anew, so that a key that was withdrawn stops counting."""
+
+
+class TokenCache:
+    """LRU cache of verified tokens, so that a service's token is not verified anew with each request."""
+
+    def __init__(self, limit: int = CACHED_TOKENS) -> None:
+        self._tokens: LRUCache[bytes, tuple[Token, int]] = LRUCache(limit)
+
+    def get(self, text: str, now: int) -> Token | None:
+        """Return the token that the text was verified to be, until it expires; `now` in Unix seconds."""
+        token, until = self._tokens.get(hashlib.sha256(text.encode()).digest(), (None, 0))
+        return token if now < until else None
+
+    def keep(self, text: str, token: Token, now: int) -> None:
+        """Keep the verified token of a text."""
+        until = min(token.expires_at, now + CACHED_SECONDS)
+        self._tokens[hashlib.sha256(text.encode()).digest()] = token, until
+
 
 @dataclass(frozen=True, slots=True)
-class Gate:
-    """Opens the registry's own tokens and its identity provider's.
+class Authenticator:
+    """Verifies the registry's own tokens and its identity provider's.
 
     `public_url` is the address that callers use: DPoP proofs name it, and without it none is taken.
     """
@@ -27,16 +49,16 @@ class Gate:
     proofs: Proofs
     provider: IdentityProvider | None = None
     public_url: str | None = None
-    verified: Verified = field(default_factory=Verified)
+    verified: TokenCache = field(default_factory=TokenCache)
     revocations: Revocations = field(default_factory=Revocations)
 
     def known(self, authorization: str, now: int) -> Caller | None:
-        """Return who asks, where their token was verified before."""
+        """Return the caller of an Authorization header whose token was verified before."""
         token = self.verified.get(authorization.partition(" ")[2], now)
         return None if token is None or self.revocations.holds(token) else token.caller
 
     async def caller(self, request: Request, now: int) -> Caller:
-        """Return who asks; `now` in Unix seconds. Raises UnauthenticatedError."""
+        """Return the caller of the request; `now` in Unix seconds. Raises UnauthenticatedError."""
         scheme, _, text = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() not in ("bearer", "dpop") or not text:
             raise UnauthenticatedError("an access token is needed: Authorization: Bearer <token>")
@@ -44,7 +66,11 @@ class Gate:
         self.revocations.check(token)
         if token.thumbprint is None and scheme.lower() == "bearer":
             return token.caller
-        self._require_key(token, scheme, self.proof(request, now, text))
+        proof = self.proof(request, now, text)
+        if scheme.lower() != "dpop":
+            raise ProofError("this access token is bound to a key: Authorization: DPoP <token>, with a proof")
+        if token.thumbprint != proof.thumbprint:
+            raise ProofError("the DPoP proof is by another key than the access token is bound to")
         return token.caller
 
     def proof(self, request: Request, now: int, token: str | None = None) -> Proof:
@@ -71,10 +97,3 @@ class Gate:
             raise TokenError("the access token is not of this registry, which trusts no other issuer")
         self.verified.keep(text, token, now)
         return token
-
-    @staticmethod
-    def _require_key(token: Token, scheme: str, proof: Proof) -> None:
-        if scheme.lower() != "dpop":
-            raise ProofError("this access token is bound to a key: Authorization: DPoP <token>, with a proof")
-        if token.thumbprint != proof.thumbprint:
-            raise ProofError("the DPoP proof is by another key than the access token is bound to")

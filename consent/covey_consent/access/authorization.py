@@ -1,6 +1,6 @@
-"""The guard: a route names the roles that may ask, and gets who asked.
+"""Authorization: a route names the roles that may call it (`needs`), and gets the caller.
 
-Whoever may look at other people's records leaves a row in the access log, kept before the route begins: it
+A request of an officer, auditor or administrator is written to the access log before the route runs. The row
 names the person whom the route is about, also where the address names only an event or a request of theirs.
 """
 
@@ -27,16 +27,16 @@ REASON_CHARACTERS = 500
 SUBJECT = "subject"
 
 CALLER = "covey.caller"
-"""The key in a request's scope of the guard that let it pass, and of who asks."""
+"""The key in a request's scope of the guard that admitted it and of its caller."""
 
 _PSEUDONYM = re.compile("[0-9a-f]{32}")
 
 About = Callable[[Registry, Request], Awaitable[str | None]]
-"""Finds the person whom a request is about, None where that is nobody or not one alone."""
+"""Finds the one person whom a request is about, or None."""
 
 
 class Guard(SecurityBase):
-    """Lets the roles pass: a subject to their own records or their child's, an officer with a reason."""
+    """A dependency that admits roles: subjects to their own or a child's records, officers with a reason."""
 
     def __init__(self, roles: tuple[Role, ...], logged: bool, about: About | None) -> None:
         self._roles, self._about = frozenset(roles), about
@@ -48,9 +48,9 @@ class Guard(SecurityBase):
         )
 
     async def __call__(self, request: Request) -> Caller:
-        """Return who asks. Raises UnauthenticatedError, DeniedError, and RequestError without a reason.
+        """Return the caller. Raises UnauthenticatedError, DeniedError, and RequestError without a reason.
 
-        A request is checked once: a route that reads a body has it checked before.
+        A request is checked once, for routes with a JSON body before the body is read.
         """
         checked = request.scope.get(CALLER)
         if checked is not None and checked[0] is self:
@@ -60,46 +60,46 @@ class Guard(SecurityBase):
         return caller
 
     async def _check(self, request: Request) -> Caller:
-        here = cast(Registry, request.app.state.registry)
-        now = here.calendar.now
-        caller = await here.gate.caller(request, now)
+        registry = cast(Registry, request.app.state.registry)
+        now = registry.calendar.now
+        caller = await registry.authenticator.caller(request, now)
         role = caller.role
         if role not in self._roles:
             raise DeniedError(f"this needs the role {' or '.join(sorted(self._roles))}; the token has {role}")
         if caller.device is not None:
             # It may have been detached since the token was made.
-            await here.choices.of_device(caller.device)
+            await registry.choices.of_device(caller.device)
         if role is Role.SUBJECT:
-            await require_own(here, caller, _subject(request))
+            await require_own(registry, caller, _subject(request))
         elif role in self._logged:
-            await self._log(here, request, caller, now)
+            await self._log(registry, request, caller, now)
         return caller
 
-    async def _log(self, here: Registry, request: Request, caller: Caller, now: int) -> None:
+    async def _log(self, registry: Registry, request: Request, caller: Caller, now: int) -> None:
         subject, why = _subject(request), reason(request)
         if caller.role is Role.OFFICER and why is None and (self._about or subject):
             raise RequestError("an officer gives a reason to look at a person: Covey-Reason: <why>")
         if self._about is not None:
-            subject = await self._about(here, request)
+            subject = await self._about(registry, request)
         operation = request.scope["route"].name
-        await here.store.write(access_log.record, caller, operation, subject, why, now)
+        await registry.store.write(access_log.record, caller, operation, subject, why, now)
 
 
 def needs(*roles: Role, logged: bool = True, about: About | None = None) -> Any:
-    """Return the dependency that gives the `Caller` where one of the roles asks.
+    """Return the dependency that gives the `Caller`, who has one of the roles.
 
     A route's own parameter named `subject` is the person it is about; `about` finds them where there is none.
-    Not `logged`: it shows nothing of people.
+    A route that shows nothing of people is not `logged`.
     """
     return Security(Guard(roles, logged, about), scopes=sorted(roles))
 
 
-async def everyone(_here: Registry, _request: Request) -> None:
-    """Name nobody: what is asked for is about many people."""
+async def everyone(_registry: Registry, _request: Request) -> None:
+    """Return None: the route is about many people."""
 
 
 def reason(request: Request) -> str | None:
-    """Return why the caller asks: `Covey-Reason`, percent-encoded UTF-8. Raises RequestError."""
+    """Return the caller's reason from `Covey-Reason`, percent-encoded UTF-8. Raises RequestError."""
     sent = request.headers.get(REASON)
     if sent is None:
         return None
@@ -113,7 +113,7 @@ def reason(request: Request) -> str | None:
 
 
 def _subject(request: Request) -> str | None:
-    """Return the person whom a parameter of the route's names. Raises RequestError for no pseudonym."""
+    """Return the person whom a parameter of the route names. Raises RequestError for no pseudonym."""
     found = request.path_params.get(SUBJECT)
     if found is None and any(one.alias == SUBJECT for one in request.scope["route"].dependant.query_params):
         found = request.query_params.get(SUBJECT)
@@ -122,11 +122,11 @@ def _subject(request: Request) -> str | None:
     return found
 
 
-async def require_own(here: Registry, caller: Caller, subject: str | None) -> None:
+async def require_own(registry: Registry, caller: Caller, subject: str | None) -> None:
     """Raise DeniedError where a person asks about someone else who is not their child."""
     if subject is None or subject == caller.subject:
         return
-    if not await here.store.read(subjects.answers_for, caller.subject, subject, here.calendar.year):
+    if not await registry.store.read(subjects.answers_for, caller.subject, subject, registry.calendar.year):
         raise DeniedError(
             "these are another person's records; a person sees and changes their own, and a guardian their "
             "child's"

@@ -1,9 +1,10 @@
-"""DPoP (RFC 9449): a proof, for one request, that the caller holds the key their token is bound to."""
+"""DPoP (RFC 9449): proofs, each for one request, that the caller holds the key of their access token."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import unquote, urlsplit
@@ -14,19 +15,23 @@ from joserfc.jwk import Key, OKPKey
 from joserfc.util import urlsafe_b64encode
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from covey_consent.access.jose import PROOFS, Allowed, extract
-from covey_consent.access.replay_cache import Replays
-from covey_consent.errors import ProofError
+from covey_consent.access.jose import Allowed, extract
+from covey_consent.errors import ProofError, UnavailableError
 
 LONGEST = 4096
 """Characters of a proof that is looked at."""
 
+REMEMBERED = 200_000
+"""Proofs remembered at once, in about 40 MB."""
+
 _PORTS = {"http": 80, "https": 443}
-_RULES = Allowed(PROOFS)
+
+_RULES = Allowed("ES256", "Ed25519", "EdDSA")
+"""What a device may sign proofs with: what telephones' key stores hold."""
 
 
 class Claims(BaseModel):
-    """What a proof says (RFC 9449, section 4.2); other claims are ignored."""
+    """The claims of a proof (RFC 9449, section 4.2); others are ignored."""
 
     model_config = ConfigDict(frozen=True, strict=True)
 
@@ -57,15 +62,37 @@ class Proof:
         return self.key.public_key.public_bytes_raw()
 
 
+class ReplayCache:
+    """The proofs used in the last `seconds`; when full, new proofs are refused and none is forgotten."""
+
+    def __init__(self, seconds: int, limit: int = REMEMBERED) -> None:
+        self._seconds, self._limit = seconds, limit
+        self._taken_at: OrderedDict[bytes, int] = OrderedDict()
+
+    def take(self, thumbprint: str, jti: str, now: int) -> None:
+        """Keep a proof by its key and id; `now` in Unix seconds. Raises ProofError the second time."""
+        while self._taken_at:
+            oldest = next(iter(self._taken_at))
+            if now - self._taken_at[oldest] <= self._seconds:
+                break
+            del self._taken_at[oldest]
+        proof = hashlib.sha256(f"{thumbprint} {jti}".encode()).digest()
+        if proof in self._taken_at:
+            raise ProofError("the DPoP proof was used before; make one for each request")
+        if len(self._taken_at) >= self._limit:
+            raise UnavailableError(f"{self._limit} DPoP proofs came in {self._seconds} s; try again later")
+        self._taken_at[proof] = now
+
+
 class Proofs:
     """Checks proofs made `since` (Unix seconds) by clocks within `tolerance` seconds.
 
-    Earlier ones may have been used before this process began to remember them.
+    Earlier proofs may have been used before this process started.
     """
 
-    def __init__(self, tolerance: int, since: int, replays: Replays | None = None) -> None:
+    def __init__(self, tolerance: int, since: int) -> None:
         self._tolerance, self._since = tolerance, since
-        self._replays = Replays(2 * tolerance) if replays is None else replays
+        self._replays = ReplayCache(2 * tolerance)
 
     def check(self, text: str, method: str, url: str, now: int, token: str | None = None) -> Proof:
         """Return the proof for this request, and for the token if one comes with it. Raises ProofError."""
@@ -113,18 +140,14 @@ def same_address(one: str, other: str) -> bool:
 def _address(url: str) -> tuple[str, str | None, int | None, str] | None:
     try:
         parts = urlsplit(url)
-        return (
-            parts.scheme,
-            parts.hostname,
-            parts.port or _PORTS.get(parts.scheme),
-            unquote(parts.path) or "/",
-        )
+        port = parts.port or _PORTS.get(parts.scheme)
     except ValueError:
         return None
+    return parts.scheme, parts.hostname, port, unquote(parts.path) or "/"
 
 
 def _key(header: dict[str, Any]) -> Key:
-    """Return the public key in a proof's header, once that is a proof's."""
+    """Return the public key in a proof's header. Raises ProofError where it is no header of a proof."""
     if header.get("typ") != "dpop+jwt":
         raise ProofError("the DPoP proof's typ is not dpop+jwt")
     said = header["jwk"]

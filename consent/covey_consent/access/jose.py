@@ -1,8 +1,7 @@
-"""What of JOSE is taken: compact JWSs, under asymmetric algorithms by allow-list: no `none`, no secrets."""
+"""The part of JOSE that is accepted: compact JWSs under asymmetric algorithms from an allow-list."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from joserfc import jws, jwt
@@ -11,28 +10,20 @@ from joserfc.jwk import Key
 from joserfc.jws import CompactSignature, JWSRegistry
 from joserfc.jwt import JWTClaimsRegistry
 
-PROVIDERS = ("Ed25519", "EdDSA", "ES256", "RS256", "PS256")
-"""What an identity provider may sign tokens with. `EdDSA` is the older name of `Ed25519`."""
-
-PROOFS = ("Ed25519", "EdDSA", "ES256")
-"""What a device may sign proofs with: what telephones' key stores hold."""
-
-
 _BROKEN = (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 """What joserfc raises on headers that are JSON, and not of the kind that they should be."""
 
 
 class Allowed(JWSRegistry):
-    """The JWS rules with these algorithms alone; headers they do not know are ignored (RFC 7515)."""
+    """The JWS rules with these algorithms alone; unknown headers are ignored (RFC 7515)."""
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self._names = frozenset(names)
-        super().__init__(algorithms=self._names, strict_check_header=False)
+    def __init__(self, *names: str) -> None:
+        super().__init__(algorithms=names, strict_check_header=False)
 
     def get_alg(self, name: str) -> Any:
-        """Return the algorithm. Raises UnsupportedAlgorithmError."""
-        if name not in self._names:
-            raise UnsupportedAlgorithmError(f"the algorithm is none of {', '.join(sorted(self._names))}")
+        """Return the algorithm, without joserfc's warning of `EdDSA`. Raises UnsupportedAlgorithmError."""
+        if name not in (self.allowed or ()):
+            raise UnsupportedAlgorithmError(f"the algorithm is none of {', '.join(self.allowed or ())}")
         return self.algorithms[name]
 
 

@@ -1,10 +1,11 @@
-"""The keys of an identity provider: a JWK set (RFC 7517) at an address or in a file, fetched and kept."""
+"""An identity provider's keys: a JWK set (RFC 7517) at an address or in a file, fetched when needed."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +25,22 @@ RSA_CHARACTERS = 342
 
 
 class KeySet:
-    """A provider's keys; an unknown one has the set fetched again, at most every `every` seconds."""
+    """A provider's keys; an unknown key has the set fetched again, at most every `every` seconds."""
 
     def __init__(self, where: str, every: int) -> None:
         self._where, self._every = where, every
         self._keys: Mapping[str | None, Key] = {}
         self._fetched_at: int | None = None
-        self._tried_at: int | None = None
+        self._next_fetch = 0
         self._one_at_a_time = asyncio.Lock()
 
     async def find(self, kid: str | None, now: int) -> Key:
         """Return the key; `now` in Unix seconds. Raises TokenError, and UnavailableError without a set."""
         async with self._one_at_a_time:
-            if self._stale(now) or kid not in self._keys:
-                await self._renew(now)
+            if (self._stale(now) or kid not in self._keys) and now >= self._next_fetch:
+                self._next_fetch = now + self._every
+                with suppress(httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, RecursionError):
+                    self._keys, self._fetched_at = parse(await self._fetch()), now
         if self._stale(now):
             raise UnavailableError("the identity provider's keys could not be fetched; try again")
         if kid not in self._keys:
@@ -46,19 +49,6 @@ class KeySet:
 
     def _stale(self, now: int) -> bool:
         return self._fetched_at is None or now - self._fetched_at > KEEP_SECONDS
-
-    def _may_try(self, now: int) -> bool:
-        return self._tried_at is None or now - self._tried_at >= self._every
-
-    async def _renew(self, now: int) -> None:
-        if not self._may_try(now):
-            return
-        self._tried_at = now
-        try:
-            self._keys = parse(await self._fetch())
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, RecursionError):
-            return
-        self._fetched_at = now
 
     async def _fetch(self) -> bytes:
         if not self._where.startswith(("https://", "http://")):
@@ -72,12 +62,15 @@ class KeySet:
             received = bytearray()
             async for chunk in response.aiter_raw():
                 received += chunk
-                _require_short(len(received))
+                if len(received) > SET_BYTES:
+                    break
             return bytes(received)
 
 
 def parse(data: bytes) -> dict[str | None, Key]:
-    """Return a JWK set's public signing keys by id; a lone one is also found without. Raises ValueError."""
+    """Return a JWK set's public signing keys by id, a single one also under None. Raises ValueError."""
+    if len(data) > SET_BYTES:
+        raise ValueError(f"the JWK set is longer than {SET_BYTES} bytes")
     whole = json.loads(data)
     listed = whole.get("keys") if isinstance(whole, dict) else None
     if not isinstance(listed, list):
@@ -87,7 +80,7 @@ def parse(data: bytes) -> dict[str | None, Key]:
 
 
 def _public(entry: Any) -> Key | None:
-    """Return a key that can verify; another kind is none of ours, and no reason to refuse the rest."""
+    """Return the entry's key where it can verify tokens; other entries of the set are skipped."""
     if not isinstance(entry, dict) or not isinstance(entry.setdefault("kid", ""), str):
         return None
     if entry.get("kty") not in ("OKP", "EC", "RSA") or entry.get("use", "sig") != "sig" or "d" in entry:
@@ -104,11 +97,4 @@ def _public(entry: Any) -> Key | None:
 
 def _read(path: Path) -> bytes:
     with path.open("rb") as file:
-        data = file.read(SET_BYTES + 1)
-    _require_short(len(data))
-    return data
-
-
-def _require_short(size: int) -> None:
-    if size > SET_BYTES:
-        raise ValueError(f"the JWK set is longer than {SET_BYTES} bytes")
+        return file.read(SET_BYTES + 1)

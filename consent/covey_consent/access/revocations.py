@@ -36,18 +36,18 @@ class Revocation(Base):
 
 
 class Revocations:
-    """What is revoked, at hand; written by the writer's thread after its COMMIT, read by every request."""
+    """The revocations in memory: written by the writer's thread after its COMMIT, read by every request."""
 
     def __init__(self) -> None:
         self._tokens: frozenset[str] = frozenset()
         self._names: dict[tuple[str, str], int] = {}
 
     def load(self, session: Session) -> None:
-        """Read what is revoked."""
+        """Read the revocations from the database."""
         self._take(session.scalars(select(Revocation).order_by(Revocation.id)).all())
 
     def add(self, session: Session, revocation: Revocation) -> Revocation:
-        """Keep a revocation, and have it count once it is committed; what nobody needs any more goes."""
+        """Keep a revocation, in force once it is committed, and delete those that have expired."""
         session.execute(delete(Revocation).where(Revocation.until <= revocation.at))
         session.add(revocation)
         session.flush()

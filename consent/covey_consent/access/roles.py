@@ -1,4 +1,4 @@
-"""Roles: who may ask."""
+"""Roles of callers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: a role, a name for the access log, and, for a subject, whose records are theirs.
+    """The caller of a request: a role, a name for the access log, and for a subject their pseudonym.
 
     `device` is the key of the device that speaks for them, where one does. `credential` tells the tokens of
     one role and name apart: the thumbprint of the key that the token is bound to, else the token's id.
@@ -34,11 +34,11 @@ class Caller:
 
 
 LOGGED = frozenset({Role.OFFICER, Role.AUDITOR, Role.ADMIN})
-"""Whoever may look at other people's records, or decide who may: each request of theirs is logged."""
+"""Roles whose every request is logged: they may read other people's records, or decide who may."""
 
 
 def same_person(one: str, other: str) -> bool:
-    """Say whether two names are one person's: compatibility forms, case and blanks tell nobody apart."""
+    """Say whether two names are the same but for compatibility forms, case and blanks."""
     return _plain(one) == _plain(other)
 
 

@@ -1,4 +1,4 @@
-"""What arrives signed: opened only for the key that has to have signed it."""
+"""Signed messages, decoded once the signature of the expected key is verified."""
 
 from __future__ import annotations
 

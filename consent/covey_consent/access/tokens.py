@@ -20,7 +20,7 @@ from covey_privacy.signatures import SigningKey
 
 ALGORITHM = "Ed25519"
 
-_RULES = Allowed([ALGORITHM])
+_RULES = Allowed(ALGORITHM)
 
 DEVICE_SECONDS = 600
 """For how long a device's token is good."""
@@ -29,12 +29,12 @@ MOST_SECONDS = 86_400
 """For how long a token is good at most, from when it was issued, where no setting says otherwise."""
 
 LONGEST = 8192
-"""Characters of a token that is looked at."""
+"""Characters of a token at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What a verified token says: who asks, until when (Unix seconds), and by which key they prove it.
+    """A verified token: its caller, when it expires (Unix seconds), and the key that it is bound to.
 
     `thumbprint` is `cnf.jkt` (RFC 9449): None for a bearer token. `id` is `jti`, by which it can be revoked.
     """
@@ -58,7 +58,7 @@ def public_key_jwk(public: bytes) -> OKPKey:
 
 
 class Tokens:
-    """Mints and opens the tokens of one registry, which is their issuer and their audience.
+    """Issues and verifies the tokens of one registry, which is their issuer and their audience.
 
     None is good for longer than `most_seconds`, whatever it says.
     """
@@ -74,7 +74,7 @@ class Tokens:
         return {**self._key.as_dict(private=False), "kid": self.kid, "alg": ALGORITHM, "use": "sig"}
 
     def mint(self, caller: Caller, now: int, seconds: int, thumbprint: str | None = None) -> str:
-        """Return a token that says who the caller is, for `seconds` from `now` (Unix seconds)."""
+        """Return a token for the caller that is good for `seconds` from `now` (Unix seconds)."""
         claims: dict[str, Any] = {"iss": self._origin, "aud": self._origin, "sub": caller.name}
         claims |= {"role": caller.role.value, "iat": now, "exp": now + seconds}
         claims["jti"] = secrets.token_hex(16)
@@ -87,7 +87,7 @@ class Tokens:
         return jwt.encode({"alg": ALGORITHM, "kid": self.kid}, claims, self._key, [ALGORITHM])
 
     def open(self, text: str, now: int) -> Token:
-        """Return what a token of this registry says. Raises TokenError."""
+        """Verify a token of this registry. Raises TokenError."""
         here: ClaimsOption = {"essential": True, "value": self._origin}
         roles: ClaimsOption = {"essential": True, "values": [role.value for role in Role]}
         there: ClaimsOption = {"essential": True}
@@ -105,7 +105,7 @@ class Tokens:
 
 
 def key_id(text: str) -> str | None:
-    """Return the key that a token says it is signed by, unverified. Raises TokenError."""
+    """Return the unverified key id in a token's header. Raises TokenError."""
     try:
         _, header = extract(text)
     except ValueError as error:
@@ -115,7 +115,7 @@ def key_id(text: str) -> str | None:
 
 
 def last_second(expires_at: int, issued_at: int, most: int, now: int) -> int:
-    """Return when a token ends: when it says, and at the latest `most` seconds after it was issued.
+    """Return when a token expires: at its `exp`, and at the latest `most` seconds after it was issued.
 
     Raises TokenError where that has passed at `now`.
     """

@@ -1,1 +1,1 @@
-"""The HTTP API: thin routes over the services, one module for each noun."""
+"""The HTTP API: one module of routes for each resource, and what they share."""

@@ -1,58 +1,45 @@
-"""The routes of the breach register."""
+"""Routes for breaches of personal data: their detection, steps and account (GDPR Art. 33)."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import Session
 
 from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
-from covey_consent.api.http import Here
-from covey_consent.api.idempotency import OnceOnly, answer
-from covey_consent.api.pages import Cursor, Limit, Page, following
-from covey_consent.api.preconditions import IfMatch, etag, require_match, tagged
-from covey_consent.api.rights import Officer, Words
-from covey_consent.api.schemas import config, shown
+from covey_consent.api.http import RegistryDep
+from covey_consent.api.pages import Page, Paging
+from covey_consent.api.request_headers import IfMatch, OnceOnly, answer, etag, require_match, tagged
+from covey_consent.api.schemas import ClosedModel, Words
+from covey_consent.api.subjects import Officer
 from covey_consent.breaches import register
-from covey_consent.breaches.breach import (
-    Account,
-    Breach,
-    BreachAction,
-    BreachState,
-    Scope,
-    Seconds,
-    missing,
-)
+from covey_consent.breaches.breach import Account, Breach, BreachAction, BreachState, Scope, Seconds, missing
 from covey_consent.registry import Registry
 from covey_consent.storage.idempotency import Answer
 
-router = APIRouter(tags=["breaches"])
+router = APIRouter(prefix="/v1/breaches", tags=["breaches"])
 
 LISTING = "breaches"
 
 PASSING = ("overdue", "affected")
-"""What changes without a step."""
+"""Fields that change without a step, and not with the ETag."""
 
 Watcher = Annotated[Caller, needs(Role.OFFICER, Role.AUDITOR)]
 
 
-class NewBreach(BaseModel):
+class NewBreach(ClosedModel):
     """A breach as it was detected (Unix seconds; now where it is not said)."""
-
-    model_config = config({"detected_at": 1800000000, "scope": {"purposes": ["train"]}, "account": {}})
 
     detected_at: Seconds | None = None
     scope: Scope = Scope()
     account: Account = Account()
 
 
-class BreachStep(BaseModel):
+class BreachStep(ClosedModel):
     """A step about a breach, with the account as it is known now, and the reason where one is owed."""
-
-    model_config = config({"step": "notify authority", "reason": "in phases"})
 
     step: BreachAction
     account: Account | None = None
@@ -62,12 +49,7 @@ class BreachStep(BaseModel):
 class StepTaken(BaseModel):
     """A step that was taken about a breach; `at` in Unix seconds."""
 
-    model_config = shown(
-        {
-            "step": "notify authority", "state": "authority notified", "role": "officer", "name": "ada",
-            "reason": "in phases", "at": 1800003600,
-        }
-    )  # fmt: skip
+    model_config = ConfigDict(from_attributes=True)
 
     step: str
     state: BreachState
@@ -79,15 +61,6 @@ class StepTaken(BaseModel):
 
 class KnownBreach(BaseModel):
     """A breach as it stands, times in Unix seconds; `affected` is how many people the scope touches now."""
-
-    model_config = shown(
-        {
-            "id": "0f" * 16, "state": "open", "detected_at": 1800000000, "due_at": 1800259200,
-            "overdue": False, "authority_at": None, "people_at": None, "scope": {"purposes": ["train"]},
-            "account": {"nature": "a backup was copied"}, "missing": ["people: GDPR 33(3)(a)"],
-            "affected": 120, "steps": [],
-        }
-    )  # fmt: skip
 
     id: str
     state: BreachState
@@ -103,73 +76,74 @@ class KnownBreach(BaseModel):
     steps: list[StepTaken] = []
 
 
-@router.post("/v1/breaches", status_code=201, response_model=KnownBreach)
-async def open_breach(said: NewBreach, here: Here, caller: Officer, once: OnceOnly) -> Response:
+@router.post("", status_code=201, response_model=KnownBreach)
+async def open_breach(said: NewBreach, registry: RegistryDep, caller: Officer, once: OnceOnly) -> Response:
     """Open a breach: the clock for the authority runs from its detection."""
-    return await once.create(caller, _open, here, said, caller)
+
+    def work(session: Session) -> Answer:
+        register.count_affected(session, said.scope)
+        detected_at = registry.calendar.now if said.detected_at is None else said.detected_at
+        opened = registry.breaches.open(session, detected_at, said.scope, said.account, caller)
+        return answer(_describe(session, registry, opened))
+
+    return await once.create(caller, work)
 
 
-@router.get("/v1/breaches")
-async def list_breaches(
-    here: Here, _caller: Watcher, cursor: Cursor = None, limit: Limit = 100
-) -> Page[KnownBreach]:
+@router.get("")
+async def list_breaches(registry: RegistryDep, _caller: Watcher, page: Paging) -> Page[KnownBreach]:
     """List breaches by time of detection."""
-    return await here.store.read(_page, here, cursor, limit)
+
+    def read(session: Session) -> Page[KnownBreach]:
+        rows = registry.breaches.page(session, page.moment(LISTING), page.limit + 1)
+        return Page[KnownBreach](
+            items=[_describe(session, registry, row, with_steps=False) for row in rows[: page.limit]],
+            next=page.following(LISTING, rows, lambda row: (row.detected_at, row.id)),
+        )
+
+    return await registry.store.read(read)
 
 
-@router.get("/v1/breaches/{id_}")
-async def read_breach(id_: str, here: Here, _caller: Watcher, response: Response) -> KnownBreach:
+@router.get("/{id_}")
+async def read_breach(id_: str, registry: RegistryDep, _caller: Watcher, response: Response) -> KnownBreach:
     """Return a breach with its steps; its ETag is needed for the next one."""
-    return tagged(response, await here.store.read(_read, here, id_), *PASSING)
+    return tagged(response, await registry.store.read(_read, registry, id_), *PASSING)
 
 
-@router.post("/v1/breaches/{id_}/steps")
+@router.post("/{id_}/steps")
 async def take_breach_step(
-    id_: str, said: BreachStep, here: Here, caller: Officer, response: Response, if_match: IfMatch = None
+    id_: str,
+    said: BreachStep,
+    registry: RegistryDep,
+    caller: Officer,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> KnownBreach:
     """Record that the account grew, the authority or people were told, or the breach is closed."""
-    return tagged(response, await here.store.write(_take, here, id_, said, caller, if_match), *PASSING)
+
+    def take(session: Session) -> KnownBreach:
+        require_match(if_match, etag(_read(session, registry, id_), *PASSING))
+        breach = registry.breaches.take_step(session, id_, said.step, said.account, caller, said.reason)
+        return _describe(session, registry, breach)
+
+    return tagged(response, await registry.store.write(take), *PASSING)
 
 
-def _open(session: Session, here: Registry, said: NewBreach, caller: Caller) -> Answer:
-    register.count_affected(session, said.scope)
-    detected_at = here.calendar.now if said.detected_at is None else said.detected_at
-    opened = here.breaches.open(session, detected_at, said.scope, said.account, caller)
-    return answer(_full(session, here, opened))
+def _read(session: Session, registry: Registry, id_: str) -> KnownBreach:
+    return _describe(session, registry, register.find_breach(session, id_))
 
 
-def _take(
-    session: Session, here: Registry, id_: str, said: BreachStep, caller: Caller, if_match: str | None
+def _describe(
+    session: Session, registry: Registry, breach: Breach, *, with_steps: bool = True
 ) -> KnownBreach:
-    require_match(if_match, etag(_read(session, here, id_), *PASSING))
-    breach = here.breaches.take_step(session, id_, said.step, said.account, caller, said.reason)
-    return _full(session, here, breach)
-
-
-def _read(session: Session, here: Registry, id_: str) -> KnownBreach:
-    return _full(session, here, register.find_breach(session, id_))
-
-
-def _page(session: Session, here: Registry, cursor: str | None, limit: int) -> Page[KnownBreach]:
-    rows = here.breaches.page(session, here.cursors.moment(LISTING, cursor), limit + 1)
-    return Page[KnownBreach](
-        items=[KnownBreach(**_plain(session, here, row)) for row in rows[:limit]],
-        next=following(rows, limit, lambda row: here.cursors.after(LISTING, row.detected_at, row.id)),
-    )
-
-
-def _full(session: Session, here: Registry, breach: Breach) -> KnownBreach:
-    steps = [
-        StepTaken.model_validate(step, from_attributes=True) for step in register.steps_of(session, breach.id)
-    ]
-    return KnownBreach(**_plain(session, here, breach), steps=steps)
-
-
-def _plain(session: Session, here: Registry, breach: Breach) -> dict[str, Any]:
     account, scope = register.account_of(breach), register.scope_of(breach)
-    return {
-        "id": breach.id, "state": breach.state, "detected_at": breach.detected_at, "due_at": breach.due_at,
-        "overdue": here.breaches.is_overdue(breach), "authority_at": breach.authority_at,
-        "people_at": breach.people_at, "scope": scope, "account": account,
-        "missing": list(missing(account)), "affected": register.count_affected(session, scope),
-    }  # fmt: skip
+    steps = register.steps_of(session, breach.id) if with_steps else ()
+    same = ("id", "state", "detected_at", "due_at", "authority_at", "people_at")
+    return KnownBreach(
+        **{name: getattr(breach, name) for name in same},
+        overdue=registry.breaches.is_overdue(breach),
+        scope=scope,
+        account=account,
+        missing=list(missing(account)),
+        affected=register.count_affected(session, scope),
+        steps=[StepTaken.model_validate(step) for step in steps],
+    )

@@ -1,4 +1,4 @@
-"""Whether the registry lives, whether it can serve, and how it does."""
+"""Routes for the operator: liveness, readiness, metrics, and the confirmation of the clock."""
 
 from __future__ import annotations
 
@@ -8,32 +8,29 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
-from covey_consent.api.http import Here
-from covey_consent.api.schemas import config
+from covey_consent.api.http import RegistryDep
+from covey_consent.api.schemas import ClosedModel
 from covey_consent.errors import UnavailableError
-from covey_consent.recipients.outbox import Undelivered
 from covey_consent.registry import Registry
 
-router = APIRouter(tags=["health"])
+router = APIRouter()
 
 DATABASE_SECONDS = 2.0
 
 WRITE_SECONDS = 5.0
-"""How long the database may take for a commit: longer work of others' may be in front of it."""
+"""How long the database may take for a commit, which may have to wait for longer work."""
 
 HOUR = 3600
 
 
-class Up(BaseModel):
+class Up(ClosedModel):
     """The registry is up."""
-
-    model_config = config({"status": "ok"})
 
     status: Literal["ok"] = "ok"
 
@@ -63,24 +60,11 @@ class ClockEntry(BaseModel):
     reason: str
 
 
-class Ready(BaseModel):
+class Ready(ClosedModel):
     """The database is read and written, and the log is open with so many entries.
 
     It is degraded where a background loop fails or the clock is not trusted, which stand under their names.
     """
-
-    model_config = config(
-        {
-            "status": "ready",
-            "database": "ok",
-            "log_entries": 41,
-            "loops": {
-                "deliveries": {"state": "running", "failures": 0, "error": "", "idle_seconds": 0},
-            },
-            "letters": {"oldest_hours": 0},
-            "clock": {"state": "trusted", "reason": ""},
-        }
-    )
 
     status: Literal["ready", "degraded"]
     database: Literal["ok"] = "ok"
@@ -90,60 +74,39 @@ class Ready(BaseModel):
     clock: ClockEntry
 
 
-@router.get("/healthz")
+class StatedTime(ClosedModel):
+    """The time now (Unix seconds), by another clock than that of the registry's machine."""
+
+    now: Annotated[int, Field(ge=0, le=2**40)]
+
+
+@router.get("/healthz", tags=["health"])
 async def health() -> Up:
     """Say that the registry is up."""
     return Up()
 
 
-@router.get("/livez")
+@router.get("/livez", tags=["health"])
 async def live() -> Up:
     """Say that the process answers. Where it does not, restart it."""
     return Up()
 
 
-@router.get("/readyz")
-async def ready(here: Here) -> Ready:
+@router.get("/readyz", tags=["health"])
+async def ready(registry: RegistryDep) -> Ready:
     """Say that the database can be written and the log is open. Where not (503), send requests elsewhere.
 
     So it is where deliveries to recipients, or publishing what is promised, have stood for five minutes.
     """
     try:
-        letters = await asyncio.wait_for(here.store.read(_answer, here), DATABASE_SECONDS)
+        letters = await asyncio.wait_for(registry.store.read(registry.outbox.undelivered), DATABASE_SECONDS)
     except (SQLAlchemyError, TimeoutError):
         raise UnavailableError(f"the database did not answer within {DATABASE_SECONDS:.0f} s") from None
-    await here.write_check.require(WRITE_SECONDS)
-    if stalled := here.supervisor.stalled():
+    await registry.write_check.require(WRITE_SECONDS)
+    if stalled := registry.supervisor.stalled():
         raise UnavailableError(
             f"background work stands still ({', '.join(stalled)}); the registry's own log says why"
         )
-    return _ready(here, letters)
-
-
-@router.get("/metrics")
-async def metrics(
-    here: Here, _caller: Annotated[Caller, needs(Role.OPERATOR, Role.AUDITOR, Role.ADMIN, logged=False)]
-) -> Response:
-    """Show the metrics, in Prometheus's format: sums over everyone."""
-    try:
-        here.metrics.overdue(*await asyncio.wait_for(here.store.read(_overdue, here), DATABASE_SECONDS))
-        letters = await asyncio.wait_for(here.store.read(here.outbox.undelivered), DATABASE_SECONDS)
-        here.metrics.undelivered(*letters)
-    except (UnavailableError, TimeoutError):
-        here.metrics.overdue(math.nan, math.nan)
-        here.metrics.undelivered(math.nan, math.nan, math.nan)
-    return Response(here.metrics.text(), media_type=CONTENT_TYPE_LATEST)
-
-
-def _overdue(session: Session, here: Registry) -> tuple[int, int]:
-    return here.rights.count_overdue(session), here.breaches.count_overdue(session)
-
-
-def _answer(session: Session, here: Registry) -> Undelivered:
-    return here.outbox.undelivered(session)
-
-
-def _ready(here: Registry, letters: Undelivered) -> Ready:
     loops = {
         name: LoopEntry(
             state=state.state,
@@ -151,14 +114,44 @@ def _ready(here: Registry, letters: Undelivered) -> Ready:
             error=state.error,
             idle_seconds=int(state.idle_seconds),
         )
-        for name, state in here.supervisor.states().items()
+        for name, state in registry.supervisor.states().items()
     }
-    reason = here.clock_monitor.reason
+    reason = registry.clock_monitor.reason
     fails = reason or any(loop.state == "failing" for loop in loops.values())
     return Ready(
         status="degraded" if fails else "ready",
-        log_entries=len(here.log),
+        log_entries=len(registry.log),
         loops=loops,
         letters=LettersEntry(oldest_hours=letters.oldest_seconds // HOUR),
         clock=ClockEntry(state="stopped" if reason else "trusted", reason=reason),
     )
+
+
+@router.get("/metrics", tags=["health"])
+async def metrics(
+    registry: RegistryDep,
+    _caller: Annotated[Caller, needs(Role.OPERATOR, Role.AUDITOR, Role.ADMIN, logged=False)],
+) -> Response:
+    """Show the metrics, in Prometheus's format: sums over everyone."""
+    try:
+        registry.metrics.overdue(
+            *await asyncio.wait_for(registry.store.read(_overdue, registry), DATABASE_SECONDS)
+        )
+        letters = await asyncio.wait_for(registry.store.read(registry.outbox.undelivered), DATABASE_SECONDS)
+        registry.metrics.undelivered(*letters)
+    except (UnavailableError, TimeoutError):
+        registry.metrics.overdue(math.nan, math.nan)
+        registry.metrics.undelivered(math.nan, math.nan, math.nan)
+    return Response(registry.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.post("/v1/clock/confirmations", status_code=204, tags=["clock"])
+async def confirm_clock(
+    said: StatedTime, registry: RegistryDep, _caller: Annotated[Caller, needs(Role.ADMIN)]
+) -> None:
+    """Confirm the registry's clock after a jump; refused where it differs from the time that is stated."""
+    await registry.store.write(registry.clock_monitor.confirm, said.now)
+
+
+def _overdue(session: Session, registry: Registry) -> tuple[int, int]:
+    return registry.rights.count_overdue(session), registry.breaches.count_overdue(session)

@@ -1,33 +1,35 @@
-"""What anyone may read before deciding: purposes and notices; and what puts a notice in force."""
+"""Purposes and notices, which anyone may read; what puts a notice in force; who was shown which text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from sqlalchemy.orm import Session
 
 from covey_consent import notices
-from covey_consent.access.authorization import needs
+from covey_consent.access.authorization import needs, require_own
 from covey_consent.access.roles import Caller, Role
-from covey_consent.api.http import CBOR, Here
-from covey_consent.api.idempotency import OnceOnly, answer
-from covey_consent.api.schemas import TEXT, config
+from covey_consent.api.http import RegistryDep
+from covey_consent.api.media import CBOR
+from covey_consent.api.pages import Page, Paging
+from covey_consent.api.request_headers import OnceOnly, answer
+from covey_consent.api.schemas import ClosedModel, Digest, Pseudonym
+from covey_consent.decisions import notice_receipts
 from covey_consent.notices import history
 from covey_consent.notices.files import NoticeFile
 from covey_consent.policy import purposes
 from covey_consent.policy.purposes import Purpose
 from covey_consent.policy.transfers import CONSENT
-from covey_consent.registry import Registry
 from covey_consent.storage.idempotency import Answer
-from covey_consent.storage.models import PublishedNotice
+from covey_consent.storage.models import PublishedNotice, ServedNotice
 from covey_privacy.registry_messages import Notice
 from covey_privacy.semver import PATTERN, Semver
 
-router = APIRouter(tags=["notices"])
+router = APIRouter(prefix="/v1", tags=["notices"])
 
 Name = Annotated[str, Path(pattern="^[a-z_]{1,64}$")]
 Version = Annotated[str, Query(pattern=PATTERN)]
@@ -37,49 +39,36 @@ Language = Annotated[str, Query(max_length=64)]
 class Text(BaseModel):
     """A notice's text in one language, by its hash."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     language: str
     title: str
-    digest: str
+    digest: Annotated[str, BeforeValidator(bytes.hex)]
 
 
-class Published(BaseModel):
-    """A version of a notice; `at` is when it was published, in Unix seconds."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "purpose": "analytics", "version": "1.1.0", "basis": "consent", "epsilon": 2.0,
-                    "epsilon_total": 4.0, "delta": 1e-6, "at": 1800000000,
-                    "texts": [{"language": "en", "title": "Be counted", "digest": "ab" * 32}],
-                }
-            ]
-        }
-    )  # fmt: skip
-
+class _Terms(BaseModel):
     purpose: str
     version: str
     basis: str
     epsilon: float
     epsilon_total: float
     delta: float
+
+
+class Published(_Terms):
+    """A version of a notice; `at` is when it was published, in Unix seconds."""
+
     texts: list[Text]
     at: int | None = None
 
     @classmethod
-    def of(cls, notice: Notice, at: int | None = None) -> Published:
+    def from_notice(cls, notice: Notice, at: int | None = None) -> Published:
         """Describe a notice."""
-        texts = [Text(language=t.language, title=t.title, digest=t.digest.hex()) for t in notice.texts]
-        return cls(
-            purpose=notice.purpose, version=notice.semver, basis=notice.basis, epsilon=notice.epsilon,
-            epsilon_total=notice.epsilon_total, delta=notice.delta, texts=texts, at=at,
-        )  # fmt: skip
+        return cls(**_terms(notice), texts=[Text.model_validate(text) for text in notice.texts], at=at)
 
 
-class Proposed(BaseModel):
+class Proposed(ClosedModel):
     """A notice that is not in force yet: another person has to send the same file."""
-
-    model_config = config({"purpose": "analytics", "state": "waits for another person to send the same"})
 
     purpose: str
     state: str = "waits for another person to send the same"
@@ -96,39 +85,29 @@ class KnownPurpose(Purpose):
     offered: bool = False
 
 
-class InWords(BaseModel):
+class InWords(_Terms, ClosedModel):
     """The notice in force in one language; `digest` is the SHA-256 that a consent names."""
 
-    model_config = config(
-        {
-            "purpose": "train", "version": "1.1.0", "basis": "consent", "epsilon": 2.0, "epsilon_total": 4.0,
-            "delta": 1e-6, "language": "en", "title": "Help improve suggestions",
-            "text": "This is off until you switch it on.", "digest": TEXT,
-        }
-    )  # fmt: skip
-
-    purpose: str
-    version: str
-    basis: str
-    epsilon: float
-    epsilon_total: float
-    delta: float
     language: str
     title: str
     text: str
     digest: str
 
+    @classmethod
+    def from_notice(cls, notice: Notice, language: str) -> InWords:
+        """Return a notice to read, in its first language where the asked one is missing."""
+        text = notice.text(language)
+        return cls(
+            **_terms(notice),
+            language=text.language,
+            title=text.title,
+            text=text.text,
+            digest=text.digest.hex(),
+        )
+
 
 class Changes(BaseModel):
     """What changed from one version to another: by language, the lines of a unified diff."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"old": "1.0.0", "new": "1.1.0", "changes": {"en": ["--- 1.0.0", "+++ 1.1.0", "-a", "+b"]}}
-            ]
-        }
-    )
 
     old: str
     new: str
@@ -138,14 +117,6 @@ class Changes(BaseModel):
 class Asked(BaseModel):
     """Whom a new major asks again: people, or "<10"; `projected` is the cohort if all agreed again."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"purpose": "train", "version": "2.0.0", "standing": 120, "outdated": 900, "projected": 1020}
-            ]
-        }
-    )
-
     purpose: str
     version: str
     standing: int | str
@@ -153,97 +124,153 @@ class Asked(BaseModel):
     projected: int | None
 
 
-@router.get("/v1/purposes")
-async def list_purposes(here: Here) -> list[KnownPurpose]:
+class Shown(ClosedModel):
+    """A person was shown a text; `at` in Unix milliseconds."""
+
+    subject: Pseudonym
+    purpose: Annotated[str, StringConstraints(pattern="^[a-z_]{1,64}$")]
+    version: Annotated[str, StringConstraints(pattern=PATTERN)]
+    language: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    text_digest: Digest
+    place: Literal["onboarding", "settings", "dialog"]
+    at: Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class Record(Shown):
+    """The same as it is kept."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    text_digest: Annotated[Digest, BeforeValidator(bytes.hex)]
+    id: int
+
+
+@router.get("/purposes")
+async def list_purposes(registry: RegistryDep) -> list[KnownPurpose]:
     """List every purpose with its words, lawful bases and what it gates; `offered` are those in use."""
     return [
-        KnownPurpose(**asdict(each), offered=each.id in here.notices) for each in purposes.load().values()
+        KnownPurpose(**asdict(each), offered=each.id in registry.notices) for each in purposes.load().values()
     ]
 
 
-@router.get("/v1/notices")
-async def download(here: Here) -> Response:
+@router.get("/notices")
+async def download(registry: RegistryDep) -> Response:
     """Return `Notices`: every notice in force, signed by the registry; the same for everyone."""
-    return Response(here.notices.download, media_type=CBOR)
+    return Response(registry.notices.download, media_type=CBOR)
 
 
 @router.post(
-    "/v1/notices",
+    "/notices",
     status_code=201,
     response_model=Published,
     responses={200: {"model": Published}, 202: {"model": Proposed}},
 )
 async def publish(
-    file: NoticeFile, here: Here, caller: Annotated[Caller, needs(Role.ADMIN)], once: OnceOnly
+    file: NoticeFile, registry: RegistryDep, caller: Annotated[Caller, needs(Role.ADMIN)], once: OnceOnly
 ) -> Response:
     """Put a notice in force, numbered and logged, once two people sent it: 202 for the first of them.
 
     200 for the one that is in force already.
     """
-    published = await once.create(caller, _publish, here, file, caller.name, write=here.log.write)
+
+    def work(session: Session) -> Answer:
+        rows = history.read_versions(session, file.purpose)
+        notice = registry.publisher.propose(session, file, caller.name)
+        if notice is None:
+            return answer(Proposed(purpose=file.purpose), status=202)
+        same = bool(rows) and history.read_notice(rows[-1]) == notice
+        return answer(Published.from_notice(notice), status=200 if same else 201)
+
+    published = await once.create(caller, work, write=registry.log.write)
     if file.purpose == CONSENT:
-        await here.upkeep.recall()
+        await registry.upkeep.recall()
     return published
 
 
-@router.get("/v1/notices/{purpose}")
-async def read(purpose: str, here: Here, language: Language = "en") -> InWords:
+@router.get("/notices/{purpose}")
+async def read(purpose: str, registry: RegistryDep, language: Language = "en") -> InWords:
     """Return one notice to read, in its first language where the asked one is missing."""
-    return _in_words(notices.find(here.notices, purpose), language)
+    return InWords.from_notice(notices.find(registry.notices, purpose), language)
 
 
-@router.get("/v1/notices/{purpose}/versions")
-async def versions(purpose: Name, here: Here) -> list[Published]:
+@router.get("/notices/{purpose}/versions")
+async def versions(purpose: Name, registry: RegistryDep) -> list[Published]:
     """List every version of a purpose's notice that was ever in force, oldest first."""
-    rows = await here.store.read(_published, purpose)
-    return [Published.of(history.read_notice(row), row.published_at) for row in rows]
+
+    def work(session: Session) -> Sequence[PublishedNotice]:
+        purposes.find(purpose)
+        return history.read_versions(session, purpose)
+
+    return [
+        Published.from_notice(history.read_notice(row), row.published_at)
+        for row in await registry.store.read(work)
+    ]
 
 
-@router.get("/v1/notices/{purpose}/versions/{version}")
+@router.get("/notices/{purpose}/versions/{version}")
 async def read_version(
-    purpose: Name, version: Annotated[str, Path(pattern=PATTERN)], here: Here, language: Language = "en"
+    purpose: Name,
+    version: Annotated[str, Path(pattern=PATTERN)],
+    registry: RegistryDep,
+    language: Language = "en",
 ) -> InWords:
     """Return the text of any version that was ever in force."""
-    return _in_words(await here.store.read(history.find_version, purpose, Semver.parse(version)), language)
+    return InWords.from_notice(
+        await registry.store.read(history.find_version, purpose, Semver.parse(version)), language
+    )
 
 
-@router.get("/v1/notices/{purpose}/changes")
-async def changes(purpose: Name, here: Here, old: Version, new: Version) -> Changes:
+@router.get("/notices/{purpose}/changes")
+async def changes(purpose: Name, registry: RegistryDep, old: Version, new: Version) -> Changes:
     """Return what changed in the texts from version `old` to version `new`."""
-    one, other = await here.store.read(_two, purpose, Semver.parse(old), Semver.parse(new))
-    return Changes(old=old, new=new, changes=history.compare_texts(one, other))
+
+    def work(session: Session) -> list[Notice]:
+        return [history.find_version(session, purpose, Semver.parse(version)) for version in (old, new)]
+
+    return Changes(old=old, new=new, changes=history.compare_texts(*await registry.store.read(work)))
 
 
-@router.get("/v1/notices/{purpose}/reconsent", dependencies=[needs(Role.OFFICER)])
-async def ask_again(purpose: Name, here: Here) -> Asked:
+@router.get("/notices/{purpose}/reconsent", dependencies=[needs(Role.OFFICER)])
+async def ask_again(purpose: Name, registry: RegistryDep) -> Asked:
     """Count whom the notice in force asks again, because they agreed to an older major."""
-    notice = notices.find(here.notices, purpose)
-    counts = await here.store.read(history.count_reconsent, notice, here.calendar.milliseconds)
+    notice = notices.find(registry.notices, purpose)
+    counts = await registry.store.read(history.count_reconsent, notice, registry.calendar.milliseconds)
     return Asked(purpose=purpose, version=notice.semver, **asdict(counts))
 
 
-def _in_words(notice: Notice, language: str) -> InWords:
-    text = notice.text(language)
-    return InWords(
-        purpose=notice.purpose, version=notice.semver, basis=notice.basis, epsilon=notice.epsilon,
-        epsilon_total=notice.epsilon_total, delta=notice.delta, language=text.language, title=text.title,
-        text=text.text, digest=text.digest.hex(),
-    )  # fmt: skip
+@router.post("/served", status_code=201, response_model=Record)
+async def serve(
+    shown: Shown,
+    registry: RegistryDep,
+    caller: Annotated[Caller, needs(Role.SUBJECT, Role.SERVICE)],
+    once: OnceOnly,
+) -> Response:
+    """Keep that a person was shown a text. A person tells of themselves, or of their child."""
+    if caller.role is Role.SUBJECT:
+        await require_own(registry, caller, shown.subject)
+
+    def work(session: Session) -> Answer:
+        told = shown.model_dump() | {"text_digest": bytes.fromhex(shown.text_digest)}
+        row = notice_receipts.record(session, ServedNotice(**told), registry.calendar)
+        return answer(Record.model_validate(row), shown.subject)
+
+    return await once.create(caller, work)
 
 
-def _publish(session: Session, here: Registry, file: NoticeFile, author: str) -> Answer:
-    rows = history.read_versions(session, file.purpose)
-    notice = here.publisher.propose(session, file, author)
-    if notice is None:
-        return answer(Proposed(purpose=file.purpose), status=202)
-    same = bool(rows) and history.read_notice(rows[-1]) == notice
-    return answer(Published.of(notice), status=200 if same else 201)
+@router.get("/served")
+async def list_served(
+    registry: RegistryDep,
+    _caller: Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR)],
+    subject: Annotated[str, Query(pattern="^[0-9a-f]{32}$")],
+    page: Paging,
+) -> Page[Record]:
+    """List what a person was shown, the oldest first."""
+    listing = f"served {subject}"
+    found = await registry.store.read(notice_receipts.shown_to, subject, page.number(listing), page.limit + 1)
+    rest = page.following(listing, found, lambda row: row.id)
+    return Page[Record](items=[Record.model_validate(row) for row in found[: page.limit]], next=rest)
 
 
-def _published(session: Session, purpose: str) -> Sequence[PublishedNotice]:
-    purposes.find(purpose)
-    return history.read_versions(session, purpose)
-
-
-def _two(session: Session, purpose: str, old: Semver, new: Semver) -> tuple[Notice, Notice]:
-    return history.find_version(session, purpose, old), history.find_version(session, purpose, new)
+def _terms(notice: Notice) -> dict[str, Any]:
+    same = ("purpose", "basis", "epsilon", "epsilon_total", "delta")
+    return {"version": notice.semver, **{name: getattr(notice, name) for name in same}}

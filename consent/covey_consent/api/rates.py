@@ -1,4 +1,4 @@
-"""Rates: how often one caller, or one address, may ask, and how many people it may enrol."""
+"""Rate limits: how often one caller, or one address, may send requests, and how many people it may enrol."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import NamedTuple, cast
 
 from limits import RateLimitItem, parse
 from starlette.requests import Request
@@ -18,6 +17,7 @@ from covey_consent.operations.connection_limits import client_of
 from covey_consent.registry import Registry
 
 COUNTS = "covey.counts"
+"""The key in a request's scope of the windows that it counts in, each with the name that it counts under."""
 
 
 class Window:
@@ -63,54 +63,48 @@ class Rates:
         self, app: ASGIApp, caller: str | None, address: str | None, enrolments: str | None = None
     ) -> None:
         self._app = app
-        self._caller, self._address = _window(caller), _window(address)
-        self._enrolments = _window(enrolments)
+        self._caller, self._address, self._enrolments = (
+            None if rate is None else Window(parse(rate)) for rate in (caller, address, enrolments)
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or answer 429."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        window, who = self._who(scope)
-        scope[COUNTS] = _Counts(window, who, self._enrolments, _client(scope))
+        address = client_of(scope["client"][0]) if scope.get("client") else ""
+        caller = self._known_caller(scope)
+        window, who = (self._address, address) if caller is None else (self._caller, caller)
+        scope[COUNTS] = {"messages": (window, who), "enrolments": (self._enrolments, address)}
         if window is None or window.hit(who):
             await self._app(scope, receive, send)
         else:
             await _too_many(window)(scope, receive, send)
 
-    def _who(self, scope: Scope) -> tuple[Window | None, str]:
+    @staticmethod
+    def _known_caller(scope: Scope) -> str | None:
+        """Return the name of a caller whose token was verified before."""
         authorization = next((value for name, value in scope["headers"] if name == b"authorization"), None)
-        if authorization is not None:
-            here = cast(Registry, scope["app"].state.registry)
-            caller = here.gate.known(authorization.decode("latin-1"), here.calendar.now)
-            if caller is not None:
-                return self._caller, f"{caller.role} {caller.subject or caller.name}"
-        return self._address, _client(scope)
-
-
-class _Counts(NamedTuple):
-    """The windows that a request counts in, and under which names."""
-
-    requests: Window | None
-    who: str
-    enrolments: Window | None
-    client: str
+        if authorization is None:
+            return None
+        registry: Registry = scope["app"].state.registry
+        caller = registry.authenticator.known(authorization.decode("latin-1"), registry.calendar.now)
+        return None if caller is None else f"{caller.role} {caller.subject or caller.name}"
 
 
 def count_messages(request: Request, count: int) -> None:
     """Count a request's messages as so many requests; the first is counted. Raises LimitError."""
-    counts = cast(_Counts, request.scope[COUNTS])
-    if count > 1:
-        _count(counts.requests, counts.who, count - 1)
+    _count(request, "messages", max(0, count - 1))
 
 
 def count_enrolments(request: Request, count: int) -> None:
     """Count the people that a request without a token enrols. Raises LimitError."""
-    counts = cast(_Counts, request.scope[COUNTS])
-    _count(counts.enrolments, counts.client, count)
+    _count(request, "enrolments", count)
 
 
-def _count(window: Window | None, who: str, count: int) -> None:
+def _count(request: Request, what: str, count: int) -> None:
+    counted: tuple[Window | None, str] = request.scope[COUNTS][what]
+    window, who = counted
     if window is not None and count and not window.hit(who, count):
         wait = max(1, window.wait)
         error = LimitError(
@@ -118,11 +112,6 @@ def _count(window: Window | None, who: str, count: int) -> None:
         )
         error.headers = {"Retry-After": str(wait)}
         raise error
-
-
-def _client(scope: Scope) -> str:
-    client = scope.get("client")
-    return client_of(client[0]) if client else ""
 
 
 def _too_many(window: Window) -> ASGIApp:
@@ -133,7 +122,3 @@ def _too_many(window: Window) -> ASGIApp:
         "RateLimit": f'"default";r=0;t={wait}',
     }
     return problem(429, f"{window.rate} may be asked; try again in {wait} s", slug(LimitError), headers)
-
-
-def _window(rate: str | None) -> Window | None:
-    return None if rate is None else Window(parse(rate))

@@ -1,4 +1,4 @@
-"""What others look for at well-known addresses (RFC 8615): keys, signals heeded, and whom to tell."""
+"""Well-known addresses (RFC 8615): the registry's keys, its support of GPC, and security.txt."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
-from covey_consent.api.http import Here
-from covey_consent.api.schemas import config
+from covey_consent.api.http import RegistryDep
+from covey_consent.api.schemas import ClosedModel
 from covey_consent.receipts.signed_receipts import public_jwk
 
 router = APIRouter(prefix="/.well-known", tags=["well known"])
@@ -29,36 +29,23 @@ class Jwk(BaseModel):
     use: str
 
 
-class Jwks(BaseModel):
+class Jwks(ClosedModel):
     """A set of public keys (RFC 7517)."""
-
-    model_config = config(
-        {
-            "keys": [
-                {
-                    "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
-                    "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k", "alg": "EdDSA", "use": "sig",
-                }
-            ]
-        }
-    )  # fmt: skip
 
     keys: list[Jwk]
 
 
-class Gpc(BaseModel):
+class Gpc(ClosedModel):
     """Whether the signal is heeded, and since when."""
-
-    model_config = config({"gpc": True, "lastUpdate": GPC_SINCE})
 
     gpc: bool
     lastUpdate: str  # noqa: N815  the specification's name
 
 
 @router.get("/jwks.json")
-async def jwks(here: Here) -> Jwks:
+async def jwks(registry: RegistryDep) -> Jwks:
     """Return the public keys that verify what the registry signs as JWS (RFC 7517)."""
-    return Jwks(keys=[Jwk(**key) for key in (here.tokens.public, public_jwk(here.key.public))])
+    return Jwks(keys=[Jwk(**key) for key in (registry.tokens.public, public_jwk(registry.key.public))])
 
 
 @router.get("/gpc.json")
@@ -68,11 +55,11 @@ async def gpc() -> Gpc:
 
 
 @router.get("/security.txt")
-async def security_txt(here: Here) -> PlainTextResponse:
+async def security_txt(registry: RegistryDep) -> PlainTextResponse:
     """Say whom to tell of a weakness (RFC 9116)."""
-    expires = datetime.fromtimestamp(here.calendar.now + SECURITY_TXT_SECONDS, UTC)
+    expires = datetime.fromtimestamp(registry.calendar.now + SECURITY_TXT_SECONDS, UTC)
     lines = (
-        f"Contact: mailto:{here.controller.email}",
+        f"Contact: mailto:{registry.controller.email}",
         f"Expires: {expires:%Y-%m-%dT%H:%M:%SZ}",
         "Preferred-Languages: en, zh",
     )

@@ -1,4 +1,4 @@
-"""Whether the system clock can be trusted with what time alone makes due: deletions and expiries.
+"""Monitor of the system clock, on which deletions and expiries depend.
 
 - While the registry runs, the clock is held against a monotonic clock that no setting of the time moves.
 - At a start it is held against the last time that the database holds (`ClockState`): it may be neither
@@ -12,10 +12,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import Gauge
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from covey_consent.errors import ConflictError, UnavailableError
@@ -46,7 +45,7 @@ log = logging.getLogger("covey.registry")
 
 
 class ClockState(Base):
-    """The last time that the registry held for right, and why it stopped trusting its clock, if it did.
+    """The last time that was judged right, and why the clock is not trusted, if it is not.
 
     One row. `seen_at` is in Unix seconds; `reason` is "" while the clock is trusted.
     """
@@ -59,7 +58,7 @@ class ClockState(Base):
 
 
 def boot_clock() -> float:
-    """Return seconds of the clock that also runs while the machine sleeps, and that nobody can set."""
+    """Return seconds of a monotonic clock that also runs while the machine sleeps."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
@@ -71,7 +70,7 @@ class ClockMonitor:
 
     def __init__(self, clock: Clock, monotonic: Clock | None) -> None:
         self._clock, self._monotonic = clock, monotonic
-        self._reference = clock(), monotonic() if monotonic else 0.0
+        self._reference = self._read()
         self._reason = ""
         self._wrong_at_start = False
         self._kept: tuple[float, str] | None = None
@@ -103,12 +102,12 @@ class ClockMonitor:
         return now
 
     def require(self) -> None:
-        """Raise ClockError where the clock is not trusted."""
+        """Raise UnavailableError where the clock is not trusted."""
         if self.reason:
             raise UnavailableError(f"{self.reason}: nothing is deleted or expires until `{CONFIRM}`")
 
     def require_steady(self) -> None:
-        """Raise ClockError where the clock is wrong at this moment."""
+        """Raise UnavailableError where the clock is wrong at this moment."""
         if self.reason and self.is_off:
             raise UnavailableError(
                 f"{self.reason}: set the clock right, or confirm it with `{CONFIRM}`, and try again"
@@ -148,17 +147,22 @@ class ClockMonitor:
 
         Raises ConflictError where the two differ by more than `TOLERANCE_SECONDS`.
         """
-        now, steady = self._clock(), self._monotonic() if self._monotonic else 0.0
+        now, steady = self._read()
         if abs(now - stated) > TOLERANCE_SECONDS:
             raise ConflictError(
                 f"the registry's clock differs from the time stated by {now - stated:+.0f} s: set the clock "
                 "of its machine right, then confirm again"
             )
         session.merge(ClockState(id=ONLY, seen_at=int(now), reason=""))
-        after_commit(session, lambda: self._trust(now, steady))
+
+        def trust() -> None:
+            self._reference, self._wrong_at_start, self._reason = (now, steady), False, ""
+            log.warning("the clock was confirmed: what time makes due is done again")
+
+        after_commit(session, trust)
 
     def _keep(self, session: Session) -> None:
-        """Keep the time, unless it is wrong at this moment, and why the clock is not trusted."""
+        """Write the time, unless it is wrong at this moment, and why the clock is not trusted."""
         kept = session.get(ClockState, ONLY)
         if kept is None:
             kept = ClockState(id=ONLY, seen_at=int(self._clock()))
@@ -171,24 +175,19 @@ class ClockMonitor:
         self._reason = reason
         log.error("%s: nothing is deleted or expires until `%s`", reason, CONFIRM)
 
-    def _trust(self, now: float, steady: float) -> None:
-        self._reference, self._wrong_at_start, self._reason = (now, steady), False, ""
-        log.warning("the clock was confirmed: what time makes due is done again")
+    def _read(self) -> tuple[float, float]:
+        """Return the clock's time and the monotonic clock's, 0 without one."""
+        return self._clock(), self._monotonic() if self._monotonic else 0.0
 
 
-class ClockMetrics(Collector):
-    """The clock's metrics for Prometheus."""
-
-    def __init__(self, monitor: ClockMonitor) -> None:
-        self._monitor = monitor
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield whether deletions are stopped, and by how much the clock is off."""
-        yield GaugeMetricFamily(
-            "covey_registry_clock_stopped", "1 while nothing expires because the clock jumped",
-            float(bool(self._monitor.reason)),
-        )  # fmt: skip
-        yield GaugeMetricFamily(
-            "covey_registry_clock_drift_seconds", "The system clock against the monotonic clock",
-            self._monitor.drift,
-        )  # fmt: skip
+def clock_metrics(monitor: ClockMonitor) -> tuple[Gauge, Gauge]:
+    """Return metrics of whether deletions are stopped, and by how much the clock is off."""
+    stopped = Gauge(
+        "covey_registry_clock_stopped", "1 while nothing expires because the clock jumped", registry=None
+    )
+    stopped.set_function(lambda: float(bool(monitor.reason)))
+    drift = Gauge(
+        "covey_registry_clock_drift_seconds", "The system clock against the monotonic clock", registry=None
+    )
+    drift.set_function(lambda: monitor.drift)
+    return stopped, drift

@@ -104,20 +104,19 @@ class Connections:
 
     def _close_one(self, group: OrderedDict[LimitedProtocol, Any]) -> bool:
         """Close a connection without a whole request, if possible one that never had one."""
-        idle = None
+        chosen = None
         for _ in range(min(len(group), TRIES)):
             candidate = next(iter(group))
             group.move_to_end(candidate)
-            if candidate.phase is Phase.ANSWER:
-                continue
-            if not candidate.served:
-                return self._close(candidate)
-            idle = idle or candidate
-        return idle is not None and self._close(idle)
-
-    def _close(self, connection: LimitedProtocol) -> bool:
-        self.release(connection)
-        connection.transport.abort()
+            if candidate.phase is not Phase.ANSWER:
+                chosen = chosen or candidate
+                if not candidate.served:
+                    chosen = candidate
+                    break
+        if chosen is None:
+            return False
+        self.release(chosen)
+        chosen.transport.abort()
         return True
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -261,7 +260,7 @@ def limited(limits: ConnectionLimits) -> type[LimitedProtocol]:
 
 
 def client_of(address: str) -> str:
-    """Return whom an address counts for: of IPv6 the /64, which one subscriber has whole."""
+    """Return the client that an address counts for: of IPv6 the /64, which belongs to one subscriber."""
     if ":" not in address:
         return address
     try:

@@ -59,7 +59,7 @@ class _Server(uvicorn.Server):
 
 
 class _Startup:
-    """The application; an error of its startup that a user can mend is kept, and not logged."""
+    """The application; an error of its startup that a user can correct is kept instead of logged."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,7 +1,7 @@
-"""The journal: what the process says about itself, a JSON object a line on standard error.
+"""Logging to standard error, one JSON object a line, without personal data.
 
-It names no one. A person, a device or an address could stand in an error's message, so that of an error that
-nobody foresaw its type and place are written; what else looks like an identifier is cut out of every line.
+An error's message could name a person, a device or an address: of an unexpected error only its type and place
+are written. Anything else that looks like an identifier is cut out of every line.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FRAMES = 20
 
 
 def configure(level: str, stream: TextIO = sys.stderr) -> None:
-    """Have everything that this process logs written so."""
+    """Configure the logging of this process."""
     before: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
@@ -50,7 +50,7 @@ def configure(level: str, stream: TextIO = sys.stderr) -> None:
 
 
 def place_of_error(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Write an error's type and where it was raised, not what it says."""
+    """Replace an error by its type and the place where it was raised."""
     raised = event.pop("exc_info", None)
     error = sys.exc_info() if raised is True else _parts(raised)
     if error is not None and error[0] is not None:

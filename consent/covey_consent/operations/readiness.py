@@ -1,4 +1,4 @@
-"""Whether the registry can write: a row is committed as every other write is, and the disk has room left."""
+"""Check that the registry can write: a row is committed like any other write, and the disk has room left."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class WriteCheck:
 
     async def require(self, seconds: float) -> None:
         """Raise UnavailableError unless a commit succeeded just now, waiting so long at most."""
-        writing = self._writing
-        if writing is None or _is_over(writing):
-            writing = self._writing = asyncio.create_task(self._write())
-            writing.add_done_callback(_look)
+        if self._writing is None or not self._shows(self._writing):
+            self._writing = asyncio.create_task(self._write())
+            # An error that nobody waits for any more is taken note of.
+            self._writing.add_done_callback(lambda task: task.cancelled() or task.exception())
         try:
             async with asyncio.timeout(seconds):
                 # Others may wait for the same one, and it goes on when this request does not.
-                await asyncio.shield(writing)
+                await asyncio.shield(self._writing)
         except TimeoutError:
             raise UnavailableError(f"the database took no write within {seconds:.0f} s") from None
         room = self._store.free_bytes()
@@ -60,19 +60,13 @@ class WriteCheck:
         await self._store.write(_touch, int(self._clock()))
         return time.monotonic()
 
-
-def _is_over(writing: asyncio.Task[float]) -> bool:
-    """Say whether another commit is needed: the last one failed, or was too long ago."""
-    if not writing.done():
-        return False
-    failed = writing.cancelled() or writing.exception() is not None
-    return failed or time.monotonic() - writing.result() > AGE_SECONDS
-
-
-def _look(task: asyncio.Task[float]) -> None:
-    """Take note of an error that nobody waits for any more."""
-    if not task.cancelled():
-        task.exception()
+    @staticmethod
+    def _shows(writing: asyncio.Task[float]) -> bool:
+        """Say whether the commit runs, or succeeded not long ago."""
+        if not writing.done():
+            return True
+        failed = writing.cancelled() or writing.exception() is not None
+        return not failed and time.monotonic() - writing.result() <= AGE_SECONDS
 
 
 def _touch(session: Session, now: int) -> None:

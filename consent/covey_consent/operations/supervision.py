@@ -12,8 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -55,35 +54,33 @@ class Loop:
     needed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class LoopState:
-    """How a loop does: failures in all, the last error's type while it fails, seconds since its last turn."""
-
-    state: Literal["running", "failing"]
-    failures: int
-    error: str
-    idle_seconds: float
-
-
 @dataclass(slots=True)
-class _Record:
+class LoopState:
+    """How a loop does: failures in all and in a row, the last error's type while it fails, its last turn.
+
+    `worked_at` and `idle_seconds` are by the supervisor's clock.
+    """
+
     worked_at: float
     failures: int = 0
     in_a_row: int = 0
     error: str = ""
+    idle_seconds: float = 0.0
+
+    @property
+    def state(self) -> Literal["running", "failing"]:
+        """Whether the loop's last turn succeeded."""
+        return "failing" if self.in_a_row else "running"
 
 
 class Supervisor:
     """Runs the loops and knows how each does. `first` is the first wait, `clock` gives monotonic seconds."""
 
     def __init__(
-        self,
-        loops: Sequence[Loop],
-        first: float = FIRST_SECONDS,
-        clock: Callable[[], float] = time.monotonic,
+        self, loops: Sequence[Loop], first: float = FIRST_SECONDS, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._loops, self._first, self._clock = tuple(loops), first, clock
-        self._records = {loop.name: _Record(clock()) for loop in loops}
+        self._states = {loop.name: LoopState(clock()) for loop in loops}
 
     async def run(self) -> None:
         """Keep every loop running until cancelled."""
@@ -92,8 +89,12 @@ class Supervisor:
                 tasks.create_task(self._keep(loop), name=loop.name)
 
     def states(self) -> Mapping[str, LoopState]:
-        """Return how each loop does, by its name."""
-        return {name: self._state(record) for name, record in self._records.items()}
+        """Return how each loop does now, by its name."""
+        now = self._clock()
+        return {
+            name: replace(state, idle_seconds=max(0.0, now - state.worked_at))
+            for name, state in self._states.items()
+        }
 
     def stalled(self) -> Sequence[str]:
         """Return the needed loops that have not done their work for `STALLED_SECONDS`."""
@@ -102,39 +103,32 @@ class Supervisor:
         return [name for name in needed if states[name].idle_seconds > STALLED_SECONDS]
 
     async def _keep(self, loop: Loop) -> None:
-        record = self._records[loop.name]
+        state = self._states[loop.name]
+
+        def done() -> None:
+            state.worked_at, state.in_a_row, state.error = self._clock(), 0, ""
+
         while True:
+            failure: BaseException | None = None
             try:
-                await loop.run(partial(self._done, record))
-                self._failed(loop.name, record, None)
+                await loop.run(done)
             except asyncio.CancelledError as error:
                 task = asyncio.current_task()
                 if task is None or task.cancelling():
                     raise
                 # Nobody cancelled the loop, but something that it waited for: that is a failure of its work.
-                self._failed(loop.name, record, error)
+                failure = error
             except Exception as error:  # noqa: BLE001  whatever ends a loop, it is started again
-                self._failed(loop.name, record, error)
-            await asyncio.sleep(backoff(record.in_a_row, self._first))
-
-    def _done(self, record: _Record) -> None:
-        record.worked_at, record.in_a_row, record.error = self._clock(), 0, ""
-
-    def _failed(self, name: str, record: _Record, error: BaseException | None) -> None:
-        record.failures += 1
-        record.in_a_row += 1
-        record.error = "returned" if error is None else type(error).__name__
-        wait = backoff(record.in_a_row, self._first)
-        # A database that does not answer is foreseen. Of anything else the place is written as well.
-        place = None if error is None or isinstance(error, UnavailableError) else error
-        log.warning(
-            "the background loop %s failed (%s); it is started again in %.1f s", name, record.error, wait,
-            exc_info=place,
-        )  # fmt: skip
-
-    def _state(self, record: _Record) -> LoopState:
-        idle = max(0.0, self._clock() - record.worked_at)
-        return LoopState("failing" if record.in_a_row else "running", record.failures, record.error, idle)
+                failure = error
+            state.failures += 1
+            state.in_a_row += 1
+            state.error = "returned" if failure is None else type(failure).__name__
+            wait = backoff(state.in_a_row, self._first)
+            # A database that does not answer is foreseen. Of anything else the place is written as well.
+            place = None if isinstance(failure, UnavailableError) else failure
+            message = "the background loop %s failed (%s); it is started again in %.1f s"
+            log.warning(message, loop.name, state.error, wait, exc_info=place)
+            await asyncio.sleep(wait)
 
 
 class LoopMetrics(Collector):

@@ -1,6 +1,6 @@
-"""A registry for trying out: on this machine alone, with keys made for it, all of it forgotten when it ends.
+"""A registry for trying out: on this machine alone, with its own keys, deleted when it ends.
 
-It has the notices as shipped and open enrolment, and takes no heed of the operator's database and key.
+It has the packaged notices and open enrolment, and ignores the environment's settings.
 """
 
 from __future__ import annotations
@@ -20,13 +20,11 @@ from covey_privacy.signatures import SigningKey
 
 __all__ = ["ConsentRegistryError", "serve"]
 
-Told = Callable[[str, bytes, bytes], None]
-"""Takes the address, and the public keys of operator and registry."""
 
+def serve(host: str, port: int, tell: Callable[[str, bytes, bytes], None]) -> None:
+    """Serve until interrupted or terminated.
 
-def serve(host: str, port: int, tell: Told) -> None:
-    """Serve until interrupted or terminated; `tell` is called once requests are answered.
-
+    Once requests are answered, `tell` gets the address and the public keys of operator and registry.
     Raises RequestError for a host that others can reach.
     """
     if not _is_loopback(host):

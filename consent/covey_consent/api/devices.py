@@ -1,4 +1,4 @@
-"""What phones say about people: enrolments, decisions, sync."""
+"""Routes for devices' signed messages: enrolments, decisions, sync."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from fastapi import APIRouter, Request, Response
 from covey_consent.access.authorization import CALLER
 from covey_consent.access.roles import Caller, Role
 from covey_consent.access.signed_messages import open_batch, open_from_device
-from covey_consent.api.bodies import DECISIONS, ENROLMENTS
-from covey_consent.api.http import Here, body, cbor
+from covey_consent.api.http import RegistryDep, body, cbor
 from covey_consent.api.rates import count_enrolments, count_messages
 from covey_consent.decisions import decisions, subjects
 from covey_consent.decisions.verdicts import effective
@@ -32,61 +31,60 @@ router = APIRouter(tags=["people"])
 
 
 @router.post("/v1/enrolments", status_code=204)
-async def enrol(request: Request, here: Here) -> Response:
+async def enrol(request: Request, registry: RegistryDep) -> Response:
     """Take a `Batch` of signed `Enrolment`s, all or none.
 
     With a person's access token the devices are that person's; with the shop's (role service), or without one
     where enrolment is open to all, each new device is a person of its own.
     """
-    caller = await _enrolling(here, request)
-    batch = wire.decode(Batch, await body(request, ENROLMENTS))
+    caller = await _enrolling(registry, request)
+    batch = wire.decode(Batch, await body(request))
     if caller is None:
         count_enrolments(request, len(batch.signed))
     count_messages(request, len(batch.signed))
     opened = await asyncio.to_thread(open_batch, Enrolment, ENROLMENT, batch)
     subject = caller.subject if caller is not None and caller.role is Role.SUBJECT else None
-    await here.store.write(here.subjects.enrol, opened, subject)
+    await registry.store.write(registry.subjects.enrol, opened, subject)
     return Response(status_code=204)
 
 
 @router.post("/v1/decisions", status_code=204)
-async def take_decisions(request: Request, here: Here) -> Response:
+async def take_decisions(request: Request, registry: RegistryDep) -> Response:
     """Take a `Batch` of signed `Decision`s, all or none."""
-    batch = wire.decode(Batch, await body(request, DECISIONS))
+    batch = wire.decode(Batch, await body(request))
     count_messages(request, len(batch.signed))
     opened = await asyncio.to_thread(open_batch, Decision, DECISION, batch)
     for decision in opened:
-        decisions.check(decision, here.notices, here.calendar)
-    people = await here.store.read(subjects.of_devices, {decision.device for decision in opened})
-    await here.recorder.submit(decisions.of_devices(people, batch.signed, opened, here.notices))
+        decisions.check(decision, registry.notices, registry.calendar)
+    people = await registry.store.read(subjects.of_devices, {decision.device for decision in opened})
+    await registry.recorder.submit(decisions.of_devices(people, batch.signed, opened, registry.notices))
     return Response(status_code=204)
 
 
 @router.post("/v1/sync")
-async def sync(request: Request, here: Here) -> Response:
+async def sync(request: Request, registry: RegistryDep) -> Response:
     """Answer a signed `Sync` with `Synced`: the standing choices, and the log since the phone's last look."""
     asked = open_from_device(Sync, SYNC, await body(request))
-    if not here.calendar.agrees(asked.at):
-        raise RequestError(f"the request is dated {here.calendar.says(asked.at)}; set the clock")
-    now = here.calendar.milliseconds
-    standing = effective(await here.choices.of_device(asked.device), now)
+    if not registry.calendar.agrees(asked.at):
+        raise RequestError(f"the request is dated {registry.calendar.says(asked.at)}; set the clock")
+    now = registry.calendar.milliseconds
+    standing = effective(await registry.choices.of_device(asked.device), now)
     # A phone that asks for witnesses refuses a head that they have not cosigned yet.
-    settled = await here.cosigners.settle()
-    note, proof = here.log.since(asked.log_size, settled)
-    return cbor(Synced(now, standing, note, proof, here.notices.digest))
+    settled = await registry.cosigners.settle()
+    note, proof = registry.log.since(asked.log_size, settled)
+    return cbor(Synced(now, standing, note, proof, registry.notices.digest))
 
 
-async def _enrolling(here: Registry, request: Request) -> Caller | None:
-    """Return who enrols devices by an access token, None for whoever needs none and sends none.
+async def _enrolling(registry: Registry, request: Request) -> Caller | None:
+    """Return the caller who enrols devices, None where no access token is needed and none was sent.
 
     Raises UnauthenticatedError where one is needed and missing, DeniedError for a role that enrols nobody.
     """
-    if "authorization" not in request.headers and not here.settings.enrolment_needs_token:
+    if "authorization" not in request.headers and not registry.settings.enrolment_needs_token:
         return None
-    caller = await here.gate.caller(request, here.calendar.now)
-    if caller.role not in (Role.SUBJECT, Role.SERVICE) or (
-        caller.role is Role.SUBJECT and not caller.subject
-    ):
+    caller = await registry.authenticator.caller(request, registry.calendar.now)
+    person = caller.role is Role.SUBJECT and caller.subject
+    if not person and caller.role is not Role.SERVICE:
         raise DeniedError(
             f"devices are enrolled with a person's access token or the shop's; this one has {caller.role}"
         )
