@@ -31,6 +31,7 @@ from covey_privacy import (
     split_view,
     tickets,
 )
+from covey_privacy.command_line import write_or_compare
 from covey_privacy.field_types import U32, U64, Bytes32, Name, Names, Range, Records, Signature, Size, Text
 from covey_privacy.fixed_records import is_message, layout
 from covey_privacy.secagg import equality_proof, leaves, shape, terms
@@ -301,16 +302,12 @@ def _bounded(inner: Any, bound: Size | Range | Records) -> tuple[str, str]:
 def main(arguments: list[str]) -> int:
     """Print the grammar, compare a file with it, or write the file."""
     path, *write = arguments or [""]
-    made = grammar(Path(path).name)
+    generated = grammar(Path(path).name)
     if not path:
-        sys.stdout.write(made)
+        sys.stdout.write(generated)
         return 0
-    if write:
-        Path(path).write_text(made, "utf-8")
-    if Path(path).read_text("utf-8") == made:
-        return 0
-    sys.stderr.write(f"{path} is not the messages' grammar; write it anew with --write\n")
-    return 1
+    difference = "is not the messages' grammar; write it anew with"
+    return write_or_compare(Path(path), generated, write=bool(write), difference=difference)
 
 
 if __name__ == "__main__":

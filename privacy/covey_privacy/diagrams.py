@@ -12,6 +12,7 @@ import re
 import sys
 from pathlib import Path
 
+from covey_privacy.command_line import write_or_compare
 from covey_privacy.secagg import aggregator, collector, contributor, decryptor, notary, volunteer
 from covey_privacy.state_machine import Machine
 
@@ -48,14 +49,9 @@ def drawn(page: str) -> str:
 def main(arguments: list[str]) -> int:
     """Compare a page's diagrams with the tables, or draw them anew."""
     name, *write = arguments or ["docs/one-message.md"]
-    path = Path(name)
-    if write:
-        path.write_text(drawn(path.read_text("utf-8")), "utf-8")
-    page = path.read_text("utf-8")
-    if page == drawn(page):
-        return 0
-    sys.stderr.write(f"{path} shows other state machines than the code has; draw them anew with --write\n")
-    return 1
+    generated = drawn(Path(name).read_text("utf-8"))
+    difference = "shows other state machines than the code has; draw them anew with"
+    return write_or_compare(Path(name), generated, write=bool(write), difference=difference)
 
 
 if __name__ == "__main__":

@@ -695,7 +695,7 @@ class TestCommand:
         assert page.read_text("utf-8").rstrip().endswith("</html>")
         assert "blanks in it are for the officer" in capsys.readouterr().out
         assert covey.main([*asked[:-1], str(tmp_path / "no" / "x.html")]) == 2
-        assert not list(tmp_path.rglob("*.part"))
+        assert not list(tmp_path.rglob("*.new"))
 
     def test_a_missing_fact_is_named_and_exits_with_2(self, environment, tmp_path, monkeypatch, capsys):
         path = tmp_path / "controller.toml"

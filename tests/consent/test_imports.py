@@ -14,7 +14,7 @@ from test_rights import PURPOSES, ask, me, person, verdicts
 from covey_consent.access.roles import Role
 from covey_consent.api.media import ZIP
 from covey_consent.commands import imports as command
-from covey_consent.commands.notice import TOKEN
+from covey_consent.commands.client import TOKEN
 from covey_consent.errors import DeniedError, RequestError
 from covey_consent.rights import imports
 from covey_consent.storage import key_file

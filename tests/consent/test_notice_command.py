@@ -6,6 +6,7 @@ import pytest
 
 from covey_consent.access.roles import Role
 from covey_consent.commands import notice
+from covey_consent.commands.client import TOKEN
 from covey_consent.notices import files
 
 TEXTS = files._PACKAGED / "texts"
@@ -23,7 +24,7 @@ def own(tmp_path: Path) -> Path:
 def served(shop, monkeypatch):
     """Let the command reach the running registry."""
     monkeypatch.setattr(httpx, "post", lambda url, timeout, **sent: shop.http.post(url, **sent))
-    monkeypatch.setenv(notice.TOKEN, shop.as_(Role.ADMIN)["authorization"].removeprefix("Bearer "))
+    monkeypatch.setenv(TOKEN, shop.as_(Role.ADMIN)["authorization"].removeprefix("Bearer "))
     return shop
 
 
@@ -87,7 +88,7 @@ def test_standing_words_in_a_folder_are_said_to_be_no_notice(own, capsys):
 
 def publish_as_another(served, monkeypatch, path) -> int:
     token = served.as_(Role.ADMIN, "another")["authorization"].removeprefix("Bearer ")
-    monkeypatch.setenv(notice.TOKEN, token)
+    monkeypatch.setenv(TOKEN, token)
     return notice.publish(str(path), "")
 
 
@@ -124,9 +125,9 @@ def test_a_refusal_says_why(served, capsys):
 
 
 def test_publishing_needs_a_token_a_file_and_a_registry(own, monkeypatch, capsys):
-    monkeypatch.delenv(notice.TOKEN, raising=False)
+    monkeypatch.delenv(TOKEN, raising=False)
     assert notice.publish(str(own), "http://127.0.0.1:1") == 2
-    monkeypatch.setenv(notice.TOKEN, "x")
+    monkeypatch.setenv(TOKEN, "x")
     assert notice.publish(str(own), "http://127.0.0.1:1") == 1
     assert notice.publish(str(own.parent), "http://127.0.0.1:1") == 2
     assert "no registry answers" in capsys.readouterr().out

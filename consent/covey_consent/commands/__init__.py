@@ -1,1 +1,1 @@
-"""What `covey registry` does, one module for each noun."""
+"""The commands of the registry: `covey registry`, `witness` and `certificate print`."""

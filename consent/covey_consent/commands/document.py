@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy import inspect, make_url
@@ -11,15 +12,12 @@ from sqlalchemy.orm import Session
 from covey_consent.documents.catalogue import Name, make_document
 from covey_consent.documents.facts import Facts, gather_facts
 from covey_consent.documents.rendering import Format, render
-from covey_consent.errors import ConflictError, ConsentRegistryError, DamageError, require_folder
+from covey_consent.errors import ConflictError, DamageError, require_folder
 from covey_consent.policy import controller
-from covey_consent.policy.controller import Controller
 from covey_consent.settings import Settings
-from covey_consent.storage import private_files
 from covey_consent.storage.database import answering, connect
 from covey_consent.storage.models import PublishedNotice
-
-__all__ = ["ConsentRegistryError", "document"]
+from covey_consent.witness.witness_store import replace
 
 
 def document(name: str, purpose: str | None, round_id: str | None, written_as: str, out: Path | None) -> int:
@@ -31,9 +29,7 @@ def document(name: str, purpose: str | None, round_id: str | None, written_as: s
     if out is None:
         print(text, end="")
         return 0
-    part = out.with_name(f"{out.name}.part")
-    private_files.write(part, text.encode())
-    part.replace(out)
+    replace(out, text.encode())
     blanks = f"; {made.blanks} blanks in it are for the officer" if made.blanks else ""
     print(f"The document is at {out}{blanks}")
     return 0
@@ -44,19 +40,12 @@ def read(settings: Settings) -> Facts:
     url = make_url(settings.database_url)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
         raise ConflictError(f"there is no database at {url.database}; COVEY_REGISTRY_DATABASE_URL names it")
-    database = connect(settings.database_url)
     try:
+        responsible = controller.load(settings.controller)
+    except DamageError as error:  # Facts that are missing are for whoever asks to add.
+        raise ConflictError(str(error)) from None
+    with closing(connect(settings.database_url)) as database:
         if not inspect(database.readers).has_table(PublishedNotice.__tablename__):
             raise ConflictError("the database is no registry's; COVEY_REGISTRY_DATABASE_URL names it")
         with answering(), Session(database.readers) as session:
-            return gather_facts(session, settings, _controller(settings), int(time.time()))
-    finally:
-        database.close()
-
-
-def _controller(settings: Settings) -> Controller:
-    """Return who answers for the processing; facts that are missing are for whoever asks to add."""
-    try:
-        return controller.load(settings.controller)
-    except DamageError as error:
-        raise ConflictError(str(error)) from None
+            return gather_facts(session, settings, responsible, int(time.time()))

@@ -6,22 +6,20 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from covey_consent.errors import ConflictError, ConsentRegistryError
+from covey_consent.errors import ConflictError
 from covey_consent.law import compliance
 from covey_consent.law.compliance import Mark, Run
-
-__all__ = ["ConsentRegistryError", "evidence"]
 
 NOT_RUN = "not run"
 
 
-def evidence(*, run: bool, as_json: bool) -> int:
-    """Print the table; `run` runs the tests first, which takes a checkout. 1 where a test did not pass."""
+def evidence(*, run_tests: bool, as_json: bool) -> int:
+    """Print the table; `run_tests` first, which takes a checkout. 1 where a test did not pass."""
     root = compliance.find_checkout()
     found = compliance.shipped_marks() if root is None else compliance.read_marks(root / "tests")
-    if run and root is None:
+    if run_tests and root is None:
         raise ConflictError("this Covey is installed without its tests; run them in a checkout of its source")
-    done = compliance.run_tests(root, found) if run and root is not None else None
+    done = compliance.run_tests(root, found) if run_tests and root is not None else None
     table = tabulate(found, done)
     print(json.dumps(table, indent=2, ensure_ascii=False) if as_json else _text(table))
     results = [test["result"] for row in table["articles"] for test in row["tests"]]
@@ -29,38 +27,38 @@ def evidence(*, run: bool, as_json: bool) -> int:
 
 
 def tabulate(found: Sequence[Mark], done: Run | None) -> dict[str, Any]:
-    """Return the table as plain JSON values: every article, the tests that show it, and their results."""
+    """Return the table as plain JSON values: every article, the tests that show it, and their results.
+
+    A test that a run did not reach is as good as failed: it is called missing.
+    """
     law = compliance.load_law()
+
+    def describe(mark: Mark) -> dict[str, str]:
+        result = NOT_RUN if done is None else done.results.get(mark.test, "missing")
+        return {"shows": mark.shows, "test": mark.test, "result": result}
+
     rows = [
         {
             "article": article,
             "law": law.laws[article.partition(" ")[0]],
             "has_to_be_shown": shows,
-            "tests": [_test(mark, done) for mark in found if mark.article == article],
+            "tests": [describe(mark) for mark in found if mark.article == article],
         }
         for article, shows in law.shows.items()
     ]
-    ran = None if done is None else {"at": done.at, "covey": done.version}
-    return {"run": ran, "articles": rows}
-
-
-def _test(mark: Mark, done: Run | None) -> dict[str, str]:
-    """A test that a run did not reach is as good as failed: it is called missing."""
-    result = NOT_RUN if done is None else done.results.get(mark.test, "missing")
-    return {"shows": mark.shows, "test": mark.test, "result": result}
+    return {"run": done and {"at": done.at, "covey": done.version}, "articles": rows}
 
 
 def _text(table: Mapping[str, Any]) -> str:
-    ran = table["run"]
+    ran, rows = table["run"], table["articles"]
     when = (
         f"run at {ran['at']}, Covey {ran['covey']}" if ran else "tests not run; --run runs them in a checkout"
     )
-    shown = sum(bool(row["tests"]) for row in table["articles"])
-    head = f"Evidence for {shown} of {len(table['articles'])} articles: {when}. Not legal advice."
-    return "\n".join((head, *(line for row in table["articles"] for line in _lines(row))))
-
-
-def _lines(row: Mapping[str, Any]) -> list[str]:
-    lines = ["", f"{row['article']}: {row['has_to_be_shown']}"]
-    tests = [f"  {test['result']}: {test['shows']}\n    {test['test']}" for test in row["tests"]]
-    return lines + (tests or ["  no test shows this yet"])
+    shown = sum(bool(row["tests"]) for row in rows)
+    lines = [f"Evidence for {shown} of {len(rows)} articles: {when}. Not legal advice."]
+    for row in rows:
+        lines += ["", f"{row['article']}: {row['has_to_be_shown']}"]
+        lines += [f"  {test['result']}: {test['shows']}\n    {test['test']}" for test in row["tests"]]
+        if not row["tests"]:
+            lines.append("  no test shows this yet")
+    return "\n".join(lines)

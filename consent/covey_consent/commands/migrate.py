@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from covey_consent.settings import Settings
 from covey_consent.storage import database, schema
-from covey_consent.storage.database import Database, answering
+from covey_consent.storage.database import answering
 
 
 def migrate(*, check: bool = False, sql: bool = False, settings: Settings | None = None) -> int:
@@ -13,34 +15,18 @@ def migrate(*, check: bool = False, sql: bool = False, settings: Settings | None
     Returns 0, and 1 where the check finds another revision. Raises ConsentRegistryError.
     """
     settings = Settings() if settings is None else settings
-    opened = database.connect(settings.database_url)
-    try:
-        with answering():
-            return _check(opened) if check else _print(opened) if sql else _upgrade(opened)
-    finally:
-        opened.close()
-
-
-def _check(opened: Database) -> int:
-    found = schema.revision(opened.readers)
-    if found == schema.newest():
-        print(f"the database is at revision {found}, the newest")
+    with closing(database.connect(settings.database_url)) as opened, answering():
+        if sql and not check:
+            print(schema.statements(opened), end="")
+            return 0
+        found, newest = schema.revision(opened.readers), schema.newest()
+        was = "empty" if found is None else f"at revision {found}"
+        if not check:
+            schema.upgrade(opened)
+            print(f"the database was {was}; it is at revision {newest}")
+            return 0
+    if found == newest:
+        print(f"the database is {was}, the newest")
         return 0
-    print(f"the database is {_at(found)}, the newest is {schema.newest()}: run `covey registry migrate`")
+    print(f"the database is {was}, the newest is {newest}: run `covey registry migrate`")
     return 1
-
-
-def _print(opened: Database) -> int:
-    print(schema.statements(opened), end="")
-    return 0
-
-
-def _upgrade(opened: Database) -> int:
-    found = schema.revision(opened.readers)
-    schema.upgrade(opened)
-    print(f"the database was {_at(found)}; it is at revision {schema.newest()}")
-    return 0
-
-
-def _at(revision: str | None) -> str:
-    return "empty" if revision is None else f"at revision {revision}"

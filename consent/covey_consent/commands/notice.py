@@ -1,13 +1,13 @@
-"""`covey registry notice`: show, lint and publish notice files."""
+"""`covey registry notice`: show, lint and publish notice files, and print the text of a version."""
 
 from __future__ import annotations
 
-import os
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
-import httpx
-
+from covey_consent.commands.client import ask, print_error, require_admin_token
 from covey_consent.errors import ConsentRegistryError, require_folder
 from covey_consent.notices import files
 from covey_consent.notices.drafts import NoticeFacts
@@ -16,8 +16,6 @@ from covey_consent.notices.lint import lint as findings
 from covey_consent.policy import controller
 from covey_consent.settings import Settings
 
-TOKEN = "COVEY_REGISTRY_TOKEN"  # noqa: S105  the variable's name
-SECONDS = 30.0
 ACCEPTED = 202
 """The answer to the first of the two people who put a notice in force."""
 
@@ -75,34 +73,38 @@ def publish(path: str, url: str) -> int:
     Return 0 when it is in force or waits for the other person, 1 when the registry
     refuses it or cannot be reached, 2 when the file cannot be read or there is no token.
     """
-    token = os.environ.get(TOKEN, "")
-    if not token:
-        print(f"{TOKEN} is not set; give it an access token of the role admin")
-        return 2
     try:
+        token = require_admin_token()
         (file,) = _read(path, many=False)
     except ConsentRegistryError as error:
         print(error)
         return 2
-    return _post(file, f"{url.rstrip('/')}/v1/notices", token)
-
-
-def _post(file: NoticeFile, url: str, token: str) -> int:
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    headers, data = {"Content-Type": "application/json"}, file.model_dump_json()
     try:
-        answer = httpx.post(url, content=file.model_dump_json(), headers=headers, timeout=SECONDS)
-        said = dict(answer.json())
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, TypeError) as error:
-        print(f"no registry answers at {url}: {error}")
+        answer = ask("POST", f"{url.rstrip('/')}/v1/notices", token, headers, content=data)
+    except ConsentRegistryError as error:
+        print(error)
         return 1
     if answer.status_code == ACCEPTED:
         print(f"{file.purpose} waits: another person publishes the same file under a name of their own")
-        return 0
-    if answer.is_success:
-        print(f"{file.purpose} {said.get('version')} is in force")
-        return 0
-    print(f"the registry refuses the notice ({answer.status_code}): {said.get('detail', 'no reason given')}")
-    return 1
+    else:
+        print(f"{file.purpose} {answer.json().get('version')} is in force")
+    return 0
+
+
+def show_text(purpose: str, version: str, language: str, url: str, *, as_json: bool = False) -> int:
+    """Print the text of any version of a notice that was ever in force, which anyone may read."""
+    path = f"{url.rstrip('/')}/v1/notices/{quote(purpose, safe='')}/versions/{quote(version, safe='')}"
+    try:
+        notice = ask("GET", path, params={"language": language}).json()
+    except ConsentRegistryError as error:
+        return print_error(f"{url}: {error}", 1)
+    if as_json:
+        print(json.dumps(notice))
+    else:
+        print(f"{notice['title']} ({notice['purpose']} {notice['version']}, {notice['language']})\n")
+        print(notice["text"])
+    return 0
 
 
 def _read(path: str, *, many: bool = True) -> Iterator[NoticeFile]:

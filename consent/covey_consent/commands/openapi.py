@@ -8,6 +8,7 @@ from pathlib import Path
 
 from covey_consent.app import create_app
 from covey_consent.settings import Settings
+from covey_privacy.command_line import write_or_compare
 
 
 def made() -> str:
@@ -17,12 +18,8 @@ def made() -> str:
 
 def main(file: Path, *, write: bool = False) -> int:
     """Write the document, or say whether the file is what it would be; 1 where it is not."""
-    if write:
-        file.write_text(made(), "utf-8")
-    elif not file.exists() or file.read_text("utf-8") != made():
-        print(f"{file} is not what the routes say; write it anew with --write", file=sys.stderr)
-        return 1
-    return 0
+    difference = "is not what the routes say; write it anew with"
+    return write_or_compare(file, made(), write=write, difference=difference)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from covey_consent.access import access_log
 from covey_consent.access.roles import Caller, Role
-from covey_consent.errors import ConsentRegistryError, RequestError, require_folder
+from covey_consent.errors import RequestError, require_folder
 from covey_consent.pack.archive import archive
 from covey_consent.pack.contents import OpenedRecord, log_files, read_records, subject_file
 from covey_consent.settings import Settings
@@ -20,8 +20,6 @@ from covey_consent.storage.store import Store
 from covey_consent.witness.witness_store import replace
 from covey_privacy.note import ED25519, VerifierKey
 from covey_privacy.signatures import SigningKey
-
-__all__ = ["ConsentRegistryError", "pack"]
 
 Records = Callable[[Session, Settings, SigningKey, str], Sequence[OpenedRecord]]
 """`records(session, settings, key, subject)`: a person's records, opened."""

@@ -8,17 +8,15 @@ import re
 import time
 from collections.abc import Mapping
 
-from covey_consent.errors import ConsentRegistryError, RequestError
+from covey_consent.commands.client import read_key
+from covey_consent.errors import RequestError
 from covey_consent.operations.clock_monitor import ClockMonitor
 from covey_consent.recipients.outbox import Outbox
 from covey_consent.recipients.webhook import WebhookSigner
 from covey_consent.rights.retention import DAY, PEOPLE, Retention
 from covey_consent.settings import Settings
-from covey_consent.storage import key_file
 from covey_consent.storage.store import Store
 from covey_consent.tickets.epoch_calendar import Calendar
-
-__all__ = ["ConsentRegistryError", "run"]
 
 LATER = re.compile(r"\+(\d{1,5})d", re.ASCII)
 
@@ -34,16 +32,12 @@ def run(
     settings = Settings() if settings is None else settings
     now = time.time()
     counts = asyncio.run(_run(settings, int(now) + _seconds(later), now, dry))
-    print(json.dumps(counts) if as_json else _told(counts, dry))
+    print(json.dumps(counts) if as_json else _describe(counts, dry))
     return 0
 
 
 async def _run(settings: Settings, at: int, now: float, dry: bool) -> Mapping[str, int]:
-    if not settings.key_file.exists():
-        raise RequestError(
-            f"there is no key in {settings.key_file}; run this where the registry's key file is"
-        )
-    signer = WebhookSigner(key_file.load_or_create(settings.key_file))
+    signer = WebhookSigner(read_key(settings))
     calendar = Calendar(lambda: now, settings.epoch_seconds, settings.tolerance_seconds)
     store = Store.open(settings.database_url)
     try:
@@ -68,7 +62,7 @@ def _seconds(later: str | None) -> int:
     return int(found[1]) * DAY
 
 
-def _told(counts: Mapping[str, int], dry: bool) -> str:
+def _describe(counts: Mapping[str, int], dry: bool) -> str:
     rows = [f"{count} rows of {name}" for name, count in sorted(counts.items()) if count and name != PEOPLE]
     people = counts.get(PEOPLE, 0)
     said = ", ".join([*([f"{people} people with everything of theirs"] if people else []), *rows])

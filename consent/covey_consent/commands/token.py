@@ -5,18 +5,13 @@ from __future__ import annotations
 import getpass
 import json
 import sys
-import time
-
-import httpx
 
 from covey_consent.access.jose import extract
 from covey_consent.access.roles import Caller, Role
-from covey_consent.access.tokens import Tokens
-from covey_consent.errors import ConsentRegistryError, DamageError
+from covey_consent.commands.client import ask, mint_token, print_error
+from covey_consent.errors import ConsentRegistryError, RequestError, UnavailableError
 from covey_consent.settings import Settings
-from covey_consent.storage import key_file
 
-SECONDS = 30.0
 ADMIN_HOURS = 1 / 60
 """For how long the token is good by which the command itself revokes."""
 
@@ -28,9 +23,8 @@ def mint(
     settings = Settings() if settings is None else settings
     try:
         text = _mint(role, name, hours, subject, settings)
-    except (ValueError, DamageError) as error:
-        print(error, file=sys.stderr)
-        return 2
+    except (ValueError, ConsentRegistryError) as error:
+        return print_error(error, 2)
     print(text)
     print(f"its id, to revoke it by: {token_id(text)}", file=sys.stderr)
     return 0
@@ -45,23 +39,18 @@ def revoke(
     """
     settings = Settings() if settings is None else settings
     if (token is None) == (role is None) or (role is None) != (name is None):
-        print("give either --token, or --role and --name", file=sys.stderr)
-        return 2
+        return print_error("give either --token, or --role and --name", 2)
     try:
         said = {"role": role, "name": name} if token is None else {"token": token_id(token)}
         admin = _mint(Role.ADMIN, getpass.getuser(), ADMIN_HOURS, None, settings)
     except (ValueError, ConsentRegistryError) as error:
-        print(error, file=sys.stderr)
-        return 2
+        return print_error(error, 2)
     try:
-        headers = {"Authorization": f"Bearer {admin}"}
-        answer = httpx.post(f"{url.rstrip('/')}/v1/revocations", json=said, headers=headers, timeout=SECONDS)
-        if answer.is_error:
-            print(f"the registry refuses it: {answer.json().get('detail')}", file=sys.stderr)
-            return 1
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        print(f"no registry answers at {url}: {error}; start it, and revoke then", file=sys.stderr)
-        return 1
+        ask("POST", f"{url.rstrip('/')}/v1/revocations", admin, json=said)
+    except RequestError as error:
+        return print_error(error, 1)
+    except UnavailableError as error:
+        return print_error(f"{error}; start it, and revoke then", 1)
     print("revoked: it counts no more" if token else f"revoked: every token of {role} {name} so far")
     return 0
 
@@ -88,8 +77,4 @@ def _mint(role: str, name: str, hours: float, subject: str | None, settings: Set
         raise ValueError(
             "--subject is the pseudonym of the person: the role subject needs it, others have none"
         )
-    if not settings.key_file.exists():
-        raise ValueError(f"there is no key in {settings.key_file}; run this where the registry's key file is")
-    caller = Caller(Role(role), name.strip(), subject)
-    tokens = Tokens(key_file.load_or_create(settings.key_file), settings.origin)
-    return tokens.mint(caller, int(time.time()), int(hours * 3600))
+    return mint_token(settings, Caller(Role(role), name.strip(), subject), hours * 3600)

@@ -1,1 +1,1 @@
-"""Commands of the simulations: drills of the registry."""
+"""The commands that play or measure: `covey demo`, `bench`, `audit` and `registry drill`."""

@@ -6,6 +6,7 @@ import json
 import secrets
 import tempfile
 import time
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -30,45 +31,35 @@ def crash(url: str | None, rounds: int, *, as_json: bool = False) -> int:
     with tempfile.TemporaryDirectory() as folder:
         where = f"sqlite:///{folder}/registry.db" if url is None else url
         scratch.require_empty(where)
-        crashes = _play(where, Path(folder), rounds)
-        lost = sum(each.lost + each.halves for each in crashes)
+        random = secrets.SystemRandom()
+        with closing(Drill(where, Path(folder), time.time, secrets.token_bytes)) as drill:
+            crashes = [drill.crash(random.uniform(EARLIEST_SECONDS, LATEST_SECONDS)) for _ in range(rounds)]
+        lost = any(each.lost or each.halves for each in crashes)
         if not lost:
             scratch.empty(where)
     kind = where.partition(":")[0]
-    print(json.dumps(_found(kind, crashes), indent=2) if as_json else _told(kind, crashes))
+    if as_json:
+        played = [asdict(each) for each in crashes]
+        print(json.dumps({"database": kind, "phones": PHONES, "crashes": played}, indent=2))
+    else:
+        _show(kind, crashes)
     return 1 if lost else 0
 
 
-def _play(url: str, folder: Path, rounds: int) -> list[Crash]:
-    random = secrets.SystemRandom()
-    drill = Drill(url, folder, time.time, secrets.token_bytes)
-    try:
-        return [drill.crash(random.uniform(EARLIEST_SECONDS, LATEST_SECONDS)) for _ in range(rounds)]
-    finally:
-        drill.close()
-
-
-def _found(kind: str, crashes: list[Crash]) -> dict[str, object]:
-    return {"database": kind, "phones": PHONES, "crashes": [asdict(each) for each in crashes]}
-
-
-def _told(kind: str, crashes: list[Crash]) -> str:
-    said = f"{PHONES} phones decided while the registry, on {kind}, was killed {len(crashes)} times.\n"
-    table = ["  ".join(COLUMNS), *(_row(number, each) for number, each in enumerate(crashes, 1))]
-    return "\n".join([said, *table, "", _verdict(crashes)])
-
-
-def _row(number: int, each: Crash) -> str:
-    cells = (
-        number, f"{each.seconds:.2f}", each.acknowledged, each.unanswered, each.lost, each.halves, each.log,
-        f"{each.restart_seconds:.2f}",
-    )  # fmt: skip
-    return "  ".join(f"{cell:>{len(name)}}" for cell, name in zip(cells, COLUMNS, strict=True))
-
-
-def _verdict(crashes: list[Crash]) -> str:
+def _show(kind: str, crashes: list[Crash]) -> None:
+    print(f"{PHONES} phones decided while the registry, on {kind}, was killed {len(crashes)} times.\n")
+    print("  ".join(COLUMNS))
+    for number, each in enumerate(crashes, 1):
+        cells = (
+            number, f"{each.seconds:.2f}", each.acknowledged, each.unanswered, each.lost, each.halves,
+            each.log, f"{each.restart_seconds:.2f}",
+        )  # fmt: skip
+        print("  ".join(f"{cell:>{len(name)}}" for cell, name in zip(cells, COLUMNS, strict=True)))
     lost, halves = sum(each.lost for each in crashes), sum(each.halves for each in crashes)
     if lost or halves:
-        return f"LOST: {lost} acknowledged decisions; {halves} by half."
-    told = sum(each.acknowledged for each in crashes)
-    return f"All {told} acknowledged decisions are there, none by half; the log opened and went on each time."
+        print(f"\nLOST: {lost} acknowledged decisions; {halves} by half.")
+        return
+    kept = sum(each.acknowledged for each in crashes)
+    print(
+        f"\nAll {kept} acknowledged decisions are there, none by half; the log opened and went on each time."
+    )

@@ -23,8 +23,7 @@ def erase(people: int = 50, database_url: str | None = None, *, as_json: bool = 
     used.
     """
     try:
-        _require_some(people)
-        _require_scratch(database_url)
+        _require_playable(people, database_url)
         with tempfile.TemporaryDirectory(prefix="covey-erase-") as folder:
             outcome = asyncio.run(drill.play(Path(folder), people, database_url))
         if database_url is not None and outcome.passed:
@@ -32,25 +31,21 @@ def erase(people: int = 50, database_url: str | None = None, *, as_json: bool = 
     except (DamageError, RequestError, FileNotFoundError) as error:
         print(f"the drill needs an empty database and its tools: {error}", file=sys.stderr)
         return 2
-    said = json.dumps(asdict(outcome) | {"passed": outcome.passed}) if as_json else _told(outcome)
-    print(said)
+    print(json.dumps(asdict(outcome) | {"passed": outcome.passed}) if as_json else _describe(outcome))
     return 0 if outcome.passed else 1
 
 
-def _require_some(people: int) -> None:
+def _require_playable(people: int, database_url: str | None) -> None:
     if not 2 <= people <= MOST_PEOPLE:
         raise RequestError(f"{people} people were asked for; 2 to {MOST_PEOPLE} can play")
-
-
-def _require_scratch(url: str | None) -> None:
-    if url is None:
+    if database_url is None:
         return
-    if not url.startswith("postgresql"):
+    if not database_url.startswith("postgresql"):
         raise DamageError("--db takes postgresql://...; without it the drill makes its own SQLite file")
-    scratch.require_empty(url)
+    scratch.require_empty(database_url)
 
 
-def _told(outcome: drill.Outcome) -> str:
+def _describe(outcome: drill.Outcome) -> str:
     """Return in plain words what happened."""
     rows = ", ".join(f"{count} in {table}" for table, count in sorted(outcome.rows.items()) if count)
     alike = "decides as before" if outcome.others_decide_alike else "DECIDES DIFFERENTLY"

@@ -15,10 +15,10 @@ def tamper(as_json: bool = False) -> int:
     with tempfile.TemporaryDirectory() as folder:
         plays = drill.drill(Path(folder), time.time)
     if as_json:
-        told = [
+        found = [
             {"change": play.change, "as_expected": play.as_expected, "found": play.found} for play in plays
         ]
-        print(json.dumps(told, indent=2))
+        print(json.dumps(found, indent=2))
     else:
         for play in plays:
             _show(play)

@@ -9,7 +9,7 @@ import pytest
 from covey import main
 
 from covey_consent.access.roles import Role
-from covey_consent.commands.queries import Officer, notice_text
+from covey_consent.commands import lookups, notice
 from covey_consent.notices import files
 from covey_consent.storage.csv_tables import table
 from covey_simulations.benchmarks.process import serving
@@ -265,10 +265,11 @@ def test_the_commands_ask_a_served_registry(url, capsys):
 
 
 def test_the_commands_say_in_a_line_what_is_wrong(url, capsys, tmp_path):
-    assert Officer(url, "olga", "a test").allowed("train", "soon") == 2
-    assert Officer(url, "olga", "a test").allowed("none") == 1
-    assert Officer("http://127.0.0.1:9", "olga", "a test").rounds() == 1
-    assert notice_text(url, "train", "9.0.0", "en") == 1
+    olga = {"url": url, "officer": "olga", "reason": "a test"}
+    assert lookups.list_allowed("train", "soon", **olga) == 2
+    assert lookups.list_allowed("none", **olga) == 1
+    assert lookups.list_rounds(url="http://127.0.0.1:9", officer="olga") == 1
+    assert notice.show_text("train", "9.0.0", "en", url) == 1
     assert len(capsys.readouterr().err.splitlines()) == 4
 
 

@@ -1,0 +1,1 @@
+"""The commands that need the protocol alone: `covey certificate verify`, `log` and `protocol`."""

@@ -1,0 +1,1 @@
+"""The commands of who operates rounds: `covey operator`, `site` and `decryptor`."""
