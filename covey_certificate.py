@@ -181,7 +181,7 @@ def _pinned(chosen: argparse.Namespace, operator: bytes) -> tuple[str, LogView]:
     from covey_privacy.note import VerifierKey, public_key
     from covey_privacy.secagg.log_entries import LogView
     from covey_privacy.site_document import open_site
-    from covey_privacy.witness import Policy
+    from covey_privacy.witness import WitnessPolicy
 
     by_hand = chosen.registry, chosen.origin, chosen.witness
     if chosen.site is not None:
@@ -195,7 +195,7 @@ def _pinned(chosen: argparse.Namespace, operator: bytes) -> tuple[str, LogView]:
         raise MisuseError("give --site, or all of --registry, --origin and --witness")
     witnesses = tuple(map(VerifierKey.parse, chosen.witness))
     # A certificate states when it was cosigned: the policy's age does not count.
-    policy = Policy(witnesses, len(witnesses) if chosen.least is None else chosen.least, 0)
+    policy = WitnessPolicy(witnesses, len(witnesses) if chosen.least is None else chosen.least, 0)
     return chosen.origin, LogView(chosen.origin, public_key(chosen.registry), policy)
 
 

@@ -34,7 +34,7 @@ from covey_privacy.signatures import digest_of
 from covey_privacy.tiles import WIDTH, Reader, Tile
 from covey_sdk import ledger, withdrawal_claims
 from covey_sdk.errors import CertificateError, RegistryError
-from covey_sdk.registry_client import NOT_FOUND, Registry, Trust, believing
+from covey_sdk.registry_client import NOT_FOUND, RegistryClient, Trust, believing
 from covey_sdk.round_records import Joined, read_joined
 from covey_sdk.store import Store
 
@@ -186,7 +186,7 @@ class _PublicLog:
 class _PublishedLeaves(Mapping[bytes, Sequence[Leaf]]):
     """Leaves of sets by root, each read when it is asked for; those of the last set alone are held."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: RegistryClient) -> None:
         self._registry = registry
         self._held: dict[bytes, Sequence[Leaf]] = {}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from covey_sdk.finding import Evidence, Finding
+from covey_sdk.finding import Finding, TagEvidence
 from covey_sdk.history import History
 from covey_sdk.rule_bundle import Rules
 
@@ -15,7 +15,7 @@ def warning(history: History, rules: Rules) -> tuple[Finding, ...]:
     if not cuts.factor * gap < recency <= cuts.most_days:
         return ()
     evidence = (
-        Evidence("recency_days", recency, cuts.factor * gap),
-        Evidence("orders", len(history.orders), cuts.least_orders),
+        TagEvidence("recency_days", recency, cuts.factor * gap),
+        TagEvidence("orders", len(history.orders), cuts.least_orders),
     )
     return (Finding("risk.churn_warning", "yes", evidence, recency / gap),)

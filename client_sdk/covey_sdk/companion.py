@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from covey_sdk.finding import Evidence, Finding
+from covey_sdk.finding import Finding, TagEvidence
 from covey_sdk.history import History
 from covey_sdk.rule_bundle import Pair, Rules, plain
 
@@ -25,7 +25,10 @@ def _due(kind: str, pairs: Iterable[Pair], history: History, rules: Rules) -> tu
     for pair in pairs:
         lag = _lag(pair, history) if rules.may_enter_tags((pair.due,), history.sensitive) else None
         if lag is not None:
-            evidence = (Evidence("lag_days", lag, pair.least_days), Evidence("lag_days", lag, pair.most_days))
+            evidence = (
+                TagEvidence("lag_days", lag, pair.least_days),
+                TagEvidence("lag_days", lag, pair.most_days),
+            )
             about = f":{plain(pair.due)}"
             found.setdefault(about, Finding(kind, "yes", evidence, about=about))
     return tuple(found.values())

@@ -36,11 +36,11 @@ from covey_privacy.registry_messages import (
 from covey_privacy.signatures import SigningKey, sign
 from covey_sdk import agreed_terms, ledger
 from covey_sdk.clock import milliseconds, moment
-from covey_sdk.consent_gate import Gate
+from covey_sdk.consent_gate import ConsentGate
 from covey_sdk.errors import ConsentError, RegistryError, RegistryForkError
 from covey_sdk.event_checks import MOST_CHARACTERS, shown
-from covey_sdk.log_state import Log
-from covey_sdk.registry_client import Registry
+from covey_sdk.log_state import LogState
+from covey_sdk.registry_client import RegistryClient
 from covey_sdk.store import Store
 from covey_sdk.stored_value import StoredValue
 
@@ -72,7 +72,7 @@ class _Shelf:
 class Consents:
     """The consents in a store, signed with the device's `key`, confirmed under the `log` of the registry."""
 
-    def __init__(self, store: Store, key: SigningKey, log: Log) -> None:
+    def __init__(self, store: Store, key: SigningKey, log: LogState) -> None:
         self._store = store
         self._key = key
         self._log = log
@@ -104,11 +104,11 @@ class Consents:
         """When the registry last confirmed the choices, None never."""
         return _synced_at(self._state.read())
 
-    def gate(self, now: datetime) -> Gate:
+    def gate(self, now: datetime) -> ConsentGate:
         """Return the gate at `now`, as the store stands."""
         with self._store.snapshot():
             state = self._state.read()
-            return Gate(
+            return ConsentGate(
                 _standing(state), self.notices, agreed_terms.read(self._store), _synced_at(state), now
             )
 
@@ -157,7 +157,7 @@ class Consents:
             self._tell_owner("chosen" if state == GRANTED else state, purpose, now)
         return sign(DECISION, decision, self._key)
 
-    def send_refusals(self, registry: Registry, now: datetime) -> None:
+    def send_refusals(self, registry: RegistryClient, now: datetime) -> None:
         """Send every refusal and withdrawal that the registry may not have.
 
         They are dated anew, so that none is too old and each is later than what it ends.
@@ -190,7 +190,7 @@ class Consents:
         signed = [sign(DECISION, decision, self._key) for decision in unsent]
         return self.batch(*signed) if signed else None
 
-    def send_grants(self, registry: Registry, now: datetime) -> None:
+    def send_grants(self, registry: RegistryClient, now: datetime) -> None:
         """Send every grant that the registry may not have, as the person made it.
 
         A grant that the registry refuses ends, and the ledger says so. Raises the RegistryError then, after
@@ -212,7 +212,7 @@ class Consents:
         if refusal:
             raise refusal
 
-    def sync(self, registry: Registry, now: datetime, settle: Settle) -> None:
+    def sync(self, registry: RegistryClient, now: datetime, settle: Settle) -> None:
         """Send what is unsent, then take the current notices and confirmed choices, all or none.
 
         Where another process changes the consents while the registry is asked, its answer may be older than
@@ -323,7 +323,7 @@ class Consents:
             self._state.write(replace(state, decisions=tuple(known.values()), unsent=unsent))
             self._tell_owner("not_accepted", refused.purpose, now)
 
-    def _ask(self, registry: Registry, state: _State, now: datetime) -> tuple[Synced, Checkpoint]:
+    def _ask(self, registry: RegistryClient, state: _State, now: datetime) -> tuple[Synced, Checkpoint]:
         signed = sign(SYNC, Sync(self._key.public, milliseconds(now), state.log_size), self._key)
         try:
             return registry.sync(signed, _head(state), self._log.note, int(now.timestamp()))

@@ -36,8 +36,8 @@ from covey_privacy.tickets import IssuerKeys, Role
 from covey_sdk.boot_id import current_boot_id
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import ConsentError
-from covey_sdk.round_records import Duty, RoundRecords
-from covey_sdk.ticket_store import Wallet
+from covey_sdk.round_records import DecryptorRecord, RoundRecords
+from covey_sdk.ticket_store import TicketStore
 
 if TYPE_CHECKING:
     from covey_sdk.device import Device
@@ -63,7 +63,7 @@ class DecryptorDuty:
         self._device, self._store = device, device.store
         self._verify = verify
         self._records = RoundRecords(device.store, boot_id or current_boot_id())
-        self._wallet = Wallet(device.store, device.key)
+        self._wallet = TicketStore(device.store, device.key)
 
     def volunteer(self, signed: bytes) -> None:
         """Offer to be a decryptor of the round of a signed manifest, under its ticket of role volunteer.
@@ -88,7 +88,7 @@ class DecryptorDuty:
                 if kept is not None:
                     self._records.put_duty(manifest.round_id, replace(kept, offer=b""))
 
-    def _offer(self, signed: bytes, manifest: Manifest) -> Duty:
+    def _offer(self, signed: bytes, manifest: Manifest) -> DecryptorRecord:
         """Make the offer and keep it, with the keys that it is for."""
         device, round_id = self._device, manifest.round_id
         device.gate().require(*manifest.purposes)
@@ -111,7 +111,7 @@ class DecryptorDuty:
             offer = machine.volunteer()
             state = machine.state
             assert isinstance(state, Offered)  # noqa: S101  # it has just offered
-            duty = Duty(self._records.boot, signed, keys, offer, b"", wire.encode(state.keys))
+            duty = DecryptorRecord(self._records.boot, signed, keys, offer, b"", wire.encode(state.keys))
             self._records.open(round_id, manifest.purposes, windows)
             self._records.put_duty(round_id, duty)
         return duty

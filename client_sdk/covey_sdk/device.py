@@ -21,10 +21,10 @@ from types import TracebackType
 from typing import Any
 
 from covey_privacy import wire
-from covey_privacy.floors import PRODUCTION, Profile
+from covey_privacy.floors import PRODUCTION, FloorProfile
 from covey_privacy.registry_messages import GRANTED, REFUSED, WITHDRAWN, Choice, Notice
 from covey_privacy.signatures import SigningKey
-from covey_privacy.witness import Policy
+from covey_privacy.witness import WitnessPolicy
 from covey_sdk import (
     certificates,
     event_checks,
@@ -36,25 +36,25 @@ from covey_sdk import (
 )
 from covey_sdk import clock as clocks
 from covey_sdk.clock import Clock, milliseconds
-from covey_sdk.consent_gate import Gate
+from covey_sdk.consent_gate import ConsentGate
 from covey_sdk.consents import Consents, require_purpose
 from covey_sdk.errors import ConsentError, EventError, RegistryError, RegistryForkError, StoreError
 from covey_sdk.events import Event
 from covey_sdk.export import export
 from covey_sdk.facts import Facts
 from covey_sdk.journal import Journal
-from covey_sdk.ledger import Entry
-from covey_sdk.log_state import Log
+from covey_sdk.ledger import LedgerEntry
+from covey_sdk.log_state import LogState
 from covey_sdk.odometer import Odometer
-from covey_sdk.profile import Portrait
+from covey_sdk.profile import Profile
 from covey_sdk.purposes import CONTRACT, PERSONALIZE, TAGS, kind_of
 from covey_sdk.recommender import NEW, Explanation, Recommendation
-from covey_sdk.registry_client import Registry, Trust
+from covey_sdk.registry_client import RegistryClient, Trust
 from covey_sdk.releases import NEEDED_BY, Releases
 from covey_sdk.store import Store
 from covey_sdk.tag_choices import require_single
 from covey_sdk.tags import Tag
-from covey_sdk.ticket_store import Wallet
+from covey_sdk.ticket_store import TicketStore
 from covey_sdk.withdrawal_claims import KeptWithdrawal, Withdrawal
 
 PUBLIC_KEY_LENGTH = 32
@@ -74,9 +74,9 @@ class Device:
         self,
         store: Store,
         trust: Trust,
-        registry: Registry | None,
-        profile: Profile,
-        clock: clocks.Read,
+        registry: RegistryClient | None,
+        profile: FloorProfile,
+        clock: clocks.ReadClock,
         currency: str | None,
     ) -> None:
         self.store = store
@@ -84,11 +84,11 @@ class Device:
         self.profile = profile
         self.key = SigningKey(_secret(store))
         self.clock = Clock(store, clock)
-        self.log = Log(store, trust.registry)
+        self.log = LogState(store, trust.registry)
         self.consents = Consents(store, self.key, self.log)
         self.journal = Journal(store, currency)
         self.releases = Releases(store, trust.operator)
-        self.portrait = Portrait(store, trust.operator, self.journal, self.releases)
+        self.portrait = Profile(store, trust.operator, self.journal, self.releases)
         self._registry = registry
         # Read once now, so that a damaged store shows when it is opened.
         _ = self.choices, self.log.note, self.portrait.rules, self.portrait.choices.read()
@@ -100,9 +100,9 @@ class Device:
         key: bytes,
         *,
         trust: Trust,
-        registry: Registry | None = None,
-        profile: Profile = PRODUCTION,
-        clock: clocks.Read = clocks.system,
+        registry: RegistryClient | None = None,
+        profile: FloorProfile = PRODUCTION,
+        clock: clocks.ReadClock = clocks.system,
         currency: str | None = None,
     ) -> Device:
         """Open the store at `path`, or make it. `key` is 32 bytes that the platform's keystore holds.
@@ -135,7 +135,7 @@ class Device:
         """Withdraw everything, here and now, and return the signed withdrawals for the registry.
 
         An app that may be ended at any time keeps them before it calls `erase`, and sends them with
-        `Registry.send_farewell` until that succeeds. They are empty where there is nothing to withdraw.
+        `RegistryClient.send_farewell` until that succeeds. They are empty where there is nothing to withdraw.
         """
         with self.store.transaction():
             now = self.clock.unchecked()
@@ -162,7 +162,7 @@ class Device:
         return farewell
 
     @property
-    def registry(self) -> Registry:
+    def registry(self) -> RegistryClient:
         """The registry. Raises RegistryError when the device was opened without one."""
         if self._registry is None:
             raise RegistryError("this device was opened without a registry; give Device.open one")
@@ -185,7 +185,7 @@ class Device:
         """What the person's rounds have cost, under the caps of the notices."""
         return Odometer(self.store, self.consents.notices)
 
-    def gate(self) -> Gate:
+    def gate(self) -> ConsentGate:
         """Return what the person allows now."""
         return self.consents.gate(self.clock.now())
 
@@ -405,7 +405,7 @@ class Device:
                 self.gate().require(NEEDED_BY[name])
             self.releases.keep(name, signed)
 
-    def ledger(self) -> tuple[Entry, ...]:
+    def ledger(self) -> tuple[LedgerEntry, ...]:
         """Return the record of what this phone did, oldest first."""
         with self.store.snapshot():
             return ledger.entries(self.store)
@@ -486,7 +486,7 @@ class Device:
         """Delete what no granted purpose needs, in the caller's transaction; say whether events were met."""
         granted = self.consents.granted
         self.releases.sweep(granted)
-        claimed = Wallet(self.store, self.key).sweep(granted)
+        claimed = TicketStore(self.store, self.key).sweep(granted)
         claimed += round_records.sweep(self.store, granted, int(now.timestamp()))
         if claimed:
             ended = tuple(sorted(name for name in self.consents.decisions if not granted(name)))
@@ -532,12 +532,12 @@ def _check_opening(trust: Any, registry: Any, profile: Any, clock: Any, currency
         if type(pinned) is not bytes or len(pinned) != PUBLIC_KEY_LENGTH:
             raise event_checks.wrong(f"trust.{name}", f"a public key of {PUBLIC_KEY_LENGTH} bytes", pinned)
     event_checks.text(trust.origin, "trust.origin")
-    if trust.policy is not None and not isinstance(trust.policy, Policy):
-        raise event_checks.wrong("trust.policy", "a Policy or None", trust.policy)
-    if registry is not None and not isinstance(registry, Registry):
-        raise event_checks.wrong("registry", "a Registry or None", registry)
-    if not isinstance(profile, Profile):
-        raise event_checks.wrong("profile", "a Profile", profile)
+    if trust.policy is not None and not isinstance(trust.policy, WitnessPolicy):
+        raise event_checks.wrong("trust.policy", "a WitnessPolicy or None", trust.policy)
+    if registry is not None and not isinstance(registry, RegistryClient):
+        raise event_checks.wrong("registry", "a RegistryClient or None", registry)
+    if not isinstance(profile, FloorProfile):
+        raise event_checks.wrong("profile", "a FloorProfile", profile)
     if not callable(clock):
         raise event_checks.wrong("clock", "a function that returns the time", clock)
     if currency is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
-from covey_sdk.finding import Evidence, Finding
+from covey_sdk.finding import Finding, TagEvidence
 from covey_sdk.history import History
 from covey_sdk.purchases import Buy
 from covey_sdk.rule_bundle import Rules
@@ -35,7 +35,7 @@ def _habits(category: str, ages: Mapping[date, int], rules: Rules) -> Iterator[F
         weeks, share = len({age // 7 for age in on_it}), len(on_it) / len(ages)
         if weeks >= cuts.least_weeks and share >= cuts.share:
             evidence = (
-                Evidence("weeks", weeks, cuts.least_weeks, 7 * cuts.weeks),
-                Evidence("share", share, cuts.share, 7 * cuts.weeks),
+                TagEvidence("weeks", weeks, cuts.least_weeks, 7 * cuts.weeks),
+                TagEvidence("share", share, cuts.share, 7 * cuts.weeks),
             )
             yield Finding("habit.weekly", "yes", evidence, share, f":{category}:{name}")

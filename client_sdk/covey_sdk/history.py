@@ -39,7 +39,7 @@ Memo = dict[str, dict[str, tuple[tuple[Buy, ...], object, object]]]
 
 
 @dataclass(frozen=True)
-class Bought:
+class KeptPurchases:
     """The lines that were paid and kept, oldest first, and the days on which each category was bought."""
 
     purchases: tuple[Purchase, ...] = ()
@@ -78,7 +78,7 @@ class History:
     today: date
     orders: tuple[Order, ...]
     last_open: date | None = None
-    kept: Bought = field(default_factory=Bought)
+    kept: KeptPurchases = field(default_factory=KeptPurchases)
     interests: Interests = field(default_factory=Interests)
     sensitive: frozenset[str] = frozenset()
     currency: str | None = None

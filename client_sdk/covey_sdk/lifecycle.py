@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from covey_sdk.finding import Evidence, Finding
+from covey_sdk.finding import Finding, TagEvidence
 from covey_sdk.history import History
 from covey_sdk.rule_bundle import Rules
 
@@ -20,13 +20,13 @@ def stage(
     A behaviour that is `withheld`, by its tag's id, makes no one a super user.
     """
     cuts, recency = rules.lifecycle, history.recency_days
-    orders = Evidence("orders", len(history.orders), REPEAT_ORDERS)
+    orders = TagEvidence("orders", len(history.orders), REPEAT_ORDERS)
     if recency is None:
         return (_stage("prospect", orders),)
     if recency > cuts.lost:
-        return (_stage("lost", Evidence("recency_days", recency, cuts.lost)),)
+        return (_stage("lost", TagEvidence("recency_days", recency, cuts.lost)),)
     if recency > cuts.dormant:
-        return (_stage("dormant", Evidence("recency_days", recency, cuts.dormant)),)
+        return (_stage("dormant", TagEvidence("recency_days", recency, cuts.dormant)),)
     shown = [finding for finding in behaviours(history, rules) if not withheld(finding.id)]
     if len(shown) > 1 and "behav.core_user" in {finding.id for finding in shown}:
         return (_stage("super", *(evidence for finding in shown for evidence in finding.evidence)),)
@@ -44,9 +44,9 @@ def behaviours(history: History, rules: Rules) -> tuple[Finding, ...]:
     core = len(history.within(cuts.core_days))
     spend = sum([order.amount for order in history.within(cuts.loyal_days)])
     recent = len(history.within(cuts.trier_days))
-    often = Evidence("orders", core, cuts.core_orders, cuts.core_days)
-    much = Evidence("spend_minor", spend, money.loyal_minor if money else 0, cuts.loyal_days)
-    lately = Evidence("orders", recent, cuts.trier_orders, cuts.trier_days)
+    often = TagEvidence("orders", core, cuts.core_orders, cuts.core_days)
+    much = TagEvidence("spend_minor", spend, money.loyal_minor if money else 0, cuts.loyal_days)
+    lately = TagEvidence("orders", recent, cuts.trier_orders, cuts.trier_days)
     found = (
         ("behav.core_user", core >= cuts.core_orders, often),
         ("behav.loyal_fan", money is not None and spend > money.loyal_minor, much),
@@ -60,11 +60,11 @@ def dormant(history: History, rules: Rules) -> tuple[Finding, ...]:
     cuts, recency, silent = rules.lifecycle, history.recency_days, history.silent_days
     evidence = []
     if recency is not None and recency > cuts.dormant:
-        evidence.append(Evidence("recency_days", recency, cuts.dormant))
+        evidence.append(TagEvidence("recency_days", recency, cuts.dormant))
     if silent is not None and silent >= cuts.silent_days:
-        evidence.append(Evidence("silent_days", silent, cuts.silent_days))
+        evidence.append(TagEvidence("silent_days", silent, cuts.silent_days))
     return (Finding("risk.dormant", "yes", tuple(evidence)),) if evidence else ()
 
 
-def _stage(value: str, *evidence: Evidence) -> Finding:
+def _stage(value: str, *evidence: TagEvidence) -> Finding:
     return Finding("lifecycle.stage", value, evidence)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from covey_models import Question
 from covey_privacy.dp import Encoding, epsilon
 from covey_privacy.errors import MisuseError, ServerError
-from covey_privacy.floors import Profile
+from covey_privacy.floors import FloorProfile
 from covey_privacy.manifest import Manifest, Plan, model_digest
 from covey_privacy.protocol_rules import Rule
 from covey_privacy.tickets import purpose_set
@@ -17,7 +17,7 @@ TOLERANCE = 1 + 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Invited:
+class OpenedManifest:
     """A manifest with its digest."""
 
     manifest: Manifest
@@ -28,7 +28,9 @@ class Invited:
         return self.manifest.encoding(question.length, self.digest)
 
 
-def check(invited: Invited, question: Question, documents: Sequence[bytes], profile: Profile) -> None:
+def check(
+    invited: OpenedManifest, question: Question, documents: Sequence[bytes], profile: FloorProfile
+) -> None:
     """Raise ServerError when the invitation asks for less than the floors, or for something else.
 
     `question` is what the manifest asks for, made of the signed public `documents`.
@@ -65,7 +67,7 @@ def require_delta(manifest: Manifest, most: float) -> None:
         )
 
 
-def _floors(manifest: Manifest, profile: Profile) -> None:
+def _floors(manifest: Manifest, profile: FloorProfile) -> None:
     if manifest.profile != profile.name:
         raise _refusal("profile", manifest.profile, profile.name)
     terms, floors = manifest.require_terms(), profile.floors(manifest.purpose)
@@ -85,7 +87,7 @@ def _refusal(name: str, stated: object, floor: object) -> ServerError:
     )
 
 
-def _noise(invited: Invited, question: Question) -> None:
+def _noise(invited: OpenedManifest, question: Question) -> None:
     """Check that the noise is what the manifest says it costs."""
     manifest = invited.manifest
     try:

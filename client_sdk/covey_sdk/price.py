@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from covey_sdk.finding import Evidence, Finding
+from covey_sdk.finding import Finding, TagEvidence
 from covey_sdk.history import History
 from covey_sdk.rule_bundle import Rules
 
@@ -14,7 +14,7 @@ def sensitive(history: History, rules: Rules) -> tuple[Finding, ...]:
     if len(lines) < cuts.least_lines or not all(bought.discounted for bought in lines):
         return ()
     evidence = (
-        Evidence("lines", len(lines), cuts.least_lines, cuts.days),
-        Evidence("discounted_lines", len(lines), len(lines), cuts.days),
+        TagEvidence("lines", len(lines), cuts.least_lines, cuts.days),
+        TagEvidence("discounted_lines", len(lines), len(lines), cuts.days),
     )
     return (Finding("behav.price_sensitive", "yes", evidence),)

@@ -26,7 +26,7 @@ class Reason:
     said_zh: str
 
 
-def of_new(parts: on_device.Parts, row: int, bought: Sequence[str]) -> tuple[Reason, ...]:
+def of_new(parts: on_device.ScoreParts, row: int, bought: Sequence[str]) -> tuple[Reason, ...]:
     """Return the reasons for item number `row` of the parts; `bought` names the columns of `goes_with`."""
     reasons = (
         _reason("popular", parts.popularity[row]),
@@ -37,7 +37,9 @@ def of_new(parts: on_device.Parts, row: int, bought: Sequence[str]) -> tuple[Rea
     return _telling(reasons)
 
 
-def of_again(parts: repurchase.Parts, place: int | np.intp, ages: Sequence[int]) -> tuple[Reason, ...]:
+def of_again(
+    parts: repurchase.RepurchaseParts, place: int | np.intp, ages: Sequence[int]
+) -> tuple[Reason, ...]:
     """Return the reasons for the item at `place`, bought so many days ago, the oldest first."""
     reasons = (
         _reason("frequent", parts.frequency[place], count=str(len(ages))),

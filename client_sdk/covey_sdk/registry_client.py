@@ -42,7 +42,7 @@ from covey_privacy.site_document import open_site
 from covey_privacy.split_view import follow
 from covey_privacy.tickets import purpose_set
 from covey_privacy.tiles import Tile
-from covey_privacy.witness import Policy
+from covey_privacy.witness import WitnessPolicy
 from covey_sdk.errors import RegistryError, RegistryForkError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Trust:
     operator: bytes
     registry: bytes
     origin: str
-    policy: Policy | None = None
+    policy: WitnessPolicy | None = None
     organisations: frozenset[bytes] = frozenset()
 
     @classmethod
@@ -98,7 +98,7 @@ class Epoch:
     ends_at: int
 
 
-class Registry:
+class RegistryClient:
     """A registry behind `client`, whose base_url is the registry's. One object may serve many devices.
 
     `enrolment_token` is the access token that the shop's server gave the app for its signed-in user; it goes

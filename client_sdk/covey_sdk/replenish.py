@@ -8,7 +8,7 @@ from itertools import pairwise
 from math import ceil
 from statistics import median
 
-from covey_sdk.finding import Evidence, Finding
+from covey_sdk.finding import Finding, TagEvidence
 from covey_sdk.history import History
 from covey_sdk.purchases import Buy
 from covey_sdk.rule_bundle import Rules
@@ -28,7 +28,7 @@ def due(history: History, rules: Rules) -> tuple[Finding, ...]:
         left = ceil(lasts) - age
         if not 0 <= left <= lead:
             return None
-        evidence = (Evidence("days_left", left, lead), Evidence("days_since_bought", age, ceil(lasts)))
+        evidence = (TagEvidence("days_left", left, lead), TagEvidence("days_since_bought", age, ceil(lasts)))
         return Finding("replenish.due", "yes", evidence, about=f":{category}")
 
     each = history.kept.by_category("replenish", (history.today, rules), of_category)

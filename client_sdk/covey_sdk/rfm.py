@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from covey_sdk.finding import Evidence, Finding
+from covey_sdk.finding import Finding, TagEvidence
 from covey_sdk.history import History
 from covey_sdk.rule_bundle import Rules
 
@@ -32,9 +32,9 @@ def segment(history: History, rules: Rules) -> tuple[Finding, ...]:
     # Compared as sums: a mean of exactly the cut must not turn high by rounding.
     high = history.spend > cut * len(history.orders)
     evidence = (
-        Evidence("recency_days", recency, cuts.recency_days),
-        Evidence("orders", orders, cuts.orders, cuts.order_window_days),
-        Evidence("mean_order_minor", mean, cut),
+        TagEvidence("recency_days", recency, cuts.recency_days),
+        TagEvidence("orders", orders, cuts.orders, cuts.order_window_days),
+        TagEvidence("mean_order_minor", mean, cut),
     )
     return (
         Finding("rfm.segment", SEGMENTS[recency <= cuts.recency_days, orders >= cuts.orders, high], evidence),

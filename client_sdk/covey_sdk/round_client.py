@@ -41,10 +41,10 @@ from covey_sdk import ledger
 from covey_sdk.boot_id import current_boot_id
 from covey_sdk.clock import milliseconds, moment
 from covey_sdk.errors import ConsentError
-from covey_sdk.manifest_check import Invited, check, require_delta
+from covey_sdk.manifest_check import OpenedManifest, check, require_delta
 from covey_sdk.questions import question
 from covey_sdk.round_records import Contributed, Joined, Prepared, RoundRecords
-from covey_sdk.ticket_store import Wallet
+from covey_sdk.ticket_store import TicketStore
 
 if TYPE_CHECKING:
     from covey_sdk.device import Device
@@ -71,7 +71,7 @@ class RoundClient:
         self._device, self._store = device, device.store
         self._verify, self._below = verify, below
         self._records = RoundRecords(device.store, boot_id or current_boot_id())
-        self._wallet = Wallet(device.store, device.key)
+        self._wallet = TicketStore(device.store, device.key)
 
     def prepare(self, files: RoundFiles) -> datetime:
         """Check a round and all that it rests on, and work out the vector; return when to send it.
@@ -163,7 +163,7 @@ class RoundClient:
                 "again since; it sends no other"
             )
 
-    def _prepare(self, invited: Invited, files: RoundFiles) -> Prepared:
+    def _prepare(self, invited: OpenedManifest, files: RoundFiles) -> Prepared:
         """Let the round pass every check that needs no ticket, and keep the vector that is to be sent."""
         device, manifest = self._device, invited.manifest
         asked = self._asked(invited, files.documents)
@@ -199,7 +199,7 @@ class RoundClient:
             self._records.prepare(manifest.round_id, prepared)
         return prepared
 
-    def _require_same_plan(self, invited: Invited) -> None:
+    def _require_same_plan(self, invited: OpenedManifest) -> None:
         """Refuse a step whose plan is not that of the step before, where this phone was in that one."""
         manifest = invited.manifest
         last = self._records.last(manifest.purposes)
@@ -211,14 +211,14 @@ class RoundClient:
                 rule=Rule.MANIFEST_PLAN,
             )
 
-    def _with_noise(self, invited: Invited, prepared: Prepared) -> Elements:
+    def _with_noise(self, invited: OpenedManifest, prepared: Prepared) -> Elements:
         manifest = invited.manifest
         vector = np.frombuffer(prepared.vector, "<i4").astype(np.int64)
         noise = Skellam(noise_share(manifest.sigma, manifest.scale, manifest.honest))
         total: Elements = vector + noise.sample(len(vector))
         return total
 
-    def _require_window(self, invited: Invited, now: datetime) -> Windows:
+    def _require_window(self, invited: OpenedManifest, now: datetime) -> Windows:
         """Return the round's windows; refuse a round that takes no contribution any more."""
         windows = invited.manifest.windows
         if windows is None or milliseconds(now) > 1000 * windows.contribute:
@@ -234,12 +234,12 @@ class RoundClient:
         kinds = frozenset(tuple(Kind[each] for each in names) for names in named)
         return Accepted(self._device.trust.organisations, kinds, profile.least_pool)
 
-    def _asked(self, invited: Invited, documents: Sequence[bytes]) -> Question:
+    def _asked(self, invited: OpenedManifest, documents: Sequence[bytes]) -> Question:
         return question(invited.manifest.query, documents, self._device.trust.operator)
 
-    def _info(self, invited: Invited, issuer_keys: IssuerKeys) -> RoundInfo:
+    def _info(self, invited: OpenedManifest, issuer_keys: IssuerKeys) -> RoundInfo:
         return invited.manifest.info(invited.digest, self._device.trust.registry, issuer_keys)
 
-    def _opened(self, signed: bytes) -> Invited:
+    def _opened(self, signed: bytes) -> OpenedManifest:
         manifest = open_manifest(signed, self._device.trust.operator, self._verify)
-        return Invited(manifest, digest_of(signed))
+        return OpenedManifest(manifest, digest_of(signed))

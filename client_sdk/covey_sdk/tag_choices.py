@@ -18,7 +18,7 @@ from covey_privacy import wire
 from covey_sdk import event_checks, ledger
 from covey_sdk.errors import EventError
 from covey_sdk.habit import WEEKDAYS
-from covey_sdk.ledger import Entry
+from covey_sdk.ledger import LedgerEntry
 from covey_sdk.purposes import TAGS, kind_of
 from covey_sdk.rule_bundle import plain
 from covey_sdk.store import Store
@@ -149,7 +149,7 @@ class TagChoices:
         """Write the choices, and in the ledger what was chosen; not the value, which a withdrawal deletes."""
         self._choices.write(choices)
         words = said(phrase, tag=[tag_id] * 2)
-        ledger.write(self._store, Entry(at, ledger.TAG, *words, purposes=(TAGS[kind_of(tag_id)[0]],)))
+        ledger.write(self._store, LedgerEntry(at, ledger.TAG, *words, purposes=(TAGS[kind_of(tag_id)[0]],)))
 
 
 def require_known(tag_id: str) -> str:

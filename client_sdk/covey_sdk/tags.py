@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from covey_sdk import churn, companion, habit, lifecycle, preference, price, replenish, rfm
-from covey_sdk.consent_gate import Gate
-from covey_sdk.finding import Evidence, Finding
+from covey_sdk.consent_gate import ConsentGate
+from covey_sdk.finding import Finding, TagEvidence
 from covey_sdk.history import History
 from covey_sdk.purposes import TAGS
 from covey_sdk.rule_bundle import Rules
@@ -40,7 +40,7 @@ CORRECTED = "corrected_by_you"
 
 NO_CHOICES = Choices()
 
-_BY_PERSON = Evidence(CORRECTED, 1, 1)
+_BY_PERSON = TagEvidence(CORRECTED, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +52,14 @@ class Tag:
     score: float
     computed_at: datetime
     expires_at: datetime
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[TagEvidence, ...]
     rule_version: int
     purpose: str
     said_en: str
     said_zh: str
 
 
-def tags(history: History, rules: Rules, gate: Gate, choices: Choices = NO_CHOICES) -> tuple[Tag, ...]:
+def tags(history: History, rules: Rules, gate: ConsentGate, choices: Choices = NO_CHOICES) -> tuple[Tag, ...]:
     """Return the tags that hold at the gate's time, of the purposes that it allows, as the person chose."""
     held = [
         _tag(finding, rules, gate.now)

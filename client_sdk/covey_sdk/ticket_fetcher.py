@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from covey_sdk import ticket_fetch_time
 from covey_sdk.clock import milliseconds, moment
 from covey_sdk.questions import TICKET_SETS
-from covey_sdk.ticket_store import Wallet
+from covey_sdk.ticket_store import TicketStore
 
 if TYPE_CHECKING:
     from covey_sdk.device import Device
@@ -24,7 +24,7 @@ class TicketFetcher:
 
     def __init__(self, device: Device) -> None:
         self._device, self._store = device, device.store
-        self._wallet = Wallet(device.store, device.key)
+        self._wallet = TicketStore(device.store, device.key)
 
     def fetch(self, epoch: int, *sets: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
         """Get this epoch's tickets for every one of these purpose sets that is allowed; return those.

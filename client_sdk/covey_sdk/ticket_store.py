@@ -19,7 +19,7 @@ from covey_privacy.signatures import SigningKey, sign
 from covey_privacy.tickets import IssuerKeys, Pending, Role, RoundKey
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import ConsentError, RegistryError, StoreError, TicketError
-from covey_sdk.registry_client import Registry
+from covey_sdk.registry_client import RegistryClient
 from covey_sdk.store import Store
 from covey_sdk.ticket_issuances import Issuances
 
@@ -51,7 +51,7 @@ class _Batch:
     unused: Annotated[tuple[_Unused, ...], wire.Size(0, tickets.MOST_TICKETS)]
 
 
-class Wallet:
+class TicketStore:
     """The tickets in a store, asked for in the name of the device's `key`."""
 
     def __init__(self, store: Store, key: SigningKey) -> None:
@@ -59,7 +59,9 @@ class Wallet:
         self._key = key
         self._issuances = Issuances(store)
 
-    def fetch(self, issuer: Issuer, registry: Registry, now: datetime, allows: Callable[[str], bool]) -> None:
+    def fetch(
+        self, issuer: Issuer, registry: RegistryClient, now: datetime, allows: Callable[[str], bool]
+    ) -> None:
         """Get the epoch's batch for the issuer's purposes, unless it is here or used up already.
 
         `allows(purpose)` is asked when the request is made and when the answer is kept: where the purposes

@@ -7,12 +7,12 @@ from functools import partial
 
 from covey_models import QUERIES, Question
 from covey_server.conductor import Conductor, RunningRound
-from covey_server.config import Asked
+from covey_server.config import RequestedQuery
 from covey_server.plan import Size, fitted, manifest_for
 from covey_server.store import SignedRelease
 
 
-def answer(asked: Asked, conductor: Conductor) -> None:
+def answer(asked: RequestedQuery, conductor: Conductor) -> None:
     """Run one round of a query and publish what it gave; a round that was stopped goes on.
 
     Raises PrivacyError when it cannot be finished.
@@ -27,7 +27,7 @@ def answer(asked: Asked, conductor: Conductor) -> None:
     conductor.run(running, publish, sign)
 
 
-def _begun(asked: Asked, query: Question, conductor: Conductor) -> RunningRound:
+def _begun(asked: RequestedQuery, query: Question, conductor: Conductor) -> RunningRound:
     policy, nonce = conductor.policy, os.urandom(32)
     admission = conductor.admission(query)
     documents = conductor.store.releases(query.builds_on)

@@ -34,8 +34,8 @@ from covey_server.config import Config
 from covey_server.errors import RegistryError, RoundError
 from covey_server.node_messages import Ask, Nodes
 from covey_server.organisations import Organisations
-from covey_server.plan import Admission, Policy
-from covey_server.registry_client import Registry
+from covey_server.plan import Admission, RoundPolicy
+from covey_server.registry_client import RegistryClient
 from covey_server.round_registry import RoundRegistry
 from covey_server.round_result import Ending, ending
 from covey_server.round_runner import CHARGED, Outcome, RoundRunner
@@ -92,7 +92,7 @@ class Conductor:
         self,
         config: Config,
         site: SiteDocument,
-        registry: Registry,
+        registry: RegistryClient,
         organisations: Organisations | None,
         store: Store,
         operator: SigningKey,
@@ -106,7 +106,7 @@ class Conductor:
         self._caps = Caps(config.caps, sum(config.caps.values()), config.delta)
 
     @property
-    def policy(self) -> Policy:
+    def policy(self) -> RoundPolicy:
         """What the operator chose for all rounds."""
         seats = tuple(key for organisation in self._site.organisations for key in organisation.keys)
         return self.config.policy(seats)

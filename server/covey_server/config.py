@@ -10,9 +10,9 @@ from pathlib import Path
 from covey_models import QUERIES
 from covey_models.recommender import steps
 from covey_privacy.errors import MisuseError
-from covey_privacy.floors import Profile, profile
+from covey_privacy.floors import FloorProfile, profile
 from covey_server.errors import ConfigError
-from covey_server.plan import Policy
+from covey_server.plan import RoundPolicy
 from covey_server.round_terms import CommitteePolicy, Durations
 
 RunConfig = Mapping[str, bool | int | float | str]
@@ -22,7 +22,7 @@ KNOWN = (*QUERIES, steps.MODEL)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestedQuery:
     """A query, or a training whose next step is to be played, and the epsilon to spend on it."""
 
     name: str
@@ -57,9 +57,9 @@ class Config:
     coordinator and registry have one operator.
     """
 
-    questions: tuple[Asked, ...]
+    questions: tuple[RequestedQuery, ...]
     caps: Mapping[str, float]
-    profile: Profile
+    profile: FloorProfile
     delta: float
     committees: Committees
     durations: Durations
@@ -72,13 +72,13 @@ class Config:
     least_nodes: int
     shared_operator: bool
 
-    def policy(self, organisations: tuple[bytes, ...]) -> Policy:
+    def policy(self, organisations: tuple[bytes, ...]) -> RoundPolicy:
         """Return the policy of rounds whose standing committees have the seats of these keys."""
         chosen, seats = self.committees, organisations if self.committees.standing else ()
         committees = CommitteePolicy(
             seats, chosen.drawn, chosen.gamma, chosen.lost, chosen.turnout, chosen.privacy
         )
-        return Policy(self.profile, self.delta, committees, self.durations)
+        return RoundPolicy(self.profile, self.delta, committees, self.durations)
 
 
 def read(run_config: RunConfig, run_id: int) -> Config:
@@ -146,10 +146,10 @@ def _committees(run_config: RunConfig) -> Committees:
     return Committees("standing" in kinds, "drawn" in kinds, **shares, privacy=int(run_config["privacy"]))
 
 
-def _asked(word: str) -> Asked:
+def _asked(word: str) -> RequestedQuery:
     name, _, epsilon = word.partition("=")
     if name not in KNOWN:
         raise ConfigError(f"there is no query {name!r}; choose from {', '.join(KNOWN)}")
     if not float(epsilon) > 0:
         raise ConfigError(f"query {name} is to spend epsilon {epsilon}; a positive number was expected")
-    return Asked(name, float(epsilon))
+    return RequestedQuery(name, float(epsilon))

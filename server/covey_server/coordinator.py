@@ -25,7 +25,7 @@ from covey_server.errors import ConfigError
 from covey_server.loading import load
 from covey_server.node_messages import Ask
 from covey_server.organisations import Organisations
-from covey_server.registry_client import Registry
+from covey_server.registry_client import RegistryClient
 from covey_server.store import Store
 
 log = logging.getLogger("flwr.covey")
@@ -56,7 +56,7 @@ def main(grid: Grid, context: Context) -> None:
         conductor = Conductor(
             config,
             site,
-            Registry(client, operator),
+            RegistryClient(client, operator),
             Organisations.of_site(site, operator, organisations),
             store,
             operator,

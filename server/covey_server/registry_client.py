@@ -21,7 +21,7 @@ T = TypeVar("T")
 CBOR = {"content-type": "application/cbor"}
 
 
-class Registry:
+class RegistryClient:
     """A client for one registry; what only the operator may ask is signed with their key."""
 
     def __init__(self, client: httpx.Client, operator: SigningKey) -> None:

@@ -35,7 +35,7 @@ from covey_privacy.secagg.notary_messages import (
     request_statement,
 )
 from covey_server.errors import RegistryError
-from covey_server.registry_client import Registry, read
+from covey_server.registry_client import RegistryClient, read
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ class RoundRegistry:
     """
 
     def __init__(
-        self, registry: Registry, round_id: str, digest: bytes, pause: Callable[[], None] = _moment
+        self, registry: RegistryClient, round_id: str, digest: bytes, pause: Callable[[], None] = _moment
     ) -> None:
         self._registry, self._round_id, self._digest, self._pause = registry, round_id, digest, pause
 

@@ -31,13 +31,13 @@ from covey_server.node_messages import (
     Answer,
     Ask,
     Disputed,
+    DrawnSeatRequest,
     NodeCheckAnswers,
     NodeChecks,
     NodeContributions,
     NodeOpen,
     NodeOpenings,
     Nodes,
-    SeatRequest,
 )
 from covey_server.organisations import Organisations
 from covey_server.round_registry import RoundRegistry
@@ -222,7 +222,7 @@ class RoundRunner:
                 NodeChecks(
                     self._round_id,
                     tuple(
-                        SeatRequest(seat, aggregator.check_request(Kind.DRAWN, seat))
+                        DrawnSeatRequest(seat, aggregator.check_request(Kind.DRAWN, seat))
                         for seat, behind in self._seats.items()
                         if behind == node
                     ),
@@ -261,7 +261,7 @@ class RoundRunner:
                 continue
             grant = self.registry.dispute(self._said[seat], member)
             request = aggregator.dispute_request(member, dealt.dealt[0], grant.signed, grant.logged)
-            asked = NodeChecks(self._round_id, disputes=(SeatRequest(seat, request),))
+            asked = NodeChecks(self._round_id, disputes=(DrawnSeatRequest(seat, request),))
             bodies = {self._seats[seat]: wire.encode(asked)}
             for told in self._told(NodeCheckAnswers, CHECK, bodies).values():
                 for proof in told.proofs:

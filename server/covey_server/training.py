@@ -24,7 +24,7 @@ from covey_privacy.manifest import Plan
 from covey_privacy.release import open_release
 from covey_server.catalogue import publish_catalogue, read_catalogue
 from covey_server.conductor import Conductor, RunningRound
-from covey_server.config import Asked
+from covey_server.config import RequestedQuery
 from covey_server.errors import ConfigError
 from covey_server.plan import Chain, Size, fitted, manifest_for
 from covey_server.store import SignedRelease, Training
@@ -48,7 +48,7 @@ class _Public:
         return Base(self.array(BASE, "popularity"), self.array(BASE, "rate"))
 
 
-def run_step(asked: Asked, conductor: Conductor) -> None:
+def run_step(asked: RequestedQuery, conductor: Conductor) -> None:
     """Run the next step of the open training, or the first of a new one; a step that was stopped goes on.
 
     Raises PrivacyError or RoundError when it cannot be finished; the training is over then.

@@ -18,12 +18,12 @@ from covey_privacy.registry_messages import Issuer
 from covey_privacy.release import Array, Release, sign_release
 from covey_privacy.signatures import digest_of
 from covey_sdk import Device
-from covey_sdk.manifest_check import Invited, check
+from covey_sdk.manifest_check import OpenedManifest, check
 from covey_sdk.round_client import RoundClient
 from covey_sdk.round_records import read_joined
 from covey_sdk.ticket_fetcher import TicketFetcher
 from covey_server import training
-from covey_server.plan import Admission, Chain, Policy, manifest_for
+from covey_server.plan import Admission, Chain, RoundPolicy, manifest_for
 from covey_server.round_terms import CommitteePolicy, Durations, Population
 
 ITEMS = tuple(f"item {place}" for place in range(12))
@@ -82,7 +82,7 @@ def gram():
 def terms(plan, issuer, documents, organisations, clock):
     """Return the manifest of a step of the plan, 0 or 1."""
     committees = CommitteePolicy(organisations, drawn=False, gamma=0.05, lost=0.0, turnout=1.0)
-    policy = Policy(TEST, DELTA, committees, DURATIONS)
+    policy = RoundPolicy(TEST, DELTA, committees, DURATIONS)
     windows = DURATIONS.from_(int(clock.now.timestamp()))
 
     def terms(number=0, previous=FIRST, **changes):
@@ -122,7 +122,7 @@ def joined(phone, round_id) -> bool:
 def checked(manifest, documents):
     question = gram() if manifest.query == steps.GRAM else steps.base_step(CATALOGUE)
     below = documents[: len(question.builds_on)]
-    check(Invited(manifest, bytes(32)), question, below, TEST)
+    check(OpenedManifest(manifest, bytes(32)), question, below, TEST)
 
 
 class TestPlan:

@@ -12,7 +12,7 @@ from covey_privacy.catalogue_document import Level, Listing, sign_listing
 from covey_privacy.release import Array, Figure, Release, sign_release
 from covey_privacy.signatures import SigningKey
 from covey_sdk.errors import ConsentError, RegistryError
-from covey_sdk.events import Line
+from covey_sdk.events import OrderLine
 
 ITEMS = ("bread", "coffee", "milk", "soap", "tea")
 SHARES = np.array([0.4, 0.1, 0.3, 0.1, 0.1])
@@ -44,7 +44,7 @@ def listed(shop):
 @pytest.fixture
 def ready(device, shop, listed, order):
     """A device with the listing, the model and an order of bread."""
-    device.record(order(3, lines=(Line("bread", "bakery", 300),)))
+    device.record(order(3, lines=(OrderLine("bread", "bakery", 300),)))
     device.adopt(CATALOGUE, listed)
     device.adopt(MODEL, sign_release(model_of(listed), shop.operator))
     return device

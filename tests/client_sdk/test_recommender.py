@@ -15,7 +15,7 @@ from covey_models import ModelError
 from covey_models.catalogue import Catalogue
 from covey_models.recommender import on_device
 from covey_sdk import ConsentError, EventError, reasons, recommender
-from covey_sdk.events import Line
+from covey_sdk.events import OrderLine
 from covey_sdk.recommender import Model
 from covey_sdk.translations import said
 
@@ -69,7 +69,7 @@ def buys(order):
     """Orders of one line each, of items named with their ages in days; all are tea unless told otherwise."""
 
     def buys(category="tea", **ages):
-        return [order(age, lines=(Line(item, category, 100),)) for item, age in ages.items()]
+        return [order(age, lines=(OrderLine(item, category, 100),)) for item, age in ages.items()]
 
     return buys
 
@@ -373,7 +373,7 @@ class TestFacts:
         assert device.facts()["adopted"] == {"tea"}
 
     def test_what_went_back_whole_does_not_count(self, device, order, refund):
-        both = order(5, lines=(Line("tea", "tea", 100), Line("soap", "soap", 100)))
+        both = order(5, lines=(OrderLine("tea", "tea", 100), OrderLine("soap", "soap", 100)))
         device.record_many([both, refund(both, 100, 1)])
         assert device.facts()["items"] == {"tea"}
         device.record(refund(both, 100, 0))

@@ -11,7 +11,7 @@ from covey_consent.storage.key_file import load_or_create
 from covey_models import QUERIES
 from covey_privacy import wire
 from covey_privacy.errors import BudgetError, PeerError, PrivacyError, ServerError
-from covey_privacy.floors import Profile
+from covey_privacy.floors import FloorProfile
 from covey_privacy.manifest import Manifest, Plan, Windows, model_digest, sign_manifest
 from covey_privacy.protocol_rules import Rule
 from covey_privacy.registry_messages import Issuer
@@ -36,7 +36,7 @@ from covey_sdk.ticket_fetcher import TicketFetcher
 from covey_simulations.scenarios.in_process_round import WitnessedLog
 
 PURPOSES = ("analytics", "personalize")
-SMALL = Profile("test", 3, {}, least_cell=1, least_pool=0)
+SMALL = FloorProfile("test", 3, {}, least_cell=1, least_pool=0)
 """Floors of a test: three phones make a round."""
 ORGANISATIONS = [SigningKey(bytes([number]) * 32) for number in range(1, 5)]
 BOOT = b"b" * 32

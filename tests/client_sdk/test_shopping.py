@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from covey_sdk import replenish
 from covey_sdk.clock import milliseconds
-from covey_sdk.events import AppOpen, Line
-from covey_sdk.finding import Evidence
+from covey_sdk.events import AppOpen, OrderLine
+from covey_sdk.finding import TagEvidence
 from covey_sdk.history_builder import history
 from covey_sdk.interactions import CartAdd, Favorite, ItemView
 from covey_sdk.purchases import Buy
@@ -68,7 +68,7 @@ def buy(order):
     """Make an order of one line, some days ago."""
 
     def buy(category, days, qty=1, lasts=None, discounted=False):
-        return order(days, lines=(Line("x", category, 100, None, qty, (), discounted, False, lasts),))
+        return order(days, lines=(OrderLine("x", category, 100, None, qty, (), discounted, False, lasts),))
 
     return buy
 
@@ -81,7 +81,7 @@ class TestPrice:
     def test_who_buys_only_discounted_is_price_sensitive(self, held, buy):
         bought = [buy("tea", days, discounted=True) for days in (1, 2, 364)]
         tag = held(bought, "personalize")["behav.price_sensitive"]
-        assert tag.evidence == (Evidence("lines", 3, 3, 365), Evidence("discounted_lines", 3, 3, 365))
+        assert tag.evidence == (TagEvidence("lines", 3, 3, 365), TagEvidence("discounted_lines", 3, 3, 365))
         assert tag.purpose == "personalize"
 
     @pytest.mark.parametrize("days", [(1, 2), (1, 2, 365)])
@@ -96,8 +96,8 @@ class TestPrice:
         assert "behav.price_sensitive" in held([*bought, buy("tea", 365)], "personalize")
 
     def test_a_line_that_went_back_does_not_count(self, held, order, refund):
-        cheap = Line("a", "tea", 100, discounted=True)
-        mixed = order(1, lines=(cheap, cheap, cheap, Line("b", "tea", 900)))
+        cheap = OrderLine("a", "tea", 100, discounted=True)
+        mixed = order(1, lines=(cheap, cheap, cheap, OrderLine("b", "tea", 900)))
         assert "behav.price_sensitive" not in held([mixed, refund(mixed, 899, 3)], "personalize")
         assert "behav.price_sensitive" in held([mixed, refund(mixed, 900, 3)], "personalize")
         assert "behav.price_sensitive" in held(
@@ -122,7 +122,7 @@ class TestHabit:
         assert kinds(found, "habit") == {"habit.weekly:organic_vegetables:wed"}
         tag = found["habit.weekly:organic_vegetables:wed"]
         assert (tag.score, tag.purpose) == (1.0, "personalize")
-        assert tag.evidence == (Evidence("weeks", 4, 3, 28), Evidence("share", 1.0, 0.6, 28))
+        assert tag.evidence == (TagEvidence("weeks", 4, 3, 28), TagEvidence("share", 1.0, 0.6, 28))
 
     def test_two_wednesdays_of_four_are_none(self, held, buy):
         assert not kinds(held([buy("tea", 5), buy("tea", 12)], "personalize"), "habit")
@@ -157,7 +157,7 @@ class TestPreference:
         assert kinds(found, "pref") == {"pref.category.outdoor"}
         tag = found["pref.category.outdoor"]
         assert tag.score == SHARE
-        assert tag.evidence == (Evidence("share", SHARE, 0.2, 90), Evidence("events", 4, 3, 90))
+        assert tag.evidence == (TagEvidence("share", SHARE, 0.2, 90), TagEvidence("events", 4, 3, 90))
 
     @pytest.mark.parametrize(("kind", "weight"), [(ItemView, 1), (CartAdd, 3), (Favorite, 2)])
     def test_each_kind_has_its_weight_against_an_order_line_of_five(self, held, met, buy, kind, weight):
@@ -200,7 +200,7 @@ class TestReplenish:
     def test_formula_of_30_days_is_due_on_day_24(self, held, buy):
         found = held([buy("infant_formula", 24, lasts=30)], "replenish", "family")
         tag = found["replenish.due:infant_formula"]
-        assert tag.evidence == (Evidence("days_left", 6, 7), Evidence("days_since_bought", 24, 30))
+        assert tag.evidence == (TagEvidence("days_left", 6, 7), TagEvidence("days_since_bought", 24, 30))
         assert tag.purpose == "replenish"
 
     @pytest.mark.parametrize("granted", [("replenish",), ("replenish", "personalize", "health"), ("family",)])
@@ -228,11 +228,11 @@ class TestReplenish:
         assert held(slow, "replenish")["replenish.due:tea"].evidence[0].value == 5
 
     def test_lines_of_one_day_last_together(self, held, order):
-        pair = (Line("a", "tea", 1, days_per_unit=10), Line("b", "tea", 1, qty=2, days_per_unit=10))
+        pair = (OrderLine("a", "tea", 1, days_per_unit=10), OrderLine("b", "tea", 1, qty=2, days_per_unit=10))
         assert held([order(25, lines=pair)], "replenish")["replenish.due:tea"].evidence[0].value == 5
 
     def test_a_day_of_which_the_catalogue_knows_half_is_read_by_rhythm(self, held, buy, order):
-        half = order(25, lines=(Line("a", "tea", 1, days_per_unit=30), Line("b", "tea", 1)))
+        half = order(25, lines=(OrderLine("a", "tea", 1, days_per_unit=30), OrderLine("b", "tea", 1)))
         assert not kinds(held([half, buy("milk", 1)], "replenish"), "replenish")
         bought = [buy("tea", 75, qty=2), buy("tea", 50, qty=2), half]
         assert held([*bought, buy("milk", 1)], "replenish")["replenish.due:tea"].evidence[0].value == 0
@@ -272,7 +272,7 @@ class TestCompanions:
 
     def test_the_lag_is_the_evidence(self, held, buy):
         tag = held([buy("wipes", 80)], "marketing", "family")["cross_sell.due:diapers"]
-        assert tag.evidence == (Evidence("lag_days", 80, 75), Evidence("lag_days", 80, 105))
+        assert tag.evidence == (TagEvidence("lag_days", 80, 75), TagEvidence("lag_days", 80, 105))
         assert tag.purpose == "marketing"
 
     def test_who_bought_diapers_since_needs_none(self, held, buy):
@@ -299,7 +299,7 @@ class TestCompanions:
         assert not kinds(held([phone, refund(phone, 100)], "marketing"), "complement")
 
     def test_a_phone_of_an_order_that_went_back_in_parts_needs_no_case(self, held, order, refund):
-        both = order(8, lines=(Line("p", "phone", 100), Line("t", "tea", 100)))
+        both = order(8, lines=(OrderLine("p", "phone", 100), OrderLine("t", "tea", 100)))
         parts = [refund(both, 150), refund(both, 50, 1)]
         assert not kinds(held([both, *parts], "marketing"), "complement")
         assert kinds(held([both, parts[0]], "marketing"), "complement")
@@ -346,7 +346,7 @@ def test_every_kind_of_tag_is_found(held, buy):
 
 @pytest.mark.slow
 def test_tags_of_sixty_orders_of_nine_lines_take_milliseconds(gate, order, clock):
-    lines = tuple(Line(f"item-{ix}", f"category {ix % 20}", 100, qty=ix % 3 + 1) for ix in range(9 * 60))
+    lines = tuple(OrderLine(f"item-{ix}", f"category {ix % 20}", 100, qty=ix % 3 + 1) for ix in range(9 * 60))
     told = [order(6 * ix, lines=lines[9 * ix : 9 * ix + 9]) for ix in range(60)]
     allowed = gate("personalize", "replenish", "marketing", "family")
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from covey_models import SEGMENTS
 from covey_sdk import rfm
 from covey_sdk.clock import milliseconds
-from covey_sdk.events import AppOpen, Line
+from covey_sdk.events import AppOpen, OrderLine
 from covey_sdk.facts import UNKNOWN, facts
-from covey_sdk.finding import Evidence
+from covey_sdk.finding import TagEvidence
 from covey_sdk.history import History, Order
 from covey_sdk.history_builder import history
 from covey_sdk.purposes import TAGS, kind_of
@@ -88,9 +88,9 @@ def test_the_population_cuts_replace_the_fixed_ones():
 def test_the_segment_shows_its_evidence():
     (found,) = rfm.segment(seen((100, 26_000), (130, 24_000)), BASE)
     assert found.evidence == (
-        Evidence("recency_days", 100, 90),
-        Evidence("orders", 2, 4, 365),
-        Evidence("mean_order_minor", 25_000, 20_000),
+        TagEvidence("recency_days", 100, 90),
+        TagEvidence("orders", 2, 4, 365),
+        TagEvidence("mean_order_minor", 25_000, 20_000),
     )
 
 
@@ -185,7 +185,7 @@ def test_refunds_count_against_orders(order, refund, clock):
     whole, part, lines = (
         order(5, 3000),
         order(4, 3000),
-        order(3, lines=(Line("a", "tea", 100), Line("b", "tea", 900))),
+        order(3, lines=(OrderLine("a", "tea", 100), OrderLine("b", "tea", 900))),
     )
     told = [whole, part, lines, refund(whole, 3000), refund(part, 1000), refund(lines, 900, 1)]
     counted = history(told, BASE, clock.now)
@@ -194,15 +194,15 @@ def test_refunds_count_against_orders(order, refund, clock):
 
 
 def test_a_free_order_counts_until_it_is_refunded(order, refund, clock):
-    free = order(1, lines=(Line("gift", "tea", 0),))
+    free = order(1, lines=(OrderLine("gift", "tea", 0),))
     assert len(history([free], BASE, clock.now).orders) == 1
     assert len(history([free, refund(free, 0)], BASE, clock.now).orders) == 0
 
 
 @pytest.mark.parametrize("sensitive", [(), ("health", "family")])
 def test_sensitive_lines_count_in_totals_alone(order, clock, mapped, sensitive):
-    mixed = order(1, lines=(Line("a", "tea", 100), Line("b", "cold_med", 900)))
-    unmapped = order(1, lines=(Line("c", "condom", 900),))
+    mixed = order(1, lines=(OrderLine("a", "tea", 100), OrderLine("b", "cold_med", 900)))
+    unmapped = order(1, lines=(OrderLine("c", "condom", 900),))
     counted = history([mixed, unmapped], mapped, clock.now, frozenset(sensitive))
     assert [order.amount for order in counted.orders] == [1000, 900]
     assert counted.bought.keys() == {"a"}

@@ -32,12 +32,12 @@ from covey_consent.settings import Settings
 from covey_consent.storage.key_file import load_or_create
 from covey_privacy import wire
 from covey_privacy.errors import PrivacyError
-from covey_privacy.floors import Profile
+from covey_privacy.floors import FloorProfile
 from covey_privacy.manifest import Manifest
 from covey_privacy.round_files import RoundFiles
 from covey_privacy.signatures import Signed, SigningKey
 from covey_privacy.site_document import Organisation, SiteDocument, sign_site
-from covey_sdk import Device, Registry, Trust, rule_bundle
+from covey_sdk import Device, RegistryClient, Trust, rule_bundle
 from covey_sdk.decryptor_duty import DecryptorDuty
 from covey_sdk.errors import CoveyError
 from covey_sdk.round_client import RoundClient
@@ -46,14 +46,14 @@ from covey_sdk.store import Store as PhoneStore
 from covey_sdk.ticket_fetcher import TicketFetcher
 from covey_server import analytics, operator_keys
 from covey_server.conductor import Conductor, NodeTransport
-from covey_server.config import Asked, Committees, Config
+from covey_server.config import Committees, Config, RequestedQuery
 from covey_server.decryptor.errors import DecryptorError
 from covey_server.decryptor.service import DecryptorService
 from covey_server.decryptor.sites import read_sites
 from covey_server.decryptor.state import State, mark_unused
 from covey_server.errors import CoordinatorError, NodesError, RoundError
 from covey_server.organisations import Organisations
-from covey_server.registry_client import Registry as RegistryClient
+from covey_server.registry_client import RegistryClient as CoordinatorRegistry
 from covey_server.round_node import Pinned, RoundNode
 from covey_server.round_terms import Durations
 from covey_server.store import Store
@@ -67,7 +67,7 @@ T = TypeVar("T")
 
 EPSILON = 8.0
 CAPS = {"analytics": 80.0}
-SMALL = Profile("test", 3, {}, least_cell=1, least_gamma=0.0, least_pool=0)
+SMALL = FloorProfile("test", 3, {}, least_cell=1, least_gamma=0.0, least_pool=0)
 KEY = bytes(32)
 OPERATOR = SigningKey(b"o" * 32)
 ORGANISATIONS = 4
@@ -93,7 +93,7 @@ class Phone:
 
     def opened(self) -> Device:
         """Open the store, as a further process of the app would."""
-        registry = Registry(self._site.registry_client(), self._site.trust, VERIFY)
+        registry = RegistryClient(self._site.registry_client(), self._site.trust, VERIFY)
         return Device.open(
             self.path, KEY, trust=self._site.trust, registry=registry, profile=SMALL, clock=self._site.clock
         )
@@ -391,7 +391,7 @@ class RoundSite:
         """Start a coordinator over its store."""
         with closing(Store(self.folder / "coordinator.db")) as store:
             conductor = Conductor(
-                self.config, self.document, RegistryClient(self.registry_client(), OPERATOR),
+                self.config, self.document, CoordinatorRegistry(self.registry_client(), OPERATOR),
                 self.organisations(), store, OPERATOR, self.clock,
                 NodeTransport(lambda *asked: self.ask(*asked), lambda: list(self.nodes)),
             )  # fmt: skip
@@ -421,7 +421,7 @@ class RoundSite:
         Raises CoordinatorError where it cannot go on now.
         """
         with self.conductor() as conductor, suppress(PrivacyError, RoundError):
-            analytics.answer(Asked(QUESTION.id, EPSILON), conductor)
+            analytics.answer(RequestedQuery(QUESTION.id, EPSILON), conductor)
 
     @functools.cached_property
     def failures(self) -> list[Exception]:

@@ -30,10 +30,10 @@ from round_site import KEY, PURPOSES, SMALL, VERIFY
 from covey_privacy.checkpoint import EMPTY_LOG
 from covey_privacy.registry_messages import GRANTED, SYNC, Sync
 from covey_privacy.signatures import SigningKey, sign
-from covey_sdk import Device, Registry, ledger
+from covey_sdk import Device, RegistryClient, ledger
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import CoveyError
-from covey_sdk.events import Line, OrderPaid
+from covey_sdk.events import OrderLine, OrderPaid
 from covey_sdk.ledger import CONSENT, CONTRIBUTION
 from covey_sdk.round_client import RoundClient
 from covey_sdk.ticket_fetcher import TicketFetcher
@@ -64,7 +64,7 @@ class App:
     def open(self, path: str) -> None:
         if self.device:
             self.device.close()
-        registry = Registry(self.client, self.town.trust, VERIFY)
+        registry = RegistryClient(self.client, self.town.trust, VERIFY)
         self.device = Device.open(
             path, KEY, trust=self.town.trust, registry=registry, profile=SMALL, clock=self.now
         )
@@ -78,7 +78,7 @@ class App:
 
     def record(self, number: int) -> bool:
         at = milliseconds(self.now()) - 1000
-        return self.device.record(OrderPaid(f"o{number}", (Line("i", "c", 100),), 100, "USD", at, 0))
+        return self.device.record(OrderPaid(f"o{number}", (OrderLine("i", "c", 100),), 100, "USD", at, 0))
 
     def grant(self, purpose: str) -> None:
         self.device.grant(purpose)
@@ -260,7 +260,7 @@ def at_registry(town: RegistryProcess, secret: bytes) -> set[str]:
     with town.client() as client:
         now = town.clock.seconds()
         signed = sign(SYNC, Sync(key.public, int(now * 1000), 0), key)
-        synced, _ = Registry(client, town.trust).sync(signed, EMPTY_LOG, "", int(now))
+        synced, _ = RegistryClient(client, town.trust).sync(signed, EMPTY_LOG, "", int(now))
     return {choice.purpose for choice in synced.choices if choice.state == "granted"}
 
 
@@ -312,7 +312,7 @@ def in_any_order(processes: list[Process], town: RegistryProcess, folder: Path, 
             secret, farewell = processes[who].must("erase")
             if farewell:
                 with town.client() as client:
-                    Registry(client, town.trust).send_farewell(farewell)
+                    RegistryClient(client, town.trust).send_farewell(farewell)
             assert at_registry(town, secret) == set()
             assert processes[1 - who].do("record", next(numbers))[0] is False
             opened(processes, folder)

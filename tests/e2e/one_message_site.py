@@ -26,7 +26,7 @@ from covey_models import QUERIES
 from covey_privacy import wire
 from covey_privacy.dp import epsilon
 from covey_privacy.errors import PrivacyError
-from covey_privacy.floors import Profile
+from covey_privacy.floors import FloorProfile
 from covey_privacy.manifest import Manifest, Windows, model_digest, sign_manifest
 from covey_privacy.round_files import RoundFiles
 from covey_privacy.secagg import keys as secagg_keys
@@ -35,7 +35,7 @@ from covey_privacy.secagg.shape import Band, choose_shape, standing_shape
 from covey_privacy.secagg.terms import RoundTerms
 from covey_privacy.signatures import Signed, SigningKey, digest_of
 from covey_privacy.site_document import Organisation, SiteDocument, sign_site
-from covey_sdk import Device, Registry, Trust, rule_bundle
+from covey_sdk import Device, RegistryClient, Trust, rule_bundle
 from covey_sdk.decryptor_duty import DecryptorDuty
 from covey_sdk.errors import CoveyError
 from covey_sdk.round_client import RoundClient
@@ -61,7 +61,7 @@ with warnings.catch_warnings():
 
 PURPOSES = ("analytics", "personalize")
 QUESTION = next(iter(QUERIES.values()))
-SMALL = Profile("test", 3, {}, least_cell=1, least_pool=0)
+SMALL = FloorProfile("test", 3, {}, least_cell=1, least_pool=0)
 VERIFY = functools.lru_cache(2**16)(secagg_keys.verify)
 """Remembers what it has checked: all phones are in this process, and check the same committee."""
 BOOT = b"b" * 32
@@ -251,7 +251,7 @@ class Site:
         store.put("rules", rule_bundle.sign_rules(BASE, self.operator))
         store.close()
         device = Device.open(
-            path, bytes(32), trust=self.trust, registry=Registry(self._client(), self.trust, VERIFY),
+            path, bytes(32), trust=self.trust, registry=RegistryClient(self._client(), self.trust, VERIFY),
             profile=SMALL, clock=self.clock,
         )  # fmt: skip
         self.stack.callback(device.close)
@@ -266,8 +266,8 @@ class Site:
         return int(self.clock.seconds()) // 86_400
 
     @functools.cached_property
-    def registry(self) -> coordinator_registry.Registry:
-        return coordinator_registry.Registry(self._client(), self.operator)
+    def registry(self) -> coordinator_registry.RegistryClient:
+        return coordinator_registry.RegistryClient(self._client(), self.operator)
 
     def manifest(self, number: int, *, drawn: bool, standing: bool) -> tuple[Manifest, object]:
         keys = self.registry.issuer(PURPOSES, self.epoch).keys

@@ -15,7 +15,7 @@ from covey_privacy import wire
 from covey_privacy.errors import AbortError, PrivacyError
 from covey_privacy.protocol_rules import Rule
 from covey_privacy.round_files import RoundFiles
-from covey_sdk import Registry
+from covey_sdk import RegistryClient
 from covey_sdk.errors import RegistryError
 from covey_server.errors import NodesError, OrganisationError, RoundError
 from covey_server.node_messages import LIMIT, NodeChecks, NodeContributions, NodeOpen
@@ -217,7 +217,7 @@ def volunteers(tmp_path, monkeypatch, lent_keys):
 def test_an_offer_that_did_not_arrive_is_sent_again(volunteers):
     site = volunteers
     runner = site.runner(drawn=True, standing=False)
-    device, sent, volunteer = site.devices[0], [], Registry.volunteer
+    device, sent, volunteer = site.devices[0], [], RegistryClient.volunteer
 
     def lost(registry, round_id, offer):
         sent.append(offer)
@@ -226,7 +226,7 @@ def test_an_offer_that_did_not_arrive_is_sent_again(volunteers):
         volunteer(registry, round_id, offer)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Registry, "volunteer", lost)
+        patch.setattr(RegistryClient, "volunteer", lost)
         duty = site.households[1].duty(device)
         with pytest.raises(RegistryError):
             duty.volunteer(runner.files.manifest)

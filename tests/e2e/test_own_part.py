@@ -36,13 +36,13 @@ from covey_privacy.secagg.leaves import LeafSet
 from covey_privacy.secagg.messages import FINAL, LEAF_SIZE, SetHead, unpack_leaves
 from covey_privacy.secagg.notary_messages import RoundEntries, RoundEntry, SetLeaves
 from covey_privacy.signatures import Signed, SigningKey, sign
-from covey_privacy.split_view import Verdict, check_evidence
+from covey_privacy.split_view import LogVerdict, check_evidence
 from covey_privacy.witness import cosign
 from covey_sdk import (
     CertificateError,
     Device,
     EventError,
-    Registry,
+    RegistryClient,
     RegistryError,
     RegistryForkError,
     registry_client,
@@ -163,7 +163,7 @@ def site(tmp_path_factory) -> Iterator[CheatingSite]:
         site.conclude("round-1")
         site.append(LEAF_CONSENT, *(bytes([2]) * 90 for _ in range(DECISIONS)))
         with pytest.MonkeyPatch.context() as lost:
-            lost.setattr(Registry, "retract", lose)
+            lost.setattr(RegistryClient, "retract", lose)
             site.play(2, site.devices[3])
         yield site
 
@@ -448,7 +448,7 @@ def test_a_fork_is_refused_and_its_evidence_kept(small):
             device.certificate("round-1")
         assert error.value.rule == Rule.LOG_CONSISTENCY
     assert device.evidence() == (error.value.evidence,)
-    assert check_evidence(error.value.evidence, small.registry_key.public) is Verdict.FORKED
+    assert check_evidence(error.value.evidence, small.registry_key.public) is LogVerdict.FORKED
     with pytest.raises(RegistryForkError, match="believed no more"):
         device.certificate("round-1")
 

@@ -22,11 +22,11 @@ from covey_privacy.signatures import open_signed
 from covey_privacy.split_view import evidence
 from covey_privacy.tickets import IssuerKeys
 from covey_sdk.errors import RegistryError
-from covey_sdk.manifest_check import Invited, check
+from covey_sdk.manifest_check import OpenedManifest, check
 from covey_sdk.round_client import RoundClient
 from covey_server.coordinator import operator_key
 from covey_server.errors import ConfigError, RoundError
-from covey_server.plan import Admission, Policy, Size, fitted, manifest_for
+from covey_server.plan import Admission, RoundPolicy, Size, fitted, manifest_for
 from covey_server.round_terms import CommitteePolicy, Durations, Population
 from covey_simulations.devices import household, phone
 from covey_simulations.devices.flower_fleet import PhonesBehindNode
@@ -201,9 +201,9 @@ def test_a_manifest_that_nobody_logged_is_refused(small_shop, monkeypatch):
     ],
 )
 def test_the_phone_keeps_its_floors(manifest, change, says):
-    check(Invited(manifest, bytes(32)), QUERIES["q1"], (), TEST)
+    check(OpenedManifest(manifest, bytes(32)), QUERIES["q1"], (), TEST)
     with pytest.raises(ServerError, match=says):
-        check(Invited(replace(manifest, **change), bytes(32)), QUERIES["q1"], (), TEST)
+        check(OpenedManifest(replace(manifest, **change), bytes(32)), QUERIES["q1"], (), TEST)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_the_phone_keeps_its_floors(manifest, change, says):
 def test_the_phone_keeps_its_floors_for_the_terms(manifest, change, terms, says):
     changed = replace(manifest, **change, terms=replace(manifest.terms, **terms))
     with pytest.raises(ServerError, match=says):
-        check(Invited(changed, bytes(32)), QUERIES["q1"], (), TEST)
+        check(OpenedManifest(changed, bytes(32)), QUERIES["q1"], (), TEST)
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +228,7 @@ def manifest():
     organisations = tuple(bytes([number]) * 32 for number in range(1, 5))
     committees = CommitteePolicy(organisations, drawn=False, gamma=0.05, lost=0.0, turnout=1.0)
     durations = Durations(60, 60, 60, 60)
-    policy, admission = Policy(TEST, 1e-6, committees, durations), Admission(keys, 1, Population(20, 20))
+    policy, admission = RoundPolicy(TEST, 1e-6, committees, durations), Admission(keys, 1, Population(20, 20))
     return manifest_for(
         QUERIES["q1"], step, 1.4, "q1-1", admission, (), policy, durations.from_(1_800_000_000), bytes(32)
     )
@@ -274,7 +274,7 @@ def test_every_phone_adds_its_share_of_the_noise(small_shop):
     shop = small_shop()
     (played,) = shop.ask("q1=1.4")
     manifest = shop.manifest(played["round_id"])
-    invited = Invited(manifest, shop.manifest_digest(played["round_id"]))
+    invited = OpenedManifest(manifest, shop.manifest_digest(played["round_id"]))
     query, left = QUERIES["q1"], []
     phones = shop.phones()
     for household_, vector in shop.sent(played["round_id"]).items():

@@ -1,6 +1,6 @@
 import pytest
 
-from covey_server.config import Asked, read
+from covey_server.config import RequestedQuery, read
 from covey_server.coordinator import operator_key
 from covey_server.errors import ConfigError, NodesError
 from covey_server.flower import InProcessGrid, wait_for_nodes
@@ -26,7 +26,7 @@ CONFIG = {
 
 
 def test_questions_are_asked_in_order():
-    assert read(CONFIG, 7).questions == (Asked("q20", 0.6), Asked("q1", 1.4))
+    assert read(CONFIG, 7).questions == (RequestedQuery("q20", 0.6), RequestedQuery("q1", 1.4))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,11 @@ def test_windows_follow_one_another():
 
 
 def test_a_question_is_booked_under_its_purpose():
-    assert [Asked(name, 1.0).purpose for name in ("q20", "q1", "p1")] == ["analytics", "analytics", "train"]
+    assert [RequestedQuery(name, 1.0).purpose for name in ("q20", "q1", "p1")] == [
+        "analytics",
+        "analytics",
+        "train",
+    ]
 
 
 def test_the_operator_key_is_made_once_and_for_its_owner_alone(tmp_path):

@@ -7,14 +7,14 @@ from covey_privacy.manifest import model_digest
 from covey_privacy.secagg import pads
 from covey_privacy.tickets import IssuerKeys
 from covey_server.errors import ConfigError
-from covey_server.plan import BITS, Admission, Policy, Size, fitted, manifest_for
+from covey_server.plan import BITS, Admission, RoundPolicy, Size, fitted, manifest_for
 from covey_server.round_terms import CommitteePolicy, Durations, Population, counted
 
 KEYS = IssuerKeys(("analytics", "personalize"), 17_504, (bytes(300),), (b"v" * 300,))
 ORGANISATIONS = tuple(bytes([number]) * 32 for number in range(1, 5))
 COMMITTEES = CommitteePolicy(ORGANISATIONS, drawn=False, gamma=0.05, lost=0.05, turnout=0.95)
 DURATIONS = Durations(60, 60, 60, 60)
-POLICY = Policy(PRODUCTION, 1e-6, COMMITTEES, DURATIONS)
+POLICY = RoundPolicy(PRODUCTION, 1e-6, COMMITTEES, DURATIONS)
 
 
 def planned(query="q1", spend=1.4, people=1000, policy=POLICY, documents=()):
@@ -67,7 +67,7 @@ def test_a_long_vector_is_scaled_so_that_its_errors_are_borne_and_bits_dropped_w
 def test_floors_come_from_the_profile():
     assert planned().least_issued == 200
     committees = CommitteePolicy(ORGANISATIONS, drawn=False, gamma=0.05, lost=0.0, turnout=1.0)
-    assert planned(people=30, policy=Policy(TEST, 1e-6, committees, DURATIONS)).least_issued == 20
+    assert planned(people=30, policy=RoundPolicy(TEST, 1e-6, committees, DURATIONS)).least_issued == 20
 
 
 def test_too_few_people_are_refused_in_one_line():
@@ -88,7 +88,7 @@ def test_the_model_hash_changes_with_the_query_and_with_what_it_builds_on():
 
 def test_noise_that_so_few_phones_cannot_draw_is_refused():
     committees = CommitteePolicy(ORGANISATIONS, drawn=False, gamma=0.05, lost=0.0, turnout=1.0)
-    policy = Policy(TEST, 1e-6, committees, DURATIONS)
+    policy = RoundPolicy(TEST, 1e-6, committees, DURATIONS)
     assert planned(people=20, policy=policy).honest == 18
     with pytest.raises(ConfigError, match="needs more noise than 18 phones can draw: spend more epsilon"):
         planned(spend=0.05, people=20, policy=policy)

@@ -23,7 +23,7 @@ from covey_consent.witness.witness_store import LastSeen
 from covey_privacy.errors import ServerError
 from covey_privacy.note import COSIGNATURE, ED25519, VerifierKey
 from covey_privacy.signatures import SigningKey
-from covey_privacy.split_view import Verdict, check_evidence
+from covey_privacy.split_view import LogVerdict, check_evidence
 from covey_privacy.witness import REQUEST_LIMIT, Cosigned, Refused, Witness, parse_request
 
 __all__ = ["ConsentRegistryError", "create_app", "serve", "verifier_key"]
@@ -49,7 +49,7 @@ class Desk:
         return answer
 
     def _convicts(self, evidence: bytes, origin: str) -> bool:
-        return check_evidence(evidence, self._witness.logs[origin]) is Verdict.FORKED
+        return check_evidence(evidence, self._witness.logs[origin]) is LogVerdict.FORKED
 
 
 def create_app(witness: Witness, folder: Path, clock: Callable[[], float] = time.time) -> FastAPI:

@@ -154,7 +154,7 @@ class Concluded:
     result: Result
 
 
-State = Collecting | Closed | Checking | Excluding | CollectingSums | Concluded
+AggregatorState = Collecting | Closed | Checking | Excluding | CollectingSums | Concluded
 
 
 class Aggregator(Machine):
@@ -168,7 +168,7 @@ class Aggregator(Machine):
         random: Random = os.urandom,
         verify: Verify = verify,
     ) -> None:
-        self.state: State = Collecting()
+        self.state: AggregatorState = Collecting()
         self.committees: Committees = check_committees(committee_file, info, verify)
         self.sizes = Sizes.of_round(info.terms, self.committees)
         self._info, self._random, self._verify = info, random, verify

@@ -8,7 +8,7 @@ import pytest
 from covey_sdk import ledger, tag_choices
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import ClockError, ConsentError, EventError
-from covey_sdk.events import Line
+from covey_sdk.events import OrderLine
 from covey_sdk.interactions import ItemView
 from covey_sdk.purposes import TAGS, kind_of
 from covey_sdk.rule_bundle import sign_rules
@@ -70,7 +70,7 @@ def test_a_kind_blocks_all_its_members(loyal, order):
     assert weekly
     loyal.block("habit.weekly")
     assert not weekly & shown(loyal).keys()
-    loyal.record_many([order(days, lines=(Line("c", "coffee", 100),)) for days in (2, 9, 16, 23)])
+    loyal.record_many([order(days, lines=(OrderLine("c", "coffee", 100),)) for days in (2, 9, 16, 23)])
     assert not any(kind_of(each)[0] == "habit.weekly" for each in shown(loyal))
     (one, *_) = weekly
     with pytest.raises(EventError, match=r"'habit\.weekly' is blocked as a whole"):
@@ -216,7 +216,10 @@ def test_a_kind_with_members_is_not_corrected_as_one(loyal):
 
 def test_every_tag_that_is_found_can_be_blocked(device, allow, order, met):
     allow(device, "personalize", "replenish", "marketing")
-    phone = (Line("p", "organic vegetables", 100, days_per_unit=10, discounted=True), Line("q", "phone", 1))
+    phone = (
+        OrderLine("p", "organic vegetables", 100, days_per_unit=10, discounted=True),
+        OrderLine("q", "phone", 1),
+    )
     device.record_many([order(days, lines=phone) for days in (8, 15, 22)])
     device.record_many([met(ItemView, days, "organic vegetables") for days in (1, 2, 3)])
     found = set(shown(device))

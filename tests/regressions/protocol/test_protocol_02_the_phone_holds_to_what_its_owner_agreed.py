@@ -17,7 +17,7 @@ from covey_privacy.manifest import sign_manifest
 from covey_privacy.registry_messages import Issuer
 from covey_sdk import ledger
 from covey_sdk.errors import ConsentError
-from covey_sdk.manifest_check import Invited, check
+from covey_sdk.manifest_check import OpenedManifest, check
 from covey_sdk.round_client import RoundClient
 from covey_sdk.ticket_fetcher import TicketFetcher
 
@@ -85,7 +85,7 @@ def test_a_smaller_delta_only_overstates_what_a_round_costs(phone, signed, plann
 
 @pytest.mark.parametrize(("people", "turnout"), [(400, 0.5), (213, 0.95), (401, 0.6), (5000, 1.0)])
 def test_what_a_coordinator_plans_is_what_a_phone_takes(planned, people, turnout):
-    check(Invited(planned(people=people, turnout=turnout), bytes(32)), Q1, (), PRODUCTION)
+    check(OpenedManifest(planned(people=people, turnout=turnout), bytes(32)), Q1, (), PRODUCTION)
 
 
 RAISED = {
