@@ -28,13 +28,13 @@ from covey_sdk.errors import (
 )
 from covey_sdk.events import AppOpen, Event, OrderLine, OrderPaid, Refund
 from covey_sdk.facts import Facts
-from covey_sdk.finding import TagEvidence
 from covey_sdk.interactions import CartAdd, Favorite, ItemView
 from covey_sdk.ledger import LedgerEntry
 from covey_sdk.odometer import Odometer
 from covey_sdk.reasons import Reason
 from covey_sdk.recommender import Explanation, Recommendation
 from covey_sdk.registry_client import RegistryClient, Trust
+from covey_sdk.tag_rules.finding import TagEvidence
 from covey_sdk.tags import Tag
 from covey_sdk.withdrawal_claims import Withdrawal
 

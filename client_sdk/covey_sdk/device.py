@@ -47,12 +47,13 @@ from covey_sdk.ledger import LedgerEntry
 from covey_sdk.log_state import LogState
 from covey_sdk.odometer import Odometer
 from covey_sdk.profile import Profile
-from covey_sdk.purposes import CONTRACT, PERSONALIZE, TAGS, kind_of
+from covey_sdk.purposes import CONTRACT, PERSONALIZE
 from covey_sdk.recommender import NEW, Explanation, Recommendation
 from covey_sdk.registry_client import RegistryClient, Trust
 from covey_sdk.releases import NEEDED_BY, Releases
 from covey_sdk.store import Store
 from covey_sdk.tag_choices import require_single
+from covey_sdk.tag_rules.registry import TAGS, kind_of
 from covey_sdk.tags import Tag
 from covey_sdk.ticket_store import TicketStore
 from covey_sdk.withdrawal_claims import KeptWithdrawal, Withdrawal

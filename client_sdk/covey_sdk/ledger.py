@@ -13,7 +13,7 @@ from covey_privacy.registry_messages import Notice
 from covey_privacy.secagg.field import Elements, Q, to_bytes
 from covey_sdk.errors import StoreError
 from covey_sdk.store import Store
-from covey_sdk.translations import said
+from covey_sdk.translations import translate
 
 CONTRIBUTION = "contribution"
 CONSENT = "consent"
@@ -60,22 +60,22 @@ def entries(store: Store) -> tuple[LedgerEntry, ...]:
 def consent(at: int, state: str, purpose: str, notice: Notice | None) -> LedgerEntry:
     """Return the entry for a decision, in the words of its notice; `state` may also be "ended"."""
     titles = [notice.text(language).title if notice else purpose for language in ("en", "zh")]
-    return LedgerEntry(at, CONSENT, *said(state, purpose=titles), purposes=(purpose,))
+    return LedgerEntry(at, CONSENT, *translate(state, purpose=titles), purposes=(purpose,))
 
 
 def purge(at: int, count: int) -> LedgerEntry:
     """Return the entry for events that were deleted or cut down."""
-    return LedgerEntry(at, PURGE, *said("purged", count=[str(count)] * 2))
+    return LedgerEntry(at, PURGE, *translate("purged", count=str(count)))
 
 
 def adoption(at: int, version: int) -> LedgerEntry:
     """Return the entry for a new rule bundle."""
-    return LedgerEntry(at, RULES, *said("rules", version=[str(version)] * 2))
+    return LedgerEntry(at, RULES, *translate("rules", version=str(version)))
 
 
 def fork(at: int, convicts: bool) -> LedgerEntry:
     """Return the entry for a registry's log that does not continue; the evidence may convict it."""
-    return LedgerEntry(at, FORK, *said("forked" if convicts else "not_continued"))
+    return LedgerEntry(at, FORK, *translate("forked" if convicts else "not_continued"))
 
 
 def sealed(at: int, manifest: Manifest, asked: Sequence[str], vector: Elements) -> LedgerEntry:
@@ -87,7 +87,7 @@ def sealed(at: int, manifest: Manifest, asked: Sequence[str], vector: Elements) 
     return LedgerEntry(
         at,
         CONTRIBUTION,
-        *said("sealed", asked=asked, epsilon=[f"{manifest.epsilon:.2f}"] * 2, least=[least] * 2),
+        *translate("sealed", asked=asked, epsilon=f"{manifest.epsilon:.2f}", least=least),
         purposes=manifest.purposes,
         round_id=manifest.round_id,
         query=manifest.query,

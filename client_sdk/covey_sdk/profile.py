@@ -1,4 +1,4 @@
-"""The portrait: what the phone concludes about its owner, from the journal's events and the rules in use."""
+"""The profile: what the phone concludes about its owner, from the journal's events and the rules in use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from covey_sdk.rule_bundle import Rules
 from covey_sdk.store import Store
 from covey_sdk.stored_value import StoredValue
 from covey_sdk.tag_choices import TagChoices
-from covey_sdk.tags import Tag, tags
+from covey_sdk.tags import Tag, compute_tags
 
 _RULES = "rules"
 
@@ -48,7 +48,7 @@ class Profile:
         """Return the tags that hold at the gate's time, of the purposes that it allows."""
         if not any(map(gate.allows, ORDINARY)):
             return ()
-        return tags(self.history(gate), self._in_use(), gate, self.choices.read())
+        return compute_tags(self.history(gate), self._in_use(), gate, self.choices.read())
 
     def facts(self, gate: ConsentGate) -> Facts:
         """Return what a query may count, all unknown where the gate does not allow it.

@@ -17,7 +17,7 @@ from covey_models.recommender import on_device
 from covey_sdk import ConsentError, EventError, reasons, recommender
 from covey_sdk.events import OrderLine
 from covey_sdk.recommender import Model
-from covey_sdk.translations import said
+from covey_sdk.translations import translate
 
 DOCS = (Path(__file__).parents[2] / "docs" / "recommending.md").read_text("utf-8")
 SHOP = ("bread", "milk", "tea", "coffee", "soap", "rope")
@@ -108,7 +108,7 @@ class TestReasons:
                     side = "for" if reason.amount > 0 else "against"
                     others = str(len(set(bought) & set(model.catalogue.items)) - reasons.SINGLY)
                     words = {"about": (reason.about,) * 2, "count": (others,) * 2}
-                    assert (reason.said_en, reason.said_zh) == said(f"{reason.code}_{side}", **words)
+                    assert (reason.said_en, reason.said_zh) == translate(f"{reason.code}_{side}", **words)
 
     @settings(deadline=None)
     @given(households())

@@ -7,16 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from covey_sdk import replenish
 from covey_sdk.clock import milliseconds
 from covey_sdk.events import AppOpen, OrderLine
-from covey_sdk.finding import TagEvidence
 from covey_sdk.history_builder import history
 from covey_sdk.interactions import CartAdd, Favorite, ItemView
 from covey_sdk.purchases import Buy
-from covey_sdk.purposes import SENSITIVE, TAGS
+from covey_sdk.purposes import SENSITIVE
 from covey_sdk.rule_bundle import BASE, Category, Lead, Pair
-from covey_sdk.tags import Tag, tags
+from covey_sdk.tag_rules.finding import TagEvidence
+from covey_sdk.tag_rules.registry import TAGS
+from covey_sdk.tag_rules.timing import last_buy_lasts
+from covey_sdk.tags import Tag, compute_tags
 
 ORDINARY = (
     *(
@@ -55,7 +56,7 @@ def held(gate, clock) -> Callable[..., dict[str, Tag]]:
 
     def held(events, *granted, rules=MAPPED):
         known = history(events, rules, clock.now, SENSITIVE & set(granted))
-        found = tags(known, rules, gate(*granted))
+        found = compute_tags(known, rules, gate(*granted))
         assert len({tag.id for tag in found}) == len(found)
         assert all(tag.evidence for tag in found)
         return {tag.id: tag for tag in found}
@@ -246,7 +247,7 @@ class TestReplenish:
     @given(st.integers(1, 90), st.integers(1, 99))
     def test_a_rhythm_of_equal_buys_lasts_exactly_its_gap(self, gap, qty):
         bought = [Buy(TODAY + timedelta(days=gap * ix), qty, None) for ix in range(3)]
-        assert replenish._lasts(bought, MAPPED) == gap
+        assert last_buy_lasts(bought, MAPPED) == gap
 
     def test_rhythm_is_read_from_180_days(self, held, buy):
         within, beyond = ([buy("oil", days) for days in (old, 100, 20)] for old in (179, 180))
@@ -352,7 +353,7 @@ def test_tags_of_sixty_orders_of_nine_lines_take_milliseconds(gate, order, clock
 
     def taken():
         start = time.process_time()
-        tags(history(told, MAPPED, clock.now, SENSITIVE), MAPPED, allowed)
+        compute_tags(history(told, MAPPED, clock.now, SENSITIVE), MAPPED, allowed)
         return time.process_time() - start
 
     assert min(taken() for _ in range(5)) < 0.02

@@ -12,7 +12,7 @@ import numpy as np
 
 from covey_models import QUERIES, SEGMENTS, LogBins
 from covey_sdk import rfm
-from covey_sdk.purposes import kind_of
+from covey_sdk.tag_rules.registry import kind_of
 from covey_simulations.scenarios.scenario import Played
 from covey_simulations.scenarios.shop import Budget, Round, Seen
 

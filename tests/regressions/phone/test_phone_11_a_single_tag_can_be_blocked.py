@@ -10,9 +10,9 @@ from covey_sdk.clock import milliseconds
 from covey_sdk.errors import ClockError, ConsentError, EventError
 from covey_sdk.events import OrderLine
 from covey_sdk.interactions import ItemView
-from covey_sdk.purposes import TAGS, kind_of
 from covey_sdk.rule_bundle import sign_rules
-from covey_sdk.tag_choices import MEMBERS, Choices, require_known
+from covey_sdk.tag_choices import Choices, require_known
+from covey_sdk.tag_rules.registry import MEMBERS, TAGS, kind_of
 
 TEA = "pref.category.tea"
 

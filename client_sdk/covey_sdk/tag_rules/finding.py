@@ -1,4 +1,4 @@
-"""Findings: what one rule says about a history, before it becomes a tag."""
+"""What one rule finds in a history, before it becomes a tag."""
 
 from __future__ import annotations
 
