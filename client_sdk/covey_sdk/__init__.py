@@ -14,6 +14,7 @@ from covey_privacy.registry_messages import Choice, Notice, NoticeText
 from covey_privacy.witness import WitnessPolicy
 from covey_sdk.agreed_terms import AgreedTerms
 from covey_sdk.consent_gate import ConsentGate
+from covey_sdk.decryptor_duty import DecryptorDuty
 from covey_sdk.device import Device
 from covey_sdk.errors import (
     CertificateError,
@@ -33,9 +34,12 @@ from covey_sdk.ledger import LedgerEntry
 from covey_sdk.odometer import Odometer
 from covey_sdk.reasons import Reason
 from covey_sdk.recommender import Explanation, Recommendation
-from covey_sdk.registry_client import RegistryClient, Trust
+from covey_sdk.registry_client import RegistryClient
+from covey_sdk.round_client import RoundClient
 from covey_sdk.tag_rules.finding import TagEvidence
 from covey_sdk.tags import Tag
+from covey_sdk.ticket_fetcher import TicketFetcher
+from covey_sdk.trust import Trust
 from covey_sdk.withdrawal_claims import Withdrawal
 
 __all__ = [
@@ -48,6 +52,7 @@ __all__ = [
     "ConsentError",
     "ConsentGate",
     "CoveyError",
+    "DecryptorDuty",
     "Device",
     "Event",
     "EventError",
@@ -68,10 +73,12 @@ __all__ = [
     "RegistryClient",
     "RegistryError",
     "RegistryForkError",
+    "RoundClient",
     "StoreError",
     "Tag",
     "TagEvidence",
     "TicketError",
+    "TicketFetcher",
     "Trust",
     "VerifierKey",
     "Withdrawal",

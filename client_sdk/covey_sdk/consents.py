@@ -65,7 +65,7 @@ class _State:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shelf:
+class _StoredNotices:
     notices: Annotated[tuple[Notice, ...], wire.Size(0, 64)] = ()
 
 
@@ -77,7 +77,9 @@ class Consents:
         self._key = key
         self._log = log
         self._state = StoredValue(store, "consents", _State())
-        self._notices = StoredValue[Mapping[str, Notice]](store, "notices", {}, _notices, _shelf)
+        self._notices = StoredValue[Mapping[str, Notice]](
+            store, "notices", {}, _decoded_notices, _encoded_notices
+        )
 
     @property
     def notices(self) -> Mapping[str, Notice]:
@@ -176,7 +178,7 @@ class Consents:
         registry.decide(self.batch(*(sign(DECISION, decision, self._key) for decision in fresh.values())))
         self._sent(*fresh.values())
 
-    def farewell(self, now: datetime) -> Batch | None:
+    def withdraw_all(self, now: datetime) -> Batch | None:
         """Withdraw every purpose that the registry may hold as granted, in the caller's transaction.
 
         Return the signed withdrawals, None where there is nothing to withdraw.
@@ -245,7 +247,7 @@ class Consents:
             f"the consents were changed {ATTEMPTS} times while the registry was asked; sync again later"
         )
 
-    def shelve(self, notices: Mapping[str, Notice]) -> None:
+    def keep_notices(self, notices: Mapping[str, Notice]) -> None:
         """Keep the notices. Raises RegistryError when one is older than what was seen before."""
         with self._store.transaction():
             known = self.notices
@@ -291,7 +293,7 @@ class Consents:
             state, decisions=decisions, confirmed=_without(synced.choices, unsent), unsent=unsent,
             synced_at=milliseconds(now), origin=head.origin, log_size=head.size, log_root=head.root,
         )  # fmt: skip
-        self.shelve(notices)
+        self.keep_notices(notices)
         self._log.see(synced.checkpoint)
         self._state.write(after)
         for purpose, choice in sorted(_standing(after).items()):
@@ -402,9 +404,9 @@ def _after(last: Decision | None, now: datetime) -> int:
     return max(milliseconds(now), last.at + 1) if last else milliseconds(now)
 
 
-def _notices(data: bytes) -> Mapping[str, Notice]:
-    return _by_purpose(wire.decode(_Shelf, data).notices)
+def _decoded_notices(data: bytes) -> Mapping[str, Notice]:
+    return _by_purpose(wire.decode(_StoredNotices, data).notices)
 
 
-def _shelf(notices: Mapping[str, Notice]) -> bytes:
-    return wire.encode(_Shelf(tuple(notices.values())))
+def _encoded_notices(notices: Mapping[str, Notice]) -> bytes:
+    return wire.encode(_StoredNotices(tuple(notices.values())))

@@ -28,7 +28,7 @@ class OpenedManifest:
         return self.manifest.encoding(question.length, self.digest)
 
 
-def check(
+def check_manifest(
     invited: OpenedManifest, question: Question, documents: Sequence[bytes], profile: FloorProfile
 ) -> None:
     """Raise ServerError when the invitation asks for less than the floors, or for something else.

@@ -38,12 +38,11 @@ from covey_privacy.secagg.messages import Leaf, unpack_leaves
 from covey_privacy.secagg.notary_messages import RoundEntries, SetLeaves
 from covey_privacy.secagg.terms import MOST_MEMBERS
 from covey_privacy.signatures import Verify, open_signed, verify
-from covey_privacy.site_document import open_site
 from covey_privacy.split_view import follow
 from covey_privacy.tickets import purpose_set
 from covey_privacy.tiles import Tile
-from covey_privacy.witness import WitnessPolicy
 from covey_sdk.errors import RegistryError, RegistryForkError
+from covey_sdk.trust import Trust
 
 if TYPE_CHECKING:
     import httpx
@@ -65,27 +64,6 @@ NOT_FOUND = 404
 
 _CBOR = "application/cbor"
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Trust:
-    """The pinned public keys of operator and registry, and the origin of the registry's log.
-
-    With a `policy`, heads of the log count only once enough of its witnesses have cosigned them of late.
-    `organisations` are the keys of the organisations whose standing committees the app trusts.
-    """
-
-    operator: bytes
-    registry: bytes
-    origin: str
-    policy: WitnessPolicy | None = None
-    organisations: frozenset[bytes] = frozenset()
-
-    @classmethod
-    def of_site(cls, operator: bytes, signed: bytes) -> Trust:
-        """Return what a site document pins. Raises PrivacyError unless `operator` signed it."""
-        site = open_site(signed, operator)
-        return cls(operator, site.registry, site.origin, site.policy, site.organisation_keys)
 
 
 @dataclass(frozen=True, slots=True)

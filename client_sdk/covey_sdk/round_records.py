@@ -249,7 +249,7 @@ def retractions(store: Store) -> dict[str, bytes]:
     return {each.round_id: wire.encode(each.retraction) for each in _state(store).read().pending}
 
 
-def retracted(store: Store, round_id: str) -> None:
+def end_retraction(store: Store, round_id: str) -> None:
     """Forget a retraction that the registry has, or refused for good."""
     with store.transaction():
         stored = _state(store)

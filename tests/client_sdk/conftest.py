@@ -226,7 +226,9 @@ def allow() -> Callable[..., None]:
         now = milliseconds(device.clock.now())
         texts = (NoticeText("en", "title", "text"),)
         caps = (1.0, 1.0, 1e-6)
-        device.consents.shelve({name: Notice(name, 1, 0, 0, "consent", *caps, texts) for name in purposes})
+        device.consents.keep_notices(
+            {name: Notice(name, 1, 0, 0, "consent", *caps, texts) for name in purposes}
+        )
         for name in purposes:
             device.decision(name, GRANTED)
         confirmed = tuple(Choice(name, GRANTED, 1) for name in purposes)

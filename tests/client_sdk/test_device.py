@@ -213,7 +213,7 @@ class TestSensitive:
         assert "pref.category.infant_formula" in ids(device)
         texts = (NoticeText("en", "title", "text"),)
         newer = {"family": Notice("family", 2, 0, 0, "consent", 1.0, 1.0, 1e-6, texts)}
-        device.consents.shelve({**device.consents.notices, **newer})
+        device.consents.keep_notices({**device.consents.notices, **newer})
         assert len(device.journal.events()) == 3
         assert "pref.category.infant_formula" not in ids(device)
 

@@ -16,7 +16,6 @@ from covey_privacy.split_view import LogVerdict, check_evidence, evidence
 from covey_privacy.witness import WitnessPolicy, cosign
 from covey_sdk import Device, RegistryClient, RegistryError, RegistryForkError, ledger
 from covey_sdk.log_state import MOST_OPEN, LogState
-from covey_sdk.ticket_fetcher import TicketFetcher
 
 ORIGIN = "covey.test/log"
 
@@ -93,7 +92,7 @@ def test_a_convicted_log_is_believed_no_more_and_the_owner_hears_of_it(
     again = opened()
     clock.forward(days=6)
     shop.seen.clear()
-    for act in (again.sync, lambda: TicketFetcher(again).fetch(0, ("analytics",))):
+    for act in (again.sync, lambda: again.ticket_fetcher().fetch(0, ("analytics",))):
         with pytest.raises(RegistryForkError, match="its key signed two heads") as raised:
             act()
         assert raised.value.evidence == again.evidence()[0]

@@ -18,10 +18,8 @@ from covey_privacy.registry_messages import Issuer
 from covey_privacy.release import Array, Release, sign_release
 from covey_privacy.signatures import digest_of
 from covey_sdk import Device
-from covey_sdk.manifest_check import OpenedManifest, check
-from covey_sdk.round_client import RoundClient
+from covey_sdk.manifest_check import OpenedManifest, check_manifest
 from covey_sdk.round_records import read_joined
-from covey_sdk.ticket_fetcher import TicketFetcher
 from covey_server import training
 from covey_server.plan import Admission, Chain, RoundPolicy, manifest_for
 from covey_server.round_terms import CommitteePolicy, Durations, Population
@@ -58,7 +56,7 @@ def issuer(shop, clock) -> Issuer:
 @pytest.fixture
 def phone(opened, shop) -> Device:
     """A device whose owner allows training."""
-    device = opened(profile=TEST, trust=shop.trust_with_organisations)
+    device = opened(floors=TEST, trust=shop.trust_with_organisations)
     device.enrol()
     for purpose in PURPOSES:
         device.grant(purpose)
@@ -107,9 +105,9 @@ def invite(shop, documents, issuer):
         signed = sign_manifest(manifest, shop.operator)
         if log:
             shop.log(signed)
-        TicketFetcher(phone).fetch(manifest.epoch, PURPOSES)
+        phone.ticket_fetcher().fetch(manifest.epoch, PURPOSES)
         files = shop.round_files(signed, issuer.keys, *documents[: manifest.step + 1])
-        getattr(RoundClient(phone, boot_id=BOOT), step)(files)
+        getattr(phone.round_client(boot_id=BOOT), step)(files)
         return digest_of(signed)
 
     return invite
@@ -122,7 +120,7 @@ def joined(phone, round_id) -> bool:
 def checked(manifest, documents):
     question = gram() if manifest.query == steps.GRAM else steps.base_step(CATALOGUE)
     below = documents[: len(question.builds_on)]
-    check(OpenedManifest(manifest, bytes(32)), question, below, TEST)
+    check_manifest(OpenedManifest(manifest, bytes(32)), question, below, TEST)
 
 
 class TestPlan:
@@ -214,7 +212,7 @@ class TestChain:
             ((base, listing), "cannot be answered"),
         ):
             with pytest.raises(ServerError, match=says):
-                RoundClient(phone).prepare(shop.round_files(signed, issuer.keys, *wrong))
+                phone.round_client().prepare(shop.round_files(signed, issuer.keys, *wrong))
 
 
 class TestRoom:

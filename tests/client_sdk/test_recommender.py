@@ -288,7 +288,7 @@ class TestDevice:
     def test_an_item_bought_twice_on_a_day_was_bought_on_one_day(self, device, taught, buys):
         taught(device, model_of())
         device.record_many([*buys(tea=3), *buys(tea=3), *buys(tea=8)])
-        assert device.portrait.bought(device.gate()) == {"tea": (8, 3)}
+        assert device.profile.bought(device.gate()) == {"tea": (8, 3)}
 
     @pytest.mark.compliance("DSA 38", "two people get the same list where nothing is personal")
     @pytest.mark.compliance("PIPL 24", "the list without personal features is the same for everyone")
@@ -321,7 +321,7 @@ class TestDevice:
         assert device.journal.events()
         for ranking in ("new", "again"):
             assert items_of(device.recommend(SHOP, 3, ranking)) == list(SHOP[:3])
-        assert device.portrait.bought(device.gate()) == {}
+        assert device.profile.bought(device.gate()) == {}
         with pytest.raises(ConsentError, match="personalize"):
             device.explain("tea")
 

@@ -254,7 +254,7 @@ def test_no_cookie_is_kept(shop, device):
 def test_a_notice_older_than_one_seen_is_refused(shop, device, notice):
     newer = dict(device.consents.notices)
     newer["analytics"] = notice("analytics", version=9)
-    device.consents.shelve(newer)
+    device.consents.keep_notices(newer)
     with pytest.raises(RegistryError, match=r"shows notice 1\.0\.0 for 'analytics'; older than 9\.0\.0"):
         device.sync()
 
@@ -314,10 +314,10 @@ def test_a_text_older_than_one_seen_is_refused_within_a_major_too(device, older)
         changes = {"version": version, "minor": minor, "patch": patch}
         return notices | {"analytics": replace(notices["analytics"], **changes)}
 
-    device.consents.shelve(shelf(1, 1, 1))
+    device.consents.keep_notices(shelf(1, 1, 1))
     with pytest.raises(RegistryError, match=r"older than 1\.1\.1"):
-        device.consents.shelve(shelf(*older))
-    device.consents.shelve(shelf(1, 1, 2))
+        device.consents.keep_notices(shelf(*older))
+    device.consents.keep_notices(shelf(1, 1, 2))
 
 
 def test_a_new_notice_version_turns_the_purpose_off_until_asked_again(
@@ -329,7 +329,7 @@ def test_a_new_notice_version_turns_the_purpose_off_until_asked_again(
     later = f"sqlite:///{tmp_path}/later/registry.db"
     with running(epsilon={"analytics": 1.5, "train": 2.0}, database_url=later) as changed:
         assert changed.way().notices()["analytics"].version == 2
-        device._registry = changed.way()
+        device.registry_sync._registry = changed.way()
         device.sync()
         assert not device.gate().allows("analytics")
         assert device.gate().allows("personalize")

@@ -31,8 +31,7 @@ from covey_privacy.secagg.volunteer import offer_seat
 from covey_privacy.signatures import SigningKey, digest_of
 from covey_sdk import Device, Trust, withdrawal_claims
 from covey_sdk.errors import ConsentError, RegistryError, TicketError
-from covey_sdk.round_client import RoundClient
-from covey_sdk.ticket_fetcher import TicketFetcher
+from covey_sdk.profile import Profile
 from covey_simulations.scenarios.in_process_round import WitnessedLog
 
 PURPOSES = ("analytics", "personalize")
@@ -129,20 +128,20 @@ def phone(opened, shop, tmp_path):
             **{name: getattr(shop.trust, name) for name in ("operator", "registry", "origin", "policy")},
             "organisations": frozenset(key.public for key in ORGANISATIONS),
         })  # fmt: skip
-        device = opened(tmp_path / f"phone-{number}.db", profile=SMALL, **{"trust": trust, **options})
+        device = opened(tmp_path / f"phone-{number}.db", floors=SMALL, **{"trust": trust, **options})
         if allow and not device.choices:
             device.enrol()
             for purpose in PURPOSES:
                 device.grant(purpose)
             epoch = int(device.clock.now().timestamp()) // 86_400
-            TicketFetcher(device).fetch(epoch, PURPOSES)
+            device.ticket_fetcher().fetch(epoch, PURPOSES)
         return device
 
     return phone
 
 
 def client_of(device, boot_id=BOOT, **options):
-    return RoundClient(device, boot_id=boot_id, **options)
+    return device.round_client(boot_id=boot_id, **options)
 
 
 @pytest.fixture
@@ -505,7 +504,7 @@ def test_sending_reads_nothing_that_the_phone_holds(made, phone, monkeypatch):
     def read(*_):
         raise AssertionError("events or facts are read while the message is made")
 
-    monkeypatch.setattr(Device, "facts", read)
+    monkeypatch.setattr(Profile, "facts", read)
     monkeypatch.setattr(type(device.store), "events", read)
     client.contribute(one.files)
 

@@ -43,7 +43,6 @@ from covey_sdk.errors import CoveyError
 from covey_sdk.round_client import RoundClient
 from covey_sdk.rule_bundle import BASE
 from covey_sdk.store import Store as PhoneStore
-from covey_sdk.ticket_fetcher import TicketFetcher
 from covey_server import analytics, operator_keys
 from covey_server.conductor import Conductor, NodeTransport
 from covey_server.config import Committees, Config, RequestedQuery
@@ -95,16 +94,16 @@ class Phone:
         """Open the store, as a further process of the app would."""
         registry = RegistryClient(self._site.registry_client(), self._site.trust, VERIFY)
         return Device.open(
-            self.path, KEY, trust=self._site.trust, registry=registry, profile=SMALL, clock=self._site.clock
+            self.path, KEY, trust=self._site.trust, registry=registry, floors=SMALL, clock=self._site.clock
         )
 
     @property
     def client(self) -> RoundClient:
-        return RoundClient(self.device, verify=VERIFY, boot_id=bytes([self.starts]) * 32)
+        return self.device.round_client(verify=VERIFY, boot_id=bytes([self.starts]) * 32)
 
     @property
     def duty(self) -> DecryptorDuty:
-        return DecryptorDuty(self.device, verify=VERIFY, boot_id=bytes([self.starts]) * 32)
+        return self.device.decryptor_duty(verify=VERIFY, boot_id=bytes([self.starts]) * 32)
 
     def contribute(self, files: RoundFiles) -> bytes:
         self.client.prepare(files)
@@ -350,7 +349,7 @@ class RoundSite:
             phone.device.enrol()
             for purpose in PURPOSES:
                 phone.device.grant(purpose)
-            TicketFetcher(phone.device).fetch(self.epoch, PURPOSES)
+            phone.device.ticket_fetcher().fetch(self.epoch, PURPOSES)
 
     def node(self, number: int) -> RoundNode[Phone]:
         pinned = Pinned(OPERATOR.public, self.registry_key.public)

@@ -35,8 +35,6 @@ from covey_sdk.clock import milliseconds
 from covey_sdk.errors import CoveyError
 from covey_sdk.events import OrderLine, OrderPaid
 from covey_sdk.ledger import CONSENT, CONTRIBUTION
-from covey_sdk.round_client import RoundClient
-from covey_sdk.ticket_fetcher import TicketFetcher
 
 
 class Connection(httpx.HTTPTransport):
@@ -66,7 +64,7 @@ class App:
             self.device.close()
         registry = RegistryClient(self.client, self.town.trust, VERIFY)
         self.device = Device.open(
-            path, KEY, trust=self.town.trust, registry=registry, profile=SMALL, clock=self.now
+            path, KEY, trust=self.town.trust, registry=registry, floors=SMALL, clock=self.now
         )
 
     def reach(self, whether: bool) -> None:
@@ -90,14 +88,14 @@ class App:
         self.device.sync()
 
     def fetch(self) -> None:
-        TicketFetcher(self.device).fetch(self.town.epoch, PURPOSES)
+        self.device.ticket_fetcher().fetch(self.town.epoch, PURPOSES)
 
     def contribute(self, number: int) -> bytes:
-        client = RoundClient(self.device, verify=VERIFY, boot_id=bytes(32))
+        client = self.device.round_client(verify=VERIFY, boot_id=bytes(32))
         return hashlib.sha256(client.contribute(self.town.rounds[number])).digest()
 
     def acknowledge(self, number: int) -> None:
-        RoundClient(self.device, boot_id=bytes(32)).acknowledge(f"r{number + 1}")
+        self.device.round_client(boot_id=bytes(32)).acknowledge(f"r{number + 1}")
 
     def erase(self) -> list[bytes]:
         secret = self.device.store.get("device")

@@ -11,7 +11,6 @@ from kill_points import SIDES, Killed, KillPoints, below
 from round_site import PURPOSES, Phone, RoundSite
 
 from covey_privacy.signatures import SigningKey
-from covey_sdk.ticket_fetcher import TicketFetcher
 from covey_server import coordinator, operator_keys
 from covey_server.decryptor.state import State, mark_unused
 
@@ -24,7 +23,7 @@ def first_day(site: RoundSite) -> Phone:
     phone.device.enrol()
     for purpose in PURPOSES:
         phone.device.grant(purpose)
-    TicketFetcher(phone.device).fetch(site.epoch, PURPOSES)
+    phone.device.ticket_fetcher().fetch(site.epoch, PURPOSES)
     return phone
 
 

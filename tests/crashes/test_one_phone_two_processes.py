@@ -65,7 +65,7 @@ def stop(seen: list[bytes], bodies: dict[int, bytes]) -> dict[int, bytes]:
 def second_process(phone: Phone, stack: ExitStack, *, starts: int = 1) -> RoundClient:
     """Open the phone's store once more."""
     device = stack.enter_context(phone.opened())
-    return RoundClient(device, boot_id=bytes([starts]) * 32)
+    return device.round_client(boot_id=bytes([starts]) * 32)
 
 
 def contribute_second(
@@ -75,13 +75,13 @@ def contribute_second(
     with ExitStack() as stack:
         other = second_process(phone, stack)
         other.prepare(files)
-        sync = other._device.sync
+        sync = other._admission.sync
 
         def late() -> None:
             sync()
             meanwhile()
 
-        monkeypatch.setattr(other._device, "sync", late)
+        monkeypatch.setattr(other._admission, "sync", late)
         return other.contribute(files)
 
 

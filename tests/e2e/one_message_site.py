@@ -36,12 +36,9 @@ from covey_privacy.secagg.terms import RoundTerms
 from covey_privacy.signatures import Signed, SigningKey, digest_of
 from covey_privacy.site_document import Organisation, SiteDocument, sign_site
 from covey_sdk import Device, RegistryClient, Trust, rule_bundle
-from covey_sdk.decryptor_duty import DecryptorDuty
 from covey_sdk.errors import CoveyError
-from covey_sdk.round_client import RoundClient
 from covey_sdk.rule_bundle import BASE
 from covey_sdk.store import Store
-from covey_sdk.ticket_fetcher import TicketFetcher
 from covey_server import operator_keys
 from covey_server import registry_client as coordinator_registry
 from covey_server.decryptor.app import create_app as create_decryptor
@@ -121,10 +118,10 @@ class Household:
         self.refusals = []
 
     def client(self, device):
-        return RoundClient(device, verify=VERIFY, boot_id=BOOT)
+        return device.round_client(verify=VERIFY, boot_id=BOOT)
 
     def duty(self, device):
-        return DecryptorDuty(device, verify=VERIFY, boot_id=BOOT)
+        return device.decryptor_duty(verify=VERIFY, boot_id=BOOT)
 
     def volunteer(self, files):
         for device in self.devices:
@@ -252,13 +249,13 @@ class Site:
         store.close()
         device = Device.open(
             path, bytes(32), trust=self.trust, registry=RegistryClient(self._client(), self.trust, VERIFY),
-            profile=SMALL, clock=self.clock,
+            floors=SMALL, clock=self.clock,
         )  # fmt: skip
         self.stack.callback(device.close)
         device.enrol()
         for purpose in PURPOSES:
             device.grant(purpose)
-        TicketFetcher(device).fetch(self.epoch, PURPOSES)
+        device.ticket_fetcher().fetch(self.epoch, PURPOSES)
         return device
 
     @property

@@ -22,7 +22,7 @@ from covey_privacy.signatures import open_signed
 from covey_privacy.split_view import evidence
 from covey_privacy.tickets import IssuerKeys
 from covey_sdk.errors import RegistryError
-from covey_sdk.manifest_check import OpenedManifest, check
+from covey_sdk.manifest_check import OpenedManifest, check_manifest
 from covey_sdk.round_client import RoundClient
 from covey_server.coordinator import operator_key
 from covey_server.errors import ConfigError, RoundError
@@ -150,7 +150,7 @@ def test_a_round_whose_window_has_closed_is_refused(small_shop, monkeypatch):
     files = asked_files(shop, monkeypatch)
     with shop.phones().open(shop.world.households[0]) as device:
         with pytest.raises(ServerError, match="takes no contribution any more"):
-            RoundClient(device).contribute(files)
+            device.round_client().contribute(files)
         assert device.odometer.spent(device.clock.now()) == 0
 
 
@@ -164,9 +164,8 @@ def test_a_phone_that_convicted_the_log_sends_nothing(small_shop, monkeypatch):
 
     def accusing(client, files):
         prepared = prepare(client, files)
-        device = client._device
-        if device.store.path.stem == str(shop.world.households[0]):
-            device.log.accuse(evidence(one, other, ()), device.clock.now())
+        if client._store.path.stem == str(shop.world.households[0]):
+            client._log.accuse(evidence(one, other, ()), client._admission.now())
         return prepared
 
     monkeypatch.setattr(RoundClient, "prepare", accusing)
@@ -182,7 +181,7 @@ def test_a_manifest_that_nobody_logged_is_refused(small_shop, monkeypatch):
     manifest = open_manifest(files.manifest, operator.public)
     hidden = sign_manifest(replace(manifest, round_id="q1-hidden"), operator)
     with shop.phones().open(shop.world.households[0]) as device, pytest.raises(RegistryError):
-        RoundClient(device).prepare(replace(files, manifest=hidden))
+        device.round_client().prepare(replace(files, manifest=hidden))
 
 
 @pytest.mark.parametrize(
@@ -201,9 +200,9 @@ def test_a_manifest_that_nobody_logged_is_refused(small_shop, monkeypatch):
     ],
 )
 def test_the_phone_keeps_its_floors(manifest, change, says):
-    check(OpenedManifest(manifest, bytes(32)), QUERIES["q1"], (), TEST)
+    check_manifest(OpenedManifest(manifest, bytes(32)), QUERIES["q1"], (), TEST)
     with pytest.raises(ServerError, match=says):
-        check(OpenedManifest(replace(manifest, **change), bytes(32)), QUERIES["q1"], (), TEST)
+        check_manifest(OpenedManifest(replace(manifest, **change), bytes(32)), QUERIES["q1"], (), TEST)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +216,7 @@ def test_the_phone_keeps_its_floors(manifest, change, says):
 def test_the_phone_keeps_its_floors_for_the_terms(manifest, change, terms, says):
     changed = replace(manifest, **change, terms=replace(manifest.terms, **terms))
     with pytest.raises(ServerError, match=says):
-        check(OpenedManifest(changed, bytes(32)), QUERIES["q1"], (), TEST)
+        check_manifest(OpenedManifest(changed, bytes(32)), QUERIES["q1"], (), TEST)
 
 
 @pytest.fixture(scope="module")
@@ -241,7 +240,7 @@ def test_without_the_registry_the_gate_closes(small_shop, monkeypatch):
     phones = shop.phones()
     phones.registry._client.base_url = "http://127.0.0.1:9"
     with phones.open(shop.world.households[0]) as device, pytest.raises(RegistryError, match="be reached"):
-        RoundClient(device).prepare(files)
+        device.round_client().prepare(files)
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from covey_consent.one_message.round_notary import RoundNotary
 from covey_sdk import consent_gate
 from covey_sdk.consent_gate import ConsentGate
 from covey_sdk.device import Device
+from covey_sdk.registry_sync import RegistrySync
 from covey_sdk.ticket_store import TicketStore
 from covey_simulations.drills.participation_attempts import Tries, Try
 
@@ -106,7 +107,7 @@ def test_a_phone_that_withdraws_on_paper_alone_is_found(capsys, monkeypatch):
 
 @pytest.mark.slow
 def test_a_phone_that_takes_nothing_back_is_found(capsys, monkeypatch):
-    monkeypatch.setattr(Device, "retract", lambda *_: None)
+    monkeypatch.setattr(RegistrySync, "retract", lambda *_: None)
     groups = found(capsys)
     assert [groups[name]["in_the_earlier_set"] for name in (*BY_PHONE, ONLINE, OFFLINE)] == [5, 5, 5, 5]
 

@@ -43,7 +43,7 @@ from covey_privacy.secagg.terms import Kind
 from covey_privacy.secagg.volunteer import offer_seat
 from covey_privacy.signatures import SigningKey, sign
 from covey_privacy.tickets import IssuerKeys
-from covey_sdk.manifest_check import OpenedManifest, check
+from covey_sdk.manifest_check import OpenedManifest, check_manifest
 from covey_server.plan import Admission, RoundPolicy, Size, fitted, manifest_for
 from covey_server.round_terms import CommitteePolicy, Durations, Population
 from covey_simulations.scenarios.in_process_round import (
@@ -265,7 +265,7 @@ def low_gamma() -> None:
     assert manifest.terms is not None  # noqa: S101  # it is of a round in one message
     terms = replace(manifest.terms, gamma=0.0, honest=manifest.terms.least_set - 1)
     altered = replace(manifest, terms=terms, gamma=0.0, honest=terms.honest)
-    check(OpenedManifest(altered, bytes(32)), QUERIES["q1"], (), TEST)
+    check_manifest(OpenedManifest(altered, bytes(32)), QUERIES["q1"], (), TEST)
 
 
 def plan_manifest() -> Manifest:

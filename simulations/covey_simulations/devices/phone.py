@@ -123,11 +123,11 @@ class Phones:
 
     def client(self, device: Device) -> RoundClient:
         """Return a device's part in rounds."""
-        return RoundClient(device, verify=self.verify)
+        return device.round_client(verify=self.verify)
 
     def duty(self, device: Device) -> DecryptorDuty:
         """Return a device's part as a decryptor."""
-        return DecryptorDuty(device, verify=self.verify)
+        return device.decryptor_duty(verify=self.verify)
 
 
 def _keystore(path: Path) -> bytes:

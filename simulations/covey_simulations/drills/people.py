@@ -57,17 +57,17 @@ class Person:
     @property
     def client(self) -> RoundClient:
         """The phone's part in rounds."""
-        return RoundClient(self.device)
+        return self.device.round_client()
 
     @property
     def fetcher(self) -> TicketFetcher:
         """What gets the phone's tickets."""
-        return TicketFetcher(self.device)
+        return self.device.ticket_fetcher()
 
     @property
     def wallet(self) -> TicketStore:
         """The tickets in the phone's store."""
-        return TicketStore(self.device.store, self.device.key)
+        return self.device.tickets
 
 
 class People:
@@ -99,7 +99,7 @@ class People:
         key = os.urandom(32)
         clock = partial(self._clock.moment, ZONE)
         path = self._folder / f"{os.urandom(8).hex()}.db"
-        device = Device.open(path, key, trust=self._trust, registry=self._registry, profile=TEST, clock=clock)
+        device = Device.open(path, key, trust=self._trust, registry=self._registry, floors=TEST, clock=clock)
         subject = self._desk.enrol(device.key.public)
         device.enrol()
         return Person(subject, device)

@@ -52,7 +52,7 @@ def test_an_unmapped_line_that_is_kept_enters_no_tag_before_it_is_mapped(
         device.record(met(ItemView, days, "condom", "tea"))
     assert "condom" in repr(device.journal.events())
     assert "condom" not in repr(device.tags()) + repr(device.facts()) + repr(device.ledger())
-    assert "c" not in device.portrait.bought(device.gate())
+    assert "c" not in device.profile.bought(device.gate())
     more = replace(mapped, version=3, categories=(*mapped.categories, Category("condom", "health")))
     device.adopt_rules(sign_rules(more, shop.operator))
     assert "pref.category.condom" in {tag.id for tag in device.tags()}
@@ -194,14 +194,14 @@ def test_a_bundle_that_could_not_be_adopted_decides_nothing(device, order, shop,
     with pytest.raises(ZeroDivisionError):
         device.adopt_rules(sign_rules(newer, shop.operator))
     monkeypatch.undo()
-    assert device.portrait.rules == mapped
+    assert device.profile.rules == mapped
     device.record(order(1, lines=(OrderLine("item of it", "condom", 500),)))
     assert device.facts()["items"] == frozenset()
 
 
 def test_a_recommendation_never_learns_of_an_unmapped_line(device, order):
     device.record(order(1, lines=(OrderLine("item of it", "condom", 500),)))
-    assert device.portrait.bought(device.gate()) == {}
+    assert device.profile.bought(device.gate()) == {}
     assert device.explain("item of it").ranking == "public_order"
 
 

@@ -101,7 +101,7 @@ def test_a_wrong_trust_is_an_error_before_a_file_is_made(path, trust):
 
 
 @pytest.mark.parametrize(
-    "odd", [{"registry": "r"}, {"profile": 1}, {"clock": 7}, {"currency": "XQZ"}], ids=str
+    "odd", [{"registry": "r"}, {"floors": 1}, {"clock": 7}, {"currency": "XQZ"}], ids=str
 )
 def test_another_odd_argument_of_opening_is_named(path, shop, odd):
     with pytest.raises(CoveyError, match=f"^{next(iter(odd))} is "):
@@ -267,7 +267,7 @@ NAMES = JUNK | st.sampled_from(
     ["personalize", "train", "core", "catalogue", "q20", "new", "granted", "toggle"]
 )
 OPENINGS = st.fixed_dictionaries(
-    {}, optional={"trust": JUNK, "currency": JUNK, "clock": JUNK, "profile": JUNK}
+    {}, optional={"trust": JUNK, "currency": JUNK, "clock": JUNK, "floors": JUNK}
 )
 
 

@@ -111,7 +111,7 @@ def test_a_withdrawal_deletes_corrections_and_leaves_blocks(loyal, clock, order)
     loyal.correct("lifecycle.stage", "secret-value")
     clock.forward(seconds=1)
     loyal.withdraw("personalize")
-    assert loyal.portrait.choices.read() == Choices(blocked=(TEA,))
+    assert loyal.profile.choices.read() == Choices(blocked=(TEA,))
     assert "secret-value" not in json.dumps(loyal.export())
     clock.forward(seconds=1)
     loyal.grant("personalize")
@@ -155,7 +155,7 @@ def test_a_block_deletes_the_correction(loyal):
     (one, *_) = [each for each in shown(loyal) if kind_of(each)[0] == "habit.weekly"]
     loyal.correct(one, "no")
     loyal.block("habit.weekly")
-    assert loyal.portrait.choices.read().corrections == ()
+    assert loyal.profile.choices.read().corrections == ()
     with pytest.raises(EventError, match="is blocked; unblock it before"):
         loyal.correct(one, "no")
 
@@ -199,7 +199,7 @@ def test_an_id_of_no_tag_is_refused(loyal, tag_id):
     for choose in (loyal.block, loyal.unblock, lambda each: loyal.correct(each, "x")):
         with pytest.raises(EventError, match=r"tag_id is .*the id of a tag or of a kind of tags"):
             choose(tag_id)
-    assert loyal.portrait.choices.read() == Choices()
+    assert loyal.profile.choices.read() == Choices()
 
 
 @pytest.mark.parametrize("value", ["", " ", "a\0b", "\udc00", "x" * 129, 7, b"x", ["x"]])
@@ -268,7 +268,7 @@ def test_a_block_needs_no_purpose_and_a_correction_does(opened, shop):
         device.correct("rfm.segment", "mine")
     with pytest.raises(ConsentError, match="'replenish' is not allowed"):
         device.correct("replenish.due:tea", "no")
-    assert device.portrait.choices.read() == Choices(blocked=(TEA,))
+    assert device.profile.choices.read() == Choices(blocked=(TEA,))
 
 
 def test_recommendations_name_no_tag(loyal):

@@ -9,7 +9,8 @@ from covey_consent.access.roles import Role
 from covey_privacy import wire
 from covey_privacy.registry_messages import Batch
 from covey_privacy.signatures import SigningKey
-from covey_sdk.registry_client import RegistryClient, Trust
+from covey_sdk.registry_client import RegistryClient
+from covey_sdk.trust import Trust
 
 
 def crowd(shop, count: int) -> bytes:
