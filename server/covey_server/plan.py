@@ -63,7 +63,7 @@ class Admission:
     people: Population
 
 
-def fitted(sizes: Sequence[Size], epsilon: float, issued: int, delta: float) -> Plan:
+def fit_plan(sizes: Sequence[Size], epsilon: float, issued: int, delta: float) -> Plan:
     """Return rounds that spend `epsilon` together, each with the finest scale that the field holds.
 
     Args:

@@ -39,7 +39,7 @@ class RegistryClient:
 
     def issuer(self, purposes: tuple[str, ...], epoch: int) -> Issuer:
         """Return the issuer keys of a purpose set and epoch."""
-        return read(Issuer, self.send("GET", f"/v1/issuers/{epoch}/{'+'.join(purposes)}"))
+        return decode_answer(Issuer, self.send("GET", f"/v1/issuers/{epoch}/{'+'.join(purposes)}"))
 
     def people(self, purposes: tuple[str, ...], epoch: int) -> Population:
         """Return how many devices hold tickets for these purposes in an epoch, and how many allow them."""
@@ -50,13 +50,13 @@ class RegistryClient:
 
     def log_manifest(self, manifest: bytes) -> int:
         """Log a signed manifest; return its index."""
-        return read(LogIndex, self.send("POST", "/v1/rounds", content=manifest)).index
+        return decode_answer(LogIndex, self.send("POST", "/v1/rounds", content=manifest)).index
 
     def log_evidence(self, evidence: Evidence) -> int:
         """Log a round's evidence; return its index."""
         body = sign(CONTEXT, evidence, self._operator)
         path = f"/v1/rounds/{evidence.round_id}/evidence"
-        return read(LogIndex, self.send("POST", path, content=body)).index
+        return decode_answer(LogIndex, self.send("POST", path, content=body)).index
 
     def signed(self, message: bytes) -> dict[str, str]:
         """Return the header that carries the operator's signature over a message."""
@@ -75,7 +75,7 @@ class RegistryClient:
         return response
 
 
-def read(cls: type[T], response: httpx.Response) -> T:
+def decode_answer(cls: type[T], response: httpx.Response) -> T:
     """Return the message in an answer. Raises RegistryError where there is none."""
     try:
         return wire.decode(cls, response.content)

@@ -20,8 +20,8 @@ from covey_privacy.signatures import digest_of
 from covey_sdk import Device
 from covey_sdk.manifest_check import OpenedManifest, check_manifest
 from covey_sdk.round_records import read_joined
-from covey_server import training
 from covey_server.plan import Admission, Chain, RoundPolicy, manifest_for
+from covey_server.questions import plan_training
 from covey_server.round_terms import CommitteePolicy, Durations, Population
 
 ITEMS = tuple(f"item {place}" for place in range(12))
@@ -38,7 +38,7 @@ ARRAYS = {"popularity": np.full(12, 1 / 12), "rate": np.full(12, 0.25)}
 def plan(monkeypatch):
     """Three steps that cost EPSILON together."""
     monkeypatch.setattr("covey_models.recommender.release.WORTH_THREE_SUMS", 0)
-    return training.plan(EPSILON, PEOPLE, len(ITEMS), DELTA)
+    return plan_training(EPSILON, PEOPLE, len(ITEMS), DELTA)
 
 
 @pytest.fixture

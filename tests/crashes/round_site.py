@@ -43,8 +43,7 @@ from covey_sdk.errors import CoveyError
 from covey_sdk.round_client import RoundClient
 from covey_sdk.rule_bundle import BASE
 from covey_sdk.store import Store as PhoneStore
-from covey_server import analytics, operator_keys
-from covey_server.conductor import Conductor, NodeTransport
+from covey_server import operator_keys
 from covey_server.config import Committees, Config, RequestedQuery
 from covey_server.decryptor.errors import DecryptorError
 from covey_server.decryptor.service import DecryptorService
@@ -52,8 +51,10 @@ from covey_server.decryptor.sites import read_sites
 from covey_server.decryptor.state import State, mark_unused
 from covey_server.errors import CoordinatorError, NodesError, RoundError
 from covey_server.organisations import Organisations
+from covey_server.questions import answer_query
 from covey_server.registry_client import RegistryClient as CoordinatorRegistry
 from covey_server.round_node import Pinned, RoundNode
+from covey_server.round_runner import NodeTransport, RoundRunner
 from covey_server.round_terms import Durations
 from covey_server.store import Store
 
@@ -386,16 +387,16 @@ class RoundSite:
         )  # fmt: skip
 
     @contextmanager
-    def conductor(self) -> Iterator[Conductor]:
+    def runner(self) -> Iterator[RoundRunner]:
         """Start a coordinator over its store."""
         with closing(Store(self.folder / "coordinator.db")) as store:
-            conductor = Conductor(
+            runner = RoundRunner(
                 self.config, self.document, CoordinatorRegistry(self.registry_client(), OPERATOR),
                 self.organisations(), store, OPERATOR, self.clock,
                 NodeTransport(lambda *asked: self.ask(*asked), lambda: list(self.nodes)),
             )  # fmt: skip
-            conductor.start()
-            yield conductor
+            runner.start()
+            yield runner
 
     def run_round(self) -> None:
         """Run a round to its end, starting the coordinator again where it is killed or cannot go on.
@@ -419,8 +420,8 @@ class RoundSite:
 
         Raises CoordinatorError where it cannot go on now.
         """
-        with self.conductor() as conductor, suppress(PrivacyError, RoundError):
-            analytics.answer(RequestedQuery(QUESTION.id, EPSILON), conductor)
+        with self.runner() as runner, suppress(PrivacyError, RoundError):
+            answer_query(RequestedQuery(QUESTION.id, EPSILON), runner)
 
     @functools.cached_property
     def failures(self) -> list[Exception]:

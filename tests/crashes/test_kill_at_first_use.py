@@ -100,7 +100,7 @@ def test_a_coordinator_killed_while_it_makes_its_key_makes_one_at_the_next_start
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(coordinator.os, "urandom", die)
+        patch.setattr(operator_keys.os, "urandom", die)
         with pytest.raises(Killed):
             coordinator.operator_key(tmp_path)
     made = coordinator.operator_key(tmp_path)

@@ -49,7 +49,9 @@ from covey_server.errors import NodesError
 from covey_server.organisations import Organisations
 from covey_server.round_node import Pinned, RoundNode
 from covey_server.round_registry import RoundRegistry
-from covey_server.round_runner import CHARGED, RoundRunner
+from covey_server.round_state import RunningRound
+from covey_server.round_steps import CHARGED
+from covey_server.secure_sum import SecureSum
 
 with warnings.catch_warnings():
     # Starlette's test client asks for httpx2, where Covey speaks httpx, and uses a name that anyio changed.
@@ -287,8 +289,8 @@ class Site:
         costs = epsilon([manifest.as_step.mechanism], manifest.delta)
         return dataclasses.replace(manifest, epsilon=costs), keys
 
-    def runner(self, number=1, *, drawn=False, standing=True, steps=None, nodes=None) -> RoundRunner:
-        """Return a coordinator's runner of one round; the same steps go on with the same round."""
+    def runner(self, number=1, *, drawn=False, standing=True, steps=None, nodes=None) -> SecureSum:
+        """Return a coordinator's sum of one round; the same steps go on with the same round."""
         steps = MemorySteps() if steps is None else steps
         kept = self.__dict__.setdefault("rounds", {})
         if number not in kept:
@@ -304,10 +306,9 @@ class Site:
             charges.append(manifest.round_id)
             steps.put(CHARGED, b"")
 
-        return RoundRunner(
-            files=RoundFiles(signed, keys),
+        return SecureSum(
+            running=RunningRound(manifest, RoundFiles(signed, keys), NONCE),
             info=info,
-            nonce=NONCE,
             ask=functools.partial(self._ask, nodes if nodes is not None else self.nodes()),
             nodes=lambda: [1, 2],
             registry=RoundRegistry(self.registry, manifest.round_id, info.digest),

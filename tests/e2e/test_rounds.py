@@ -26,7 +26,7 @@ from covey_sdk.manifest_check import OpenedManifest, check_manifest
 from covey_sdk.round_client import RoundClient
 from covey_server.coordinator import operator_key
 from covey_server.errors import ConfigError, RoundError
-from covey_server.plan import Admission, RoundPolicy, Size, fitted, manifest_for
+from covey_server.plan import Admission, RoundPolicy, Size, fit_plan, manifest_for
 from covey_server.round_terms import CommitteePolicy, Durations, Population
 from covey_simulations.devices import household, phone
 from covey_simulations.devices.flower_fleet import PhonesBehindNode
@@ -223,7 +223,7 @@ def test_the_phone_keeps_its_floors_for_the_terms(manifest, change, terms, says)
 def manifest():
     """A manifest that a phone of the test profile accepts."""
     keys = IssuerKeys(("analytics", "personalize"), 1, (bytes(300),), (b"v" * 300,))
-    (step,) = fitted([Size("q1", 8, 1.0)], 1.4, 20, 1e-6).steps
+    (step,) = fit_plan([Size("q1", 8, 1.0)], 1.4, 20, 1e-6).steps
     organisations = tuple(bytes([number]) * 32 for number in range(1, 5))
     committees = CommitteePolicy(organisations, drawn=False, gamma=0.05, lost=0.0, turnout=1.0)
     durations = Durations(60, 60, 60, 60)

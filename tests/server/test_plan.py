@@ -7,7 +7,7 @@ from covey_privacy.manifest import model_digest
 from covey_privacy.secagg import pads
 from covey_privacy.tickets import IssuerKeys
 from covey_server.errors import ConfigError
-from covey_server.plan import BITS, Admission, RoundPolicy, Size, fitted, manifest_for
+from covey_server.plan import BITS, Admission, RoundPolicy, Size, fit_plan, manifest_for
 from covey_server.round_terms import CommitteePolicy, Durations, Population, counted
 
 KEYS = IssuerKeys(("analytics", "personalize"), 17_504, (bytes(300),), (b"v" * 300,))
@@ -20,7 +20,7 @@ POLICY = RoundPolicy(PRODUCTION, 1e-6, COMMITTEES, DURATIONS)
 def planned(query="q1", spend=1.4, people=1000, policy=POLICY, documents=()):
     asked = QUERIES[query]
     size = Size(query, asked.length, asked.norm)
-    (step,) = fitted([size], spend, people, policy.delta).steps
+    (step,) = fit_plan([size], spend, people, policy.delta).steps
     admission = Admission(KEYS, 1, Population(people, people))
     windows = policy.durations.from_(1_800_000_000)
     return manifest_for(asked, step, spend, f"{query}-1", admission, documents, policy, windows, bytes(32))
@@ -54,7 +54,7 @@ def test_a_sum_of_everyone_fits_into_the_field():
 def test_a_long_vector_is_scaled_so_that_its_errors_are_borne_and_bits_dropped_where_there_is_room(
     people, spend, drops
 ):
-    (step,) = fitted([Size("p1-base", 4458, 1.0)], spend, people, 1e-6).steps
+    (step,) = fit_plan([Size("p1-base", 4458, 1.0)], spend, people, 1e-6).steps
     assert step.bits == BITS
     drop = pads.choose_drop(step.length, people, step.sigma * step.scale)
     assert (drop >= pads.LEAST_DROP) == drops

@@ -44,7 +44,7 @@ from covey_privacy.secagg.volunteer import offer_seat
 from covey_privacy.signatures import SigningKey, sign
 from covey_privacy.tickets import IssuerKeys
 from covey_sdk.manifest_check import OpenedManifest, check_manifest
-from covey_server.plan import Admission, RoundPolicy, Size, fitted, manifest_for
+from covey_server.plan import Admission, RoundPolicy, Size, fit_plan, manifest_for
 from covey_server.round_terms import CommitteePolicy, Durations, Population
 from covey_simulations.scenarios.in_process_round import (
     EPOCH,
@@ -271,7 +271,7 @@ def low_gamma() -> None:
 def plan_manifest() -> Manifest:
     """Return a manifest among thirty people, as the coordinator plans it."""
     query = QUERIES["q1"]
-    (step,) = fitted([Size("q1", query.length, query.norm)], 1.4, 30, 1e-6).steps
+    (step,) = fit_plan([Size("q1", query.length, query.norm)], 1.4, 30, 1e-6).steps
     seats = tuple(SigningKey(bytes([number]) * 32).public for number in range(1, 5))
     policy = RoundPolicy(
         TEST, 1e-6, CommitteePolicy(seats, False, 0.05, lost=0.0, turnout=1.0), Durations(0, 60, 60, 60)

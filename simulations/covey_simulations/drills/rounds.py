@@ -29,8 +29,8 @@ from covey_privacy.secagg.terms import RoundInfo
 from covey_privacy.secagg.volunteer import offer_seat
 from covey_privacy.signatures import Signed, SigningKey, digest_of
 from covey_privacy.tickets import purpose_set
-from covey_server.plan import Admission, RoundPolicy, Size, fitted, manifest_for
-from covey_server.registry_client import RegistryClient, read
+from covey_server.plan import Admission, RoundPolicy, Size, fit_plan, manifest_for
+from covey_server.registry_client import RegistryClient, decode_answer
 from covey_server.round_registry import RoundRegistry
 from covey_server.round_terms import CommitteePolicy, Durations
 
@@ -69,7 +69,7 @@ class DrillRound:
         while not isinstance(answer := asked.include(self.files.committee, aggregator.close()), LoggedHead):
             aggregator.leave_out(answer)
         root = wire.decode(SetHead, wire.decode(Signed, answer.signed).body).root
-        leaves = read(SetLeaves, registry.send("GET", f"/v1/sets/{root.hex()}")).leaves
+        leaves = decode_answer(SetLeaves, registry.send("GET", f"/v1/sets/{root.hex()}")).leaves
         return frozenset(leaf.round_key for leaf in unpack_leaves(leaves))
 
 
@@ -86,7 +86,7 @@ def announce(
     Raises ConfigError for too few people.
     """
     people, slot = admission.people, admission.slot
-    (step,) = fitted([Size(QUERY.id, QUERY.length, QUERY.norm)], EPSILON, people.issued, DELTA).steps
+    (step,) = fit_plan([Size(QUERY.id, QUERY.length, QUERY.norm)], EPSILON, people.issued, DELTA).steps
     chosen = CommitteePolicy(tuple(key.public for key in seats), False, GAMMA, lost=0.0, turnout=1.0)
     policy = RoundPolicy(TEST, DELTA, chosen, DURATIONS)
     windows = DURATIONS.from_(int(clock()))

@@ -10,7 +10,7 @@ from covey_models import QUERIES
 from covey_privacy.floors import PRODUCTION
 from covey_privacy.signatures import SigningKey
 from covey_privacy.ticket_signer import TicketSigner, generate_private_keys
-from covey_server.plan import Admission, RoundPolicy, Size, fitted, manifest_for
+from covey_server.plan import Admission, RoundPolicy, Size, fit_plan, manifest_for
 from covey_server.round_terms import CommitteePolicy, Durations, Population
 
 Q1 = QUERIES["q1"]
@@ -26,7 +26,7 @@ def planned():
     def planned(turnout=0.95, people=400, issuer_keys=KEYS, delta=1e-6, now=0, **changes):
         committees = CommitteePolicy(ORGANISATIONS, drawn=False, gamma=0.05, lost=0.0, turnout=turnout)
         policy = RoundPolicy(PRODUCTION, delta, committees, DURATIONS)
-        (step,) = fitted([Size(Q1.id, Q1.length, Q1.norm)], 1.4, people, delta).steps
+        (step,) = fit_plan([Size(Q1.id, Q1.length, Q1.norm)], 1.4, people, delta).steps
         admission = Admission(issuer_keys, 1, Population(people, people))
         windows = DURATIONS.from_(now)
         made = manifest_for(Q1, step, 1.4, "q1-1", admission, (), policy, windows, bytes(32))
