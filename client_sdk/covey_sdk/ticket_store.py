@@ -95,7 +95,7 @@ class TicketStore:
 
         Raises TicketError when it was shown before, or the epoch's batch was never fetched.
         """
-        name, wanted = _name(issuer_keys), issuer_keys.of(role, slot)
+        name, wanted = _name(issuer_keys), issuer_keys.key_for(role, slot)
         batch = self._read(_Batch, name)
         if not batch or batch.issuer != issuer_keys.digest:
             raise TicketError(

@@ -164,7 +164,7 @@ class RoundRunner:
         ahead = (manifest.charge, *manifest.to_come)
         require_room([*self.store.charges(), *ahead[:-1]], ahead[-1], self._caps)
         files = RoundFiles(sign_manifest(manifest, self.operator), admission.issuer_keys, b"", documents)
-        issuer = admission.issuer_keys.of(Role.CONTRIBUTE, manifest.slot)
+        issuer = admission.issuer_keys.key_for(Role.CONTRIBUTE, manifest.slot)
         self.store.open_round(StoredRound(round_id, files, nonce), question.id, issuer, training)
         log.info("round %s begins, at epsilon %g", round_id, manifest.epsilon)
         return RunningRound(manifest, files, nonce)
@@ -207,7 +207,11 @@ class RoundRunner:
             self.store.next_version(name),
             round_id,
             tuple(Figure(key, value) for key, value in published.items() if _is_figure(value)),
-            tuple(Array.of(key, value) for key, value in published.items() if isinstance(value, np.ndarray)),
+            tuple(
+                Array.from_numpy(key, value)
+                for key, value in published.items()
+                if isinstance(value, np.ndarray)
+            ),
             tuple(hashlib.sha256(document).digest() for document in rests_on),
             items,
         )

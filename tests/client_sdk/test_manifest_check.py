@@ -67,13 +67,13 @@ def phone(opened, shop) -> Device:
 def documents(shop):
     """The listing, and the release of the first step over it."""
     listing = sign_listing(Listing(1, ITEMS, ()), shop.operator)
-    arrays = tuple(Array.of(name, values) for name, values in ARRAYS.items())
+    arrays = tuple(Array.from_numpy(name, values) for name, values in ARRAYS.items())
     below = (hashlib.sha256(listing).digest(),)
     return listing, sign_release(Release("p1-base", 1, "p1-base-1", (), arrays, below), shop.operator)
 
 
 def gram():
-    return steps.gram_step(CATALOGUE, Base(*(Array.of("", each).values for each in ARRAYS.values())))
+    return steps.gram_step(CATALOGUE, Base(*(Array.from_numpy("", each).values for each in ARRAYS.values())))
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def planned(query="q1", spend=1.4, people=1000, policy=POLICY, documents=()):
 def test_the_noise_costs_no_more_than_the_manifest_says(query, spend, people):
     manifest = planned(query, spend, people)
     encoding = manifest.encoding(QUERIES[query].length, bytes(32))
-    assert epsilon([SkellamMechanism.of(encoding, manifest.sigma)], manifest.delta) <= spend
+    assert epsilon([SkellamMechanism.for_encoding(encoding, manifest.sigma)], manifest.delta) <= spend
     assert encoding.padded == manifest.length
 
 

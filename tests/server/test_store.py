@@ -44,7 +44,7 @@ def open_round(store, round_id, issuer=None, query="q1", training=None):
     """Open a round of made-up files, in a slot of `KEYS` where none is named."""
     files = RoundFiles(b"manifest", KEYS)
     running = StoredRound(round_id, files, b"n" * 32)
-    store.open_round(running, query, issuer or KEYS.of(Role.CONTRIBUTE, store.next_slot(KEYS)), training)
+    store.open_round(running, query, issuer or KEYS.key_for(Role.CONTRIBUTE, store.next_slot(KEYS)), training)
     return running
 
 
@@ -209,7 +209,7 @@ def test_rounds_of_a_set_and_epoch_have_slots_in_order(tmp_path):
     with closing(Store(path)) as store:
         for slot in (1, 2):
             assert store.next_slot(keys) == slot
-            open_round(store, f"q1-{slot}", keys.of(Role.CONTRIBUTE, slot))
+            open_round(store, f"q1-{slot}", keys.key_for(Role.CONTRIBUTE, slot))
     with closing(Store(path)) as store:
         says = r"all 2 slots of epoch 7 are used for analytics; wait for the next epoch or declare more slots"
         with pytest.raises(RoundError, match=says):
@@ -219,7 +219,7 @@ def test_rounds_of_a_set_and_epoch_have_slots_in_order(tmp_path):
 
 
 def test_a_slot_that_is_taken_opens_no_round(tmp_path):
-    issuer = keys_of(2).of(Role.CONTRIBUTE, 1)
+    issuer = keys_of(2).key_for(Role.CONTRIBUTE, 1)
     with closing(Store(tmp_path / "coordinator.db")) as store:
         open_round(store, "q1-1", issuer)
         with pytest.raises(RoundError, match="another round took slot 1 of epoch 7 for analytics"):
@@ -231,9 +231,9 @@ def test_a_slot_that_is_taken_opens_no_round(tmp_path):
 def test_a_round_that_is_not_opened_takes_no_slot(tmp_path):
     keys = keys_of(2)
     with closing(Store(tmp_path / "coordinator.db")) as store:
-        open_round(store, "q1-1", keys.of(Role.CONTRIBUTE, 1))
+        open_round(store, "q1-1", keys.key_for(Role.CONTRIBUTE, 1))
         with pytest.raises(sqlite3.IntegrityError):
-            open_round(store, "q1-1", keys.of(Role.CONTRIBUTE, 2))
+            open_round(store, "q1-1", keys.key_for(Role.CONTRIBUTE, 2))
         assert store.next_slot(keys) == 2
 
 
@@ -243,7 +243,7 @@ def take_slots(path, name, told):
     for number in range(6):
         with closing(Store(path)) as store:
             slot = store.next_slot(keys)
-            open_round(store, f"{name}-{number}", keys.of(Role.CONTRIBUTE, slot))
+            open_round(store, f"{name}-{number}", keys.key_for(Role.CONTRIBUTE, slot))
             taken.append(slot)
     told.put(taken)
 

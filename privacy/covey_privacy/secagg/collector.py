@@ -138,7 +138,7 @@ class Collector(Machine):
         """
         message = self._message(round_key)
         boxes = split_boxes(message, self.sizes)
-        committee = self.committees.of(Kind.DRAWN)
+        committee = self.committees.of_kind(Kind.DRAWN)
         box = boxes[-1][number - committee.shape.threshold - 1] if number in committee.boxed else b""
         digests = body_digests(message.vector, [box for each in boxes for box in each])
         proofs = b"".join(dealing.proof for dealing in message.dealings)

@@ -134,7 +134,7 @@ class Decryptor(Machine):
         self.state: DecryptorState = Seated(state) if isinstance(state, DecryptorKeys) else state
         if isinstance(self.state, Seated | Checked):
             keys = self.state.keys
-            self._committee = committees.of(Kind(keys.kind))
+            self._committee = committees.of_kind(Kind(keys.kind))
             self.number = seat_number(self._committee.box_keys, self._committee.signers, keys)
             if not self.number:
                 raise ServerError("the committee has no member with these keys", rule=Rule.COMMITTEE_MEMBERS)

@@ -77,7 +77,7 @@ class Volunteer(Machine):
     @step(Offered, after=Drawn)
     def drawn(self, before: Offered, committees: Committees) -> tuple[Drawn, DecryptorKeys | None]:
         """Return the keys of a `Decryptor` where the draw names this phone, else None: its keys are gone."""
-        members = committees.of(Kind.DRAWN)
+        members = committees.of_kind(Kind.DRAWN)
         number = seat_number(members.box_keys, members.signers, before.keys)
         return Drawn(number), before.keys if number else None
 

@@ -21,7 +21,7 @@ ARRAYS = {
 
 
 def listing_of(version, groups, key):
-    levels = (Level.of("department", tuple(groups.values())),)
+    levels = (Level.from_groups("department", tuple(groups.values())),)
     return sign_listing(Listing(version, tuple(groups), levels), key)
 
 
@@ -29,7 +29,7 @@ def listing_of(version, groups, key):
 def ready(device, shop, order):
     device.record(order(3, lines=(OrderLine("bread", "bakery", 300),)))
     listed = listing_of(1, GROUPS, shop.operator)
-    arrays = tuple(Array.of(name, values) for name, values in ARRAYS.items())
+    arrays = tuple(Array.from_numpy(name, values) for name, values in ARRAYS.items())
     rests_on = (hashlib.sha256(listed).digest(),)
     named = Release(MODEL, 1, "p1-1", (Figure("mix", 0.5),), arrays, rests_on, ITEMS)
     device.adopt(CATALOGUE, listed)
@@ -78,7 +78,7 @@ def test_a_new_item_that_was_bought_is_bought_again(ready, shop, order):
 
 def test_a_model_that_names_other_items_than_its_own_listing_is_not_used(ready, shop):
     listed = ready.releases.kept([CATALOGUE])[0]
-    arrays = tuple(Array.of(name, values) for name, values in ARRAYS.items())
+    arrays = tuple(Array.from_numpy(name, values) for name, values in ARRAYS.items())
     for version, rests_on in enumerate([(hashlib.sha256(listed).digest(),), (os.urandom(32),) * 2], 2):
         items = ITEMS[::-1] if version == 2 else ITEMS
         wrong = Release(MODEL, version, f"p1-{version}", (Figure("mix", 0.5),), arrays, rests_on, items)

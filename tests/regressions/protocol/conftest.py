@@ -14,7 +14,7 @@ from covey_server.plan import Admission, RoundPolicy, Size, fit_plan, manifest_f
 from covey_server.round_terms import CommitteePolicy, Durations, Population
 
 Q1 = QUERIES["q1"]
-KEYS = TicketSigner.of(("analytics", "personalize"), 1, generate_private_keys(slots=1)).keys
+KEYS = TicketSigner.from_private_keys(("analytics", "personalize"), 1, generate_private_keys(slots=1)).keys
 ORGANISATIONS = tuple(SigningKey(bytes([number]) * 32).public for number in range(1, 5))
 DURATIONS = Durations(60, 3600, 60, 60)
 
