@@ -34,7 +34,8 @@ from covey_privacy.registry_messages import (
     Synced,
 )
 from covey_privacy.signatures import SigningKey, sign
-from covey_sdk import agreed_terms, ledger
+from covey_sdk import ledger
+from covey_sdk.agreed_terms import keep_agreed_terms, read_agreed_terms
 from covey_sdk.clock import milliseconds, moment
 from covey_sdk.consent_gate import ConsentGate
 from covey_sdk.errors import ConsentError, RegistryError, RegistryForkError
@@ -111,7 +112,7 @@ class Consents:
         with self._store.snapshot():
             state = self._state.read()
             return ConsentGate(
-                _standing(state), self.notices, agreed_terms.read(self._store), _synced_at(state), now
+                _standing(state), self.notices, read_agreed_terms(self._store), _synced_at(state), now
             )
 
     def granted(self, purpose: str) -> bool:
@@ -155,7 +156,7 @@ class Consents:
             confirmed = before.confirmed if state == GRANTED else _without(before.confirmed, {purpose})
             self._state.write(replace(before, decisions=decisions, confirmed=confirmed, unsent=unsent))
             if state == GRANTED:
-                agreed_terms.keep(self._store, self._notice(purpose))
+                keep_agreed_terms(self._store, self._notice(purpose))
             self._tell_owner("chosen" if state == GRANTED else state, purpose, now)
         return sign(DECISION, decision, self._key)
 

@@ -315,7 +315,7 @@ class Device:
         with self.store.snapshot():
             if not self.gate().allows(PERSONALIZE):
                 return {}
-            return unmapped_categories.listed(self.store, self.profile.rules)
+            return unmapped_categories.list_unmapped(self.store, self.profile.rules)
 
     def recommend(
         self, candidates: Sequence[str], k: int = 10, ranking: str = NEW, *, personalised: bool = True

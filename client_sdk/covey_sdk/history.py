@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property
 from itertools import pairwise
@@ -119,10 +119,6 @@ class History:
     def bought(self) -> Mapping[str, tuple[int, ...]]:
         """How many days ago each item was bought, the oldest first; sensitive purchases stay out."""
         return {item: tuple(map(self.age, days)) for item, days in self.kept.items.items()}
-
-    def on(self, today: date) -> History:
-        """Return the same history seen from another day."""
-        return self if today == self.today else replace(self, today=today)
 
     def age(self, day: date) -> int:
         """Return the days from `day` to today; a day that is yet to come counts as today."""

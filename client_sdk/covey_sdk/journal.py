@@ -96,7 +96,7 @@ class Journal:
             if recorded or isinstance(event, Interaction):
                 waiting.update(_waiting(event, allows, rules, now))
         early.save()
-        unmapped_categories.add(self._store, waiting)
+        unmapped_categories.count_unmapped(self._store, waiting)
         if clean:
             ends = [end for event in told for end in _ends(event, allows, milliseconds(now))]
             self._swept = self._to_sweep(allows, rules)

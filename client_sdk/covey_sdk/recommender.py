@@ -92,7 +92,7 @@ def recommend(
     Items that the model cannot score, or that the shop no longer lists, come last, in public order. Raises
     EventError for an argument that makes no sense.
     """
-    names = asked(candidates, k, ranking)
+    names = check_request(candidates, k, ranking)
     wanted = [name for name in names if (name in bought) == (ranking == AGAIN)]
     places = model.catalogue.places
     today = places if model.listing is None else model.listing.places
@@ -111,7 +111,7 @@ def recommend(
 def public_order(candidates: Sequence[str], k: int, ranking: str) -> tuple[Recommendation, ...]:
     """Return the first k candidates. Raises EventError for an argument that makes no sense."""
     return tuple(
-        _recommendation(name, reasons.of_public_order()) for name in asked(candidates, k, ranking)[:k]
+        _recommendation(name, reasons.of_public_order()) for name in check_request(candidates, k, ranking)[:k]
     )
 
 
@@ -125,7 +125,7 @@ def explain(model: Model | None, bought: ItemAges, item: str) -> Explanation:
     return Explanation(item, ranking, one.score, one.reasons, model.version, model.round_id)
 
 
-def asked(candidates: Sequence[str], k: int, ranking: str) -> tuple[str, ...]:
+def check_request(candidates: Sequence[str], k: int, ranking: str) -> tuple[str, ...]:
     """Return the candidates, every name once. Raises EventError for an argument that makes no sense."""
     event_checks.integer(k, "k", 1, MOST)
     event_checks.one_of(ranking, "ranking", frozenset({NEW, AGAIN}))

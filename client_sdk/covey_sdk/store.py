@@ -20,7 +20,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -87,12 +87,11 @@ class Store:
         self._undone = 0
         self._closed = ""
         self._made = False
-        self._open()
-        try:
+        with ExitStack() as stack:
+            self._open()
+            stack.callback(lambda: self._db.close())
             self._check(key)
-        except BaseException:
-            self._db.close()
-            raise
+            stack.pop_all()
 
     def close(self) -> None:
         """Close the file. Closing again does nothing."""

@@ -1,4 +1,4 @@
-"""The wallet: an epoch's tickets for a purpose set, one of each role and slot, fetched in one batch.
+"""An epoch's tickets for a purpose set, one of each role and slot, fetched in one batch.
 
 A ticket is shown once. A request is kept until its answer is: a phone that dies in between asks for the same
 again, which starts no second batch.
@@ -29,7 +29,7 @@ _TICKETS = "tickets/"
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _RequestedBatch:
     pending: Annotated[tuple[Pending, ...], wire.Size(1, tickets.MOST_TICKETS)]
 
 
@@ -72,14 +72,14 @@ class TicketStore:
             _require(allows, issuer.keys)
             if self._has_batch(issuer.keys):
                 return
-            asked = self._asked(issuer.keys)
-        blinded = tuple(pending.blinded for pending in asked.pending)
+            requested = self._requested(issuer.keys)
+        blinded = tuple(pending.blinded for pending in requested.pending)
         request = TicketRequest(
             self._key.public, milliseconds(now), issuer.keys.purposes, issuer.keys.epoch, blinded
         )
         answer = registry.tickets(sign(TICKETS, request, self._key))
         try:
-            keys = tickets.receive(issuer.keys, asked.pending, answer.signatures)
+            keys = tickets.receive(issuer.keys, requested.pending, answer.signatures)
         except PrivacyError as error:
             raise RegistryError(f"the registry's tickets are refused: {error}") from None
         with self._store.transaction():
@@ -131,21 +131,21 @@ class TicketStore:
         known = self._read(_Batch, _name(issuer_keys))
         return known is not None and known.epoch == issuer_keys.epoch
 
-    def _asked(self, issuer_keys: IssuerKeys) -> _Asked:
+    def _requested(self, issuer_keys: IssuerKeys) -> _RequestedBatch:
         """Return the request under these issuer keys, made and written down at the first try."""
         name = _pending(issuer_keys)
-        asked = self._read(_Asked, name)
-        if asked is None:
-            asked = _Asked(tickets.request(issuer_keys))
-            self._store.put(name, wire.encode(asked))
-        return asked
+        requested = self._read(_RequestedBatch, name)
+        if requested is None:
+            requested = _RequestedBatch(tickets.request(issuer_keys))
+            self._store.put(name, wire.encode(requested))
+        return requested
 
     def _read(self, cls: type[_T], name: str) -> _T | None:
         data = self._store.get(name)
         try:
             return wire.decode(cls, data) if data else None
         except PrivacyError as error:
-            raise StoreError(f"the wallet cannot be read: {error}") from None
+            raise StoreError(f"the tickets cannot be read: {error}") from None
 
 
 def _batch(issuer_keys: IssuerKeys, keys: Iterable[RoundKey]) -> _Batch:

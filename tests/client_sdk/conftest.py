@@ -299,7 +299,7 @@ def gate(clock: Clock, notice) -> Callable[..., ConsentGate]:
         plain = {
             "choices": {purpose: Choice(purpose, GRANTED, 1) for purpose in granted},
             "notices": {purpose: notice(purpose) for purpose in (*granted, "personalize", "membership")},
-            "agreed": {purpose: AgreedTerms.of(notice(purpose)) for purpose in granted},
+            "agreed": {purpose: AgreedTerms.of_notice(notice(purpose)) for purpose in granted},
             "synced_at": clock.now,
             "now": clock.now,
         }
