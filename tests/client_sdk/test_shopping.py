@@ -13,7 +13,8 @@ from covey_sdk.history_builder import history
 from covey_sdk.interactions import CartAdd, Favorite, ItemView
 from covey_sdk.purchases import Buy
 from covey_sdk.purposes import SENSITIVE
-from covey_sdk.rule_bundle import BASE, Category, Lead, Pair
+from covey_sdk.rule_bundle import BASE, Category
+from covey_sdk.rule_sections import Lead, Pair
 from covey_sdk.tag_rules.finding import TagEvidence
 from covey_sdk.tag_rules.registry import TAGS
 from covey_sdk.tag_rules.timing import last_buy_lasts

@@ -46,6 +46,7 @@ from covey_sdk import (
     RegistryError,
     RegistryForkError,
     registry_client,
+    registry_http,
 )
 from covey_sdk.round_records import read_joined
 
@@ -516,8 +517,8 @@ def test_answers_are_bounded(site, participation, absence):
         "/v1/sets/": registry_client.SET_BYTES,
         "/v1/rounds/": registry_client.ROUND_BYTES,
         "/v1/log/entries": registry_client.PAGE_BYTES,
-        "/v1/log/checkpoint": registry_client.MOST_BYTES,
-        "/tile/": registry_client.MOST_BYTES,
+        "/v1/log/checkpoint": registry_http.MOST_BYTES,
+        "/tile/": registry_http.MOST_BYTES,
     }
     for path, most in bounds.items():
         certify = absence if path == "/v1/log/entries" else participation

@@ -238,7 +238,7 @@ def test_without_the_registry_the_gate_closes(small_shop, monkeypatch):
     shop = small_shop()
     files = asked_files(shop, monkeypatch)
     phones = shop.phones()
-    phones.registry._client.base_url = "http://127.0.0.1:9"
+    phones.registry._http._client.base_url = "http://127.0.0.1:9"
     with phones.open(shop.world.households[0]) as device, pytest.raises(RegistryError, match="be reached"):
         device.round_client().prepare(files)
 

@@ -11,7 +11,8 @@ from statistics import median
 
 from covey_sdk.history import History
 from covey_sdk.purchases import Buy
-from covey_sdk.rule_bundle import Pair, Rules, plain
+from covey_sdk.rule_bundle import Rules, plain
+from covey_sdk.rule_sections import Pair
 from covey_sdk.tag_rules.finding import Finding, TagEvidence
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

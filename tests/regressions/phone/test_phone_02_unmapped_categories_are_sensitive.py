@@ -8,7 +8,8 @@ from covey_sdk import StoreError, unmapped_categories
 from covey_sdk.events import OrderLine, Refund
 from covey_sdk.facts import UNKNOWN
 from covey_sdk.interactions import ItemView
-from covey_sdk.rule_bundle import Category, Pair, sign_rules
+from covey_sdk.rule_bundle import Category, sign_rules
+from covey_sdk.rule_sections import Pair
 
 WORDS = (
     *("pregnancy tests", "nappies", "condom", "tampons", "insulin", "baby formula"),

@@ -17,7 +17,8 @@ from covey_sdk import CoveyError, Device, StoreError, Trust
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import ConsentError, EventError
 from covey_sdk.events import Refund, parse
-from covey_sdk.rule_bundle import BASE, MoneyCuts, sign_rules
+from covey_sdk.rule_bundle import BASE, sign_rules
+from covey_sdk.rule_sections import MoneyCuts
 from covey_sdk.store import Store
 
 KEY = bytes(range(32))
