@@ -127,7 +127,7 @@ def test_a_store_that_was_cut_is_damaged_and_no_new_device(tmp_path, shop, lengt
 def test_the_marker_of_a_new_store_goes_once_its_tables_are_there(tmp_path):
     path = tmp_path / "new.db"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("covey_sdk.store.sqlite3.connect", lambda *_, **__: 1 / 0)
+        patch.setattr("covey_sdk.store_file.sqlite3.connect", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             Store(path, KEY)
     assert beside(path) == {"new.db", "new.db-new"}, "as a phone that is killed here leaves it"
