@@ -1,4 +1,4 @@
-"""An invitation to a round: a manifest held against the floors that this phone keeps."""
+"""The manifest of a round, held against the floors that this phone keeps."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class OpenedManifest:
 
 
 def check_manifest(
-    invited: OpenedManifest, question: Question, documents: Sequence[bytes], profile: FloorProfile
+    opened: OpenedManifest, question: Question, documents: Sequence[bytes], profile: FloorProfile
 ) -> None:
-    """Raise ServerError when the invitation asks for less than the floors, or for something else.
+    """Raise ServerError when the manifest asks for less than the floors, or for something else.
 
     `question` is what the manifest asks for, made of the signed public `documents`.
     """
-    manifest = invited.manifest
+    manifest = opened.manifest
     asked = (manifest.query, manifest.purpose, manifest.purposes, manifest.norm)
     if asked != (question.id, question.purpose, purpose_set(question.purposes), question.norm):
         raise ServerError(
@@ -48,7 +48,7 @@ def check_manifest(
             rule=Rule.MANIFEST_MODEL,
         )
     _floors(manifest, profile)
-    _noise(invited, question)
+    _noise(opened, question)
     manifest.require_place()
     if manifest.plan:
         _plan_costs(manifest.plan, manifest.delta)
@@ -87,12 +87,12 @@ def _refusal(name: str, stated: object, floor: object) -> ServerError:
     )
 
 
-def _noise(invited: OpenedManifest, question: Question) -> None:
+def _noise(opened: OpenedManifest, question: Question) -> None:
     """Check that the noise is what the manifest says it costs."""
-    manifest = invited.manifest
+    manifest = opened.manifest
     try:
         costs = epsilon([manifest.charge.mechanism], manifest.delta)
-        length = invited.encoding(question).padded
+        length = opened.encoding(question).padded
     except MisuseError as error:
         raise ServerError(f"the manifest's noise makes no sense: {error}", rule=Rule.MANIFEST_NOISE) from None
     if length != manifest.length or costs > manifest.epsilon * TOLERANCE:

@@ -41,7 +41,7 @@ from covey_sdk.log_state import LogState
 from covey_sdk.manifest_check import OpenedManifest, check_manifest, require_delta
 from covey_sdk.odometer import Odometer
 from covey_sdk.profile import Profile
-from covey_sdk.questions import question
+from covey_sdk.questions import make_question
 from covey_sdk.releases import Releases
 from covey_sdk.round_admission import RoundAdmission
 from covey_sdk.round_records import Contributed, Joined, Prepared, RoundRecords
@@ -89,13 +89,13 @@ class RoundClient:
             ConsentError: a purpose is not allowed, or the phone took part before.
             BudgetError: the round would pass a cap of the notices.
         """
-        invited = self._admission.open(files.manifest)
-        round_id = invited.manifest.round_id
+        opened = self._admission.open(files.manifest)
+        round_id = opened.manifest.round_id
         prepared = self._records.prepared(round_id)
         if prepared is None or prepared.files != files.digest:
             if self._kept(round_id, files) is not None:
                 return self._admission.now()  # The app ended before its message was acknowledged.
-            prepared = self._prepare(invited, files)
+            prepared = self._prepare(opened, files)
         return moment(prepared.send_at)
 
     def contribute(self, files: RoundFiles) -> bytes:
@@ -108,15 +108,15 @@ class RoundClient:
             ConsentError: as `prepare`; or there is no ticket for the round's slot.
             BudgetError: as `prepare`.
         """
-        invited = self._admission.open(files.manifest)
-        manifest, round_id = invited.manifest, invited.manifest.round_id
+        opened = self._admission.open(files.manifest)
+        manifest, round_id = opened.manifest, opened.manifest.round_id
         if (kept := self._kept(round_id, files)) is not None:
             return kept
         if (prepared := self._records.prepared(round_id)) is None or prepared.files != files.digest:
             self.prepare(files)
         else:
             self._admission.sync()
-        asked = self._asked(invited, files.documents)
+        question = self._question(opened, files.documents)
         with self._store.transaction():
             # Another process of the app may have contributed, or withdrawn a purpose, meanwhile.
             if (kept := self._kept(round_id, files)) is not None:
@@ -125,17 +125,17 @@ class RoundClient:
             self._log.require_unforked()
             self._admission.require_consent(manifest)
             require_delta(manifest, odometer.delta)
-            self._require_window(invited, now)
+            self._require_window(opened, now)
             prepared = self._records.prepared(round_id)
             if prepared is None:
                 raise ConsentError(f"what was prepared for round {round_id!r} was deleted; prepare it again")
-            info = self._admission.round_info(invited, prepared.issuer_keys)
+            info = self._admission.round_info(opened, prepared.issuer_keys)
             key = self._tickets.take(prepared.issuer_keys, Role.CONTRIBUTE, manifest.slot)
             contributor = Contributor(info, self._accepted(), key, verify=self._admission.verify)
-            vector = self._with_noise(invited, prepared)
+            vector = self._with_noise(opened, prepared)
             message = contributor.contribute(files.committee, vector)
             odometer.charge(round_id, manifest.purpose, manifest.charge.mechanism, now)
-            said = (asked.english, asked.chinese)
+            said = (question.english, question.chinese)
             ledger.write(self._store, ledger.sealed(milliseconds(now), manifest, said, vector))
             sent = contributor.state
             assert isinstance(sent, Sent)  # noqa: S101  # it has just contributed
@@ -169,18 +169,18 @@ class RoundClient:
                 "again since; it sends no other"
             )
 
-    def _prepare(self, invited: OpenedManifest, files: RoundFiles) -> Prepared:
+    def _prepare(self, opened: OpenedManifest, files: RoundFiles) -> Prepared:
         """Let the round pass every check that needs no ticket, and keep the vector that is to be sent."""
-        admission, manifest = self._admission, invited.manifest
-        asked = self._asked(invited, files.documents)
-        check_manifest(invited, asked, files.documents, self._floors)
-        self._require_same_plan(invited)
+        admission, manifest = self._admission, opened.manifest
+        question = self._question(opened, files.documents)
+        check_manifest(opened, question, files.documents, self._floors)
+        self._require_same_plan(opened)
         admission.require_consent(manifest)
         admission.sync()
         admission.require_consent(manifest)
         require_delta(manifest, self._odometer().delta)
         keys = admission.logged_issuer_keys(files.manifest, manifest)
-        info = admission.round_info(invited, keys)
+        info = admission.round_info(opened, keys)
         self._accepted().require(info)
         with self._store.transaction():
             kept = self._records.prepared(manifest.round_id)
@@ -189,10 +189,10 @@ class RoundClient:
             gate = admission.gate()
             self._odometer().require_room((manifest.charge, *manifest.to_come), gate.now)
             gate.require(*manifest.purposes)
-            windows = self._require_window(invited, gate.now)
-            for name, document in zip(asked.builds_on, files.documents, strict=False):
+            windows = self._require_window(opened, gate.now)
+            for name, document in zip(question.builds_on, files.documents, strict=False):
                 self._releases.keep(name, document)
-            vector = invited.encoding(asked).encode(asked.contribute(self._profile.facts(gate)))
+            vector = opened.encoding(question).encode(question.contribute(self._profile.facts(gate)))
             left = max(0, 1000 * windows.contribute - milliseconds(gate.now))
             send_at = milliseconds(gate.now) + self._below(left - left // MARGIN + 1)
             prepared = Prepared(
@@ -202,9 +202,9 @@ class RoundClient:
             self._records.prepare(manifest.round_id, prepared)
         return prepared
 
-    def _require_same_plan(self, invited: OpenedManifest) -> None:
+    def _require_same_plan(self, opened: OpenedManifest) -> None:
         """Refuse a step whose plan is not that of the step before, where this phone was in that one."""
-        manifest = invited.manifest
+        manifest = opened.manifest
         last = self._records.last(manifest.purposes)
         if last is None or digest_of(last.manifest) != manifest.previous:
             return
@@ -214,19 +214,19 @@ class RoundClient:
                 rule=Rule.MANIFEST_PLAN,
             )
 
-    def _with_noise(self, invited: OpenedManifest, prepared: Prepared) -> Elements:
-        manifest = invited.manifest
+    def _with_noise(self, opened: OpenedManifest, prepared: Prepared) -> Elements:
+        manifest = opened.manifest
         vector = np.frombuffer(prepared.vector, "<i4").astype(np.int64)
         noise = Skellam(noise_share(manifest.sigma, manifest.scale, manifest.honest))
         total: Elements = vector + noise.sample(len(vector))
         return total
 
-    def _require_window(self, invited: OpenedManifest, now: datetime) -> Windows:
+    def _require_window(self, opened: OpenedManifest, now: datetime) -> Windows:
         """Return the round's windows; refuse a round that takes no contribution any more."""
-        windows = invited.manifest.windows
+        windows = opened.manifest.windows
         if windows is None or milliseconds(now) > 1000 * windows.contribute:
             raise ServerError(
-                f"round {invited.manifest.round_id!r} takes no contribution any more", rule=Rule.STEP_WINDOW
+                f"round {opened.manifest.round_id!r} takes no contribution any more", rule=Rule.STEP_WINDOW
             )
         return windows
 
@@ -236,5 +236,5 @@ class RoundClient:
         kinds = frozenset(tuple(Kind[each] for each in names) for names in named)
         return Accepted(self._admission.trust.organisations, kinds, self._floors.least_pool)
 
-    def _asked(self, invited: OpenedManifest, documents: Sequence[bytes]) -> Question:
-        return question(invited.manifest.query, documents, self._admission.trust.operator)
+    def _question(self, opened: OpenedManifest, documents: Sequence[bytes]) -> Question:
+        return make_question(opened.manifest.query, documents, self._admission.trust.operator)
