@@ -70,7 +70,8 @@ class RegistryClient:
             raise RegistryError(f"the registry cannot be reached; no round runs: {error}") from None
         if response.is_error:
             raise RegistryError(
-                f"the registry refused {method} {path}: {_detail(response)}", status=response.status_code
+                f"the registry refused {method} {path}: {refusal_detail(response)}",
+                status=response.status_code,
             )
         return response
 
@@ -83,7 +84,8 @@ def decode_answer(cls: type[T], response: httpx.Response) -> T:
         raise RegistryError(f"the registry's answer cannot be read: {error}") from None
 
 
-def _detail(response: httpx.Response) -> str:
+def refusal_detail(response: httpx.Response) -> str:
+    """Return the reason that an answer gives for a refusal (RFC 9457), else its status."""
     try:
         return str(response.json()["detail"])
     except (ValueError, KeyError, TypeError):
