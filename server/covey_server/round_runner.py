@@ -157,7 +157,7 @@ class RoundRunner:
         step, costs = fit(admission.people.issued)
         chain = Chain(training.plan, training.step, training.previous) if training else None
         round_id = f"{question.id}-{self.store.count(question.id) + 1}-{self.operator.public.hex()[:8]}"
-        windows = policy.durations.from_(int(self._clock.seconds()))
+        windows = policy.durations.windows_from(int(self._clock.seconds()))
         manifest = manifest_for(
             question, step, costs, round_id, admission, documents, policy, windows, nonce, chain
         )

@@ -34,7 +34,7 @@ class Durations:
     check: int
     open: int
 
-    def from_(self, now: int) -> Windows:
+    def windows_from(self, now: int) -> Windows:
         """Return the windows of a round that begins at `now` (POSIX seconds)."""
         ends, at = [], now
         for seconds in (self.volunteer, self.contribute, self.check, self.open):

@@ -81,7 +81,7 @@ def terms(plan, issuer, documents, organisations, clock):
     """Return the manifest of a step of the plan, 0 or 1."""
     committees = CommitteePolicy(organisations, drawn=False, gamma=0.05, lost=0.0, turnout=1.0)
     policy = RoundPolicy(TEST, DELTA, committees, DURATIONS)
-    windows = DURATIONS.from_(int(clock.now.timestamp()))
+    windows = DURATIONS.windows_from(int(clock.now.timestamp()))
 
     def terms(number=0, previous=FIRST, **changes):
         question = gram() if number else steps.base_step(CATALOGUE)

@@ -229,7 +229,15 @@ def manifest():
     durations = Durations(60, 60, 60, 60)
     policy, admission = RoundPolicy(TEST, 1e-6, committees, durations), Admission(keys, 1, Population(20, 20))
     return manifest_for(
-        QUERIES["q1"], step, 1.4, "q1-1", admission, (), policy, durations.from_(1_800_000_000), bytes(32)
+        QUERIES["q1"],
+        step,
+        1.4,
+        "q1-1",
+        admission,
+        (),
+        policy,
+        durations.windows_from(1_800_000_000),
+        bytes(32),
     )
 
 

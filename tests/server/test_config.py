@@ -82,7 +82,7 @@ def test_the_policy_has_seats_where_a_standing_committee_is_asked_for():
 
 
 def test_windows_follow_one_another():
-    windows = read_config(CONFIG, 7).durations.from_(1000)
+    windows = read_config(CONFIG, 7).durations.windows_from(1000)
     assert (windows.volunteer, windows.contribute, windows.check, windows.open) == (4600, 11800, 12400, 13000)
 
 

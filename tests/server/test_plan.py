@@ -22,7 +22,7 @@ def planned(query="q1", spend=1.4, people=1000, policy=POLICY, documents=()):
     size = Size(query, asked.length, asked.norm)
     (step,) = fit_plan([size], spend, people, policy.delta).steps
     admission = Admission(KEYS, 1, Population(people, people))
-    windows = policy.durations.from_(1_800_000_000)
+    windows = policy.durations.windows_from(1_800_000_000)
     return manifest_for(asked, step, spend, f"{query}-1", admission, documents, policy, windows, bytes(32))
 
 

@@ -280,7 +280,7 @@ def plan_manifest() -> Manifest:
     keys = IssuerKeys(PURPOSES, EPOCH, (contribute,), (volunteer,))
     admission = Admission(keys, 1, Population(30, 30))
     return manifest_for(
-        query, step, 1.4, "q1-1", admission, (), policy, policy.durations.from_(NOW), bytes(32)
+        query, step, 1.4, "q1-1", admission, (), policy, policy.durations.windows_from(NOW), bytes(32)
     )
 
 

@@ -89,7 +89,7 @@ def announce(
     (step,) = fit_plan([Size(QUERY.id, QUERY.length, QUERY.norm)], EPSILON, people.issued, DELTA).steps
     chosen = CommitteePolicy(tuple(key.public for key in seats), False, GAMMA, lost=0.0, turnout=1.0)
     policy = RoundPolicy(TEST, DELTA, chosen, DURATIONS)
-    windows = DURATIONS.from_(int(clock()))
+    windows = DURATIONS.windows_from(int(clock()))
     manifest = manifest_for(
         QUERY, step, EPSILON, f"{QUERY.id}-{slot}", admission, (), policy, windows, os.urandom(32)
     )

@@ -28,7 +28,7 @@ def planned():
         policy = RoundPolicy(PRODUCTION, delta, committees, DURATIONS)
         (step,) = fit_plan([Size(Q1.id, Q1.length, Q1.norm)], 1.4, people, delta).steps
         admission = Admission(issuer_keys, 1, Population(people, people))
-        windows = DURATIONS.from_(now)
+        windows = DURATIONS.windows_from(now)
         made = manifest_for(Q1, step, 1.4, "q1-1", admission, (), policy, windows, bytes(32))
         return replace(made, **changes)
 
