@@ -184,7 +184,7 @@ def test_the_log_of_a_new_key_is_held_against_the_head_seen_under_the_old(device
 
     shop.answer = answer
     trust = replace(shop.trust, registry=new.public)
-    way = RegistryClient(shop.way()._client, trust)
+    way = RegistryClient(shop.way()._http._client, trust)
     device.close()
     again = opened(trust=trust, registry=way)
     with pytest.raises(RegistryError, match="does not begin with the 6 leaves seen before"):
@@ -273,7 +273,7 @@ def demanding(shop, opened):
         return verify(*signed)
 
     trust = replace(shop.trust, policy=POLICY)
-    device = opened(trust=trust, registry=RegistryClient(shop.way()._client, trust, counting))
+    device = opened(trust=trust, registry=RegistryClient(shop.way()._http._client, trust, counting))
     device.enrol()
     return device, checked
 
