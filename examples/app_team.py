@@ -19,15 +19,15 @@ import numpy as np
 from covey_privacy.catalogue_document import Level, Listing, sign_listing
 from covey_privacy.release import Array, Figure, Release, sign_release
 from covey_privacy.signatures import SigningKey
-from covey_sdk import Device, OrderPaid, Registry, Trust, rule_bundle
-from covey_sdk.events import Line
+from covey_sdk import Device, OrderPaid, RegistryClient, Trust, rule_bundle
+from covey_sdk.events import OrderLine
 
 ITEMS = {"green tea": "tea", "black tea": "tea", "teapot": "kitchen", "biscuits": "food", "soap": "household"}
 
 
 def order(number: int, days_ago: int, *items: str) -> OrderPaid:
     """Return a paid order as the app reports it; amounts are in cents."""
-    lines = tuple(Line(item, ITEMS[item], paid_minor=900) for item in items)
+    lines = tuple(OrderLine(item, ITEMS[item], paid_minor=900) for item in items)
     at_ms = time.time_ns() // 10**6 - days_ago * 86_400_000
     return OrderPaid(f"A-{number}", lines, 900 * len(lines), "USD", at_ms, tz_offset_min=0)
 
@@ -93,7 +93,7 @@ def main() -> None:
             trust = Trust(operator.public, bytes.fromhex(key), "covey.example/log")
             secret = os.urandom(32)  # in an app: from the platform's keystore, the same at each start
             with httpx.Client(base_url=url) as client:
-                registry = Registry(client, trust)
+                registry = RegistryClient(client, trust)
                 with Device.open(Path(folder) / "phone.db", secret, trust=trust, registry=registry) as device:
                     use_the_phone(device, *publish(operator))
         finally:

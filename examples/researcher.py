@@ -12,7 +12,7 @@ import numpy as np
 from covey_models import QUERIES, SEGMENTS
 from covey_privacy.dp import Encoding, Skellam, epsilon, noise_share
 from covey_privacy.secagg.shape import standing_shape
-from covey_server.plan import Size, fitted
+from covey_server.plan import Size, fit_plan
 from covey_simulations.scenarios.in_process_round import Players, Setting
 
 PHONES, HONEST = 1000, 896
@@ -28,7 +28,7 @@ def main() -> None:
 
     # The coordinator plans noise for the budget. HONEST phones carry all of it, so that the guarantee holds
     # even if the others stay away or add none. More phones than HONEST only add noise.
-    (step,) = fitted([Size(question.id, question.length, question.norm)], EPSILON, PHONES, DELTA).steps
+    (step,) = fit_plan([Size(question.id, question.length, question.norm)], EPSILON, PHONES, DELTA).steps
     encoding = Encoding(question.length, question.norm, step.scale, step.bits, os.urandom(32))
     noise = Skellam(noise_share(step.sigma, step.scale, HONEST))
 

@@ -11,12 +11,9 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from covey_privacy import wire
-from covey_privacy.errors import PrivacyError
 from covey_privacy.registry_messages import Epsilon, Notice
-from covey_sdk.errors import StoreError
 from covey_sdk.store import Store
-
-_NAME = "agreed"
+from covey_sdk.stored_value import StoredValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +27,7 @@ class AgreedTerms:
     delta: Annotated[float, wire.Range(1e-12, 1e-2)]
 
     @classmethod
-    def of(cls, notice: Notice) -> AgreedTerms:
+    def of_notice(cls, notice: Notice) -> AgreedTerms:
         """Return the terms of a notice."""
         return cls(notice.purpose, notice.basis, notice.epsilon, notice.epsilon_total, notice.delta)
 
@@ -50,19 +47,16 @@ class _Agreed:
     terms: Annotated[tuple[AgreedTerms, ...], wire.Size(0, 64)] = ()
 
 
-def read(store: Store) -> dict[str, AgreedTerms]:
+def read_agreed_terms(store: Store) -> dict[str, AgreedTerms]:
     """Return the terms that the last grant of each purpose was given on, by purpose."""
-    data = store.get(_NAME)
-    try:
-        agreed = wire.decode(_Agreed, data) if data else _Agreed()
-    except PrivacyError as error:
-        raise StoreError(
-            f"what the person agreed to cannot be read, so nothing is allowed: {error}"
-        ) from None
-    return {terms.purpose: terms for terms in agreed.terms}
+    return {terms.purpose: terms for terms in _stored(store).read().terms}
 
 
-def keep(store: Store, notice: Notice) -> None:
+def keep_agreed_terms(store: Store, notice: Notice) -> None:
     """Write down that the person agrees to this notice's terms, in the caller's transaction."""
-    agreed = read(store) | {notice.purpose: AgreedTerms.of(notice)}
-    store.put(_NAME, wire.encode(_Agreed(tuple(agreed.values()))))
+    agreed = read_agreed_terms(store) | {notice.purpose: AgreedTerms.of_notice(notice)}
+    _stored(store).write(_Agreed(tuple(agreed.values())))
+
+
+def _stored(store: Store) -> StoredValue[_Agreed]:
+    return StoredValue(store, "agreed", _Agreed())

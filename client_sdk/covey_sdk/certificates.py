@@ -1,7 +1,7 @@
 """Certificates of this phone's own part, made from what it keeps and from what the registry shows to anyone.
 
 - `certify_contribution`: this phone's contribution is in the final set of a round.
-- `certify_since`: no set since a withdrawal holds a contribution under a round key that was claimed then.
+- `certify_absence_since`: no set since a withdrawal holds a contribution under a round key claimed then.
 
 What the registry shows counts only as it leads to its newest checkpoint, which enough witnesses cosigned of
 late and which continues the one that this phone saw last. A certificate is verified before it is returned.
@@ -14,12 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from covey_privacy import wire
 from covey_privacy.certificate import MOST_ENTRIES, LoggedDocument, sets_among
 from covey_privacy.certificate_maker import certify_absence, certify_participation
-from covey_privacy.checkpoint import open_note
+from covey_privacy.checkpoint import Checkpoint, open_note
 from covey_privacy.errors import PrivacyError, ServerError
 from covey_privacy.joint_proof import prove_leaves, root_from_leaves
 from covey_privacy.manifest import open_manifest
@@ -33,90 +32,120 @@ from covey_privacy.secagg.notary_messages import RoundEntries, RoundEntry
 from covey_privacy.signatures import digest_of
 from covey_privacy.tiles import WIDTH, Reader, Tile
 from covey_sdk import ledger, withdrawal_claims
+from covey_sdk.clock import Clock
+from covey_sdk.consents import Consents
 from covey_sdk.errors import CertificateError, RegistryError
-from covey_sdk.registry_client import NOT_FOUND, Registry, Trust, believing
+from covey_sdk.log_state import LogState
+from covey_sdk.registry_client import NOT_FOUND, RegistryClient, believing
+from covey_sdk.registry_sync import RegistrySync
 from covey_sdk.round_records import Joined, read_joined
 from covey_sdk.store import Store
-
-if TYPE_CHECKING:
-    from covey_sdk.device import Device
+from covey_sdk.trust import Trust
 
 
-def certify_contribution(device: Device, round_id: str) -> bytes:
-    """Return the certificate that this phone's contribution is in the final set of a round.
+class Certifier:
+    """Makes the certificates of one device; made by `Device.certificate`, which says what its methods raise.
 
-    Raises as `Device.certificate` does.
+    `clock`, `log` and `consents` say which head of the log this phone saw last, `store` what it took part in.
     """
-    view = _view(device.trust)
-    joined = read_joined(device.store, round_id)
-    if joined is None:
-        raise CertificateError(f"this phone sent no contribution to round {round_id!r}")
-    registry = device.registry
-    shown = registry.round_entries(round_id)
-    if shown.manifest != joined.manifest:
-        raise RegistryError(
-            f"the registry shows another manifest of round {round_id!r} than this phone contributed under",
-            rule=Rule.DOCUMENT_CONTENT,
-        )
-    final, head = _final_head(shown, round_id, view)
-    leaves = registry.set_leaves(head.root)
-    _require_leaf(joined, leaves, head, round_id)
-    log = _PublicLog(device)
-    with believing("evidence of the round"):
-        documents = (LoggedDocument(shown.index, shown.manifest), _document(final))
-        evidence = _document(shown.evidence) if shown.evidence else None
-        log.require_places(*documents, *([evidence] if evidence else []))
-        return certify_participation(
-            joined.claim, leaves, *documents, log.note, log.node, device.trust.operator, view,
-            evidence=evidence,
-        )  # fmt: skip
 
+    def __init__(
+        self,
+        store: Store,
+        trust: Trust,
+        registry_sync: RegistrySync,
+        clock: Clock,
+        log: LogState,
+        consents: Consents,
+    ) -> None:
+        self._store, self._trust, self._sync = store, trust, registry_sync
+        self._clock, self._log, self._consents = clock, log, consents
 
-def certify_since(device: Device, at: int) -> bytes:
-    """Return the certificate that no set logged since a withdrawal holds a round key that was claimed then.
-
-    `at` is the withdrawal's time in UTC milliseconds. Raises as `Device.certificate` does.
-    """
-    view, operator = _view(device.trust), device.trust.operator
-    kept = [each for each in withdrawal_claims.withdrawals(device.store) if each.at == at]
-    if not kept:
-        raise CertificateError(
-            f"this phone keeps no claims of a withdrawal at {at} ms: `withdrawals` lists those it keeps"
-        )
-    since = kept[0].note  # The oldest, where several were made in one millisecond.
-    if not since:
-        raise CertificateError("this phone had seen no checkpoint of the log when its owner withdrew")
-    with believing("checkpoint of the time of the withdrawal"):
-        start = open_note(since, view.registry).size
-        view.witnesses.reached(since)
-    log = _PublicLog(device, start)
-    claimed = [claim for each in kept for claim in each.claims]
-    names = _own_rounds(device.store) | _logged_rounds(log.entries, operator)
-    with believing("log since the withdrawal"):
-        try:
-            return certify_absence(
-                claimed, since, log.note, log.entries, log.node, _PublishedLeaves(device.registry), operator,
-                view, round_ids=names,
+    def certify_contribution(self, round_id: str) -> bytes:
+        """Return the certificate that this phone's contribution is in the final set of a round."""
+        view = self._require_view()
+        joined = read_joined(self._store, round_id)
+        if joined is None:
+            raise CertificateError(f"this phone sent no contribution to round {round_id!r}")
+        registry = self._sync.registry
+        shown = registry.round_entries(round_id)
+        if shown.manifest != joined.manifest:
+            raise RegistryError(
+                f"the registry shows another manifest of round {round_id!r} than this phone contributed "
+                "under",
+                rule=Rule.DOCUMENT_CONTENT,
+            )
+        final, head = _final_head(shown, round_id, view)
+        leaves = registry.set_leaves(head.root)
+        _require_leaf(joined, leaves, head, round_id)
+        log = self._read_log()
+        with believing("evidence of the round"):
+            documents = (LoggedDocument(shown.index, shown.manifest), _document(final))
+            evidence = _document(shown.evidence) if shown.evidence else None
+            log.require_places(*documents, *([evidence] if evidence else []))
+            return certify_participation(
+                joined.claim, leaves, *documents, log.note, log.node, self._trust.operator, view,
+                evidence=evidence,
             )  # fmt: skip
-        except ServerError as error:
-            if error.rule is Rule.WITHDRAWN_KEY:
-                raise RegistryError(str(error), rule=error.rule) from None
-            raise
+
+    def certify_absence_since(self, at: int) -> bytes:
+        """Return the certificate that no set logged since a withdrawal holds a round key claimed then.
+
+        `at` is the withdrawal's time in UTC milliseconds.
+        """
+        view, operator = self._require_view(), self._trust.operator
+        kept = [each for each in withdrawal_claims.withdrawals(self._store) if each.at == at]
+        if not kept:
+            raise CertificateError(
+                f"this phone keeps no claims of a withdrawal at {at} ms: `withdrawals` lists those it keeps"
+            )
+        since = kept[0].note  # The oldest, where several were made in one millisecond.
+        if not since:
+            raise CertificateError("this phone had seen no checkpoint of the log when its owner withdrew")
+        with believing("checkpoint of the time of the withdrawal"):
+            start = open_note(since, view.registry).size
+            view.witnesses.reached(since)
+        log = self._read_log(start)
+        claimed = [claim for each in kept for claim in each.claims]
+        names = _own_rounds(self._store) | _logged_rounds(log.entries, operator)
+        with believing("log since the withdrawal"):
+            try:
+                return certify_absence(
+                    claimed, since, log.note, log.entries, log.node, _PublishedLeaves(self._sync.registry),
+                    operator, view, round_ids=names,
+                )  # fmt: skip
+            except ServerError as error:
+                if error.rule is Rule.WITHDRAWN_KEY:
+                    raise RegistryError(str(error), rule=error.rule) from None
+                raise
+
+    def _require_view(self) -> LogView:
+        view = self._trust.log_view
+        if view is None:
+            raise CertificateError("this app pins no witness of the registry's log; nobody would believe it")
+        return view
+
+    def _read_log(self, start: int | None = None) -> _PublicLog:
+        """Return the log as the registry shows it now, with its entries from `start` on, if it is given."""
+        self._log.require_unforked()
+        # Read first: another process of the app may see a newer one meanwhile.
+        with self._store.snapshot():
+            last, seen = self._consents.checkpoint, self._log.note
+        return _PublicLog(self._sync.registry, last, seen, int(self._clock.now().timestamp()), start)
 
 
 class _PublicLog:
     """The registry's log under its newest checkpoint, which continues the one that the phone saw last.
 
-    `entries` are all from the place `start` on, none where it is None, as they lead to the checkpoint.
+    `last` and `seen` are that head and its note, `now` is in POSIX seconds. `entries` are all from the place
+    `start` on, none where it is None, as they lead to the checkpoint.
     """
 
-    def __init__(self, device: Device, start: int | None = None) -> None:
-        self._registry = device.registry
-        device.log.require_unforked()
-        # Read first: another process of the app may see a newer one meanwhile.
-        with device.store.snapshot():
-            last, seen = device.consents.checkpoint, device.log.note
-        self.note, self._head = self._registry.checkpoint(int(device.clock.now().timestamp()))
+    def __init__(
+        self, registry: RegistryClient, last: Checkpoint, seen: str, now: int, start: int | None
+    ) -> None:
+        self._registry = registry
+        self.note, self._head = registry.checkpoint(now)
         self.size = self._head.size
         if self.size < last.size:
             # No evidence is kept: a cache may have answered, and nothing convicts the log.
@@ -186,7 +215,7 @@ class _PublicLog:
 class _PublishedLeaves(Mapping[bytes, Sequence[Leaf]]):
     """Leaves of sets by root, each read when it is asked for; those of the last set alone are held."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: RegistryClient) -> None:
         self._registry = registry
         self._held: dict[bytes, Sequence[Leaf]] = {}
 
@@ -206,12 +235,6 @@ class _PublishedLeaves(Mapping[bytes, Sequence[Leaf]]):
 
     def __len__(self) -> int:
         return len(self._held)
-
-
-def _view(trust: Trust) -> LogView:
-    if trust.policy is None:
-        raise CertificateError("this app pins no witness of the registry's log; nobody would believe it")
-    return LogView(trust.origin, trust.registry, trust.policy)
 
 
 def _final_head(shown: RoundEntries, round_id: str, view: LogView) -> tuple[RoundEntry, SetHead]:

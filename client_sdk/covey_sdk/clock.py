@@ -21,7 +21,7 @@ from covey_sdk.stored_value import StoredValue
 
 BACKWARDS = timedelta(minutes=2)
 
-Read = Callable[[], datetime]
+ReadClock = Callable[[], datetime]
 
 _LINK = Path("/etc/localtime")
 _NAME = Path("/etc/timezone")
@@ -81,7 +81,7 @@ def day(at_ms: int, tz_offset_min: int, zone: tzinfo | None) -> date:
 class Clock:
     """A reading function, checked against the latest reading that the store keeps."""
 
-    def __init__(self, store: Store, read: Read) -> None:
+    def __init__(self, store: Store, read: ReadClock) -> None:
         self._read = read
         self._latest = StoredValue[datetime | None](
             store, "clock", None, lambda data: moment(int.from_bytes(data)), _encoded

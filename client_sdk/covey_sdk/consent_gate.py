@@ -20,7 +20,7 @@ TOLERANCE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class ConsentGate:
     """What the person allows now.
 
     `choices`, `notices` and `agreed`, the terms that each grant was given on, are by purpose; `synced_at` is

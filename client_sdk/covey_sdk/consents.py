@@ -10,13 +10,13 @@ nothing has changed since.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from covey_privacy import wire
-from covey_privacy.checkpoint import EMPTY_LOG, Checkpoint
+from covey_privacy.checkpoint import Checkpoint
 from covey_privacy.registry_messages import (
     DECISION,
     ENROLMENT,
@@ -34,50 +34,47 @@ from covey_privacy.registry_messages import (
     Synced,
 )
 from covey_privacy.signatures import SigningKey, sign
-from covey_sdk import agreed_terms, ledger
-from covey_sdk.clock import milliseconds, moment
-from covey_sdk.consent_gate import Gate
+from covey_sdk import ledger
+from covey_sdk.agreed_terms import keep_agreed_terms, read_agreed_terms
+from covey_sdk.clock import milliseconds
+from covey_sdk.consent_gate import ConsentGate
+from covey_sdk.consent_state import (
+    ConsentState,
+    choice_of,
+    decision_time,
+    index_by_purpose,
+    without_refused,
+)
 from covey_sdk.errors import ConsentError, RegistryError, RegistryForkError
 from covey_sdk.event_checks import MOST_CHARACTERS, shown
-from covey_sdk.log_state import Log
-from covey_sdk.registry_client import Registry
+from covey_sdk.log_state import LogState
+from covey_sdk.registry_client import RegistryClient
 from covey_sdk.store import Store
 from covey_sdk.stored_value import StoredValue
 
 ATTEMPTS = 8
 """How often a sync is begun anew because another process changed the consents meanwhile."""
 
-_HasPurpose = TypeVar("_HasPurpose", Decision, Choice, Notice)
-
 Settle = Callable[[frozenset[str]], None]
 """What follows from a sync, in its transaction; it is given the purposes whose grant the registry ended."""
 
 
 @dataclass(frozen=True, slots=True)
-class _State:
-    decisions: Annotated[tuple[Decision, ...], wire.Size(0, 64)] = ()
-    confirmed: Annotated[tuple[Choice, ...], wire.Size(0, 64)] = ()
-    unsent: wire.Names = ()
-    synced_at: wire.U64 | None = None
-    origin: Annotated[str, wire.Size(0, 256)] = EMPTY_LOG.origin
-    log_size: wire.U64 = EMPTY_LOG.size
-    log_root: wire.Bytes32 = EMPTY_LOG.root
-
-
-@dataclass(frozen=True, slots=True)
-class _Shelf:
+class _StoredNotices:
     notices: Annotated[tuple[Notice, ...], wire.Size(0, 64)] = ()
 
 
 class Consents:
     """The consents in a store, signed with the device's `key`, confirmed under the `log` of the registry."""
 
-    def __init__(self, store: Store, key: SigningKey, log: Log) -> None:
+    def __init__(self, store: Store, key: SigningKey, log: LogState) -> None:
         self._store = store
         self._key = key
         self._log = log
-        self._state = StoredValue(store, "consents", _State())
-        self._notices = StoredValue[Mapping[str, Notice]](store, "notices", {}, _notices, _shelf)
+        self._state = StoredValue(store, "consents", ConsentState())
+        self._notices = StoredValue[Mapping[str, Notice]](
+            store, "notices", {}, _decoded_notices, _encoded_notices
+        )
 
     @property
     def notices(self) -> Mapping[str, Notice]:
@@ -87,29 +84,29 @@ class Consents:
     @property
     def decisions(self) -> Mapping[str, Decision]:
         """The person's last decision on this device, by purpose."""
-        return _by_purpose(self._state.read().decisions)
+        return self._state.read().last_decisions
 
     @property
     def choices(self) -> Mapping[str, Choice]:
         """The choices that stand, by purpose: grants that are confirmed, and every no."""
-        return _standing(self._state.read())
+        return self._state.read().standing
 
     @property
     def checkpoint(self) -> Checkpoint:
         """The head of the registry's log as last seen."""
-        return _head(self._state.read())
+        return self._state.read().head
 
     @property
     def synced_at(self) -> datetime | None:
         """When the registry last confirmed the choices, None never."""
-        return _synced_at(self._state.read())
+        return self._state.read().synced_time
 
-    def gate(self, now: datetime) -> Gate:
+    def gate(self, now: datetime) -> ConsentGate:
         """Return the gate at `now`, as the store stands."""
         with self._store.snapshot():
             state = self._state.read()
-            return Gate(
-                _standing(state), self.notices, agreed_terms.read(self._store), _synced_at(state), now
+            return ConsentGate(
+                state.standing, self.notices, read_agreed_terms(self._store), state.synced_time, now
             )
 
     def granted(self, purpose: str) -> bool:
@@ -136,8 +133,8 @@ class Consents:
             raise ConsentError(f"a language is a tag such as zh-CN; {shown(language)} was given")
         with self._store.transaction():
             before = self._state.read()
-            known = _by_purpose(before.decisions)
-            at = _after(known.get(purpose), now)
+            known = before.last_decisions
+            at = decision_time(known.get(purpose), now)
             if state != GRANTED and purpose in known:
                 # A no is about the very terms that were decided on, whether or not they are still current.
                 decision = replace(known[purpose], state=state, method=method, at=at)
@@ -150,14 +147,14 @@ class Consents:
                 )  # fmt: skip
             decisions = tuple({**known, purpose: decision}.values())
             unsent = tuple(sorted({*before.unsent, purpose}))
-            confirmed = before.confirmed if state == GRANTED else _without(before.confirmed, {purpose})
+            confirmed = before.confirmed if state == GRANTED else without_refused(before.confirmed, {purpose})
             self._state.write(replace(before, decisions=decisions, confirmed=confirmed, unsent=unsent))
             if state == GRANTED:
-                agreed_terms.keep(self._store, self._notice(purpose))
+                keep_agreed_terms(self._store, self._notice(purpose))
             self._tell_owner("chosen" if state == GRANTED else state, purpose, now)
         return sign(DECISION, decision, self._key)
 
-    def send_refusals(self, registry: Registry, now: datetime) -> None:
+    def send_refusals(self, registry: RegistryClient, now: datetime) -> None:
         """Send every refusal and withdrawal that the registry may not have.
 
         They are dated anew, so that none is too old and each is later than what it ends.
@@ -165,18 +162,18 @@ class Consents:
         with self._store.transaction():
             state = self._state.read()
             fresh = {
-                purpose: replace(decision, at=_after(decision, now))
-                for purpose, decision in _unsent(state).items()
+                purpose: replace(decision, at=decision_time(decision, now))
+                for purpose, decision in state.unsent_decisions.items()
                 if decision.state != GRANTED
             }
             if not fresh:
                 return
-            decisions = tuple({**_by_purpose(state.decisions), **fresh}.values())
+            decisions = tuple({**state.last_decisions, **fresh}.values())
             self._state.write(replace(state, decisions=decisions))
         registry.decide(self.batch(*(sign(DECISION, decision, self._key) for decision in fresh.values())))
         self._sent(*fresh.values())
 
-    def farewell(self, now: datetime) -> Batch | None:
+    def withdraw_all(self, now: datetime) -> Batch | None:
         """Withdraw every purpose that the registry may hold as granted, in the caller's transaction.
 
         Return the signed withdrawals, None where there is nothing to withdraw.
@@ -186,18 +183,18 @@ class Consents:
         granted = {purpose for purpose, decision in decisions.items() if decision.state == GRANTED}
         for purpose in sorted(granted | (standing & decisions.keys())):
             self.decide(purpose, WITHDRAWN, "", decisions[purpose].method, now)
-        unsent = _unsent(self._state.read()).values()
+        unsent = self._state.read().unsent_decisions.values()
         signed = [sign(DECISION, decision, self._key) for decision in unsent]
         return self.batch(*signed) if signed else None
 
-    def send_grants(self, registry: Registry, now: datetime) -> None:
+    def send_grants(self, registry: RegistryClient, now: datetime) -> None:
         """Send every grant that the registry may not have, as the person made it.
 
         A grant that the registry refuses ends, and the ledger says so. Raises the RegistryError then, after
         the other grants were sent.
         """
         refusal: RegistryError | None = None
-        for decision in _unsent(self._state.read()).values():
+        for decision in self._state.read().unsent_decisions.values():
             if decision.state != GRANTED:
                 continue
             try:
@@ -212,7 +209,7 @@ class Consents:
         if refusal:
             raise refusal
 
-    def sync(self, registry: Registry, now: datetime, settle: Settle) -> None:
+    def sync(self, registry: RegistryClient, now: datetime, settle: Settle) -> None:
         """Send what is unsent, then take the current notices and confirmed choices, all or none.
 
         Where another process changes the consents while the registry is asked, its answer may be older than
@@ -226,7 +223,7 @@ class Consents:
             state = self._state.read()
             synced, head = self._ask(registry, state, now)
             notices = registry.notices(synced.notices)
-            if _unconfirmed(state, synced.choices):
+            if state.lacks_grant(synced.choices):
                 try:
                     self.send_grants(registry, now)
                 except RegistryError as error:
@@ -245,7 +242,7 @@ class Consents:
             f"the consents were changed {ATTEMPTS} times while the registry was asked; sync again later"
         )
 
-    def shelve(self, notices: Mapping[str, Notice]) -> None:
+    def keep_notices(self, notices: Mapping[str, Notice]) -> None:
         """Keep the notices. Raises RegistryError when one is older than what was seen before."""
         with self._store.transaction():
             known = self.notices
@@ -265,7 +262,7 @@ class Consents:
 
     def _take(
         self,
-        state: _State,
+        state: ConsentState,
         synced: Synced,
         head: Checkpoint,
         notices: Mapping[str, Notice],
@@ -273,28 +270,28 @@ class Consents:
         settle: Settle,
     ) -> None:
         """Write down what the registry answered about `state`, in the caller's transaction."""
-        before = _standing(state)
-        confirmed = _by_purpose(synced.choices)
+        before = state.standing
+        confirmed = index_by_purpose(synced.choices)
         # Either the registry ended a grant, or a withdrawal that was sent before it arrived after it.
         ended = frozenset(
             decision.purpose
             for decision in state.decisions
-            if decision.state == GRANTED and confirmed.get(decision.purpose) != _choice(decision)
+            if decision.state == GRANTED and confirmed.get(decision.purpose) != choice_of(decision)
         )
         decisions = tuple(
             replace(decision, state=WITHDRAWN) if decision.purpose in ended else decision
             for decision in state.decisions
         )
         # Grants that were unsent are confirmed by now; a refusal made since the last sending is not.
-        unsent = tuple(name for name, decision in _unsent(state).items() if decision.state != GRANTED)
+        unsent = tuple(name for name, decision in state.unsent_decisions.items() if decision.state != GRANTED)
         after = replace(
-            state, decisions=decisions, confirmed=_without(synced.choices, unsent), unsent=unsent,
+            state, decisions=decisions, confirmed=without_refused(synced.choices, unsent), unsent=unsent,
             synced_at=milliseconds(now), origin=head.origin, log_size=head.size, log_root=head.root,
         )  # fmt: skip
-        self.shelve(notices)
+        self.keep_notices(notices)
         self._log.see(synced.checkpoint)
         self._state.write(after)
-        for purpose, choice in sorted(_standing(after).items()):
+        for purpose, choice in sorted(after.standing.items()):
             if choice.state == GRANTED and before.get(purpose) != choice:
                 self._tell_owner(GRANTED, purpose, now)
         for purpose in sorted(ended):
@@ -306,7 +303,7 @@ class Consents:
         """Note that the registry has these decisions, where they are still the last ones."""
         with self._store.transaction():
             state = self._state.read()
-            known = _by_purpose(state.decisions)
+            known = state.last_decisions
             arrived = {decision.purpose for decision in sent if known.get(decision.purpose) == decision}
             unsent = tuple(purpose for purpose in state.unsent if purpose not in arrived)
             self._state.write(replace(state, unsent=unsent))
@@ -315,7 +312,7 @@ class Consents:
         """End a grant that the registry refuses, unless another decision was made since."""
         with self._store.transaction():
             state = self._state.read()
-            known = _by_purpose(state.decisions)
+            known = state.last_decisions
             if known.get(refused.purpose) != refused:
                 return
             known[refused.purpose] = replace(refused, state=WITHDRAWN)
@@ -323,10 +320,10 @@ class Consents:
             self._state.write(replace(state, decisions=tuple(known.values()), unsent=unsent))
             self._tell_owner("not_accepted", refused.purpose, now)
 
-    def _ask(self, registry: Registry, state: _State, now: datetime) -> tuple[Synced, Checkpoint]:
+    def _ask(self, registry: RegistryClient, state: ConsentState, now: datetime) -> tuple[Synced, Checkpoint]:
         signed = sign(SYNC, Sync(self._key.public, milliseconds(now), state.log_size), self._key)
         try:
-            return registry.sync(signed, _head(state), self._log.note, int(now.timestamp()))
+            return registry.sync(signed, state.head, self._log.note, int(now.timestamp()))
         except RegistryForkError as error:
             self._log.accuse(error.evidence, now)
             raise
@@ -350,61 +347,9 @@ def require_purpose(purpose: Any) -> None:
         raise ConsentError(f"a purpose is named by text such as personalize; {shown(purpose)} was given")
 
 
-def _by_purpose(items: Iterable[_HasPurpose]) -> dict[str, _HasPurpose]:
-    return {item.purpose: item for item in items}
+def _decoded_notices(data: bytes) -> Mapping[str, Notice]:
+    return index_by_purpose(wire.decode(_StoredNotices, data).notices)
 
 
-def _choice(decision: Decision) -> Choice:
-    """Return the choice by which the registry confirms a decision."""
-    return Choice(decision.purpose, decision.state, decision.notice_version)
-
-
-def _standing(state: _State) -> Mapping[str, Choice]:
-    """Return the choices that stand: grants of this device that are confirmed, and every no."""
-    confirmed = _by_purpose(state.confirmed)
-    standing = {purpose: choice for purpose, choice in confirmed.items() if choice.state != GRANTED}
-    for decision in state.decisions:
-        own = _choice(decision)
-        if own.state != GRANTED or confirmed.get(own.purpose) == own:
-            standing[own.purpose] = own
-    return standing
-
-
-def _without(choices: Iterable[Choice], refused: Collection[str]) -> tuple[Choice, ...]:
-    """Return the choices without those on purposes that were refused since: a later grant needs its own."""
-    return tuple(choice for choice in choices if choice.purpose not in refused)
-
-
-def _unsent(state: _State) -> dict[str, Decision]:
-    """Return the decisions that the registry may not have, by purpose."""
-    known = _by_purpose(state.decisions)
-    return {purpose: known[purpose] for purpose in state.unsent}
-
-
-def _unconfirmed(state: _State, choices: Iterable[Choice]) -> bool:
-    """Say whether a grant waits to be sent and the registry's choices do not hold it."""
-    held = set(choices)
-    return any(
-        decision.state == GRANTED and _choice(decision) not in held for decision in _unsent(state).values()
-    )
-
-
-def _head(state: _State) -> Checkpoint:
-    return Checkpoint(state.origin, state.log_size, state.log_root)
-
-
-def _synced_at(state: _State) -> datetime | None:
-    return None if state.synced_at is None else moment(state.synced_at)
-
-
-def _after(last: Decision | None, now: datetime) -> int:
-    """Return the time of a new decision: after the last one, so that no two of a purpose are the same."""
-    return max(milliseconds(now), last.at + 1) if last else milliseconds(now)
-
-
-def _notices(data: bytes) -> Mapping[str, Notice]:
-    return _by_purpose(wire.decode(_Shelf, data).notices)
-
-
-def _shelf(notices: Mapping[str, Notice]) -> bytes:
-    return wire.encode(_Shelf(tuple(notices.values())))
+def _encoded_notices(notices: Mapping[str, Notice]) -> bytes:
+    return wire.encode(_StoredNotices(tuple(notices.values())))

@@ -1,6 +1,6 @@
 """A phone as a decryptor: it volunteers for a drawn committee, checks one set, opens the sum of its shares.
 
-    duty = DecryptorDuty(device)
+    duty = device.decryptor_duty()
     duty.volunteer(manifest)                        # before the round, with the sync of the epoch before
     number = duty.take_seat(round_id, committee_file)   # 0 where the draw did not name this phone
     complaints = duty.check(round_id, request)
@@ -16,31 +16,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from covey_privacy import wire
 from covey_privacy.errors import ServerError
-from covey_privacy.manifest import Manifest, open_manifest
-from covey_privacy.merkle import leaf_hash
 from covey_privacy.protocol_rules import Rule
-from covey_privacy.registry_messages import LEAF_MANIFEST
 from covey_privacy.secagg import libsodium
 from covey_privacy.secagg.committee import check_committees
 from covey_privacy.secagg.decryptor import Decryptor, Opened
-from covey_privacy.secagg.keys import verify
 from covey_privacy.secagg.log_entries import LogView
-from covey_privacy.secagg.terms import Kind, RoundInfo
+from covey_privacy.secagg.terms import Kind
 from covey_privacy.secagg.volunteer import DecryptorKeys, Offered, Volunteer
-from covey_privacy.signatures import Verify, digest_of
-from covey_privacy.tickets import IssuerKeys, Role
-from covey_sdk.boot_id import current_boot_id
+from covey_privacy.tickets import Role
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import ConsentError
-from covey_sdk.round_records import Duty, RoundRecords
-from covey_sdk.ticket_store import Wallet
-
-if TYPE_CHECKING:
-    from covey_sdk.device import Device
+from covey_sdk.manifest_check import OpenedManifest
+from covey_sdk.round_admission import RoundAdmission
+from covey_sdk.round_records import DecryptorRecord, RoundRecords
+from covey_sdk.store import Store
+from covey_sdk.ticket_store import TicketStore
 
 T = TypeVar("T")
 
@@ -51,19 +45,13 @@ def _checked_before(*_: bytes) -> bool:
 
 
 class DecryptorDuty:
-    """A device's part as a decryptor. `verify` and `boot_id` are as in `RoundClient`."""
+    """A device's part as a decryptor, made by `Device.decryptor_duty`; `boot_id` is as in `RoundClient`."""
 
     def __init__(
-        self,
-        device: Device,
-        *,
-        verify: Verify = verify,
-        boot_id: bytes | None = None,
+        self, *, store: Store, admission: RoundAdmission, tickets: TicketStore, boot_id: bytes
     ) -> None:
-        self._device, self._store = device, device.store
-        self._verify = verify
-        self._records = RoundRecords(device.store, boot_id or current_boot_id())
-        self._wallet = Wallet(device.store, device.key)
+        self._store, self._admission, self._tickets = store, admission, tickets
+        self._records = RoundRecords(store, boot_id)
 
     def volunteer(self, signed: bytes) -> None:
         """Offer to be a decryptor of the round of a signed manifest, under its ticket of role volunteer.
@@ -78,40 +66,39 @@ class DecryptorDuty:
         """
         libsodium.require()
         self._log_view()
-        device, manifest = self._device, open_manifest(signed, self._device.trust.operator, self._verify)
-        duty = self._records.duty(manifest.round_id) or self._offer(signed, manifest)
+        opened = self._admission.open(signed)
+        round_id = opened.manifest.round_id
+        duty = self._records.duty(round_id) or self._offer(signed, opened)
         if duty.offer:
-            device.registry.volunteer(manifest.round_id, duty.offer)
+            self._admission.registry.volunteer(round_id, duty.offer)
             with self._store.transaction():
                 # Another process may have taken the seat meanwhile.
-                kept = self._records.duty(manifest.round_id)
+                kept = self._records.duty(round_id)
                 if kept is not None:
-                    self._records.put_duty(manifest.round_id, replace(kept, offer=b""))
+                    self._records.put_duty(round_id, replace(kept, offer=b""))
 
-    def _offer(self, signed: bytes, manifest: Manifest) -> Duty:
+    def _offer(self, signed: bytes, opened: OpenedManifest) -> DecryptorRecord:
         """Make the offer and keep it, with the keys that it is for."""
-        device, round_id = self._device, manifest.round_id
-        device.gate().require(*manifest.purposes)
-        device.sync()
-        checkpoint = device.consents.checkpoint
-        device.registry.inclusion(leaf_hash(LEAF_MANIFEST + signed), checkpoint)
-        keys = device.registry.issuer(manifest.purposes, manifest.epoch, checkpoint).keys
-        info = manifest.info(digest_of(signed), device.trust.registry, keys)
+        admission, manifest, round_id = self._admission, opened.manifest, opened.manifest.round_id
+        admission.require_consent(manifest)
+        admission.sync()
+        keys = admission.logged_issuer_keys(signed, manifest)
+        info = admission.round_info(opened, keys)
         if Kind.DRAWN not in info.terms.kinds:
             raise ServerError(f"round {round_id!r} draws no committee", rule=Rule.COMMITTEE_KIND)
         with self._store.transaction():
             kept = self._records.duty(round_id)
             if kept is not None:
                 return kept  # Another process offered meanwhile.
-            now, windows = device.clock.now(), manifest.windows
-            device.gate().require(*manifest.purposes)
-            if windows is None or milliseconds(now) > 1000 * windows.volunteer:
+            gate, windows = admission.gate(), manifest.windows
+            gate.require(*manifest.purposes)
+            if windows is None or milliseconds(gate.now) > 1000 * windows.volunteer:
                 raise ServerError(f"round {round_id!r} takes no volunteer any more", rule=Rule.STEP_WINDOW)
-            machine = Volunteer(info, self._wallet.take(keys, Role.VOLUNTEER, manifest.slot))
+            machine = Volunteer(info, self._tickets.take(keys, Role.VOLUNTEER, manifest.slot))
             offer = machine.volunteer()
             state = machine.state
             assert isinstance(state, Offered)  # noqa: S101  # it has just offered
-            duty = Duty(self._records.boot, signed, keys, offer, b"", wire.encode(state.keys))
+            duty = DecryptorRecord(self._records.boot, signed, keys, offer, b"", wire.encode(state.keys))
             self._records.open(round_id, manifest.purposes, windows)
             self._records.put_duty(round_id, duty)
         return duty
@@ -130,14 +117,14 @@ class DecryptorDuty:
                 if duty.committee != committee_file:
                     raise ServerError("the round had other committees before", rule=Rule.STEP_ONCE)
                 return duty.seat
-            info = self._info(duty.manifest, duty.issuer_keys)
-            committees = check_committees(committee_file, info, self._verify)
+            info = self._admission.round_info(self._admission.open(duty.manifest), duty.issuer_keys)
+            committees = check_committees(committee_file, info, self._admission.verify)
             volunteer = Volunteer(info, Offered(wire.decode(DecryptorKeys, duty.state)))
             keys = volunteer.drawn(committees)
             if keys is None:
                 self._records.end_duty(round_id)
                 return 0
-            decryptor = Decryptor(info, committees, keys, self._log_view(), verify=self._verify)
+            decryptor = Decryptor(info, committees, keys, self._log_view(), verify=self._admission.verify)
             seated = replace(duty, committee=committee_file, state=decryptor.dump(), seat=decryptor.number)
             self._records.put_duty(round_id, seated)
         return decryptor.number
@@ -162,32 +149,24 @@ class DecryptorDuty:
                 raise ConsentError(
                     f"this phone is no decryptor of round {round_id!r}, or has started again since it was"
                 )
-            info = self._info(duty.manifest, duty.issuer_keys)
-            now = int(self._device.clock.now().timestamp())
-            manifest = open_manifest(duty.manifest, self._device.trust.operator, self._verify)
+            opened, now = self._admission.open(duty.manifest), int(self._admission.now().timestamp())
+            manifest, info = opened.manifest, self._admission.round_info(opened, duty.issuer_keys)
             state = Decryptor.load(duty.state)
             if not isinstance(state, Opened):
-                self._device.gate().require(*manifest.purposes)
+                self._admission.require_consent(manifest)
                 if manifest.windows is None or now > manifest.windows.open:
                     self._records.end_duty(round_id)
                     raise ServerError(
                         f"round {round_id!r} is over; its keys are deleted", rule=Rule.STEP_WINDOW
                     )
             committees = check_committees(duty.committee, info, _checked_before)
-            decryptor = Decryptor(info, committees, state, self._log_view(), verify=self._verify)
+            decryptor = Decryptor(info, committees, state, self._log_view(), verify=self._admission.verify)
             answer = act(decryptor, now)
-            self._records.put_duty(
-                round_id,
-                replace(duty, state=decryptor.dump()),
-            )
+            self._records.put_duty(round_id, replace(duty, state=decryptor.dump()))
         return answer
 
     def _log_view(self) -> LogView:
-        trust = self._device.trust
-        if trust.policy is None:
+        view = self._admission.trust.log_view
+        if view is None:
             raise ConsentError("this app names no witness of the log, so its phones are no decryptors")
-        return LogView(trust.origin, trust.registry, trust.policy)
-
-    def _info(self, signed: bytes, issuer_keys: IssuerKeys) -> RoundInfo:
-        manifest = open_manifest(signed, self._device.trust.operator, self._verify)
-        return manifest.info(digest_of(signed), self._device.trust.registry, issuer_keys)
+        return view

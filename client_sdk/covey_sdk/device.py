@@ -12,21 +12,20 @@ A purpose that is not granted does nothing: `record` keeps no event, `tags` is e
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from datetime import datetime
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from covey_privacy import wire
-from covey_privacy.floors import PRODUCTION, Profile
-from covey_privacy.registry_messages import GRANTED, REFUSED, WITHDRAWN, Choice, Notice
-from covey_privacy.signatures import SigningKey
-from covey_privacy.witness import Policy
+from covey_privacy.floors import PRODUCTION, FloorProfile
+from covey_privacy.registry_messages import Choice, Notice
+from covey_privacy.secagg.keys import verify
+from covey_privacy.signatures import SigningKey, Verify
+from covey_sdk import clock as clocks
 from covey_sdk import (
-    certificates,
     event_checks,
     ledger,
     recommender,
@@ -34,64 +33,76 @@ from covey_sdk import (
     unmapped_categories,
     withdrawal_claims,
 )
-from covey_sdk import clock as clocks
+from covey_sdk.boot_id import current_boot_id
+from covey_sdk.certificates import Certifier
 from covey_sdk.clock import Clock, milliseconds
-from covey_sdk.consent_gate import Gate
-from covey_sdk.consents import Consents, require_purpose
-from covey_sdk.errors import ConsentError, EventError, RegistryError, RegistryForkError, StoreError
+from covey_sdk.consent_gate import ConsentGate
+from covey_sdk.consents import Consents
+from covey_sdk.decisions import Decisions
+from covey_sdk.decryptor_duty import DecryptorDuty
+from covey_sdk.errors import EventError, RegistryForkError, StoreError
 from covey_sdk.events import Event
 from covey_sdk.export import export
 from covey_sdk.facts import Facts
 from covey_sdk.journal import Journal
-from covey_sdk.ledger import Entry
-from covey_sdk.log_state import Log
+from covey_sdk.ledger import LedgerEntry
+from covey_sdk.log_state import LogState
 from covey_sdk.odometer import Odometer
-from covey_sdk.profile import Portrait
-from covey_sdk.purposes import CONTRACT, PERSONALIZE, TAGS, kind_of
+from covey_sdk.profile import Profile
+from covey_sdk.purposes import PERSONALIZE
 from covey_sdk.recommender import NEW, Explanation, Recommendation
-from covey_sdk.registry_client import Registry, Trust
+from covey_sdk.registry_client import RegistryClient
+from covey_sdk.registry_sync import RegistrySync
 from covey_sdk.releases import NEEDED_BY, Releases
+from covey_sdk.retention import Retention
+from covey_sdk.round_admission import RoundAdmission
+from covey_sdk.round_client import RoundClient
 from covey_sdk.store import Store
 from covey_sdk.tag_choices import require_single
+from covey_sdk.tag_rules.registry import TAGS, kind_of
 from covey_sdk.tags import Tag
-from covey_sdk.ticket_store import Wallet
-from covey_sdk.withdrawal_claims import KeptWithdrawal, Withdrawal
-
-PUBLIC_KEY_LENGTH = 32
+from covey_sdk.ticket_fetcher import TicketFetcher
+from covey_sdk.ticket_store import TicketStore
+from covey_sdk.trust import Trust
+from covey_sdk.withdrawal_claims import Withdrawal
 
 _KEY = "device"
-_SWEPT = "swept"
 
 
 class Device:
     """An open device: made by `Device.open`, closed by `close` or as a context manager.
 
-    Its parts are public, for whoever builds on it: `store`, `key`, `clock`, `log`, `consents`,
-    `journal`, `releases`, `portrait`, `odometer`, `registry`, `trust` and `profile`.
+    Its parts are public, for whoever builds on it: `store`, `key`, `clock`, `log`, `consents`, `tickets`,
+    `journal`, `releases`, `profile`, `registry_sync`, `odometer`, `registry`, `trust` and `floors`.
     """
 
     def __init__(
         self,
         store: Store,
         trust: Trust,
-        registry: Registry | None,
-        profile: Profile,
-        clock: clocks.Read,
+        registry: RegistryClient | None,
+        floors: FloorProfile,
+        clock: clocks.ReadClock,
         currency: str | None,
     ) -> None:
         self.store = store
         self.trust = trust
-        self.profile = profile
+        self.floors = floors
         self.key = SigningKey(_secret(store))
         self.clock = Clock(store, clock)
-        self.log = Log(store, trust.registry)
+        self.log = LogState(store, trust.registry)
         self.consents = Consents(store, self.key, self.log)
+        self.tickets = TicketStore(store, self.key)
         self.journal = Journal(store, currency)
         self.releases = Releases(store, trust.operator)
-        self.portrait = Portrait(store, trust.operator, self.journal, self.releases)
-        self._registry = registry
+        self.profile = Profile(store, trust.operator, self.journal, self.releases)
+        self._retention = Retention(
+            store, self.log, self.consents, self.tickets, self.journal, self.releases, self.profile
+        )
+        self.registry_sync = RegistrySync(store, self.clock, self.consents, self._retention, registry)
+        self._decisions = Decisions(store, self.clock, self.consents, self._retention, self.registry_sync)
         # Read once now, so that a damaged store shows when it is opened.
-        _ = self.choices, self.log.note, self.portrait.rules, self.portrait.choices.read()
+        _ = self.choices, self.log.note, self.profile.rules, self.profile.choices.read()
 
     @classmethod
     def open(
@@ -100,24 +111,25 @@ class Device:
         key: bytes,
         *,
         trust: Trust,
-        registry: Registry | None = None,
-        profile: Profile = PRODUCTION,
-        clock: clocks.Read = clocks.system,
+        registry: RegistryClient | None = None,
+        floors: FloorProfile = PRODUCTION,
+        clock: clocks.ReadClock = clocks.system,
         currency: str | None = None,
     ) -> Device:
         """Open the store at `path`, or make it. `key` is 32 bytes that the platform's keystore holds.
 
         `clock` gives the time in the device's IANA zone, of whose days events are (`covey_sdk.clock`);
-        `currency` is the profile's, else the first order's. Raises StoreError when path or key is none, or
-        when the file has another key or is damaged, and EventError for another argument that makes no sense.
+        `currency` is that of all orders, else the first order's. Raises StoreError when path or key is none,
+        or when the file has another key or is damaged, and EventError for another argument that makes no
+        sense.
         """
-        _check_opening(trust, registry, profile, clock, currency)
-        store = Store(path, key)
-        try:
-            return cls(store, trust, registry, profile, clock, currency)
-        except BaseException:
-            store.close()
-            raise
+        _check_opening(trust, registry, floors, clock, currency)
+        with ExitStack() as stack:
+            store = Store(path, key)
+            stack.callback(store.close)
+            device = cls(store, trust, registry, floors, clock, currency)
+            stack.pop_all()
+            return device
 
     def __enter__(self) -> Device:
         return self
@@ -135,14 +147,9 @@ class Device:
         """Withdraw everything, here and now, and return the signed withdrawals for the registry.
 
         An app that may be ended at any time keeps them before it calls `erase`, and sends them with
-        `Registry.send_farewell` until that succeeds. They are empty where there is nothing to withdraw.
+        `RegistryClient.send_farewell` until that succeeds. They are empty where there is nothing to withdraw.
         """
-        with self.store.transaction():
-            now = self.clock.unchecked()
-            batch = self.consents.farewell(now)
-            self._purge(now)
-        self.store.scrub()
-        return wire.encode(batch) if batch else b""
+        return self._decisions.withdraw_all()
 
     def erase(self) -> bytes:
         """Withdraw everything, and delete the file, and with it this device's key.
@@ -154,24 +161,20 @@ class Device:
         # A store that cannot be used any more is deleted all the same.
         with suppress(StoreError):
             farewell = self.farewell()
-        if farewell and self._registry is not None:
-            with suppress(RegistryError):
-                self._registry.send_farewell(farewell)
-                farewell = b""
+        if farewell and self.registry_sync.send_farewell(farewell):
+            farewell = b""
         self.store.erase()
         return farewell
 
     @property
-    def registry(self) -> Registry:
+    def registry(self) -> RegistryClient:
         """The registry. Raises RegistryError when the device was opened without one."""
-        if self._registry is None:
-            raise RegistryError("this device was opened without a registry; give Device.open one")
-        return self._registry
+        return self.registry_sync.registry
 
     @property
     def notices(self) -> Mapping[str, Notice]:
         """The notices to show before a decision, by purpose; asked for when none has been seen yet."""
-        self._see_notices()
+        self.registry_sync.fetch_notices()
         return self.consents.notices
 
     @property
@@ -185,7 +188,7 @@ class Device:
         """What the person's rounds have cost, under the caps of the notices."""
         return Odometer(self.store, self.consents.notices)
 
-    def gate(self) -> Gate:
+    def gate(self) -> ConsentGate:
         """Return what the person allows now."""
         return self.consents.gate(self.clock.now())
 
@@ -200,24 +203,7 @@ class Device:
         count at once, delete every event that no other granted purpose needs, and are sent until the
         registry has them.
         """
-        require_purpose(purpose)
-        if state != GRANTED and purpose in CONTRACT:
-            raise ConsentError(
-                f"purpose {purpose!r} rests on the contract with the shop; end that with the shop"
-            )
-        if purpose not in self.consents.decisions:
-            self._see_notices()
-        with self.store.transaction():
-            # A wrong clock must not hinder anyone from saying no.
-            now = self.clock.now() if state == GRANTED else self.clock.unchecked()
-            signed = self.consents.decide(purpose, state, language, method, now)
-            if state == GRANTED:
-                self.clock.keep(now)
-            else:
-                self._purge(now)
-        if state != GRANTED:
-            self.store.scrub()
-        return signed
+        return self._decisions.decide(purpose, state, language, method)
 
     def enrol(self) -> None:
         """Make this device known to the registry. Doing so again is no error."""
@@ -229,24 +215,15 @@ class Device:
         Raises RegistryError where the registry cannot be reached: the grant is kept, and sent by the next
         `sync`. Where the registry refuses it, the grant has ended, and the ledger says so.
         """
-        registry = self.registry
-        self.decision(purpose, GRANTED, language, method)
-        self.consents.send_grants(registry, self.clock.now())
-        self.sync()
+        self._decisions.grant(purpose, language, method)
 
     def refuse(self, purpose: str, language: str = "en", method: str = "toggle") -> None:
         """Decline a purpose: as `withdraw`, for what was never granted."""
-        self.decision(purpose, REFUSED, language, method)
-        self._tell()
+        self._decisions.refuse(purpose, language, method)
 
     def withdraw(self, purpose: str, language: str = "en", method: str = "toggle") -> None:
         """Withdraw a purpose. It counts at once, whether or not the registry can be reached now."""
-        require_purpose(purpose)
-        with self.store.snapshot():
-            decided = purpose in self.consents.decisions
-        if decided or purpose in CONTRACT:
-            self.decision(purpose, WITHDRAWN, language, method)
-            self._tell()
+        self._decisions.withdraw(purpose, language, method)
 
     def sync(self) -> None:
         """Tell the registry what it has not heard, retractions too, and take notices and choices from it.
@@ -255,22 +232,15 @@ class Device:
         days without success all but `core` is off. Raises RegistryForkError when its log forked or was rolled
         back; `evidence` then has what it signed.
         """
-        now = self.clock.now()
-        purged = False
+        self.registry_sync.sync()
 
-        def settle(ended: frozenset[str]) -> None:
-            nonlocal purged
-            day = now.date().isoformat().encode()
-            if ended or self.store.get(_SWEPT) != day:
-                purged = self._purge(now)
-                self.store.put(_SWEPT, day)
-            round_records.expire(self.store, int(now.timestamp()))
-            self.clock.keep(now)
+    def retract(self) -> None:
+        """Take back the messages of rounds whose purpose was withdrawn, where no set was signed yet.
 
-        self.consents.sync(self.registry, now, settle)
-        if purged:
-            self.store.scrub()
-        self.retract()
+        `withdraw` and `refuse` do so at once, `sync` for what could not be sent then and for what somebody
+        else withdrew in the person's name.
+        """
+        self.registry_sync.retract()
 
     def record(self, event: Event) -> bool:
         """Keep an event; return False when no allowed purpose needs it, or another source told of it before.
@@ -279,19 +249,19 @@ class Device:
         """
         return self.record_many([event]) == 1
 
-    def record_many(self, told: Iterable[Event]) -> int:
+    def record_many(self, events: Iterable[Event]) -> int:
         """Keep events, all or none when one is wrong; return how many are kept. See `record`."""
         with self.store.transaction():
             now = self.clock.now()
             allows = cache(self.consents.gate(now).allows)
-            kept = self.journal.record_all(told, allows, self.portrait.rules, now)
+            kept = self.journal.record_all(events, allows, self.profile.rules, now)
             self.clock.keep(now)
         return kept
 
     def tags(self) -> tuple[Tag, ...]:
         """Return the tags that hold now, of the purposes that are allowed."""
         with self.store.snapshot():
-            return self.portrait.tags(self.gate())
+            return self.profile.tags(self.gate())
 
     def block(self, tag_id: str) -> None:
         """Delete a tag for good: it is not computed, stands in no fact, and feeds no other tag.
@@ -301,7 +271,7 @@ class Device:
         """
         with self.store.transaction():
             # A wrong clock must not hinder anyone from saying no.
-            self.portrait.choices.block(tag_id, milliseconds(self.clock.unchecked()))
+            self.profile.choices.block(tag_id, milliseconds(self.clock.unchecked()))
             round_records.forget_prepared(self.store)
         self.store.scrub()
 
@@ -312,7 +282,7 @@ class Device:
         """
         with self.store.transaction():
             now = self.clock.now()
-            self.portrait.choices.unblock(tag_id, milliseconds(now))
+            self.profile.choices.unblock(tag_id, milliseconds(now))
             round_records.forget_prepared(self.store)
             self.clock.keep(now)
 
@@ -327,14 +297,14 @@ class Device:
             now = self.clock.now()
             if value is not None:
                 self.consents.gate(now).require(TAGS[kind_of(require_single(tag_id))[0]])
-            self.portrait.choices.correct(tag_id, value, milliseconds(now))
+            self.profile.choices.correct(tag_id, value, milliseconds(now))
             self.clock.keep(now)
         self.store.scrub()
 
     def facts(self) -> Facts:
         """Return what a query may count and a model learn from. See `covey_sdk.facts`."""
         with self.store.snapshot():
-            return self.portrait.facts(self.gate())
+            return self.profile.facts(self.gate())
 
     def unmapped(self) -> Mapping[str, int]:
         """Return the category ids that the shop has yet to map, and how often each was met on this phone.
@@ -345,7 +315,7 @@ class Device:
         with self.store.snapshot():
             if not self.gate().allows(PERSONALIZE):
                 return {}
-            return unmapped_categories.listed(self.store, self.portrait.rules)
+            return unmapped_categories.list_unmapped(self.store, self.profile.rules)
 
     def recommend(
         self, candidates: Sequence[str], k: int = 10, ranking: str = NEW, *, personalised: bool = True
@@ -359,7 +329,7 @@ class Device:
         with self.store.snapshot():
             gate = self.gate() if personalised else None
             model = self.releases.model() if gate and gate.allows(PERSONALIZE) else None
-            bought = self.portrait.bought(gate) if gate and model else {}
+            bought = self.profile.bought(gate) if gate and model else {}
         if model is None:
             return recommender.public_order(candidates, k, ranking)
         return recommender.recommend(model, bought, candidates, k, ranking)
@@ -374,7 +344,7 @@ class Device:
         with self.store.snapshot():
             gate = self.gate()
             gate.require(PERSONALIZE)
-            model, bought = self.releases.model(), self.portrait.bought(gate)
+            model, bought = self.releases.model(), self.profile.bought(gate)
         return recommender.explain(model, bought, item)
 
     def adopt_rules(self, signed: bytes) -> None:
@@ -386,9 +356,9 @@ class Device:
         event_checks.data(signed, "signed")
         with self.store.transaction():
             now = self.clock.now()
-            self.portrait.adopt(signed)
-            ledger.write(self.store, ledger.adoption(milliseconds(now), self.portrait.rules.version))
-            self._purge(now)
+            self.profile.adopt(signed)
+            ledger.write(self.store, ledger.adoption(milliseconds(now), self.profile.rules.version))
+            self._retention.purge(now)
             self.clock.keep(now)
         self.store.scrub()
 
@@ -405,7 +375,7 @@ class Device:
                 self.gate().require(NEEDED_BY[name])
             self.releases.keep(name, signed)
 
-    def ledger(self) -> tuple[Entry, ...]:
+    def ledger(self) -> tuple[LedgerEntry, ...]:
         """Return the record of what this phone did, oldest first."""
         with self.store.snapshot():
             return ledger.entries(self.store)
@@ -443,16 +413,54 @@ class Device:
         if (round_id is None) == (since is None):
             raise EventError("a certificate is of a round or since a withdrawal: give one of the two")
         now = self.clock.now()
+        certifier = Certifier(self.store, self.trust, self.registry_sync, self.clock, self.log, self.consents)
         try:
             if round_id is not None:
                 event_checks.text(round_id, "round_id")
-                return certificates.certify_contribution(self, round_id)
+                return certifier.certify_contribution(round_id)
             if type(since) is not int:
                 raise event_checks.wrong("since", "the UTC milliseconds of a withdrawal", since)
-            return certificates.certify_since(self, since)
+            return certifier.certify_absence_since(since)
         except RegistryForkError as error:
             self.log.accuse(error.evidence, now)
             raise
+
+    def ticket_fetcher(self) -> TicketFetcher:
+        """Return what fetches this phone's tickets."""
+        return TicketFetcher(self.store, self.clock, self.consents, self.tickets, self.registry_sync)
+
+    def round_client(
+        self,
+        *,
+        verify: Verify = verify,
+        boot_id: bytes | None = None,
+        below: Callable[[int], int] = secrets.randbelow,
+    ) -> RoundClient:
+        """Return this phone's part in rounds: the one way in which anything about a person leaves it.
+
+        `verify` checks signatures; `boot_id` and `below` are as in `RoundClient`.
+        """
+        return RoundClient(
+            store=self.store,
+            log=self.log,
+            admission=self._admission(verify),
+            tickets=self.tickets,
+            odometer=lambda: self.odometer,
+            releases=self.releases,
+            profile=self.profile,
+            floors=self.floors,
+            boot_id=boot_id or current_boot_id(),
+            below=below,
+        )
+
+    def decryptor_duty(self, *, verify: Verify = verify, boot_id: bytes | None = None) -> DecryptorDuty:
+        """Return this phone's part as a decryptor; the arguments are as in `round_client`."""
+        return DecryptorDuty(
+            store=self.store,
+            admission=self._admission(verify),
+            tickets=self.tickets,
+            boot_id=boot_id or current_boot_id(),
+        )
 
     def evidence(self) -> tuple[bytes, ...]:
         """Return what convicts the registry's log, or what it has yet to explain; anyone can judge it."""
@@ -468,76 +476,29 @@ class Device:
                 events=self.journal.events(),
                 early_refunds=self.journal.early_refunds(),
                 tags=self.tags(),
-                tag_choices=self.portrait.choices.read(),
+                tag_choices=self.profile.choices.read(),
                 facts=self.facts(),
                 ledger=self.ledger(),
                 evidence=self.evidence(),
                 charges=self.odometer.charges(self.clock.now()),
                 spent_elsewhere=self.odometer.elsewhere(self.clock.now()),
-                rule_version=self.portrait.rules.version,
+                rule_version=self.profile.rules.version,
                 unmapped=self.unmapped(),
             )
 
-    def _see_notices(self) -> None:
-        if not self.consents.notices:
-            self.consents.shelve(self.registry.notices())
-
-    def _purge(self, now: datetime) -> bool:
-        """Delete what no granted purpose needs, in the caller's transaction; say whether events were met."""
-        granted = self.consents.granted
-        self.releases.sweep(granted)
-        claimed = Wallet(self.store, self.key).sweep(granted)
-        claimed += round_records.sweep(self.store, granted, int(now.timestamp()))
-        if claimed:
-            ended = tuple(sorted(name for name in self.consents.decisions if not granted(name)))
-            withdrawal_claims.keep(
-                self.store, KeptWithdrawal(milliseconds(now), ended, self.log.note, tuple(claimed))
-            )
-        unmapped_categories.sweep(self.store, granted, self.portrait.rules)
-        self.portrait.choices.sweep(granted)
-        met = self.journal.sweep(granted, self.portrait.rules, now)
-        if met:
-            ledger.write(self.store, ledger.purge(milliseconds(now), met))
-        return met > 0
-
-    def _tell(self) -> None:
-        """Send what the registry has not heard; the next sync does when it cannot be reached now."""
-        if self._registry is None:
-            return
-        with suppress(RegistryError):
-            self.consents.send_refusals(self._registry, self.clock.unchecked())
-        self.retract()
-
-    def retract(self) -> None:
-        """Take back the messages of rounds whose purpose was withdrawn, where no set was signed yet.
-
-        `withdraw` and `refuse` do so at once, `sync` for what could not be sent then and for what somebody
-        else withdrew in the person's name.
-        """
-        for round_id, retraction in round_records.retractions(self.store).items():
-            try:
-                self.registry.retract(round_id, retraction)
-            except RegistryError as error:
-                if not error.is_final:
-                    continue
-            round_records.retracted(self.store, round_id)
+    def _admission(self, verify: Verify) -> RoundAdmission:
+        return RoundAdmission(self.trust, self.clock, self.consents, self.registry_sync, verify)
 
 
-def _check_opening(trust: Any, registry: Any, profile: Any, clock: Any, currency: Any) -> None:
+def _check_opening(trust: Any, registry: Any, floors: Any, clock: Any, currency: Any) -> None:
     """Raise EventError for an argument of `Device.open` that makes no sense, before anything is opened."""
     if not isinstance(trust, Trust):
         raise event_checks.wrong("trust", "a Trust", trust)
-    for name in ("operator", "registry"):
-        pinned = getattr(trust, name)
-        if type(pinned) is not bytes or len(pinned) != PUBLIC_KEY_LENGTH:
-            raise event_checks.wrong(f"trust.{name}", f"a public key of {PUBLIC_KEY_LENGTH} bytes", pinned)
-    event_checks.text(trust.origin, "trust.origin")
-    if trust.policy is not None and not isinstance(trust.policy, Policy):
-        raise event_checks.wrong("trust.policy", "a Policy or None", trust.policy)
-    if registry is not None and not isinstance(registry, Registry):
-        raise event_checks.wrong("registry", "a Registry or None", registry)
-    if not isinstance(profile, Profile):
-        raise event_checks.wrong("profile", "a Profile", profile)
+    trust.require_sound()
+    if registry is not None and not isinstance(registry, RegistryClient):
+        raise event_checks.wrong("registry", "a RegistryClient or None", registry)
+    if not isinstance(floors, FloorProfile):
+        raise event_checks.wrong("floors", "a FloorProfile", floors)
     if not callable(clock):
         raise event_checks.wrong("clock", "a function that returns the time", clock)
     if currency is not None:

@@ -31,7 +31,7 @@ MOST_QUANTITY = 10**6
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class OrderLine:
     """One line of an order. `paid_minor` is for the whole quantity, after discount; `list_minor` before.
 
     `list_minor` is therefore never the lesser of the two.
@@ -78,7 +78,7 @@ class OrderPaid:
     """
 
     order_id: str
-    lines: tuple[Line, ...]
+    lines: tuple[OrderLine, ...]
     total_minor: int
     currency: str
     at_ms: int
@@ -99,8 +99,8 @@ class OrderPaid:
         event_checks.source(self.source, "order_paid.source")
         event_checks.one_of(self.channel, "order_paid.channel", CHANNELS)
         event_checks.flag(self.eco_packaging, "order_paid.eco_packaging")
-        if not all(type(line) is Line for line in self.lines):
-            raise event_checks.wrong("order_paid.lines", "Line values", self.lines)
+        if not all(type(line) is OrderLine for line in self.lines):
+            raise event_checks.wrong("order_paid.lines", "OrderLine values", self.lines)
         if self.positions != ():
             _check_positions(self.positions, len(self.lines))
         paid = sum([line.paid_minor for line in self.lines])
@@ -235,7 +235,7 @@ def parse(data: Mapping[str, Any]) -> Event:
         raise event_checks.wrong("type", f"one of {', '.join(TYPES)}", name)
     lines = fields.get("lines")
     if isinstance(lines, list | tuple) and len(lines) <= MOST_LINES:
-        fields["lines"] = tuple([_build(Line, line, "line") for line in lines])
+        fields["lines"] = tuple([_build(OrderLine, line, "line") for line in lines])
     for plural in ("line_ix", "category"):
         if isinstance(fields.get(plural), list):
             fields[plural] = tuple(fields[plural])
@@ -256,7 +256,7 @@ def encode(event: Event) -> bytes:
     """Return the event as compact CBOR: schema version, type, then the fields in order."""
     values = list(_VALUES[type(event)](event))
     if isinstance(event, OrderPaid):
-        values[1] = list(map(_VALUES[Line], event.lines))
+        values[1] = list(map(_VALUES[OrderLine], event.lines))
     return cbor2.dumps([SCHEMA_VERSION, _NAMES[type(event)], *values])
 
 
@@ -275,9 +275,9 @@ def decode(data: bytes) -> Event:
         raise EventError("the bytes hold no event of this SDK") from None
 
 
-def _line(values: list[Any]) -> Line:
+def _line(values: list[Any]) -> OrderLine:
     values[_STYLE] = tuple(values[_STYLE])
-    return Line(*values)
+    return OrderLine(*values)
 
 
 def _build(cls: type[Any], data: Any, name: str) -> Any:
@@ -311,8 +311,8 @@ def _values(cls: type[Any]) -> Callable[[Any], tuple[Any, ...]]:
     return attrgetter(*(field.name for field in dataclasses.fields(cls)))
 
 
-_STYLE = [field.name for field in dataclasses.fields(Line)].index("style")
-_CLASSES: tuple[type, ...] = (Line, *TYPES.values())
+_STYLE = [field.name for field in dataclasses.fields(OrderLine)].index("style")
+_CLASSES: tuple[type, ...] = (OrderLine, *TYPES.values())
 _FIELDS = {cls: _fields(cls) for cls in _CLASSES}
 _VALUES = {cls: _values(cls) for cls in _CLASSES}
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property
 from itertools import pairwise
@@ -39,7 +39,7 @@ Memo = dict[str, dict[str, tuple[tuple[Buy, ...], object, object]]]
 
 
 @dataclass(frozen=True)
-class Bought:
+class KeptPurchases:
     """The lines that were paid and kept, oldest first, and the days on which each category was bought."""
 
     purchases: tuple[Purchase, ...] = ()
@@ -78,7 +78,7 @@ class History:
     today: date
     orders: tuple[Order, ...]
     last_open: date | None = None
-    kept: Bought = field(default_factory=Bought)
+    kept: KeptPurchases = field(default_factory=KeptPurchases)
     interests: Interests = field(default_factory=Interests)
     sensitive: frozenset[str] = frozenset()
     currency: str | None = None
@@ -119,10 +119,6 @@ class History:
     def bought(self) -> Mapping[str, tuple[int, ...]]:
         """How many days ago each item was bought, the oldest first; sensitive purchases stay out."""
         return {item: tuple(map(self.age, days)) for item, days in self.kept.items.items()}
-
-    def on(self, today: date) -> History:
-        """Return the same history seen from another day."""
-        return self if today == self.today else replace(self, today=today)
 
     def age(self, day: date) -> int:
         """Return the days from `day` to today; a day that is yet to come counts as today."""

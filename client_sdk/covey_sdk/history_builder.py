@@ -20,7 +20,7 @@ from itertools import chain
 from covey_sdk import purchases
 from covey_sdk.clock import day
 from covey_sdk.events import AppOpen, Event, OrderPaid, Refund
-from covey_sdk.history import Bought, History, Order
+from covey_sdk.history import History, KeptPurchases, Order
 from covey_sdk.interactions import Interaction
 from covey_sdk.interests import ORDER_LINE, Interests
 from covey_sdk.purchases import Buy, Purchase
@@ -62,7 +62,7 @@ class HistoryBuilder:
         """The categories whose buys are to be worked out anew."""
         self._refunds: dict[str, list[Refund]] = {}
         self._orders: tuple[Order, ...] | None = ()
-        self._bought = Bought()
+        self._bought = KeptPurchases()
         self._interests = Interests()
         self._currencies: set[str] = set()
         self._last_open: date | None = None
@@ -89,7 +89,7 @@ class HistoryBuilder:
             counted = [self._counted[order_id] for _, _, order_id in self._places]
             self._orders = tuple([each.order for each in counted if each.order])
             lines = tuple(chain.from_iterable([each.lines for each in counted]))
-            self._bought = Bought(lines, self._buys(), self._bought.memo)
+            self._bought = KeptPurchases(lines, self._buys(), self._bought.memo)
         currency = next(iter(self._currencies)) if len(self._currencies) == 1 else None
         return History(
             today, self._orders, self._last_open, self._bought, self._interests, self._sensitive, currency

@@ -1,10 +1,7 @@
 """The journal: which events are kept, and that each counts once.
 
-An event is kept while a purpose that needs it is allowed, for as long as that purpose keeps it. A sensitive
-line is kept only under its own purpose, one whose category is not mapped only under `health` and `family`
-together. Personalisation keeps an order's whole total without such a line; any other purpose keeps the order
-as if the rest were all of it. What was done with a sensitive item is kept only while its own purpose is
-allowed too.
+An event is kept while a purpose that needs it is allowed, for as long as that purpose keeps it, and only the
+part that this purpose may keep (`event_retention`).
 
 A refund that is told before its order waits for it (`early_refunds`): the order in which events come makes no
 difference to what is kept of them.
@@ -13,25 +10,28 @@ difference to what is kept of them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Set
-from dataclasses import replace
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from covey_sdk import early_refunds, events, unmapped_categories
 from covey_sdk.clock import milliseconds, milliseconds_after
 from covey_sdk.early_refunds import EarlyRefunds
 from covey_sdk.errors import EventError, StoreError
+from covey_sdk.event_retention import (
+    Allows,
+    kept_part,
+    needed_purposes,
+    retention_ends,
+    unmapped_categories_of,
+)
 from covey_sdk.events import Event, OrderPaid, Refund
 from covey_sdk.interactions import Interaction
-from covey_sdk.purposes import EVENTS, PERSONALIZE, SENSITIVE
+from covey_sdk.purposes import EVENTS
 from covey_sdk.rule_bundle import Rules
 from covey_sdk.store import Store
 
 FUTURE = timedelta(minutes=5)
 """By how much the clocks that date events may differ."""
-
-Allows = Callable[[str], bool]
-"""`allows(purpose)`: whether something may be kept for it."""
 
 _Revision = tuple[int, tuple[int, int]]
 
@@ -40,7 +40,6 @@ _ToSweep = tuple[frozenset[str], int, _Revision]
 
 _NEVER = 2**63
 _CURRENCY = "currency"
-_DAY_MS = 86_400_000
 
 
 class Journal:
@@ -94,11 +93,11 @@ class Journal:
             kept += recorded
             # An order that was told before counts once; an interaction that is not kept cannot be recognised.
             if recorded or isinstance(event, Interaction):
-                waiting.update(_waiting(event, allows, rules, now))
+                waiting.update(unmapped_categories_of(event, allows, rules, now))
         early.save()
-        unmapped_categories.add(self._store, waiting)
+        unmapped_categories.count_unmapped(self._store, waiting)
         if clean:
-            ends = [end for event in told for end in _ends(event, allows, milliseconds(now))]
+            ends = [end for event in told for end in retention_ends(event, allows, milliseconds(now))]
             self._swept = self._to_sweep(allows, rules)
             self._clean_until = min([self._clean_until, *ends])
         return kept
@@ -121,10 +120,10 @@ class Journal:
             )
         order = self.order_of(event.order_id) if isinstance(event, Refund) else None
         if isinstance(event, Refund) and order is None:
-            return bool(_needed(event, allows, now)) and self._wait(event, early)
+            return bool(needed_purposes(event, allows, now)) and self._wait(event, early)
         if isinstance(event, Refund) and order is not None:
             _require_not_before(event, order)
-        kept = _kept(event, allows, rules, order, now)
+        kept = kept_part(event, allows, rules, order, now)
         if kept is None or self._told(event):
             return False
         if isinstance(event, OrderPaid):
@@ -153,10 +152,12 @@ class Journal:
     ) -> None:
         """Keep the refunds that waited for this order. One dated before it is of no order, and goes."""
         for refund in refunds:
-            kept = _kept(refund, allows, rules, order, now)
+            kept = kept_part(refund, allows, rules, order, now)
             if kept is not None and not _is_before(refund, order):
                 self._append(refund, kept)
-                self._clean_until = min([self._clean_until, *_ends(refund, allows, milliseconds(now))])
+                self._clean_until = min(
+                    [self._clean_until, *retention_ends(refund, allows, milliseconds(now))]
+                )
 
     def __len__(self) -> int:
         return self._store.count_events()
@@ -185,7 +186,7 @@ class Journal:
         gone, met, until = [], 0, _NEVER
         for seq, event in self.events_after(0):
             order = orders.get(event.order_id) if isinstance(event, Refund) else None
-            kept = _kept(event, allows, rules, order, now)
+            kept = kept_part(event, allows, rules, order, now)
             if isinstance(kept, OrderPaid):
                 orders[kept.order_id] = kept
             if kept is None:
@@ -193,7 +194,7 @@ class Journal:
             elif kept != event:
                 self._store.replace_event(seq, events.encode(kept))
             met += kept != event
-            until = min([until, *_ends(event, allows, milliseconds(now))])
+            until = min([until, *retention_ends(event, allows, milliseconds(now))])
         self._store.delete_events(gone)
         self._changes += met
         return met, until
@@ -252,86 +253,8 @@ def _require_not_before(refund: Refund, order: OrderPaid) -> None:
         )
 
 
-def _needed(event: Event, allows: Allows, now: datetime) -> set[str]:
-    """Return the allowed purposes that need an event of this type and age."""
-    age_ms = milliseconds(now) - event.at_ms
-    terms = EVENTS[events.name_of(event)]
-    return {purpose for purpose, days in terms.items() if age_ms <= days * _DAY_MS and allows(purpose)}
-
-
 def _decoded(data: bytes) -> Event:
     try:
         return events.decode(data)
     except EventError as error:
         raise StoreError(f"the store holds an event that this SDK cannot read: {error}") from None
-
-
-def _kept(event: Event, allows: Allows, rules: Rules, order: OrderPaid | None, now: datetime) -> Event | None:
-    """Return what of the event may be kept; a refund is cut to what is kept of its `order`."""
-    needed = _needed(event, allows, now)
-    if not needed:
-        return None
-    if isinstance(event, OrderPaid):
-        return _kept_order(event, needed, rules)
-    if isinstance(event, Refund):
-        return _kept_refund(event, order) if order else None
-    if isinstance(event, Interaction):
-        return event if rules.admits(event.category, frozenset(filter(allows, SENSITIVE))) else None
-    return event
-
-
-def _ends(event: Event, allows: Allows, now_ms: int) -> list[int]:
-    """Return when (ms) an allowed purpose will need the event no more, for each that does now."""
-    ends = (
-        event.at_ms + days * _DAY_MS
-        for purpose, days in EVENTS[events.name_of(event)].items()
-        if allows(purpose)
-    )
-    return [end + 1 for end in ends if end >= now_ms]
-
-
-def _kept_order(order: OrderPaid, needed: Set[str], rules: Rules) -> OrderPaid | None:
-    """Return the order with the lines that `needed` may keep.
-
-    Personalisation keeps the whole total, for recency, frequency and value, also where it keeps no line.
-    """
-    held = [ix for ix, line in enumerate(order.lines) if rules.keeps(line.category, needed)]
-    lines = tuple(order.lines[ix] for ix in held)
-    paid = sum(line.paid_minor for line in lines)
-    total = order.total_minor if PERSONALIZE in needed else paid
-    if len(held) == len(order.lines) and total == order.total_minor:
-        return order if lines or PERSONALIZE in needed else None
-    if not held and PERSONALIZE not in needed:
-        return None
-    positions, partial = tuple(map(order.position, held)), not lines or paid != total
-    return replace(order, lines=lines, total_minor=total, positions=positions, partial=partial)
-
-
-def _kept_refund(refund: Refund, order: OrderPaid) -> Refund | None:
-    """Return the refund without the positions of lines that were left out of the order.
-
-    Where the order's total holds them still, so does the refund's amount, and `left_out` stands for them.
-    """
-    paid = {order.position(ix): line.paid_minor for ix, line in enumerate(order.lines)}
-    named = tuple(position for position in refund.line_ix if position in paid)
-    left_out = order.partial and (refund.left_out or len(named) < len(refund.line_ix))
-    most = order.total_minor
-    if refund.line_ix or refund.left_out:
-        if not named and not left_out:
-            return None
-        others = order.total_minor - sum(paid.values()) if left_out else 0
-        most = sum(paid[position] for position in named) + others
-    amount = min(refund.amount_minor, most)
-    return replace(refund, line_ix=named, amount_minor=amount, left_out=left_out)
-
-
-def _waiting(event: Event, allows: Allows, rules: Rules, now: datetime) -> set[str]:
-    """Return the categories of an event that have no mapping, as far as personalisation may ask for one."""
-    days = EVENTS[events.name_of(event)].get(PERSONALIZE, 0)
-    if not allows(PERSONALIZE) or milliseconds(now) - event.at_ms > days * _DAY_MS:
-        return set()
-    if isinstance(event, OrderPaid):
-        named: Iterable[str] = (line.category for line in event.lines)
-    else:
-        named = event.category if isinstance(event, Interaction) else ()
-    return {category for category in named if rules.kind_of(category) is None}

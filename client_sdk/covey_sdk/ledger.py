@@ -13,7 +13,7 @@ from covey_privacy.registry_messages import Notice
 from covey_privacy.secagg.field import Elements, Q, to_bytes
 from covey_sdk.errors import StoreError
 from covey_sdk.store import Store
-from covey_sdk.translations import said
+from covey_sdk.translations import translate
 
 CONTRIBUTION = "contribution"
 CONSENT = "consent"
@@ -26,7 +26,7 @@ Label = Annotated[str, wire.Size(0, 64)]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LedgerEntry:
     """One thing that happened, at UTC milliseconds.
 
     For a contribution `epsilon` is what its round cost, and `vector` the packed integers that were sent,
@@ -44,50 +44,50 @@ class Entry:
     vector: Annotated[bytes | None, wire.Size(0, 2**26)] = None
 
 
-def write(store: Store, entry: Entry) -> None:
+def write(store: Store, entry: LedgerEntry) -> None:
     """Add an entry."""
     store.append_ledger(wire.encode(entry))
 
 
-def entries(store: Store) -> tuple[Entry, ...]:
+def entries(store: Store) -> tuple[LedgerEntry, ...]:
     """Return every entry, oldest first."""
     try:
-        return tuple(wire.decode(Entry, data) for data in store.ledger())
+        return tuple(wire.decode(LedgerEntry, data) for data in store.ledger())
     except PrivacyError as error:
         raise StoreError(f"the ledger holds an entry that this SDK cannot read: {error}") from None
 
 
-def consent(at: int, state: str, purpose: str, notice: Notice | None) -> Entry:
+def consent(at: int, state: str, purpose: str, notice: Notice | None) -> LedgerEntry:
     """Return the entry for a decision, in the words of its notice; `state` may also be "ended"."""
     titles = [notice.text(language).title if notice else purpose for language in ("en", "zh")]
-    return Entry(at, CONSENT, *said(state, purpose=titles), purposes=(purpose,))
+    return LedgerEntry(at, CONSENT, *translate(state, purpose=titles), purposes=(purpose,))
 
 
-def purge(at: int, count: int) -> Entry:
+def purge(at: int, count: int) -> LedgerEntry:
     """Return the entry for events that were deleted or cut down."""
-    return Entry(at, PURGE, *said("purged", count=[str(count)] * 2))
+    return LedgerEntry(at, PURGE, *translate("purged", count=str(count)))
 
 
-def adoption(at: int, version: int) -> Entry:
+def adoption(at: int, version: int) -> LedgerEntry:
     """Return the entry for a new rule bundle."""
-    return Entry(at, RULES, *said("rules", version=[str(version)] * 2))
+    return LedgerEntry(at, RULES, *translate("rules", version=str(version)))
 
 
-def fork(at: int, convicts: bool) -> Entry:
+def fork(at: int, convicts: bool) -> LedgerEntry:
     """Return the entry for a registry's log that does not continue; the evidence may convict it."""
-    return Entry(at, FORK, *said("forked" if convicts else "not_continued"))
+    return LedgerEntry(at, FORK, *translate("forked" if convicts else "not_continued"))
 
 
-def sealed(at: int, manifest: Manifest, asked: Sequence[str], vector: Elements) -> Entry:
+def sealed(at: int, manifest: Manifest, asked: Sequence[str], vector: Elements) -> LedgerEntry:
     """Return the entry for the one message of a round; `asked` says in English and Chinese what was added.
 
     The entry keeps the integers that were sealed, noise included, as words of 32 bits modulo q.
     """
     least = str(manifest.terms.least_set - 1 if manifest.terms else 0)
-    return Entry(
+    return LedgerEntry(
         at,
         CONTRIBUTION,
-        *said("sealed", asked=asked, epsilon=[f"{manifest.epsilon:.2f}"] * 2, least=[least] * 2),
+        *translate("sealed", asked=asked, epsilon=f"{manifest.epsilon:.2f}", least=least),
         purposes=manifest.purposes,
         round_id=manifest.round_id,
         query=manifest.query,

@@ -14,7 +14,7 @@ from typing import Annotated
 from covey_privacy import wire
 from covey_privacy.errors import PeerError
 from covey_privacy.note import LIMIT
-from covey_privacy.split_view import EVIDENCE_LIMIT, Verdict, check_evidence
+from covey_privacy.split_view import EVIDENCE_LIMIT, LogVerdict, check_evidence
 from covey_sdk import ledger
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import RegistryForkError
@@ -33,7 +33,7 @@ class _State:
     evidence: Annotated[tuple[_Evidence, ...], wire.Size(0, MOST_OPEN)] = ()
 
 
-class Log:
+class LogState:
     """What a store holds of the log that signs with `key`."""
 
     def __init__(self, store: Store, key: bytes) -> None:
@@ -82,6 +82,6 @@ class Log:
 
     def _convicts(self, evidence: bytes) -> bool:
         try:
-            return check_evidence(evidence, self._key) is Verdict.FORKED
+            return check_evidence(evidence, self._key) is LogVerdict.FORKED
         except PeerError:
             return False  # It is against a key that the app pinned before.

@@ -1,4 +1,4 @@
-"""An invitation to a round: a manifest held against the floors that this phone keeps."""
+"""The manifest of a round, held against the floors that this phone keeps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from covey_models import Question
 from covey_privacy.dp import Encoding, epsilon
 from covey_privacy.errors import MisuseError, ServerError
-from covey_privacy.floors import Profile
+from covey_privacy.floors import FloorProfile
 from covey_privacy.manifest import Manifest, Plan, model_digest
 from covey_privacy.protocol_rules import Rule
 from covey_privacy.tickets import purpose_set
@@ -17,7 +17,7 @@ TOLERANCE = 1 + 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Invited:
+class OpenedManifest:
     """A manifest with its digest."""
 
     manifest: Manifest
@@ -28,12 +28,14 @@ class Invited:
         return self.manifest.encoding(question.length, self.digest)
 
 
-def check(invited: Invited, question: Question, documents: Sequence[bytes], profile: Profile) -> None:
-    """Raise ServerError when the invitation asks for less than the floors, or for something else.
+def check_manifest(
+    opened: OpenedManifest, question: Question, documents: Sequence[bytes], profile: FloorProfile
+) -> None:
+    """Raise ServerError when the manifest asks for less than the floors, or for something else.
 
     `question` is what the manifest asks for, made of the signed public `documents`.
     """
-    manifest = invited.manifest
+    manifest = opened.manifest
     asked = (manifest.query, manifest.purpose, manifest.purposes, manifest.norm)
     if asked != (question.id, question.purpose, purpose_set(question.purposes), question.norm):
         raise ServerError(
@@ -46,7 +48,7 @@ def check(invited: Invited, question: Question, documents: Sequence[bytes], prof
             rule=Rule.MANIFEST_MODEL,
         )
     _floors(manifest, profile)
-    _noise(invited, question)
+    _noise(opened, question)
     manifest.require_place()
     if manifest.plan:
         _plan_costs(manifest.plan, manifest.delta)
@@ -65,7 +67,7 @@ def require_delta(manifest: Manifest, most: float) -> None:
         )
 
 
-def _floors(manifest: Manifest, profile: Profile) -> None:
+def _floors(manifest: Manifest, profile: FloorProfile) -> None:
     if manifest.profile != profile.name:
         raise _refusal("profile", manifest.profile, profile.name)
     terms, floors = manifest.require_terms(), profile.floors(manifest.purpose)
@@ -85,12 +87,12 @@ def _refusal(name: str, stated: object, floor: object) -> ServerError:
     )
 
 
-def _noise(invited: Invited, question: Question) -> None:
+def _noise(opened: OpenedManifest, question: Question) -> None:
     """Check that the noise is what the manifest says it costs."""
-    manifest = invited.manifest
+    manifest = opened.manifest
     try:
         costs = epsilon([manifest.charge.mechanism], manifest.delta)
-        length = invited.encoding(question).padded
+        length = opened.encoding(question).padded
     except MisuseError as error:
         raise ServerError(f"the manifest's noise makes no sense: {error}", rule=Rule.MANIFEST_NOISE) from None
     if length != manifest.length or costs > manifest.epsilon * TOLERANCE:

@@ -15,16 +15,15 @@ from typing import Annotated
 
 from covey_privacy import wire
 from covey_privacy.dp import Caps, Charge, SkellamMechanism, Spent, require_room, spent
-from covey_privacy.errors import MisuseError, PeerError, PrivacyError
+from covey_privacy.errors import MisuseError, PeerError
 from covey_privacy.registry_messages import Notice
 from covey_sdk.clock import milliseconds, milliseconds_after
-from covey_sdk.errors import StoreError
 from covey_sdk.store import Store
+from covey_sdk.stored_value import StoredValue
 from covey_sdk.ticket_issuances import Issuances
 
 WINDOW = timedelta(days=365)
 
-_NAME = "odometer"
 _Amount = Annotated[float, wire.Range(0, 1e300)]
 _Length = Annotated[int, wire.Range(1, 2**24)]
 _Bookings = wire.Size(0, 100_000)
@@ -72,6 +71,7 @@ class Odometer:
 
     def __init__(self, store: Store, notices: Mapping[str, Notice]) -> None:
         self._store = store
+        self._book = StoredValue(store, "odometer", _Book(), _decode_book)
         self._issuances = Issuances(store)
         self._caps = _caps(notices)
 
@@ -117,7 +117,7 @@ class Odometer:
         """
         new = Charge(round_id, purpose, mechanism)
         with self._store.transaction():
-            booked = self._booked()
+            booked = self._book.read().booked
             charged = [known.charge() for known in booked if known.round_id == round_id]
             if charged == [new]:
                 return
@@ -128,7 +128,7 @@ class Odometer:
                 milliseconds(now), round_id, purpose,
                 mechanism.sensitivity2, mechanism.sensitivity1, mechanism.variance, mechanism.length,
             )  # fmt: skip
-            self._store.put(_NAME, wire.encode(_Book((*booked, entry))))
+            self._book.write(_Book((*booked, entry)))
 
     def _caps_left(self, now: datetime) -> Caps:
         """Return the caps, less what counts as spent elsewhere: epsilons add up."""
@@ -142,17 +142,10 @@ class Odometer:
 
     def _recent(self, now: datetime) -> tuple[_Booked, ...]:
         oldest = milliseconds_after(now, -WINDOW)
-        return tuple(booked for booked in self._booked() if booked.at > oldest)
-
-    def _booked(self) -> tuple[_Booked, ...]:
-        data = self._store.get(_NAME)
-        try:
-            return _read(data).booked if data else ()
-        except PrivacyError as error:
-            raise StoreError(f"the odometer cannot be read, so no round is joined: {error}") from None
+        return tuple(booked for booked in self._book.read().booked if booked.at > oldest)
 
 
-def _read(data: bytes) -> _Book:
+def _decode_book(data: bytes) -> _Book:
     """Return the book in `data`, of this layout or the earlier one. Raises PeerError when it is neither."""
     try:
         earlier = wire.decode(_EarlierBook, data)

@@ -1,4 +1,4 @@
-"""The portrait: what the phone concludes about its owner, from the journal's events and the rules in use."""
+"""The profile: what the phone concludes about its owner, from the journal's events and the rules in use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from covey_sdk import rule_bundle
-from covey_sdk.consent_gate import Gate
+from covey_sdk.consent_gate import ConsentGate
 from covey_sdk.facts import UNKNOWN, Facts, facts
 from covey_sdk.history import History
 from covey_sdk.history_builder import HistoryBuilder
@@ -17,12 +17,12 @@ from covey_sdk.rule_bundle import Rules
 from covey_sdk.store import Store
 from covey_sdk.stored_value import StoredValue
 from covey_sdk.tag_choices import TagChoices
-from covey_sdk.tags import Tag, tags
+from covey_sdk.tags import Tag, compute_tags
 
 _RULES = "rules"
 
 
-class Portrait:
+class Profile:
     """The rules of a store, signed by the pinned `operator`, held against a journal's events."""
 
     def __init__(self, store: Store, operator: bytes, journal: Journal, releases: Releases) -> None:
@@ -44,13 +44,13 @@ class Portrait:
         """The rules in use."""
         return self._rules.read()
 
-    def tags(self, gate: Gate) -> tuple[Tag, ...]:
+    def tags(self, gate: ConsentGate) -> tuple[Tag, ...]:
         """Return the tags that hold at the gate's time, of the purposes that it allows."""
         if not any(map(gate.allows, ORDINARY)):
             return ()
-        return tags(self.history(gate), self._in_use(), gate, self.choices.read())
+        return compute_tags(self.history(gate), self._in_use(), gate, self.choices.read())
 
-    def facts(self, gate: Gate) -> Facts:
+    def facts(self, gate: ConsentGate) -> Facts:
         """Return what a query may count, all unknown where the gate does not allow it.
 
         The segment is unknown while its tag is blocked or corrected.
@@ -60,7 +60,7 @@ class Portrait:
         known = facts(self.history(gate), self._in_use())
         return {**known, "segment": None} if self.choices.read().withholds("rfm.segment") else known
 
-    def bought(self, gate: Gate) -> Mapping[str, tuple[int, ...]]:
+    def bought(self, gate: ConsentGate) -> Mapping[str, tuple[int, ...]]:
         """Return how many days ago each item was bought, nothing where the gate does not allow it."""
         return self.history(gate).bought if gate.allows(PERSONALIZE) else {}
 
@@ -69,7 +69,7 @@ class Portrait:
         rule_bundle.adopt(signed, self._operator, self.rules)
         self._store.put(_RULES, signed)
 
-    def history(self, gate: Gate) -> History:
+    def history(self, gate: ConsentGate) -> History:
         """Return the history seen from today, in the caller's snapshot or transaction.
 
         Events that were added since the last time are added to it. It is built anew when rules, zone or

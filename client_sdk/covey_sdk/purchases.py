@@ -9,7 +9,7 @@ from itertools import groupby
 from operator import attrgetter
 from sys import intern
 
-from covey_sdk.events import Line, OrderPaid, Refund
+from covey_sdk.events import OrderLine, OrderPaid, Refund
 from covey_sdk.rule_bundle import Rules, plain
 
 
@@ -67,7 +67,7 @@ def item_days(purchases: Iterable[Purchase]) -> Mapping[str, tuple[date, ...]]:
     return {item: tuple(days) for item, days in by_item.items()}
 
 
-def _purchase(line: Line, rules: Rules, day: date) -> Purchase:
+def _purchase(line: OrderLine, rules: Rules, day: date) -> Purchase:
     item, category = intern(line.item_id), plain(line.category)
     ordinary = rules.is_ordinary(line.category)
     return Purchase(day, item, category, line.qty, line.days_per_unit, line.discounted, ordinary)

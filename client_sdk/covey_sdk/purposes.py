@@ -1,4 +1,4 @@
-"""Purposes: what a person may allow, and which events and tags each one needs.
+"""Purposes: what a person may allow, and which events each one needs.
 
 `core` runs orders under the contract; the shop holds those, so `core` keeps no event on the phone.
 """
@@ -37,28 +37,3 @@ EVENTS: Mapping[str, Mapping[str, int]] = {
     "favorite": {PERSONALIZE: 400},
 }
 """The purposes that need an event of each type, and for how many days each keeps it while it is allowed."""
-
-TAGS: Mapping[str, str] = {
-    "rfm.segment": PERSONALIZE,
-    "lifecycle.stage": PERSONALIZE,
-    "risk.churn_warning": PERSONALIZE,
-    "risk.dormant": PERSONALIZE,
-    "behav.core_user": PERSONALIZE,
-    "behav.loyal_fan": PERSONALIZE,
-    "behav.high_freq_trier": PERSONALIZE,
-    "behav.price_sensitive": PERSONALIZE,
-    "habit.weekly": PERSONALIZE,
-    "pref.category": PERSONALIZE,
-    "replenish.due": REPLENISH,
-    "cross_sell.due": MARKETING,
-    "complement.due": MARKETING,
-}
-"""The purpose under which each kind of tag is computed."""
-
-
-def kind_of(tag: str) -> tuple[str, str]:
-    """Return a tag id's kind and what it is about: ("habit.weekly", "tea:wed"), or all of it and nothing."""
-    for kind in TAGS:
-        if tag.startswith((f"{kind}:", f"{kind}.")):
-            return kind, tag[len(kind) + 1 :]
-    return tag, ""

@@ -27,7 +27,7 @@ TICKET_SETS: tuple[tuple[str, ...], ...] = tuple(
 """The purpose sets of all known questions: those that tickets are fetched for."""
 
 
-def question(name: str, documents: Sequence[bytes], operator: bytes) -> Question:
+def make_question(name: str, documents: Sequence[bytes], operator: bytes) -> Question:
     """Return the question called `name`, over the signed `documents` in the order of `BUILDS_ON`.
 
     Raises ServerError for a question that this SDK does not know, or documents that do not make one.

@@ -9,7 +9,7 @@ import numpy as np
 
 from covey_models import repurchase
 from covey_models.recommender import on_device
-from covey_sdk.translations import said
+from covey_sdk.translations import translate
 
 SINGLY = 3
 """So many bought items are named, those that matter most; the others are one reason together."""
@@ -26,7 +26,7 @@ class Reason:
     said_zh: str
 
 
-def of_new(parts: on_device.Parts, row: int, bought: Sequence[str]) -> tuple[Reason, ...]:
+def of_new(parts: on_device.ScoreParts, row: int, bought: Sequence[str]) -> tuple[Reason, ...]:
     """Return the reasons for item number `row` of the parts; `bought` names the columns of `goes_with`."""
     reasons = (
         _reason("popular", parts.popularity[row]),
@@ -37,7 +37,9 @@ def of_new(parts: on_device.Parts, row: int, bought: Sequence[str]) -> tuple[Rea
     return _telling(reasons)
 
 
-def of_again(parts: repurchase.Parts, place: int | np.intp, ages: Sequence[int]) -> tuple[Reason, ...]:
+def of_again(
+    parts: repurchase.RepurchaseParts, place: int | np.intp, ages: Sequence[int]
+) -> tuple[Reason, ...]:
     """Return the reasons for the item at `place`, bought so many days ago, the oldest first."""
     reasons = (
         _reason("frequent", parts.frequency[place], count=str(len(ages))),
@@ -49,7 +51,7 @@ def of_again(parts: repurchase.Parts, place: int | np.intp, ages: Sequence[int])
 
 def of_public_order() -> tuple[Reason, ...]:
     """Return the reason of a list that is the same for everyone."""
-    return (Reason("public_order", 0.0, "", *said("public_order")),)
+    return (Reason("public_order", 0.0, "", *translate("public_order")),)
 
 
 def of_group(score: float, group: str) -> tuple[Reason, ...]:
@@ -59,7 +61,7 @@ def of_group(score: float, group: str) -> tuple[Reason, ...]:
 
 def of_unknown() -> tuple[Reason, ...]:
     """Return the reason for an item that the model does not know."""
-    return (Reason("unknown", 0.0, "", *said("unknown")),)
+    return (Reason("unknown", 0.0, "", *translate("unknown")),)
 
 
 def _companions(amounts: on_device.Vector, bought: Sequence[str]) -> Iterable[Reason | None]:
@@ -83,5 +85,4 @@ def _reason(code: str, amount: float, about: str = "", **words: str) -> Reason |
     if amount == 0:
         return None
     phrase = f"{code}_for" if amount > 0 else f"{code}_against"
-    both = {name: (word, word) for name, word in {**words, "about": about}.items()}
-    return Reason(code, float(amount), about, *said(phrase, **both))
+    return Reason(code, float(amount), about, *translate(phrase, about=about, **words))

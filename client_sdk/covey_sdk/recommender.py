@@ -32,7 +32,7 @@ PUBLIC = "public_order"
 MOST = 100_000
 """The most candidates, and the most items of an answer."""
 
-Bought = Mapping[str, Sequence[int]]
+ItemAges = Mapping[str, Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -85,14 +85,14 @@ class Explanation:
 
 
 def recommend(
-    model: Model, bought: Bought, candidates: Sequence[str], k: int, ranking: str
+    model: Model, bought: ItemAges, candidates: Sequence[str], k: int, ranking: str
 ) -> tuple[Recommendation, ...]:
     """Return the best k of what is new to the owner, or of what to buy again, the best first.
 
     Items that the model cannot score, or that the shop no longer lists, come last, in public order. Raises
     EventError for an argument that makes no sense.
     """
-    names = asked(candidates, k, ranking)
+    names = check_request(candidates, k, ranking)
     wanted = [name for name in names if (name in bought) == (ranking == AGAIN)]
     places = model.catalogue.places
     today = places if model.listing is None else model.listing.places
@@ -111,11 +111,11 @@ def recommend(
 def public_order(candidates: Sequence[str], k: int, ranking: str) -> tuple[Recommendation, ...]:
     """Return the first k candidates. Raises EventError for an argument that makes no sense."""
     return tuple(
-        _recommendation(name, reasons.of_public_order()) for name in asked(candidates, k, ranking)[:k]
+        _recommendation(name, reasons.of_public_order()) for name in check_request(candidates, k, ranking)[:k]
     )
 
 
-def explain(model: Model | None, bought: Bought, item: str) -> Explanation:
+def explain(model: Model | None, bought: ItemAges, item: str) -> Explanation:
     """Return what decides about an item, also about one that would never be shown."""
     event_checks.text(item, "item")
     if model is None:
@@ -125,7 +125,7 @@ def explain(model: Model | None, bought: Bought, item: str) -> Explanation:
     return Explanation(item, ranking, one.score, one.reasons, model.version, model.round_id)
 
 
-def asked(candidates: Sequence[str], k: int, ranking: str) -> tuple[str, ...]:
+def check_request(candidates: Sequence[str], k: int, ranking: str) -> tuple[str, ...]:
     """Return the candidates, every name once. Raises EventError for an argument that makes no sense."""
     event_checks.integer(k, "k", 1, MOST)
     event_checks.one_of(ranking, "ranking", frozenset({NEW, AGAIN}))
@@ -138,7 +138,7 @@ def asked(candidates: Sequence[str], k: int, ranking: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _new(model: Model, bought: Bought, known: NDArray[np.intp], k: int) -> list[Recommendation]:
+def _new(model: Model, bought: ItemAges, known: NDArray[np.intp], k: int) -> list[Recommendation]:
     """Return the best k of the items at the `known` places, by what goes with the owner's items."""
     own = model.catalogue.history(bought)
     best = _best(on_device.score(own, model.base, model.factors, model.mix), known, k)
@@ -149,7 +149,7 @@ def _new(model: Model, bought: Bought, known: NDArray[np.intp], k: int) -> list[
     return [_recommendation(items[place], each) for place, each in zip(best, why, strict=True)]
 
 
-def _again(model: Model, bought: Bought, known: NDArray[np.intp], k: int) -> list[Recommendation]:
+def _again(model: Model, bought: ItemAges, known: NDArray[np.intp], k: int) -> list[Recommendation]:
     """Return the best k of the items at the `known` places, by how often and how lately they were bought."""
     items = model.catalogue.items
     ages = [bought.get(item, ()) for item in items]
@@ -159,7 +159,7 @@ def _again(model: Model, bought: Bought, known: NDArray[np.intp], k: int) -> lis
     return [_recommendation(items[place], reasons.of_again(parts, place, ages[place])) for place in best]
 
 
-def _new_added(model: Model, bought: Bought, added: Sequence[str]) -> list[Recommendation]:
+def _new_added(model: Model, bought: ItemAges, added: Sequence[str]) -> list[Recommendation]:
     """Return those of the `added` items that can be scored, the best first.
 
     An item that was listed after the training has the mean score of the items of its group that the model
@@ -185,7 +185,7 @@ def _new_added(model: Model, bought: Bought, added: Sequence[str]) -> list[Recom
     return sorted(found, key=lambda each: -each.score)
 
 
-def _again_added(bought: Bought, added: Sequence[str]) -> list[Recommendation]:
+def _again_added(bought: ItemAges, added: Sequence[str]) -> list[Recommendation]:
     """Return the `added` items, all bought before, as an item of average popularity, the best first."""
     ages = [bought[name] for name in added]
     days = np.array([len(each) for each in ages], dtype=np.float64)

@@ -1,10 +1,4 @@
-"""The consent registry over HTTP: what it answers is checked here, and believed nowhere else.
-
-Every transport failure, refusal and bad answer becomes one RegistryError. Cookies are never kept: nothing
-but what a phone signs may tell two of its requests belong together.
-
-httpx is imported when the first request is sent: an app that only opens its store does not pay for it.
-"""
+"""The consent registry over HTTP: what it answers is checked here, and believed nowhere else."""
 
 from __future__ import annotations
 
@@ -14,7 +8,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from covey_privacy import wire
@@ -38,24 +31,22 @@ from covey_privacy.secagg.messages import Leaf, unpack_leaves
 from covey_privacy.secagg.notary_messages import RoundEntries, SetLeaves
 from covey_privacy.secagg.terms import MOST_MEMBERS
 from covey_privacy.signatures import Verify, open_signed, verify
-from covey_privacy.site_document import open_site
 from covey_privacy.split_view import follow
 from covey_privacy.tickets import purpose_set
 from covey_privacy.tiles import Tile
-from covey_privacy.witness import Policy
 from covey_sdk.errors import RegistryError, RegistryForkError
+from covey_sdk.registry_http import RegistryHttp
+from covey_sdk.trust import Trust
 
 if TYPE_CHECKING:
     import httpx
 
-MOST_BYTES = 2**20
 PAGE_ENTRIES = 1024
 PAGE_BYTES = 2**20 + 2**13
 """Entries of the log that are asked for at once, and bytes of the answer: 1 MiB and each entry's length."""
 SET_BYTES = 128 * MOST_MEMBERS + 2**4
 ROUND_BYTES = 2**22
 """Bytes of a set's leaves, and of all that the registry signed in a round, at most."""
-SECONDS = 10.0
 LATEST = 2**40
 """No epoch's number, and no time in Unix seconds, is as great."""
 MOST_REMEMBERED = 64
@@ -63,29 +54,7 @@ MOST_REMEMBERED = 64
 
 NOT_FOUND = 404
 
-_CBOR = "application/cbor"
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Trust:
-    """The pinned public keys of operator and registry, and the origin of the registry's log.
-
-    With a `policy`, heads of the log count only once enough of its witnesses have cosigned them of late.
-    `organisations` are the keys of the organisations whose standing committees the app trusts.
-    """
-
-    operator: bytes
-    registry: bytes
-    origin: str
-    policy: Policy | None = None
-    organisations: frozenset[bytes] = frozenset()
-
-    @classmethod
-    def of_site(cls, operator: bytes, signed: bytes) -> Trust:
-        """Return what a site document pins. Raises PrivacyError unless `operator` signed it."""
-        site = open_site(signed, operator)
-        return cls(operator, site.registry, site.origin, site.policy, site.organisation_keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +67,7 @@ class Epoch:
     ends_at: int
 
 
-class Registry:
+class RegistryClient:
     """A registry behind `client`, whose base_url is the registry's. One object may serve many devices.
 
     `enrolment_token` is the access token that the shop's server gave the app for its signed-in user; it goes
@@ -115,7 +84,7 @@ class Registry:
     ) -> None:
         self.trust = trust
         self._enrolment_token = enrolment_token
-        self._client = client
+        self._http = RegistryHttp(client)
         self._verify = verify
         self._verify_note = functools.lru_cache(MOST_REMEMBERED)(verify)
         self._notices: tuple[bytes, Mapping[str, Notice]] = (b"", {})
@@ -129,7 +98,7 @@ class Registry:
         """
         if hashlib.sha256(self._notices[0]).digest() == digest:
             return self._notices[1]
-        answer = self._get("/v1/notices")
+        answer = self._http.get("/v1/notices")
         if answer != self._notices[0]:
             with believing("notices"):
                 opened = [self._notice(signed) for signed in wire.decode(Notices, answer).notices]
@@ -140,16 +109,16 @@ class Registry:
         """Make devices known."""
         token = self._enrolment_token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._post("/v1/enrolments", wire.encode(batch), headers)
+        self._http.post("/v1/enrolments", wire.encode(batch), headers)
 
     def decide(self, batch: Batch) -> None:
         """Hand over signed decisions."""
-        self._post("/v1/decisions", wire.encode(batch))
+        self._http.post("/v1/decisions", wire.encode(batch))
 
     def send_farewell(self, farewell: bytes) -> None:
         """Send what `Device.erase` or `Device.farewell` returned. Sending it again does no harm."""
         if farewell:
-            self._post("/v1/decisions", farewell)
+            self._http.post("/v1/decisions", farewell)
 
     def sync(self, signed: bytes, last: Checkpoint, seen: str, now: int) -> tuple[Synced, Checkpoint]:
         """Return the standing choices and the log's head, which continues `last`.
@@ -158,7 +127,7 @@ class Registry:
         where it was not kept; `now` is in POSIX seconds. Raises RegistryForkError, with the evidence, where
         the head does not continue the note.
         """
-        answer = self._post("/v1/sync", signed)
+        answer = self._http.post("/v1/sync", signed)
         with believing("sync"):
             synced = wire.decode(Synced, answer)
             head = self._followed(synced.checkpoint, synced.consistency, last, seen)
@@ -169,7 +138,7 @@ class Registry:
     def epoch(self) -> Epoch:
         """Return the current epoch. Raises RegistryError where its times make no sense."""
         try:
-            answer: Any = json.loads(self._get("/v1/epoch"))
+            answer: Any = json.loads(self._http.get("/v1/epoch"))
             epoch = Epoch(*(answer[name] for name in ("epoch", "begins_at", "fetch_until", "ends_at")))
         except (ValueError, RecursionError, KeyError, TypeError):
             raise RegistryError("the registry's epoch cannot be read: it is not the JSON expected") from None
@@ -197,7 +166,7 @@ class Registry:
     def _issuer(self, name: tuple[tuple[str, ...], int]) -> Issuer:
         if name not in self._issuers:
             epoch = name[1]
-            answer = self._get(f"/v1/issuers/{epoch}/{'+'.join(name[0])}")
+            answer = self._http.get(f"/v1/issuers/{epoch}/{'+'.join(name[0])}")
             with believing("issuer keys"):
                 issuer = wire.decode(Issuer, answer)
                 issuer.keys.require_sound()
@@ -211,15 +180,15 @@ class Registry:
 
     def volunteer(self, round_id: str, offer: bytes) -> None:
         """Hand over an offer to be a decryptor of a round; it carries a ticket, and nothing of the device."""
-        self._post(f"/v1/rounds/{round_id}/volunteers", offer)
+        self._http.post(f"/v1/rounds/{round_id}/volunteers", offer)
 
     def retract(self, round_id: str, retraction: bytes) -> None:
         """Keep a round key out of a round, if no set with it was signed yet."""
-        self._post(f"/v1/rounds/{round_id}/retractions", retraction)
+        self._http.post(f"/v1/rounds/{round_id}/retractions", retraction)
 
     def tickets(self, signed: bytes) -> BlindSignatures:
         """Return the blind signatures that answer a signed TicketRequest."""
-        answer = self._post("/v1/tickets", signed)
+        answer = self._http.post("/v1/tickets", signed)
         with believing("tickets"):
             return wire.decode(BlindSignatures, answer)
 
@@ -238,7 +207,7 @@ class Registry:
 
         `now` is in POSIX seconds. Whether it continues the one seen last is for `require_continued` to say.
         """
-        answer = self._get("/v1/log/checkpoint")
+        answer = self._http.get("/v1/log/checkpoint")
         with believing("checkpoint"):
             try:
                 note = answer.decode()
@@ -259,14 +228,14 @@ class Registry:
 
     def tile(self, tile: Tile) -> bytes:
         """Return a tile of the log as it is served; `tiles.Reader` holds it against a checkpoint."""
-        return self._get(f"/{tile.path}")
+        return self._http.get(f"/{tile.path}")
 
     def entries(self, start: int, end: int) -> tuple[bytes, ...]:
         """Return log entries from `start`, at least one and none from `end` on, as they are served.
 
         Ask on from where the answer ends. The caller holds the entries against a checkpoint.
         """
-        answer = self._get(
+        answer = self._http.get(
             "/v1/log/entries", most=PAGE_BYTES, start=start, end=min(end, start + PAGE_ENTRIES)
         )
         with believing("log entries"):
@@ -279,14 +248,14 @@ class Registry:
 
     def round_entries(self, round_id: str) -> RoundEntries:
         """Return what the registry says that it logged of a round; nothing of it is verified."""
-        answer = self._get(f"/v1/rounds/{round_id}", most=ROUND_BYTES)
+        answer = self._http.get(f"/v1/rounds/{round_id}", most=ROUND_BYTES)
         with believing("round"):
             return wire.decode(RoundEntries, answer)
 
     def set_leaves(self, root: bytes) -> list[Leaf]:
         """Return the leaves of a signed set as they are served; `LeafSet` holds them against its head."""
         try:
-            answer = self._get(f"/v1/sets/{root.hex()}", most=SET_BYTES)
+            answer = self._http.get(f"/v1/sets/{root.hex()}", most=SET_BYTES)
         except RegistryError as error:
             if error.status == NOT_FOUND:
                 raise RegistryError(str(error), rule=Rule.LEAVES, status=NOT_FOUND) from None
@@ -314,76 +283,13 @@ class Registry:
 
     def _proof_of(self, leaf: bytes, checkpoint: Checkpoint) -> bytes:
         try:
-            return self._get(f"/v1/log/inclusion/{leaf.hex()}", size=checkpoint.size)
+            return self._http.get(f"/v1/log/inclusion/{leaf.hex()}", size=checkpoint.size)
         except RegistryError as error:
             # What is not shown to be in the log is not in it, whatever the reason given.
             raise RegistryError(str(error), rule=Rule.LOG_INCLUSION) from None
 
     def _notice(self, signed: bytes) -> Notice:
         return open_signed(Notice, NOTICE, signed, self.trust.registry, self._verify, "registry")
-
-    def _get(self, path: str, *, most: int = MOST_BYTES, **params: int) -> bytes:
-        return self._call(self._client.build_request("GET", path, params=params, timeout=SECONDS), most)
-
-    def _post(self, path: str, body: bytes, headers: Mapping[str, str] = MappingProxyType({})) -> bytes:
-        headers = {"Content-Type": _CBOR, **headers}
-        return self._call(
-            self._client.build_request("POST", path, content=body, headers=headers, timeout=SECONDS)
-        )
-
-    def _call(self, request: httpx.Request, most: int = MOST_BYTES) -> bytes:
-        import httpx
-
-        request.headers["Accept-Encoding"] = "identity"
-        try:
-            response = self._answer(request)
-            try:
-                body = _bounded(response, most)
-            finally:
-                response.close()
-                self._client.cookies.clear()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise RegistryError(
-                f"the registry cannot be reached: {error or type(error).__name__}; try later"
-            ) from None
-        if response.status_code not in (200, 204):
-            raise RegistryError(
-                f"the registry refuses {request.url.path} ({response.status_code}): {_detail(body)}",
-                status=response.status_code,
-            )
-        return body
-
-    def _answer(self, request: httpx.Request) -> httpx.Response:
-        """Return the answer, whose body is to come.
-
-        A server may close an idle line just as it is used again; what it did not answer is then sent once
-        more, on a new one. Nothing that a phone sends counts twice.
-        """
-        import httpx
-
-        try:
-            return self._client.send(request, stream=True)
-        except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
-            return self._client.send(request, stream=True)
-
-
-def _bounded(response: httpx.Response, most: int) -> bytes:
-    body = bytearray()
-    for chunk in response.iter_bytes():
-        body += chunk
-        if len(body) > most:
-            raise RegistryError(f"the registry's answer is longer than {most} bytes; it is not read")
-    return bytes(body)
-
-
-def _detail(body: bytes) -> str:
-    """Return the one line that a problem+json answer (RFC 9457) says."""
-    try:
-        problem: Any = json.loads(body)
-    except (ValueError, RecursionError):
-        return "no reason given"
-    detail = problem.get("detail") if isinstance(problem, dict) else None
-    return " ".join(detail.split())[:300] if isinstance(detail, str) else "no reason given"
 
 
 @contextmanager

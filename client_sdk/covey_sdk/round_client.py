@@ -18,7 +18,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,52 +25,59 @@ from covey_models import Question
 from covey_privacy.certificate import claim_key
 from covey_privacy.dp import Skellam, noise_share
 from covey_privacy.errors import ServerError
-from covey_privacy.manifest import Windows, open_manifest
-from covey_privacy.merkle import leaf_hash
+from covey_privacy.floors import FloorProfile
+from covey_privacy.manifest import Windows
 from covey_privacy.protocol_rules import Rule
-from covey_privacy.registry_messages import LEAF_MANIFEST
 from covey_privacy.round_files import RoundFiles
 from covey_privacy.secagg.contributor import Accepted, Contributor, Sent
 from covey_privacy.secagg.field import Elements
-from covey_privacy.secagg.keys import verify
-from covey_privacy.secagg.terms import Kind, RoundInfo
-from covey_privacy.signatures import Verify, digest_of
-from covey_privacy.tickets import IssuerKeys, Role
+from covey_privacy.secagg.terms import Kind
+from covey_privacy.signatures import digest_of
+from covey_privacy.tickets import Role
 from covey_sdk import ledger
-from covey_sdk.boot_id import current_boot_id
 from covey_sdk.clock import milliseconds, moment
 from covey_sdk.errors import ConsentError
-from covey_sdk.manifest_check import Invited, check, require_delta
-from covey_sdk.questions import question
+from covey_sdk.log_state import LogState
+from covey_sdk.manifest_check import OpenedManifest, check_manifest, require_delta
+from covey_sdk.odometer import Odometer
+from covey_sdk.profile import Profile
+from covey_sdk.questions import make_question
+from covey_sdk.releases import Releases
+from covey_sdk.round_admission import RoundAdmission
 from covey_sdk.round_records import Contributed, Joined, Prepared, RoundRecords
-from covey_sdk.ticket_store import Wallet
-
-if TYPE_CHECKING:
-    from covey_sdk.device import Device
+from covey_sdk.store import Store
+from covey_sdk.ticket_store import TicketStore
 
 MARGIN = 8
 """No message is planned for the last eighth of a window: it may have to be sent again."""
 
 
 class RoundClient:
-    """A device's part in rounds.
+    """A device's part in rounds, made by `Device.round_client`.
 
-    `verify` checks signatures; `boot_id` (32 bytes) tells one start of the phone from another; `below(n)`
-    gives a number from 0 to n - 1, by which the time to send is drawn.
+    Args:
+        odometer: gives the odometer under the notices that are in force when it is called.
+        boot_id: 32 bytes that tell one start of the phone from another.
+        below: `below(n)` gives a number from 0 to n - 1, by which the time to send is drawn.
     """
 
     def __init__(
         self,
-        device: Device,
         *,
-        verify: Verify = verify,
-        boot_id: bytes | None = None,
+        store: Store,
+        log: LogState,
+        admission: RoundAdmission,
+        tickets: TicketStore,
+        odometer: Callable[[], Odometer],
+        releases: Releases,
+        profile: Profile,
+        floors: FloorProfile,
+        boot_id: bytes,
         below: Callable[[int], int] = secrets.randbelow,
     ) -> None:
-        self._device, self._store = device, device.store
-        self._verify, self._below = verify, below
-        self._records = RoundRecords(device.store, boot_id or current_boot_id())
-        self._wallet = Wallet(device.store, device.key)
+        self._store, self._log, self._admission, self._tickets = store, log, admission, tickets
+        self._odometer, self._releases, self._profile, self._floors = odometer, releases, profile, floors
+        self._records, self._below = RoundRecords(store, boot_id), below
 
     def prepare(self, files: RoundFiles) -> datetime:
         """Check a round and all that it rests on, and work out the vector; return when to send it.
@@ -83,13 +89,13 @@ class RoundClient:
             ConsentError: a purpose is not allowed, or the phone took part before.
             BudgetError: the round would pass a cap of the notices.
         """
-        invited = self._opened(files.manifest)
-        round_id = invited.manifest.round_id
+        opened = self._admission.open(files.manifest)
+        round_id = opened.manifest.round_id
         prepared = self._records.prepared(round_id)
         if prepared is None or prepared.files != files.digest:
             if self._kept(round_id, files) is not None:
-                return self._device.clock.now()  # The app ended before its message was acknowledged.
-            prepared = self._prepare(invited, files)
+                return self._admission.now()  # The app ended before its message was acknowledged.
+            prepared = self._prepare(opened, files)
         return moment(prepared.send_at)
 
     def contribute(self, files: RoundFiles) -> bytes:
@@ -102,34 +108,34 @@ class RoundClient:
             ConsentError: as `prepare`; or there is no ticket for the round's slot.
             BudgetError: as `prepare`.
         """
-        device, invited = self._device, self._opened(files.manifest)
-        manifest, round_id = invited.manifest, invited.manifest.round_id
+        opened = self._admission.open(files.manifest)
+        manifest, round_id = opened.manifest, opened.manifest.round_id
         if (kept := self._kept(round_id, files)) is not None:
             return kept
         if (prepared := self._records.prepared(round_id)) is None or prepared.files != files.digest:
             self.prepare(files)
         else:
-            device.sync()
-        asked = self._asked(invited, files.documents)
+            self._admission.sync()
+        question = self._question(opened, files.documents)
         with self._store.transaction():
             # Another process of the app may have contributed, or withdrawn a purpose, meanwhile.
             if (kept := self._kept(round_id, files)) is not None:
                 return kept
-            now = device.clock.now()
-            device.log.require_unforked()
-            device.gate().require(*manifest.purposes)
-            require_delta(manifest, device.odometer.delta)
-            self._require_window(invited, now)
+            now, odometer = self._admission.now(), self._odometer()
+            self._log.require_unforked()
+            self._admission.require_consent(manifest)
+            require_delta(manifest, odometer.delta)
+            self._require_window(opened, now)
             prepared = self._records.prepared(round_id)
             if prepared is None:
                 raise ConsentError(f"what was prepared for round {round_id!r} was deleted; prepare it again")
-            info = self._info(invited, prepared.issuer_keys)
-            key = self._wallet.take(prepared.issuer_keys, Role.CONTRIBUTE, manifest.slot)
-            contributor = Contributor(info, self._accepted(), key, verify=self._verify)
-            vector = self._with_noise(invited, prepared)
+            info = self._admission.round_info(opened, prepared.issuer_keys)
+            key = self._tickets.take(prepared.issuer_keys, Role.CONTRIBUTE, manifest.slot)
+            contributor = Contributor(info, self._accepted(), key, verify=self._admission.verify)
+            vector = self._with_noise(opened, prepared)
             message = contributor.contribute(files.committee, vector)
-            device.odometer.charge(round_id, manifest.purpose, manifest.charge.mechanism, now)
-            said = (asked.english, asked.chinese)
+            odometer.charge(round_id, manifest.purpose, manifest.charge.mechanism, now)
+            said = (question.english, question.chinese)
             ledger.write(self._store, ledger.sealed(milliseconds(now), manifest, said, vector))
             sent = contributor.state
             assert isinstance(sent, Sent)  # noqa: S101  # it has just contributed
@@ -163,35 +169,32 @@ class RoundClient:
                 "again since; it sends no other"
             )
 
-    def _prepare(self, invited: Invited, files: RoundFiles) -> Prepared:
+    def _prepare(self, opened: OpenedManifest, files: RoundFiles) -> Prepared:
         """Let the round pass every check that needs no ticket, and keep the vector that is to be sent."""
-        device, manifest = self._device, invited.manifest
-        asked = self._asked(invited, files.documents)
-        check(invited, asked, files.documents, device.profile)
-        self._require_same_plan(invited)
-        device.gate().require(*manifest.purposes)
-        device.sync()
-        device.gate().require(*manifest.purposes)
-        require_delta(manifest, device.odometer.delta)
-        checkpoint = device.consents.checkpoint
-        device.registry.inclusion(leaf_hash(LEAF_MANIFEST + files.manifest), checkpoint)
-        # No ticket is fetched here: the time of it would tell the registry who takes part.
-        keys = device.registry.issuer(manifest.purposes, manifest.epoch, checkpoint).keys
-        info = self._info(invited, keys)
+        admission, manifest = self._admission, opened.manifest
+        question = self._question(opened, files.documents)
+        check_manifest(opened, question, files.documents, self._floors)
+        self._require_same_plan(opened)
+        admission.require_consent(manifest)
+        admission.sync()
+        admission.require_consent(manifest)
+        require_delta(manifest, self._odometer().delta)
+        keys = admission.logged_issuer_keys(files.manifest, manifest)
+        info = admission.round_info(opened, keys)
         self._accepted().require(info)
         with self._store.transaction():
             kept = self._records.prepared(manifest.round_id)
             if kept is not None and kept.files == files.digest:
                 return kept  # Another process prepared it meanwhile; the time that it drew counts.
-            now = device.clock.now()
-            device.odometer.require_room((manifest.charge, *manifest.to_come), now)
-            device.gate().require(*manifest.purposes)
-            windows = self._require_window(invited, now)
-            for name, document in zip(asked.builds_on, files.documents, strict=False):
-                device.releases.keep(name, document)
-            vector = invited.encoding(asked).encode(asked.contribute(device.facts()))
-            left = max(0, 1000 * windows.contribute - milliseconds(now))
-            send_at = milliseconds(now) + self._below(left - left // MARGIN + 1)
+            gate = admission.gate()
+            self._odometer().require_room((manifest.charge, *manifest.to_come), gate.now)
+            gate.require(*manifest.purposes)
+            windows = self._require_window(opened, gate.now)
+            for name, document in zip(question.builds_on, files.documents, strict=False):
+                self._releases.keep(name, document)
+            vector = opened.encoding(question).encode(question.contribute(self._profile.facts(gate)))
+            left = max(0, 1000 * windows.contribute - milliseconds(gate.now))
+            send_at = milliseconds(gate.now) + self._below(left - left // MARGIN + 1)
             prepared = Prepared(
                 self._records.boot, files.digest, keys, vector.astype("<i4").tobytes(), send_at
             )
@@ -199,47 +202,39 @@ class RoundClient:
             self._records.prepare(manifest.round_id, prepared)
         return prepared
 
-    def _require_same_plan(self, invited: Invited) -> None:
+    def _require_same_plan(self, opened: OpenedManifest) -> None:
         """Refuse a step whose plan is not that of the step before, where this phone was in that one."""
-        manifest = invited.manifest
+        manifest = opened.manifest
         last = self._records.last(manifest.purposes)
         if last is None or digest_of(last.manifest) != manifest.previous:
             return
-        if not manifest.follows(self._opened(last.manifest).manifest):
+        if not manifest.follows(self._admission.open(last.manifest).manifest):
             raise ServerError(
                 "the training's plan has changed since the step before; it is refused",
                 rule=Rule.MANIFEST_PLAN,
             )
 
-    def _with_noise(self, invited: Invited, prepared: Prepared) -> Elements:
-        manifest = invited.manifest
+    def _with_noise(self, opened: OpenedManifest, prepared: Prepared) -> Elements:
+        manifest = opened.manifest
         vector = np.frombuffer(prepared.vector, "<i4").astype(np.int64)
         noise = Skellam(noise_share(manifest.sigma, manifest.scale, manifest.honest))
         total: Elements = vector + noise.sample(len(vector))
         return total
 
-    def _require_window(self, invited: Invited, now: datetime) -> Windows:
+    def _require_window(self, opened: OpenedManifest, now: datetime) -> Windows:
         """Return the round's windows; refuse a round that takes no contribution any more."""
-        windows = invited.manifest.windows
+        windows = opened.manifest.windows
         if windows is None or milliseconds(now) > 1000 * windows.contribute:
             raise ServerError(
-                f"round {invited.manifest.round_id!r} takes no contribution any more", rule=Rule.STEP_WINDOW
+                f"round {opened.manifest.round_id!r} takes no contribution any more", rule=Rule.STEP_WINDOW
             )
         return windows
 
     def _accepted(self) -> Accepted:
-        """Return the committees that this phone takes part with: what app and profile say."""
-        profile = self._device.profile
-        named = [name.upper().split("+") for name in profile.committees]
+        """Return the committees that this phone takes part with: what app and floors say."""
+        named = [name.upper().split("+") for name in self._floors.committees]
         kinds = frozenset(tuple(Kind[each] for each in names) for names in named)
-        return Accepted(self._device.trust.organisations, kinds, profile.least_pool)
+        return Accepted(self._admission.trust.organisations, kinds, self._floors.least_pool)
 
-    def _asked(self, invited: Invited, documents: Sequence[bytes]) -> Question:
-        return question(invited.manifest.query, documents, self._device.trust.operator)
-
-    def _info(self, invited: Invited, issuer_keys: IssuerKeys) -> RoundInfo:
-        return invited.manifest.info(invited.digest, self._device.trust.registry, issuer_keys)
-
-    def _opened(self, signed: bytes) -> Invited:
-        manifest = open_manifest(signed, self._device.trust.operator, self._verify)
-        return Invited(manifest, digest_of(signed))
+    def _question(self, opened: OpenedManifest, documents: Sequence[bytes]) -> Question:
+        return make_question(opened.manifest.query, documents, self._admission.trust.operator)

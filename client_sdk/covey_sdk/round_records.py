@@ -28,7 +28,7 @@ from covey_sdk.errors import StoreError
 from covey_sdk.store import Store
 from covey_sdk.stored_value import StoredValue
 
-Record = TypeVar("Record", bound="Prepared | Contributed | Duty")
+Record = TypeVar("Record", bound="Prepared | Contributed | DecryptorRecord")
 T = TypeVar("T")
 
 PREPARED, CONTRIBUTED, JOINED, DUTY = "prepared", "contributed", "joined", "duty"
@@ -73,7 +73,7 @@ class Joined:
 
 
 @dataclass(frozen=True, slots=True)
-class Duty:
+class DecryptorRecord:
     """A round that the phone volunteered for.
 
     `offer` is the message to the registry, empty once the registry has it. `state` holds the `DecryptorKeys`
@@ -130,9 +130,9 @@ class RoundRecords:
         """Return the message that waits for its acknowledgement, made since this start of the phone."""
         return self._read(Contributed, round_id, CONTRIBUTED)
 
-    def duty(self, round_id: str) -> Duty | None:
+    def duty(self, round_id: str) -> DecryptorRecord | None:
         """Return what the phone does for a round as a decryptor, since this start of the phone."""
-        return self._read(Duty, round_id, DUTY)
+        return self._read(DecryptorRecord, round_id, DUTY)
 
     def joined(self, round_id: str) -> Joined | None:
         """Return what stays of a round that this phone contributed to, at whatever start."""
@@ -167,7 +167,7 @@ class RoundRecords:
         """Forget a message that arrived."""
         self._store.delete_round(round_id, CONTRIBUTED)
 
-    def put_duty(self, round_id: str, duty: Duty) -> None:
+    def put_duty(self, round_id: str, duty: DecryptorRecord) -> None:
         """Keep where a decryptor stands."""
         self._store.put_round(round_id, DUTY, wire.encode(duty))
 
@@ -249,7 +249,7 @@ def retractions(store: Store) -> dict[str, bytes]:
     return {each.round_id: wire.encode(each.retraction) for each in _state(store).read().pending}
 
 
-def retracted(store: Store, round_id: str) -> None:
+def end_retraction(store: Store, round_id: str) -> None:
     """Forget a retraction that the registry has, or refused for good."""
     with store.transaction():
         stored = _state(store)

@@ -17,25 +17,16 @@ from typing import Annotated
 from covey_privacy import wire
 from covey_sdk import event_checks, ledger
 from covey_sdk.errors import EventError
-from covey_sdk.habit import WEEKDAYS
-from covey_sdk.ledger import Entry
-from covey_sdk.purposes import TAGS, kind_of
+from covey_sdk.ledger import LedgerEntry
 from covey_sdk.rule_bundle import plain
 from covey_sdk.store import Store
 from covey_sdk.stored_value import StoredValue
-from covey_sdk.translations import said
+from covey_sdk.tag_rules.registry import MEMBERS, TAGS, kind_of
+from covey_sdk.tag_rules.timing import WEEKDAYS
+from covey_sdk.translations import translate
 
 MOST = 1000
 """The most tags that are blocked, and the most that are corrected."""
-
-MEMBERS: Mapping[str, str] = {
-    "habit.weekly": ":",
-    "pref.category": ".",
-    "replenish.due": ":",
-    "cross_sell.due": ":",
-    "complement.due": ":",
-}
-"""The kinds of tags with a member for each category, and what stands between kind and category in an id."""
 
 _NAME = "tag_choices"
 _TagId = Annotated[str, wire.Size(1, 256)]
@@ -148,8 +139,8 @@ class TagChoices:
     def _write(self, choices: Choices, phrase: str, at: int, tag_id: str) -> None:
         """Write the choices, and in the ledger what was chosen; not the value, which a withdrawal deletes."""
         self._choices.write(choices)
-        words = said(phrase, tag=[tag_id] * 2)
-        ledger.write(self._store, Entry(at, ledger.TAG, *words, purposes=(TAGS[kind_of(tag_id)[0]],)))
+        words = translate(phrase, tag=tag_id)
+        ledger.write(self._store, LedgerEntry(at, ledger.TAG, *words, purposes=(TAGS[kind_of(tag_id)[0]],)))
 
 
 def require_known(tag_id: str) -> str:

@@ -7,40 +7,22 @@ explained, and holds until the next midnight, when the days turn. The person may
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from covey_sdk import churn, companion, habit, lifecycle, preference, price, replenish, rfm
-from covey_sdk.consent_gate import Gate
-from covey_sdk.finding import Evidence, Finding
+from covey_sdk.consent_gate import ConsentGate
 from covey_sdk.history import History
-from covey_sdk.purposes import TAGS
 from covey_sdk.rule_bundle import Rules
 from covey_sdk.tag_choices import Choices, Correction
-from covey_sdk.tag_tests import said_of
-from covey_sdk.translations import said
-
-FINDERS = (
-    rfm.segment,
-    lifecycle.stage,
-    lifecycle.behaviours,
-    lifecycle.dormant,
-    churn.warning,
-    price.sensitive,
-    habit.weekly,
-    preference.categories,
-    replenish.due,
-    companion.cross_sell,
-    companion.complement,
-)
+from covey_sdk.tag_rules.descriptions import describe_test
+from covey_sdk.tag_rules.finding import Finding, TagEvidence
+from covey_sdk.tag_rules.registry import TAGS, find_tags
+from covey_sdk.translations import translate
 
 CORRECTED = "corrected_by_you"
 """The fact that stands in the evidence of a tag that the person corrected."""
 
 NO_CHOICES = Choices()
-
-_BY_PERSON = Evidence(CORRECTED, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,40 +34,33 @@ class Tag:
     score: float
     computed_at: datetime
     expires_at: datetime
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[TagEvidence, ...]
     rule_version: int
     purpose: str
     said_en: str
     said_zh: str
 
 
-def tags(history: History, rules: Rules, gate: Gate, choices: Choices = NO_CHOICES) -> tuple[Tag, ...]:
+def compute_tags(
+    history: History, rules: Rules, gate: ConsentGate, choices: Choices = NO_CHOICES
+) -> tuple[Tag, ...]:
     """Return the tags that hold at the gate's time, of the purposes that it allows, as the person chose."""
-    held = [
+    tags = (
         _tag(finding, rules, gate.now)
-        for finding in _findings(history, rules, choices)
-        if gate.allows(TAGS[finding.kind])
-    ]
-    return tuple(_corrected(tag, choices.correction(tag.id)) for tag in held)
-
-
-def _findings(history: History, rules: Rules, choices: Choices) -> Iterator[Finding]:
-    """Yield what the rules find, without what is blocked."""
-    for find in FINDERS:
-        if find is lifecycle.stage:
-            found = lifecycle.stage(history, rules, choices.withholds)
-        else:
-            found = find(history, rules)
-        yield from (finding for finding in found if not choices.blocks(finding.id))
+        for finding in find_tags(history, rules, choices.withholds)
+        if not choices.blocks(finding.id) and gate.allows(TAGS[finding.kind])
+    )
+    return tuple(_corrected(tag, choices.correction(tag.id)) for tag in tags)
 
 
 def _corrected(tag: Tag, correction: Correction | None) -> Tag:
     """Return the tag with the person's value in place of the one found, if there is one."""
     if correction is None:
         return tag
-    english, chinese = said(CORRECTED)
+    evidence = (TagEvidence(CORRECTED, 1, 1),)
+    english, chinese = translate(CORRECTED)
     return replace(
-        tag, value=correction.value, score=1.0, evidence=(_BY_PERSON,), said_en=english, said_zh=chinese
+        tag, value=correction.value, score=1.0, evidence=evidence, said_en=english, said_zh=chinese
     )
 
 
@@ -100,5 +75,5 @@ def _tag(finding: Finding, rules: Rules, now: datetime) -> Tag:
         finding.evidence,
         rules.version,
         TAGS[finding.kind],
-        *said_of(finding.kind, finding.value, rules),
+        *describe_test(finding.kind, finding.value, rules),
     )

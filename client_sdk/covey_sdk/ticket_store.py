@@ -1,4 +1,4 @@
-"""The wallet: an epoch's tickets for a purpose set, one of each role and slot, fetched in one batch.
+"""An epoch's tickets for a purpose set, one of each role and slot, fetched in one batch.
 
 A ticket is shown once. A request is kept until its answer is: a phone that dies in between asks for the same
 again, which starts no second batch.
@@ -19,7 +19,7 @@ from covey_privacy.signatures import SigningKey, sign
 from covey_privacy.tickets import IssuerKeys, Pending, Role, RoundKey
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import ConsentError, RegistryError, StoreError, TicketError
-from covey_sdk.registry_client import Registry
+from covey_sdk.registry_client import RegistryClient
 from covey_sdk.store import Store
 from covey_sdk.ticket_issuances import Issuances
 
@@ -29,7 +29,7 @@ _TICKETS = "tickets/"
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _RequestedBatch:
     pending: Annotated[tuple[Pending, ...], wire.Size(1, tickets.MOST_TICKETS)]
 
 
@@ -51,7 +51,7 @@ class _Batch:
     unused: Annotated[tuple[_Unused, ...], wire.Size(0, tickets.MOST_TICKETS)]
 
 
-class Wallet:
+class TicketStore:
     """The tickets in a store, asked for in the name of the device's `key`."""
 
     def __init__(self, store: Store, key: SigningKey) -> None:
@@ -59,7 +59,9 @@ class Wallet:
         self._key = key
         self._issuances = Issuances(store)
 
-    def fetch(self, issuer: Issuer, registry: Registry, now: datetime, allows: Callable[[str], bool]) -> None:
+    def fetch(
+        self, issuer: Issuer, registry: RegistryClient, now: datetime, allows: Callable[[str], bool]
+    ) -> None:
         """Get the epoch's batch for the issuer's purposes, unless it is here or used up already.
 
         `allows(purpose)` is asked when the request is made and when the answer is kept: where the purposes
@@ -70,14 +72,14 @@ class Wallet:
             _require(allows, issuer.keys)
             if self._has_batch(issuer.keys):
                 return
-            asked = self._asked(issuer.keys)
-        blinded = tuple(pending.blinded for pending in asked.pending)
+            requested = self._requested(issuer.keys)
+        blinded = tuple(pending.blinded for pending in requested.pending)
         request = TicketRequest(
             self._key.public, milliseconds(now), issuer.keys.purposes, issuer.keys.epoch, blinded
         )
         answer = registry.tickets(sign(TICKETS, request, self._key))
         try:
-            keys = tickets.receive(issuer.keys, asked.pending, answer.signatures)
+            keys = tickets.receive(issuer.keys, requested.pending, answer.signatures)
         except PrivacyError as error:
             raise RegistryError(f"the registry's tickets are refused: {error}") from None
         with self._store.transaction():
@@ -93,7 +95,7 @@ class Wallet:
 
         Raises TicketError when it was shown before, or the epoch's batch was never fetched.
         """
-        name, wanted = _name(issuer_keys), issuer_keys.of(role, slot)
+        name, wanted = _name(issuer_keys), issuer_keys.key_for(role, slot)
         batch = self._read(_Batch, name)
         if not batch or batch.issuer != issuer_keys.digest:
             raise TicketError(
@@ -129,21 +131,21 @@ class Wallet:
         known = self._read(_Batch, _name(issuer_keys))
         return known is not None and known.epoch == issuer_keys.epoch
 
-    def _asked(self, issuer_keys: IssuerKeys) -> _Asked:
+    def _requested(self, issuer_keys: IssuerKeys) -> _RequestedBatch:
         """Return the request under these issuer keys, made and written down at the first try."""
         name = _pending(issuer_keys)
-        asked = self._read(_Asked, name)
-        if asked is None:
-            asked = _Asked(tickets.request(issuer_keys))
-            self._store.put(name, wire.encode(asked))
-        return asked
+        requested = self._read(_RequestedBatch, name)
+        if requested is None:
+            requested = _RequestedBatch(tickets.request(issuer_keys))
+            self._store.put(name, wire.encode(requested))
+        return requested
 
     def _read(self, cls: type[_T], name: str) -> _T | None:
         data = self._store.get(name)
         try:
             return wire.decode(cls, data) if data else None
         except PrivacyError as error:
-            raise StoreError(f"the wallet cannot be read: {error}") from None
+            raise StoreError(f"the tickets cannot be read: {error}") from None
 
 
 def _batch(issuer_keys: IssuerKeys, keys: Iterable[RoundKey]) -> _Batch:

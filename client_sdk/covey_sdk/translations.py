@@ -1,4 +1,4 @@
-"""Phrases: what the phone tells its owner, in English and Chinese, from translations.json."""
+"""What the phone tells its owner, in English and Chinese, from translations.json."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 
 
-def said(phrase: str, **words: Sequence[str]) -> tuple[str, str]:
-    """Return a phrase in English and Chinese; each word is given in both."""
-    texts = (_PHRASES[phrase]["en"], _PHRASES[phrase]["zh"])
+def translate(phrase: str, **words: str | Sequence[str]) -> tuple[str, str]:
+    """Return a phrase in English and Chinese; a word that is not the same in both is given as a pair."""
     english, chinese = (
-        text.format(**{name: both[ix] for name, both in words.items()}) for ix, text in enumerate(texts)
+        _PHRASES[phrase][language].format(
+            **{name: word if isinstance(word, str) else word[place] for name, word in words.items()}
+        )
+        for place, language in enumerate(("en", "zh"))
     )
     return english, chinese
 

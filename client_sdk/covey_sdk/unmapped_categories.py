@@ -36,7 +36,7 @@ class _Kept:
     waiting: Annotated[tuple[_Waiting, ...], wire.Size(0, MOST)]
 
 
-def add(store: Store, met: Mapping[str, int]) -> None:
+def count_unmapped(store: Store, met: Mapping[str, int]) -> None:
     """Count categories that were met without a mapping, in the caller's transaction."""
     if not met:
         return
@@ -47,7 +47,7 @@ def add(store: Store, met: Mapping[str, int]) -> None:
     _write(store, counts)
 
 
-def listed(store: Store, rules: Rules) -> dict[str, int]:
+def list_unmapped(store: Store, rules: Rules) -> dict[str, int]:
     """Return how often each category was met that `rules` do not map, the most frequent first."""
     counts = {category: times for category, times in _read(store).items() if rules.kind_of(category) is None}
     return dict(sorted(counts.items(), key=lambda count: (-count[1], count[0])))
@@ -56,7 +56,7 @@ def listed(store: Store, rules: Rules) -> dict[str, int]:
 def sweep(store: Store, granted: Callable[[str], bool], rules: Rules) -> None:
     """Delete what is mapped by now, and all of it without `personalize`, in the caller's transaction."""
     counts = _read(store)
-    left = listed(store, rules) if granted(PERSONALIZE) else {}
+    left = list_unmapped(store, rules) if granted(PERSONALIZE) else {}
     if len(left) < len(counts):
         _write(store, left)
 

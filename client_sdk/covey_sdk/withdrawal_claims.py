@@ -54,7 +54,7 @@ def withdrawals(store: Store) -> tuple[KeptWithdrawal, ...]:
     return _stored(store).read().each
 
 
-def keep(store: Store, withdrawal: KeptWithdrawal) -> None:
+def keep_withdrawal(store: Store, withdrawal: KeptWithdrawal) -> None:
     """Keep a withdrawal's claims, in the caller's transaction."""
     stored = _stored(store)
     stored.write(_Withdrawals((*stored.read().each[-999:], withdrawal)))

@@ -25,7 +25,7 @@ _POPULARITY = 0.1
 
 
 @dataclass(frozen=True)
-class Parts:
+class RepurchaseParts:
     """What the scores are made of, float64, in the shape of what was asked: added up, they are the scores.
 
     `frequency`, at least 0, is for the days on which the item was bought; `recency`, at most 0, takes off
@@ -42,7 +42,7 @@ def faded(ages: Iterable[float]) -> float:
     return float(sum(2.0 ** (-age / HALF_LIFE) for age in ages))
 
 
-def parts(days: Vector, faded: Vector, popularity: Vector) -> Parts:
+def parts(days: Vector, faded: Vector, popularity: Vector) -> RepurchaseParts:
     """Return the parts of every item's score, [..., m].
 
     `days` is on how many days the person bought each item and `faded` what these still count, [..., m];
@@ -50,7 +50,7 @@ def parts(days: Vector, faded: Vector, popularity: Vector) -> Parts:
     """
     frequency = np.log1p(days)
     tie_break = np.broadcast_to(_POPULARITY * np.log(popularity * popularity.size), days.shape)
-    return Parts(frequency, np.log1p(faded) - frequency, tie_break)
+    return RepurchaseParts(frequency, np.log1p(faded) - frequency, tie_break)
 
 
 def score(days: Vector, faded: Vector, popularity: Vector) -> Vector:

@@ -30,7 +30,7 @@ class Level:
     places: Annotated[bytes, wire.Size(2, 2 * MOST_ITEMS)]
 
     @classmethod
-    def of(cls, name: str, group_of: tuple[str, ...]) -> Level:
+    def from_groups(cls, name: str, group_of: tuple[str, ...]) -> Level:
         """Return the level at which the items are in these groups."""
         groups, places = np.unique(np.array(group_of), return_inverse=True)
         return cls(name, tuple(map(str, groups)), places.astype("<u2").tobytes())

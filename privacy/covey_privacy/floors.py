@@ -13,7 +13,7 @@ from covey_privacy.secagg.terms import LEAST_POOL
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
+class FloorProfile:
     """A named set of floors: the least cohort for each purpose, and for anything else `protocol`.
 
     `least_cell` is the fewest people that a released cell may count, `least_gamma` the least share of the
@@ -46,12 +46,12 @@ class Profile:
         }
 
 
-PRODUCTION = Profile("production", 20, {"analytics": 200, "train": 500})
-TEST = Profile("test", 20, {}, least_pool=0)
+PRODUCTION = FloorProfile("production", 20, {"analytics": 200, "train": 500})
+TEST = FloorProfile("test", 20, {}, least_pool=0)
 """For trying things out: a phone must have been opened with it, and evidence says so."""
 
 
-def profile(name: str) -> Profile:
+def profile(name: str) -> FloorProfile:
     """Return the profile called `name`."""
     for candidate in (PRODUCTION, TEST):
         if candidate.name == name:

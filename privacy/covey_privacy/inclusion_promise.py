@@ -43,7 +43,7 @@ class Promise:
         return consent_leaf(self.commitment)
 
 
-class Verdict(Enum):
+class PromiseVerdict(Enum):
     """What a head of the log, with all its leaves, shows about a promise."""
 
     KEPT = "the log holds the event"
@@ -77,7 +77,7 @@ def judge(
     key: bytes,
     witnesses: Iterable[VerifierKey] = (),
     verify: Verify = verify,
-) -> Verdict:
+) -> PromiseVerdict:
     """Return what the signed `note` shows about the promise; `leaves` are all leaf hashes of its log.
 
     The last time that any of `witnesses` cosigned the note counts. Raises ServerError where the note is not
@@ -89,10 +89,10 @@ def judge(
             f"these {len(leaves)} leaves are not those of the checkpoint", rule=Rule.LOG_CONSISTENCY
         )
     if promise.leaf in leaves:
-        return Verdict.KEPT
+        return PromiseVerdict.KEPT
     times = [cosigned_at(parse(note), witness, verify) or 0 for witness in witnesses]
     overdue = 1000 * max(times, default=0) > promise.publish_by
-    return Verdict.BROKEN if overdue else Verdict.OPEN
+    return PromiseVerdict.BROKEN if overdue else PromiseVerdict.OPEN
 
 
 def _head(promise: Promise, note: str, key: bytes, verify: Verify) -> Checkpoint:

@@ -43,7 +43,7 @@ class Step:
     def mechanism(self) -> SkellamMechanism:
         """What the step costs a person."""
         encoding = Encoding(self.length, self.norm, self.scale, self.bits, bytes(32))
-        return SkellamMechanism.of(encoding, self.sigma)
+        return SkellamMechanism.for_encoding(encoding, self.sigma)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class Manifest:
                 "and epoch",
                 rule=Rule.MANIFEST_ISSUER,
             )
-        return issuer_keys.of(role, self.slot)
+        return issuer_keys.key_for(role, self.slot)
 
     def require_terms(self) -> RoundTerms:
         """Return the terms. Raises ServerError where there are none, or they do not fit the other fields."""

@@ -38,7 +38,7 @@ LEAF_ROSTER = b"R"
 
 Epsilon = Annotated[float, wire.Range(0, 100)]
 Blinded = Annotated[bytes, wire.Size(SIGNATURE_LENGTH)]
-Proof = Annotated[tuple[wire.Bytes32, ...], wire.Records(0, 64)]
+ProofHashes = Annotated[tuple[wire.Bytes32, ...], wire.Records(0, 64)]
 Milliseconds = wire.U64
 
 
@@ -156,7 +156,7 @@ class Synced:
     at: Milliseconds
     choices: Annotated[tuple[Choice, ...], wire.Size(0, 64)]
     checkpoint: Annotated[str, wire.Size(1, 4096)]
-    consistency: Proof
+    consistency: ProofHashes
     notices: wire.Bytes32
 
 
@@ -214,7 +214,7 @@ class Inclusion:
 
     index: wire.U64
     size: wire.U64
-    proof: Proof
+    proof: ProofHashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +230,7 @@ class ConsistencyProof:
 
     old: wire.U64
     size: wire.U64
-    proof: Proof
+    proof: ProofHashes
 
 
 def _ever_wider(tag: str) -> Iterator[str]:

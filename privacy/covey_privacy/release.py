@@ -36,7 +36,7 @@ class Array:
     data: Annotated[bytes, wire.Size(0, DOCUMENT_LIMIT)]
 
     @classmethod
-    def of(cls, name: str, values: ArrayLike) -> Array:
+    def from_numpy(cls, name: str, values: ArrayLike) -> Array:
         """Return the array of these values, rounded to 32 bits. Raises MisuseError unless all are finite."""
         rounded = np.asarray(values, dtype="<f4")
         if not np.isfinite(rounded).all():

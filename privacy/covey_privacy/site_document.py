@@ -21,7 +21,7 @@ from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.log_entries import LogView
 from covey_privacy.secagg.terms import MOST_ORGANISATIONS
 from covey_privacy.signatures import SigningKey, Verify, open_signed, sign, verify
-from covey_privacy.witness import Policy
+from covey_privacy.witness import WitnessPolicy
 
 CONTEXT = "site"
 
@@ -64,14 +64,14 @@ class SiteDocument:
     organisations: Annotated[tuple[Organisation, ...], wire.Size(0, MOST_ORGANISATIONS)]
 
     @property
-    def policy(self) -> Policy | None:
+    def policy(self) -> WitnessPolicy | None:
         """Which witnesses must have cosigned; None where none is asked for.
 
         Raises MisuseError for keys that are none, or more cosignatures asked for than witnesses named.
         """
         if not self.witnesses:
             return None
-        return Policy(
+        return WitnessPolicy(
             tuple(map(VerifierKey.parse, self.witnesses)), self.least_witnesses, self.witness_seconds
         )
 

@@ -32,7 +32,7 @@ EVIDENCE_LIMIT = 2**21
 """A proof's hashes, and evidence's bytes, at most."""
 
 
-class Verdict(Enum):
+class LogVerdict(Enum):
     """What evidence shows about the log whose key signed both of its notes."""
 
     FORKED = "no log has both heads: it lied"
@@ -65,7 +65,7 @@ def follow(seen: str, note: str, proof: Sequence[bytes], key: bytes, verify: Ver
         raise ServerError(
             f"the log is {newer.origin!r}; {older.origin!r} was seen before", rule=Rule.LOG_ORIGIN
         )
-    if judge(older, newer, older.root, proof) is not Verdict.CONSISTENT:
+    if judge(older, newer, older.root, proof) is not LogVerdict.CONSISTENT:
         raise ForkError(
             f"the log of {newer.size} leaves is not shown to continue the {older.size} seen before: it was "
             "rewritten, forked or rolled back; keep the evidence",
@@ -74,17 +74,17 @@ def follow(seen: str, note: str, proof: Sequence[bytes], key: bytes, verify: Ver
     return newer
 
 
-def judge(older: Checkpoint, newer: Checkpoint, root: bytes, proof: Sequence[bytes]) -> Verdict:
+def judge(older: Checkpoint, newer: Checkpoint, root: bytes, proof: Sequence[bytes]) -> LogVerdict:
     """Return what two signed heads of one log show, where `proof` says that the newer begins with `root`."""
     if not older.size and older.root != EMPTY:
-        return Verdict.FORKED
+        return LogVerdict.FORKED
     if older.size == newer.size:
-        return Verdict.CONSISTENT if older.root == newer.root else Verdict.FORKED
+        return LogVerdict.CONSISTENT if older.root == newer.root else LogVerdict.FORKED
     if not older.size:
-        return Verdict.CONSISTENT
+        return LogVerdict.CONSISTENT
     if heads_from_consistency(older.size, root, newer.size, proof) != (root, newer.root):
-        return Verdict.OPEN
-    return Verdict.CONSISTENT if older.root == root else Verdict.FORKED
+        return LogVerdict.OPEN
+    return LogVerdict.CONSISTENT if older.root == root else LogVerdict.FORKED
 
 
 def evidence(seen: str, note: str, proof: Sequence[bytes]) -> bytes:
@@ -99,7 +99,7 @@ def evidence(seen: str, note: str, proof: Sequence[bytes]) -> bytes:
     return wire.encode(Fork(first, second, heads[0], hashes) if heads else Fork(first, second, older.root))
 
 
-def check_evidence(data: bytes, key: bytes, verify: Verify = verify) -> Verdict:
+def check_evidence(data: bytes, key: bytes, verify: Verify = verify) -> LogVerdict:
     """Return what the evidence shows about the log that signs with `key`.
 
     Raises PeerError when it shows nothing: malformed, or its notes are not both of one log signed by `key`.

@@ -24,7 +24,7 @@ R = TypeVar("R")
 P = ParamSpec("P")
 
 Rows = dict[tuple[type, str], type]
-Step = Callable[Concatenate[M, Any, P], tuple[A, R]]
+Transition = Callable[Concatenate[M, Any, P], tuple[A, R]]
 """A method that takes the state before, and returns the state after with what it says."""
 
 
@@ -40,10 +40,10 @@ class Machine:
         cls.TABLE = {row: after for name in vars(cls) for row, after in _rows(getattr(cls, name)).items()}
 
 
-def step(*before: type, after: type[A]) -> Callable[[Step[M, P, A, R]], Callable[Concatenate[M, P], R]]:
+def step(*before: type, after: type[A]) -> Callable[[Transition[M, P, A, R]], Callable[Concatenate[M, P], R]]:
     """Make a method the row of the table that leads from each state in `before` to `after`."""
 
-    def mark(method: Step[M, P, A, R]) -> Callable[Concatenate[M, P], R]:
+    def mark(method: Transition[M, P, A, R]) -> Callable[Concatenate[M, P], R]:
         name = method.__name__
 
         @functools.wraps(method)

@@ -24,7 +24,9 @@ class TicketSigner:
     _signers: tuple[Signer, ...]
 
     @classmethod
-    def of(cls, purposes: tuple[str, ...], epoch: int, private: Sequence[rsa.RSAPrivateKey]) -> TicketSigner:
+    def from_private_keys(
+        cls, purposes: tuple[str, ...], epoch: int, private: Sequence[rsa.RSAPrivateKey]
+    ) -> TicketSigner:
         """Return the signer with these private keys, in the order of `IssuerKeys`: two a slot."""
         signers, slots = tuple(map(Signer, private)), len(private) // 2
         public = tuple(signer.public for signer in signers)

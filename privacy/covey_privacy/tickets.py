@@ -72,7 +72,7 @@ class IssuerKeys:
     volunteer: Annotated[tuple[PublicKey, ...], wire.Size(1, MOST_SLOTS)]
 
     def __iter__(self) -> Iterator[IssuerKey]:
-        return (self.of(role, slot) for role in Role for slot in range(1, self.slots + 1))
+        return (self.key_for(role, slot) for role in Role for slot in range(1, self.slots + 1))
 
     def require_sound(self) -> None:
         """Raise PeerError unless there is one key, and no other's, for each role and slot.
@@ -103,7 +103,7 @@ class IssuerKeys:
         """SHA-256 of the encoded value: the name that a manifest gives."""
         return hashlib.sha256(wire.encode(self)).digest()
 
-    def of(self, role: Role, slot: int) -> IssuerKey:
+    def key_for(self, role: Role, slot: int) -> IssuerKey:
         """Return one key; slots count from 1. Raises ServerError where there is no such slot."""
         if not 1 <= slot <= self.slots:
             raise ServerError(

@@ -17,7 +17,7 @@ from covey_privacy.merkle import EMPTY, Proof
 from covey_privacy.note import COSIGNATURE, LIMIT, Note, VerifierKey, parse, to_base64, unbase64
 from covey_privacy.protocol_rules import Rule
 from covey_privacy.signatures import SigningKey, Verify, verify
-from covey_privacy.split_view import Verdict, evidence, judge
+from covey_privacy.split_view import LogVerdict, evidence, judge
 
 MOST_HASHES = 63
 REQUEST_LIMIT = 4 * LIMIT
@@ -48,7 +48,7 @@ def cosigned_at(note: Note, witness: VerifierKey, verify: Verify = verify) -> in
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class WitnessPolicy:
     """At least `least` of these witnesses, with cosignatures at most `age` seconds from now either way."""
 
     witnesses: tuple[VerifierKey, ...]
@@ -200,7 +200,7 @@ def _unconnected(request: AddCheckpoint, seen: str) -> Refused | None:
         return Refused(409, "another size was cosigned last", f"{last.size}\n")
     if request.proof and last.size in (0, newer.size):
         return Refused(422, "a proof arrived where there is nothing to prove")
-    if judge(last, newer, last.root, request.proof) is not Verdict.CONSISTENT:
+    if judge(last, newer, last.root, request.proof) is not LogVerdict.CONSISTENT:
         return _fork(request, seen, last)
     return None
 

@@ -32,7 +32,7 @@ def publish_catalogue(catalogue: Catalogue, store: Store, operator: SigningKey) 
 
     Raises ConfigError where phones would refuse it: too many items, or a name that is too long.
     """
-    levels = tuple(Level.of(name, groups) for name, groups in catalogue.levels.items())
+    levels = tuple(Level.from_groups(name, groups) for name, groups in catalogue.levels.items())
     kept = store.releases([CATALOGUE])
     if kept and _same(kept[0], catalogue, levels, operator):
         return kept[0]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from covey_models import QUERIES
 from covey_models.recommender import steps
 from covey_privacy.errors import MisuseError
-from covey_privacy.floors import Profile, profile
+from covey_privacy.floors import FloorProfile, profile
 from covey_server.errors import ConfigError
-from covey_server.plan import Policy
+from covey_server.plan import RoundPolicy
 from covey_server.round_terms import CommitteePolicy, Durations
 
 RunConfig = Mapping[str, bool | int | float | str]
@@ -22,8 +24,8 @@ KNOWN = (*QUERIES, steps.MODEL)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A query, or a training whose next step is to be played, and the epsilon to spend on it."""
+class RequestedQuery:
+    """A query, or a training whose next step is to be run, and the epsilon to spend on it."""
 
     name: str
     epsilon: float
@@ -57,9 +59,9 @@ class Config:
     coordinator and registry have one operator.
     """
 
-    questions: tuple[Asked, ...]
+    questions: tuple[RequestedQuery, ...]
     caps: Mapping[str, float]
-    profile: Profile
+    profile: FloorProfile
     delta: float
     committees: Committees
     durations: Durations
@@ -72,20 +74,20 @@ class Config:
     least_nodes: int
     shared_operator: bool
 
-    def policy(self, organisations: tuple[bytes, ...]) -> Policy:
+    def policy(self, organisations: tuple[bytes, ...]) -> RoundPolicy:
         """Return the policy of rounds whose standing committees have the seats of these keys."""
         chosen, seats = self.committees, organisations if self.committees.standing else ()
         committees = CommitteePolicy(
             seats, chosen.drawn, chosen.gamma, chosen.lost, chosen.turnout, chosen.privacy
         )
-        return Policy(self.profile, self.delta, committees, self.durations)
+        return RoundPolicy(self.profile, self.delta, committees, self.durations)
 
 
-def read(run_config: RunConfig, run_id: int) -> Config:
+def read_config(run_config: RunConfig, run_id: int) -> Config:
     """Return the configuration of a run. Raises ConfigError in one line for what cannot be."""
     try:
         config = Config(
-            questions=tuple(_asked(word) for word in str(run_config["queries"]).split()),
+            questions=tuple(_requested(word) for word in str(run_config["queries"]).split()),
             caps={
                 "analytics": float(run_config["epsilon-cap"]),
                 "train": float(run_config.get("train-epsilon-cap", 0.0)),
@@ -111,15 +113,24 @@ def read(run_config: RunConfig, run_id: int) -> Config:
         raise ConfigError(f"the run's configuration cannot be read: {error}") from None
     if not config.site and not config.world:
         raise ConfigError("a run needs a site: name the file of the signed site document (covey site sign)")
-    for asked in config.questions:
-        cap = config.caps[asked.purpose]
+    for requested in config.questions:
+        cap = config.caps[requested.purpose]
         if not cap > 0:
             raise ConfigError(
-                f"{asked.name} is under an epsilon cap of {cap}; a positive number was expected"
+                f"{requested.name} is under an epsilon cap of {cap}; a positive number was expected"
             )
-    if config.catalogue is None and any(asked.name == steps.MODEL for asked in config.questions):
+    if config.catalogue is None and any(requested.name == steps.MODEL for requested in config.questions):
         raise ConfigError("a training needs the shop's items; name their file as catalogue")
     return config
+
+
+def load_object(name: str) -> Any:
+    """Return the object that "package.module:attribute" names. Raises ConfigError when there is none."""
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"{name!r} cannot be loaded as module:name ({error})") from None
 
 
 def state_folder(run_config: RunConfig, run_id: int) -> Path:
@@ -146,10 +157,10 @@ def _committees(run_config: RunConfig) -> Committees:
     return Committees("standing" in kinds, "drawn" in kinds, **shares, privacy=int(run_config["privacy"]))
 
 
-def _asked(word: str) -> Asked:
+def _requested(word: str) -> RequestedQuery:
     name, _, epsilon = word.partition("=")
     if name not in KNOWN:
         raise ConfigError(f"there is no query {name!r}; choose from {', '.join(KNOWN)}")
     if not float(epsilon) > 0:
         raise ConfigError(f"query {name} is to spend epsilon {epsilon}; a positive number was expected")
-    return Asked(name, float(epsilon))
+    return RequestedQuery(name, float(epsilon))

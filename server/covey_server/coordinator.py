@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
-import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -16,16 +16,14 @@ from flwr.serverapp import Grid, ServerApp
 from covey_models.recommender import steps
 from covey_privacy.signatures import SigningKey
 from covey_privacy.site_document import open_site
-from covey_server import analytics, flower, training
-from covey_server import config as configuration
-from covey_server.clock import SystemClock
-from covey_server.conductor import Conductor, NodeTransport
-from covey_server.config import Config
+from covey_server import flower, operator_keys
+from covey_server.config import Config, load_object, read_config
 from covey_server.errors import ConfigError
-from covey_server.loading import load
 from covey_server.node_messages import Ask
 from covey_server.organisations import Organisations
-from covey_server.registry_client import Registry
+from covey_server.questions import answer_query, run_training_step
+from covey_server.registry_client import RegistryClient
+from covey_server.round_runner import NodeTransport, RoundRunner
 from covey_server.store import Store
 
 log = logging.getLogger("flwr.covey")
@@ -34,6 +32,7 @@ app = ServerApp()
 
 OPERATOR_KEY = "operator.key"
 STORE = "coordinator.db"
+LONGEST_SLEEP = 5.0
 
 _NO_IDLE_LINES = httpx.Limits(max_keepalive_connections=0)
 """Minutes pass between two requests; a line that stayed open may be closed just as it is used again."""
@@ -42,32 +41,45 @@ _NO_IDLE_LINES = httpx.Limits(max_keepalive_connections=0)
 @app.main()
 def main(grid: Grid, context: Context) -> None:
     """Ask every configured query and run every configured step of a training, in order."""
-    config = configuration.read(context.run_config, context.run_id)
+    config = read_config(context.run_config, context.run_id)
     config.state.mkdir(parents=True, exist_ok=True)
     with _locked(config.state), _site(config, context) as signed, ExitStack() as stack:
         operator = operator_key(config.state)
         site = open_site(signed, operator.public)
-        clock = load(config.clock)(config.state) if config.clock else SystemClock()
+        clock = load_object(config.clock)(config.state) if config.clock else SystemClock()
         store = stack.enter_context(closing(Store(config.state / STORE)))
         client = stack.enter_context(
             httpx.Client(base_url=site.registry_url, timeout=config.phase_timeout, limits=_NO_IDLE_LINES)
         )
         organisations = stack.enter_context(httpx.Client(timeout=config.phase_timeout, limits=_NO_IDLE_LINES))
-        conductor = Conductor(
+        runner = RoundRunner(
             config,
             site,
-            Registry(client, operator),
+            RegistryClient(client, operator),
             Organisations.of_site(site, operator, organisations),
             store,
             operator,
             clock,
             NodeTransport(_asking(grid, config), lambda: list(grid.get_node_ids())),
         )
-        conductor.start()
+        runner.start()
         flower.wait_for_nodes(grid, config.least_nodes, config.phase_timeout)
-        for asked in config.questions:
-            run = training.run_step if asked.name == steps.MODEL else analytics.answer
-            run(asked, conductor)
+        for requested in config.questions:
+            run = run_training_step if requested.name == steps.MODEL else answer_query
+            run(requested, runner)
+
+
+class SystemClock:
+    """The machine's clock (`round_runner.Clock`)."""
+
+    def seconds(self) -> float:
+        """Return the time."""
+        return time.time()
+
+    def wait_until(self, at: int) -> None:
+        """Sleep until the time is past `at`."""
+        while (left := at + 1 - time.time()) > 0:
+            time.sleep(min(left, LONGEST_SLEEP))
 
 
 def operator_key(state: Path) -> SigningKey:
@@ -75,11 +87,7 @@ def operator_key(state: Path) -> SigningKey:
     path = state / OPERATOR_KEY
     if not path.exists():
         state.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".new")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(os.urandom(32))
-            os.fsync(file.fileno())
-        draft.replace(path)
+        return operator_keys.make(path)
     secret = path.read_bytes()
     if len(secret) != 32:
         raise ConfigError(f"{path} is to hold the operator's key, 32 bytes; it holds {len(secret)}")
@@ -119,5 +127,5 @@ def _site(config: Config, context: Context) -> Iterator[bytes]:
             raise ConfigError(f"the site document {config.site} cannot be read: {error.strerror}") from None
         yield signed
     else:
-        with load(config.world)(context, operator_key(config.state)) as signed:
+        with load_object(config.world)(context, operator_key(config.state)) as signed:
             yield signed

@@ -52,7 +52,7 @@ class NodeContributions:
 
 
 @dataclass(frozen=True, slots=True)
-class SeatRequest:
+class DrawnSeatRequest:
     """A request to one drawn decryptor, by its number."""
 
     seat: wire.U32
@@ -72,8 +72,8 @@ class NodeChecks:
     """To a node: check requests, dispute requests, and contributions whose `Dealt` is wanted."""
 
     round_id: wire.Name
-    checks: Annotated[tuple[SeatRequest, ...], wire.Size(0, MOST_DECRYPTORS)] = ()
-    disputes: Annotated[tuple[SeatRequest, ...], wire.Size(0, MOST_MEMBERS)] = ()
+    checks: Annotated[tuple[DrawnSeatRequest, ...], wire.Size(0, MOST_DECRYPTORS)] = ()
+    disputes: Annotated[tuple[DrawnSeatRequest, ...], wire.Size(0, MOST_MEMBERS)] = ()
     dealt: Annotated[tuple[Disputed, ...], wire.Size(0, MOST_MEMBERS)] = ()
 
 

@@ -9,7 +9,6 @@ import logging
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import httpx
 
@@ -21,10 +20,9 @@ from covey_privacy.site_document import SiteDocument
 from covey_privacy.tickets import IssuerKeys
 from covey_server.decryptor.messages import CommitteeCheck, SeatRequest
 from covey_server.errors import OrganisationError
+from covey_server.registry_client import CBOR, refusal_detail
 
 log = logging.getLogger("flwr.covey")
-
-CBOR = {"content-type": "application/cbor"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +85,6 @@ class Organisations:
             log.warning("organisation %d cannot be reached: %s", number, error or type(error).__name__)
             return None
         if response.is_error:
-            log.warning("organisation %d refused %s: %s", number, path, _detail(response))
+            log.warning("organisation %d refused %s: %s", number, path, refusal_detail(response))
             return None
         return response.content
-
-
-def _detail(response: httpx.Response) -> str:
-    try:
-        answer: Any = response.json()
-        return str(answer["detail"])
-    except (ValueError, KeyError, TypeError):
-        return f"HTTP {response.status_code}"

@@ -11,7 +11,7 @@ from covey_privacy.dp import Encoding, Skellam, calibrate_steps, fit_scale, nois
 from covey_privacy.dp.encoding import MOST_SCALE
 from covey_privacy.dp.skellam_gap import MOST_VARIANCE
 from covey_privacy.errors import MisuseError
-from covey_privacy.floors import Profile
+from covey_privacy.floors import FloorProfile
 from covey_privacy.manifest import FIRST, Manifest, Plan, Step, Windows, model_digest
 from covey_privacy.secagg import pads
 from covey_privacy.tickets import IssuerKeys
@@ -26,10 +26,10 @@ MARGIN = 1.05
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class RoundPolicy:
     """What the operator chose for all rounds of a run."""
 
-    profile: Profile
+    profile: FloorProfile
     delta: float
     committees: CommitteePolicy
     durations: Durations
@@ -63,7 +63,7 @@ class Admission:
     people: Population
 
 
-def fitted(sizes: Sequence[Size], epsilon: float, issued: int, delta: float) -> Plan:
+def fit_plan(sizes: Sequence[Size], epsilon: float, issued: int, delta: float) -> Plan:
     """Return rounds that spend `epsilon` together, each with the finest scale that the field holds.
 
     Args:
@@ -91,7 +91,7 @@ def manifest_for(
     round_id: str,
     admission: Admission,
     documents: Sequence[bytes],
-    policy: Policy,
+    policy: RoundPolicy,
     windows: Windows,
     nonce: bytes,
     chain: Chain | None = None,

@@ -21,7 +21,7 @@ T = TypeVar("T")
 CBOR = {"content-type": "application/cbor"}
 
 
-class Registry:
+class RegistryClient:
     """A client for one registry; what only the operator may ask is signed with their key."""
 
     def __init__(self, client: httpx.Client, operator: SigningKey) -> None:
@@ -39,7 +39,7 @@ class Registry:
 
     def issuer(self, purposes: tuple[str, ...], epoch: int) -> Issuer:
         """Return the issuer keys of a purpose set and epoch."""
-        return read(Issuer, self.send("GET", f"/v1/issuers/{epoch}/{'+'.join(purposes)}"))
+        return decode_answer(Issuer, self.send("GET", f"/v1/issuers/{epoch}/{'+'.join(purposes)}"))
 
     def people(self, purposes: tuple[str, ...], epoch: int) -> Population:
         """Return how many devices hold tickets for these purposes in an epoch, and how many allow them."""
@@ -50,13 +50,13 @@ class Registry:
 
     def log_manifest(self, manifest: bytes) -> int:
         """Log a signed manifest; return its index."""
-        return read(LogIndex, self.send("POST", "/v1/rounds", content=manifest)).index
+        return decode_answer(LogIndex, self.send("POST", "/v1/rounds", content=manifest)).index
 
     def log_evidence(self, evidence: Evidence) -> int:
         """Log a round's evidence; return its index."""
         body = sign(CONTEXT, evidence, self._operator)
         path = f"/v1/rounds/{evidence.round_id}/evidence"
-        return read(LogIndex, self.send("POST", path, content=body)).index
+        return decode_answer(LogIndex, self.send("POST", path, content=body)).index
 
     def signed(self, message: bytes) -> dict[str, str]:
         """Return the header that carries the operator's signature over a message."""
@@ -70,12 +70,13 @@ class Registry:
             raise RegistryError(f"the registry cannot be reached; no round runs: {error}") from None
         if response.is_error:
             raise RegistryError(
-                f"the registry refused {method} {path}: {_detail(response)}", status=response.status_code
+                f"the registry refused {method} {path}: {refusal_detail(response)}",
+                status=response.status_code,
             )
         return response
 
 
-def read(cls: type[T], response: httpx.Response) -> T:
+def decode_answer(cls: type[T], response: httpx.Response) -> T:
     """Return the message in an answer. Raises RegistryError where there is none."""
     try:
         return wire.decode(cls, response.content)
@@ -83,7 +84,8 @@ def read(cls: type[T], response: httpx.Response) -> T:
         raise RegistryError(f"the registry's answer cannot be read: {error}") from None
 
 
-def _detail(response: httpx.Response) -> str:
+def refusal_detail(response: httpx.Response) -> str:
+    """Return the reason that an answer gives for a refusal (RFC 9457), else its status."""
     try:
         return str(response.json()["detail"])
     except (ValueError, KeyError, TypeError):

@@ -111,7 +111,7 @@ class RoundNode(Generic[Phone]):
             files = wire.decode(RoundFiles, body, LIMIT)
             round_id = open_manifest(files.manifest, self._pinned.operator, self._verify).round_id
             self._delete_late_messages(round_id)
-            self._of(round_id).mkdir(parents=True, exist_ok=True)
+            self._folder_of(round_id).mkdir(parents=True, exist_ok=True)
             with self._alone(round_id):
                 return self._contribute(round_id, files)
         if exchange == CHECK:
@@ -127,7 +127,7 @@ class RoundNode(Generic[Phone]):
     @contextmanager
     def _alone(self, round_id: str) -> Iterator[None]:
         """Hold the round's folder: no other thread or process of the node answers for it meanwhile."""
-        folder = self._of(round_id)
+        folder = self._folder_of(round_id)
         if not folder.exists():
             raise _unknown(round_id)
         with (folder / "lock").open("w") as file:
@@ -135,7 +135,7 @@ class RoundNode(Generic[Phone]):
             yield
 
     def _contribute(self, round_id: str, files: RoundFiles) -> bytes:
-        folder = self._of(round_id)
+        folder = self._folder_of(round_id)
         kept = folder / "files"
         if kept.exists() and kept.read_bytes() != wire.encode(files):
             raise NodesError(f"round {round_id!r} has other files here; it is played once")
@@ -172,22 +172,22 @@ class RoundNode(Generic[Phone]):
 
     def _open(self, asked: NodeOpen) -> bytes:
         files, round_id = self._files(asked.round_id), asked.round_id
-        kept = self._of(round_id) / "opened"
+        kept = self._folder_of(round_id) / "opened"
         if not kept.exists():
             partial = b""
             if asked.left_out:
                 collector = self._collector(round_id)
                 collector.collected()
                 partial = collector.sum_without(asked.left_out)
-            _write(kept, wire.encode(_Told(_digest(asked), partial)))
-        told = wire.decode(_Told, kept.read_bytes(), LIMIT)
-        if told.asked != _digest(asked):
+            _write(kept, wire.encode(_OpenedAnswer(_digest(asked), partial)))
+        opened = wire.decode(_OpenedAnswer, kept.read_bytes(), LIMIT)
+        if opened.asked != _digest(asked):
             raise NodesError(f"round {round_id!r} was opened over another set")
         seats = self._devices.seats(files)
         openings = [self._devices.open(phone, round_id, asked.request) for phone in seats.values()]
         self._messages(round_id).delete()
         self._collectors.pop(round_id, None)
-        return wire.encode(NodeOpenings(tuple(filter(None, openings)), told.partial))
+        return wire.encode(NodeOpenings(tuple(filter(None, openings)), opened.partial))
 
     def _delete_late_messages(self, current: str) -> None:
         """Delete the messages of rounds that are over: nobody opens their sums any more."""
@@ -214,22 +214,22 @@ class RoundNode(Generic[Phone]):
         return self._collectors[round_id]
 
     def _files(self, round_id: str) -> RoundFiles:
-        path = self._of(round_id) / "files"
+        path = self._folder_of(round_id) / "files"
         if not path.exists():
             raise _unknown(round_id)
         return wire.decode(RoundFiles, path.read_bytes(), LIMIT)
 
     def _messages(self, round_id: str) -> MessageStore:
-        return MessageStore(self._of(round_id) / "messages.db", durable=self._durable)
+        return MessageStore(self._folder_of(round_id) / "messages.db", durable=self._durable)
 
-    def _of(self, round_id: str) -> Path:
+    def _folder_of(self, round_id: str) -> Path:
         # A round id is an outsider's text: its bytes in hex name the folder.
         return self._folder / round_id.encode().hex()
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """What was told at `open`, and to which request (SHA-256)."""
+class _OpenedAnswer:
+    """The node's sum at `open`, and the request that it answered (SHA-256)."""
 
     asked: wire.Bytes32
     partial: Annotated[bytes, wire.Size(0, 2**28)]

@@ -35,7 +35,7 @@ from covey_privacy.secagg.notary_messages import (
     request_statement,
 )
 from covey_server.errors import RegistryError
-from covey_server.registry_client import Registry, read
+from covey_server.registry_client import RegistryClient, decode_answer
 
 T = TypeVar("T")
 
@@ -48,10 +48,6 @@ MOST_TRIES = 10
 _RULE = re.compile(r"\(([a-z-]+)\)$")
 
 
-def _moment() -> None:
-    time.sleep(PAUSE_SECONDS)
-
-
 class RoundRegistry:
     """The registry's part in the round of one manifest.
 
@@ -59,11 +55,15 @@ class RoundRegistry:
     raises RegistryError.
 
     Args:
-        pause: waits a moment between two tries for a cosignature.
+        pause: waits so many seconds between two tries for a cosignature.
     """
 
     def __init__(
-        self, registry: Registry, round_id: str, digest: bytes, pause: Callable[[], None] = _moment
+        self,
+        registry: RegistryClient,
+        round_id: str,
+        digest: bytes,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._registry, self._round_id, self._digest, self._pause = registry, round_id, digest, pause
 
@@ -72,7 +72,7 @@ class RoundRegistry:
         note = self._registry.send("GET", "/v1/log/checkpoint").text
         leaf, size = leaf_hash(LEAF_MANIFEST + signed), head(parse(note)).size
         answer = self._registry.send("GET", f"/v1/log/inclusion/{leaf.hex()}", params={"size": size})
-        inclusion = read(Inclusion, answer)
+        inclusion = decode_answer(Inclusion, answer)
         return Logged(note, inclusion.index, inclusion.proof)
 
     def roster(self) -> LoggedHead:
@@ -112,7 +112,7 @@ class RoundRegistry:
         for _ in range(MOST_TRIES):
             if not signed.missing:
                 break
-            self._pause()
+            self._pause(PAUSE_SECONDS)
             signed = again() or signed
         return signed
 
@@ -121,7 +121,7 @@ class RoundRegistry:
         headers = self._registry.signed(request_statement(context, body))
         url = f"/v1/rounds/{self._round_id}/{path}"
         try:
-            return read(cls, self._registry.send("POST", url, headers=headers, content=body))
+            return decode_answer(cls, self._registry.send("POST", url, headers=headers, content=body))
         except RegistryError as error:
             if error.status != UNPROCESSABLE:
                 raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
@@ -31,60 +31,51 @@ from covey_privacy.secagg.messages import Opening, SetHead
 from covey_privacy.secagg.notary_messages import LoggedHead
 from covey_privacy.secagg.terms import Kind
 from covey_privacy.signatures import Signed, SigningKey
-from covey_server.round_runner import Outcome
+from covey_server.round_state import RoundProgress, RoundResult, RunningRound
+from covey_server.store import Store
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """A result, as plain JSON values, the evidence for the log, the sealed annex to that, and the proofs."""
-
-    result: dict[str, Any]
-    evidence: Evidence
-    annex: bytes
-    proofs: RoundProofs
-
-
-def ending(
-    manifest: Manifest,
-    digest: bytes,
-    outcome: Outcome,
+def make_round_result(
+    running: RunningRound,
     state: str,
-    said: Mapping[str, Any],
-    seconds: float,
+    found: Mapping[str, Any],
     charges: Sequence[Charge],
     operator: SigningKey,
     random: Callable[[int], bytes],
     *,
     shared_operator: bool,
     release: bytes = NO_RELEASE,
-) -> Ending:
-    """Return how a round ended that took so many seconds; `charges` are all of the budget, its own included.
+) -> RoundResult:
+    """Return how a round ended; `charges` are all of the budget, its own included.
 
-    `said` is what the result says beside the round's terms, `release` the hash of what was signed. Exact
-    figures are in the annex alone; with `whole` the operator's key puts them back.
+    `found` is what the result says beside the round's terms, `release` the hash of what was signed. Exact
+    figures are in the annex alone; `exact_results` puts them back with the operator's key.
     """
-    included, final = _set(outcome.included), _set(outcome.final)
-    refused = Counter(_denial(rule) for rule in outcome.refused.values())
+    manifest, progress = running.manifest, running.progress
+    included, final = _set(progress.included), _set(progress.final)
+    refused = Counter(_denial(rule) for rule in progress.refused.values())
     figures = Annex(
         manifest.round_id,
-        outcome.volunteers,
+        progress.volunteers,
         included.size if included else 0,
         final.size if final else 0,
         refused["bad"],
         refused["spent"],
         refused["retracted"],
-        seconds,
+        running.seconds,
         random(32),
     )
-    committees = _committees(manifest, outcome) if included else ()
-    proofs = RoundProofs(outcome.final_request, tuple(outcome.openings))
-    proved = outcome.result is not None and outcome.result.integrity_proved and state in (RELEASED, WITHHELD)
+    committees = _committees(manifest, progress) if included else ()
+    proofs = RoundProofs(progress.final_request, tuple(progress.openings))
+    proved = (
+        progress.result is not None and progress.result.integrity_proved and state in (RELEASED, WITHHELD)
+    )
     evidence = Evidence(
         round_id=manifest.round_id,
         query=manifest.query,
         purposes=manifest.purposes,
         profile=manifest.profile,
-        manifest=digest,
+        manifest=running.digest,
         model=manifest.model,
         included=included.root if included else EMPTY,
         final=final.root if final else EMPTY,
@@ -92,7 +83,7 @@ def ending(
         excluded=tens(figures.included - figures.final) if final else 0,
         denials=", ".join(f"{name} {few(refused[name])}" for name in ("bad", "spent", "retracted")),
         committees=committees,
-        complaints=_complaints(outcome),
+        complaints=_complaints(progress),
         integrity_proved=proved,
         norm=manifest.norm,
         sigma=manifest.sigma,
@@ -109,12 +100,21 @@ def ending(
         release=release,
     )
     sealed = sealed_figures.seal(figures, sealed_figures.key(operator, manifest.round_id), random)
-    return Ending({**_terms(manifest), **_committee_figures(evidence), **said}, evidence, sealed, proofs)
+    result = {**_terms(manifest), **_committee_figures(evidence), **found}
+    return RoundResult(result, evidence, sealed, proofs)
 
 
-def whole(result: Mapping[str, Any], sealed: bytes, operator: SigningKey) -> dict[str, Any]:
-    """Return a result with its exact figures, and with what follows from those."""
-    figures = sealed_figures.unseal(sealed, sealed_figures.key(operator, result["round_id"]))
+def exact_results(store: Store, operator: SigningKey) -> list[dict[str, Any]]:
+    """Return the results of all rounds that are over, with their exact figures, oldest first."""
+    return [
+        _with_exact_figures(result, annex, operator) if annex else result
+        for result, annex in store.results_with_annexes()
+    ]
+
+
+def _with_exact_figures(result: dict[str, Any], annex: bytes, operator: SigningKey) -> dict[str, Any]:
+    """Return a result with the figures of its sealed annex, and with what follows from those."""
+    figures = sealed_figures.unseal(annex, sealed_figures.key(operator, result["round_id"]))
     plain = {name: value for name, value in asdict(figures).items() if name != "salt"}
     if "sum" in result:
         plain["sd"] = result["sigma"] * math.sqrt(figures.final / result["honest"])
@@ -144,17 +144,17 @@ def _committee_figures(evidence: Evidence) -> dict[str, Any]:
     return {"committees": committees, "integrity_proved": evidence.integrity_proved}
 
 
-def _committees(manifest: Manifest, outcome: Outcome) -> tuple[CommitteeEvidence, ...]:
-    opened = Counter(wire.decode(Opening, opening).kind for opening in outcome.openings)
+def _committees(manifest: Manifest, progress: RoundProgress) -> tuple[CommitteeEvidence, ...]:
+    opened = Counter(wire.decode(Opening, opening).kind for opening in progress.openings)
     return tuple(
         CommitteeEvidence(kind, shape.members, shape.threshold, opened[kind])
-        for kind, shape in shapes(manifest, outcome.volunteers).items()
+        for kind, shape in shapes(manifest, progress.volunteers).items()
     )
 
 
-def _complaints(outcome: Outcome) -> tuple[ComplaintCount, ...]:
+def _complaints(progress: RoundProgress) -> tuple[ComplaintCount, ...]:
     counts = sorted(
-        (number, count) for (kind, number), count in outcome.complaints.items() if kind == Kind.STANDING
+        (number, count) for (kind, number), count in progress.complaints.items() if kind == Kind.STANDING
     )
     return tuple(ComplaintCount(number, count) for number, count in counts if count)
 

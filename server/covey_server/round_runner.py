@@ -1,333 +1,302 @@
-"""One round in one message, from the coordinator's side: committees, contributions, checks, the opened sum.
+"""Runs a round from its plan to its release: log, sum, charge, check, release, leave evidence.
 
-Each step is written down before the next one begins (`Steps`). A coordinator that was stopped runs the same
-round again: what was signed is taken from the steps, and everyone who is asked again gives the same answer.
-Only what was cut between the charge and the sum is burnt: nobody is asked to open it a second time.
+A round is kept with its steps until it ends: a coordinator that was stopped goes on with it (`resume`).
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, Protocol, TypeVar
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
 
-from covey_privacy import wire
-from covey_privacy.errors import PeerError, PrivacyError
-from covey_privacy.manifest import open_manifest
+import numpy as np
+from numpy.typing import NDArray
+
+from covey_models import ModelError, Question
+from covey_privacy.dp import Caps, require_room
+from covey_privacy.errors import PrivacyError
+from covey_privacy.evidence import ABORTED, BURNT, NO_RELEASE, RELEASED, WITHHELD, Evidence
+from covey_privacy.manifest import Step, open_manifest, sign_manifest
+from covey_privacy.release import Array, Figure, Release, sign_release
 from covey_privacy.round_files import RoundFiles
-from covey_privacy.secagg.aggregator import Aggregator, Result
-from covey_privacy.secagg.messages import CommitteeFile, Complaints, DrawnCommittee, RosterHead, Seat
-from covey_privacy.secagg.notary_messages import LoggedHead, RefusedMember
-from covey_privacy.secagg.terms import MOST_DECRYPTORS, MOST_MEMBERS, MOST_ORGANISATIONS, Kind, RoundInfo
-from covey_privacy.signatures import Signed
-from covey_server.errors import ConfigError, RoundError
-from covey_server.node_messages import (
-    CHECK,
-    CONTRIBUTE,
-    LIMIT,
-    OPEN,
-    VOLUNTEER,
-    Answer,
-    Ask,
-    Disputed,
-    NodeCheckAnswers,
-    NodeChecks,
-    NodeContributions,
-    NodeOpen,
-    NodeOpenings,
-    Nodes,
-    SeatRequest,
-)
+from covey_privacy.secagg.field import Q, to_bytes
+from covey_privacy.signatures import SigningKey
+from covey_privacy.site_document import SiteDocument
+from covey_privacy.tickets import Role, purpose_set
+from covey_server.config import Config
+from covey_server.errors import RegistryError, RoundError
+from covey_server.node_messages import Ask, Nodes
 from covey_server.organisations import Organisations
+from covey_server.plan import Admission, Chain, RoundPolicy, manifest_for
+from covey_server.registry_client import RegistryClient
 from covey_server.round_registry import RoundRegistry
-
-T = TypeVar("T")
+from covey_server.round_result import make_round_result
+from covey_server.round_state import RoundResult, RunningRound
+from covey_server.round_steps import CHARGED
+from covey_server.secure_sum import SecureSum
+from covey_server.store import SignedRelease, Store, StoredRound, Training
 
 log = logging.getLogger("flwr.covey")
+"""Under Flower's logger, so that `flwr run --stream` shows it."""
 
-COMMITTEE, INCLUDED, CHECKED, FINAL = "committee", "included", "checked", "final"
-CHARGED = "charged"
-"""Names of steps: the committee file, the included set's head, what decryptors said of it, the final head,
-and that the budget is about to be charged.
-"""
+CUT_SHORT = {"why": "the coordinator was killed once the budget was charged; nothing is released"}
+TOO_LATE = {"why": "the coordinator was stopped, and the round's windows closed before it ran again"}
 
+Vector = NDArray[np.float64]
 
-class Steps(Protocol):
-    """What a coordinator keeps of a running round; durable when `put` returns."""
+Fit = Callable[[int], tuple[Step, float]]
+"""`fit(issued)`: a round's noise among so many phones that hold tickets, and the epsilon that it costs."""
 
-    def get(self, name: str) -> bytes | None:
-        """Return a step's outcome, None where it was not taken."""
-
-    def put(self, name: str, outcome: bytes) -> None:
-        """Keep a step's outcome."""
+Publish = Callable[[str, Vector, float], tuple[dict[str, Any], SignedRelease]]
+"""`publish(round_id, total, sd)`: what is published of a noisy total, by name, and the release of it."""
 
 
-@dataclass
-class Outcome:
-    """A round's outcome, and what its evidence tells, as far as the round went.
+class Clock(Protocol):
+    """The time that the registry has too, in POSIX seconds: windows of rounds are planned by it."""
 
-    `volunteers` is the size of the signed roster. `refused` has the rule that each refused round key broke,
-    `complaints` how many members each decryptor complained of; `openings` are the sums of shares that count.
-    """
+    def seconds(self) -> float:
+        """Return the time."""
 
-    result: Result | None = None
-    volunteers: int = 0
-    included: LoggedHead | None = None
-    final: LoggedHead | None = None
-    refused: dict[bytes, str] = field(default_factory=dict)
-    complaints: dict[tuple[Kind, int], int] = field(default_factory=dict)
-    openings: list[bytes] = field(default_factory=list)
-    final_request: bytes = b""
+    def wait_until(self, at: int) -> None:
+        """Return once the time is past `at`."""
 
 
-@dataclass
-class RoundRunner:
-    """Runs one round.
+@dataclass(frozen=True, slots=True)
+class NodeTransport:
+    """How nodes are asked, and which are connected."""
 
-    Args:
-        files: the round's files, without committees.
-        nonce: of the draw, whose hash stands in the terms.
-        ask: sends an exchange to nodes.
-        wait_until: returns once the registry's clock shows a time (POSIX seconds).
-        charge: charges the budget and puts the step `CHARGED`, in one transaction; called once, before anyone
-            is asked to open.
-    """
-
-    files: RoundFiles
-    info: RoundInfo
-    nonce: bytes
     ask: Ask
     nodes: Nodes
-    registry: RoundRegistry
-    organisations: Organisations | None
-    steps: Steps
-    wait_until: Callable[[int], None]
-    charge: Callable[[], None]
-    outcome: Outcome = field(default_factory=Outcome)
 
-    def __post_init__(self) -> None:
-        manifest = open_manifest(self.files.manifest, b"", lambda *_: True)  # The coordinator signed it.
-        assert manifest.windows is not None  # noqa: S101  # `info` was made of it
-        self._round_id, self._windows = manifest.round_id, manifest.windows
-        self._seats: dict[int, int] = {}
-        self._said: dict[int, bytes] = {}
 
-    def run(self) -> Outcome:
-        """Run the round and return its outcome.
+class RoundRunner:
+    """Runs rounds for one operator, under its budget."""
+
+    def __init__(
+        self,
+        config: Config,
+        site: SiteDocument,
+        registry: RegistryClient,
+        organisations: Organisations | None,
+        store: Store,
+        operator: SigningKey,
+        clock: Clock,
+        transport: NodeTransport,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self.config, self.store, self.operator = config, store, operator
+        self._site, self._registry, self._organisations = site, registry, organisations
+        self._clock, self._transport, self._random = clock, transport, random
+        self._caps = Caps(config.caps, sum(config.caps.values()), config.delta)
+
+    @property
+    def policy(self) -> RoundPolicy:
+        """What the operator chose for all rounds."""
+        seats = tuple(key for organisation in self._site.organisations for key in organisation.keys)
+        return self.config.policy(seats)
+
+    def start(self) -> None:
+        """End the rounds that cannot go on, and log what evidence the last run may not have logged."""
+        for stored in self.store.running():
+            if self.store.steps(stored.round_id).get(CHARGED) is not None:
+                log.warning("round %s was cut short once it was charged; it is burnt", stored.round_id)
+                self.store.burn(stored.round_id)
+                continue
+            running = self._running(stored)
+            windows = running.manifest.windows
+            if windows is None or self._clock.seconds() > windows.open:
+                running.started = None
+                self._abort(running)
+        for round_id, evidence in self.store.unlogged_evidence().items():
+            try:
+                self._log_evidence(evidence)
+            except RegistryError as error:
+                log.warning("the evidence of round %s is not in the log yet: %s", round_id, error)
+
+    def _abort(self, running: RunningRound) -> None:
+        """End a round that was stopped and whose windows have closed."""
+        round_id = running.manifest.round_id
+        try:
+            self._registry.log_manifest(running.files.manifest)
+        except RegistryError as error:
+            log.warning("round %s was stopped: %s", round_id, error)
+            if error.is_final:
+                self.store.drop_round(round_id)  # It never was in the log, and leaves no evidence.
+            return
+        log.warning("round %s was stopped, and its windows have closed", round_id)
+        self.store.close_round(round_id, ABORTED, self._result(running, ABORTED, TOO_LATE))
+
+    def admission(self, question: Question) -> Admission:
+        """Return whose tickets the next round of a question takes.
+
+        Raises RoundError where all slots of the epoch are used.
+        """
+        purposes, epoch = purpose_set(question.purposes), self._registry.epoch()
+        keys = self._registry.issuer(purposes, epoch).keys
+        return Admission(keys, self.store.next_slot(keys), self._registry.people(purposes, epoch))
+
+    def begin(
+        self, question: Question, fit: Fit, documents: tuple[bytes, ...], training: Training | None = None
+    ) -> RunningRound:
+        """Plan a round, write down that it begins, which takes its slot, and return it.
+
+        Args:
+            documents: the signed public documents that the question builds on.
+            training: the training whose next step the round is.
 
         Raises:
-            PrivacyError: the round cannot be finished; nothing was opened, or too little to tell the sum.
-            RoundError: an earlier run was cut between the charge and the sum.
-            CoordinatorError: registry or organisations do not do their part.
+            BudgetError: the budget does not hold it; nothing of it exists then.
+            ConfigError: no round can be planned for so many phones.
+            RoundError: all slots of the epoch are used, or its slot was taken meanwhile.
         """
-        if self.steps.get(CHARGED) is not None:
-            raise RoundError(f"round {self._round_id} was cut between the charge and the sum; it is burnt")
-        file = self._committees()
-        drawn = wire.decode(CommitteeFile, file).drawn
-        if drawn is not None:
-            head = wire.decode(RosterHead, wire.decode(Signed, drawn.roster).body)
-            self.outcome.volunteers = head.size
-        aggregator = Aggregator(self.info, file)
-        self._collect(aggregator, file)
-        self.wait_until(self._windows.contribute)
-        self._include(aggregator, file)
-        self._check(aggregator, file)
-        self._finalise(aggregator)
-        self.charge()
-        self.outcome.result = self._open(aggregator)
-        return self.outcome
+        admission, policy, nonce = self.admission(question), self.policy, self._random(32)
+        step, costs = fit(admission.people.issued)
+        chain = Chain(training.plan, training.step, training.previous) if training else None
+        round_id = f"{question.id}-{self.store.count(question.id) + 1}-{self.operator.public.hex()[:8]}"
+        windows = policy.durations.windows_from(int(self._clock.seconds()))
+        manifest = manifest_for(
+            question, step, costs, round_id, admission, documents, policy, windows, nonce, chain
+        )
+        ahead = (manifest.charge, *manifest.to_come)
+        require_room([*self.store.charges(), *ahead[:-1]], ahead[-1], self._caps)
+        files = RoundFiles(sign_manifest(manifest, self.operator), admission.issuer_keys, b"", documents)
+        issuer = admission.issuer_keys.key_for(Role.CONTRIBUTE, manifest.slot)
+        self.store.open_round(StoredRound(round_id, files, nonce), question.id, issuer, training)
+        log.info("round %s begins, at epsilon %g", round_id, manifest.epsilon)
+        return RunningRound(manifest, files, nonce)
 
-    def _committees(self) -> bytes:
-        """Return the committee file: organisations' seats, and the drawn committee."""
-        kept = self.steps.get(COMMITTEE)
-        if kept is not None:
-            return kept
-        kinds, drawn = self.info.terms.kinds, None
-        seats: tuple[Seat, ...] = ()
-        if Kind.DRAWN in kinds:
-            drawn = self._draw()
-        if Kind.STANDING in kinds:
-            if self.organisations is None:
-                raise ConfigError("the round has a standing committee, and no organisation is configured")
-            logged = self.registry.manifest_logged(self.files.manifest)
-            seats = self.organisations.seats(self.files.manifest, self.files.issuer_keys, logged)
-        file = wire.encode(CommitteeFile(seats, drawn))
-        self.steps.put(COMMITTEE, file)
-        return file
+    def resume(self, question: Question) -> RunningRound | None:
+        """Return the round of a question that a stopped coordinator left, None where it left none."""
+        for stored in self.store.running(question.id):
+            log.info("round %s goes on", stored.round_id)
+            return self._running(stored)
+        return None
 
-    def _draw(self) -> DrawnCommittee:
-        self.ask(VOLUNTEER, dict.fromkeys(self.nodes(), wire.encode(self.files)), self._round_id)
-        self.wait_until(self._windows.volunteer)
-        self.registry.roster()
-        return self.registry.draw(self.nonce)
+    def run(self, running: RunningRound, question: Question, publish: Publish) -> None:
+        """Run a round to its end, and keep its result and its release; the evidence names both.
 
-    def _collect(self, aggregator: Aggregator, file: bytes) -> None:
-        """Take what every node collected, and learn behind which node each drawn decryptor is."""
-        files = RoundFiles(self.files.manifest, self.files.issuer_keys, file, self.files.documents)
-        bodies = dict.fromkeys(self.nodes(), wire.encode(files))
-        answers = self._told(NodeContributions, CONTRIBUTE, bodies)
-        for node, told in answers.items():
-            try:
-                aggregator.collect(node, told.collected)
-            except PeerError as error:
-                log.warning("node %d is left out of round %s: %s", node, self._round_id, error)
-                continue
-            self._seats.update(dict.fromkeys(told.seats, node))
-
-    def _include(self, aggregator: Aggregator, file: bytes) -> None:
-        """Have the set signed, without whom the registry refuses."""
-        kept = self.steps.get(INCLUDED)
-        request = aggregator.close()
-        if kept is None:
-            while not isinstance(answer := self.registry.include(file, request), LoggedHead):
-                self.outcome.refused.update(answer)
-                aggregator.leave_out(answer)
-                request = aggregator.close()
-            refused = tuple(RefusedMember(*each) for each in self.outcome.refused.items())
-            self.steps.put(INCLUDED, kept := wire.encode(_Included(answer, refused)))
-        included = wire.decode(_Included, kept)
-        self.outcome.refused = {each.round_key: each.rule for each in included.refused}
-        aggregator.leave_out(self.outcome.refused)
-        aggregator.close()
-        aggregator.included(included.head.signed, included.head.logged)
-        self.outcome.included = included.head
-
-    def _check(self, aggregator: Aggregator, file: bytes) -> None:
-        """Have all decryptors check, and settle disputes."""
-        kept = self.steps.get(CHECKED)
-        if kept is not None:
-            checked = wire.decode(_Checked, kept, LIMIT)
-            for complaints in checked.complaints:
-                self._complain(aggregator, complaints)
-            for proof in checked.proofs:
-                aggregator.disputed(proof)
-            return
-        said = self._ask_to_check(aggregator, file)
-        for complaints in said:
-            self._complain(aggregator, complaints)
-        proofs = self._settle(aggregator)
-        self.steps.put(CHECKED, wire.encode(_Checked(tuple(said), tuple(proofs))))
-
-    def _ask_to_check(self, aggregator: Aggregator, file: bytes) -> list[bytes]:
-        """Return the complaints of all who answer."""
-        terms, said = self.info.terms, list[bytes]()
-        if Kind.STANDING in terms.kinds and self.organisations is not None:
-            requests = {
-                number: aggregator.check_request(Kind.STANDING, number) for number in self.organisations.urls
-            }
-            said += self.organisations.check(self.info.digest, file, requests)
-        bodies = {
-            node: wire.encode(
-                NodeChecks(
-                    self._round_id,
-                    tuple(
-                        SeatRequest(seat, aggregator.check_request(Kind.DRAWN, seat))
-                        for seat, behind in self._seats.items()
-                        if behind == node
-                    ),
-                )
-            )
-            for node in set(self._seats.values())
-        }
-        for told in self._told(NodeCheckAnswers, CHECK, bodies).values():
-            said += told.complaints
-        return said
-
-    def _complain(self, aggregator: Aggregator, data: bytes) -> None:
+        Raises:
+            PrivacyError: it cannot be finished; its evidence says so.
+            RoundError: its sum is not one that honest devices can come to.
+            CoordinatorError: registry or organisations do not do their part; the round can go on later.
+        """
+        self._registry.log_manifest(running.files.manifest)
         try:
-            aggregator.complain(data)
-        except PrivacyError as error:
-            log.warning("complaints in round %s do not count: %s", self._round_id, error)
-            return
-        complaints = wire.decode(Complaints, data)
-        kind = Kind(complaints.kind)
-        self.outcome.complaints[kind, complaints.decryptor] = len(complaints.members)
-        if kind == Kind.DRAWN:
-            self._said[complaints.decryptor] = data
+            found, release = self._run_sum(running, question, publish)
+        except (PrivacyError, RoundError) as error:
+            state = WITHHELD if isinstance(error, RoundError) else ABORTED
+            self._finish(running, state, {"why": str(error)})
+            raise
+        self._finish(running, RELEASED, found, release)
 
-    def _settle(self, aggregator: Aggregator) -> list[bytes]:
-        """Have each disputed dealing shown by one decryptor, under a grant of the registry.
+    def release(
+        self,
+        name: str,
+        round_id: str,
+        published: Mapping[str, Any],
+        rests_on: tuple[bytes, ...] = (),
+        items: tuple[str, ...] = (),
+    ) -> SignedRelease:
+        """Sign what is published, figures and arrays, as the next release called `name`; `run` keeps it."""
+        release = Release(
+            name,
+            self.store.next_version(name),
+            round_id,
+            tuple(Figure(key, value) for key, value in published.items() if _is_figure(value)),
+            tuple(
+                Array.from_numpy(key, value)
+                for key, value in published.items()
+                if isinstance(value, np.ndarray)
+            ),
+            tuple(hashlib.sha256(document).digest() for document in rests_on),
+            items,
+        )
+        return SignedRelease(name, release.version, sign_release(release, self.operator))
 
-        Returns:
-            The proofs that convict a dealer.
-        """
-        proofs: list[bytes] = []
-        for member, seat in aggregator.to_dispute():
-            node, key = aggregator.node_of(member)
-            wanted = NodeChecks(self._round_id, dealt=(Disputed(key, seat),))
-            dealt = self._told(NodeCheckAnswers, CHECK, {node: wire.encode(wanted)}).get(node)
-            if dealt is None or not dealt.dealt:
-                continue
-            grant = self.registry.dispute(self._said[seat], member)
-            request = aggregator.dispute_request(member, dealt.dealt[0], grant.signed, grant.logged)
-            asked = NodeChecks(self._round_id, disputes=(SeatRequest(seat, request),))
-            bodies = {self._seats[seat]: wire.encode(asked)}
-            for told in self._told(NodeCheckAnswers, CHECK, bodies).values():
-                for proof in told.proofs:
-                    try:
-                        aggregator.disputed(proof)
-                    except PrivacyError as error:
-                        log.warning("a proof in round %s convicts nobody: %s", self._round_id, error)
-                    else:
-                        proofs.append(proof)
-        return proofs
-
-    def _finalise(self, aggregator: Aggregator) -> None:
-        """Have the final set signed."""
-        kept = self.steps.get(FINAL)
-        self.outcome.final_request = aggregator.exclude()
-        if kept is None:
-            self.steps.put(FINAL, kept := wire.encode(self.registry.final(self.outcome.final_request)))
-        head = wire.decode(LoggedHead, kept)
-        aggregator.final(head.signed, head.logged)
-        self.outcome.final = head
-
-    def _open(self, aggregator: Aggregator) -> Result:
-        """Have all decryptors open and all nodes tell their sums; return the sum."""
-        request, openings = aggregator.open_request(), list[bytes]()
-        if self.organisations is not None:
-            openings += self.organisations.open(self.info.digest, request)
-        left_out = {node: aggregator.left_out(node) for node in aggregator.nodes}
-        bodies = {
-            node: wire.encode(NodeOpen(self._round_id, request, left_out.get(node, ())))
-            for node in {*aggregator.nodes, *self._seats.values()}
+    def _run_sum(
+        self, running: RunningRound, question: Question, publish: Publish
+    ) -> tuple[dict[str, Any], SignedRelease]:
+        """Run the round's secure sum; return what the result says of it, and what is released."""
+        manifest = running.manifest
+        info = manifest.info(running.digest, self._site.registry, running.files.issuer_keys)
+        secure_sum = SecureSum(
+            running=running,
+            info=info,
+            ask=self._transport.ask,
+            nodes=self._transport.nodes,
+            registry=RoundRegistry(self._registry, manifest.round_id, info.digest),
+            organisations=self._organisations if info.terms.organisations else None,
+            steps=self.store.steps(manifest.round_id),
+            wait_until=self._clock.wait_until,
+            charge=partial(self._charge, running),
+        )
+        total = secure_sum.run()
+        encoding = manifest.encoding(question.length, running.digest)
+        vector = encoding.decode(encoding.to_ring(total.vector))
+        sd = manifest.noise(total.members)
+        try:
+            question.require_sane(vector, total.members, sd)
+            published, release = publish(manifest.round_id, vector, sd)
+        except ModelError as error:
+            raise RoundError(f"round {manifest.round_id} is withheld: {error}") from None
+        found = {
+            "released": {
+                name: value for name, value in published.items() if not isinstance(value, np.ndarray)
+            },
+            "sum": to_bytes(total.vector % Q).hex(),
+            "error_variance": total.error_variance,
         }
-        for node, told in self._told(NodeOpenings, OPEN, bodies).items():
-            openings += told.openings
-            if left_out.get(node):
-                aggregator.add_sum(node, told.partial)
-        for opening in openings:
-            try:
-                aggregator.opened(opening)
-            except PrivacyError as error:
-                log.warning("a sum in round %s does not count: %s", self._round_id, error)
-            else:
-                self.outcome.openings.append(opening)
-        return aggregator.conclude()
+        return found, release
 
-    def _told(self, cls: type[T], exchange: str, bodies: Mapping[int, bytes]) -> dict[int, T]:
-        """Return what each node answers in an exchange; one whose answer cannot be read counts as silent."""
-        told: dict[int, T] = {}
-        for node, answer in self.ask(exchange, bodies, self._round_id).items():
-            try:
-                told[node] = wire.decode(cls, answer, LIMIT)
-            except PeerError as error:
-                log.warning("node %d is silent in round %s: %s", node, self._round_id, error)
-        return told
+    def _charge(self, running: RunningRound) -> None:
+        """Charge the budget, and write down how the round ended should this process be killed."""
+        self.store.charge(
+            running.manifest.charge, self._caps, lambda: self._result(running, BURNT, CUT_SHORT)
+        )
+
+    def _finish(
+        self,
+        running: RunningRound,
+        state: str,
+        found: Mapping[str, Any],
+        release: SignedRelease | None = None,
+    ) -> None:
+        """Keep the result and log the evidence; a run that is killed in between leaves that to the next."""
+        round_id, total = running.manifest.round_id, running.progress.result
+        result = self._result(running, state, found, release)
+        self.store.close_round(round_id, state, result, release, running.digest)
+        self._log_evidence(result.evidence)
+        log.info("round %s: %s, %d contributions", round_id, state, total.members if total else 0)
+
+    def _result(
+        self,
+        running: RunningRound,
+        state: str,
+        found: Mapping[str, Any],
+        release: SignedRelease | None = None,
+    ) -> RoundResult:
+        return make_round_result(
+            running,
+            state,
+            found,
+            self.store.charges(),
+            self.operator,
+            self._random,
+            shared_operator=self.config.shared_operator,
+            release=hashlib.sha256(release.signed).digest() if release else NO_RELEASE,
+        )
+
+    def _log_evidence(self, evidence: Evidence) -> None:
+        self.store.note_logged(evidence.round_id, self._registry.log_evidence(evidence))
+
+    def _running(self, stored: StoredRound) -> RunningRound:
+        manifest = open_manifest(stored.files.manifest, self.operator.public)
+        return RunningRound(manifest, stored.files, stored.nonce)
 
 
-@dataclass(frozen=True, slots=True)
-class _Included:
-    """The included set's head, and whom the registry refused."""
-
-    head: LoggedHead
-    refused: Annotated[tuple[RefusedMember, ...], wire.Size(0, MOST_MEMBERS)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Checked:
-    """What decryptors said of the included set, and the proofs that convict dealers."""
-
-    complaints: Annotated[tuple[Answer, ...], wire.Size(0, MOST_DECRYPTORS + MOST_ORGANISATIONS)]
-    proofs: Annotated[tuple[Answer, ...], wire.Size(0, MOST_MEMBERS)]
+def _is_figure(value: Any) -> bool:
+    return value is None or isinstance(value, int | float)

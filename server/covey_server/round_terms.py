@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from covey_privacy.errors import MisuseError
-from covey_privacy.floors import Profile
+from covey_privacy.floors import FloorProfile
 from covey_privacy.manifest import Windows
 from covey_privacy.secagg import pads
 from covey_privacy.secagg.shape import Band, Shape, bands, corrupt_phones, standing_shape
@@ -34,7 +34,7 @@ class Durations:
     check: int
     open: int
 
-    def from_(self, now: int) -> Windows:
+    def windows_from(self, now: int) -> Windows:
         """Return the windows of a round that begins at `now` (POSIX seconds)."""
         ends, at = [], now
         for seconds in (self.volunteer, self.contribute, self.check, self.open):
@@ -75,7 +75,7 @@ class CommitteePolicy:
         return tuple(kind for kind, present in named if present)
 
 
-def least_set(policy: CommitteePolicy, profile: Profile, purpose: str, people: Population) -> int:
+def least_set(policy: CommitteePolicy, profile: FloorProfile, purpose: str, people: Population) -> int:
     """Return the fewest contributions that a round's sum is over.
 
     Raises:
@@ -102,14 +102,14 @@ def least_set(policy: CommitteePolicy, profile: Profile, purpose: str, people: P
     return expected
 
 
-def honest(policy: CommitteePolicy, profile: Profile, purpose: str, people: Population) -> int:
+def honest(policy: CommitteePolicy, profile: FloorProfile, purpose: str, people: Population) -> int:
     """Return n_h: how many phones' shares of noise make the whole. Raises ConfigError as `least_set`."""
     return least_set(policy, profile, purpose, people) - _corrupt(policy, people.issued) - 1
 
 
 def terms_for(
     policy: CommitteePolicy,
-    profile: Profile,
+    profile: FloorProfile,
     purpose: str,
     people: Population,
     length: int,
@@ -152,7 +152,7 @@ def _standing(policy: CommitteePolicy) -> Shape | None:
     return standing_shape(len(policy.organisations), policy.privacy) if policy.organisations else None
 
 
-def _bands(policy: CommitteePolicy, profile: Profile, issued: int) -> tuple[Band, ...]:
+def _bands(policy: CommitteePolicy, profile: FloorProfile, issued: int) -> tuple[Band, ...]:
     """Return shapes for rosters from half of the phones up to all of them."""
     alone = not policy.organisations
     largest = counted(issued)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,10 @@ from covey_privacy.dp import Caps, Charge, SkellamMechanism, require_room
 from covey_privacy.evidence import ABORTED, BURNT, RELEASED, Evidence
 from covey_privacy.manifest import FIRST, Plan
 from covey_privacy.round_files import RoundFiles
-from covey_privacy.signatures import SigningKey
 from covey_privacy.tickets import IssuerKey, IssuerKeys
 from covey_server.errors import ConfigError, RoundError
-from covey_server.round_result import Ending, whole
-from covey_server.round_runner import CHARGED
+from covey_server.round_state import RoundResult
+from covey_server.round_steps import CHARGED, StoredSteps
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS rounds (id TEXT PRIMARY KEY, state TEXT NOT NULL, result TEXT);
@@ -84,18 +83,14 @@ class Store:
     """Budget and rounds in one SQLite file; every method is one durable transaction."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            self._db = sqlite3.connect(path, isolation_level=None)
-        except sqlite3.Error as error:
-            raise _unusable(path, error) from None
-        try:
-            self._open()
-        except sqlite3.Error as error:
-            self._db.close()
-            raise _unusable(path, error) from None
-        except BaseException:
-            self._db.close()  # Or it would stay locked for as long as somebody holds the error.
-            raise
+        with ExitStack() as stack:
+            try:
+                self._db = sqlite3.connect(path, isolation_level=None)
+                stack.callback(self._db.close)  # Or it would stay locked while somebody holds the error.
+                self._open()
+            except sqlite3.Error as error:
+                raise ConfigError(f"{path} cannot be used as the coordinator's store: {error}") from None
+            stack.pop_all()
 
     def _open(self) -> None:
         self._db.execute("PRAGMA journal_mode=WAL")
@@ -176,11 +171,11 @@ class Store:
         self,
         round_id: str,
         state: str,
-        ending: Ending,
+        result: RoundResult,
         release: SignedRelease | None = None,
         manifest: bytes = FIRST,
     ) -> None:
-        """Write down how a round ended, with what it releases; its evidence is untold until `told`.
+        """Write down how a round ended, with what it releases; its evidence is unlogged until `note_logged`.
 
         `manifest` is the digest of the round's manifest, which the next step of its training names.
         """
@@ -188,16 +183,16 @@ class Store:
             if release:
                 self.put_release(release.name, release.version, release.signed)
             self._close(round_id, state, manifest)
-            self._end(round_id, ending)
+            self._keep_result(round_id, result)
 
-    def untold(self) -> dict[str, Evidence]:
+    def unlogged_evidence(self) -> dict[str, Evidence]:
         """Return the evidence that the log may not hold, by the id of its round, which is over."""
         rows = self._db.execute(
             "SELECT round_id, evidence FROM untold JOIN rounds ON id = round_id WHERE state != 'open'"
         )
         return {round_id: wire.decode(Evidence, evidence) for round_id, evidence in rows}
 
-    def told(self, round_id: str, index: int) -> None:
+    def note_logged(self, round_id: str, index: int) -> None:
         """Write down that a round's evidence is entry number `index` of the log."""
         with self._together():
             row = self._row("SELECT result FROM rounds WHERE id = ?", round_id)
@@ -215,7 +210,7 @@ class Store:
         rows = self._db.execute("SELECT round_id, purpose, mechanism FROM charges ORDER BY rowid")
         return tuple(Charge(i, purpose, SkellamMechanism(**json.loads(m))) for i, purpose, m in rows)
 
-    def charge(self, charge: Charge, caps: Caps, cut_short: Callable[[], Ending]) -> None:
+    def charge(self, charge: Charge, caps: Caps, cut_short: Callable[[], RoundResult]) -> None:
         """Charge the budget. Raises BudgetError, charging nothing, when that would pass a cap.
 
         `cut_short` is asked, once the charge stands, how the round ends should nothing else be written down.
@@ -225,7 +220,7 @@ class Store:
             require_room(self.charges(), charge, caps)
             self._db.execute("INSERT INTO charges VALUES (?, ?, ?)", row)
             self.steps(charge.round_id).put(CHARGED, b"")
-            self._end(charge.round_id, cut_short())
+            self._keep_result(charge.round_id, cut_short())
 
     def releases(self, names: Iterable[str]) -> tuple[bytes, ...]:
         """Return the latest signed release of each name, as far as there is one."""
@@ -248,19 +243,17 @@ class Store:
         ).fetchone()
         return Training(wire.decode(Plan, row[0]), int(row[1]), bytes(row[2])) if row else None
 
-    def results(self, operator: SigningKey | None = None) -> list[dict[str, Any]]:
-        """Return the results of all rounds that are over, oldest first, but for those burnt uncharged.
+    def results(self) -> list[dict[str, Any]]:
+        """Return the results of all rounds that are over, oldest first, but for those burnt uncharged."""
+        return [result for result, _ in self.results_with_annexes()]
 
-        With the operator's key they have their exact figures.
-        """
+    def results_with_annexes(self) -> list[tuple[dict[str, Any], bytes]]:
+        """Return the results of `results`, each with its sealed annex, empty where it has none."""
         rows = self._db.execute(
             "SELECT result, sealed FROM rounds LEFT JOIN annexes ON id = round_id "
             "WHERE result IS NOT NULL AND state != 'open' ORDER BY rounds.rowid"
         )
-        return [
-            whole(json.loads(result), bytes(sealed), operator) if sealed and operator else json.loads(result)
-            for result, sealed in rows
-        ]
+        return [(json.loads(result), bytes(sealed or b"")) for result, sealed in rows]
 
     def annex(self, round_id: str) -> bytes:
         """Return the sealed annex to a round's evidence. Raises ConfigError where there is none."""
@@ -302,15 +295,13 @@ class Store:
             (after, manifest, round_id),
         )
 
-    def _end(self, round_id: str, ending: Ending) -> None:
-        result, evidence = json.dumps(ending.result), wire.encode(ending.evidence)
-        self._db.execute("UPDATE rounds SET result = ? WHERE id = ?", (result, round_id))
-        self._db.execute("INSERT OR REPLACE INTO untold VALUES (?, ?)", (round_id, evidence))
-        self._db.execute("INSERT OR REPLACE INTO annexes VALUES (?, ?)", (round_id, ending.annex))
-        if ending.proofs.final_request:
-            self._db.execute(
-                "INSERT OR REPLACE INTO proofs VALUES (?, ?)", (round_id, wire.encode(ending.proofs))
-            )
+    def _keep_result(self, round_id: str, result: RoundResult) -> None:
+        self._db.execute("UPDATE rounds SET result = ? WHERE id = ?", (json.dumps(result.result), round_id))
+        rows = {"untold": wire.encode(result.evidence), "annexes": result.annex}
+        if result.proofs.final_request:
+            rows["proofs"] = wire.encode(result.proofs)
+        for table, value in rows.items():
+            self._db.execute(f"INSERT OR REPLACE INTO {table} VALUES (?, ?)", (round_id, value))  # noqa: S608  # a name of ours
 
     @contextmanager
     def _together(self) -> Iterator[None]:
@@ -326,24 +317,3 @@ class Store:
 
     def _row(self, statement: str, value: str) -> Any:
         return self._db.execute(statement, (value,)).fetchone()
-
-
-class StoredSteps:
-    """The steps of one round (`round_runner.Steps`)."""
-
-    def __init__(self, db: sqlite3.Connection, round_id: str) -> None:
-        self._db, self._round_id = db, round_id
-
-    def get(self, name: str) -> bytes | None:
-        """Return a step's outcome, None where it was not taken."""
-        query = "SELECT outcome FROM steps WHERE round_id = ? AND name = ?"
-        row = self._db.execute(query, (self._round_id, name)).fetchone()
-        return bytes(row[0]) if row else None
-
-    def put(self, name: str, outcome: bytes) -> None:
-        """Keep a step's outcome."""
-        self._db.execute("INSERT INTO steps VALUES (?, ?, ?)", (self._round_id, name, outcome))
-
-
-def _unusable(path: Path, error: sqlite3.Error) -> ConfigError:
-    return ConfigError(f"{path} cannot be used as the coordinator's store: {error}")

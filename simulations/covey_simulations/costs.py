@@ -21,8 +21,9 @@ from covey_privacy.floors import TEST
 from covey_privacy.manifest import Step
 from covey_privacy.secagg.shape import choose_shape
 from covey_privacy.secagg.tail_bounds import log2_chance
-from covey_server import round_terms, training
-from covey_server.plan import Size, fitted
+from covey_server import round_terms
+from covey_server.plan import Size, fit_plan
+from covey_server.questions import plan_training
 from covey_server.round_terms import CommitteePolicy, Population
 from covey_simulations.report.pages import odds
 from covey_simulations.scenarios.scenario import Q20_SHARE
@@ -69,7 +70,7 @@ def rows() -> Iterator[Row]:
     for people in DEVICES:
         q20 = _query("q20", Q20_SHARE * ANALYTICS, people)
         q1 = _query("q1", ANALYTICS - Q20_SHARE * ANALYTICS, people)
-        p1 = training.plan(TRAIN, people, ITEMS, DELTA).steps
+        p1 = plan_training(TRAIN, people, ITEMS, DELTA).steps
         yield _row(people, "Q20", q20)
         yield _row(people, "Q1", q1)
         yield _row(people, f"P1, {len(p1)} sum" + "s" * (len(p1) > 1), p1)
@@ -94,7 +95,7 @@ def corrupt_committee(people: int) -> float:
 
 def _query(name: str, epsilon: float, people: int) -> tuple[Step, ...]:
     query = QUERIES[name]
-    return fitted([Size(name, query.length, query.norm)], epsilon, people, DELTA).steps
+    return fit_plan([Size(name, query.length, query.norm)], epsilon, people, DELTA).steps
 
 
 def _row(people: int, rounds: str, steps: Sequence[Step]) -> Row:

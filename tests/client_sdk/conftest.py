@@ -21,11 +21,11 @@ from covey_privacy.secagg.messages import CommitteeFile
 from covey_privacy.secagg.volunteer import offer_seat
 from covey_privacy.signatures import SigningKey, digest_of
 from covey_privacy.tickets import IssuerKeys
-from covey_sdk import Device, Registry, Trust, rule_bundle
+from covey_sdk import Device, RegistryClient, Trust, rule_bundle
 from covey_sdk.agreed_terms import AgreedTerms
 from covey_sdk.clock import milliseconds
-from covey_sdk.consent_gate import Gate
-from covey_sdk.events import Line, OrderPaid, Refund
+from covey_sdk.consent_gate import ConsentGate
+from covey_sdk.events import OrderLine, OrderPaid, Refund
 from covey_sdk.interactions import Interaction
 from covey_sdk.rule_bundle import BASE, Category, Rules
 from covey_sdk.store import Store
@@ -113,9 +113,9 @@ class Shop:
         answer = self.http.post("/v1/rounds", content=manifest, headers=headers)
         assert answer.status_code == status, answer.text
 
-    def way(self) -> Registry:
+    def way(self) -> RegistryClient:
         client = httpx.Client(transport=httpx.MockTransport(self._carry), base_url="http://registry")
-        return Registry(client, self.trust)
+        return RegistryClient(client, self.trust)
 
     def _carry(self, request: httpx.Request) -> httpx.Response:
         if not self.reachable:
@@ -226,7 +226,9 @@ def allow() -> Callable[..., None]:
         now = milliseconds(device.clock.now())
         texts = (NoticeText("en", "title", "text"),)
         caps = (1.0, 1.0, 1e-6)
-        device.consents.shelve({name: Notice(name, 1, 0, 0, "consent", *caps, texts) for name in purposes})
+        device.consents.keep_notices(
+            {name: Notice(name, 1, 0, 0, "consent", *caps, texts) for name in purposes}
+        )
         for name in purposes:
             device.decision(name, GRANTED)
         confirmed = tuple(Choice(name, GRANTED, 1) for name in purposes)
@@ -241,8 +243,8 @@ def order(clock: Clock) -> Events:
     """Make an order of some days ago: one line of `minor`, or the given `lines`."""
     numbers = itertools.count(1)
 
-    def order(days: float = 0, minor: int = 3000, lines: tuple[Line, ...] = (), **changes) -> OrderPaid:
-        lines = lines or (Line("item", "tea", paid_minor=minor),)
+    def order(days: float = 0, minor: int = 3000, lines: tuple[OrderLine, ...] = (), **changes) -> OrderPaid:
+        lines = lines or (OrderLine("item", "tea", paid_minor=minor),)
         plain = {
             "order_id": f"order-{next(numbers)}",
             "lines": lines,
@@ -290,17 +292,17 @@ def notice() -> Callable[..., Notice]:
 
 
 @pytest.fixture
-def gate(clock: Clock, notice) -> Callable[..., Gate]:
+def gate(clock: Clock, notice) -> Callable[..., ConsentGate]:
     """A gate that allows the purposes, confirmed just now on notice 1."""
 
-    def gate(*granted: str, **changes) -> Gate:
+    def gate(*granted: str, **changes) -> ConsentGate:
         plain = {
             "choices": {purpose: Choice(purpose, GRANTED, 1) for purpose in granted},
             "notices": {purpose: notice(purpose) for purpose in (*granted, "personalize", "membership")},
-            "agreed": {purpose: AgreedTerms.of(notice(purpose)) for purpose in granted},
+            "agreed": {purpose: AgreedTerms.of_notice(notice(purpose)) for purpose in granted},
             "synced_at": clock.now,
             "now": clock.now,
         }
-        return Gate(**{**plain, **changes})
+        return ConsentGate(**{**plain, **changes})
 
     return gate

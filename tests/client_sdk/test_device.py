@@ -8,13 +8,13 @@ from covey_privacy.registry_messages import DECISION, Batch, Choice, Notice, Not
 from covey_privacy.signatures import sign
 from covey_sdk import ClockError, ConsentError, Device, EventError, RegistryError, StoreError, ledger
 from covey_sdk.clock import milliseconds
-from covey_sdk.events import AppOpen, Line, parse
+from covey_sdk.events import AppOpen, OrderLine, parse
 from covey_sdk.facts import UNKNOWN
 from covey_sdk.rule_bundle import Category, sign_rules
 
-TEA = Line("tea-1", "tea", paid_minor=1000)
-COLD = Line("syrup-secret", "COLD AND FLU", paid_minor=500)
-FORMULA = Line("formula-1", "INFANT FORMULA", paid_minor=300)
+TEA = OrderLine("tea-1", "tea", paid_minor=1000)
+COLD = OrderLine("syrup-secret", "COLD AND FLU", paid_minor=500)
+FORMULA = OrderLine("formula-1", "INFANT FORMULA", paid_minor=300)
 
 
 def on_disk(path):
@@ -171,7 +171,7 @@ class TestSensitive:
         assert kept.lines == (COLD,)
 
     def test_refunds_follow_the_lines_as_they_were_numbered(self, device, order, refund):
-        mixed = order(1, lines=(COLD, TEA, Line("b", "tea", 400)))
+        mixed = order(1, lines=(COLD, TEA, OrderLine("b", "tea", 400)))
         device.record(mixed)
         assert device.record(refund(mixed, 500, 0))
         assert device.facts()["mean_order_minor"] == 1400
@@ -188,7 +188,7 @@ class TestSensitive:
         assert "COLD" not in json.dumps(device.export())
 
     def test_formula_is_due_where_family_and_replenish_are_granted(self, opened, order, path, allow):
-        formula = Line("f", "INFANT FORMULA", 300, days_per_unit=30)
+        formula = OrderLine("f", "INFANT FORMULA", 300, days_per_unit=30)
         for number, granted in enumerate((["replenish"], ["family"], ["replenish", "family"])):
             device = opened(path.with_name(f"{number}.db"))
             allow(device, *granted)
@@ -203,7 +203,7 @@ class TestSensitive:
         for number, granted in enumerate((["marketing"], ["marketing", "family"])):
             device = opened(path.with_name(f"{number}.db"))
             allow(device, *granted)
-            assert device.record(order(80, lines=(Line("w", "wipes", 300),)))
+            assert device.record(order(80, lines=(OrderLine("w", "wipes", 300),)))
             assert ids(device) == ({"cross_sell.due:diapers"} if number else set())
 
     def test_what_a_phone_still_holds_is_not_read_once_a_newer_notice_asks_again(self, opened, order, allow):
@@ -213,7 +213,7 @@ class TestSensitive:
         assert "pref.category.infant_formula" in ids(device)
         texts = (NoticeText("en", "title", "text"),)
         newer = {"family": Notice("family", 2, 0, 0, "consent", 1.0, 1.0, 1e-6, texts)}
-        device.consents.shelve({**device.consents.notices, **newer})
+        device.consents.keep_notices({**device.consents.notices, **newer})
         assert len(device.journal.events()) == 3
         assert "pref.category.infant_formula" not in ids(device)
 
@@ -221,7 +221,7 @@ class TestSensitive:
     def test_a_bundle_that_maps_less_to_ordinary_cuts_down_what_is_kept(
         self, device, order, shop, mapped, wine
     ):
-        device.record(order(1, lines=(TEA, Line("w", "wine", 400))))
+        device.record(order(1, lines=(TEA, OrderLine("w", "wine", 400))))
         others = tuple(category for category in mapped.categories if category.id != "wine")
         longer = replace(mapped, version=3, categories=(*others, *wine))
         device.adopt_rules(sign_rules(longer, shop.operator))
@@ -485,7 +485,7 @@ class TestWhole:
     def test_nothing_of_an_order_is_readable_or_reaches_the_registry(
         self, device, order, path, shop, tmp_path
     ):
-        sold = order(1, order_id="order-4711-secret", lines=(Line("sofa-99", "furniture-x", 777),))
+        sold = order(1, order_id="order-4711-secret", lines=(OrderLine("sofa-99", "furniture-x", 777),))
         device.record(sold)
         device.sync()
         device.withdraw("analytics")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from covey_sdk.errors import EventError
-from covey_sdk.events import AppOpen, Line, OrderPaid, Refund, decode, encode, parse, unparse
+from covey_sdk.events import AppOpen, OrderLine, OrderPaid, Refund, decode, encode, parse, unparse
 from covey_sdk.interactions import CartAdd, Favorite, ItemView
 
 LINE = {
@@ -41,7 +41,7 @@ names = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_si
 minors = st.integers(0, 10**9)
 moments = {"at_ms": st.integers(0, 2**42), "tz_offset_min": st.integers(-840, 840)}
 lines = st.builds(
-    Line,
+    OrderLine,
     names,
     names,
     minors,
@@ -91,7 +91,7 @@ def test_an_event_of_another_schema_names_both_versions():
 def test_an_order_is_parsed_with_its_lines():
     event = parse(ORDER)
     assert isinstance(event, OrderPaid)
-    assert event.lines == (Line("7", "tea", 4500, 5000, 2, discounted=True),)
+    assert event.lines == (OrderLine("7", "tea", 4500, 5000, 2, discounted=True),)
     assert (event.source, event.channel, event.eco_packaging) == ("app", "online", False)
 
 
@@ -150,7 +150,7 @@ def test_a_refund_names_each_line_once():
 
 def test_typed_constructors_check_what_parse_checks():
     with pytest.raises(EventError, match=r"line\.qty"):
-        Line("7", "tea", 100, qty=0)
+        OrderLine("7", "tea", 100, qty=0)
     with pytest.raises(EventError, match=r"app_open\.source"):
         AppOpen(1, 0, "fax")
     with pytest.raises(EventError, match=r"order_paid\.lines"):

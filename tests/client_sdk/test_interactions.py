@@ -5,15 +5,15 @@ import pytest
 
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import EventError
-from covey_sdk.events import AppOpen, Line, parse
+from covey_sdk.events import AppOpen, OrderLine, parse
 from covey_sdk.interactions import CartAdd, Favorite, ItemView
 from covey_sdk.journal import Journal
 from covey_sdk.rule_bundle import BASE, Category
 from covey_sdk.store import Store
 
 VIEW = {"type": "item_view", "item_id": "7", "category": ["tea", "gifts"], "at_ms": 1, "tz_offset_min": 480}
-TEA = Line("t", "tea", 100)
-FORMULA = Line("f", "infant formula", 200)
+TEA = OrderLine("t", "tea", 100)
+FORMULA = OrderLine("f", "infant formula", 200)
 KINDS = {"tea": "ordinary", "cold_med": "health", "diapers": "family", "infant formula": "family"}
 MAPPED = replace(BASE, categories=tuple(Category(*mapped) for mapped in KINDS.items()))
 

@@ -12,11 +12,10 @@ from covey_privacy.merkle import Tree, leaf_hash
 from covey_privacy.note import COSIGNATURE, VerifierKey, parse
 from covey_privacy.registry_messages import Entries, Sync, Synced
 from covey_privacy.signatures import Signed, SigningKey, verify
-from covey_privacy.split_view import Verdict, check_evidence, evidence
-from covey_privacy.witness import Policy, cosign
-from covey_sdk import Device, Registry, RegistryError, RegistryForkError, ledger
-from covey_sdk.log_state import MOST_OPEN, Log
-from covey_sdk.ticket_fetcher import TicketFetcher
+from covey_privacy.split_view import LogVerdict, check_evidence, evidence
+from covey_privacy.witness import WitnessPolicy, cosign
+from covey_sdk import Device, RegistryClient, RegistryError, RegistryForkError, ledger
+from covey_sdk.log_state import MOST_OPEN, LogState
 
 ORIGIN = "covey.test/log"
 
@@ -77,7 +76,7 @@ def test_a_fork_is_refused_with_evidence_that_a_third_party_judges(device, shows
     shows(log_of(more, changed=1))
     with pytest.raises(RegistryForkError, match="not shown to continue") as raised:
         device.sync()
-    assert verdicts([raised.value.evidence], key) == [Verdict.FORKED]
+    assert verdicts([raised.value.evidence], key) == [LogVerdict.FORKED]
     assert device.evidence() == (raised.value.evidence,)
     assert device.consents.checkpoint == before
 
@@ -93,7 +92,7 @@ def test_a_convicted_log_is_believed_no_more_and_the_owner_hears_of_it(
     again = opened()
     clock.forward(days=6)
     shop.seen.clear()
-    for act in (again.sync, lambda: TicketFetcher(again).fetch(0, ("analytics",))):
+    for act in (again.sync, lambda: again.ticket_fetcher().fetch(0, ("analytics",))):
         with pytest.raises(RegistryForkError, match="its key signed two heads") as raised:
             act()
         assert raised.value.evidence == again.evidence()[0]
@@ -126,7 +125,7 @@ def test_a_log_that_was_rolled_back_has_yet_to_explain_itself(device, shows, log
     for _ in range(2):
         with pytest.raises(RegistryForkError, match="rolled back"):
             device.sync()
-    assert verdicts(device.evidence(), key) == [Verdict.OPEN]
+    assert verdicts(device.evidence(), key) == [LogVerdict.OPEN]
     assert [entry.said_en[:42] for entry in device.ledger() if entry.kind == ledger.FORK] == [
         "The consent registry showed a public log t"
     ]
@@ -145,11 +144,11 @@ def test_open_evidence_is_bounded_and_a_conviction_takes_its_place(device, shows
         log = log_of(more)
         other = sign(Checkpoint(ORIGIN, len(log), log.root()), key)
         device.log.accuse(evidence(device.log.note, other, ()), device.clock.now())
-    assert verdicts(device.evidence(), key) == [Verdict.OPEN] * MOST_OPEN
+    assert verdicts(device.evidence(), key) == [LogVerdict.OPEN] * MOST_OPEN
     shows(log_of(5, changed=1))
     with pytest.raises(RegistryForkError):
         device.sync()
-    assert verdicts(device.evidence(), key) == [Verdict.FORKED]
+    assert verdicts(device.evidence(), key) == [LogVerdict.FORKED]
 
 
 def test_a_note_of_another_log_is_no_evidence(device, shows, log_of):
@@ -165,8 +164,8 @@ def test_evidence_against_a_key_that_is_pinned_no_more_stops_nothing(device, sho
     with pytest.raises(RegistryForkError):
         device.sync()
     with pytest.raises(RegistryForkError):
-        Log(device.store, device.trust.registry).require_unforked()
-    Log(device.store, SigningKey(b"\1" * 32).public).require_unforked()
+        LogState(device.store, device.trust.registry).require_unforked()
+    LogState(device.store, SigningKey(b"\1" * 32).public).require_unforked()
 
 
 def test_the_log_of_a_new_key_is_held_against_the_head_seen_under_the_old(device, opened, shop):
@@ -185,7 +184,7 @@ def test_the_log_of_a_new_key_is_held_against_the_head_seen_under_the_old(device
 
     shop.answer = answer
     trust = replace(shop.trust, registry=new.public)
-    way = Registry(shop.way()._client, trust)
+    way = RegistryClient(shop.way()._http._client, trust)
     device.close()
     again = opened(trust=trust, registry=way)
     with pytest.raises(RegistryError, match="does not begin with the 6 leaves seen before"):
@@ -236,7 +235,9 @@ def test_a_note_that_an_older_sdk_left_behind_accuses_nobody(device, shows, log_
 
 
 WITNESSES = {f"witness.test/{n}": SigningKey(bytes([n]) * 32) for n in (1, 2, 3)}
-POLICY = Policy(tuple(VerifierKey(n, COSIGNATURE, k.public) for n, k in WITNESSES.items()), least=2, age=600)
+POLICY = WitnessPolicy(
+    tuple(VerifierKey(n, COSIGNATURE, k.public) for n, k in WITNESSES.items()), least=2, age=600
+)
 
 
 @pytest.fixture
@@ -272,7 +273,7 @@ def demanding(shop, opened):
         return verify(*signed)
 
     trust = replace(shop.trust, policy=POLICY)
-    device = opened(trust=trust, registry=Registry(shop.way()._client, trust, counting))
+    device = opened(trust=trust, registry=RegistryClient(shop.way()._http._client, trust, counting))
     device.enrol()
     return device, checked
 
@@ -335,4 +336,4 @@ def test_a_registry_that_goes_on_from_an_old_backup_convicts_itself(running, tmp
     with pytest.raises(RegistryForkError) as raised:
         played("train", "analytics")
     key = load_or_create(tmp_path / "registry.key")
-    assert check_evidence(raised.value.evidence, key.public) is Verdict.FORKED
+    assert check_evidence(raised.value.evidence, key.public) is LogVerdict.FORKED

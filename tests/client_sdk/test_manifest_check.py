@@ -18,12 +18,10 @@ from covey_privacy.registry_messages import Issuer
 from covey_privacy.release import Array, Release, sign_release
 from covey_privacy.signatures import digest_of
 from covey_sdk import Device
-from covey_sdk.manifest_check import Invited, check
-from covey_sdk.round_client import RoundClient
+from covey_sdk.manifest_check import OpenedManifest, check_manifest
 from covey_sdk.round_records import read_joined
-from covey_sdk.ticket_fetcher import TicketFetcher
-from covey_server import training
-from covey_server.plan import Admission, Chain, Policy, manifest_for
+from covey_server.plan import Admission, Chain, RoundPolicy, manifest_for
+from covey_server.questions import plan_training
 from covey_server.round_terms import CommitteePolicy, Durations, Population
 
 ITEMS = tuple(f"item {place}" for place in range(12))
@@ -40,7 +38,7 @@ ARRAYS = {"popularity": np.full(12, 1 / 12), "rate": np.full(12, 0.25)}
 def plan(monkeypatch):
     """Three steps that cost EPSILON together."""
     monkeypatch.setattr("covey_models.recommender.release.WORTH_THREE_SUMS", 0)
-    return training.plan(EPSILON, PEOPLE, len(ITEMS), DELTA)
+    return plan_training(EPSILON, PEOPLE, len(ITEMS), DELTA)
 
 
 @pytest.fixture
@@ -58,7 +56,7 @@ def issuer(shop, clock) -> Issuer:
 @pytest.fixture
 def phone(opened, shop) -> Device:
     """A device whose owner allows training."""
-    device = opened(profile=TEST, trust=shop.trust_with_organisations)
+    device = opened(floors=TEST, trust=shop.trust_with_organisations)
     device.enrol()
     for purpose in PURPOSES:
         device.grant(purpose)
@@ -69,21 +67,21 @@ def phone(opened, shop) -> Device:
 def documents(shop):
     """The listing, and the release of the first step over it."""
     listing = sign_listing(Listing(1, ITEMS, ()), shop.operator)
-    arrays = tuple(Array.of(name, values) for name, values in ARRAYS.items())
+    arrays = tuple(Array.from_numpy(name, values) for name, values in ARRAYS.items())
     below = (hashlib.sha256(listing).digest(),)
     return listing, sign_release(Release("p1-base", 1, "p1-base-1", (), arrays, below), shop.operator)
 
 
 def gram():
-    return steps.gram_step(CATALOGUE, Base(*(Array.of("", each).values for each in ARRAYS.values())))
+    return steps.gram_step(CATALOGUE, Base(*(Array.from_numpy("", each).values for each in ARRAYS.values())))
 
 
 @pytest.fixture
 def terms(plan, issuer, documents, organisations, clock):
     """Return the manifest of a step of the plan, 0 or 1."""
     committees = CommitteePolicy(organisations, drawn=False, gamma=0.05, lost=0.0, turnout=1.0)
-    policy = Policy(TEST, DELTA, committees, DURATIONS)
-    windows = DURATIONS.from_(int(clock.now.timestamp()))
+    policy = RoundPolicy(TEST, DELTA, committees, DURATIONS)
+    windows = DURATIONS.windows_from(int(clock.now.timestamp()))
 
     def terms(number=0, previous=FIRST, **changes):
         question = gram() if number else steps.base_step(CATALOGUE)
@@ -107,9 +105,9 @@ def invite(shop, documents, issuer):
         signed = sign_manifest(manifest, shop.operator)
         if log:
             shop.log(signed)
-        TicketFetcher(phone).fetch(manifest.epoch, PURPOSES)
+        phone.ticket_fetcher().fetch(manifest.epoch, PURPOSES)
         files = shop.round_files(signed, issuer.keys, *documents[: manifest.step + 1])
-        getattr(RoundClient(phone, boot_id=BOOT), step)(files)
+        getattr(phone.round_client(boot_id=BOOT), step)(files)
         return digest_of(signed)
 
     return invite
@@ -122,7 +120,7 @@ def joined(phone, round_id) -> bool:
 def checked(manifest, documents):
     question = gram() if manifest.query == steps.GRAM else steps.base_step(CATALOGUE)
     below = documents[: len(question.builds_on)]
-    check(Invited(manifest, bytes(32)), question, below, TEST)
+    check_manifest(OpenedManifest(manifest, bytes(32)), question, below, TEST)
 
 
 class TestPlan:
@@ -214,7 +212,7 @@ class TestChain:
             ((base, listing), "cannot be answered"),
         ):
             with pytest.raises(ServerError, match=says):
-                RoundClient(phone).prepare(shop.round_files(signed, issuer.keys, *wrong))
+                phone.round_client().prepare(shop.round_files(signed, issuer.keys, *wrong))
 
 
 class TestRoom:

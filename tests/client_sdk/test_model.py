@@ -12,7 +12,7 @@ from covey_privacy.catalogue_document import Level, Listing, sign_listing
 from covey_privacy.release import Array, Figure, Release, sign_release
 from covey_privacy.signatures import SigningKey
 from covey_sdk.errors import ConsentError, RegistryError
-from covey_sdk.events import Line
+from covey_sdk.events import OrderLine
 
 ITEMS = ("bread", "coffee", "milk", "soap", "tea")
 SHARES = np.array([0.4, 0.1, 0.3, 0.1, 0.1])
@@ -22,13 +22,15 @@ STRANGER = SigningKey(os.urandom(32))
 
 def listing_of(version=1, items=ITEMS, levels=None):
     if levels is None:
-        levels = (Level.of("department", tuple(item[0] for item in items)),)
+        levels = (Level.from_groups("department", tuple(item[0] for item in items)),)
     return Listing(version, items, levels)
 
 
 def model_of(listing, version=1, name=MODEL, mix=0.5, **arrays):
     values = {key: value for key, value in {**ARRAYS, **arrays}.items() if value is not None}
-    made = tuple(value if isinstance(value, Array) else Array.of(key, value) for key, value in values.items())
+    made = tuple(
+        value if isinstance(value, Array) else Array.from_numpy(key, value) for key, value in values.items()
+    )
     return Release(name, version, f"{name}-{version}", (Figure("mix", mix),), made, (digest(listing),))
 
 
@@ -44,7 +46,7 @@ def listed(shop):
 @pytest.fixture
 def ready(device, shop, listed, order):
     """A device with the listing, the model and an order of bread."""
-    device.record(order(3, lines=(Line("bread", "bakery", 300),)))
+    device.record(order(3, lines=(OrderLine("bread", "bakery", 300),)))
     device.adopt(CATALOGUE, listed)
     device.adopt(MODEL, sign_release(model_of(listed), shop.operator))
     return device
@@ -138,8 +140,8 @@ def test_a_model_over_more_items_than_its_listing_ranks_nothing(ready, shop, lis
 
 
 def unit(values, **changes):
-    """An array that no honest coordinator could have made with `Array.of`."""
-    return replace(Array.of("popularity", values), **changes)
+    """An array that no honest coordinator could have made with `Array.from_numpy`."""
+    return replace(Array.from_numpy("popularity", values), **changes)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +189,7 @@ def test_medians_that_are_not_all_there_are_refused(ready, shop):
     ("listing", "says"),
     [
         (listing_of(2, items=("tea", "tea")), "every name once"),
-        (listing_of(2, levels=(Level.of("department", ("a", "b")),)), "2 groups for 5 items"),
+        (listing_of(2, levels=(Level.from_groups("department", ("a", "b")),)), "2 groups for 5 items"),
         (listing_of(2, levels=(Level("department", ("a",), b"\1\0" * 5),)), "does not exist"),
         (listing_of(2, levels=(Level("department", ("a",), bytes(9)),)), "9 bytes"),
     ],

@@ -12,7 +12,7 @@ from covey_sdk.odometer import Odometer
 from covey_sdk.store import Store
 
 ENCODING = Encoding(8, 1.0, 64.0, 20, bytes(32))
-ROUND = SkellamMechanism.of(ENCODING, calibrate(ENCODING, 0.6, 1e-6))
+ROUND = SkellamMechanism.for_encoding(ENCODING, calibrate(ENCODING, 0.6, 1e-6))
 
 
 @pytest.fixture

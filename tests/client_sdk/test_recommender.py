@@ -15,9 +15,9 @@ from covey_models import ModelError
 from covey_models.catalogue import Catalogue
 from covey_models.recommender import on_device
 from covey_sdk import ConsentError, EventError, reasons, recommender
-from covey_sdk.events import Line
+from covey_sdk.events import OrderLine
 from covey_sdk.recommender import Model
-from covey_sdk.translations import said
+from covey_sdk.translations import translate
 
 DOCS = (Path(__file__).parents[2] / "docs" / "recommending.md").read_text("utf-8")
 SHOP = ("bread", "milk", "tea", "coffee", "soap", "rope")
@@ -69,7 +69,7 @@ def buys(order):
     """Orders of one line each, of items named with their ages in days; all are tea unless told otherwise."""
 
     def buys(category="tea", **ages):
-        return [order(age, lines=(Line(item, category, 100),)) for item, age in ages.items()]
+        return [order(age, lines=(OrderLine(item, category, 100),)) for item, age in ages.items()]
 
     return buys
 
@@ -108,7 +108,7 @@ class TestReasons:
                     side = "for" if reason.amount > 0 else "against"
                     others = str(len(set(bought) & set(model.catalogue.items)) - reasons.SINGLY)
                     words = {"about": (reason.about,) * 2, "count": (others,) * 2}
-                    assert (reason.said_en, reason.said_zh) == said(f"{reason.code}_{side}", **words)
+                    assert (reason.said_en, reason.said_zh) == translate(f"{reason.code}_{side}", **words)
 
     @settings(deadline=None)
     @given(households())
@@ -288,7 +288,7 @@ class TestDevice:
     def test_an_item_bought_twice_on_a_day_was_bought_on_one_day(self, device, taught, buys):
         taught(device, model_of())
         device.record_many([*buys(tea=3), *buys(tea=3), *buys(tea=8)])
-        assert device.portrait.bought(device.gate()) == {"tea": (8, 3)}
+        assert device.profile.bought(device.gate()) == {"tea": (8, 3)}
 
     @pytest.mark.compliance("DSA 38", "two people get the same list where nothing is personal")
     @pytest.mark.compliance("PIPL 24", "the list without personal features is the same for everyone")
@@ -321,7 +321,7 @@ class TestDevice:
         assert device.journal.events()
         for ranking in ("new", "again"):
             assert items_of(device.recommend(SHOP, 3, ranking)) == list(SHOP[:3])
-        assert device.portrait.bought(device.gate()) == {}
+        assert device.profile.bought(device.gate()) == {}
         with pytest.raises(ConsentError, match="personalize"):
             device.explain("tea")
 
@@ -373,7 +373,7 @@ class TestFacts:
         assert device.facts()["adopted"] == {"tea"}
 
     def test_what_went_back_whole_does_not_count(self, device, order, refund):
-        both = order(5, lines=(Line("tea", "tea", 100), Line("soap", "soap", 100)))
+        both = order(5, lines=(OrderLine("tea", "tea", 100), OrderLine("soap", "soap", 100)))
         device.record_many([both, refund(both, 100, 1)])
         assert device.facts()["items"] == {"tea"}
         device.record(refund(both, 100, 0))

@@ -25,7 +25,7 @@ from covey_privacy.registry_messages import (
 )
 from covey_privacy.signatures import SigningKey, sign
 from covey_privacy.tickets import receive, request
-from covey_sdk import Registry, RegistryError, Trust
+from covey_sdk import RegistryClient, RegistryError, Trust
 from covey_sdk.clock import milliseconds
 
 ORIGIN = "covey.test/log"
@@ -69,7 +69,7 @@ def test_notices_are_signed_by_the_pinned_registry(shop):
     assert {"core", "personalize", "analytics", "train"} <= shop.way().notices().keys()
     stranger = Trust(shop.operator.public, SigningKey(b"\1" * 32).public, "covey.test/log")
     with pytest.raises(RegistryError, match="notices is not believed"):
-        Registry(shop.http, stranger).notices()
+        RegistryClient(shop.http, stranger).notices()
 
 
 def test_the_log_only_grows(shop, device, grown):
@@ -85,10 +85,10 @@ def test_the_log_only_grows(shop, device, grown):
 def test_a_head_of_another_signer_origin_or_shape_is_refused(shop, device):
     other = Trust(shop.operator.public, shop.registry, "other.test/log")
     with pytest.raises(RegistryError, match=r"'other\.test/log' was expected"):
-        look(Registry(shop.http, other), device)
+        look(RegistryClient(shop.http, other), device)
     stranger = Trust(shop.operator.public, SigningKey(b"\1" * 32).public, "covey.test/log")
     with pytest.raises(RegistryError, match="not signed by its key"):
-        look(Registry(shop.http, stranger), device)
+        look(RegistryClient(shop.http, stranger), device)
     shop.answer = replacing("/v1/sync", b"\x80")
     with pytest.raises(RegistryError, match="sync is not believed"):
         look(shop.way(), device)
@@ -222,7 +222,7 @@ def breaking():
         server.asked = 0
         Thread(target=server.serve_forever).start()
         with httpx.Client(base_url=f"http://127.0.0.1:{server.server_address[1]}") as client:
-            yield Registry(client, Trust(bytes(32), bytes(32), ORIGIN)), server
+            yield RegistryClient(client, Trust(bytes(32), bytes(32), ORIGIN)), server
         server.shutdown()
 
 
@@ -254,7 +254,7 @@ def test_no_cookie_is_kept(shop, device):
 def test_a_notice_older_than_one_seen_is_refused(shop, device, notice):
     newer = dict(device.consents.notices)
     newer["analytics"] = notice("analytics", version=9)
-    device.consents.shelve(newer)
+    device.consents.keep_notices(newer)
     with pytest.raises(RegistryError, match=r"shows notice 1\.0\.0 for 'analytics'; older than 9\.0\.0"):
         device.sync()
 
@@ -314,10 +314,10 @@ def test_a_text_older_than_one_seen_is_refused_within_a_major_too(device, older)
         changes = {"version": version, "minor": minor, "patch": patch}
         return notices | {"analytics": replace(notices["analytics"], **changes)}
 
-    device.consents.shelve(shelf(1, 1, 1))
+    device.consents.keep_notices(shelf(1, 1, 1))
     with pytest.raises(RegistryError, match=r"older than 1\.1\.1"):
-        device.consents.shelve(shelf(*older))
-    device.consents.shelve(shelf(1, 1, 2))
+        device.consents.keep_notices(shelf(*older))
+    device.consents.keep_notices(shelf(1, 1, 2))
 
 
 def test_a_new_notice_version_turns_the_purpose_off_until_asked_again(
@@ -329,7 +329,7 @@ def test_a_new_notice_version_turns_the_purpose_off_until_asked_again(
     later = f"sqlite:///{tmp_path}/later/registry.db"
     with running(epsilon={"analytics": 1.5, "train": 2.0}, database_url=later) as changed:
         assert changed.way().notices()["analytics"].version == 2
-        device._registry = changed.way()
+        device.registry_sync._registry = changed.way()
         device.sync()
         assert not device.gate().allows("analytics")
         assert device.gate().allows("personalize")

@@ -11,7 +11,7 @@ from covey_consent.storage.key_file import load_or_create
 from covey_models import QUERIES
 from covey_privacy import wire
 from covey_privacy.errors import BudgetError, PeerError, PrivacyError, ServerError
-from covey_privacy.floors import Profile
+from covey_privacy.floors import FloorProfile
 from covey_privacy.manifest import Manifest, Plan, Windows, model_digest, sign_manifest
 from covey_privacy.protocol_rules import Rule
 from covey_privacy.registry_messages import Issuer
@@ -31,12 +31,11 @@ from covey_privacy.secagg.volunteer import offer_seat
 from covey_privacy.signatures import SigningKey, digest_of
 from covey_sdk import Device, Trust, withdrawal_claims
 from covey_sdk.errors import ConsentError, RegistryError, TicketError
-from covey_sdk.round_client import RoundClient
-from covey_sdk.ticket_fetcher import TicketFetcher
+from covey_sdk.profile import Profile
 from covey_simulations.scenarios.in_process_round import WitnessedLog
 
 PURPOSES = ("analytics", "personalize")
-SMALL = Profile("test", 3, {}, least_cell=1, least_pool=0)
+SMALL = FloorProfile("test", 3, {}, least_cell=1, least_pool=0)
 """Floors of a test: three phones make a round."""
 ORGANISATIONS = [SigningKey(bytes([number]) * 32) for number in range(1, 5)]
 BOOT = b"b" * 32
@@ -129,20 +128,20 @@ def phone(opened, shop, tmp_path):
             **{name: getattr(shop.trust, name) for name in ("operator", "registry", "origin", "policy")},
             "organisations": frozenset(key.public for key in ORGANISATIONS),
         })  # fmt: skip
-        device = opened(tmp_path / f"phone-{number}.db", profile=SMALL, **{"trust": trust, **options})
+        device = opened(tmp_path / f"phone-{number}.db", floors=SMALL, **{"trust": trust, **options})
         if allow and not device.choices:
             device.enrol()
             for purpose in PURPOSES:
                 device.grant(purpose)
             epoch = int(device.clock.now().timestamp()) // 86_400
-            TicketFetcher(device).fetch(epoch, PURPOSES)
+            device.ticket_fetcher().fetch(epoch, PURPOSES)
         return device
 
     return phone
 
 
 def client_of(device, boot_id=BOOT, **options):
-    return RoundClient(device, boot_id=boot_id, **options)
+    return device.round_client(boot_id=boot_id, **options)
 
 
 @pytest.fixture
@@ -505,7 +504,7 @@ def test_sending_reads_nothing_that_the_phone_holds(made, phone, monkeypatch):
     def read(*_):
         raise AssertionError("events or facts are read while the message is made")
 
-    monkeypatch.setattr(Device, "facts", read)
+    monkeypatch.setattr(Profile, "facts", read)
     monkeypatch.setattr(type(device.store), "events", read)
     client.contribute(one.files)
 

@@ -7,16 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from covey_sdk import replenish
 from covey_sdk.clock import milliseconds
-from covey_sdk.events import AppOpen, Line
-from covey_sdk.finding import Evidence
+from covey_sdk.events import AppOpen, OrderLine
 from covey_sdk.history_builder import history
 from covey_sdk.interactions import CartAdd, Favorite, ItemView
 from covey_sdk.purchases import Buy
-from covey_sdk.purposes import SENSITIVE, TAGS
-from covey_sdk.rule_bundle import BASE, Category, Lead, Pair
-from covey_sdk.tags import Tag, tags
+from covey_sdk.purposes import SENSITIVE
+from covey_sdk.rule_bundle import BASE, Category
+from covey_sdk.rule_sections import Lead, Pair
+from covey_sdk.tag_rules.finding import TagEvidence
+from covey_sdk.tag_rules.registry import TAGS
+from covey_sdk.tag_rules.timing import last_buy_lasts
+from covey_sdk.tags import Tag, compute_tags
 
 ORDINARY = (
     *(
@@ -55,7 +57,7 @@ def held(gate, clock) -> Callable[..., dict[str, Tag]]:
 
     def held(events, *granted, rules=MAPPED):
         known = history(events, rules, clock.now, SENSITIVE & set(granted))
-        found = tags(known, rules, gate(*granted))
+        found = compute_tags(known, rules, gate(*granted))
         assert len({tag.id for tag in found}) == len(found)
         assert all(tag.evidence for tag in found)
         return {tag.id: tag for tag in found}
@@ -68,7 +70,7 @@ def buy(order):
     """Make an order of one line, some days ago."""
 
     def buy(category, days, qty=1, lasts=None, discounted=False):
-        return order(days, lines=(Line("x", category, 100, None, qty, (), discounted, False, lasts),))
+        return order(days, lines=(OrderLine("x", category, 100, None, qty, (), discounted, False, lasts),))
 
     return buy
 
@@ -81,7 +83,7 @@ class TestPrice:
     def test_who_buys_only_discounted_is_price_sensitive(self, held, buy):
         bought = [buy("tea", days, discounted=True) for days in (1, 2, 364)]
         tag = held(bought, "personalize")["behav.price_sensitive"]
-        assert tag.evidence == (Evidence("lines", 3, 3, 365), Evidence("discounted_lines", 3, 3, 365))
+        assert tag.evidence == (TagEvidence("lines", 3, 3, 365), TagEvidence("discounted_lines", 3, 3, 365))
         assert tag.purpose == "personalize"
 
     @pytest.mark.parametrize("days", [(1, 2), (1, 2, 365)])
@@ -96,8 +98,8 @@ class TestPrice:
         assert "behav.price_sensitive" in held([*bought, buy("tea", 365)], "personalize")
 
     def test_a_line_that_went_back_does_not_count(self, held, order, refund):
-        cheap = Line("a", "tea", 100, discounted=True)
-        mixed = order(1, lines=(cheap, cheap, cheap, Line("b", "tea", 900)))
+        cheap = OrderLine("a", "tea", 100, discounted=True)
+        mixed = order(1, lines=(cheap, cheap, cheap, OrderLine("b", "tea", 900)))
         assert "behav.price_sensitive" not in held([mixed, refund(mixed, 899, 3)], "personalize")
         assert "behav.price_sensitive" in held([mixed, refund(mixed, 900, 3)], "personalize")
         assert "behav.price_sensitive" in held(
@@ -122,7 +124,7 @@ class TestHabit:
         assert kinds(found, "habit") == {"habit.weekly:organic_vegetables:wed"}
         tag = found["habit.weekly:organic_vegetables:wed"]
         assert (tag.score, tag.purpose) == (1.0, "personalize")
-        assert tag.evidence == (Evidence("weeks", 4, 3, 28), Evidence("share", 1.0, 0.6, 28))
+        assert tag.evidence == (TagEvidence("weeks", 4, 3, 28), TagEvidence("share", 1.0, 0.6, 28))
 
     def test_two_wednesdays_of_four_are_none(self, held, buy):
         assert not kinds(held([buy("tea", 5), buy("tea", 12)], "personalize"), "habit")
@@ -157,7 +159,7 @@ class TestPreference:
         assert kinds(found, "pref") == {"pref.category.outdoor"}
         tag = found["pref.category.outdoor"]
         assert tag.score == SHARE
-        assert tag.evidence == (Evidence("share", SHARE, 0.2, 90), Evidence("events", 4, 3, 90))
+        assert tag.evidence == (TagEvidence("share", SHARE, 0.2, 90), TagEvidence("events", 4, 3, 90))
 
     @pytest.mark.parametrize(("kind", "weight"), [(ItemView, 1), (CartAdd, 3), (Favorite, 2)])
     def test_each_kind_has_its_weight_against_an_order_line_of_five(self, held, met, buy, kind, weight):
@@ -200,7 +202,7 @@ class TestReplenish:
     def test_formula_of_30_days_is_due_on_day_24(self, held, buy):
         found = held([buy("infant_formula", 24, lasts=30)], "replenish", "family")
         tag = found["replenish.due:infant_formula"]
-        assert tag.evidence == (Evidence("days_left", 6, 7), Evidence("days_since_bought", 24, 30))
+        assert tag.evidence == (TagEvidence("days_left", 6, 7), TagEvidence("days_since_bought", 24, 30))
         assert tag.purpose == "replenish"
 
     @pytest.mark.parametrize("granted", [("replenish",), ("replenish", "personalize", "health"), ("family",)])
@@ -228,11 +230,11 @@ class TestReplenish:
         assert held(slow, "replenish")["replenish.due:tea"].evidence[0].value == 5
 
     def test_lines_of_one_day_last_together(self, held, order):
-        pair = (Line("a", "tea", 1, days_per_unit=10), Line("b", "tea", 1, qty=2, days_per_unit=10))
+        pair = (OrderLine("a", "tea", 1, days_per_unit=10), OrderLine("b", "tea", 1, qty=2, days_per_unit=10))
         assert held([order(25, lines=pair)], "replenish")["replenish.due:tea"].evidence[0].value == 5
 
     def test_a_day_of_which_the_catalogue_knows_half_is_read_by_rhythm(self, held, buy, order):
-        half = order(25, lines=(Line("a", "tea", 1, days_per_unit=30), Line("b", "tea", 1)))
+        half = order(25, lines=(OrderLine("a", "tea", 1, days_per_unit=30), OrderLine("b", "tea", 1)))
         assert not kinds(held([half, buy("milk", 1)], "replenish"), "replenish")
         bought = [buy("tea", 75, qty=2), buy("tea", 50, qty=2), half]
         assert held([*bought, buy("milk", 1)], "replenish")["replenish.due:tea"].evidence[0].value == 0
@@ -246,7 +248,7 @@ class TestReplenish:
     @given(st.integers(1, 90), st.integers(1, 99))
     def test_a_rhythm_of_equal_buys_lasts_exactly_its_gap(self, gap, qty):
         bought = [Buy(TODAY + timedelta(days=gap * ix), qty, None) for ix in range(3)]
-        assert replenish._lasts(bought, MAPPED) == gap
+        assert last_buy_lasts(bought, MAPPED) == gap
 
     def test_rhythm_is_read_from_180_days(self, held, buy):
         within, beyond = ([buy("oil", days) for days in (old, 100, 20)] for old in (179, 180))
@@ -272,7 +274,7 @@ class TestCompanions:
 
     def test_the_lag_is_the_evidence(self, held, buy):
         tag = held([buy("wipes", 80)], "marketing", "family")["cross_sell.due:diapers"]
-        assert tag.evidence == (Evidence("lag_days", 80, 75), Evidence("lag_days", 80, 105))
+        assert tag.evidence == (TagEvidence("lag_days", 80, 75), TagEvidence("lag_days", 80, 105))
         assert tag.purpose == "marketing"
 
     def test_who_bought_diapers_since_needs_none(self, held, buy):
@@ -299,7 +301,7 @@ class TestCompanions:
         assert not kinds(held([phone, refund(phone, 100)], "marketing"), "complement")
 
     def test_a_phone_of_an_order_that_went_back_in_parts_needs_no_case(self, held, order, refund):
-        both = order(8, lines=(Line("p", "phone", 100), Line("t", "tea", 100)))
+        both = order(8, lines=(OrderLine("p", "phone", 100), OrderLine("t", "tea", 100)))
         parts = [refund(both, 150), refund(both, 50, 1)]
         assert not kinds(held([both, *parts], "marketing"), "complement")
         assert kinds(held([both, parts[0]], "marketing"), "complement")
@@ -346,13 +348,13 @@ def test_every_kind_of_tag_is_found(held, buy):
 
 @pytest.mark.slow
 def test_tags_of_sixty_orders_of_nine_lines_take_milliseconds(gate, order, clock):
-    lines = tuple(Line(f"item-{ix}", f"category {ix % 20}", 100, qty=ix % 3 + 1) for ix in range(9 * 60))
+    lines = tuple(OrderLine(f"item-{ix}", f"category {ix % 20}", 100, qty=ix % 3 + 1) for ix in range(9 * 60))
     told = [order(6 * ix, lines=lines[9 * ix : 9 * ix + 9]) for ix in range(60)]
     allowed = gate("personalize", "replenish", "marketing", "family")
 
     def taken():
         start = time.process_time()
-        tags(history(told, MAPPED, clock.now, SENSITIVE), MAPPED, allowed)
+        compute_tags(history(told, MAPPED, clock.now, SENSITIVE), MAPPED, allowed)
         return time.process_time() - start
 
     assert min(taken() for _ in range(5)) < 0.02

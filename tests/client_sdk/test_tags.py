@@ -7,16 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from covey_models import SEGMENTS
-from covey_sdk import rfm
 from covey_sdk.clock import milliseconds
-from covey_sdk.events import AppOpen, Line
+from covey_sdk.events import AppOpen, OrderLine
 from covey_sdk.facts import UNKNOWN, facts
-from covey_sdk.finding import Evidence
 from covey_sdk.history import History, Order
 from covey_sdk.history_builder import history
-from covey_sdk.purposes import TAGS, kind_of
 from covey_sdk.rule_bundle import BASE, POPULATION
-from covey_sdk.tags import FINDERS, tags
+from covey_sdk.tag_rules import value
+from covey_sdk.tag_rules.finding import TagEvidence
+from covey_sdk.tag_rules.registry import RULES, TAGS, kind_of
+from covey_sdk.tags import compute_tags
 
 TODAY = date(2027, 3, 1)
 
@@ -31,7 +31,7 @@ def seen(*orders, opened=None, currency="USD"):
 
 
 def values(seen_history, rules=BASE):
-    return {finding.id: finding.value for find in FINDERS for finding in find(seen_history, rules)}
+    return {finding.id: finding.value for rule in RULES for finding in rule.find(seen_history, rules)}
 
 
 def segment(*orders, rules=BASE):
@@ -86,16 +86,16 @@ def test_the_population_cuts_replace_the_fixed_ones():
 
 
 def test_the_segment_shows_its_evidence():
-    (found,) = rfm.segment(seen((100, 26_000), (130, 24_000)), BASE)
+    (found,) = value.find_segment(seen((100, 26_000), (130, 24_000)), BASE)
     assert found.evidence == (
-        Evidence("recency_days", 100, 90),
-        Evidence("orders", 2, 4, 365),
-        Evidence("mean_order_minor", 25_000, 20_000),
+        TagEvidence("recency_days", 100, 90),
+        TagEvidence("orders", 2, 4, 365),
+        TagEvidence("mean_order_minor", 25_000, 20_000),
     )
 
 
 def test_segments_are_those_that_queries_count():
-    assert tuple(rfm.SEGMENTS.values()) == SEGMENTS
+    assert tuple(value.SEGMENTS.values()) == SEGMENTS
 
 
 @given(st.lists(st.tuples(st.integers(0, 400), st.integers(1, 10**6)), min_size=1, max_size=12))
@@ -103,7 +103,7 @@ def test_every_buyer_is_in_the_segment_of_their_facts(orders):
     known = facts(seen(*orders), BASE)
     near, frequent = known["recency_days"] <= 90, known["orders"] >= 4
     high = sum(minor for _, minor in orders) > 20_000 * len(orders)
-    assert known["segment"] == rfm.SEGMENTS[near, frequent, high]
+    assert known["segment"] == value.SEGMENTS[near, frequent, high]
 
 
 def test_facts_are_unknown_without_an_order():
@@ -185,7 +185,7 @@ def test_refunds_count_against_orders(order, refund, clock):
     whole, part, lines = (
         order(5, 3000),
         order(4, 3000),
-        order(3, lines=(Line("a", "tea", 100), Line("b", "tea", 900))),
+        order(3, lines=(OrderLine("a", "tea", 100), OrderLine("b", "tea", 900))),
     )
     told = [whole, part, lines, refund(whole, 3000), refund(part, 1000), refund(lines, 900, 1)]
     counted = history(told, BASE, clock.now)
@@ -194,15 +194,15 @@ def test_refunds_count_against_orders(order, refund, clock):
 
 
 def test_a_free_order_counts_until_it_is_refunded(order, refund, clock):
-    free = order(1, lines=(Line("gift", "tea", 0),))
+    free = order(1, lines=(OrderLine("gift", "tea", 0),))
     assert len(history([free], BASE, clock.now).orders) == 1
     assert len(history([free, refund(free, 0)], BASE, clock.now).orders) == 0
 
 
 @pytest.mark.parametrize("sensitive", [(), ("health", "family")])
 def test_sensitive_lines_count_in_totals_alone(order, clock, mapped, sensitive):
-    mixed = order(1, lines=(Line("a", "tea", 100), Line("b", "cold_med", 900)))
-    unmapped = order(1, lines=(Line("c", "condom", 900),))
+    mixed = order(1, lines=(OrderLine("a", "tea", 100), OrderLine("b", "cold_med", 900)))
+    unmapped = order(1, lines=(OrderLine("c", "condom", 900),))
     counted = history([mixed, unmapped], mapped, clock.now, frozenset(sensitive))
     assert [order.amount for order in counted.orders] == [1000, 900]
     assert counted.bought.keys() == {"a"}
@@ -227,7 +227,7 @@ def test_the_last_visit_counts(clock):
 
 
 def test_a_tag_carries_rules_purpose_and_the_midnight_it_ends(gate, clock):
-    held = tags(seen((1, 100)), replace(BASE, version=7), gate("personalize"))
+    held = compute_tags(seen((1, 100)), replace(BASE, version=7), gate("personalize"))
     assert {tag.id for tag in held} == {"rfm.segment", "lifecycle.stage"}
     for tag in held:
         assert (tag.rule_version, tag.purpose, tag.computed_at) == (7, "personalize", clock.now)
@@ -235,7 +235,7 @@ def test_a_tag_carries_rules_purpose_and_the_midnight_it_ends(gate, clock):
 
 
 def test_no_tag_is_computed_without_its_purpose(gate):
-    assert tags(seen((1, 100)), BASE, gate("health", "analytics")) == ()
+    assert compute_tags(seen((1, 100)), BASE, gate("health", "analytics")) == ()
 
 
 def test_every_tag_has_a_purpose():

@@ -14,7 +14,7 @@ from covey_privacy.registry_messages import BlindSignatures, TicketRequest
 from covey_privacy.signatures import Signed
 from covey_privacy.tickets import Role
 from covey_sdk.errors import RegistryError, TicketError
-from covey_sdk.ticket_store import Wallet
+from covey_sdk.ticket_store import TicketStore
 
 PURPOSES = ("analytics",)
 
@@ -35,7 +35,7 @@ def issuer(phone):
 
 def fetch(phone, issuer):
     """Let a phone fetch the batch; return its wallet."""
-    wallet = Wallet(phone.store, phone.key)
+    wallet = TicketStore(phone.store, phone.key)
     wallet.fetch(issuer, phone.registry, phone.clock.now(), lambda name: phone.gate().allows(name))
     return wallet
 
@@ -82,7 +82,7 @@ def test_a_ticket_is_taken_once_and_no_other_with_it(phone, issuer, opened):
     wallet = fetch(phone, issuer)
     wallet.take(issuer.keys, Role.VOLUNTEER, 2)
     again = opened()
-    for known in (wallet, Wallet(again.store, again.key)):
+    for known in (wallet, TicketStore(again.store, again.key)):
         with pytest.raises(TicketError, match=r"analytics in epoch \d+, role volunteer, slot 2 was used"):
             known.take(issuer.keys, Role.VOLUNTEER, 2)
     assert list(left(wallet, issuer.keys)) == [
@@ -148,7 +148,7 @@ def test_a_wrong_ticket_in_the_answer_keeps_none(phone, issuer, shop):
     shop.answer = swapped
     with pytest.raises(RegistryError, match=r"tickets are refused: .* role contribute, slot 1: "):
         fetch(phone, issuer)
-    assert left(Wallet(phone.store, phone.key), issuer.keys) == {}
+    assert left(TicketStore(phone.store, phone.key), issuer.keys) == {}
     assert len(left(fetch(phone, issuer), issuer.keys)) == 4
 
 

@@ -55,7 +55,7 @@ from covey_privacy.secagg.shape import Band, choose_shape, standing_shape
 from covey_privacy.secagg.terms import RoundTerms
 from covey_privacy.signatures import SigningKey, digest_of, sign
 from covey_privacy.tickets import IssuerKeys
-from covey_privacy.witness import Policy, Witness
+from covey_privacy.witness import Witness, WitnessPolicy
 from covey_simulations.scenarios.in_process_round import NOW, Issuer, Players, Setting, new_issuers
 
 Shop = Any
@@ -201,7 +201,7 @@ class RegistryPlayers(Players):
         self.info = self.manifest.info(digest_of(signed), shop.registry.public, self.keys)
         self.notary = HttpNotary(shop, self.manifest, self.info.digest)
         self.log = HttpLog(
-            self.notary, LogView(ORIGIN, shop.registry.public, Policy((WITNESS_KEY,), 1, 3600))
+            self.notary, LogView(ORIGIN, shop.registry.public, WitnessPolicy((WITNESS_KEY,), 1, 3600))
         )
 
     @property

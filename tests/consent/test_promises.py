@@ -30,7 +30,7 @@ from covey_consent.transparency.promises import (
 )
 from covey_privacy.checkpoint import Checkpoint, sign
 from covey_privacy.errors import PeerError, ServerError
-from covey_privacy.inclusion_promise import CONTEXT, Promise, Verdict, judge, require_kept
+from covey_privacy.inclusion_promise import CONTEXT, Promise, PromiseVerdict, judge, require_kept
 from covey_privacy.merkle import Tree, leaf_hash
 from covey_privacy.note import COSIGNATURE, VerifierKey
 from covey_privacy.registry_messages import LEAF_CONSENT, LEAF_NOTICE, Inclusion
@@ -353,12 +353,12 @@ def test_a_kept_promise_is_checked_offline():
 @pytest.mark.parametrize(
     ("held", "times", "verdict"),
     [
-        ((MEANT,), (), Verdict.KEPT),
-        ((MEANT,), (LATE,), Verdict.KEPT),
-        ((), (LATE,), Verdict.BROKEN),
-        ((), (IN_TIME - 1, LATE), Verdict.BROKEN),
-        ((), (IN_TIME,), Verdict.OPEN),
-        ((), (), Verdict.OPEN),
+        ((MEANT,), (), PromiseVerdict.KEPT),
+        ((MEANT,), (LATE,), PromiseVerdict.KEPT),
+        ((), (LATE,), PromiseVerdict.BROKEN),
+        ((), (IN_TIME - 1, LATE), PromiseVerdict.BROKEN),
+        ((), (IN_TIME,), PromiseVerdict.OPEN),
+        ((), (), PromiseVerdict.OPEN),
     ],
 )
 def test_a_promise_is_broken_only_where_a_witness_says_that_its_time_had_passed(held, times, verdict):
@@ -372,4 +372,4 @@ def test_a_promise_is_not_judged_by_leaves_that_are_not_the_logs():
     with pytest.raises(ServerError, match="not signed"):
         judge(MEANT, note(leaves(), LATE), leaves(), OTHER.public, [WITNESS])
     stranger = VerifierKey("witness.test/1", COSIGNATURE, KEY.public)
-    assert judge(MEANT, note(leaves(), LATE), leaves(), KEY.public, [stranger]) is Verdict.OPEN
+    assert judge(MEANT, note(leaves(), LATE), leaves(), KEY.public, [stranger]) is PromiseVerdict.OPEN

@@ -24,9 +24,9 @@ from covey_privacy.errors import ServerError
 from covey_privacy.merkle import Tree, leaf_hash
 from covey_privacy.note import ED25519, VerifierKey, parse
 from covey_privacy.signatures import SigningKey
-from covey_privacy.split_view import Verdict, check_evidence
-from covey_privacy.witness import AddCheckpoint, Policy, cosigned_at
-from covey_sdk import Device, Registry, Trust
+from covey_privacy.split_view import LogVerdict, check_evidence
+from covey_privacy.witness import AddCheckpoint, WitnessPolicy, cosigned_at
+from covey_sdk import Device, RegistryClient, Trust
 from covey_simulations.scenarios import loopback
 
 COVEY = Path(__file__).parents[2] / "covey.py"
@@ -124,7 +124,7 @@ def test_a_registry_gathers_what_two_witnesses_sign_while_a_third_is_silent(tmp_
     key = serve.verifier_key(Settings(**settings)).vkey
     names = [f"witness.test/{n}" for n in (1, 2, 3)]
     keys = [verifier_key(name, tmp_path / name[-1]) for name in names]
-    policy = Policy(tuple(keys), least=2, age=600)
+    policy = WitnessPolicy(tuple(keys), least=2, age=600)
     with (
         witness(tmp_path / "1", names[0], key) as first,
         witness(tmp_path / "2", names[1], key) as second,
@@ -160,7 +160,9 @@ def followed(url, settings, policy, folder):
     trust = Trust(bytes(32), load_or_create(settings.key_file).public, ORIGIN, policy)
     with (
         httpx.Client(base_url=url) as client,
-        Device.open(folder / "device.db", bytes(32), trust=trust, registry=Registry(client, trust)) as device,
+        Device.open(
+            folder / "device.db", bytes(32), trust=trust, registry=RegistryClient(client, trust)
+        ) as device,
     ):
         device.enrol()
         device.sync()
@@ -214,7 +216,7 @@ def test_a_log_that_convicts_itself_is_on_file(one):
     ask(url, Growing().request(0, 20))
     assert ask(url, Growing(changed=1).request(20, 20)).status_code == 409
     (kept,) = folder.glob("*.fork")
-    assert check_evidence(kept.read_bytes(), LOG.public) is Verdict.FORKED
+    assert check_evidence(kept.read_bytes(), LOG.public) is LogVerdict.FORKED
 
 
 def test_a_folder_is_one_process_s(one):

@@ -30,7 +30,7 @@ from covey_privacy.secagg.volunteer import offer_seat
 from covey_privacy.signatures import SigningKey, digest_of
 from covey_privacy.tickets import IssuerKeys
 from covey_sdk import Trust
-from covey_server.registry_client import Registry
+from covey_server.registry_client import RegistryClient
 from covey_simulations.scenarios import loopback
 from covey_simulations.scenarios.clock import Clock
 
@@ -95,7 +95,7 @@ def registry_process(folder: Path) -> Iterator[RegistryProcess]:
 def logged_rounds(registry: RegistryProcess) -> tuple[RoundFiles, ...]:
     """Log a round for each slot, and return its files: four organisations have seats."""
     with registry.client() as client:
-        operator = Registry(client, OPERATOR)
+        operator = RegistryClient(client, OPERATOR)
         keys = operator.issuer(PURPOSES, registry.epoch).keys
         found = []
         for slot in range(1, ROUNDS + 1):

@@ -33,6 +33,7 @@ from covey_privacy.secagg.notary_messages import SetLeaves
 from covey_privacy.signatures import Signed, digest_of, open_signed, to_sign, verify
 from covey_sdk import ledger
 from covey_sdk.round_records import CONTRIBUTED, DUTY, JOINED, PREPARED, Joined
+from covey_server.round_result import exact_results
 
 HEADS = {ROSTER: RosterHead, DRAW: Draw, INCLUDED: SetHead, FINAL: SetHead}
 """What the registry signs in a round, once each, by the context of the signature."""
@@ -131,7 +132,7 @@ def read_rounds(site: RoundSite) -> Rounds:
     path = site.folder / "coordinator.db"
     with site.store() as store:
         charged = [charge.round_id for charge in store.charges()]
-        results = {result["round_id"]: result for result in store.results(OPERATOR)}
+        results = {result["round_id"]: result for result in exact_results(store, OPERATOR)}
     with closing(sqlite3.connect(path)) as db:
         states = dict(db.execute("SELECT id, state FROM rounds ORDER BY rowid").fetchall())
     return Rounds(states, charged, results, read_log(site))
@@ -172,7 +173,7 @@ def signed_head(site: RoundSite, signed: bytes) -> tuple[bytes, str]:
 def check_settled(site: RoundSite) -> Rounds:
     """Once all windows have closed nothing is under way, everything is in the log, and no secret is left."""
     site.clock.forward(5 * WINDOW_SECONDS)
-    with site.conductor():
+    with site.runner():
         pass
     for phone in site.phones:
         phone.device.sync()
@@ -182,7 +183,7 @@ def check_settled(site: RoundSite) -> Rounds:
     rounds = check_rounds(site)
     with site.store() as store:
         assert not store.running()
-        assert not store.untold()
+        assert not store.unlogged_evidence()
     assert set(rounds.states.values()) <= {RELEASED, BURNT, ABORTED}
     assert set(rounds.states) == set(rounds.evidence)
     for round_id in rounds.states:

@@ -32,29 +32,29 @@ from covey_consent.settings import Settings
 from covey_consent.storage.key_file import load_or_create
 from covey_privacy import wire
 from covey_privacy.errors import PrivacyError
-from covey_privacy.floors import Profile
+from covey_privacy.floors import FloorProfile
 from covey_privacy.manifest import Manifest
 from covey_privacy.round_files import RoundFiles
 from covey_privacy.signatures import Signed, SigningKey
 from covey_privacy.site_document import Organisation, SiteDocument, sign_site
-from covey_sdk import Device, Registry, Trust, rule_bundle
+from covey_sdk import Device, RegistryClient, Trust, rule_bundle
 from covey_sdk.decryptor_duty import DecryptorDuty
 from covey_sdk.errors import CoveyError
 from covey_sdk.round_client import RoundClient
 from covey_sdk.rule_bundle import BASE
 from covey_sdk.store import Store as PhoneStore
-from covey_sdk.ticket_fetcher import TicketFetcher
-from covey_server import analytics, operator_keys
-from covey_server.conductor import Conductor, NodeTransport
-from covey_server.config import Asked, Committees, Config
+from covey_server import operator_keys
+from covey_server.config import Committees, Config, RequestedQuery
 from covey_server.decryptor.errors import DecryptorError
 from covey_server.decryptor.service import DecryptorService
 from covey_server.decryptor.sites import read_sites
 from covey_server.decryptor.state import State, mark_unused
 from covey_server.errors import CoordinatorError, NodesError, RoundError
 from covey_server.organisations import Organisations
-from covey_server.registry_client import Registry as RegistryClient
+from covey_server.questions import answer_query
+from covey_server.registry_client import RegistryClient as CoordinatorRegistry
 from covey_server.round_node import Pinned, RoundNode
+from covey_server.round_runner import NodeTransport, RoundRunner
 from covey_server.round_terms import Durations
 from covey_server.store import Store
 
@@ -67,7 +67,7 @@ T = TypeVar("T")
 
 EPSILON = 8.0
 CAPS = {"analytics": 80.0}
-SMALL = Profile("test", 3, {}, least_cell=1, least_gamma=0.0, least_pool=0)
+SMALL = FloorProfile("test", 3, {}, least_cell=1, least_gamma=0.0, least_pool=0)
 KEY = bytes(32)
 OPERATOR = SigningKey(b"o" * 32)
 ORGANISATIONS = 4
@@ -93,18 +93,18 @@ class Phone:
 
     def opened(self) -> Device:
         """Open the store, as a further process of the app would."""
-        registry = Registry(self._site.registry_client(), self._site.trust, VERIFY)
+        registry = RegistryClient(self._site.registry_client(), self._site.trust, VERIFY)
         return Device.open(
-            self.path, KEY, trust=self._site.trust, registry=registry, profile=SMALL, clock=self._site.clock
+            self.path, KEY, trust=self._site.trust, registry=registry, floors=SMALL, clock=self._site.clock
         )
 
     @property
     def client(self) -> RoundClient:
-        return RoundClient(self.device, verify=VERIFY, boot_id=bytes([self.starts]) * 32)
+        return self.device.round_client(verify=VERIFY, boot_id=bytes([self.starts]) * 32)
 
     @property
     def duty(self) -> DecryptorDuty:
-        return DecryptorDuty(self.device, verify=VERIFY, boot_id=bytes([self.starts]) * 32)
+        return self.device.decryptor_duty(verify=VERIFY, boot_id=bytes([self.starts]) * 32)
 
     def contribute(self, files: RoundFiles) -> bytes:
         self.client.prepare(files)
@@ -350,7 +350,7 @@ class RoundSite:
             phone.device.enrol()
             for purpose in PURPOSES:
                 phone.device.grant(purpose)
-            TicketFetcher(phone.device).fetch(self.epoch, PURPOSES)
+            phone.device.ticket_fetcher().fetch(self.epoch, PURPOSES)
 
     def node(self, number: int) -> RoundNode[Phone]:
         pinned = Pinned(OPERATOR.public, self.registry_key.public)
@@ -387,16 +387,16 @@ class RoundSite:
         )  # fmt: skip
 
     @contextmanager
-    def conductor(self) -> Iterator[Conductor]:
+    def runner(self) -> Iterator[RoundRunner]:
         """Start a coordinator over its store."""
         with closing(Store(self.folder / "coordinator.db")) as store:
-            conductor = Conductor(
-                self.config, self.document, RegistryClient(self.registry_client(), OPERATOR),
+            runner = RoundRunner(
+                self.config, self.document, CoordinatorRegistry(self.registry_client(), OPERATOR),
                 self.organisations(), store, OPERATOR, self.clock,
                 NodeTransport(lambda *asked: self.ask(*asked), lambda: list(self.nodes)),
             )  # fmt: skip
-            conductor.start()
-            yield conductor
+            runner.start()
+            yield runner
 
     def run_round(self) -> None:
         """Run a round to its end, starting the coordinator again where it is killed or cannot go on.
@@ -420,8 +420,8 @@ class RoundSite:
 
         Raises CoordinatorError where it cannot go on now.
         """
-        with self.conductor() as conductor, suppress(PrivacyError, RoundError):
-            analytics.answer(Asked(QUESTION.id, EPSILON), conductor)
+        with self.runner() as runner, suppress(PrivacyError, RoundError):
+            answer_query(RequestedQuery(QUESTION.id, EPSILON), runner)
 
     @functools.cached_property
     def failures(self) -> list[Exception]:

@@ -30,13 +30,11 @@ from round_site import KEY, PURPOSES, SMALL, VERIFY
 from covey_privacy.checkpoint import EMPTY_LOG
 from covey_privacy.registry_messages import GRANTED, SYNC, Sync
 from covey_privacy.signatures import SigningKey, sign
-from covey_sdk import Device, Registry, ledger
+from covey_sdk import Device, RegistryClient, ledger
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import CoveyError
-from covey_sdk.events import Line, OrderPaid
+from covey_sdk.events import OrderLine, OrderPaid
 from covey_sdk.ledger import CONSENT, CONTRIBUTION
-from covey_sdk.round_client import RoundClient
-from covey_sdk.ticket_fetcher import TicketFetcher
 
 
 class Connection(httpx.HTTPTransport):
@@ -64,9 +62,9 @@ class App:
     def open(self, path: str) -> None:
         if self.device:
             self.device.close()
-        registry = Registry(self.client, self.town.trust, VERIFY)
+        registry = RegistryClient(self.client, self.town.trust, VERIFY)
         self.device = Device.open(
-            path, KEY, trust=self.town.trust, registry=registry, profile=SMALL, clock=self.now
+            path, KEY, trust=self.town.trust, registry=registry, floors=SMALL, clock=self.now
         )
 
     def reach(self, whether: bool) -> None:
@@ -78,7 +76,7 @@ class App:
 
     def record(self, number: int) -> bool:
         at = milliseconds(self.now()) - 1000
-        return self.device.record(OrderPaid(f"o{number}", (Line("i", "c", 100),), 100, "USD", at, 0))
+        return self.device.record(OrderPaid(f"o{number}", (OrderLine("i", "c", 100),), 100, "USD", at, 0))
 
     def grant(self, purpose: str) -> None:
         self.device.grant(purpose)
@@ -90,14 +88,14 @@ class App:
         self.device.sync()
 
     def fetch(self) -> None:
-        TicketFetcher(self.device).fetch(self.town.epoch, PURPOSES)
+        self.device.ticket_fetcher().fetch(self.town.epoch, PURPOSES)
 
     def contribute(self, number: int) -> bytes:
-        client = RoundClient(self.device, verify=VERIFY, boot_id=bytes(32))
+        client = self.device.round_client(verify=VERIFY, boot_id=bytes(32))
         return hashlib.sha256(client.contribute(self.town.rounds[number])).digest()
 
     def acknowledge(self, number: int) -> None:
-        RoundClient(self.device, boot_id=bytes(32)).acknowledge(f"r{number + 1}")
+        self.device.round_client(boot_id=bytes(32)).acknowledge(f"r{number + 1}")
 
     def erase(self) -> list[bytes]:
         secret = self.device.store.get("device")
@@ -260,7 +258,7 @@ def at_registry(town: RegistryProcess, secret: bytes) -> set[str]:
     with town.client() as client:
         now = town.clock.seconds()
         signed = sign(SYNC, Sync(key.public, int(now * 1000), 0), key)
-        synced, _ = Registry(client, town.trust).sync(signed, EMPTY_LOG, "", int(now))
+        synced, _ = RegistryClient(client, town.trust).sync(signed, EMPTY_LOG, "", int(now))
     return {choice.purpose for choice in synced.choices if choice.state == "granted"}
 
 
@@ -312,7 +310,7 @@ def in_any_order(processes: list[Process], town: RegistryProcess, folder: Path, 
             secret, farewell = processes[who].must("erase")
             if farewell:
                 with town.client() as client:
-                    Registry(client, town.trust).send_farewell(farewell)
+                    RegistryClient(client, town.trust).send_farewell(farewell)
             assert at_registry(town, secret) == set()
             assert processes[1 - who].do("record", next(numbers))[0] is False
             opened(processes, folder)

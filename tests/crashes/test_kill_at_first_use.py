@@ -11,7 +11,6 @@ from kill_points import SIDES, Killed, KillPoints, below
 from round_site import PURPOSES, Phone, RoundSite
 
 from covey_privacy.signatures import SigningKey
-from covey_sdk.ticket_fetcher import TicketFetcher
 from covey_server import coordinator, operator_keys
 from covey_server.decryptor.state import State, mark_unused
 
@@ -24,7 +23,7 @@ def first_day(site: RoundSite) -> Phone:
     phone.device.enrol()
     for purpose in PURPOSES:
         phone.device.grant(purpose)
-    TicketFetcher(phone.device).fetch(site.epoch, PURPOSES)
+    phone.device.ticket_fetcher().fetch(site.epoch, PURPOSES)
     return phone
 
 
@@ -101,7 +100,7 @@ def test_a_coordinator_killed_while_it_makes_its_key_makes_one_at_the_next_start
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(coordinator.os, "urandom", die)
+        patch.setattr(operator_keys.os, "urandom", die)
         with pytest.raises(Killed):
             coordinator.operator_key(tmp_path)
     made = coordinator.operator_key(tmp_path)

@@ -25,6 +25,7 @@ from covey_sdk.errors import ConsentError, CoveyError
 from covey_sdk.round_client import RoundClient
 from covey_server.errors import ConfigError, NodesError
 from covey_server.round_node import RoundNode
+from covey_server.round_result import exact_results
 from covey_server.store import Store
 
 DEADLINE_SECONDS = 60
@@ -65,7 +66,7 @@ def stop(seen: list[bytes], bodies: dict[int, bytes]) -> dict[int, bytes]:
 def second_process(phone: Phone, stack: ExitStack, *, starts: int = 1) -> RoundClient:
     """Open the phone's store once more."""
     device = stack.enter_context(phone.opened())
-    return RoundClient(device, boot_id=bytes([starts]) * 32)
+    return device.round_client(boot_id=bytes([starts]) * 32)
 
 
 def contribute_second(
@@ -75,13 +76,13 @@ def contribute_second(
     with ExitStack() as stack:
         other = second_process(phone, stack)
         other.prepare(files)
-        sync = other._device.sync
+        sync = other._admission.sync
 
         def late() -> None:
             sync()
             meanwhile()
 
-        monkeypatch.setattr(other._device, "sync", late)
+        monkeypatch.setattr(other._admission, "sync", late)
         return other.contribute(files)
 
 
@@ -168,12 +169,12 @@ def test_a_phone_put_back_from_before_its_message_is_not_in_the_round_twice(site
     site.households[1].contribute = lambda _files: iter([(phone, first), (phone, second)])
     site.run_round()
     with site.store() as store:
-        (result,) = store.results(OPERATOR)
+        (result,) = exact_results(store, OPERATOR)
     assert result["final"] == len(site.phones)
 
 
 def test_two_coordinators_do_not_use_one_store(site):
-    with site.conductor(), pytest.raises(ConfigError, match="cannot be used"):
+    with site.runner(), pytest.raises(ConfigError, match="cannot be used"):
         Store(site.folder / "coordinator.db")
     site.run_round()
     assert check_settled(site).outcomes == [RELEASED]

@@ -29,6 +29,7 @@ from covey_privacy.signatures import Signed, digest_of
 from covey_sdk import ledger
 from covey_server import coordinator, node
 from covey_server.flower import InProcessGrid
+from covey_server.round_result import exact_results
 from covey_server.store import Store
 from covey_simulations.data import orders
 from covey_simulations.devices import household
@@ -139,7 +140,7 @@ class SmallShop:
 
     def results(self) -> list[dict]:
         operator = coordinator.operator_key(self.world.folder)
-        return self.stored(lambda store: store.results(operator))
+        return self.stored(lambda store: exact_results(store, operator))
 
     def sent(self, round_id: str) -> dict[int, bytes]:
         """What each phone's ledger says that it sent in a round."""

@@ -26,7 +26,7 @@ from covey_models import QUERIES
 from covey_privacy import wire
 from covey_privacy.dp import epsilon
 from covey_privacy.errors import PrivacyError
-from covey_privacy.floors import Profile
+from covey_privacy.floors import FloorProfile
 from covey_privacy.manifest import Manifest, Windows, model_digest, sign_manifest
 from covey_privacy.round_files import RoundFiles
 from covey_privacy.secagg import keys as secagg_keys
@@ -35,13 +35,10 @@ from covey_privacy.secagg.shape import Band, choose_shape, standing_shape
 from covey_privacy.secagg.terms import RoundTerms
 from covey_privacy.signatures import Signed, SigningKey, digest_of
 from covey_privacy.site_document import Organisation, SiteDocument, sign_site
-from covey_sdk import Device, Registry, Trust, rule_bundle
-from covey_sdk.decryptor_duty import DecryptorDuty
+from covey_sdk import Device, RegistryClient, Trust, rule_bundle
 from covey_sdk.errors import CoveyError
-from covey_sdk.round_client import RoundClient
 from covey_sdk.rule_bundle import BASE
 from covey_sdk.store import Store
-from covey_sdk.ticket_fetcher import TicketFetcher
 from covey_server import operator_keys
 from covey_server import registry_client as coordinator_registry
 from covey_server.decryptor.app import create_app as create_decryptor
@@ -52,7 +49,9 @@ from covey_server.errors import NodesError
 from covey_server.organisations import Organisations
 from covey_server.round_node import Pinned, RoundNode
 from covey_server.round_registry import RoundRegistry
-from covey_server.round_runner import CHARGED, RoundRunner
+from covey_server.round_state import RunningRound
+from covey_server.round_steps import CHARGED
+from covey_server.secure_sum import SecureSum
 
 with warnings.catch_warnings():
     # Starlette's test client asks for httpx2, where Covey speaks httpx, and uses a name that anyio changed.
@@ -61,7 +60,7 @@ with warnings.catch_warnings():
 
 PURPOSES = ("analytics", "personalize")
 QUESTION = next(iter(QUERIES.values()))
-SMALL = Profile("test", 3, {}, least_cell=1, least_pool=0)
+SMALL = FloorProfile("test", 3, {}, least_cell=1, least_pool=0)
 VERIFY = functools.lru_cache(2**16)(secagg_keys.verify)
 """Remembers what it has checked: all phones are in this process, and check the same committee."""
 BOOT = b"b" * 32
@@ -121,10 +120,10 @@ class Household:
         self.refusals = []
 
     def client(self, device):
-        return RoundClient(device, verify=VERIFY, boot_id=BOOT)
+        return device.round_client(verify=VERIFY, boot_id=BOOT)
 
     def duty(self, device):
-        return DecryptorDuty(device, verify=VERIFY, boot_id=BOOT)
+        return device.decryptor_duty(verify=VERIFY, boot_id=BOOT)
 
     def volunteer(self, files):
         for device in self.devices:
@@ -251,14 +250,14 @@ class Site:
         store.put("rules", rule_bundle.sign_rules(BASE, self.operator))
         store.close()
         device = Device.open(
-            path, bytes(32), trust=self.trust, registry=Registry(self._client(), self.trust, VERIFY),
-            profile=SMALL, clock=self.clock,
+            path, bytes(32), trust=self.trust, registry=RegistryClient(self._client(), self.trust, VERIFY),
+            floors=SMALL, clock=self.clock,
         )  # fmt: skip
         self.stack.callback(device.close)
         device.enrol()
         for purpose in PURPOSES:
             device.grant(purpose)
-        TicketFetcher(device).fetch(self.epoch, PURPOSES)
+        device.ticket_fetcher().fetch(self.epoch, PURPOSES)
         return device
 
     @property
@@ -266,8 +265,8 @@ class Site:
         return int(self.clock.seconds()) // 86_400
 
     @functools.cached_property
-    def registry(self) -> coordinator_registry.Registry:
-        return coordinator_registry.Registry(self._client(), self.operator)
+    def registry(self) -> coordinator_registry.RegistryClient:
+        return coordinator_registry.RegistryClient(self._client(), self.operator)
 
     def manifest(self, number: int, *, drawn: bool, standing: bool) -> tuple[Manifest, object]:
         keys = self.registry.issuer(PURPOSES, self.epoch).keys
@@ -290,8 +289,8 @@ class Site:
         costs = epsilon([manifest.as_step.mechanism], manifest.delta)
         return dataclasses.replace(manifest, epsilon=costs), keys
 
-    def runner(self, number=1, *, drawn=False, standing=True, steps=None, nodes=None) -> RoundRunner:
-        """Return a coordinator's runner of one round; the same steps go on with the same round."""
+    def runner(self, number=1, *, drawn=False, standing=True, steps=None, nodes=None) -> SecureSum:
+        """Return a coordinator's sum of one round; the same steps go on with the same round."""
         steps = MemorySteps() if steps is None else steps
         kept = self.__dict__.setdefault("rounds", {})
         if number not in kept:
@@ -307,10 +306,9 @@ class Site:
             charges.append(manifest.round_id)
             steps.put(CHARGED, b"")
 
-        return RoundRunner(
-            files=RoundFiles(signed, keys),
+        return SecureSum(
+            running=RunningRound(manifest, RoundFiles(signed, keys), NONCE),
             info=info,
-            nonce=NONCE,
             ask=functools.partial(self._ask, nodes if nodes is not None else self.nodes()),
             nodes=lambda: [1, 2],
             registry=RoundRegistry(self.registry, manifest.round_id, info.digest),

@@ -19,6 +19,7 @@ from opened_sums import integers, opened_sum
 
 from covey_sdk import ledger
 from covey_server import coordinator
+from covey_server.round_result import exact_results
 from covey_server.store import Store
 from covey_simulations.devices.phone import Phones
 from covey_simulations.scenarios.shared_settings import World
@@ -79,7 +80,7 @@ def run(command: list[str], environment: dict[str, str], seconds: float) -> str:
 
 def results(state: Path) -> list[dict]:
     with closing(Store(state / coordinator.STORE)) as store:
-        return store.results(coordinator.operator_key(state))
+        return exact_results(store, coordinator.operator_key(state))
 
 
 def sent(state: Path, played: dict) -> list[np.ndarray]:

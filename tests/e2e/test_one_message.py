@@ -15,7 +15,7 @@ from covey_privacy import wire
 from covey_privacy.errors import AbortError, PrivacyError
 from covey_privacy.protocol_rules import Rule
 from covey_privacy.round_files import RoundFiles
-from covey_sdk import Registry
+from covey_sdk import RegistryClient
 from covey_sdk.errors import RegistryError
 from covey_server.errors import NodesError, OrganisationError, RoundError
 from covey_server.node_messages import LIMIT, NodeChecks, NodeContributions, NodeOpen
@@ -28,10 +28,10 @@ def site(tmp_path, monkeypatch, lent_keys):
 
 
 def test_a_standing_round_adds_up_to_what_the_ledgers_say(site):
-    outcome = site.runner().run()
-    assert outcome.result.members == 4
-    assert outcome.result.integrity_proved
-    assert (outcome.result.vector == site.plain("round-1")).all()
+    total = site.runner().run()
+    assert total.members == 4
+    assert total.integrity_proved
+    assert (total.vector == site.plain("round-1")).all()
     assert site.asked == ["contribute", "check", "open"] or site.asked == ["contribute", "open"]
     assert site.charges == ["round-1"]
     assert not list(site.folder.glob("node-*/*/messages.db"))
@@ -45,10 +45,10 @@ def test_one_organisation_down_after_the_seats_is_borne(site):
     runner = site.runner()
     include = runner.registry.include
     runner.registry.include = lambda *arguments: (site.down.add(2), include(*arguments))[1]
-    outcome = runner.run()
-    assert (outcome.result.vector == site.plain("round-1")).all()
+    total = runner.run()
+    assert (total.vector == site.plain("round-1")).all()
     site.down.clear()
-    assert site.runner(2).run().result.members == 4
+    assert site.runner(2).run().members == 4
 
 
 def test_two_organisations_down_end_the_round_without_a_sum(site):
@@ -67,8 +67,8 @@ def test_a_coordinator_that_was_stopped_goes_on(site, step):
     with pytest.raises(KeyboardInterrupt):
         site.runner(steps=steps).run()
     steps.stop_after = ""
-    outcome = site.runner(steps=steps).run()
-    assert (outcome.result.vector == site.plain("round-1")).all()
+    total = site.runner(steps=steps).run()
+    assert (total.vector == site.plain("round-1")).all()
     assert site.charges == ["round-1"]
     for device in site.devices:
         assert len(device.odometer.charges(device.clock.now())) == 1
@@ -84,7 +84,7 @@ def test_a_round_cut_between_charge_and_sum_is_opened_by_nobody(site):
     with pytest.raises(RoundError, match="cut between the charge and the sum"):
         site.runner(steps=steps).run()
     assert site.asked == []
-    assert site.runner(2).run().result.members == 4
+    assert site.runner(2).run().members == 4
 
 
 def test_a_node_that_is_gone_after_collecting_costs_nothing(site):
@@ -92,23 +92,23 @@ def test_a_node_that_is_gone_after_collecting_costs_nothing(site):
     runner = site.runner(nodes=nodes)
     include = runner.registry.include
     runner.registry.include = lambda *arguments: (nodes.update({2: Gone()}), include(*arguments))[1]
-    outcome = runner.run()
-    assert outcome.result.members == 4
-    assert (outcome.result.vector == site.plain("round-1")).all()
+    total = runner.run()
+    assert total.members == 4
+    assert (total.vector == site.plain("round-1")).all()
 
 
 def test_a_node_whose_answers_cannot_be_read_costs_its_own_phones(site):
     site.households[1].devices, site.households[2].devices = site.devices[:3], site.devices[3:]
     nodes = site.nodes()
     nodes[2] = Gone(answer=b"garbage")
-    outcome = site.runner(nodes=nodes).run()
-    assert outcome.result.members == 3
+    total = site.runner(nodes=nodes).run()
+    assert total.members == 3
 
 
 def test_two_processes_of_a_node_tell_of_one_collection(site):
     """Asked at once, as by a coordinator that was started again: the second waits for the first."""
     runner = site.runner()
-    files = RoundFiles(runner.files.manifest, runner.files.issuer_keys, runner._committees())
+    files = RoundFiles(runner.running.files.manifest, runner.running.files.issuer_keys, runner._committees())
     household, entered = site.households[1], threading.Event()
     contribute, asked = household.contribute, []
 
@@ -133,7 +133,7 @@ def test_two_processes_of_a_node_tell_of_one_collection(site):
 def test_a_node_answers_for_one_final_set(site):
     runner = site.runner()
     nodes = site.nodes()
-    files = RoundFiles(runner.files.manifest, runner.files.issuer_keys, runner._committees())
+    files = RoundFiles(runner.running.files.manifest, runner.running.files.issuer_keys, runner._committees())
     told = wire.decode(NodeContributions, nodes[1].handle("contribute", wire.encode(files)), LIMIT)
     keys = [entry.leaf.round_key for entry in told.collected.entries]
     first = NodeOpen("round-1", b"final", (keys[0],))
@@ -161,17 +161,17 @@ def test_a_node_that_was_stopped_between_two_messages_goes_on(site):
         site.runner().run()
     del household.contribute
     household.devices = devices
-    outcome = site.runner().run()
-    assert outcome.result.members == 4
-    assert (outcome.result.vector == site.plain("round-1")).all()
+    total = site.runner().run()
+    assert total.members == 4
+    assert (total.vector == site.plain("round-1")).all()
 
 
 def test_who_withdrew_is_not_in_the_sum(site):
     site.devices[0].withdraw("analytics")
-    outcome = site.runner().run()
-    assert outcome.result.members == 3
+    total = site.runner().run()
+    assert total.members == 3
     assert site.sealed("round-1", site.devices[0]) is None
-    assert (outcome.result.vector == site.plain("round-1")).all()
+    assert (total.vector == site.plain("round-1")).all()
 
 
 def test_who_withdraws_while_the_window_is_open_is_taken_out_again(site):
@@ -183,11 +183,11 @@ def test_who_withdraws_while_the_window_is_open_is_taken_out_again(site):
         wait(at)
 
     runner.wait_until = withdraw
-    outcome = runner.run()
-    assert outcome.result.members == 3
-    assert list(outcome.refused.values()) == ["ticket-spent"]
+    total = runner.run()
+    assert total.members == 3
+    assert list(runner.running.progress.refused.values()) == ["ticket-spent"]
     plain = site.plain("round-1") - site.sealed("round-1", site.devices[0])
-    assert (outcome.result.vector == plain).all()
+    assert (total.vector == plain).all()
 
 
 @pytest.mark.slow
@@ -195,9 +195,9 @@ def test_who_withdraws_while_the_window_is_open_is_taken_out_again(site):
 def test_drawn_phones_open_the_sum_of_themselves_and_others(tmp_path, monkeypatch, lent_keys, standing):
     with ExitStack() as stack:
         site = Site(tmp_path, stack, monkeypatch, phones=19)
-        outcome = site.runner(drawn=True, standing=standing).run()
-        assert outcome.result.members == 19
-        assert (outcome.result.vector == site.plain("round-1")).all()
+        total = site.runner(drawn=True, standing=standing).run()
+        assert total.members == 19
+        assert (total.vector == site.plain("round-1")).all()
         assert site.asked == ["volunteer", "contribute", "check", "open"]
         # Once the last window has closed no key and no share is left on any phone.
         assert any(device.store.get_round("round-1", "duty") for device in site.devices)
@@ -217,7 +217,7 @@ def volunteers(tmp_path, monkeypatch, lent_keys):
 def test_an_offer_that_did_not_arrive_is_sent_again(volunteers):
     site = volunteers
     runner = site.runner(drawn=True, standing=False)
-    device, sent, volunteer = site.devices[0], [], Registry.volunteer
+    device, sent, volunteer = site.devices[0], [], RegistryClient.volunteer
 
     def lost(registry, round_id, offer):
         sent.append(offer)
@@ -226,15 +226,15 @@ def test_an_offer_that_did_not_arrive_is_sent_again(volunteers):
         volunteer(registry, round_id, offer)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Registry, "volunteer", lost)
+        patch.setattr(RegistryClient, "volunteer", lost)
         duty = site.households[1].duty(device)
         with pytest.raises(RegistryError):
-            duty.volunteer(runner.files.manifest)
-        site.households[1].duty(device).volunteer(runner.files.manifest)
-        duty.volunteer(runner.files.manifest)
+            duty.volunteer(runner.running.files.manifest)
+        site.households[1].duty(device).volunteer(runner.running.files.manifest)
+        duty.volunteer(runner.running.files.manifest)
     assert len(sent) == 2
     assert sent[0] == sent[1]
-    assert runner.run().result.members == 19
+    assert runner.run().members == 19
 
 
 @pytest.mark.slow
@@ -258,6 +258,6 @@ def test_a_seat_that_is_taken_again_forgets_no_check(volunteers):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Household, "check", once)
-        assert runner.run().result.members == 19
+        assert runner.run().members == 19
     assert all(seats)
     assert all(checked)

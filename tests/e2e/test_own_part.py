@@ -36,16 +36,17 @@ from covey_privacy.secagg.leaves import LeafSet
 from covey_privacy.secagg.messages import FINAL, LEAF_SIZE, SetHead, unpack_leaves
 from covey_privacy.secagg.notary_messages import RoundEntries, RoundEntry, SetLeaves
 from covey_privacy.signatures import Signed, SigningKey, sign
-from covey_privacy.split_view import Verdict, check_evidence
+from covey_privacy.split_view import LogVerdict, check_evidence
 from covey_privacy.witness import cosign
 from covey_sdk import (
     CertificateError,
     Device,
     EventError,
-    Registry,
+    RegistryClient,
     RegistryError,
     RegistryForkError,
     registry_client,
+    registry_http,
 )
 from covey_sdk.round_records import read_joined
 
@@ -163,7 +164,7 @@ def site(tmp_path_factory) -> Iterator[CheatingSite]:
         site.conclude("round-1")
         site.append(LEAF_CONSENT, *(bytes([2]) * 90 for _ in range(DECISIONS)))
         with pytest.MonkeyPatch.context() as lost:
-            lost.setattr(Registry, "retract", lose)
+            lost.setattr(RegistryClient, "retract", lose)
             site.play(2, site.devices[3])
         yield site
 
@@ -448,7 +449,7 @@ def test_a_fork_is_refused_and_its_evidence_kept(small):
             device.certificate("round-1")
         assert error.value.rule == Rule.LOG_CONSISTENCY
     assert device.evidence() == (error.value.evidence,)
-    assert check_evidence(error.value.evidence, small.registry_key.public) is Verdict.FORKED
+    assert check_evidence(error.value.evidence, small.registry_key.public) is LogVerdict.FORKED
     with pytest.raises(RegistryForkError, match="believed no more"):
         device.certificate("round-1")
 
@@ -516,8 +517,8 @@ def test_answers_are_bounded(site, participation, absence):
         "/v1/sets/": registry_client.SET_BYTES,
         "/v1/rounds/": registry_client.ROUND_BYTES,
         "/v1/log/entries": registry_client.PAGE_BYTES,
-        "/v1/log/checkpoint": registry_client.MOST_BYTES,
-        "/tile/": registry_client.MOST_BYTES,
+        "/v1/log/checkpoint": registry_http.MOST_BYTES,
+        "/tile/": registry_http.MOST_BYTES,
     }
     for path, most in bounds.items():
         certify = absence if path == "/v1/log/entries" else participation

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 from covey_privacy.registry_messages import GRANTED, WITHDRAWN
 from covey_sdk.events import parse
-from covey_sdk.rule_bundle import BASE, Category, Pair, sign_rules
+from covey_sdk.rule_bundle import BASE, Category, sign_rules
+from covey_sdk.rule_sections import Pair
 from covey_server import coordinator
 from covey_simulations.data import orders, shop_rules
 

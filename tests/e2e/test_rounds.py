@@ -22,11 +22,11 @@ from covey_privacy.signatures import open_signed
 from covey_privacy.split_view import evidence
 from covey_privacy.tickets import IssuerKeys
 from covey_sdk.errors import RegistryError
-from covey_sdk.manifest_check import Invited, check
+from covey_sdk.manifest_check import OpenedManifest, check_manifest
 from covey_sdk.round_client import RoundClient
 from covey_server.coordinator import operator_key
 from covey_server.errors import ConfigError, RoundError
-from covey_server.plan import Admission, Policy, Size, fitted, manifest_for
+from covey_server.plan import Admission, RoundPolicy, Size, fit_plan, manifest_for
 from covey_server.round_terms import CommitteePolicy, Durations, Population
 from covey_simulations.devices import household, phone
 from covey_simulations.devices.flower_fleet import PhonesBehindNode
@@ -150,7 +150,7 @@ def test_a_round_whose_window_has_closed_is_refused(small_shop, monkeypatch):
     files = asked_files(shop, monkeypatch)
     with shop.phones().open(shop.world.households[0]) as device:
         with pytest.raises(ServerError, match="takes no contribution any more"):
-            RoundClient(device).contribute(files)
+            device.round_client().contribute(files)
         assert device.odometer.spent(device.clock.now()) == 0
 
 
@@ -164,9 +164,8 @@ def test_a_phone_that_convicted_the_log_sends_nothing(small_shop, monkeypatch):
 
     def accusing(client, files):
         prepared = prepare(client, files)
-        device = client._device
-        if device.store.path.stem == str(shop.world.households[0]):
-            device.log.accuse(evidence(one, other, ()), device.clock.now())
+        if client._store.path.stem == str(shop.world.households[0]):
+            client._log.accuse(evidence(one, other, ()), client._admission.now())
         return prepared
 
     monkeypatch.setattr(RoundClient, "prepare", accusing)
@@ -182,7 +181,7 @@ def test_a_manifest_that_nobody_logged_is_refused(small_shop, monkeypatch):
     manifest = open_manifest(files.manifest, operator.public)
     hidden = sign_manifest(replace(manifest, round_id="q1-hidden"), operator)
     with shop.phones().open(shop.world.households[0]) as device, pytest.raises(RegistryError):
-        RoundClient(device).prepare(replace(files, manifest=hidden))
+        device.round_client().prepare(replace(files, manifest=hidden))
 
 
 @pytest.mark.parametrize(
@@ -201,9 +200,9 @@ def test_a_manifest_that_nobody_logged_is_refused(small_shop, monkeypatch):
     ],
 )
 def test_the_phone_keeps_its_floors(manifest, change, says):
-    check(Invited(manifest, bytes(32)), QUERIES["q1"], (), TEST)
+    check_manifest(OpenedManifest(manifest, bytes(32)), QUERIES["q1"], (), TEST)
     with pytest.raises(ServerError, match=says):
-        check(Invited(replace(manifest, **change), bytes(32)), QUERIES["q1"], (), TEST)
+        check_manifest(OpenedManifest(replace(manifest, **change), bytes(32)), QUERIES["q1"], (), TEST)
 
 
 @pytest.mark.parametrize(
@@ -217,20 +216,28 @@ def test_the_phone_keeps_its_floors(manifest, change, says):
 def test_the_phone_keeps_its_floors_for_the_terms(manifest, change, terms, says):
     changed = replace(manifest, **change, terms=replace(manifest.terms, **terms))
     with pytest.raises(ServerError, match=says):
-        check(Invited(changed, bytes(32)), QUERIES["q1"], (), TEST)
+        check_manifest(OpenedManifest(changed, bytes(32)), QUERIES["q1"], (), TEST)
 
 
 @pytest.fixture(scope="module")
 def manifest():
     """A manifest that a phone of the test profile accepts."""
     keys = IssuerKeys(("analytics", "personalize"), 1, (bytes(300),), (b"v" * 300,))
-    (step,) = fitted([Size("q1", 8, 1.0)], 1.4, 20, 1e-6).steps
+    (step,) = fit_plan([Size("q1", 8, 1.0)], 1.4, 20, 1e-6).steps
     organisations = tuple(bytes([number]) * 32 for number in range(1, 5))
     committees = CommitteePolicy(organisations, drawn=False, gamma=0.05, lost=0.0, turnout=1.0)
     durations = Durations(60, 60, 60, 60)
-    policy, admission = Policy(TEST, 1e-6, committees, durations), Admission(keys, 1, Population(20, 20))
+    policy, admission = RoundPolicy(TEST, 1e-6, committees, durations), Admission(keys, 1, Population(20, 20))
     return manifest_for(
-        QUERIES["q1"], step, 1.4, "q1-1", admission, (), policy, durations.from_(1_800_000_000), bytes(32)
+        QUERIES["q1"],
+        step,
+        1.4,
+        "q1-1",
+        admission,
+        (),
+        policy,
+        durations.windows_from(1_800_000_000),
+        bytes(32),
     )
 
 
@@ -239,9 +246,9 @@ def test_without_the_registry_the_gate_closes(small_shop, monkeypatch):
     shop = small_shop()
     files = asked_files(shop, monkeypatch)
     phones = shop.phones()
-    phones.registry._client.base_url = "http://127.0.0.1:9"
+    phones.registry._http._client.base_url = "http://127.0.0.1:9"
     with phones.open(shop.world.households[0]) as device, pytest.raises(RegistryError, match="be reached"):
-        RoundClient(device).prepare(files)
+        device.round_client().prepare(files)
 
 
 @pytest.mark.slow
@@ -274,7 +281,7 @@ def test_every_phone_adds_its_share_of_the_noise(small_shop):
     shop = small_shop()
     (played,) = shop.ask("q1=1.4")
     manifest = shop.manifest(played["round_id"])
-    invited = Invited(manifest, shop.manifest_digest(played["round_id"]))
+    invited = OpenedManifest(manifest, shop.manifest_digest(played["round_id"]))
     query, left = QUERIES["q1"], []
     phones = shop.phones()
     for household_, vector in shop.sent(played["round_id"]).items():

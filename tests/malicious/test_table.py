@@ -9,7 +9,7 @@ import pytest
 from covey_models import QUERIES
 from covey_privacy.floors import TEST
 from covey_privacy.protocol_rules import Rule
-from covey_sdk.manifest_check import Invited, check
+from covey_sdk.manifest_check import OpenedManifest, check_manifest
 from covey_simulations.attacks import covey, flower, table
 
 PAGE = (Path(__file__).parents[2] / "docs/threats.md").read_text("utf-8")
@@ -59,8 +59,8 @@ def test_what_attacks_are_made_of_is_answered_where_it_is_honest():
         assert (
             covey.refusal(lambda played=played: played.deal(played.with_seats(lambda seats: seats))) is None
         )
-    invited = Invited(covey.plan_manifest(), bytes(32))
-    assert covey.refusal(lambda: check(invited, QUERIES["q1"], (), TEST)) is None
+    invited = OpenedManifest(covey.plan_manifest(), bytes(32))
+    assert covey.refusal(lambda: check_manifest(invited, QUERIES["q1"], (), TEST)) is None
 
 
 @pytest.mark.parametrize("stage", flower.Stage.all())

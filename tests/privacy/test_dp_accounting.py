@@ -258,7 +258,7 @@ def test_draws_too_far_from_their_law_for_an_epsilon_promise_nothing():
 def test_calibrated_sigmas_reach_their_epsilon_from_below(target, shares):
     encodings = [ENCODING] * len(shares)
     sigmas = calibrate_steps(encodings, shares, target, DELTA)
-    reached = epsilon(map(SkellamMechanism.of, encodings, sigmas), DELTA)
+    reached = epsilon(map(SkellamMechanism.for_encoding, encodings, sigmas), DELTA)
     assert 0.99 * target < reached <= target
     assert [sigma * math.sqrt(share) for sigma, share in zip(sigmas, shares, strict=True)] == pytest.approx(
         [sigmas[0] * math.sqrt(shares[0])] * len(shares)

@@ -78,7 +78,7 @@ def test_vectors_and_share_come_out_of_one_encoded_sum():
     encoding = Encoding(
         length, clip.sensitivity, fit_scale(clip.sensitivity, PEOPLE, sigma, 20), 20, bytes(32)
     )
-    assert epsilon([SkellamMechanism.of(encoding, sigma)], 1e-6) < 2.05
+    assert epsilon([SkellamMechanism.for_encoding(encoding, sigma)], 1e-6) < 2.05
     noise = Skellam(noise_share(sigma, encoding.scale, PEOPLE))
     messages = (encoding.encode(clip.message(vector)) for vector in people)
     ring_sum = sum(encoding.to_ring(message + noise.sample(encoding.padded)) for message in messages)

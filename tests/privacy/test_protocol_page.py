@@ -75,7 +75,9 @@ def quoted(text):
 
 @pytest.fixture(scope="module")
 def issuer_keys():
-    return TicketSigner.of(("analytics", "personalize"), 17_504, generate_private_keys(slots=2)).keys
+    return TicketSigner.from_private_keys(
+        ("analytics", "personalize"), 17_504, generate_private_keys(slots=2)
+    ).keys
 
 
 MESSAGES = (

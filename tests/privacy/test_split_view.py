@@ -7,7 +7,7 @@ from covey_privacy.checkpoint import Checkpoint, sign
 from covey_privacy.errors import ForkError, PeerError, ServerError
 from covey_privacy.merkle import EMPTY, Tree, leaf_hash
 from covey_privacy.signatures import SigningKey
-from covey_privacy.split_view import Fork, Verdict, check_evidence, evidence, follow, settle
+from covey_privacy.split_view import Fork, LogVerdict, check_evidence, evidence, follow, settle
 from covey_privacy.tiles import encode_tile
 
 KEY = SigningKey(b"\1" * 32)
@@ -49,8 +49,8 @@ def test_a_rewritten_log_convicts_itself(old, more, data):
     found = accuse(note(tree(old)), note(rewritten), rewritten.consistency(old))
     power = old & (old - 1) == 0 and more > 0
     # At a power of two the log's own proof leaves out the old head: it takes the tiles to convict.
-    assert check_evidence(found, KEY.public) is (Verdict.OPEN if power else Verdict.FORKED)
-    assert check_evidence(settle(found, KEY.public, read(rewritten)), KEY.public) is Verdict.FORKED
+    assert check_evidence(found, KEY.public) is (LogVerdict.OPEN if power else LogVerdict.FORKED)
+    assert check_evidence(settle(found, KEY.public, read(rewritten)), KEY.public) is LogVerdict.FORKED
 
 
 @settings(deadline=None)
@@ -61,10 +61,10 @@ def test_an_honest_log_cannot_be_framed(old, more, proof):
     for hashes in (tuple(proof), log.consistency(old), tree(old + more, changed=0).consistency(old)):
         for root in (log.root(old), EMPTY, log.root()):
             data = wire.encode(Fork(older, newer, root, hashes))
-            assert check_evidence(data, KEY.public) is not Verdict.FORKED
-    assert check_evidence(evidence(older, newer, proof), KEY.public) is not Verdict.FORKED
+            assert check_evidence(data, KEY.public) is not LogVerdict.FORKED
+    assert check_evidence(evidence(older, newer, proof), KEY.public) is not LogVerdict.FORKED
     settled = settle(evidence(older, newer, proof), KEY.public, read(log))
-    assert check_evidence(settled, KEY.public) is Verdict.CONSISTENT
+    assert check_evidence(settled, KEY.public) is LogVerdict.CONSISTENT
 
 
 def test_an_honest_log_cannot_be_framed_by_hashes_of_other_lengths():
@@ -75,36 +75,36 @@ def test_an_honest_log_cannot_be_framed_by_hashes_of_other_lengths():
         check_evidence(wire.encode(forged), KEY.public)
     found = evidence(forged.older, forged.newer, forged.proof)
     assert wire.decode(Fork, found).proof == ()
-    assert check_evidence(found, KEY.public) is Verdict.OPEN
+    assert check_evidence(found, KEY.public) is LogVerdict.OPEN
 
 
 def test_two_heads_of_one_size_convict_whatever_the_proof():
     log, other = tree(8), tree(8, changed=3)
     for proof in ((), (EMPTY,), (b"short",), (EMPTY,) * 100):
         found = accuse(note(log), note(other), proof)
-        assert check_evidence(found, KEY.public) is Verdict.FORKED
+        assert check_evidence(found, KEY.public) is LogVerdict.FORKED
 
 
 def test_a_proof_that_merely_fails_convicts_nobody():
     log = tree(11)
     found = accuse(note(log, 5), note(log), (EMPTY,) * 4)
-    assert check_evidence(found, KEY.public) is Verdict.OPEN
-    assert check_evidence(settle(found, KEY.public, read(log)), KEY.public) is Verdict.CONSISTENT
+    assert check_evidence(found, KEY.public) is LogVerdict.OPEN
+    assert check_evidence(settle(found, KEY.public, read(log)), KEY.public) is LogVerdict.CONSISTENT
 
 
 def test_a_log_that_was_rolled_back_is_refused_and_not_yet_convicted():
     log, other = tree(9), tree(9, changed=2)
     found = accuse(note(log), note(log, 5), ())
-    assert check_evidence(found, KEY.public) is Verdict.OPEN
-    assert check_evidence(settle(found, KEY.public, read(log)), KEY.public) is Verdict.CONSISTENT
+    assert check_evidence(found, KEY.public) is LogVerdict.OPEN
+    assert check_evidence(settle(found, KEY.public, read(log)), KEY.public) is LogVerdict.CONSISTENT
     found = accuse(note(log), note(other, 5), ())
-    assert check_evidence(settle(found, KEY.public, read(log)), KEY.public) is Verdict.FORKED
+    assert check_evidence(settle(found, KEY.public, read(log)), KEY.public) is LogVerdict.FORKED
 
 
 def test_an_empty_log_has_one_head():
     false = sign(Checkpoint(ORIGIN, 0, bytes(32)), KEY)
-    assert check_evidence(accuse("", false, ()), KEY.public) is Verdict.FORKED
-    assert check_evidence(accuse(false, note(tree(3)), ()), KEY.public) is Verdict.FORKED
+    assert check_evidence(accuse("", false, ()), KEY.public) is LogVerdict.FORKED
+    assert check_evidence(accuse(false, note(tree(3)), ()), KEY.public) is LogVerdict.FORKED
     assert follow(note(Tree()), note(tree(3)), (), KEY.public).size == 3
 
 
@@ -132,7 +132,7 @@ def test_a_note_of_another_signer_or_log_is_no_evidence():
 
 def test_every_flipped_bit_of_evidence_is_refused_or_acquits():
     found = accuse(note(tree(3)), note(tree(4, changed=0)), tree(4, changed=0).consistency(3))
-    assert check_evidence(found, KEY.public) is Verdict.FORKED
+    assert check_evidence(found, KEY.public) is LogVerdict.FORKED
     for bit in range(8 * len(found)):
         changed = bytearray(found)
         changed[bit // 8] ^= 1 << bit % 8
@@ -140,4 +140,4 @@ def test_every_flipped_bit_of_evidence_is_refused_or_acquits():
             verdict = check_evidence(bytes(changed), KEY.public)
         except PeerError:
             continue
-        assert verdict is Verdict.OPEN
+        assert verdict is LogVerdict.OPEN

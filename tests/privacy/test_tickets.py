@@ -16,7 +16,9 @@ from covey_privacy.tickets import IssuerKey, Role
 @pytest.fixture(scope="module")
 def issuing():
     """An issuer of two slots."""
-    return TicketSigner.of(("analytics", "personalize"), 17_504, generate_private_keys(slots=2))
+    return TicketSigner.from_private_keys(
+        ("analytics", "personalize"), 17_504, generate_private_keys(slots=2)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +76,7 @@ def test_tickets_of_another_issuer_or_changed_ones_are_refused(signer, issuer_ke
         keys[0].ticket.check(other)
     stolen = replace(keys[0].ticket, round_key=SigningKey(os.urandom(32)).public)
     with pytest.raises(PeerError):
-        stolen.check(issuer_keys.of(Role.CONTRIBUTE, 1))
+        stolen.check(issuer_keys.key_for(Role.CONTRIBUTE, 1))
 
 
 def test_wrong_answers_are_refused(issuer_keys, pending, answers):
@@ -97,7 +99,7 @@ def test_the_issuer_signs_whole_batches_alone(issuing, pending, count):
 def test_there_are_no_other_slots_than_those_of_the_keys(issuer_keys):
     for slot in (0, 3):
         with pytest.raises(ServerError, match=f"slot {slot} was named; .* have slots 1 to 2"):
-            issuer_keys.of(Role.VOLUNTEER, slot)
+            issuer_keys.key_for(Role.VOLUNTEER, slot)
 
 
 def test_a_key_stands_for_one_role_and_slot(issuer_keys):

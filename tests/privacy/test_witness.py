@@ -7,13 +7,13 @@ from covey_privacy.errors import MisuseError, ServerError
 from covey_privacy.merkle import EMPTY, Tree, leaf_hash
 from covey_privacy.note import COSIGNATURE, ED25519, VerifierKey, parse
 from covey_privacy.signatures import SigningKey
-from covey_privacy.split_view import Verdict, check_evidence
+from covey_privacy.split_view import LogVerdict, check_evidence
 from covey_privacy.witness import (
     AddCheckpoint,
     Cosigned,
-    Policy,
     Refused,
     Witness,
+    WitnessPolicy,
     cosign,
     cosigned_at,
     parse_request,
@@ -106,7 +106,7 @@ def cosigned_by(*keys, time=NOW):
 def test_a_public_logs_checkpoint_and_its_witnesses():
     assert open_note(ARCHE, ARCHE_KEY.public).size == 1_432_088_532
     assert [cosigned_at(parse(ARCHE), witness) for witness in WITNESSES] == [ARCHE_TIME] * 4
-    Policy(WITNESSES, least=4, age=60).check(ARCHE, ARCHE_TIME + 60)
+    WitnessPolicy(WITNESSES, least=4, age=60).check(ARCHE, ARCHE_TIME + 60)
 
 
 def test_a_public_cosignature_is_over_every_bit():
@@ -186,7 +186,7 @@ NAMED = tuple(VerifierKey(f"w{i}.example", COSIGNATURE, key.public) for i, key i
 @pytest.mark.parametrize("least", [1, 2, 3])
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
 def test_enough_witnesses(count, least):
-    policy, shown = Policy(NAMED, least, age=100), cosigned_by(*KEYS[:count])
+    policy, shown = WitnessPolicy(NAMED, least, age=100), cosigned_by(*KEYS[:count])
     for now in (NOW - 100, NOW, NOW + 100):
         if count >= least:
             policy.check(shown, now)
@@ -202,7 +202,7 @@ def test_a_witness_counts_once():
     shown = cosigned_by(KEYS[0])
     again = shown + cosign(shown, "w0.example", KEYS[0], NOW + 1) + cosign(shown, "other", KEYS[0], NOW)
     with pytest.raises(ServerError, match="1 of 3"):
-        Policy(NAMED, 2, 100).check(again, NOW)
+        WitnessPolicy(NAMED, 2, 100).check(again, NOW)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_a_witness_counts_once():
 )
 def test_what_is_no_policy(witnesses, least, age):
     with pytest.raises(MisuseError):
-        Policy(witnesses, least, age)
+        WitnessPolicy(witnesses, least, age)
 
 
 def test_published_requests_are_granted():
@@ -307,10 +307,10 @@ def test_a_log_that_grows_is_cosigned_and_a_fork_is_kept():
     assert good == Cosigned(cosign(note(log), NAME, KEY, NOW), note(log))
     forked = ask(6, other.consistency(6), note(other), seen)
     assert forked.status == 422
-    assert check_evidence(forked.evidence, LOG_KEY.public) is Verdict.FORKED
+    assert check_evidence(forked.evidence, LOG_KEY.public) is LogVerdict.FORKED
     same = ask(9, (), note(other), note(log))
     assert (same.status, same.body) == (409, "9\n")
-    assert check_evidence(same.evidence, LOG_KEY.public) is Verdict.FORKED
+    assert check_evidence(same.evidence, LOG_KEY.public) is LogVerdict.FORKED
     wrong = ask(6, log.consistency(5), note(log), seen)
     assert wrong.status == 422
-    assert check_evidence(wrong.evidence, LOG_KEY.public) is Verdict.OPEN
+    assert check_evidence(wrong.evidence, LOG_KEY.public) is LogVerdict.OPEN

@@ -1,10 +1,9 @@
 import pytest
 
-from covey_server.config import Asked, read
+from covey_server.config import RequestedQuery, load_object, read_config
 from covey_server.coordinator import operator_key
 from covey_server.errors import ConfigError, NodesError
 from covey_server.flower import InProcessGrid, wait_for_nodes
-from covey_server.loading import load
 
 CONFIG = {
     "queries": "q20=0.6 q1=1.4",
@@ -26,7 +25,7 @@ CONFIG = {
 
 
 def test_questions_are_asked_in_order():
-    assert read(CONFIG, 7).questions == (Asked("q20", 0.6), Asked("q1", 1.4))
+    assert read_config(CONFIG, 7).questions == (RequestedQuery("q20", 0.6), RequestedQuery("q1", 1.4))
 
 
 @pytest.mark.parametrize(
@@ -50,43 +49,49 @@ def test_questions_are_asked_in_order():
 )
 def test_what_cannot_be_is_one_line(change, says):
     with pytest.raises(ConfigError, match=says) as refused:
-        read({**CONFIG, **change}, 7)
+        read_config({**CONFIG, **change}, 7)
     assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("name", [name for name in CONFIG if name != "site"])
 def test_what_is_missing_is_named(name):
     with pytest.raises(ConfigError, match=name):
-        read({key: value for key, value in CONFIG.items() if key != name}, 7)
+        read_config({key: value for key, value in CONFIG.items() if key != name}, 7)
 
 
 def test_a_run_without_a_folder_keeps_its_state_by_its_id():
-    assert read(CONFIG, 7).state.name == "covey-run-7"
-    assert read({**CONFIG, "state-dir": "/srv/covey"}, 7).state.as_posix() == "/srv/covey"
+    assert read_config(CONFIG, 7).state.name == "covey-run-7"
+    assert read_config({**CONFIG, "state-dir": "/srv/covey"}, 7).state.as_posix() == "/srv/covey"
 
 
 def test_a_relative_catalogue_lies_in_the_state_folder():
     asked = {**CONFIG, "queries": "p1=4", "train-epsilon-cap": 4.0, "state-dir": "/srv"}
-    assert read({**asked, "catalogue": "shop/all.json"}, 7).catalogue.as_posix() == "/srv/shop/all.json"
-    assert read({**asked, "catalogue": "/etc/all.json"}, 7).catalogue.as_posix() == "/etc/all.json"
-    assert read(CONFIG, 7).catalogue is None
+    assert (
+        read_config({**asked, "catalogue": "shop/all.json"}, 7).catalogue.as_posix() == "/srv/shop/all.json"
+    )
+    assert read_config({**asked, "catalogue": "/etc/all.json"}, 7).catalogue.as_posix() == "/etc/all.json"
+    assert read_config(CONFIG, 7).catalogue is None
 
 
 def test_the_policy_has_seats_where_a_standing_committee_is_asked_for():
     seats = (b"1" * 32, b"2" * 32)
-    both = read(CONFIG, 7).policy(seats).committees
+    both = read_config(CONFIG, 7).policy(seats).committees
     assert (both.organisations, both.drawn, both.lost, both.turnout) == (seats, True, 0.3, 0.95)
-    drawn = read({**CONFIG, "committees": "drawn"}, 7).policy(seats).committees
+    drawn = read_config({**CONFIG, "committees": "drawn"}, 7).policy(seats).committees
     assert (drawn.organisations, drawn.drawn) == ((), True)
 
 
 def test_windows_follow_one_another():
-    windows = read(CONFIG, 7).durations.from_(1000)
+    windows = read_config(CONFIG, 7).durations.windows_from(1000)
     assert (windows.volunteer, windows.contribute, windows.check, windows.open) == (4600, 11800, 12400, 13000)
 
 
 def test_a_question_is_booked_under_its_purpose():
-    assert [Asked(name, 1.0).purpose for name in ("q20", "q1", "p1")] == ["analytics", "analytics", "train"]
+    assert [RequestedQuery(name, 1.0).purpose for name in ("q20", "q1", "p1")] == [
+        "analytics",
+        "analytics",
+        "train",
+    ]
 
 
 def test_the_operator_key_is_made_once_and_for_its_owner_alone(tmp_path):
@@ -98,10 +103,10 @@ def test_the_operator_key_is_made_once_and_for_its_owner_alone(tmp_path):
         operator_key(tmp_path / "state")
 
 
-@pytest.mark.parametrize("name", ["", "nowhere", "nowhere:build", "covey_server.loading:nothing"])
+@pytest.mark.parametrize("name", ["", "nowhere", "nowhere:build", "covey_server.config:nothing"])
 def test_a_fleet_that_cannot_be_loaded_is_named(name):
     with pytest.raises(ConfigError, match="cannot be loaded as module:name"):
-        load(name)
+        load_object(name)
 
 
 def test_waiting_for_nodes_ends():

@@ -7,22 +7,22 @@ from covey_privacy.manifest import model_digest
 from covey_privacy.secagg import pads
 from covey_privacy.tickets import IssuerKeys
 from covey_server.errors import ConfigError
-from covey_server.plan import BITS, Admission, Policy, Size, fitted, manifest_for
+from covey_server.plan import BITS, Admission, RoundPolicy, Size, fit_plan, manifest_for
 from covey_server.round_terms import CommitteePolicy, Durations, Population, counted
 
 KEYS = IssuerKeys(("analytics", "personalize"), 17_504, (bytes(300),), (b"v" * 300,))
 ORGANISATIONS = tuple(bytes([number]) * 32 for number in range(1, 5))
 COMMITTEES = CommitteePolicy(ORGANISATIONS, drawn=False, gamma=0.05, lost=0.05, turnout=0.95)
 DURATIONS = Durations(60, 60, 60, 60)
-POLICY = Policy(PRODUCTION, 1e-6, COMMITTEES, DURATIONS)
+POLICY = RoundPolicy(PRODUCTION, 1e-6, COMMITTEES, DURATIONS)
 
 
 def planned(query="q1", spend=1.4, people=1000, policy=POLICY, documents=()):
     asked = QUERIES[query]
     size = Size(query, asked.length, asked.norm)
-    (step,) = fitted([size], spend, people, policy.delta).steps
+    (step,) = fit_plan([size], spend, people, policy.delta).steps
     admission = Admission(KEYS, 1, Population(people, people))
-    windows = policy.durations.from_(1_800_000_000)
+    windows = policy.durations.windows_from(1_800_000_000)
     return manifest_for(asked, step, spend, f"{query}-1", admission, documents, policy, windows, bytes(32))
 
 
@@ -31,7 +31,7 @@ def planned(query="q1", spend=1.4, people=1000, policy=POLICY, documents=()):
 def test_the_noise_costs_no_more_than_the_manifest_says(query, spend, people):
     manifest = planned(query, spend, people)
     encoding = manifest.encoding(QUERIES[query].length, bytes(32))
-    assert epsilon([SkellamMechanism.of(encoding, manifest.sigma)], manifest.delta) <= spend
+    assert epsilon([SkellamMechanism.for_encoding(encoding, manifest.sigma)], manifest.delta) <= spend
     assert encoding.padded == manifest.length
 
 
@@ -54,7 +54,7 @@ def test_a_sum_of_everyone_fits_into_the_field():
 def test_a_long_vector_is_scaled_so_that_its_errors_are_borne_and_bits_dropped_where_there_is_room(
     people, spend, drops
 ):
-    (step,) = fitted([Size("p1-base", 4458, 1.0)], spend, people, 1e-6).steps
+    (step,) = fit_plan([Size("p1-base", 4458, 1.0)], spend, people, 1e-6).steps
     assert step.bits == BITS
     drop = pads.choose_drop(step.length, people, step.sigma * step.scale)
     assert (drop >= pads.LEAST_DROP) == drops
@@ -67,7 +67,7 @@ def test_a_long_vector_is_scaled_so_that_its_errors_are_borne_and_bits_dropped_w
 def test_floors_come_from_the_profile():
     assert planned().least_issued == 200
     committees = CommitteePolicy(ORGANISATIONS, drawn=False, gamma=0.05, lost=0.0, turnout=1.0)
-    assert planned(people=30, policy=Policy(TEST, 1e-6, committees, DURATIONS)).least_issued == 20
+    assert planned(people=30, policy=RoundPolicy(TEST, 1e-6, committees, DURATIONS)).least_issued == 20
 
 
 def test_too_few_people_are_refused_in_one_line():
@@ -88,7 +88,7 @@ def test_the_model_hash_changes_with_the_query_and_with_what_it_builds_on():
 
 def test_noise_that_so_few_phones_cannot_draw_is_refused():
     committees = CommitteePolicy(ORGANISATIONS, drawn=False, gamma=0.05, lost=0.0, turnout=1.0)
-    policy = Policy(TEST, 1e-6, committees, DURATIONS)
+    policy = RoundPolicy(TEST, 1e-6, committees, DURATIONS)
     assert planned(people=20, policy=policy).honest == 18
     with pytest.raises(ConfigError, match="needs more noise than 18 phones can draw: spend more epsilon"):
         planned(spend=0.05, people=20, policy=policy)

@@ -6,7 +6,7 @@ from covey_consent.app import create_app
 from covey_consent.settings import Settings
 from covey_privacy.signatures import SigningKey
 from covey_server.errors import RegistryError
-from covey_server.registry_client import Registry
+from covey_server.registry_client import RegistryClient
 from covey_server.round_terms import Population
 
 with warnings.catch_warnings():
@@ -29,11 +29,11 @@ def client(tmp_path):
 
 
 def test_the_operator_is_told_how_many_people_allow_a_set(client):
-    registry = Registry(client, OPERATOR)
+    registry = RegistryClient(client, OPERATOR)
     assert registry.people(("analytics", "personalize"), registry.epoch()) == Population(0, 0)
 
 
 def test_whoever_else_asks_is_refused(client):
-    registry = Registry(client, SigningKey(b"x" * 32))
+    registry = RegistryClient(client, SigningKey(b"x" * 32))
     with pytest.raises(RegistryError, match="not signed by key"):
         registry.people(("analytics", "personalize"), registry.epoch())

@@ -103,6 +103,6 @@ def test_corrupt_phones_are_counted_among_those_with_tickets_and_comers_among_th
 
 
 def test_windows_follow_each_other():
-    windows = Durations(600, 3600, 1200, 1200).from_(1_000_000)
+    windows = Durations(600, 3600, 1200, 1200).windows_from(1_000_000)
     assert windows.in_order
     assert (windows.volunteer, windows.open) == (1_000_600, 1_006_600)

@@ -14,8 +14,9 @@ from covey_privacy.sealed_figures import Annex
 from covey_privacy.signatures import SigningKey
 from covey_privacy.tickets import IssuerKeys, Role
 from covey_server.errors import ConfigError, RoundError
-from covey_server.round_result import Ending
-from covey_server.round_runner import CHARGED
+from covey_server.round_result import exact_results
+from covey_server.round_state import RoundResult
+from covey_server.round_steps import CHARGED
 from covey_server.store import Store, StoredRound, Training
 
 EVIDENCE = Evidence(
@@ -26,7 +27,7 @@ OPERATOR = SigningKey(b"o" * 32)
 ANNEX = Annex("q1-1", 30, 24, 23, 0, 1, 0, 2.5, b"s" * 32)
 NO_PROOFS, PROOFS = RoundProofs(b"", ()), RoundProofs(b"request", (b"opening",))
 SEALED = sealed_figures.seal(ANNEX, sealed_figures.key(OPERATOR, "q1-1"))
-ENDING = Ending({"query": "q1"}, EVIDENCE, SEALED, NO_PROOFS)
+ENDING = RoundResult({"query": "q1"}, EVIDENCE, SEALED, NO_PROOFS)
 CAPS = Caps({"analytics": 1.5}, 1.5, 1e-6)
 
 
@@ -43,7 +44,7 @@ def open_round(store, round_id, issuer=None, query="q1", training=None):
     """Open a round of made-up files, in a slot of `KEYS` where none is named."""
     files = RoundFiles(b"manifest", KEYS)
     running = StoredRound(round_id, files, b"n" * 32)
-    store.open_round(running, query, issuer or KEYS.of(Role.CONTRIBUTE, store.next_slot(KEYS)), training)
+    store.open_round(running, query, issuer or KEYS.key_for(Role.CONTRIBUTE, store.next_slot(KEYS)), training)
     return running
 
 
@@ -97,7 +98,7 @@ def test_a_round_that_runs_is_kept_with_its_steps_until_it_ends(tmp_path):
         store.drop_round("q20-1-a")
         assert store.running() == ()
         assert store.results() == [{"query": "q1"}]
-        assert set(store.untold()) == {"q1-1-a"}
+        assert set(store.unlogged_evidence()) == {"q1-1-a"}
         assert (store.count("q1"), store.count("q20")) == (1, 1)
 
 
@@ -107,12 +108,12 @@ def test_a_round_cut_short_after_its_charge_is_told_when_it_is_burnt(tmp_path):
         assert store.steps("q1-1").get(CHARGED) is None
         store.charge(charge(1), CAPS, lambda: ENDING)
         assert store.steps("q1-1").get(CHARGED) == b""
-        assert (store.results(), store.untold()) == ([], {})
+        assert (store.results(), store.unlogged_evidence()) == ([], {})
         store.burn("q1-1")
         assert store.running() == ()
-        assert store.untold() == {"q1-1": EVIDENCE}
-        store.told("q1-1", 7)
-        assert store.untold() == {}
+        assert store.unlogged_evidence() == {"q1-1": EVIDENCE}
+        store.note_logged("q1-1", 7)
+        assert store.unlogged_evidence() == {}
         assert store.results() == [{"query": "q1", "evidence_index": 7}]
 
 
@@ -122,7 +123,7 @@ def test_a_charge_that_is_refused_marks_no_round(tmp_path):
         with pytest.raises(BudgetError):
             store.charge(charge(1), Caps({"analytics": 0.01}, 0.01, 1e-6), lambda: ENDING)
         assert store.steps("q1-1").get(CHARGED) is None
-        assert store.untold() == {}
+        assert store.unlogged_evidence() == {}
 
 
 STEP = Step("p1", 8, 1.0, 64.0, 4.0, 24)
@@ -172,12 +173,12 @@ def test_exact_figures_are_kept_sealed(tmp_path):
     known = {"round_id": "q1-1", "sigma": 4.0, "honest": 10, "sum": "00"}
     with closing(Store(path)) as store:
         open_round(store, "q1-1")
-        store.close_round("q1-1", "released", Ending(known, EVIDENCE, SEALED, PROOFS))
+        store.close_round("q1-1", "released", RoundResult(known, EVIDENCE, SEALED, PROOFS))
         assert store.annex("q1-1") == SEALED
         with pytest.raises(ConfigError, match="no annex of round 'q1-2'"):
             store.annex("q1-2")
         assert store.results() == [known]
-        (result,) = store.results(OPERATOR)
+        (result,) = exact_results(store, OPERATOR)
         assert wire.decode(RoundProofs, store.proofs("q1-1")) == PROOFS
         with pytest.raises(ConfigError, match="no proofs of round 'q1-2'"):
             store.proofs("q1-2")
@@ -208,7 +209,7 @@ def test_rounds_of_a_set_and_epoch_have_slots_in_order(tmp_path):
     with closing(Store(path)) as store:
         for slot in (1, 2):
             assert store.next_slot(keys) == slot
-            open_round(store, f"q1-{slot}", keys.of(Role.CONTRIBUTE, slot))
+            open_round(store, f"q1-{slot}", keys.key_for(Role.CONTRIBUTE, slot))
     with closing(Store(path)) as store:
         says = r"all 2 slots of epoch 7 are used for analytics; wait for the next epoch or declare more slots"
         with pytest.raises(RoundError, match=says):
@@ -218,7 +219,7 @@ def test_rounds_of_a_set_and_epoch_have_slots_in_order(tmp_path):
 
 
 def test_a_slot_that_is_taken_opens_no_round(tmp_path):
-    issuer = keys_of(2).of(Role.CONTRIBUTE, 1)
+    issuer = keys_of(2).key_for(Role.CONTRIBUTE, 1)
     with closing(Store(tmp_path / "coordinator.db")) as store:
         open_round(store, "q1-1", issuer)
         with pytest.raises(RoundError, match="another round took slot 1 of epoch 7 for analytics"):
@@ -230,9 +231,9 @@ def test_a_slot_that_is_taken_opens_no_round(tmp_path):
 def test_a_round_that_is_not_opened_takes_no_slot(tmp_path):
     keys = keys_of(2)
     with closing(Store(tmp_path / "coordinator.db")) as store:
-        open_round(store, "q1-1", keys.of(Role.CONTRIBUTE, 1))
+        open_round(store, "q1-1", keys.key_for(Role.CONTRIBUTE, 1))
         with pytest.raises(sqlite3.IntegrityError):
-            open_round(store, "q1-1", keys.of(Role.CONTRIBUTE, 2))
+            open_round(store, "q1-1", keys.key_for(Role.CONTRIBUTE, 2))
         assert store.next_slot(keys) == 2
 
 
@@ -242,7 +243,7 @@ def take_slots(path, name, told):
     for number in range(6):
         with closing(Store(path)) as store:
             slot = store.next_slot(keys)
-            open_round(store, f"{name}-{number}", keys.of(Role.CONTRIBUTE, slot))
+            open_round(store, f"{name}-{number}", keys.key_for(Role.CONTRIBUTE, slot))
             taken.append(slot)
     told.put(taken)
 

@@ -60,7 +60,7 @@ def test_the_plan_is_of_the_questions_that_are_asked_and_costs_what_it_claims(na
         assert (question.id, question.norm, encoding.padded) == (step.query, step.norm, step.length)
         totals.append(np.sum([question.contribute(facts) for facts in audited.households], axis=0))
         assert np.abs(totals[-1]).max() > 0
-        mechanisms.append(SkellamMechanism.of(encoding, step.sigma))
+        mechanisms.append(SkellamMechanism.for_encoding(encoding, step.sigma))
     assert 0.99 * audited.plan.epsilon < epsilon(mechanisms, DELTA) <= audited.plan.epsilon
     assert 2 * audited.canaries <= min(step.length for step in audited.plan.steps)
 

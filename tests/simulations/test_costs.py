@@ -44,7 +44,7 @@ def test_every_row_keeps_to_its_budget_and_both_together_cost_less_than_their_su
 
 
 def test_what_the_draws_add_to_delta_changes_no_budget(rows):
-    steps = costs.training.plan(costs.TRAIN, 10_000, costs.ITEMS, costs.DELTA).steps
+    steps = costs.plan_training(costs.TRAIN, 10_000, costs.ITEMS, costs.DELTA).steps
     honest = costs.honest(10_000)
     distance = sum(costs._distance(step, honest) for step in steps)
     assert 0 < distance < 1e-26

@@ -10,9 +10,10 @@ from covey_consent.decisions.standing_choices import StandingChoices
 from covey_consent.rounds.notary import RoundNotary
 from covey_consent.tickets import tickets
 from covey_sdk import consent_gate
-from covey_sdk.consent_gate import Gate
+from covey_sdk.consent_gate import ConsentGate
 from covey_sdk.device import Device
-from covey_sdk.ticket_store import Wallet
+from covey_sdk.registry_sync import RegistrySync
+from covey_sdk.ticket_store import TicketStore
 from covey_simulations.drills.participation_attempts import Tries, Try
 
 BASELINE = ("people", "took_part", "got_tickets", "old_tickets_usable", "in_the_earlier_set")
@@ -92,7 +93,7 @@ def test_a_registry_that_gives_tickets_to_anyone_is_found(capsys, monkeypatch):
 
 @pytest.mark.slow
 def test_a_phone_whose_gate_stands_open_is_found_though_the_registry_refuses(capsys, monkeypatch):
-    monkeypatch.setattr(Gate, "require", lambda *_: None)
+    monkeypatch.setattr(ConsentGate, "require", lambda *_: None)
     groups = found(capsys)
     for name in (*BY_PHONE, ONLINE):
         assert (groups[name]["contributions"], groups[name]["refused_by_registry_alone"]) == (0, 5)
@@ -107,7 +108,7 @@ def test_a_phone_that_withdraws_on_paper_alone_is_found(capsys, monkeypatch):
 
 @pytest.mark.slow
 def test_a_phone_that_takes_nothing_back_is_found(capsys, monkeypatch):
-    monkeypatch.setattr(Device, "retract", lambda *_: None)
+    monkeypatch.setattr(RegistrySync, "retract", lambda *_: None)
     groups = found(capsys)
     assert [groups[name]["in_the_earlier_set"] for name in (*BY_PHONE, ONLINE, OFFLINE)] == [5, 5, 5, 5]
 
@@ -124,7 +125,7 @@ def test_a_registry_that_takes_no_retraction_seriously_is_found(capsys, monkeypa
 
 @pytest.mark.slow
 def test_a_phone_that_keeps_its_tickets_is_found(capsys, monkeypatch):
-    monkeypatch.setattr(Wallet, "sweep", lambda *_: [])
+    monkeypatch.setattr(TicketStore, "sweep", lambda *_: [])
     groups = found(capsys)
     assert [groups[name]["old_tickets_usable"] for name in (*BY_PHONE, ONLINE, OFFLINE)] == [5, 5, 5, 5]
 

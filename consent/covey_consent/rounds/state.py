@@ -34,10 +34,10 @@ from covey_privacy.secagg.messages import (
 )
 from covey_privacy.secagg.notary import (
     CommitteeDrawn,
+    NotaryState,
     Rostered,
     SetFinal,
     SetIncluded,
-    State,
     TakingVolunteers,
 )
 from covey_privacy.secagg.notary_messages import RoundEntries, RoundEntry
@@ -103,7 +103,7 @@ def read_entries(session: Session, round_id: str) -> RoundEntries:
     return RoundEntries(logged.manifest, logged.manifest_index, tuple(entries), evidence)
 
 
-def state_of(rows: RoundRows, info: RoundInfo) -> State:
+def state_of(rows: RoundRows, info: RoundInfo) -> NotaryState:
     """Return the notary's state. Takes up to some tenths of a second: run it in a thread."""
     signed = rows.signed
     if INCLUDED in signed:

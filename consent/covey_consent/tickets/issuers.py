@@ -141,7 +141,7 @@ def _find(session: Session, purposes: Purposes, epoch: int) -> IssuerSecret | No
 def _make(purposes: Purposes, epoch: int, slots: int, sealer: Sealer) -> IssuerSecret:
     """Return fresh keys, sealed and not logged yet. This takes long: run it in a thread."""
     private = generate_private_keys(slots)
-    public = TicketSigner.of(purposes, epoch, private).keys
+    public = TicketSigner.from_private_keys(purposes, epoch, private).keys
     row = IssuerSecret(epoch=epoch, purposes=name_of(purposes), keys=wire.encode(public))
     halves = (key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()) for key in private)
     row.secret = sealer.seal(wire.encode(_PrivateKeys(tuple(halves))), _associated(row))
@@ -192,7 +192,9 @@ def _open(row: IssuerSecret, sealer: Sealer) -> SigningIssuer:
             f"the issuer keys of epoch {row.epoch} were destroyed: has the clock been set back?"
         )
     halves = wire.decode(_PrivateKeys, sealer.unseal(row.secret, _associated(row))).keys
-    signer = TicketSigner.of(parse_set(row.purposes), row.epoch, tuple(map(_private_key, halves)))
+    signer = TicketSigner.from_private_keys(
+        parse_set(row.purposes), row.epoch, tuple(map(_private_key, halves))
+    )
     return SigningIssuer(Issuer(signer.keys, row.index), signer)
 
 

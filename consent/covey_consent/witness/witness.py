@@ -23,7 +23,7 @@ from covey_consent.witness.witness_store import WitnessStore
 from covey_privacy.errors import ServerError
 from covey_privacy.note import COSIGNATURE, ED25519, VerifierKey
 from covey_privacy.signatures import SigningKey
-from covey_privacy.split_view import Verdict, check_evidence
+from covey_privacy.split_view import LogVerdict, check_evidence
 from covey_privacy.witness import REQUEST_LIMIT, Cosigned, Refused, Witness, parse_request
 
 __all__ = ["ConsentRegistryError", "create_app", "serve", "verifier_key"]
@@ -46,7 +46,7 @@ class CosigningService:
                 self._store.keep(origin, answer.seen)
             elif (
                 answer.evidence
-                and check_evidence(answer.evidence, self._witness.logs[origin]) is Verdict.FORKED
+                and check_evidence(answer.evidence, self._witness.logs[origin]) is LogVerdict.FORKED
             ):
                 self._store.keep_evidence(origin, answer.evidence)
         return answer

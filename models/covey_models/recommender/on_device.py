@@ -83,7 +83,7 @@ class Base:
 
 
 @dataclass(frozen=True)
-class Parts:
+class ScoreParts:
     """What the scores of k items are made of, float64: added up, they are the scores.
 
     `popularity` and `adoption`, [k], hold each item against the average one. `goes_with`, [k, n], is what
@@ -158,7 +158,7 @@ def score(bought: History, base: Base, factors: Vector, mix: float) -> Vector:
     return np.asarray(scores)
 
 
-def parts(bought: History, base: Base, factors: Vector, mix: float, places: NDArray[np.intp]) -> Parts:
+def parts(bought: History, base: Base, factors: Vector, mix: float, places: NDArray[np.intp]) -> ScoreParts:
     """Return what the scores of the items at `places` are made of. See `score`, which knows no own items.
 
     The lift is linear in the history, so each purchase has its share of it, and the same share of the taste.
@@ -170,7 +170,7 @@ def parts(bought: History, base: Base, factors: Vector, mix: float, places: NDAr
     each = rows @ (factors[bought] * base.weight[bought, None]).T
     average = -rows @ (factors.T @ (bought.sum() * base.popularity * base.weight))
     slope = _slope(each.sum(axis=1) + average)
-    return Parts(popularity, adoption, slope[:, None] * each, slope * average)
+    return ScoreParts(popularity, adoption, slope[:, None] * each, slope * average)
 
 
 @lru_cache(maxsize=2)

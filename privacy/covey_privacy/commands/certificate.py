@@ -16,7 +16,7 @@ from covey_privacy.note import VerifierKey, public_key
 from covey_privacy.secagg.log_entries import LogView
 from covey_privacy.site_document import open_site
 from covey_privacy.wire import MESSAGE_LIMIT
-from covey_privacy.witness import Policy
+from covey_privacy.witness import WitnessPolicy
 
 LONGEST_SITE = 2**20
 """Bytes of a site document that are read."""
@@ -135,7 +135,7 @@ def _open_site(
         raise MisuseError("give --site, or all of --registry, --origin and --witness")
     witnesses = tuple(map(VerifierKey.parse, witness))
     # A certificate states when it was cosigned: the policy's age does not count.
-    policy = Policy(witnesses, len(witnesses) if least is None else least, 0)
+    policy = WitnessPolicy(witnesses, len(witnesses) if least is None else least, 0)
     return origin, LogView(origin, public_key(registry), policy)
 
 

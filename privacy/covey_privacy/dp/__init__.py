@@ -8,7 +8,7 @@ that secure aggregation sums in; accounting composes the rounds a person took pa
     share = Skellam(noise_share(sigma, scale, honest))
     message = encoding.to_ring(encoding.encode(vector) + share.sample(encoding.padded))
     total = encoding.decode(ring_sum)
-    spent = epsilon([SkellamMechanism.of(encoding, sigma)], delta=1e-6)
+    spent = epsilon([SkellamMechanism.for_encoding(encoding, sigma)], delta=1e-6)
 """
 
 from covey_privacy.dp.accounting import Spent, account, epsilon

@@ -41,7 +41,7 @@ def calibrate_steps(
         return tuple(whole / math.sqrt(share) for share in shares)
 
     def holds(whole: float) -> bool:
-        each = map(SkellamMechanism.of, encodings, sigmas(whole))
+        each = map(SkellamMechanism.for_encoding, encodings, sigmas(whole))
         return converted(cost(each), delta).epsilon <= epsilon
 
     start = 1 / max(encoding.scale for encoding in encodings)

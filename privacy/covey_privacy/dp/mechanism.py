@@ -37,7 +37,7 @@ class SkellamMechanism:
             raise MisuseError(f"a sum of {self.length} entries came; it has 1 at least, or None if unknown")
 
     @classmethod
-    def of(cls, encoding: Encoding, sigma: float) -> SkellamMechanism:
+    def for_encoding(cls, encoding: Encoding, sigma: float) -> SkellamMechanism:
         """Return a round's mechanism; `sigma` is the total noise's standard deviation in vector units."""
         return cls(*encoding.sensitivity(), (sigma * encoding.scale) ** 2, encoding.padded)
 

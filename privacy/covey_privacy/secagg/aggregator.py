@@ -154,7 +154,7 @@ class Concluded:
     result: Result
 
 
-State = Collecting | Closed | Checking | Excluding | CollectingSums | Concluded
+AggregatorState = Collecting | Closed | Checking | Excluding | CollectingSums | Concluded
 
 
 class Aggregator(Machine):
@@ -168,7 +168,7 @@ class Aggregator(Machine):
         random: Random = os.urandom,
         verify: Verify = verify,
     ) -> None:
-        self.state: State = Collecting()
+        self.state: AggregatorState = Collecting()
         self.committees: Committees = check_committees(committee_file, info, verify)
         self.sizes = Sizes.of_round(info.terms, self.committees)
         self._info, self._random, self._verify = info, random, verify
@@ -226,7 +226,7 @@ class Aggregator(Machine):
 
     def check_request(self, kind: Kind, number: int) -> bytes:
         """Return the `CheckRequest` for one decryptor."""
-        state, committee = self._at(Checking), self.committees.of(kind)
+        state, committee = self._at(Checking), self.committees.of_kind(kind)
         boxes = b""
         if number in committee.boxed:
             boxes = self._boxes[kind][number - committee.shape.threshold - 1].tobytes()
@@ -279,7 +279,7 @@ class Aggregator(Machine):
     def disputed(self, before: Checking, proof: bytes) -> tuple[Checking, None]:
         """Take what a decryptor showed in a dispute. Raises PeerError where it convicts nobody."""
         message = wire.decode(DisputeProof, proof)
-        committee, leaves = self.committees.of(Kind.DRAWN), before.members.leaves
+        committee, leaves = self.committees.of_kind(Kind.DRAWN), before.members.leaves
         if message.member >= len(leaves) or not convicts(
             message, leaves[message.member], committee, self._info, self.committees.context, self._verify
         ):

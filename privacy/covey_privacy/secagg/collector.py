@@ -46,7 +46,7 @@ _MEMBERS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Collecting:
+class CollectingMessages:
     """Contributions come; `entries` by round key."""
 
     entries: dict[bytes, Entry] = field(default_factory=dict)
@@ -79,7 +79,7 @@ class Collector(Machine):
         verify: Verify = verify,
     ) -> None:
         """Take up what is in `messages`. Raises as `add` does for a message there that is not good."""
-        self.state: Collecting | Collection | Summed = Collecting()
+        self.state: CollectingMessages | Collection | Summed = CollectingMessages()
         self.committees: Committees = check_committees(committee_file, info, verify)
         self.sizes = Sizes.of_round(info.terms, self.committees)
         self._info, self._messages, self._verify = info, messages, verify
@@ -87,8 +87,8 @@ class Collector(Machine):
         for data in list(messages.values()):
             self.add(data)
 
-    @step(Collecting, after=Collecting)
-    def add(self, before: Collecting, data: bytes) -> tuple[Collecting, bool]:
+    @step(CollectingMessages, after=CollectingMessages)
+    def add(self, before: CollectingMessages, data: bytes) -> tuple[CollectingMessages, bool]:
         """Take a contribution; return whether it is new.
 
         Raises:
@@ -115,8 +115,8 @@ class Collector(Machine):
         before.entries[key] = entry
         return before, True
 
-    @step(Collecting, Collection, after=Collection)
-    def collected(self, before: Collecting | Collection) -> tuple[Collection, Collected]:
+    @step(CollectingMessages, Collection, after=Collection)
+    def collected(self, before: CollectingMessages | Collection) -> tuple[Collection, Collected]:
         """Return who contributed, all boxes and proofs, and the sum of all vectors, for the coordinator."""
         entries = dict(sorted(before.entries.items()))
         keys, dealings = list(entries), []
@@ -138,7 +138,7 @@ class Collector(Machine):
         """
         message = self._message(round_key)
         boxes = split_boxes(message, self.sizes)
-        committee = self.committees.of(Kind.DRAWN)
+        committee = self.committees.of_kind(Kind.DRAWN)
         box = boxes[-1][number - committee.shape.threshold - 1] if number in committee.boxed else b""
         digests = body_digests(message.vector, [box for each in boxes for box in each])
         proofs = b"".join(dealing.proof for dealing in message.dealings)

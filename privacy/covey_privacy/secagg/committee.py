@@ -64,7 +64,7 @@ class Committees:
         """The size of the roster that a committee was drawn of, 0 where none was."""
         return sum(committee.volunteers for committee in self.each)
 
-    def of(self, kind: Kind) -> Committee:
+    def of_kind(self, kind: Kind) -> Committee:
         """Return the committee of a kind. Raises ServerError where the round has none."""
         for committee in self.each:
             if committee.kind == kind:

@@ -91,8 +91,10 @@ class Retracted:
     retraction: Retraction
 
 
-State = Ready | Sent | Retracted
-_STATES: dict[bytes, type[State]] = {each.__name__.encode(): each for each in (Ready, Sent, Retracted)}
+ContributorState = Ready | Sent | Retracted
+_STATES: dict[bytes, type[ContributorState]] = {
+    each.__name__.encode(): each for each in (Ready, Sent, Retracted)
+}
 
 
 class Contributor(Machine):
@@ -102,14 +104,14 @@ class Contributor(Machine):
         self,
         info: RoundInfo,
         accepted: Accepted,
-        state: RoundKey | State,
+        state: RoundKey | ContributorState,
         *,
         random: Random = os.urandom,
         verify: Verify = verify,
     ) -> None:
         """Args: state: the round key, or what `load` returned."""
         accepted.require(info)
-        self.state: State = Ready(state) if isinstance(state, RoundKey) else state
+        self.state: ContributorState = Ready(state) if isinstance(state, RoundKey) else state
         self._info = info
         self._accepted = accepted
         self._random = random
@@ -147,7 +149,7 @@ class Contributor(Machine):
         return type(self.state).__name__.encode() + b"\0" + wire.encode(self.state)
 
     @staticmethod
-    def load(dumped: bytes) -> State:
+    def load(dumped: bytes) -> ContributorState:
         """Return the state that `dump` gave."""
         name, _, state = dumped.partition(b"\0")
         return wire.decode(_STATES[name], state)

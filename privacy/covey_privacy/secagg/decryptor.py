@@ -109,8 +109,8 @@ class Erased:
     since: wire.U64
 
 
-State = Seated | Checked | Opened | Erased
-_STATES: dict[bytes, type[State]] = {
+DecryptorState = Seated | Checked | Opened | Erased
+_STATES: dict[bytes, type[DecryptorState]] = {
     each.__name__.encode(): each for each in (Seated, Checked, Opened, Erased)
 }
 
@@ -122,7 +122,7 @@ class Decryptor(Machine):
         self,
         info: RoundInfo,
         committees: Committees,
-        state: DecryptorKeys | State,
+        state: DecryptorKeys | DecryptorState,
         log: LogView,
         *,
         random: Random = os.urandom,
@@ -131,10 +131,10 @@ class Decryptor(Machine):
         """Args: state: the keys of a member of the committee, or what `load` returned."""
         self._info, self._log, self._random, self._verify = info, log, random, verify
         self._context = committees.context
-        self.state: State = Seated(state) if isinstance(state, DecryptorKeys) else state
+        self.state: DecryptorState = Seated(state) if isinstance(state, DecryptorKeys) else state
         if isinstance(self.state, Seated | Checked):
             keys = self.state.keys
-            self._committee = committees.of(Kind(keys.kind))
+            self._committee = committees.of_kind(Kind(keys.kind))
             self.number = seat_number(self._committee.box_keys, self._committee.signers, keys)
             if not self.number:
                 raise ServerError("the committee has no member with these keys", rule=Rule.COMMITTEE_MEMBERS)
@@ -247,7 +247,7 @@ class Decryptor(Machine):
         return type(self.state).__name__.encode() + b"\0" + wire.encode(self.state)
 
     @staticmethod
-    def load(dumped: bytes) -> State:
+    def load(dumped: bytes) -> DecryptorState:
         """Return the state that `dump` gave."""
         name, _, state = dumped.partition(b"\0")
         return wire.decode(_STATES[name], state, 2**28)

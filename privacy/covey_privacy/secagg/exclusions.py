@@ -26,7 +26,7 @@ def check_complaints(
 ) -> DecryptorId:
     """Return who complains. Raises PeerError unless a decryptor signed it about members of the set."""
     kinds = [committee.kind for committee in committees.each]
-    committee = committees.of(Kind(complaints.kind)) if complaints.kind in kinds else None
+    committee = committees.of_kind(Kind(complaints.kind)) if complaints.kind in kinds else None
     members = complaints.members
     if committee is None or not 1 <= complaints.decryptor <= committee.shape.members:
         raise PeerError("complaints name no decryptor of the round", rule=Rule.COMMITTEE_MEMBERS)

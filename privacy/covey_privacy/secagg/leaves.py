@@ -18,7 +18,7 @@ from covey_privacy.errors import MisuseError, ServerError
 from covey_privacy.joint_proof import JointProof, prove_leaves, root_from_leaves
 from covey_privacy.merkle import Tree, verify_inclusion
 from covey_privacy.protocol_rules import Rule
-from covey_privacy.registry_messages import Proof
+from covey_privacy.registry_messages import ProofHashes
 from covey_privacy.secagg.messages import Leaf, SetHead
 
 
@@ -28,7 +28,7 @@ class Placed:
 
     leaf: Leaf
     place: wire.U32
-    proof: Proof
+    proof: ProofHashes
 
 
 @dataclass(frozen=True, slots=True)

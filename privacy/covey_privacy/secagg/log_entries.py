@@ -16,7 +16,7 @@ from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.keys import verify
 from covey_privacy.secagg.messages import Logged
 from covey_privacy.signatures import Verify, open_signed
-from covey_privacy.witness import Policy
+from covey_privacy.witness import WitnessPolicy
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ class LogView:
 
     origin: str
     registry: bytes
-    witnesses: Policy
+    witnesses: WitnessPolicy
 
     def require_logged(self, signed: bytes, logged: Logged, now: int, verify: Verify = verify) -> None:
         """Raise ServerError unless the signed head stands in the witnessed log; `now` is in POSIX seconds."""

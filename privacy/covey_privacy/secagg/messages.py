@@ -10,7 +10,7 @@ from covey_privacy import wire
 from covey_privacy.fixed_records import layout
 from covey_privacy.merkle import leaf_hash
 from covey_privacy.note import LIMIT
-from covey_privacy.registry_messages import Proof
+from covey_privacy.registry_messages import ProofHashes
 from covey_privacy.secagg.equality_proof import SharedPoint
 from covey_privacy.secagg.terms import MOST_DECRYPTORS, MOST_MEMBERS, MOST_ORGANISATIONS
 from covey_privacy.tickets import Ticket
@@ -228,7 +228,7 @@ class Logged:
 
     note: Annotated[str, wire.Size(1, LIMIT)]
     index: wire.U64
-    proof: Proof
+    proof: ProofHashes
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ from covey_privacy.signatures import Signed, SigningKey, Verify, sign
 from covey_privacy.state_machine import Machine, step
 
 
-class Records(Protocol):
+class NotaryRecords(Protocol):
     """What the registry keeps. Each method is one transaction, durable when it returns.
 
     Several processes may ask for the same round: what a method reads and what it writes are one transaction.
@@ -132,7 +132,7 @@ class SetFinal:
     signed: bytes
 
 
-State = TakingVolunteers | Rostered | CommitteeDrawn | SetIncluded | SetFinal
+NotaryState = TakingVolunteers | Rostered | CommitteeDrawn | SetIncluded | SetFinal
 
 
 class Notary(Machine):
@@ -142,12 +142,12 @@ class Notary(Machine):
         self,
         info: RoundInfo,
         key: SigningKey,
-        records: Records,
-        state: State | None = None,
+        records: NotaryRecords,
+        state: NotaryState | None = None,
         *,
         verify: Verify = verify,
     ) -> None:
-        self.state: State = TakingVolunteers() if state is None else state
+        self.state: NotaryState = TakingVolunteers() if state is None else state
         self._info, self._key, self._records, self._verify = info, key, records, verify
 
     @step(TakingVolunteers, after=TakingVolunteers)
@@ -366,7 +366,7 @@ class Notary(Machine):
 
 
 class MemoryRecords:
-    """Records in memory, for simulations and tests."""
+    """`NotaryRecords` in memory, for simulations and tests."""
 
     def __init__(self) -> None:
         self.entries: dict[bytes, bytes] = {}
@@ -376,7 +376,7 @@ class MemoryRecords:
     def keep(
         self, name: bytes, signed: bytes, spent: Sequence[bytes], claim: bytes
     ) -> tuple[bytes | None, Sequence[bytes]]:
-        """See `Records`."""
+        """See `NotaryRecords`."""
         with self._lock:
             if name in self.entries:
                 return self.entries[name], ()
@@ -386,7 +386,7 @@ class MemoryRecords:
             return self.entries.get(name), already
 
     def spend(self, spent: Sequence[bytes], claim: bytes) -> Sequence[bytes]:
-        """See `Records`."""
+        """See `NotaryRecords`."""
         with self._lock:
             already = [key for key in spent if self.spent.get(key, claim) != claim]
             if not already:

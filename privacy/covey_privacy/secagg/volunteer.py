@@ -52,14 +52,16 @@ class Drawn:
     number: wire.U32
 
 
-State = Idle | Offered | Drawn
+VolunteerState = Idle | Offered | Drawn
 
 
 class Volunteer(Machine):
     """One phone's offer to be a decryptor in one round, under a round key of role volunteer."""
 
-    def __init__(self, info: RoundInfo, state: RoundKey | State, *, random: Random = os.urandom) -> None:
-        self.state: State = Idle(state) if isinstance(state, RoundKey) else state
+    def __init__(
+        self, info: RoundInfo, state: RoundKey | VolunteerState, *, random: Random = os.urandom
+    ) -> None:
+        self.state: VolunteerState = Idle(state) if isinstance(state, RoundKey) else state
         self._info = info
         self._random = random
 
@@ -75,7 +77,7 @@ class Volunteer(Machine):
     @step(Offered, after=Drawn)
     def drawn(self, before: Offered, committees: Committees) -> tuple[Drawn, DecryptorKeys | None]:
         """Return the keys of a `Decryptor` where the draw names this phone, else None: its keys are gone."""
-        members = committees.of(Kind.DRAWN)
+        members = committees.of_kind(Kind.DRAWN)
         number = seat_number(members.box_keys, members.signers, before.keys)
         return Drawn(number), before.keys if number else None
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from covey_privacy.dp import epsilon
 from covey_privacy.errors import MisuseError, ServerError
-from covey_privacy.floors import PRODUCTION, Profile
+from covey_privacy.floors import PRODUCTION, FloorProfile
 from covey_privacy.manifest import Manifest
 from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.terms import RoundTerms
@@ -53,7 +53,7 @@ class Floors:
         _require_noise(manifest)
 
 
-def read_floors(stated: Mapping[str, Any], profile: Profile) -> Floors:
+def read_floors(stated: Mapping[str, Any], profile: FloorProfile) -> Floors:
     """Return the floors of a site's file; what it does not state is the profile's.
 
     Args:

@@ -43,8 +43,8 @@ from covey_privacy.secagg.terms import Kind
 from covey_privacy.secagg.volunteer import offer_seat
 from covey_privacy.signatures import SigningKey, sign
 from covey_privacy.tickets import IssuerKeys
-from covey_sdk.manifest_check import Invited, check
-from covey_server.plan import Admission, Policy, Size, fitted, manifest_for
+from covey_sdk.manifest_check import OpenedManifest, check_manifest
+from covey_server.plan import Admission, RoundPolicy, Size, fit_plan, manifest_for
 from covey_server.round_terms import CommitteePolicy, Durations, Population
 from covey_simulations.scenarios.in_process_round import (
     EPOCH,
@@ -265,22 +265,22 @@ def low_gamma() -> None:
     assert manifest.terms is not None  # noqa: S101  # it is of a round in one message
     terms = replace(manifest.terms, gamma=0.0, honest=manifest.terms.least_set - 1)
     altered = replace(manifest, terms=terms, gamma=0.0, honest=terms.honest)
-    check(Invited(altered, bytes(32)), QUERIES["q1"], (), TEST)
+    check_manifest(OpenedManifest(altered, bytes(32)), QUERIES["q1"], (), TEST)
 
 
 def plan_manifest() -> Manifest:
     """Return a manifest among thirty people, as the coordinator plans it."""
     query = QUERIES["q1"]
-    (step,) = fitted([Size("q1", query.length, query.norm)], 1.4, 30, 1e-6).steps
+    (step,) = fit_plan([Size("q1", query.length, query.norm)], 1.4, 30, 1e-6).steps
     seats = tuple(SigningKey(bytes([number]) * 32).public for number in range(1, 5))
-    policy = Policy(
+    policy = RoundPolicy(
         TEST, 1e-6, CommitteePolicy(seats, False, 0.05, lost=0.0, turnout=1.0), Durations(0, 60, 60, 60)
     )
     contribute, volunteer = (each.key.key for each in issuers())
     keys = IssuerKeys(PURPOSES, EPOCH, (contribute,), (volunteer,))
     admission = Admission(keys, 1, Population(30, 30))
     return manifest_for(
-        query, step, 1.4, "q1-1", admission, (), policy, policy.durations.from_(NOW), bytes(32)
+        query, step, 1.4, "q1-1", admission, (), policy, policy.durations.windows_from(NOW), bytes(32)
     )
 
 

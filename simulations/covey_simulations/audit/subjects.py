@@ -17,7 +17,8 @@ from covey_models import QUERIES, Catalogue, Question
 from covey_models.queries import SEGMENTS
 from covey_models.recommender import release, steps
 from covey_privacy.manifest import Plan
-from covey_server import plan, training
+from covey_server.plan import Size, fit_plan
+from covey_server.questions import plan_training
 
 Vector = NDArray[np.float64]
 Facts = Mapping[str, Any]
@@ -64,8 +65,8 @@ def subject(name: str) -> Subject:
 def query(name: str, epsilon: float, plays: int) -> Subject:
     """Return a query, asked three times at `epsilon` in all."""
     asked = QUERIES[name]
-    thrice = [plan.Size(name, asked.length, asked.norm, 1 / 3)] * 3
-    fitted = plan.fitted(thrice, epsilon, PEOPLE, DELTA)
+    thrice = [Size(name, asked.length, asked.norm, 1 / 3)] * 3
+    fitted = fit_plan(thrice, epsilon, PEOPLE, DELTA)
     room = fitted.steps[0].length // 2
     return Subject(name, fitted, lambda _: asked, _shoppers(), room, plays)
 
@@ -74,7 +75,7 @@ def p1(epsilon: float) -> Subject:
     """Return P1's training in three sums at `epsilon`, which must be 2 or more."""
     groups = tuple(f"aisle {item % 4}" for item in range(ITEMS))
     catalogue = Catalogue(tuple(f"item {item}" for item in range(ITEMS)), {"aisle": groups})
-    planned = training.plan(epsilon, PEOPLE, ITEMS, DELTA)
+    planned = plan_training(epsilon, PEOPLE, ITEMS, DELTA)
     questions = _Training(planned, catalogue)
     return Subject("p1", planned, questions, _baskets(catalogue), planned.steps[0].length // 2, 2)
 

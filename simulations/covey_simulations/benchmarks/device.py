@@ -24,7 +24,7 @@ from covey_privacy.registry_messages import GRANTED, Choice, Notice, NoticeText
 from covey_privacy.signatures import SigningKey
 from covey_sdk import Device, Trust
 from covey_sdk.clock import milliseconds
-from covey_sdk.events import AppOpen, Event, Line, OrderPaid
+from covey_sdk.events import AppOpen, Event, OrderLine, OrderPaid
 from covey_sdk.interactions import CartAdd, ItemView
 from covey_sdk.rule_bundle import BASE, Category, sign_rules
 from covey_simulations.benchmarks.stopwatch import Stopwatch
@@ -141,7 +141,7 @@ def _allow_everything(device: Device) -> None:
     """Open the gate without a registry, and map the categories."""
     texts = (NoticeText("en", "title", "text"),)
     notices = {name: Notice(name, 1, 0, 0, "consent", 1.0, 1.0, 1e-6, texts) for name in PURPOSES}
-    device.consents.shelve(notices)
+    device.consents.keep_notices(notices)
     for name in PURPOSES:
         device.decision(name, GRANTED)
     state = device.consents._state
@@ -169,7 +169,7 @@ def _events(count: int) -> Iterator[Event]:
 
 def _order(name: str, days: float, draw: random.Random) -> OrderPaid:
     lines = tuple(
-        Line(f"item-{draw.randrange(2000):05d}", draw.choice(CATEGORIES), draw.randrange(100, 9000))
+        OrderLine(f"item-{draw.randrange(2000):05d}", draw.choice(CATEGORIES), draw.randrange(100, 9000))
         for _ in range(draw.randrange(1, 6))
     )
     return OrderPaid(name, lines, sum(line.paid_minor for line in lines), "USD", _ago(days), 0)

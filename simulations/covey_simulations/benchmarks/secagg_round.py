@@ -231,12 +231,12 @@ class MeasuredRound:
 
     def _group(self, seat: DecryptorId) -> DecryptorGroup:
         kind, number = seat
-        return kind, number in self.committees.of(kind).boxed
+        return kind, number in self.committees.of_kind(kind).boxed
 
     def _answers(self, seat: DecryptorId) -> bool:
         """Say whether a decryptor answers: as many do as are needed, of all kinds evenly."""
         kind, number = seat
-        shape = self.committees.of(kind).shape
+        shape = self.committees.of_kind(kind).shape
         return number * shape.needed_answers % shape.members < shape.needed_answers
 
 

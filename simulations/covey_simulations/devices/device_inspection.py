@@ -40,7 +40,7 @@ def rank(phones: Phones, households: list[int]) -> list[dict[str, Any]]:
 def _ranked(phones: Phones, household: int, candidates: list[str]) -> dict[str, Any]:
     with phones.open(household) as device:
         rankings = {name: device.recommend(candidates, BEST, name) for name in RANKINGS}
-        bought = device.portrait.bought(device.gate())
+        bought = device.profile.bought(device.gate())
     return {
         **_taste(phones, household),
         "counts": {item: len(days) for item, days in bought.items()},

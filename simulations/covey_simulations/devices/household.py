@@ -12,7 +12,6 @@ from covey_privacy.registry_messages import GRANTED, Batch
 from covey_privacy.tickets import purpose_set
 from covey_sdk.errors import ConsentError
 from covey_sdk.events import Event, OrderPaid, parse
-from covey_sdk.ticket_fetcher import TicketFetcher
 from covey_simulations.data import orders, shop_rules
 from covey_simulations.devices.phone import Phones
 from covey_simulations.scenarios import random_choices
@@ -59,7 +58,7 @@ def record(phones: Phones, households: list[int]) -> dict[str, int]:
         with phones.open(household) as device:
             if not device.record_many(told):
                 continue
-            kept = device.portrait.history(device.gate())
+            kept = device.profile.history(device.gate())
         counts["orders"] += len(kept.orders)
         counts["lines"] += len(kept.purchases)
         counts["sensitive_lines_dropped"] += _lines(told) - len(kept.purchases)
@@ -77,7 +76,7 @@ def fetch(phones: Phones, households: list[int]) -> list[tuple[int, list[str]]]:
 
 def _fetched(phones: Phones, household: int) -> list[str]:
     with phones.open(household) as device:
-        fetched = TicketFetcher(device).fetch(phones.epoch, *SETS.values())
+        fetched = device.ticket_fetcher().fetch(phones.epoch, *SETS.values())
     return [name for name, purposes in SETS.items() if purposes in fetched]
 
 

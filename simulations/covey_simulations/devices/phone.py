@@ -23,7 +23,7 @@ from covey_privacy.secagg.keys import verify
 from covey_sdk import Device
 from covey_sdk.decryptor_duty import DecryptorDuty
 from covey_sdk.errors import StoreError
-from covey_sdk.registry_client import Registry
+from covey_sdk.registry_client import RegistryClient
 from covey_sdk.round_client import RoundClient
 from covey_sdk.store import Store
 from covey_simulations.data.orders import CURRENCY, ZONE
@@ -69,7 +69,7 @@ class Phones:
         self.world, self.households = world, households
         self.verify = Remembering()
         self._client = httpx.Client(base_url=world.registry_url)
-        self.registry = Registry(self._client, world.trust, self.verify)
+        self.registry = RegistryClient(self._client, world.trust, self.verify)
         self.clock = Clock(world.folder)
         self._met: dict[int, Device] = {}
         world.phones.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -123,11 +123,11 @@ class Phones:
 
     def client(self, device: Device) -> RoundClient:
         """Return a device's part in rounds."""
-        return RoundClient(device, verify=self.verify)
+        return device.round_client(verify=self.verify)
 
     def duty(self, device: Device) -> DecryptorDuty:
         """Return a device's part as a decryptor."""
-        return DecryptorDuty(device, verify=self.verify)
+        return device.decryptor_duty(verify=self.verify)
 
 
 def _keystore(path: Path) -> bytes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from covey_privacy.errors import PrivacyError
 from covey_privacy.registry_messages import Issuer
 from covey_privacy.tickets import Role
-from covey_sdk import Registry
+from covey_sdk import RegistryClient
 from covey_sdk.errors import ConsentError, CoveyError, TicketError
 from covey_simulations.drills.people import Person
 from covey_simulations.drills.rounds import PURPOSES, DrillRound
@@ -42,7 +42,7 @@ class Tries:
 
     round: DrillRound
     unused: Issuer
-    registry: Registry
+    registry: RegistryClient
     spare_slot: int
 
     def join(self, person: Person) -> Try:

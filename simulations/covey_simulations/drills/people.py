@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 import httpx
 
 from covey_privacy.floors import TEST
-from covey_sdk import Device, Registry, Trust
+from covey_sdk import Device, RegistryClient, Trust
 from covey_sdk.round_client import RoundClient
 from covey_sdk.ticket_fetcher import TicketFetcher
-from covey_sdk.ticket_store import Wallet
+from covey_sdk.ticket_store import TicketStore
 from covey_simulations.drills.registry_staff import Desk
 from covey_simulations.scenarios.clock import Clock
 
@@ -57,17 +57,17 @@ class Person:
     @property
     def client(self) -> RoundClient:
         """The phone's part in rounds."""
-        return RoundClient(self.device)
+        return self.device.round_client()
 
     @property
     def fetcher(self) -> TicketFetcher:
         """What gets the phone's tickets."""
-        return TicketFetcher(self.device)
+        return self.device.ticket_fetcher()
 
     @property
-    def wallet(self) -> Wallet:
+    def wallet(self) -> TicketStore:
         """The tickets in the phone's store."""
-        return Wallet(self.device.store, self.device.key)
+        return self.device.tickets
 
 
 class People:
@@ -77,7 +77,7 @@ class People:
         self._folder, self._trust, self._desk, self._clock = folder, trust, desk, clock
         self.line = Line()
         self._client = httpx.Client(base_url=url, transport=self.line)
-        self._registry = Registry(self._client, trust)
+        self._registry = RegistryClient(self._client, trust)
 
     def close(self) -> None:
         """Hang up."""
@@ -99,7 +99,7 @@ class People:
         key = os.urandom(32)
         clock = partial(self._clock.moment, ZONE)
         path = self._folder / f"{os.urandom(8).hex()}.db"
-        device = Device.open(path, key, trust=self._trust, registry=self._registry, profile=TEST, clock=clock)
+        device = Device.open(path, key, trust=self._trust, registry=self._registry, floors=TEST, clock=clock)
         subject = self._desk.enrol(device.key.public)
         device.enrol()
         return Person(subject, device)

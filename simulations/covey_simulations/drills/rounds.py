@@ -29,8 +29,8 @@ from covey_privacy.secagg.terms import RoundInfo
 from covey_privacy.secagg.volunteer import offer_seat
 from covey_privacy.signatures import Signed, SigningKey, digest_of
 from covey_privacy.tickets import purpose_set
-from covey_server.plan import Admission, Policy, Size, fitted, manifest_for
-from covey_server.registry_client import Registry, read
+from covey_server.plan import Admission, RoundPolicy, Size, fit_plan, manifest_for
+from covey_server.registry_client import RegistryClient, decode_answer
 from covey_server.round_registry import RoundRegistry
 from covey_server.round_terms import CommitteePolicy, Durations
 
@@ -58,7 +58,7 @@ class DrillRound:
         with self._lock:
             self.collector.add(message)
 
-    def signed_set(self, registry: Registry) -> frozenset[bytes]:
+    def signed_set(self, registry: RegistryClient) -> frozenset[bytes]:
         """Have the registry sign the set of those whom it does not refuse; return the round keys in it.
 
         They are read from the leaves that the registry publishes.
@@ -69,12 +69,12 @@ class DrillRound:
         while not isinstance(answer := asked.include(self.files.committee, aggregator.close()), LoggedHead):
             aggregator.leave_out(answer)
         root = wire.decode(SetHead, wire.decode(Signed, answer.signed).body).root
-        leaves = read(SetLeaves, registry.send("GET", f"/v1/sets/{root.hex()}")).leaves
+        leaves = decode_answer(SetLeaves, registry.send("GET", f"/v1/sets/{root.hex()}")).leaves
         return frozenset(leaf.round_key for leaf in unpack_leaves(leaves))
 
 
 def announce(
-    registry: Registry,
+    registry: RegistryClient,
     operator: SigningKey,
     registry_key: bytes,
     seats: Sequence[SigningKey],
@@ -86,10 +86,10 @@ def announce(
     Raises ConfigError for too few people.
     """
     people, slot = admission.people, admission.slot
-    (step,) = fitted([Size(QUERY.id, QUERY.length, QUERY.norm)], EPSILON, people.issued, DELTA).steps
+    (step,) = fit_plan([Size(QUERY.id, QUERY.length, QUERY.norm)], EPSILON, people.issued, DELTA).steps
     chosen = CommitteePolicy(tuple(key.public for key in seats), False, GAMMA, lost=0.0, turnout=1.0)
-    policy = Policy(TEST, DELTA, chosen, DURATIONS)
-    windows = DURATIONS.from_(int(clock()))
+    policy = RoundPolicy(TEST, DELTA, chosen, DURATIONS)
+    windows = DURATIONS.windows_from(int(clock()))
     manifest = manifest_for(
         QUERY, step, EPSILON, f"{QUERY.id}-{slot}", admission, (), policy, windows, os.urandom(32)
     )

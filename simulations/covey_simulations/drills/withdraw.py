@@ -26,12 +26,12 @@ from covey_consent.settings import Settings
 from covey_consent.storage.key_file import load_or_create
 from covey_privacy.errors import PrivacyError
 from covey_privacy.signatures import SigningKey
-from covey_sdk import Registry, Trust
+from covey_sdk import RegistryClient, Trust
 from covey_sdk.errors import CoveyError
 from covey_server import coordinator
 from covey_server.errors import CoordinatorError
 from covey_server.plan import Admission
-from covey_server.registry_client import Registry as OperatorsRegistry
+from covey_server.registry_client import RegistryClient as OperatorsRegistry
 from covey_server.round_terms import Population
 from covey_simulations.drills import effect, withdrawal_groups
 from covey_simulations.drills.participation_attempts import Tries
@@ -136,7 +136,7 @@ def _staged(folder: Path, clock: Clock, subjects: int) -> Iterator[tuple[People,
             )
             for slot in (1, 2)
         )  # fmt: skip
-        tries = Tries(now, unused, Registry(client, trust), spare_slot=SLOTS)
+        tries = Tries(now, unused, RegistryClient(client, trust), spare_slot=SLOTS)
         yield people, Stage(desk, people.line, earlier, tries), theirs
 
 

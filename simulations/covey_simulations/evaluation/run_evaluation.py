@@ -8,7 +8,7 @@ from typing import Any
 from covey_models import Catalogue
 from covey_models.recommender.steps import CATALOGUE, GRAM
 from covey_privacy.catalogue_document import open_listing
-from covey_server.training import plan
+from covey_server.questions import plan_training
 from covey_simulations.data import orders
 from covey_simulations.evaluation import ranking
 from covey_simulations.evaluation.ranking import Household, Training
@@ -52,7 +52,7 @@ def _training(learnt: Learnt, catalogue: Catalogue, budget: Budget) -> Training:
 
     def noise(epsilon: float) -> dict[str, float]:
         """Return what each step's sum would hold, as much beyond the least as the run's first did."""
-        planned = plan(epsilon, learnt.people, len(catalogue.items), budget.delta)
+        planned = plan_training(epsilon, learnt.people, len(catalogue.items), budget.delta)
         return {step.query: step.sigma * extra for step in planned.steps}
 
     return Training(

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from covey_models import QUERIES, SEGMENTS, LogBins
-from covey_sdk import rfm
-from covey_sdk.purposes import kind_of
+from covey_sdk.tag_rules import value as value_tags
+from covey_sdk.tag_rules.registry import kind_of
 from covey_simulations.scenarios.scenario import Played
 from covey_simulations.scenarios.shop import Budget, Round, Seen
 
@@ -169,7 +169,7 @@ def _segment(facts: Mapping[str, Any], cuts: Mapping[str, float]) -> str | None:
     if facts["orders"] is None:
         return None
     near, often = facts["recency_days"] <= cuts["recency"], facts["orders"] >= cuts["frequency"]
-    return rfm.SEGMENTS[near, often, facts["mean_order_minor"] > cuts["monetary"]]
+    return value_tags.SEGMENTS[near, often, facts["mean_order_minor"] > cuts["monetary"]]
 
 
 def _counts(values: Iterable[str | None]) -> dict[str, int]:

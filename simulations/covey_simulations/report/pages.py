@@ -14,7 +14,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from covey_sdk.purposes import kind_of
+from covey_sdk.tag_rules.registry import kind_of
 from covey_simulations.errors import SetupError
 from covey_simulations.evaluation import paired_comparison
 from covey_simulations.report import chart_style, charts, conclusions, log_check, ranking_charts

@@ -19,7 +19,7 @@ from covey_privacy.floors import profile
 from covey_privacy.signatures import SigningKey
 from covey_privacy.site_document import SiteDocument, sign_site
 from covey_privacy.witness import Witness
-from covey_server import config as configuration
+from covey_server.config import read_config
 from covey_simulations.data import orders, shop_rules
 from covey_simulations.devices import household
 from covey_simulations.devices.phone import Phones
@@ -143,7 +143,7 @@ def open_for_run(context: Context, operator: SigningKey) -> Iterator[bytes]:
     Its world is made of households that allow all that the run asks, as many as its `households`; they enrol
     and take their orders up before the first round, and get a ticket for each round.
     """
-    run, config = configuration.read(context.run_config, context.run_id), context.run_config
+    run, config = read_config(context.run_config, context.run_id), context.run_config
     purposes, seed = {asked.purpose for asked in run.questions}, int(config["seed"])
     willing = orders.prepare(run.state / "orders", seed, int(config["households"]), purposes)
     for purpose in sorted(purposes):

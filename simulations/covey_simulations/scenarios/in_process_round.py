@@ -36,7 +36,7 @@ from covey_privacy.secagg.terms import Kind, RoundInfo, RoundTerms
 from covey_privacy.secagg.volunteer import DecryptorKeys, Volunteer, offer_seat
 from covey_privacy.signatures import SigningKey, Verify, digest_of
 from covey_privacy.tickets import IssuerKey, Random, Role, RoundKey
-from covey_privacy.witness import Policy, cosign
+from covey_privacy.witness import WitnessPolicy, cosign
 
 PURPOSES = ("analytics", "personalize")
 EPOCH = 20_000
@@ -70,7 +70,7 @@ class WitnessedLog:
         self._key, self._witness, self.tree = key, witness, Tree()
         self.entries: list[bytes] = []
         pinned = VerifierKey(WITNESS, COSIGNATURE, witness.public)
-        self.view = LogView(ORIGIN, key.public, Policy((pinned,), 1, 3600))
+        self.view = LogView(ORIGIN, key.public, WitnessPolicy((pinned,), 1, 3600))
 
     def append(self, signed: bytes, now: int = NOW) -> Logged:
         """Log a signed head, and return where it stands under a cosigned checkpoint."""

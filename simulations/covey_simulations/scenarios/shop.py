@@ -16,6 +16,7 @@ from covey_privacy.secagg.field import Q, centred
 from covey_server import coordinator, node
 from covey_server.flower import InProcessGrid
 from covey_server.node_messages import EXCHANGES
+from covey_server.round_result import exact_results
 from covey_server.store import Store
 from covey_simulations.data import orders
 from covey_simulations.devices import household
@@ -97,7 +98,7 @@ class Shop:
             grid = InProcessGrid(node.app, nodes, lambda _exchange, _node: done(1))
             coordinator.app(grid, Context(0, 1, {}, RecordDict(), config))
         operator = coordinator.operator_key(self.world.folder)
-        return self._checked(self.stored(lambda store: store.results(operator)[-1]))
+        return self._checked(self.stored(lambda store: exact_results(store, operator)[-1]))
 
     def stored(self, read: Callable[[Store], Any]) -> Any:
         """Return what `read` finds in the coordinator's store."""

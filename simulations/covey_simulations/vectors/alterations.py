@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 
 from covey_privacy import wire
-from covey_privacy.secagg.aggregator import Checking, CollectingSums, Excluding
+from covey_privacy.secagg.aggregator import Aggregator, Checking, CollectingSums, Excluding
 from covey_privacy.secagg.committee import box_key_statement, draw_of, volunteer_statement
 from covey_privacy.secagg.contribution import leaf_of, statement
 from covey_privacy.secagg.curve25519 import BASE, ORDER
@@ -40,6 +40,7 @@ from covey_privacy.secagg.messages import (
     FinalRequest,
     Grant,
     IncludeRequest,
+    Logged,
     Opening,
     OpenRequest,
     RosterHead,
@@ -48,12 +49,10 @@ from covey_privacy.secagg.messages import (
     VolunteerOffer,
     unpack_leaves,
 )
-from covey_privacy.secagg.terms import Kind
-from covey_privacy.secagg.volunteer import public_box_key
+from covey_privacy.secagg.terms import Kind, RoundInfo
+from covey_privacy.secagg.volunteer import DecryptorKeys, public_box_key
 from covey_privacy.signatures import SigningKey, open_signed, sign
-
-if TYPE_CHECKING:
-    from covey_simulations.vectors.rounds import VectorRound
+from covey_privacy.tickets import RoundKey
 
 Altered = Iterator[tuple[str, bytes]]
 
@@ -65,7 +64,30 @@ _TWIST = (2).to_bytes(32, "little")
 """u = 2 is on the twist."""
 
 
-def of_volunteer(round_: VectorRound, offers: Sequence[bytes]) -> Altered:
+class AlterableRound(Protocol):
+    """The parts of a vector's round (`rounds.VectorRound`) that alterations read."""
+
+    info: RoundInfo
+    registry: SigningKey
+    nonce: bytes
+    aggregator: Aggregator
+    file: bytes
+    secrets: dict[bytes, RoundKey]
+    keys: dict[tuple[Kind, int], DecryptorKeys]
+
+    @property
+    def phones(self) -> Sequence[tuple[RoundKey, Any]]:
+        """The round keys of the contributors, each with what it draws from."""
+
+    @property
+    def volunteers(self) -> Sequence[tuple[RoundKey, Any]]:
+        """The round keys of the volunteers, each with what it draws from."""
+
+    def fork_log(self, signed: bytes) -> Logged:
+        """Return where a head would stand in a copy of the log."""
+
+
+def of_volunteer(round_: AlterableRound, offers: Sequence[bytes]) -> Altered:
     """To the registry: tickets, box keys and signatures that do not belong together, and unsound keys."""
     one, two = (wire.decode(VolunteerOffer, offer) for offer in offers[:2])
     contributing = round_.phones[0][0].ticket
@@ -76,7 +98,7 @@ def of_volunteer(round_: VectorRound, offers: Sequence[bytes]) -> Altered:
     yield "box key of zeros", _volunteer(round_, one, bytes(32))
 
 
-def of_committee_file(round_: VectorRound) -> Altered:
+def of_committee_file(round_: AlterableRound) -> Altered:
     """To a phone: committees that are not the round's."""
     file = wire.decode(CommitteeFile, round_.file)
     if file.seats:
@@ -102,7 +124,7 @@ def of_committee_file(round_: VectorRound) -> Altered:
         yield "box key of an organisation in the drawn committee", wire.encode(replace(file, drawn=drawn))
 
 
-def of_contribution(round_: VectorRound, data: bytes) -> Altered:
+def of_contribution(round_: AlterableRound, data: bytes) -> Altered:
     """To the coordinator: a phone's message with parts of others, and what its round key signs amiss."""
     message = wire.decode(Contribution, data)
     other = round_.phones[1][0].ticket
@@ -128,14 +150,14 @@ def of_contribution(round_: VectorRound, data: bytes) -> Altered:
         yield "dealings of the two committees swapped", wire.encode(swapped)
 
 
-def after_contribution(round_: VectorRound, data: bytes) -> tuple[str, bytes]:
+def after_contribution(round_: AlterableRound, data: bytes) -> tuple[str, bytes]:
     """To the coordinator: a second message of the same round key."""
     message = wire.decode(Contribution, data)
     context = round_.aggregator.committees.context
     return "second message", _resigned(round_, replace(message, salt=OTHER), context)
 
 
-def of_include_request(round_: VectorRound) -> Altered:
+def of_include_request(round_: AlterableRound) -> Altered:
     """To the registry: sets that are not distinct, sorted, of this round or of members in good order."""
     request = wire.decode(IncludeRequest, round_.aggregator.close())
     first, second, *rest = request.entries
@@ -153,14 +175,14 @@ def of_include_request(round_: VectorRound) -> Altered:
         yield name, wire.encode(replace(request, entries=entries))
 
 
-def of_included_head(round_: VectorRound, signed: bytes) -> Altered:
+def of_included_head(round_: AlterableRound, signed: bytes) -> Altered:
     """To the coordinator: a head of another set."""
     head = open_signed(SetHead, INCLUDED, signed, round_.registry.public)
     yield "other root", sign(INCLUDED, replace(head, root=OTHER), round_.registry)
     yield "signed as final", sign(FINAL, head, round_.registry)
 
 
-def of_check_request(round_: VectorRound, data: bytes) -> Altered:
+def of_check_request(round_: AlterableRound, data: bytes) -> Altered:
     """To a decryptor: heads that the registry did not sign, log or mean so, and what is another member's."""
     request = wire.decode(CheckRequest, data)
     members = len(request.leaves) // LEAF_SIZE
@@ -196,7 +218,7 @@ def after_check_request(data: bytes) -> tuple[str, bytes]:
     return "second check", wire.encode(replace(request, claims=bytes(len(request.claims))))
 
 
-def of_complaints(round_: VectorRound, seat: tuple[Kind, int], data: bytes) -> Altered:
+def of_complaints(round_: AlterableRound, seat: tuple[Kind, int], data: bytes) -> Altered:
     """To the coordinator: complaints of another, and about what is not in the set."""
     message = wire.decode(Complaints, data)
     yield "of another decryptor", wire.encode(replace(message, decryptor=message.decryptor % 2 + 1))
@@ -210,7 +232,7 @@ def of_complaints(round_: VectorRound, seat: tuple[Kind, int], data: bytes) -> A
         yield name, _signed_complaints(round_, seat, replace(message, **changes))
 
 
-def of_dispute_request(round_: VectorRound, data: bytes) -> Altered:
+def of_dispute_request(round_: AlterableRound, data: bytes) -> Altered:
     """To a decryptor: grants for others, and what the dealer did not sign."""
     request = wire.decode(DisputeRequest, data)
     grant = open_signed(Grant, DISPUTE, request.grant, round_.registry.public)
@@ -234,7 +256,7 @@ def of_dispute_request(round_: VectorRound, data: bytes) -> Altered:
     yield from _of_logged(request, request.logged)
 
 
-def of_dispute_proof(round_: VectorRound, data: bytes) -> Altered:
+def of_dispute_proof(round_: AlterableRound, data: bytes) -> Altered:
     """To the coordinator: points that are not the shared one, and members that are not at fault."""
     proof = wire.decode(DisputeProof, data)
     for name, changes in {
@@ -251,7 +273,7 @@ def of_dispute_proof(round_: VectorRound, data: bytes) -> Altered:
     yield "of another decryptor", wire.encode(replace(proof, decryptor=proof.decryptor % 2 + 1))
 
 
-def of_final_request(round_: VectorRound, data: bytes) -> Altered:
+def of_final_request(round_: AlterableRound, data: bytes) -> Altered:
     """To the registry: members left out without proof."""
     request = wire.decode(FinalRequest, data)
     members = range(len(cast(Excluding, round_.aggregator.state).members))
@@ -266,14 +288,14 @@ def of_final_request(round_: VectorRound, data: bytes) -> Altered:
     yield "complaints that were not made", wire.encode(replace(request, complaints=complaints))
 
 
-def of_final_head(round_: VectorRound, signed: bytes) -> Altered:
+def of_final_head(round_: AlterableRound, signed: bytes) -> Altered:
     """To the coordinator: a head of another set."""
     head = open_signed(SetHead, FINAL, signed, round_.registry.public)
     yield "other root", sign(FINAL, replace(head, root=OTHER), round_.registry)
     yield "follows another set", sign(FINAL, replace(head, before=OTHER), round_.registry)
 
 
-def of_open_request(round_: VectorRound, data: bytes) -> Altered:
+def of_open_request(round_: AlterableRound, data: bytes) -> Altered:
     """To a decryptor: final sets that the registry did not sign, log or mean so."""
     request = wire.decode(OpenRequest, data)
     members = cast(CollectingSums, round_.aggregator.state).before.members
@@ -305,7 +327,7 @@ def after_open_request(data: bytes) -> tuple[str, bytes]:
     return "second opening", wire.encode(replace(request, excluded=(*request.excluded, 2**32 - 1)))
 
 
-def of_opening(round_: VectorRound, seat: tuple[Kind, int], data: bytes) -> Altered:
+def of_opening(round_: AlterableRound, seat: tuple[Kind, int], data: bytes) -> Altered:
     """To the coordinator: sums of another, for another set, and of what are no elements."""
     message = wire.decode(Opening, data)
     yield "of another decryptor", wire.encode(replace(message, decryptor=message.decryptor % 2 + 1))
@@ -323,7 +345,7 @@ def of_opening(round_: VectorRound, seat: tuple[Kind, int], data: bytes) -> Alte
         yield name, wire.encode(replace(unsigned, signature=signature))
 
 
-def _of_seats(round_: VectorRound, file: CommitteeFile) -> Altered:
+def _of_seats(round_: AlterableRound, file: CommitteeFile) -> Altered:
     first, second, *rest = file.seats
     key, digest = SigningKey(round_.keys[Kind.STANDING, 1].signing), round_.info.digest
     others = {
@@ -342,7 +364,7 @@ def _of_seats(round_: VectorRound, file: CommitteeFile) -> Altered:
         yield f"a box key signed {name}", wire.encode(replace(file, seats=(seat, second, *rest)))
 
 
-def _of_drawn(round_: VectorRound, drawn: DrawnCommittee) -> Iterator[tuple[str, DrawnCommittee]]:
+def _of_drawn(round_: AlterableRound, drawn: DrawnCommittee) -> Iterator[tuple[str, DrawnCommittee]]:
     first, second, *rest = drawn.members
     roster = open_signed(RosterHead, ROSTER, drawn.roster, round_.registry.public)
     yield "members swapped", replace(drawn, members=(second, first, *rest))
@@ -366,7 +388,7 @@ def _of_drawn(round_: VectorRound, drawn: DrawnCommittee) -> Iterator[tuple[str,
 
 
 def _draw(
-    round_: VectorRound,
+    round_: AlterableRound,
     drawn: DrawnCommittee,
     members: tuple[VolunteerOffer, ...],
     nonce: bytes | None = None,
@@ -376,21 +398,21 @@ def _draw(
     return DrawnCommittee(drawn.roster, sign(DRAW, draw, round_.registry), members)
 
 
-def _volunteer(round_: VectorRound, volunteer: VolunteerOffer, box_key: bytes) -> bytes:
+def _volunteer(round_: AlterableRound, volunteer: VolunteerOffer, box_key: bytes) -> bytes:
     """Return the volunteer with another box key, which its round key signed."""
     secret = round_.secrets[volunteer.round_key].secret
     signature = SigningKey(secret).sign(volunteer_statement(round_.info.digest, box_key))
     return wire.encode(replace(volunteer, box_key=box_key, signature=signature))
 
 
-def _resigned(round_: VectorRound, message: Contribution, context: bytes) -> bytes:
+def _resigned(round_: AlterableRound, message: Contribution, context: bytes) -> bytes:
     leaf = leaf_of(message, round_.aggregator.sizes)
     secret = round_.secrets[leaf.round_key].secret
     signature = SigningKey(secret).sign(statement(round_.info.digest, context, leaf))
     return wire.encode(replace(message, signature=signature))
 
 
-def _signed_complaints(round_: VectorRound, seat: tuple[Kind, int], message: Complaints) -> bytes:
+def _signed_complaints(round_: AlterableRound, seat: tuple[Kind, int], message: Complaints) -> bytes:
     signed = complaints_statement(round_.aggregator.committees.context, message)
     return wire.encode(replace(message, signature=SigningKey(round_.keys[seat].signing).sign(signed)))
 

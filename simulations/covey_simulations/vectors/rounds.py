@@ -378,7 +378,7 @@ class VectorRound:
         """Say whether altered messages are tried on this decryptor: the first and last of each committee."""
         kind, number = seat
         absent = [kind.name.lower(), number] in self.given["absent"]
-        return number in (1, self.aggregator.committees.of(kind).shape.members) and not absent
+        return number in (1, self.aggregator.committees.of_kind(kind).shape.members) and not absent
 
     def _record(self, name: str, sender: str, to: str, data: bytes) -> None:
         self._messages.append({"name": name, "from": sender, "to": to, "bytes": data.hex()})

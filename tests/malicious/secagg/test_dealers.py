@@ -101,7 +101,7 @@ def test_at_most_one_shared_point_is_shown(players, cheat):
         played.aggregator.complain(said[number])
     complained = [number for number, each in said.items() if wire.decode(Complaints, each).members]
     pairs = played.aggregator.to_dispute()
-    shape = played.aggregator.committees.of(Kind.DRAWN).shape
+    shape = played.aggregator.committees.of_kind(Kind.DRAWN).shape
     assert len(pairs) == (1 if len(complained) < shape.privacy else 0)
     assert complained
     for member, number in pairs:

@@ -94,7 +94,7 @@ def test_fewer_than_t_false_complaints_exclude_nobody_and_t_of_them_do(players):
         played = players("drawn")
         contribute(played, vectors(12, 40))
         played.include()
-        shape = played.aggregator.committees.of(Kind.DRAWN).shape
+        shape = played.aggregator.committees.of_kind(Kind.DRAWN).shape
         for seat in seats(played, Kind.DRAWN)[: shape.privacy - complaining]:
             played.aggregator.complain(_lie(played, seat, [3]))
         out, _ = played.aggregator._excluded(played.aggregator.state)
@@ -240,7 +240,7 @@ def test_the_opened_message_leaves_out_the_three_blinding_sums(players, kind):
     played.check()
     played.finalize()
     for seat, decryptor in played.decryptors.items():
-        shape = played.aggregator.committees.of(seat[0]).shape
+        shape = played.aggregator.committees.of_kind(seat[0]).shape
         answer = wire.decode(Opening, decryptor.open(played.open_request(), NOW))
         assert len(answer.sums) == 4 * shape.chunks(40)
 

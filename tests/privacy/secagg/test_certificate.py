@@ -32,7 +32,7 @@ from covey_privacy.secagg.leaves import JointAbsence, LeafSet, Neighbour
 from covey_privacy.secagg.log_entries import LEAF_SECAGG, LogView, entry_of
 from covey_privacy.secagg.messages import FINAL, INCLUDED, Grant, SetHead
 from covey_privacy.signatures import Signed, SigningKey, sign, to_sign
-from covey_privacy.witness import Policy, cosign
+from covey_privacy.witness import WitnessPolicy, cosign
 from covey_simulations.scenarios.in_process_round import NOW, ORIGIN, WITNESS, WitnessedLog
 
 WITHDRAWN = PHONES - 1
@@ -302,8 +302,8 @@ def test_lines_that_nobody_checks_are_left_out_by_the_maker(shop):
 def test_as_many_witnesses_as_the_policy_asks_for(shop):
     second = SigningKey(b"2" * 32)
     two = (*shop.log.view.witnesses.witnesses, VerifierKey("second.example", COSIGNATURE, second.public))
-    both = dataclasses.replace(shop.log.view, witnesses=Policy(two, 2, 3600))
-    one_of_two = dataclasses.replace(shop.log.view, witnesses=Policy(two, 1, 3600))
+    both = dataclasses.replace(shop.log.view, witnesses=WitnessPolicy(two, 2, 3600))
+    one_of_two = dataclasses.replace(shop.log.view, witnesses=WitnessPolicy(two, 1, 3600))
     note = shop.log.note()
     cosigned = note + cosign(note, "second.example", second, LATER)
     alone = shop.participation(0, "r1", 1)
@@ -317,7 +317,7 @@ def test_as_many_witnesses_as_the_policy_asks_for(shop):
 def test_every_single_byte_counts_also_where_a_witness_could_be_missed(shop):
     second = SigningKey(b"2" * 32)
     two = (*shop.log.view.witnesses.witnesses, VerifierKey("second.example", COSIGNATURE, second.public))
-    view = dataclasses.replace(shop.log.view, witnesses=Policy(two, 1, 3600))
+    view = dataclasses.replace(shop.log.view, witnesses=WitnessPolicy(two, 1, 3600))
     note = shop.log.note()
     data = shop.participation(
         0, "r1", 1, note=note + cosign(note, "second.example", second, LATER), view=view

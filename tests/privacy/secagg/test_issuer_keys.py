@@ -33,10 +33,10 @@ def manifest(request, issuers):
 
 def test_the_slot_picks_a_key_for_each_role(manifest):
     info = manifest.info(b"d" * 32, b"r" * 32, KEYS)
-    assert info.contribute == KEYS.of(Role.CONTRIBUTE, 2)
+    assert info.contribute == KEYS.key_for(Role.CONTRIBUTE, 2)
     assert info.contribute.key == KEYS.contribute[1]
     drawn = bool(manifest.terms.bands)
-    assert info.volunteer == (KEYS.of(Role.VOLUNTEER, 2) if drawn else None)
+    assert info.volunteer == (KEYS.key_for(Role.VOLUNTEER, 2) if drawn else None)
 
 
 @pytest.mark.parametrize("changes", [{"slot": 0}, {"slot": 3}, {"issuer": bytes(32)}, {"epoch": 8}])
@@ -56,7 +56,7 @@ def test_issuer_keys_that_are_alike_are_refused(manifest):
 
 def test_a_round_takes_each_role_s_own_key(issuers):
     terms = Players(SETTINGS["both"], issuers).info.terms
-    contribute, volunteer = (KEYS.of(role, 2) for role in Role)
+    contribute, volunteer = (KEYS.key_for(role, 2) for role in Role)
     for pair in (
         (contribute, None),
         (volunteer, contribute),

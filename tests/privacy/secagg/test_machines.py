@@ -21,7 +21,7 @@ TABLES = {
     Volunteer: "Idle volunteer Offered, Offered drawn Drawn",
     Decryptor: "Seated check Checked, Checked check Checked, Checked dispute Checked, Checked open Opened, "
     "Opened open Opened, Seated expire Erased, Checked expire Erased, Opened expire Erased",
-    Collector: "Collecting add Collecting, Collecting collected Collection, "
+    Collector: "CollectingMessages add CollectingMessages, CollectingMessages collected Collection, "
     "Collection collected Collection, Collection sum_without Summed, Summed sum_without Summed",
     Aggregator: "Collecting collect Collecting, Collecting close Closed, Closed close Closed, "
     "Closed leave_out Closed, Closed included Checking, Checking complain Checking, "

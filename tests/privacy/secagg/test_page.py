@@ -268,7 +268,7 @@ def test_sizes_of_the_page_are_the_codes(name):
         member = messages.VolunteerOffer(TICKET, bytes(32), bytes(64))
         roster = sign(messages.ROSTER, messages.RosterHead(bytes(32), 900, bytes(32)), key)
         draw = sign(messages.DRAW, messages.Draw(bytes(32), bytes(32), bytes(32), bytes(32)), key)
-        members = committees.of(Kind.DRAWN).shape.members
+        members = committees.of_kind(Kind.DRAWN).shape.members
         drawn = messages.DrawnCommittee(roster, draw, (member,) * members)
     assert row[3] == f"{len(wire.encode(messages.CommitteeFile(seats, drawn))):,}"
     if len(committees.each) == 1:
@@ -407,7 +407,7 @@ def test_signatures_draw_log_and_dispute_are_over_what_the_page_says(players):
     for seat, decryptor in played.decryptors.items():
         said[seat] = decryptor.check(played.aggregator.check_request(*seat), NOW)
         played.aggregator.complain(said[seat])
-        signer = played.aggregator.committees.of(seat[0]).signers[seat[1] - 1]
+        signer = played.aggregator.committees.of_kind(seat[0]).signers[seat[1] - 1]
         body = context + second.unsigned(said[seat])
         assert is_signed(signer, b"secagg/check", body, cbor2.loads(said[seat])[-1])
     ((member, number),) = played.aggregator.to_dispute()
@@ -429,7 +429,7 @@ def test_signatures_draw_log_and_dispute_are_over_what_the_page_says(players):
     assert is_signed(registry, b"secagg/final", *cbor2.loads(state.head))
     for seat, decryptor in played.decryptors.items():
         opening = decryptor.open(played.open_request(), NOW)
-        signer = played.aggregator.committees.of(seat[0]).signers[seat[1] - 1]
+        signer = played.aggregator.committees.of_kind(seat[0]).signers[seat[1] - 1]
         assert cbor2.loads(opening)[2] == second.sha(state.head)
         body = context + second.unsigned(opening)
         assert is_signed(signer, b"secagg/open", body, cbor2.loads(opening)[-1])

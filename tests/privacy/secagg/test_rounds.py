@@ -45,7 +45,7 @@ def test_a_short_sum_is_the_plain_sum_bit_for_bit(issuers, kind, data):
 def _lost(played: Players, kind: Kind, data) -> list[tuple[Kind, int]]:
     """Draw decryptors who do not come back, as many as may be missing."""
     of_kind = data.draw(st.permutations(seats(played, kind)))
-    spare = len(of_kind) - played.aggregator.committees.of(kind).shape.threshold if of_kind else 0
+    spare = len(of_kind) - played.aggregator.committees.of_kind(kind).shape.threshold if of_kind else 0
     return of_kind[: data.draw(st.integers(0, spare), label=f"lost {kind.name}")] if of_kind else []
 
 

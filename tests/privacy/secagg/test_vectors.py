@@ -740,6 +740,6 @@ def test_a_dispute_over_too_few_digests_convicts_nobody():
     proof = wire.decode(messages.DisputeProof, shown)
     short = dataclasses.replace(proof, dealt=dataclasses.replace(proof.dealt, digests=bytes(32)))
     leaf = messages.Leaf(*cut(bytes.fromhex(vector["derived"]["leaves"]["phone 3"]), 32))
-    drawn = committees.of(terms.Kind.DRAWN)
+    drawn = committees.of_kind(terms.Kind.DRAWN)
     assert disputes.convicts(proof, leaf, drawn, info, committees.context)
     assert not disputes.convicts(short, leaf, drawn, info, committees.context)

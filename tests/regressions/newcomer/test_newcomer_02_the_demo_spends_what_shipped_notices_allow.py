@@ -8,7 +8,7 @@ from covey import _parser
 from covey_consent.app import create_app
 from covey_consent.settings import Settings
 from covey_privacy.signatures import SigningKey
-from covey_sdk import Registry
+from covey_sdk import RegistryClient
 from covey_simulations.data import orders
 from covey_simulations.scenarios import demo, environment, loopback
 from covey_simulations.scenarios.clock import Clock
@@ -17,7 +17,7 @@ from covey_simulations.scenarios.shared_settings import ORIGIN, Trust
 
 def notices(url: str, key: bytes) -> dict:
     with httpx.Client(base_url=url) as client:
-        return dict(Registry(client, Trust(bytes(32), key, ORIGIN)).notices())
+        return dict(RegistryClient(client, Trust(bytes(32), key, ORIGIN)).notices())
 
 
 def test_the_demo_spends_what_shipped_notices_allow(tmp_path):

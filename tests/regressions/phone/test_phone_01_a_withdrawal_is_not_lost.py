@@ -12,7 +12,7 @@ from covey_privacy.tickets import Role
 from covey_sdk.errors import ClockError, ConsentError, RegistryError, TicketError
 from covey_sdk.rule_bundle import BASE, sign_rules
 from covey_sdk.store import Store
-from covey_sdk.ticket_store import Wallet
+from covey_sdk.ticket_store import TicketStore
 
 PURPOSES = ("analytics", "personalize")
 
@@ -157,7 +157,7 @@ def test_a_sync_gives_up_where_consents_keep_changing(ui, background, shop):
 
 def test_no_process_fetches_tickets_for_a_purpose_that_another_withdrew(ui, background, shop):
     issuer = issuer_of(background, shop)
-    wallet, now = Wallet(background.store, background.key), background.clock.now()
+    wallet, now = TicketStore(background.store, background.key), background.clock.now()
     during(shop, "/v1/tickets", lambda: ui.withdraw("analytics"))
     with pytest.raises(ConsentError, match="not allowed"):
         wallet.fetch(issuer, background.registry, now, allows(background))
@@ -167,7 +167,7 @@ def test_no_process_fetches_tickets_for_a_purpose_that_another_withdrew(ui, back
 
 def test_two_processes_show_no_ticket_twice(ui, background, shop):
     issuer = issuer_of(ui, shop)
-    one, other = Wallet(ui.store, ui.key), Wallet(background.store, background.key)
+    one, other = TicketStore(ui.store, ui.key), TicketStore(background.store, background.key)
     taken = []
 
     def fetch_and_take():

@@ -51,7 +51,7 @@ def test_a_process_is_told_that_another_erased_the_device(device, opened, order)
 
 def test_an_erasure_that_was_cut_off_is_finished_at_the_next_opening(device, opened, monkeypatch):
     key = device.key.public
-    monkeypatch.setattr("covey_sdk.store._files", lambda path: [])
+    monkeypatch.setattr("covey_sdk.store_file._files", lambda path: [])
     device.erase()
     monkeypatch.undo()
     assert opened().key.public != key

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from covey_sdk import clock as clocks
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import ClockError
-from covey_sdk.events import AppOpen, Line, OrderPaid
+from covey_sdk.events import AppOpen, OrderLine, OrderPaid
 from covey_sdk.history_builder import history
 from covey_sdk.interactions import ItemView
 from covey_sdk.rule_bundle import BASE, Category
@@ -46,7 +46,7 @@ RULES = replace(BASE, categories=(Category("tea", "ordinary"),))
 
 
 def bought(at: datetime, offset_min: int, order_id: str = "1") -> OrderPaid:
-    return OrderPaid(order_id, (Line("t", "tea", 3000),), 3000, "EUR", milliseconds(at), offset_min)
+    return OrderPaid(order_id, (OrderLine("t", "tea", 3000),), 3000, "EUR", milliseconds(at), offset_min)
 
 
 def set_zone_files(monkeypatch: pytest.MonkeyPatch, link: Path, name: Path) -> None:

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from covey_sdk import early_refunds, ledger
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import EventError
-from covey_sdk.events import Line, OrderPaid, Refund, parse
+from covey_sdk.events import OrderLine, OrderPaid, Refund, parse
 from covey_sdk.facts import UNKNOWN
 from covey_sdk.journal import Journal
 from covey_sdk.rule_bundle import BASE
 from covey_sdk.store import Store
 
-TEA = Line("t", "tea", 3000)
-CASE = Line("c", "phone_case", 2000)
-COLD = Line("m", "cold_med", 500)
+TEA = OrderLine("t", "tea", 3000)
+CASE = OrderLine("c", "phone_case", 2000)
+COLD = OrderLine("m", "cold_med", 500)
 
 
 def spend(device):

@@ -39,7 +39,7 @@ def test_a_grant_made_offline_is_told_as_such_and_sent_at_the_next_sync(enrolled
 
 
 def test_a_grant_that_the_registry_refuses_ends_and_the_ledger_says_so(enrolled, shop):
-    enrolled.consents.shelve(
+    enrolled.consents.keep_notices(
         {name: replace(notice, version=9) for name, notice in enrolled.consents.notices.items()}
     )
     with pytest.raises(RegistryError, match="409"):

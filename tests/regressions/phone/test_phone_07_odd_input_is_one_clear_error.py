@@ -17,7 +17,8 @@ from covey_sdk import CoveyError, Device, StoreError, Trust
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import ConsentError, EventError
 from covey_sdk.events import Refund, parse
-from covey_sdk.rule_bundle import BASE, MoneyCuts, sign_rules
+from covey_sdk.rule_bundle import BASE, sign_rules
+from covey_sdk.rule_sections import MoneyCuts
 from covey_sdk.store import Store
 
 KEY = bytes(range(32))
@@ -101,7 +102,7 @@ def test_a_wrong_trust_is_an_error_before_a_file_is_made(path, trust):
 
 
 @pytest.mark.parametrize(
-    "odd", [{"registry": "r"}, {"profile": 1}, {"clock": 7}, {"currency": "XQZ"}], ids=str
+    "odd", [{"registry": "r"}, {"floors": 1}, {"clock": 7}, {"currency": "XQZ"}], ids=str
 )
 def test_another_odd_argument_of_opening_is_named(path, shop, odd):
     with pytest.raises(CoveyError, match=f"^{next(iter(odd))} is "):
@@ -126,7 +127,7 @@ def test_a_store_that_was_cut_is_damaged_and_no_new_device(tmp_path, shop, lengt
 def test_the_marker_of_a_new_store_goes_once_its_tables_are_there(tmp_path):
     path = tmp_path / "new.db"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("covey_sdk.store.sqlite3.connect", lambda *_, **__: 1 / 0)
+        patch.setattr("covey_sdk.store_file.sqlite3.connect", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             Store(path, KEY)
     assert beside(path) == {"new.db", "new.db-new"}, "as a phone that is killed here leaves it"
@@ -267,7 +268,7 @@ NAMES = JUNK | st.sampled_from(
     ["personalize", "train", "core", "catalogue", "q20", "new", "granted", "toggle"]
 )
 OPENINGS = st.fixed_dictionaries(
-    {}, optional={"trust": JUNK, "currency": JUNK, "clock": JUNK, "profile": JUNK}
+    {}, optional={"trust": JUNK, "currency": JUNK, "clock": JUNK, "floors": JUNK}
 )
 
 

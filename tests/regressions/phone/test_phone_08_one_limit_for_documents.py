@@ -21,12 +21,12 @@ OPERATOR = SigningKey(bytes(32))
 
 def release_of(factors, version=1):
     base = {"popularity": np.full(len(factors), 1 / len(factors)), "rate": np.full(len(factors), 0.1)}
-    arrays = tuple(Array.of(name, values) for name, values in {**base, "factors": factors}.items())
+    arrays = tuple(Array.from_numpy(name, values) for name, values in {**base, "factors": factors}.items())
     return Release(MODEL, version, f"p1-{version}", (Figure("mix", 0.5),), arrays)
 
 
 def test_phone_08_one_limit_for_documents():
-    arrays = (Array.of("factors", np.zeros((40_000, 8))),)
+    arrays = (Array.from_numpy("factors", np.zeros((40_000, 8))),)
     signed = sign_release(Release(MODEL, 1, "p1-1", (Figure("mix", 0.5),), arrays), OPERATOR)
     assert len(signed) > 2**20
     assert open_release(signed, OPERATOR.public).array("factors").shape == (40_000, 8)

@@ -9,7 +9,7 @@ import pytest
 from covey_models.recommender.steps import CATALOGUE, MODEL
 from covey_privacy.catalogue_document import Level, Listing, sign_listing
 from covey_privacy.release import Array, Figure, Release, sign_release
-from covey_sdk.events import Line
+from covey_sdk.events import OrderLine
 
 GROUPS = {"bread": "food", "coffee": "drink", "milk": "drink", "soap": "home", "tea": "drink"}
 ITEMS = tuple(GROUPS)
@@ -21,15 +21,15 @@ ARRAYS = {
 
 
 def listing_of(version, groups, key):
-    levels = (Level.of("department", tuple(groups.values())),)
+    levels = (Level.from_groups("department", tuple(groups.values())),)
     return sign_listing(Listing(version, tuple(groups), levels), key)
 
 
 @pytest.fixture
 def ready(device, shop, order):
-    device.record(order(3, lines=(Line("bread", "bakery", 300),)))
+    device.record(order(3, lines=(OrderLine("bread", "bakery", 300),)))
     listed = listing_of(1, GROUPS, shop.operator)
-    arrays = tuple(Array.of(name, values) for name, values in ARRAYS.items())
+    arrays = tuple(Array.from_numpy(name, values) for name, values in ARRAYS.items())
     rests_on = (hashlib.sha256(listed).digest(),)
     named = Release(MODEL, 1, "p1-1", (Figure("mix", 0.5),), arrays, rests_on, ITEMS)
     device.adopt(CATALOGUE, listed)
@@ -70,7 +70,7 @@ def test_a_new_item_ranks_as_its_group_and_without_one_last(ready, shop):
 
 def test_a_new_item_that_was_bought_is_bought_again(ready, shop, order):
     ready.adopt(CATALOGUE, listing_of(2, {**GROUPS, "cocoa": "drink"}, shop.operator))
-    ready.record(order(1, lines=(Line("cocoa", "bakery", 300),)))
+    ready.record(order(1, lines=(OrderLine("cocoa", "bakery", 300),)))
     again = ready.recommend(("cocoa", *ITEMS), 9, ranking="again")
     assert {each.item for each in again} == {"bread", "cocoa"}
     assert all(each.score > 0 for each in again)
@@ -78,7 +78,7 @@ def test_a_new_item_that_was_bought_is_bought_again(ready, shop, order):
 
 def test_a_model_that_names_other_items_than_its_own_listing_is_not_used(ready, shop):
     listed = ready.releases.kept([CATALOGUE])[0]
-    arrays = tuple(Array.of(name, values) for name, values in ARRAYS.items())
+    arrays = tuple(Array.from_numpy(name, values) for name, values in ARRAYS.items())
     for version, rests_on in enumerate([(hashlib.sha256(listed).digest(),), (os.urandom(32),) * 2], 2):
         items = ITEMS[::-1] if version == 2 else ITEMS
         wrong = Release(MODEL, version, f"p1-{version}", (Figure("mix", 0.5),), arrays, rests_on, items)

@@ -14,7 +14,7 @@ from covey_privacy.registry_messages import SYNC, Sync
 from covey_privacy.signatures import sign
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import StoreError
-from covey_sdk.ticket_store import Wallet
+from covey_sdk.ticket_store import TicketStore
 
 PURPOSES = ("analytics", "personalize")
 
@@ -102,7 +102,7 @@ def fetch(device, shop):
     shop.http.get(f"/v1/issuers/{epoch}/{'+'.join(PURPOSES)}")
     device.sync()
     issuer = device.registry.issuer(PURPOSES, epoch, device.consents.checkpoint)
-    wallet = Wallet(device.store, device.key)
+    wallet = TicketStore(device.store, device.key)
     wallet.fetch(issuer, device.registry, device.clock.now(), lambda name: device.gate().allows(name))
 
 

@@ -8,11 +8,11 @@ import pytest
 from covey_sdk import ledger, tag_choices
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import ClockError, ConsentError, EventError
-from covey_sdk.events import Line
+from covey_sdk.events import OrderLine
 from covey_sdk.interactions import ItemView
-from covey_sdk.purposes import TAGS, kind_of
 from covey_sdk.rule_bundle import sign_rules
-from covey_sdk.tag_choices import MEMBERS, Choices, require_known
+from covey_sdk.tag_choices import Choices, require_known
+from covey_sdk.tag_rules.registry import MEMBERS, TAGS, kind_of
 
 TEA = "pref.category.tea"
 
@@ -70,7 +70,7 @@ def test_a_kind_blocks_all_its_members(loyal, order):
     assert weekly
     loyal.block("habit.weekly")
     assert not weekly & shown(loyal).keys()
-    loyal.record_many([order(days, lines=(Line("c", "coffee", 100),)) for days in (2, 9, 16, 23)])
+    loyal.record_many([order(days, lines=(OrderLine("c", "coffee", 100),)) for days in (2, 9, 16, 23)])
     assert not any(kind_of(each)[0] == "habit.weekly" for each in shown(loyal))
     (one, *_) = weekly
     with pytest.raises(EventError, match=r"'habit\.weekly' is blocked as a whole"):
@@ -111,7 +111,7 @@ def test_a_withdrawal_deletes_corrections_and_leaves_blocks(loyal, clock, order)
     loyal.correct("lifecycle.stage", "secret-value")
     clock.forward(seconds=1)
     loyal.withdraw("personalize")
-    assert loyal.portrait.choices.read() == Choices(blocked=(TEA,))
+    assert loyal.profile.choices.read() == Choices(blocked=(TEA,))
     assert "secret-value" not in json.dumps(loyal.export())
     clock.forward(seconds=1)
     loyal.grant("personalize")
@@ -155,7 +155,7 @@ def test_a_block_deletes_the_correction(loyal):
     (one, *_) = [each for each in shown(loyal) if kind_of(each)[0] == "habit.weekly"]
     loyal.correct(one, "no")
     loyal.block("habit.weekly")
-    assert loyal.portrait.choices.read().corrections == ()
+    assert loyal.profile.choices.read().corrections == ()
     with pytest.raises(EventError, match="is blocked; unblock it before"):
         loyal.correct(one, "no")
 
@@ -199,7 +199,7 @@ def test_an_id_of_no_tag_is_refused(loyal, tag_id):
     for choose in (loyal.block, loyal.unblock, lambda each: loyal.correct(each, "x")):
         with pytest.raises(EventError, match=r"tag_id is .*the id of a tag or of a kind of tags"):
             choose(tag_id)
-    assert loyal.portrait.choices.read() == Choices()
+    assert loyal.profile.choices.read() == Choices()
 
 
 @pytest.mark.parametrize("value", ["", " ", "a\0b", "\udc00", "x" * 129, 7, b"x", ["x"]])
@@ -216,7 +216,10 @@ def test_a_kind_with_members_is_not_corrected_as_one(loyal):
 
 def test_every_tag_that_is_found_can_be_blocked(device, allow, order, met):
     allow(device, "personalize", "replenish", "marketing")
-    phone = (Line("p", "organic vegetables", 100, days_per_unit=10, discounted=True), Line("q", "phone", 1))
+    phone = (
+        OrderLine("p", "organic vegetables", 100, days_per_unit=10, discounted=True),
+        OrderLine("q", "phone", 1),
+    )
     device.record_many([order(days, lines=phone) for days in (8, 15, 22)])
     device.record_many([met(ItemView, days, "organic vegetables") for days in (1, 2, 3)])
     found = set(shown(device))
@@ -265,7 +268,7 @@ def test_a_block_needs_no_purpose_and_a_correction_does(opened, shop):
         device.correct("rfm.segment", "mine")
     with pytest.raises(ConsentError, match="'replenish' is not allowed"):
         device.correct("replenish.due:tea", "no")
-    assert device.portrait.choices.read() == Choices(blocked=(TEA,))
+    assert device.profile.choices.read() == Choices(blocked=(TEA,))
 
 
 def test_recommendations_name_no_tag(loyal):

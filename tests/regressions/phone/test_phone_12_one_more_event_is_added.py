@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from covey_sdk import events
 from covey_sdk.clock import milliseconds
-from covey_sdk.events import AppOpen, Line, OrderPaid, Refund
+from covey_sdk.events import AppOpen, OrderLine, OrderPaid, Refund
 from covey_sdk.interactions import CartAdd, ItemView
 
 CATEGORIES = ("tea", "milk", "bread", "diapers", "not mapped")
@@ -80,7 +80,7 @@ def test_added_one_by_one_or_read_anew_the_tags_are_equal(opened, allow, clock, 
         ago = milliseconds(clock.now - timedelta(days=since))
         match step:
             case "order", _, named:
-                lines = tuple(Line(f"i-{name}", name, 100) for name in named)
+                lines = tuple(OrderLine(f"i-{name}", name, 100) for name in named)
                 orders.append(OrderPaid(f"o{next(numbers)}", lines, 100 * len(lines), "USD", ago, 480))
                 device.record(orders[-1])
             case "refund", which, amount if orders:

@@ -57,11 +57,11 @@ def test_types_are_exported():
         "Tag",
         "Recommendation",
         "Explanation",
-        "Entry",
+        "LedgerEntry",
         "OrderPaid",
-        "Line",
-        "Evidence",
-        "Gate",
+        "OrderLine",
+        "TagEvidence",
+        "ConsentGate",
         "Choice",
     }
     assert expected <= {each.__name__ for each in public_types()}

@@ -17,9 +17,7 @@ from covey_privacy.manifest import sign_manifest
 from covey_privacy.registry_messages import Issuer
 from covey_sdk import ledger
 from covey_sdk.errors import ConsentError
-from covey_sdk.manifest_check import Invited, check
-from covey_sdk.round_client import RoundClient
-from covey_sdk.ticket_fetcher import TicketFetcher
+from covey_sdk.manifest_check import OpenedManifest, check_manifest
 
 globals().update(fixtures_of("client_sdk"))
 Q1 = QUERIES["q1"]
@@ -69,7 +67,7 @@ def test_the_phone_holds_to_what_its_owner_agreed(phone, signed, planned):
     with pytest.raises(
         ServerError, match="delta is 0\\.01; this phone's notices allow 1e-06 at most"
     ) as refused:
-        RoundClient(phone).prepare(signed(log=422, **lie))
+        phone.round_client().prepare(signed(log=422, **lie))
     assert refused.value.rule == "manifest-floor"
 
 
@@ -79,13 +77,13 @@ def test_the_registry_logs_no_manifest_at_another_delta_than_the_notices(signed,
 
 
 def test_a_smaller_delta_only_overstates_what_a_round_costs(phone, signed, planned):
-    TicketFetcher(phone).fetch(int(phone.clock.now().timestamp()) // 86_400, PURPOSES)
-    assert RoundClient(phone).contribute(signed(**at_delta(planned(), 1e-7)))
+    phone.ticket_fetcher().fetch(int(phone.clock.now().timestamp()) // 86_400, PURPOSES)
+    assert phone.round_client().contribute(signed(**at_delta(planned(), 1e-7)))
 
 
 @pytest.mark.parametrize(("people", "turnout"), [(400, 0.5), (213, 0.95), (401, 0.6), (5000, 1.0)])
 def test_what_a_coordinator_plans_is_what_a_phone_takes(planned, people, turnout):
-    check(Invited(planned(people=people, turnout=turnout), bytes(32)), Q1, (), PRODUCTION)
+    check_manifest(OpenedManifest(planned(people=people, turnout=turnout), bytes(32)), Q1, (), PRODUCTION)
 
 
 RAISED = {
@@ -101,7 +99,7 @@ RAISED = {
 def test_a_notice_that_raises_a_cap_under_the_same_version_needs_a_new_decision(phone, what, number):
     before = phone.consents.notices["analytics"]
     after = replace(before, **RAISED[what], **number)
-    phone.consents.shelve({**phone.consents.notices, "analytics": after})
+    phone.consents.keep_notices({**phone.consents.notices, "analytics": after})
     with pytest.raises(ConsentError, match="under the same version; ask again"):
         phone.gate().require("analytics")
     assert phone.gate().allows("personalize")
@@ -113,13 +111,15 @@ def test_lower_caps_and_other_words_need_no_new_decision(phone):
     before = phone.consents.notices["analytics"]
     texts = tuple(replace(text, text=text.text + " More.") for text in before.texts)
     after = replace(before, patch=1, epsilon=1.0, epsilon_total=2.0, delta=1e-7, texts=texts)
-    phone.consents.shelve({**phone.consents.notices, "analytics": after})
+    phone.consents.keep_notices({**phone.consents.notices, "analytics": after})
     assert phone.gate().allows("analytics")
 
 
 def test_what_was_agreed_outlives_closing(phone, opened):
     before = phone.consents.notices["analytics"]
-    phone.consents.shelve({**phone.consents.notices, "analytics": replace(before, patch=1, epsilon=9.0)})
+    phone.consents.keep_notices(
+        {**phone.consents.notices, "analytics": replace(before, patch=1, epsilon=9.0)}
+    )
     phone.close()
     assert not opened().gate().allows("analytics")
 

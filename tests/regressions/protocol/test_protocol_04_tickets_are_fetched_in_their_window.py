@@ -12,8 +12,6 @@ from covey_privacy.manifest import sign_manifest
 from covey_privacy.registry_messages import Issuer
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import ConsentError, RegistryError, TicketError
-from covey_sdk.round_client import RoundClient
-from covey_sdk.ticket_fetcher import TicketFetcher
 
 globals().update(fixtures_of("client_sdk"))
 PURPOSES = ("analytics", "personalize")
@@ -61,29 +59,29 @@ def epoch_start(clock) -> int:
 def test_tickets_are_fetched_in_their_window(phone, shop, manifest):
     """A phone without tickets does not join, and asks for none at that moment."""
     with pytest.raises(TicketError, match="has no tickets for analytics"):
-        RoundClient(phone).contribute(manifest())
+        phone.round_client().contribute(manifest())
     assert issubclass(TicketError, ConsentError)
     assert asked_for_tickets(shop) == 0
 
 
 def test_a_phone_says_when_it_fetches_and_fetches_once_it_is_due(phone, shop, clock, manifest):
     clock.forward(hours=20 - 4)  # 20:00 UTC: this epoch's window is long over
-    due = TicketFetcher(phone).fetch_when_due(PURPOSES)
+    due = phone.ticket_fetcher().fetch_when_due(PURPOSES)
     assert asked_for_tickets(shop) == 0
     start = epoch_start(clock) + DAY
     assert start <= milliseconds(due) < start + WINDOW
-    assert TicketFetcher(phone).fetch_when_due(PURPOSES) == due
+    assert phone.ticket_fetcher().fetch_when_due(PURPOSES) == due
     clock.now = due - timedelta(seconds=1)
-    assert TicketFetcher(phone).fetch_when_due(PURPOSES) == due
+    assert phone.ticket_fetcher().fetch_when_due(PURPOSES) == due
     assert asked_for_tickets(shop) == 0
     clock.now = due
-    following = TicketFetcher(phone).fetch_when_due(PURPOSES)
+    following = phone.ticket_fetcher().fetch_when_due(PURPOSES)
     assert asked_for_tickets(shop) == 1
     assert start + DAY <= milliseconds(following) < start + DAY + WINDOW
-    assert TicketFetcher(phone).fetch_when_due(PURPOSES) == following
+    assert phone.ticket_fetcher().fetch_when_due(PURPOSES) == following
     assert asked_for_tickets(shop) == 1
     clock.forward(hours=4)
-    assert RoundClient(phone).contribute(manifest())
+    assert phone.round_client().contribute(manifest())
     assert asked_for_tickets(shop) == 1
 
 
@@ -91,7 +89,7 @@ def test_times_are_spread_over_the_whole_window(phone, clock):
     start, times = epoch_start(clock) + DAY, []
     for _ in range(64):
         phone.store.delete("fetching")
-        times.append((milliseconds(TicketFetcher(phone).fetch_when_due(PURPOSES)) - start) / WINDOW)
+        times.append((milliseconds(phone.ticket_fetcher().fetch_when_due(PURPOSES)) - start) / WINDOW)
     assert len(set(times)) == 64
     assert min(times) < 0.25
     assert max(times) > 0.75
@@ -99,36 +97,36 @@ def test_times_are_spread_over_the_whole_window(phone, clock):
 
 def test_a_phone_that_is_new_within_the_window_fetches_in_what_is_left_of_it(phone, clock, shop):
     clock.forward(hours=21)  # 01:00 UTC of the next epoch
-    due = TicketFetcher(phone).fetch_when_due(PURPOSES)
+    due = phone.ticket_fetcher().fetch_when_due(PURPOSES)
     assert milliseconds(clock.now) <= milliseconds(due) < epoch_start(clock) + WINDOW
 
 
 def test_a_phone_that_was_off_during_the_window_waits_for_the_next(phone, clock, shop):
-    clock.now = TicketFetcher(phone).fetch_when_due(PURPOSES) + timedelta(hours=4)
+    clock.now = phone.ticket_fetcher().fetch_when_due(PURPOSES) + timedelta(hours=4)
     start = epoch_start(clock) + DAY
-    assert start <= milliseconds(TicketFetcher(phone).fetch_when_due(PURPOSES)) < start + WINDOW
+    assert start <= milliseconds(phone.ticket_fetcher().fetch_when_due(PURPOSES)) < start + WINDOW
     assert asked_for_tickets(shop) == 0
 
 
 def test_a_registry_that_cannot_be_reached_is_asked_again_while_the_window_is_open(phone, clock, shop):
-    clock.now = due = TicketFetcher(phone).fetch_when_due(PURPOSES)
+    clock.now = due = phone.ticket_fetcher().fetch_when_due(PURPOSES)
     shop.reachable = False
     with pytest.raises(RegistryError, match="cannot be reached"):
-        TicketFetcher(phone).fetch_when_due(PURPOSES)
+        phone.ticket_fetcher().fetch_when_due(PURPOSES)
     shop.reachable = True
-    assert TicketFetcher(phone).fetch_when_due(PURPOSES) > due
+    assert phone.ticket_fetcher().fetch_when_due(PURPOSES) > due
     assert asked_for_tickets(shop) == 1
 
 
 def test_two_processes_of_one_app_fetch_at_one_time(phone, opened, clock):
-    due = TicketFetcher(phone).fetch_when_due(PURPOSES)
-    assert TicketFetcher(opened()).fetch_when_due(PURPOSES) == due
+    due = phone.ticket_fetcher().fetch_when_due(PURPOSES)
+    assert opened().ticket_fetcher().fetch_when_due(PURPOSES) == due
 
 
 def test_without_sets_the_tickets_of_every_known_question_are_fetched(phone, clock, shop):
     phone.grant("train")
-    clock.now = TicketFetcher(phone).fetch_when_due()
-    TicketFetcher(phone).fetch_when_due()
+    clock.now = phone.ticket_fetcher().fetch_when_due()
+    phone.ticket_fetcher().fetch_when_due()
     assert asked_for_tickets(shop) == 2
 
 

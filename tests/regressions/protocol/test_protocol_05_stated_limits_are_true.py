@@ -19,7 +19,7 @@ from covey_privacy.secagg.field import Q
 from covey_privacy.secagg.keys import verify
 from covey_privacy.secagg.terms import digest_of_fields
 from covey_privacy.signatures import Signed, SigningKey, to_sign
-from covey_server.plan import Size, fitted
+from covey_server.plan import Size, fit_plan
 
 __all__ = ["issuers", "players"]
 ROOT = Path(__file__).parents[3]
@@ -48,7 +48,7 @@ def test_stated_limits_are_true():
 
 def test_one_phone_moves_a_released_count_by_hundreds():
     people, honest = 400, 341
-    (step,) = fitted([Size(Q1.id, Q1.length, Q1.norm)], 1.4, people, 1e-6).steps
+    (step,) = fit_plan([Size(Q1.id, Q1.length, Q1.norm)], 1.4, people, 1e-6).steps
     encoding = Encoding(Q1.length, Q1.norm, step.scale, step.bits, bytes(32))
     noise, total = Skellam(noise_share(step.sigma, step.scale, honest)), np.zeros(encoding.padded, np.int64)
     truth = np.array([120, 80, 60, 40, 40, 20, 24, 15])

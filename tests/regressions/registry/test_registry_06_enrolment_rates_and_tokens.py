@@ -9,7 +9,8 @@ from covey_consent.access.roles import Role
 from covey_privacy import wire
 from covey_privacy.registry_messages import Batch
 from covey_privacy.signatures import SigningKey
-from covey_sdk.registry_client import Registry, Trust
+from covey_sdk.registry_client import RegistryClient
+from covey_sdk.trust import Trust
 
 
 def crowd(shop, count: int) -> bytes:
@@ -100,7 +101,7 @@ def test_the_app_sends_its_token_with_the_enrolment_alone(opened):
 
             with httpx.Client(transport=httpx.MockTransport(carry), base_url="http://registry") as client:
                 trust = Trust(shop.operator.public, shop.registry.public, "covey.test/log")
-                yield Registry(client, trust, enrolment_token=token)
+                yield RegistryClient(client, trust, enrolment_token=token)
 
         with way() as registry:
             registry.enrol(Batch((phone.enrolment(),), (phone.device,)))

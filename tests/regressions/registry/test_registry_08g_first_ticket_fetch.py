@@ -2,8 +2,6 @@
 
 from shared_fixtures import fixtures_of
 
-from covey_sdk.ticket_fetcher import TicketFetcher
-
 globals().update(fixtures_of("client_sdk"))
 
 SET = ("analytics", "personalize")
@@ -12,14 +10,14 @@ SECONDS = 86400
 
 def test_first_ticket_fetch(device, clock):
     device.grant("analytics")
-    fetcher = TicketFetcher(device)
+    fetcher = device.ticket_fetcher()
     epoch = int(clock.now.timestamp()) // SECONDS
     assert fetcher.fetch(epoch, SET, ("personalize",)) == (SET, ("personalize",))
 
 
 def test_first_ticket_fetch_after_the_epoch_turned(device, clock):
     device.grant("analytics")
-    fetcher = TicketFetcher(device)
+    fetcher = device.ticket_fetcher()
     for _ in range(2):
         epoch = int(clock.now.timestamp()) // SECONDS
         assert fetcher.fetch(epoch, SET) == (SET,)

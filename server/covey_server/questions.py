@@ -1,35 +1,54 @@
-"""Training P1: one secure sum a step, all of them under one budget plan that is fixed before the first.
+"""What a run asks: queries, each one round whose histogram is released, and the training P1.
 
-A step that cannot be finished ends its training: what it may have charged is spent, and a plan is never
-stretched.
+A training has one secure sum a step, all of them under one budget plan that is fixed before the first. A step
+that cannot be finished ends its training: what it may have charged is spent, and a plan is never stretched.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from covey_models import Catalogue, Question
+from covey_models import QUERIES, Catalogue, Question
 from covey_models.recommender import release, steps
 from covey_models.recommender.on_device import TOP, Base
 from covey_models.recommender.steps import AXES, BASE, CATALOGUE, GRAM, HALF_STEP, MODEL, SHARES
 from covey_privacy.dp import epsilon
-from covey_privacy.manifest import Plan
+from covey_privacy.manifest import Plan, Step
 from covey_privacy.release import open_release
 from covey_server.catalogue import publish_catalogue, read_catalogue
-from covey_server.conductor import Conductor, RunningRound
-from covey_server.config import Asked
+from covey_server.config import RequestedQuery
 from covey_server.errors import ConfigError
-from covey_server.plan import Chain, Size, fitted, manifest_for
+from covey_server.plan import Size, fit_plan
+from covey_server.round_runner import RoundRunner
 from covey_server.store import SignedRelease, Training
 
 Vector = NDArray[np.float64]
+
+
+def answer_query(requested: RequestedQuery, runner: RoundRunner) -> None:
+    """Run one round of a query and publish what it gave; a round that was stopped goes on.
+
+    Raises PrivacyError when it cannot be finished.
+    """
+    query = QUERIES[requested.name]
+
+    def fit(issued: int) -> tuple[Step, float]:
+        size = Size(query.id, query.length, query.norm)
+        (step,) = fit_plan([size], requested.epsilon, issued, runner.policy.delta).steps
+        return step, requested.epsilon
+
+    running = runner.resume(query) or runner.begin(query, fit, runner.store.releases(query.builds_on))
+
+    def publish(round_id: str, total: Vector, sd: float) -> tuple[dict[str, Any], SignedRelease]:
+        published = query.release(total, sd, k_min=running.manifest.least_cell)
+        return published, runner.release(query.id, round_id, published)
+
+    runner.run(running, query, publish)
 
 
 @dataclass(frozen=True)
@@ -48,35 +67,47 @@ class _Public:
         return Base(self.array(BASE, "popularity"), self.array(BASE, "rate"))
 
 
-def run_step(asked: Asked, conductor: Conductor) -> None:
+def run_training_step(requested: RequestedQuery, runner: RoundRunner) -> None:
     """Run the next step of the open training, or the first of a new one; a step that was stopped goes on.
 
     Raises PrivacyError or RoundError when it cannot be finished; the training is over then.
     """
-    if conductor.config.catalogue is None:
+    if runner.config.catalogue is None:
         raise ConfigError("a training needs the shop's items; name their file as catalogue")
-    catalogue = read_catalogue(conductor.config.catalogue)
-    publish_catalogue(catalogue, conductor.store, conductor.operator)
-    training = conductor.store.training() or _planned(asked.epsilon, catalogue, conductor)
-    if training.plan.epsilon != asked.epsilon:
+    catalogue = read_catalogue(runner.config.catalogue)
+    publish_catalogue(catalogue, runner.store, runner.operator)
+    training = runner.store.training() or _planned(requested.epsilon, catalogue, runner)
+    if training.plan.epsilon != requested.epsilon:
         raise ConfigError(
             f"a training at epsilon {training.plan.epsilon:g} is under way; it goes on at that epsilon only"
         )
-    public = _so_far(training, catalogue, conductor)
-    question = _question(training.plan.steps[training.step].query, public)
-    running = conductor.resume(question) or _begun(training, question, public, conductor)
-    sign = partial(_release, training, public, conductor)
-    conductor.run(running, _reading(question, training.plan, public), sign)
+    step = training.plan.steps[training.step]
+    names = steps.BUILDS_ON[step.query]
+    documents = dict(zip(names, runner.store.releases(names), strict=True))
+    public = _Public(catalogue, documents, runner.operator.public)
+    question = _question(step.query, public)
+
+    def fit(_: int) -> tuple[Step, float]:
+        return step, epsilon([step.mechanism], runner.policy.delta)
+
+    running = runner.resume(question) or runner.begin(question, fit, tuple(documents.values()), training)
+    read = _reading(question, training.plan, public)
+
+    def publish(round_id: str, total: Vector, sd: float) -> tuple[dict[str, Any], SignedRelease]:
+        published = read(total, sd)
+        return published, _release(training, public, runner, round_id, published)
+
+    runner.run(running, question, publish)
 
 
-def plan(epsilon: float, people: int, items: int, delta: float) -> Plan:
+def plan_training(epsilon: float, people: int, items: int, delta: float) -> Plan:
     """Return the steps that `epsilon` is worth among so many people who hold tickets, over so many items.
 
     Three sums, or the first alone with the whole budget where the later ones would drown in noise.
     """
     first = Size(BASE, 2 * items + 2, 1.0)
     if not release.three_sums(people, epsilon):
-        return fitted([first], epsilon, people, delta)
+        return fit_plan([first], epsilon, people, delta)
     top = min(TOP, items)
     lengths = {
         BASE: first.length,
@@ -84,31 +115,12 @@ def plan(epsilon: float, people: int, items: int, delta: float) -> Plan:
         HALF_STEP: items * min(release.rank(epsilon), top),
     }
     sizes = [Size(step, length, 1.0, SHARES[step]) for step, length in lengths.items()]
-    return fitted(sizes, epsilon, people, delta)
+    return fit_plan(sizes, epsilon, people, delta)
 
 
-def _planned(epsilon: float, catalogue: Catalogue, conductor: Conductor) -> Training:
-    people = conductor.admission(steps.base_step(catalogue)).people
-    return Training(plan(epsilon, people.issued, len(catalogue.items), conductor.policy.delta))
-
-
-def _so_far(training: Training, catalogue: Catalogue, conductor: Conductor) -> _Public:
-    names = steps.BUILDS_ON[training.plan.steps[training.step].query]
-    documents = dict(zip(names, conductor.store.releases(names), strict=True))
-    return _Public(catalogue, documents, conductor.operator.public)
-
-
-def _begun(training: Training, question: Question, public: _Public, conductor: Conductor) -> RunningRound:
-    step, policy, nonce = training.plan.steps[training.step], conductor.policy, os.urandom(32)
-    documents = tuple(public.documents.values())
-    admission = conductor.admission(question)
-    chain = Chain(training.plan, training.step, training.previous)
-    costs, round_id = epsilon([step.mechanism], policy.delta), conductor.round_id(question.id)
-    windows = policy.durations.from_(int(conductor.clock.seconds()))
-    manifest = manifest_for(
-        question, step, costs, round_id, admission, documents, policy, windows, nonce, chain
-    )
-    return conductor.begin(question, manifest, admission, documents, nonce, training)
+def _planned(epsilon: float, catalogue: Catalogue, runner: RoundRunner) -> Training:
+    people = runner.admission(steps.base_step(catalogue)).people
+    return Training(plan_training(epsilon, people.issued, len(catalogue.items), runner.policy.delta))
 
 
 def _question(query: str, public: _Public) -> Question:
@@ -137,16 +149,16 @@ def _reading(question: Question, plan: Plan, public: _Public) -> Callable[[Vecto
 
 
 def _release(
-    training: Training, public: _Public, conductor: Conductor, round_id: str, published: dict[str, Any]
+    training: Training, public: _Public, runner: RoundRunner, round_id: str, published: dict[str, Any]
 ) -> SignedRelease:
     """Sign what a step gave; the last step's is the model that phones rank by."""
     query, documents = training.plan.steps[training.step].query, public.documents
     if training.step + 1 < len(training.plan.steps):
         name = {BASE: BASE, GRAM: AXES}[query]
-        return conductor.release(name, round_id, published, tuple(documents.values()))
+        return runner.release(name, round_id, published, tuple(documents.values()))
     if query == BASE:
         model = {**published, "factors": np.zeros((len(public.catalogue.items), 0))}
     else:
         model = {"popularity": public.base.popularity, "rate": public.base.rate, **published}
     model["mix"] = release.mix(training.plan.epsilon, len(training.plan.steps))
-    return conductor.release(MODEL, round_id, model, (documents[CATALOGUE],), public.catalogue.items)
+    return runner.release(MODEL, round_id, model, (documents[CATALOGUE],), public.catalogue.items)

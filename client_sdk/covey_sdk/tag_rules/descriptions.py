@@ -1,27 +1,21 @@
 """What a tag tests, in words with the rules' own cuts and windows, in English and Chinese.
 
-said_of("behav.high_freq_trier", "yes", rules)  # ("3 orders or more in 30 days", "30 天内下单至少 3 次")
+describe_test("behav.high_freq_trier", "yes", rules)
+# ("3 orders or more in 30 days", "30 天内下单至少 3 次")
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 
-from covey_sdk.lifecycle import REPEAT_ORDERS
 from covey_sdk.rule_bundle import Rules
-from covey_sdk.translations import said
+from covey_sdk.tag_rules.lifecycle import REPEAT_ORDERS
+from covey_sdk.translations import translate
 
 
 @lru_cache(maxsize=256)
-def said_of(kind: str, value: str, rules: Rules) -> tuple[str, str]:
+def describe_test(kind: str, value: str, rules: Rules) -> tuple[str, str]:
     """Return what a kind of tag tests; of the life cycle, what the stage `value` takes."""
-    phrase = f"tests {kind} {value}" if kind == "lifecycle.stage" else f"tests {kind}"
-    return said(phrase, **_words(rules))
-
-
-def _words(rules: Rules) -> Mapping[str, tuple[str, str]]:
-    """Return every number that the phrases name, the same in both languages."""
     rfm, stages, churn, price = rules.rfm, rules.lifecycle, rules.churn, rules.price
     habit, liking, supply = rules.habit, rules.preference, rules.replenish
     numbers = {
@@ -36,4 +30,5 @@ def _words(rules: Rules) -> Mapping[str, tuple[str, str]]:
         "half_life": liking.half_life, "lead": supply.lead, "active": supply.active_days,
         "buys": supply.least_buys, "supply_days": supply.days,
     }  # fmt: skip
-    return {name: (f"{number:,.12g}",) * 2 for name, number in numbers.items()}
+    phrase = f"tests {kind} {value}" if kind == "lifecycle.stage" else f"tests {kind}"
+    return translate(phrase, **{name: f"{number:,.12g}" for name, number in numbers.items()})

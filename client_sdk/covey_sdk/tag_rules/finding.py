@@ -1,4 +1,4 @@
-"""Findings: what one rule says about a history, before it becomes a tag."""
+"""What one rule finds in a history, before it becomes a tag."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class TagEvidence:
     """A fact, and the cut that the rule held it against.
 
     `window_days` is over how many days up to today the fact was taken, None where it is of all that is known.
@@ -27,7 +27,7 @@ class Finding:
 
     kind: str
     value: str
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[TagEvidence, ...]
     score: float = 1.0
     about: str = ""
 

@@ -1,0 +1,1 @@
+"""The rules that find tags in a history, by subject; `registry.RULES` is the table of all kinds of tags."""
