@@ -50,7 +50,7 @@ HEADS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CostRow:
     """Some rounds and what they cost together.
 
     `spent` has the sampler's distance from its law inside delta; `alone` is the epsilon of a person's own
@@ -65,7 +65,7 @@ class Row:
     alone: float
 
 
-def rows() -> Iterator[Row]:
+def rows() -> Iterator[CostRow]:
     """Return the table's rows: each query, the training, and a year of them all."""
     for people in DEVICES:
         q20 = _query("q20", Q20_SHARE * ANALYTICS, people)
@@ -98,11 +98,11 @@ def _query(name: str, epsilon: float, people: int) -> tuple[Step, ...]:
     return fit_plan([Size(name, query.length, query.norm)], epsilon, people, DELTA).steps
 
 
-def _row(people: int, rounds: str, steps: Sequence[Step]) -> Row:
+def _row(people: int, rounds: str, steps: Sequence[Step]) -> CostRow:
     shares = honest(people)
     mechanisms = [step.mechanism for step in steps]
     spent = account(mechanisms, DELTA, sum(_distance(step, shares) for step in steps))
-    return Row(
+    return CostRow(
         people,
         rounds,
         shares,
@@ -122,7 +122,7 @@ def _distance(step: Step, shares: int) -> float:
     return step.length * shares * Skellam(noise_share(step.sigma, step.scale, shares)).distance
 
 
-def markdown(found: Sequence[Row]) -> str:
+def markdown(found: Sequence[CostRow]) -> str:
     """Return the rows as the page's table."""
     lines = ["| " + " | ".join(HEADS) + " |", "|" + "---|" * len(HEADS)]
     for row in found:
@@ -146,7 +146,7 @@ def _shown(epsilon: float) -> str:
     return f"{epsilon:.3f}" if math.isfinite(epsilon) else "–"
 
 
-def _plain(row: Row) -> dict[str, object]:
+def _plain(row: CostRow) -> dict[str, object]:
     spent = {**row.spent.figures(), "epsilon": row.spent.epsilon, "delta": row.spent.delta}
     return {**asdict(row), "spent": spent, "corrupt_committee_log2": corrupt_committee(row.people)}
 

@@ -39,7 +39,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     out = tmp_path_factory.mktemp("report")
-    pages.write(json.loads(EXAMPLE.read_text("utf-8")), out)
+    pages.write_report(json.loads(EXAMPLE.read_text("utf-8")), out)
     return (out / "report.html").as_uri()
 
 

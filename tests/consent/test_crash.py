@@ -11,10 +11,10 @@ from covey_consent.storage import schema
 from covey_consent.storage.database import connect
 from covey_consent.storage.store import Store
 from covey_simulations.commands import crash as command
-from covey_simulations.registry_drills.crash import _halves, _lost
-from covey_simulations.registry_drills.phones import PURPOSES, Said
+from covey_simulations.drills.crash import _halves, _lost
+from covey_simulations.drills.deciding_phones import PURPOSES, Acknowledged
 
-FIRST, SECOND = Said(b"a", 1, acknowledged=True), Said(b"a", 2)
+FIRST, SECOND = Acknowledged(b"a", 1, acknowledged=True), Acknowledged(b"a", 2)
 STANDING = {(b"a", purpose, 1) for purpose in PURPOSES}
 EARLIER, LATER = (b"a", PURPOSES[0], 1), (b"a", PURPOSES[0], 2)
 

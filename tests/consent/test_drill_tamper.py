@@ -5,15 +5,15 @@ import json
 import pytest
 
 from covey_simulations.commands import tamper as command
-from covey_simulations.registry_drills import tamper
-from covey_simulations.registry_drills.tamper import AUDITOR, PHONE, REGISTRY, WITNESS
+from covey_simulations.drills import tamper
+from covey_simulations.drills.tamper import AUDITOR, PHONE, REGISTRY, WITNESS
 
 NOTHING, ROW, CHECKPOINT, CUT, FORK = range(5)
 
 
 @pytest.fixture(scope="module")
 def plays(tmp_path_factory):
-    return tamper.drill(tmp_path_factory.mktemp("drill"), lambda: 1_800_000_000.0)
+    return tamper.run_tamper_drill(tmp_path_factory.mktemp("drill"), lambda: 1_800_000_000.0)
 
 
 @pytest.mark.compliance("PIPL 56", "records that were edited, cut or told twice are found")

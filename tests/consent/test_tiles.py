@@ -43,7 +43,7 @@ def http(tmp_path_factory):
     )
     fill(settings.database_url, load_or_create(settings.key_file))
     app = create_app(settings, clock=lambda: 1.8e9, durable=False)
-    with loopback.serve(app, "registry") as url, httpx.Client(base_url=url) as http:
+    with loopback.serve_in_thread(app, "registry") as url, httpx.Client(base_url=url) as http:
         http.key = load_or_create(settings.key_file).public
         yield http
 

@@ -133,7 +133,7 @@ def test_a_registry_gathers_what_two_witnesses_sign_while_a_third_is_silent(tmp_
         third = f"http://127.0.0.1:{silent.getsockname()[1]}"
         asked = [{"vkey": k.vkey, "url": url} for k, url in zip(keys, (first, second, third), strict=True)]
         app = create_app(Settings(**settings, witnesses=asked), clock=lambda: now, durable=False)
-        with loopback.serve(app, "registry") as url:
+        with loopback.serve_in_thread(app, "registry") as url:
 
             def cosigned():
                 note = httpx.get(f"{url}/checkpoint").text

@@ -78,7 +78,7 @@ def registry_process(folder: Path) -> Iterator[RegistryProcess]:
     pid = os.fork()
     if not pid:
         os.close(end)
-        with loopback.serve(create_app(settings, clock=clock.seconds), "registry") as url:
+        with loopback.serve_in_thread(create_app(settings, clock=clock.seconds), "registry") as url:
             os.write(tell, url.encode())
             os.read(ended, 1)
         os._exit(0)

@@ -36,7 +36,7 @@ from covey_simulations.devices import household
 from covey_simulations.devices.phone import Phones
 from covey_simulations.scenarios import environment, random_choices
 from covey_simulations.scenarios.clock import Clock
-from covey_simulations.scenarios.shared_settings import SITE, World
+from covey_simulations.scenarios.shared_settings import SITE, SharedSettings
 
 SEED = 1
 DAY = 86_400
@@ -85,7 +85,7 @@ def history(number: int) -> list[dict]:
 
 @dataclass
 class SmallShop:
-    world: World
+    world: SharedSettings
     clock: Clock
     stack: ExitStack
     train_cap: float
@@ -200,7 +200,7 @@ def open_shop(
     (folder / "orders" / orders.CATALOGUE).write_text(json.dumps(catalogue), "utf-8")
     clock = Clock.starting(folder, orders.CUT + timedelta(hours=10))
     world = stack.enter_context(
-        environment.set_up(
+        environment.set_up_environment(
             folder,
             coordinator.operator_key(folder),
             clock,

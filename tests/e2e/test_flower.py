@@ -22,7 +22,7 @@ from covey_server import coordinator
 from covey_server.round_result import exact_results
 from covey_server.store import Store
 from covey_simulations.devices.phone import Phones
-from covey_simulations.scenarios.shared_settings import World
+from covey_simulations.scenarios.shared_settings import SharedSettings
 
 pytestmark = pytest.mark.slow
 
@@ -85,7 +85,7 @@ def results(state: Path) -> list[dict]:
 
 def sent(state: Path, played: dict) -> list[np.ndarray]:
     """What the phones' ledgers say they sent."""
-    world, vectors = World.load(state), []
+    world, vectors = SharedSettings.load(state), []
     with Phones(world, world.households) as phones:
         for household in world.households:
             with phones.open(household) as device:

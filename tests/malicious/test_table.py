@@ -17,15 +17,15 @@ PAGE = (Path(__file__).parents[2] / "docs/threats.md").read_text("utf-8")
 
 @pytest.mark.parametrize("number", range(len(table.ROWS)), ids=[row.attack for row in table.ROWS])
 def test_a_row_of_the_page_is_what_is_observed(number):
-    assert table.of_page(PAGE)[number] == str(table.ROWS[number])
+    assert table.table_of_page(PAGE)[number] == str(table.ROWS[number])
 
 
 def test_the_page_has_every_row_and_no_other():
-    assert len(table.of_page(PAGE)) == len(table.ROWS)
+    assert len(table.table_of_page(PAGE)) == len(table.ROWS)
 
 
 def test_covey_answers_no_attack_and_every_name_in_the_page_is_a_rules():
-    column = [row.split(" | ")[1] for row in table.of_page(PAGE)]
+    column = [row.split(" | ")[1] for row in table.table_of_page(PAGE)]
     assert not any("answers" in cell or "**" in cell for cell in column)
     names = [cell.split("`")[1] for cell in column if "`" in cell]
     assert set(names) <= {str(rule) for rule in Rule}
@@ -50,12 +50,12 @@ def test_coveys_phone_and_decryptor_answer_an_honest_coordinator(step):
 
 def test_what_attacks_are_made_of_is_answered_where_it_is_honest():
     """Else the attacks would be refused for another reason than the lie."""
-    played = covey.Round("open")
+    played = covey.AttackedRound("open")
     assert covey.refusal(lambda: played.open(played.open_set(played.members, ()))) is None
-    played = covey.Round("check")
+    played = covey.AttackedRound("check")
     assert covey.refusal(played.check) is None
     for setting in (covey.STANDING, covey.DRAWN):
-        played = covey.Round("contribute", setting)
+        played = covey.AttackedRound("contribute", setting)
         assert (
             covey.refusal(lambda played=played: played.deal(played.with_seats(lambda seats: seats))) is None
         )
@@ -65,4 +65,4 @@ def test_what_attacks_are_made_of_is_answered_where_it_is_honest():
 
 @pytest.mark.parametrize("stage", flower.Stage.all())
 def test_a_client_of_flowers_answers_an_honest_server(stage):
-    assert flower.outcome(lambda: flower.Round(stage).tell()) == "**answers**"
+    assert flower.outcome(lambda: flower.FlowerRound(stage).tell()) == "**answers**"

@@ -14,7 +14,7 @@ from covey_privacy.secagg.contributor import Contributor
 from covey_simulations.audit import play, rounds
 from covey_simulations.audit.builds import BUILDS, Build
 from covey_simulations.audit.canaries import Canaries, turns
-from covey_simulations.audit.command import BROKEN, KEPT, UNCLEAR, Asked, measure, row, show
+from covey_simulations.audit.command import BROKEN, KEPT, UNCLEAR, AuditOptions, measure, row, show
 from covey_simulations.audit.subjects import DELTA, NAMES, subject
 
 CODE = Encoding(64, 1.5, 1024.0, 24, bytes(32))
@@ -71,7 +71,7 @@ def test_the_plan_is_of_the_questions_that_are_asked_and_costs_what_it_claims(na
 )
 def test_a_build_is_caught_if_and_only_if_it_is_broken(name, build):
     audited, random = subject(name), np.random.default_rng(1).bytes
-    bounds = [play.run(audited, build, random) for _ in range(2)]
+    bounds = [play.play_plans(audited, build, random) for _ in range(2)]
     assert [bound > audited.plan.epsilon for bound in bounds] == [build.broken] * 2
 
 
@@ -112,7 +112,7 @@ def test_without_canaries_a_score_is_the_plans_noise():
 
 def test_a_verdict_is_not_talked_into_what_was_expected():
     hidden = (Build("as shipped"), Build("hardly broken", noise=0.99))
-    found = measure(Asked(runs=1, of=("q20",), builds=hidden))
+    found = measure(AuditOptions(runs=1, of=("q20",), builds=hidden))
     assert [each["verdict"] for each in found["builds"]] == [KEPT] * 2
     assert [each["as_expected"] for each in found["builds"]] == [True, False]
     assert not found["as_expected"]

@@ -9,12 +9,12 @@ from covey_simulations.scenarios import random_choices
 
 @pytest.fixture(scope="module")
 def some():
-    return complete_journey.load(60, seed=1)
+    return complete_journey.load_journey(60, seed=1)
 
 
 def test_a_seed_draws_the_same_households(some):
-    assert complete_journey.load(60, seed=1).households == some.households
-    assert complete_journey.load(60, seed=2).households != some.households
+    assert complete_journey.load_journey(60, seed=1).households == some.households
+    assert complete_journey.load_journey(60, seed=2).households != some.households
 
 
 def test_every_order_is_one_the_sdk_takes(some):
@@ -37,7 +37,7 @@ def test_orders_of_a_household_come_oldest_first_and_each_once(some):
 
 
 def test_households_can_be_drawn_among_those_who_grant():
-    chosen = complete_journey.load(30, seed=1, purposes=["analytics"]).households
+    chosen = complete_journey.load_journey(30, seed=1, purposes=["analytics"]).households
     assert len(chosen) == 30
     assert all("analytics" in random_choices.grants(1, household) for household in chosen)
 
@@ -45,9 +45,9 @@ def test_households_can_be_drawn_among_those_who_grant():
 @pytest.mark.parametrize("count", [0, 2470])
 def test_more_households_than_there_are(count):
     with pytest.raises(SetupError, match="there are 1 to 2469"):
-        complete_journey.load(count, seed=1)
+        complete_journey.load_journey(count, seed=1)
 
 
 def test_a_level_with_none_above_it_still_has_its_groups():
     products = pd.DataFrame({"product_category": ["tea", None, "milk", "tea"], "department": list("abcd")})
-    assert list(item_catalogue.grouped(products, "product_category", ()).index) == ["milk", "tea"]
+    assert list(item_catalogue.group_items(products, "product_category", ()).index) == ["milk", "tea"]

@@ -77,7 +77,7 @@ def test_only_what_is_new_is_relevant_among_the_new():
     one = Household(0, frozenset(ITEMS[:2]), frozenset(), {}, (ITEMS[0], ITEMS[5]), (ITEMS[0],),
                     frozenset({ITEMS[0], ITEMS[5], "not in the catalogue"}))  # fmt: skip
     found = evaluated([one, *HOUSEHOLDS[1:2]], contributors=dict.fromkeys(EXACT, frozenset({0, 1})))
-    tables = histories.tabulate([one], CATALOGUE)
+    tables = histories.tabulate_histories([one], CATALOGUE)
     assert ranker_comparison.means(tables.new, tables.upcoming & ~tables.bought)["recall_at_10"] == 1
     assert ranker_comparison.means(tables.again, tables.upcoming)["recall_at_10"] == 0.5
     assert found["new"]["households"] == found["again"]["households"] == 2
@@ -101,13 +101,13 @@ def test_a_phone_that_ranks_nothing_trains_but_is_not_judged():
 
 def test_a_list_counts_an_item_once_and_ends_at_ten():
     repeated = Household(0, frozenset(), frozenset(), {}, (ITEMS[0],) * 5 + ITEMS[1:], (), frozenset(ITEMS))
-    tables = histories.tabulate([repeated], CATALOGUE)
+    tables = histories.tabulate_histories([repeated], CATALOGUE)
     assert tables.new.tolist() == [list(range(10))]
     assert tables.again.tolist() == [[24] * 10]
 
 
 def test_popularity_is_that_of_those_who_trained_and_leaves_own_items_out(found):
-    ranking = histories.tabulate(HOUSEHOLDS, CATALOGUE)
+    ranking = histories.tabulate_histories(HOUSEHOLDS, CATALOGUE)
     cohort = ranking.bought[[n in TRAINERS for n in range(60)]].sum(axis=0).astype(float)
     expected = metrics.top_k(np.where(ranking.bought, -np.inf, cohort))
     relevant = ranking.upcoming & ~ranking.bought
@@ -158,7 +158,7 @@ def test_much_noise_costs_what_was_learnt():
 
 
 def test_one_round_gives_everyone_the_same_order():
-    ranking = histories.tabulate(HOUSEHOLDS, CATALOGUE)
+    ranking = histories.tabulate_histories(HOUSEHOLDS, CATALOGUE)
     base = ranking.of(TRAINERS)
     cohorts = Cohorts(base.bought, base.adopted, base.bought, base.bought, CATALOGUE.features())
     model = plaintext_training.train(cohorts, {BASE: 0.0})

@@ -13,7 +13,7 @@ from rich.console import Console
 from covey_simulations.evaluation import paired_comparison
 from covey_simulations.evaluation.paired_comparison import Lead
 from covey_simulations.report import pages, ranking_charts, terminal_summary
-from covey_simulations.report.chart_style import name
+from covey_simulations.report.chart_style import label_of
 
 EXAMPLE = json.loads(Path(__file__).with_name("example_report.json").read_text("utf-8"))
 EVEN, BETTER, WORSE = [-0.01, 0.01], [0.01, 0.02], [-0.02, -0.01]
@@ -26,7 +26,7 @@ def found() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def example() -> str:
-    return pages.page(EXAMPLE)
+    return pages.render_page(EXAMPLE)
 
 
 def section(page: str, language: str = "en") -> str:
@@ -49,7 +49,7 @@ def test_a_lead_is_beyond_chance_only_where_its_interval_leaves_zero_out(
 
 def test_a_lead_is_ours_minus_theirs(found: dict[str, Any]) -> None:
     task = found["recommender"]["new"]
-    lead = paired_comparison.of(task)["alone"]["ndcg_at_10"]
+    lead = paired_comparison.leads_by_rival(task)["alone"]["ndcg_at_10"]
     assert lead.gap == task["ndcg_at_10"]["federated"] - task["ndcg_at_10"]["alone"]
     assert [lead.low, lead.high] == task["interval"]["alone"]["ndcg_at_10"]
 
@@ -62,11 +62,11 @@ def test_each_rival_gets_its_verdict_in_words_in_both_languages(found: dict[str,
     }
     for rival, (ends, _, _) in said.items():
         found["recommender"]["new"]["interval"][rival]["recall_at_10"] = ends
-    page = pages.page(found)
+    page = pages.render_page(found)
     for rival, (_, en, zh) in said.items():
-        against = section(page).partition(f"Against “{name('ranker', rival)}”")[2]
+        against = section(page).partition(f"Against “{label_of('ranker', rival)}”")[2]
         assert against.partition("Recall@10 : ")[2].startswith(en)
-        against = section(page, "zh-Hans").partition(f"对比 “{name('ranker', rival, 'zh')}”")[2]
+        against = section(page, "zh-Hans").partition(f"对比 “{label_of('ranker', rival, 'zh')}”")[2]
         assert against.partition("召回 ： ")[2].startswith(zh)
 
 
@@ -82,7 +82,7 @@ def test_one_round_says_that_it_knows_nobodys_taste(found: dict[str, Any], examp
     assert "all phones share one order" not in section(example)
     found["recommender"]["form"] = "one_round"
     found["rounds"] = found["rounds"][:3]
-    said = section(pages.page(found))
+    said = section(pages.render_page(found))
     assert "all phones share one order and leave out what they own" in said
     assert "That is below 5,000" in said
     assert "in one round" in said
@@ -97,7 +97,7 @@ def faces(svg: str) -> list[str]:
 def test_the_dot_of_a_lead_tells_its_verdict(found: dict[str, Any], ends: Any, face: str) -> None:
     task = found["recommender"]["again"]
     task["interval"] = {"popularity": dict.fromkeys(paired_comparison.METRICS, ends)}
-    assert faces(ranking_charts.leads("again", paired_comparison.of(task))).count(face) == 2
+    assert faces(ranking_charts.leads("again", paired_comparison.leads_by_rival(task))).count(face) == 2
 
 
 def test_one_round_is_a_hollow_dot_and_the_run_a_diamond(found: dict[str, Any]) -> None:
@@ -130,7 +130,7 @@ def test_reasons_are_bars_that_add_up_on_each_side_of_zero() -> None:
 
 def test_an_empty_list_says_so(found: dict[str, Any]) -> None:
     found["recommender"]["list"] |= {"new": [], "again": []}
-    said = section(pages.page(found))
+    said = section(pages.render_page(found))
     assert said.count("Nothing to rank.") == 2
     assert said.count("Nothing.") == 2
 
@@ -148,7 +148,7 @@ def test_a_purpose_is_held_against_its_own_cap_and_everyone_against_the_total(ex
 def test_a_weak_promise_is_called_weak(found: dict[str, Any], example: str) -> None:
     assert "That is a weak promise" in example
     found["epsilon"]["per_person_max"] = 1.5
-    assert "That is a weak promise" not in pages.page(found)
+    assert "That is a weak promise" not in pages.render_page(found)
 
 
 def test_training_rounds_stand_apart_and_are_named(example: str) -> None:
@@ -168,7 +168,7 @@ def test_only_the_questions_are_said_to_miss_phones_that_agreed(example: str) ->
 
 def test_the_terminal_says_who_is_ahead_and_what_training_cost(found: dict[str, Any]) -> None:
     console = Console(record=True, width=160, file=io.StringIO())
-    terminal_summary.show(found, console)
+    terminal_summary.print_summary(found, console)
     text = " ".join(console.export_text().split())
     assert re.search(r"Best sellers, exact .* 7\.37 .* 9\.69 .* worse, beyond chance", text)
     assert re.search(r"What one bought most .* no difference that chance would not give", text)

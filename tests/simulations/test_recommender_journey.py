@@ -1,6 +1,6 @@
 import pytest
 
-from covey_simulations.data.purchases import load
+from covey_simulations.data.purchases import load_purchases
 from covey_simulations.evaluation import metrics, reference_recommenders
 from covey_simulations.evaluation.plaintext_training import p1_scores
 
@@ -11,7 +11,7 @@ LEVELS = ("product_type", "product_category")
 
 @pytest.fixture(scope="module", params=LEVELS)
 def task(request):
-    return request.param, load(request.param)
+    return request.param, load_purchases(request.param)
 
 
 def measured(scores, purchases):

@@ -104,7 +104,7 @@ def test_an_unknown_field_is_refused(schema: Any, found: dict[str, Any]) -> None
 
 
 def test_the_json_is_the_report(found: dict[str, Any], tmp_path: Path) -> None:
-    pages.write(found, tmp_path / "new" / "folder")
+    pages.write_report(found, tmp_path / "new" / "folder")
     text = (tmp_path / "new" / "folder" / "report.json").read_text("utf-8")
     assert json.loads(text) == found
     assert "参与合并统计" in text
@@ -113,8 +113,8 @@ def test_the_json_is_the_report(found: dict[str, Any], tmp_path: Path) -> None:
 def test_writing_again_replaces_both_files_and_leaves_nothing_else(
     found: dict[str, Any], tmp_path: Path
 ) -> None:
-    pages.write(found, tmp_path)
-    pages.write({**found, "households": 1234}, tmp_path)
+    pages.write_report(found, tmp_path)
+    pages.write_report({**found, "households": 1234}, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "report.json"]
     assert "1,234" in (tmp_path / "report.html").read_text("utf-8")
     assert json.loads((tmp_path / "report.json").read_text("utf-8"))["households"] == 1234
@@ -124,19 +124,19 @@ def test_writing_again_replaces_both_files_and_leaves_nothing_else(
 def test_a_damaged_report_leaves_the_last_one_as_it_was(
     found: dict[str, Any], tmp_path: Path, damage: dict[str, Any]
 ) -> None:
-    pages.write(found, tmp_path)
+    pages.write_report(found, tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises((KeyError, ValueError, UndefinedError)):
-        pages.write({**found, **damage}, tmp_path)
+        pages.write_report({**found, **damage}, tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_the_same_report_gives_the_same_page(found: dict[str, Any]) -> None:
-    assert pages.page(found) == pages.page(copy.deepcopy(found))
+    assert pages.render_page(found) == pages.render_page(copy.deepcopy(found))
 
 
 def test_the_page_shows_every_figure(found: dict[str, Any]) -> None:
-    page = Page(pages.page(found))
+    page = Page(pages.render_page(found))
     q1 = found["analytics"]["q1"]
     counts = [*q1["truth"].values(), *(count for count in q1["released"].values() if count is not None)]
     figures = [
@@ -164,10 +164,10 @@ def test_the_page_shows_every_figure(found: dict[str, Any]) -> None:
 
 def test_errors_are_given_in_people_and_in_percent(found: dict[str, Any]) -> None:
     found["analytics"]["q1"]["released"]["general_win_back"] = 99
-    page = Page(pages.page(found))
+    page = Page(pages.render_page(found))
     assert "is off by 11 people (10.0%)" in "".join(page.texts["en"])
-    assert "−11" in "".join(pages.page(found).split())
-    assert "(−10.0%)" in "".join(pages.page(found).split())
+    assert "−11" in "".join(pages.render_page(found).split())
+    assert "(−10.0%)" in "".join(pages.render_page(found).split())
 
 
 def test_a_true_zero_has_no_relative_error() -> None:
@@ -178,7 +178,7 @@ def test_a_true_zero_has_no_relative_error() -> None:
 def test_a_suppressed_cell_shows_its_bound_and_no_number(found: dict[str, Any]) -> None:
     svg = charts.segments(found["analytics"]["q1"])
     assert svg.count("&lt; 50") == 2
-    rows = [row for row in pages.page(found).split("<tr>") if "Fading regulars</span>" in row]
+    rows = [row for row in pages.render_page(found).split("<tr>") if "Fading regulars</span>" in row]
     assert sum("<b>&lt; 50</b>" in row for row in rows) == 1
 
 
@@ -191,8 +191,8 @@ def test_a_report_with_everything_suppressed_still_renders(found: dict[str, Any]
     q1, q20 = found["analytics"]["q1"], found["analytics"]["q20"]
     q1["released"] = dict.fromkeys(q1["released"])
     q20["released"] = dict.fromkeys(q20["released"])
-    assert "All 8 groups were too small to release." in Page(pages.page(found))
-    assert "not released" in Page(pages.page(found))
+    assert "All 8 groups were too small to release." in Page(pages.render_page(found))
+    assert "not released" in Page(pages.render_page(found))
 
 
 def test_data_are_never_markup(found: dict[str, Any]) -> None:
@@ -210,14 +210,14 @@ def test_data_are_never_markup(found: dict[str, Any]) -> None:
     entry["item"] = evil
     entry["reasons"][0] |= {"code": evil, "about": evil, "en": evil, "zh": evil}
     found["recommender"]["list"]["device"] = evil
-    page = pages.page(found)
+    page = pages.render_page(found)
     assert "<script" not in page
     assert "<img" not in page
     assert html.escape(evil) in page
 
 
 def test_the_page_needs_nothing_from_elsewhere(found: dict[str, Any]) -> None:
-    text = pages.page(found)
+    text = pages.render_page(found)
     page = Page(text)
     loading = ("src", "srcset", "href", "xlink:href", "action", "data")
     links = [value for name, value in page.attributes if name in loading]
@@ -228,19 +228,19 @@ def test_the_page_needs_nothing_from_elsewhere(found: dict[str, Any]) -> None:
 
 
 def test_ids_on_the_page_are_unique(found: dict[str, Any]) -> None:
-    ids = re.findall(r'\bid="([^"]*)"', pages.page(found))
+    ids = re.findall(r'\bid="([^"]*)"', pages.render_page(found))
     assert len(ids) == len(set(ids))
 
 
 def test_every_chart_is_described_by_a_reading_on_the_page(found: dict[str, Any]) -> None:
-    text = pages.page(found)
+    text = pages.render_page(found)
     described = re.findall(r'<svg role="img" aria-labelledby="([^"]*)"', text)
     assert len(described) == 11
     assert all(f'<figcaption id="{reading}">' in text for reading in described)
 
 
 def test_every_word_stands_in_both_languages(found: dict[str, Any]) -> None:
-    page = Page(pages.page(found))
+    page = Page(pages.render_page(found))
     outside = {"Covey", "English", "中文", "Complete Journey (dunnhumby)", "household 1228", "s", "ε", "sd"}
     listed = found["recommender"]["list"]
     outside |= {entry["item"] for ranking in ("new", "again") for entry in listed[ranking]}
@@ -265,23 +265,23 @@ def test_a_failed_check_is_said_at_the_top(
     found: dict[str, Any], path: tuple[str, ...], value: bool | int
 ) -> None:
     warning = "A check of this run failed."
-    assert warning not in pages.page(found)
+    assert warning not in pages.render_page(found)
     *folders, field = path
     part = found
     for folder in folders:
         part = part[folder]
     part[field] = value
-    text = pages.page(found)
+    text = pages.render_page(found)
     assert warning in text
     assert text.count('<span class="bad">✗') == 1
 
 
 def test_the_test_profile_and_the_shared_operator_are_said(found: dict[str, Any]) -> None:
-    assert "One operator runs both" in pages.page(found)
-    assert "were opened with" not in pages.page(found)
+    assert "One operator runs both" in pages.render_page(found)
+    assert "were opened with" not in pages.render_page(found)
     found["profile"], found["parameters"]["shared_operator"] = "test", False
-    assert "One operator runs both" not in pages.page(found)
-    assert "were opened with the “test” floors" in Page(pages.page(found))
+    assert "One operator runs both" not in pages.render_page(found)
+    assert "were opened with the “test” floors" in Page(pages.render_page(found))
 
 
 def test_odds_are_even_without_a_release_and_bounded_by_epsilon_and_delta() -> None:
@@ -297,11 +297,11 @@ def test_an_axis_from_zero_can_still_be_drawn(found: dict[str, Any]) -> None:
 
 
 def test_both_accountants_and_the_chance_of_a_corrupt_draw_are_shown(found: dict[str, Any]) -> None:
-    shown = Page(pages.page(found))
+    shown = Page(pages.render_page(found))
     assert "10.12 by Rényi divergence, 9.45 by the Gaussian distribution." in shown
     assert "the chance that the lot seats enough corrupt phones" in shown
     found["epsilon"]["accountants"]["gaussian"] = None
-    assert "按高斯分布为 –。" in Page(pages.page(found))
+    assert "按高斯分布为 –。" in Page(pages.render_page(found))
 
 
 def _with_standing_alone(found: dict[str, Any]) -> None:
@@ -317,7 +317,7 @@ def _with_drawn_alone(found: dict[str, Any]) -> None:
 
 
 def _english(found: dict[str, Any]) -> str:
-    return " ".join("".join(Page(pages.page(found)).texts["en"]).split())
+    return " ".join("".join(Page(pages.render_page(found)).texts["en"]).split())
 
 
 def test_the_page_tells_of_the_committees_that_a_run_had(schema: Any, found: dict[str, Any]) -> None:
@@ -340,7 +340,7 @@ def test_an_organisation_with_enough_keys_to_open_alone_is_said_to_have_them(fou
 
 
 def _outcomes(found: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(verdict.outcome, verdict.en[:26]) for verdict in conclusions.of(found)]
+    return [(verdict.outcome, verdict.en[:26]) for verdict in conclusions.draw_conclusions(found)]
 
 
 def test_sums_that_are_not_proved_are_counted_as_lost(found: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from covey_models import repurchase
 from covey_models.recommender import on_device
-from covey_simulations.data.purchases import load
+from covey_simulations.data.purchases import load_purchases
 from covey_simulations.evaluation import metrics, reference_recommenders
 
 pytestmark = pytest.mark.slow
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def purchases():
-    return load("product_type")
+    return load_purchases("product_type")
 
 
 @pytest.fixture(scope="module")

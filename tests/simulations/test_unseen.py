@@ -73,7 +73,7 @@ def extracted(tmp_path, monkeypatch):
         folder = tmp_path / "-".join(map(str, ("days", *ahead)))
         with monkeypatch.context() as patch:
             patch.setattr(complete_journey, "get_data", lambda _: data(ahead))
-            complete_journey.extract(folder, SEED, None, "")
+            complete_journey.extract_archive(folder, SEED, None, "")
         return folder
 
     return extracted
@@ -81,7 +81,7 @@ def extracted(tmp_path, monkeypatch):
 
 def facts_of(folder):
     """What each household's phone would learn from, on the day of the cut."""
-    told = {h: [parse(order) for order in orders.read(folder, h)] for h in HOUSEHOLDS}
+    told = {h: [parse(order) for order in orders.read_orders(folder, h)] for h in HOUSEHOLDS}
     rules = shop_rules.rules()
     return {h: facts.facts(history(events, rules, orders.CUT), rules) for h, events in told.items()}
 
@@ -108,7 +108,7 @@ WINDOW = (0, 1, 13, 27)
 
 def test_the_window_is_bought_in_and_no_phone_reads_it(extracted):
     folder = extracted(*WINDOW)
-    upcoming = orders.upcoming(folder)
+    upcoming = orders.read_upcoming_items(folder)
     assert sum(AHEAD in items for items in upcoming.values()) == 23
     files = {household: (folder / f"{household}.cbor").read_bytes() for household in HOUSEHOLDS}
     assert not [household for household, told in files.items() if AHEAD.encode() in told]

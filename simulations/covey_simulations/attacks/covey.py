@@ -78,7 +78,7 @@ def issuers() -> tuple[Issuer, Issuer]:
     return new_issuers()
 
 
-class Round:
+class AttackedRound:
     """A round up to and without the step `until`; `told` is what the victim is told then, honestly."""
 
     def __init__(self, until: str, setting: Setting = STANDING) -> None:
@@ -136,7 +136,7 @@ class Round:
 
 def act(step: str) -> bytes:
     """Return what phone or decryptor answers an honest coordinator at a step."""
-    played = Round(step)
+    played = AttackedRound(step)
     answers: dict[str, Callable[[], bytes]] = {
         "contribute": played.deal,
         "check": played.check,
@@ -161,19 +161,19 @@ def refusal(attack: Callable[[], object]) -> Rule | None:
 
 def in_and_out() -> None:
     """Ask for the sum of a set, and name a member of it as excluded."""
-    played = Round("open")
+    played = AttackedRound("open")
     played.open(played.open_set(played.members, excluded=(3,)))
 
 
 def set_of_its_own() -> None:
     """Ask for the sum of a set whose head the coordinator signed."""
-    played = Round("open")
+    played = AttackedRound("open")
     played.open(played.open_set(played.members.without([3]), (3,), SigningKey(bytes(32))))
 
 
 def second_opening() -> None:
     """Ask for the sum again, over a set without one member, which the registry signed as well."""
-    played = Round("open")
+    played = AttackedRound("open")
     second = played.open_set(played.members.without([3]), (3,))
     played.open()
     played.open(second)
@@ -181,12 +181,12 @@ def second_opening() -> None:
 
 def open_first() -> None:
     """Ask for the sum before the set was checked."""
-    Round("check").open(b"")
+    AttackedRound("check").open(b"")
 
 
 def contribute_again() -> None:
     """Ask a phone for its message again, as if the first was lost."""
-    players = Round("contribute").players
+    players = AttackedRound("contribute").players
     contributor = Contributor(players.info, players.accepted, players.round_keys[0])
     contributor.contribute(players.file, vectors()[0])
     contributor.contribute(players.file, vectors()[0])
@@ -194,14 +194,14 @@ def contribute_again() -> None:
 
 def few_members() -> None:
     """Ask for the sum of two members, which the registry signed."""
-    played = Round("open", replace(STANDING, honest=PHONES - 1))
+    played = AttackedRound("open", replace(STANDING, honest=PHONES - 1))
     gone = range(2, PHONES)
     played.open(played.open_set(played.members.without(list(gone)), gone))
 
 
 def small_set() -> None:
     """Ask a decryptor to check a set of two members, which the registry signed."""
-    played = Round("check", replace(STANDING, honest=PHONES - 1))
+    played = AttackedRound("check", replace(STANDING, honest=PHONES - 1))
     told = wire.decode(CheckRequest, played.told)
     leaves = unpack_leaves(told.leaves)[:2]
     _check_set(played, LeafSet(leaves), b"".join(leaf.pack() for leaf in leaves))
@@ -209,41 +209,41 @@ def small_set() -> None:
 
 def twice_in_the_set() -> None:
     """Ask a decryptor to check a set in which one member stands twice, which the registry signed."""
-    played = Round("check")
+    played = AttackedRound("check")
     leaves = unpack_leaves(wire.decode(CheckRequest, played.told).leaves)
     twice = [leaves[0], *leaves[:-1]]
     _check_set(played, LeafSet(leaves), b"".join(leaf.pack() for leaf in twice))
 
 
-def _check_set(played: Round, signed: LeafSet, leaves: bytes) -> None:
+def _check_set(played: AttackedRound, signed: LeafSet, leaves: bytes) -> None:
     head = played.signed(INCLUDED, signed, bytes(32))
     played.check(head=head, logged=played.players.log.append(head), leaves=leaves)
 
 
 def swapped_key() -> None:
     """Show a box key that the coordinator signed where an organisation's should be."""
-    played = Round("contribute")
+    played = AttackedRound("contribute")
     _, own = offer_seat(played.players.info.digest, bytes(32))
     played.deal(played.with_seats(lambda seats: (own, *seats[1:])))
 
 
 def unsigned_key() -> None:
     """Show an organisation's seat with another box key."""
-    played = Round("contribute")
+    played = AttackedRound("contribute")
     other = (9).to_bytes(32, "little")
     played.deal(played.with_seats(lambda seats: (replace(seats[0], box_key=other), *seats[1:])))
 
 
 def invented_organisations() -> None:
     """Name organisations of the coordinator's own in the manifest, and seat them."""
-    played = Round("contribute")
+    played = AttackedRound("contribute")
     pinned = frozenset(SigningKey(bytes([number]) * 32).public for number in range(1, 5))
     played.deal(accepted=replace(played.players.accepted, organisations=pinned))
 
 
 def chosen_decryptors() -> None:
     """Draw phones of the coordinator's choice: the registry signs a draw by another nonce."""
-    played = Round("contribute", DRAWN)
+    played = AttackedRound("contribute", DRAWN)
     drawn, players = wire.decode(CommitteeFile, played.players.file).drawn, played.players
     assert drawn is not None  # noqa: S101  # the round has such a committee
     draw = sign(DRAW, draw_of(players.info.digest, drawn.roster, bytes(32), drawn.members), players.registry)
@@ -252,7 +252,7 @@ def chosen_decryptors() -> None:
 
 def bad_point() -> None:
     """Let an organisation sign a box key of low order."""
-    played = Round("contribute")
+    played = AttackedRound("contribute")
     players = played.players
     statement = box_key_statement(players.info.digest, Kind.STANDING, LOW_ORDER)
     bad = Seat(LOW_ORDER, players.organisations[3].sign(statement))
@@ -286,7 +286,7 @@ def plan_manifest() -> Manifest:
 
 def truncated_share() -> None:
     """Cut the last share short."""
-    played = Round("check")
+    played = AttackedRound("check")
     played.check(boxes=wire.decode(CheckRequest, played.told).boxes[:-4])
 
 
@@ -302,7 +302,7 @@ def few_shares() -> None:
 
 def _open_after(change: Callable[[list[bytes]], list[bytes]]) -> None:
     """Let the victim check with changed shares, and then open the whole set."""
-    played = Round("check")
+    played = AttackedRound("check")
     boxes = wire.decode(CheckRequest, played.told).boxes
     size = len(boxes) // PHONES
     given = [boxes[at : at + size] for at in range(0, len(boxes), size)]
@@ -312,7 +312,7 @@ def _open_after(change: Callable[[list[bytes]], list[bytes]]) -> None:
 
 def wrong_share() -> str:
     """Return what becomes of a sum of shares that is wrong."""
-    played = Round("open")
+    played = AttackedRound("open")
     players = played.players
     liar = players.decryptors[VICTIM]
     keys, context = liar.state.keys, players.aggregator.committees.context  # type: ignore[union-attr]

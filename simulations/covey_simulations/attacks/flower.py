@@ -63,7 +63,7 @@ def _fit(message: Message, _: Context) -> Message:
     return Message(recorddict_compat.fitres_to_recorddict(result, keep_input=False), reply_to=message)
 
 
-class Round:
+class FlowerRound:
     """A round up to some stage; `told` is what the victim is to be told next, honestly."""
 
     def __init__(self, until: str = Stage.SETUP, **changes: int) -> None:
@@ -120,46 +120,46 @@ def _inboxes(said: Mapping[int, Configs]) -> dict[int, Configs]:
 def alive_and_dead() -> None:
     """Name every node alive and dead in one message."""
     everyone = list(range(1, CLIENTS + 1))
-    answer = Round(Stage.UNMASK).tell({Key.DEAD_NODE_ID_LIST: everyone})
+    answer = FlowerRound(Stage.UNMASK).tell({Key.DEAD_NODE_ID_LIST: everyone})
     if len(answer[Key.SHARE_LIST]) != 2 * CLIENTS:
         raise ValueError("it gave fewer shares than asked")
 
 
 def second_unmask() -> None:
     """Ask to unmask again, over another set."""
-    played = Round(Stage.UNMASK)
+    played = FlowerRound(Stage.UNMASK)
     played.tell()
     played.tell({Key.ACTIVE_NODE_ID_LIST: [1, 2, 3, 4], Key.DEAD_NODE_ID_LIST: [5, 6]})
 
 
 def stage_again() -> None:
     """Ask for a stage again."""
-    played = Round(Stage.SHARE_KEYS)
+    played = FlowerRound(Stage.SHARE_KEYS)
     played.tell()
     played.tell()
 
 
 def unmask_first() -> None:
     """Ask to unmask before the vectors were sent."""
-    Round(Stage.COLLECT_MASKED_VECTORS).tell(
+    FlowerRound(Stage.COLLECT_MASKED_VECTORS).tell(
         {Key.ACTIVE_NODE_ID_LIST: [1, 2, 3, 4, 5, 6], Key.DEAD_NODE_ID_LIST: []}, Stage.UNMASK
     )
 
 
 def set_of_its_own() -> None:
     """Name two live nodes dead, the victim among them."""
-    Round(Stage.UNMASK).tell({Key.ACTIVE_NODE_ID_LIST: [3, 4, 5, 6], Key.DEAD_NODE_ID_LIST: [1, 2]})
+    FlowerRound(Stage.UNMASK).tell({Key.ACTIVE_NODE_ID_LIST: [3, 4, 5, 6], Key.DEAD_NODE_ID_LIST: [1, 2]})
 
 
 def few_survivors() -> None:
     """Name two survivors, far below the threshold."""
-    Round(Stage.UNMASK).tell({Key.ACTIVE_NODE_ID_LIST: [1, 2], Key.DEAD_NODE_ID_LIST: [3, 4, 5, 6]})
+    FlowerRound(Stage.UNMASK).tell({Key.ACTIVE_NODE_ID_LIST: [1, 2], Key.DEAD_NODE_ID_LIST: [3, 4, 5, 6]})
 
 
 def swapped_key() -> None:
     """Show keys of the server's where a neighbour's should be."""
     keys = [mod.public_key_to_bytes(mod.generate_key_pairs()[1]) for _ in range(2)]
-    Round(Stage.SHARE_KEYS).tell({"2": keys})
+    FlowerRound(Stage.SHARE_KEYS).tell({"2": keys})
 
 
 def invented_peers() -> None:
@@ -167,12 +167,12 @@ def invented_peers() -> None:
     peers = {
         str(n): [mod.public_key_to_bytes(mod.generate_key_pairs()[1]) for _ in range(2)] for n in range(2, 7)
     }
-    Round(Stage.SHARE_KEYS).tell(peers)
+    FlowerRound(Stage.SHARE_KEYS).tell(peers)
 
 
 def chosen_neighbours() -> None:
     """The server picks three of the five others, and no reason is asked for."""
-    played = Round(Stage.SHARE_KEYS)
+    played = FlowerRound(Stage.SHARE_KEYS)
     played.told = {node: played.told[node] for node in ("1", "3", "4", "6")}
     played.tell()
 
@@ -180,24 +180,24 @@ def chosen_neighbours() -> None:
 def bad_point() -> None:
     """P-384 has no points of low order; a key of another curve comes nearest."""
     other = mod.public_key_to_bytes(ec.generate_private_key(ec.SECP256R1()).public_key())
-    played = Round(Stage.SHARE_KEYS)
+    played = FlowerRound(Stage.SHARE_KEYS)
     played.tell({"2": [played.told["2"][0], other]})
 
 
 def low_threshold() -> None:
     """Ask for shares of which two open a secret."""
-    Round(Stage.SHARE_KEYS, **{Key.THRESHOLD: 2}).tell()
+    FlowerRound(Stage.SHARE_KEYS, **{Key.THRESHOLD: 2}).tell()
 
 
 def tiny_cohort() -> None:
     """Name a cohort of two."""
-    played = Round(Stage.SHARE_KEYS, **{Key.THRESHOLD: 2, Key.SHARE_NUMBER: 2})
+    played = FlowerRound(Stage.SHARE_KEYS, **{Key.THRESHOLD: 2, Key.SHARE_NUMBER: 2})
     played.told = {node: played.told[node] for node in ("1", "2")}
     played.tell()
 
 
 def _inbox(change: Any) -> None:
-    played = Round(Stage.COLLECT_MASKED_VECTORS)
+    played = FlowerRound(Stage.COLLECT_MASKED_VECTORS)
     sources, ciphertexts = change(played.told[Key.SOURCE_LIST], played.told[Key.CIPHERTEXT_LIST])
     played.tell({Key.SOURCE_LIST: sources, Key.CIPHERTEXT_LIST: ciphertexts})
 

@@ -18,7 +18,7 @@ BEGIN, END = "<!-- attacks -->\n", "<!-- /attacks -->\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class AttackRow:
     """An attack, in words and as played on either."""
 
     attack: str
@@ -29,12 +29,12 @@ class Row:
         return f"| {self.attack} | {self.covey()} | {self.flower()} |"
 
 
-def _row(attack: str, on_covey: Callable[[], object], on_flower: Callable[[], object]) -> Row:
+def _row(attack: str, on_covey: Callable[[], object], on_flower: Callable[[], object]) -> AttackRow:
     def refused() -> str:
         rule = covey.refusal(on_covey)
         return f"`{rule}`" if rule else "**answers**"
 
-    return Row(attack, refused, partial(flower.outcome, on_flower))
+    return AttackRow(attack, refused, partial(flower.outcome, on_flower))
 
 
 ROWS = (
@@ -55,8 +55,8 @@ ROWS = (
     _row("one sender twice", covey.twice_in_the_set, flower.duplicated_share),
     _row("shares of two senders swapped", covey.redirected_share, flower.redirected_share),
     _row("one share delivered, of one sender", covey.few_shares, flower.few_shares),
-    Row("a recipient that opens wrong shares", covey.wrong_share, flower.wrong_share),
-    Row(
+    AttackRow("a recipient that opens wrong shares", covey.wrong_share, flower.wrong_share),
+    AttackRow(
         "two seeds that fold to the same 32 bits", covey.folded_seed, lambda: flower.folded_seed(covey.SEEDS)
     ),
 )
@@ -68,7 +68,7 @@ def table() -> str:
     return head + "".join(f"{row}\n" for row in ROWS)
 
 
-def of_page(page: str) -> list[str]:
+def table_of_page(page: str) -> list[str]:
     """Return the rows of the table in a page; its head names the version that was played last."""
     _, rest = page.split(BEGIN)
     return rest.split(END)[0].splitlines()[2:]
@@ -81,7 +81,7 @@ def main(arguments: list[str]) -> int:
     if write:
         before, rest = page.split(BEGIN)
         Path(name).write_text(before + BEGIN + table() + END + rest.split(END)[1], "utf-8")
-    elif of_page(page) != [str(row) for row in ROWS]:
+    elif table_of_page(page) != [str(row) for row in ROWS]:
         sys.stderr.write(f"{name}: what is observed now is another table\n")
         return 1
     return 0

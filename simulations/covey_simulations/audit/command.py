@@ -16,13 +16,13 @@ from covey_simulations.audit.subjects import DELTA, NAMES, subject
 from covey_simulations.errors import SetupError, SimulationError
 from covey_simulations.progress import Progress
 
-__all__ = ["Asked", "SetupError", "SimulationError", "measure", "row", "show"]
+__all__ = ["AuditOptions", "SetupError", "SimulationError", "measure", "row", "show"]
 
 KEPT, BROKEN, UNCLEAR = "kept", "broken", "unclear"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AuditOptions:
     """What `covey audit` was asked for: how many runs of each of `builds`, and of what (all when empty)."""
 
     runs: int = 20
@@ -30,7 +30,7 @@ class Asked:
     builds: Sequence[Build] = BUILDS
 
 
-def measure(asked: Asked) -> dict[str, Any]:
+def measure(asked: AuditOptions) -> dict[str, Any]:
     """Return the table as JSON values. Raises SetupError when fewer runs than one were asked for."""
     if asked.runs < 1:
         raise SetupError(f"{asked.runs} runs were asked for; at least 1 is needed")

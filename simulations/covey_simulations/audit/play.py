@@ -27,7 +27,7 @@ Vector = NDArray[np.float64]
 SEED = 32
 
 
-def run(subject: Subject, build: Build, random: Random) -> float:
+def play_plans(subject: Subject, build: Build, random: Random) -> float:
     """Return the lower bound on the epsilon that one person pays, guessing for half of the canaries."""
     found, took_part = [], []
     for _ in range(subject.plays):

@@ -38,4 +38,4 @@ def bounds(cases: Sequence[Case], runs: int) -> Iterator[tuple[Case, float]]:
 
 
 def _bound(name: str, build: Build) -> float:
-    return play.run(subject(name), build, os.urandom)
+    return play.play_plans(subject(name), build, os.urandom)

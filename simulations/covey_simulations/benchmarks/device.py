@@ -30,7 +30,7 @@ from covey_sdk.rule_bundle import BASE, Category, sign_rules
 from covey_simulations.benchmarks.stopwatch import Stopwatch
 from covey_simulations.errors import SetupError, SimulationError
 
-__all__ = ["Asked", "SetupError", "SimulationError", "measure", "show"]
+__all__ = ["DeviceOptions", "SetupError", "SimulationError", "measure", "show"]
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 PURPOSES = ("personalize", "marketing", "replenish")
@@ -54,13 +54,13 @@ print(json.dumps([time.process_time(), int(peak.split()[1]) / 1024]))
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class DeviceOptions:
     """What `covey bench device` was asked for: how many events the history holds."""
 
     events: int = 10_000
 
 
-def measure(asked: Asked) -> dict[str, Any]:
+def measure(asked: DeviceOptions) -> dict[str, Any]:
     """Return the figures. Raises SetupError for a number that cannot be."""
     if not 100 <= asked.events <= 1_000_000:
         raise SetupError(f"--events is {asked.events}; 100 to 1,000,000 was expected")

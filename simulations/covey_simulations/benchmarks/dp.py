@@ -21,7 +21,7 @@ from covey_simulations.benchmarks.stopwatch import Stopwatch
 from covey_simulations.errors import SetupError, SimulationError
 from covey_simulations.progress import Progress
 
-__all__ = ["Asked", "SetupError", "SimulationError", "measure", "show"]
+__all__ = ["DpOptions", "SetupError", "SimulationError", "measure", "show"]
 
 VARIANCES = (1.0, 1e3, 1e6)
 """Laws that are measured besides the round's own."""
@@ -32,14 +32,14 @@ Call = Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class DpOptions:
     """What `covey bench dp` was asked for: entries of a vector, and how often each call is timed."""
 
     length: int = 1_000_000
     repeats: int = 15
 
 
-def measure(asked: Asked) -> dict[str, Any]:
+def measure(asked: DpOptions) -> dict[str, Any]:
     """Return the figures. Raises SetupError for a length or number of repeats that cannot be."""
     if not (1 <= asked.length <= MOST_LENGTH and asked.repeats >= 1):
         raise SetupError(f"1 to {MOST_LENGTH} entries and at least 1 repeat are possible")

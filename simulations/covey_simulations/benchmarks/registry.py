@@ -30,7 +30,7 @@ from covey_simulations.benchmarks.wrk import Request
 from covey_simulations.errors import SetupError, SimulationError
 from covey_simulations.progress import Progress
 
-__all__ = ["Asked", "SetupError", "SimulationError", "measure", "show"]
+__all__ = ["RegistryOptions", "SetupError", "SimulationError", "measure", "show"]
 
 CONNECTIONS, WRITERS = 32, 64
 AT_HAND = 10_000
@@ -42,7 +42,7 @@ WITHIN = ("p50_seconds", "p99_seconds", "longest_seconds")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RegistryOptions:
     """What `covey bench registry` was asked for: people, database ("" for a fresh SQLite), seconds a load."""
 
     rows: int = 1_000_000
@@ -52,7 +52,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
+class RegisteredPeople:
     """The registry's people, and how they are asked about. The draws protect nothing."""
 
     people: Sequence[str]
@@ -75,7 +75,7 @@ class Crowd:
         return [Request("POST", f"/v1/subjects/{person}/consents", json.dumps(grant)) for person in chosen]
 
 
-def measure(asked: Asked) -> dict[str, Any]:
+def measure(asked: RegistryOptions) -> dict[str, Any]:
     """Return the figures. Raises SetupError for what cannot be, SimulationError where the load met errors."""
     if asked.rows < 1 or asked.seconds < 1:
         raise SetupError("at least 1 person and 1 second are needed")
@@ -89,7 +89,7 @@ def measure(asked: Asked) -> dict[str, Any]:
             people = settle(settings, asked.rows, done)
         # Settled without waiting for the disk: what the disk still has to write, the loads would wait for.
         os.sync()
-        crowd = Crowd(people, random.Random(asked.seed))  # noqa: S311
+        crowd = RegisteredPeople(people, random.Random(asked.seed))  # noqa: S311
         with progress.step("Loads", 7) as done:
             found = _play(asked, settings, crowd, done)
         with progress.step("Log entries, a thousand at a time", -(-asked.rows // log.BATCH)) as done:
@@ -106,7 +106,7 @@ def _possible() -> Iterator[None]:
         raise SetupError(str(error)) from None
 
 
-def _play(asked: Asked, settings: Settings, crowd: Crowd, done: Any) -> dict[str, Any]:
+def _play(asked: RegistryOptions, settings: Settings, crowd: RegisteredPeople, done: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
 
     def load(name: str, url: str, requests: Sequence[Request], connections: int, pause: int = 0) -> wrk.Load:

@@ -17,19 +17,19 @@ from covey_simulations.benchmarks.stopwatch import Stopwatch
 from covey_simulations.errors import SetupError, SimulationError
 from covey_simulations.progress import Progress
 
-__all__ = ["Asked", "SetupError", "SimulationError", "measure", "show"]
+__all__ = ["SetupError", "SimulationError", "TicketsOptions", "measure", "show"]
 
 _PSS = padding.PSS(padding.MGF1(hashes.SHA384()), 48)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class TicketsOptions:
     """What `covey bench tickets` was asked for: how many tickets are signed."""
 
     tickets: int = 2000
 
 
-def measure(asked: Asked) -> dict[str, Any]:
+def measure(asked: TicketsOptions) -> dict[str, Any]:
     """Return the figures. Raises SetupError for a number that cannot be."""
     if asked.tickets < 1:
         raise SetupError("at least 1 ticket is signed")

@@ -11,8 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from covey_consent.errors import RequestError
-from covey_simulations.registry_drills import scratch
-from covey_simulations.registry_drills.crash import PHONES, Crash, Drill
+from covey_simulations.drills import empty_database
+from covey_simulations.drills.crash import PHONES, Crash, Drill
 
 EARLIEST_SECONDS, LATEST_SECONDS = 0.3, 1.5
 """When a registry is killed, counted from the first answer."""
@@ -30,13 +30,13 @@ def crash(url: str | None, rounds: int, *, as_json: bool = False) -> int:
         raise RequestError(f"{rounds} rounds are asked for; 1 to 1000 can be played")
     with tempfile.TemporaryDirectory() as folder:
         where = f"sqlite:///{folder}/registry.db" if url is None else url
-        scratch.require_empty(where)
+        empty_database.require_empty(where)
         random = secrets.SystemRandom()
         with closing(Drill(where, Path(folder), time.time, secrets.token_bytes)) as drill:
             crashes = [drill.crash(random.uniform(EARLIEST_SECONDS, LATEST_SECONDS)) for _ in range(rounds)]
         lost = any(each.lost or each.halves for each in crashes)
         if not lost:
-            scratch.empty(where)
+            empty_database.empty_database(where)
     kind = where.partition(":")[0]
     if as_json:
         played = [asdict(each) for each in crashes]

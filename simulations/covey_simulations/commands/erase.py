@@ -10,8 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from covey_consent.errors import DamageError, RequestError
-from covey_simulations.registry_drills import erase as drill
-from covey_simulations.registry_drills import scratch
+from covey_simulations.drills import empty_database
+from covey_simulations.drills import erase as drill
 
 MOST_PEOPLE = 10_000
 
@@ -25,9 +25,9 @@ def erase(people: int = 50, database_url: str | None = None, *, as_json: bool = 
     try:
         _require_playable(people, database_url)
         with tempfile.TemporaryDirectory(prefix="covey-erase-") as folder:
-            outcome = asyncio.run(drill.play(Path(folder), people, database_url))
+            outcome = asyncio.run(drill.run_erase_drill(Path(folder), people, database_url))
         if database_url is not None and outcome.passed:
-            scratch.empty(database_url)
+            empty_database.empty_database(database_url)
     except (DamageError, RequestError, FileNotFoundError) as error:
         print(f"the drill needs an empty database and its tools: {error}", file=sys.stderr)
         return 2
@@ -42,7 +42,7 @@ def _require_playable(people: int, database_url: str | None) -> None:
         return
     if not database_url.startswith("postgresql"):
         raise DamageError("--db takes postgresql://...; without it the drill makes its own SQLite file")
-    scratch.require_empty(database_url)
+    empty_database.require_empty(database_url)
 
 
 def _describe(outcome: drill.Outcome) -> str:

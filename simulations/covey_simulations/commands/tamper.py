@@ -7,13 +7,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from covey_simulations.registry_drills import tamper as drill
+from covey_simulations.drills import tamper as drill
 
 
 def tamper(as_json: bool = False) -> int:
     """Play the drill on a registry that goes when it ends; 0 when each change was found by who should."""
     with tempfile.TemporaryDirectory() as folder:
-        plays = drill.drill(Path(folder), time.time)
+        plays = drill.run_tamper_drill(Path(folder), time.time)
     if as_json:
         found = [
             {"change": play.change, "as_expected": play.as_expected, "found": play.found} for play in plays
@@ -25,7 +25,7 @@ def tamper(as_json: bool = False) -> int:
     return 0 if all(play.as_expected for play in plays) else 1
 
 
-def _show(play: drill.Play) -> None:
+def _show(play: drill.TamperCase) -> None:
     print(f"changed: {play.change}")
     for who, line in sorted(play.found.items()):
         print(f"  {who}: {line}")

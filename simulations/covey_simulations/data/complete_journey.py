@@ -60,7 +60,7 @@ class Journey:
         return list(_orders({name: column[begin:end].tolist() for name, column in self._lines.items()}))
 
 
-def load(count: int | None, seed: int, purposes: Collection[str] = ()) -> Journey:
+def load_journey(count: int | None, seed: int, purposes: Collection[str] = ()) -> Journey:
     """Return `count` households drawn by `seed`, or all, of those that grant all the `purposes`.
 
     Raises SetupError when there are fewer.
@@ -79,7 +79,7 @@ def load(count: int | None, seed: int, purposes: Collection[str] = ()) -> Journe
     prepared = _prepared(lines, products)
     return Journey(
         tuple(int(i) for i in drawn),
-        item_catalogue.of(products),
+        item_catalogue.build_catalogue(products),
         _upcoming(prepared),
         _columns(prepared[prepared["at"] < CUT]),
     )
@@ -149,13 +149,13 @@ def _orders(lines: Mapping[str, list[Any]]) -> Iterator[Order]:
             }
 
 
-def extract(folder: Path, seed: int, count: int | None, purposes: Collection[str]) -> None:
+def extract_archive(folder: Path, seed: int, count: int | None, purposes: Collection[str]) -> None:
     """Write each drawn household's orders to `folder`, as `orders.read` takes them."""
-    journey = load(count, seed, purposes)
+    journey = load_journey(count, seed, purposes)
     folder.mkdir(parents=True, exist_ok=True)
     for household in journey.households:
         (folder / f"{household}.cbor").write_bytes(cbor2.dumps(journey.orders(household)))
-    item_catalogue.write(journey.catalogue, folder / orders.CATALOGUE)
+    item_catalogue.write_catalogue(journey.catalogue, folder / orders.CATALOGUE)
     upcoming = {str(household): items for household, items in journey.upcoming.items()}
     (folder / orders.UPCOMING).write_text(json.dumps(upcoming), "utf-8")
 
@@ -163,6 +163,8 @@ def extract(folder: Path, seed: int, count: int | None, purposes: Collection[str
 if __name__ == "__main__":
     _folder, _seed, _count, *_purposes = (*sys.argv[1:], "")
     try:
-        extract(Path(_folder), int(_seed), int(_count) if _count else None, tuple(filter(None, _purposes)))
+        extract_archive(
+            Path(_folder), int(_seed), int(_count) if _count else None, tuple(filter(None, _purposes))
+        )
     except SetupError as _error:
         sys.exit(str(_error))

@@ -68,7 +68,7 @@ class Histories:
         return Histories(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
-def tabulate(households: Sequence[Household], catalogue: Catalogue) -> Histories:
+def tabulate_histories(households: Sequence[Household], catalogue: Catalogue) -> Histories:
     """Return the households as rows, in their order."""
     places = {item: place for place, item in enumerate(catalogue.items)}
     return Histories(

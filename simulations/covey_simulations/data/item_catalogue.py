@@ -17,15 +17,15 @@ from covey_simulations.data import shop_rules
 LEVELS = ("department", "product_category")
 
 
-def of(products: pd.DataFrame) -> Catalogue:
+def build_catalogue(products: pd.DataFrame) -> Catalogue:
     """Return the catalogue of the data set's products."""
-    groups, rules = grouped(products, "product_type", LEVELS), shop_rules.rules()
+    groups, rules = group_items(products, "product_type", LEVELS), shop_rules.rules()
     ordinary = groups[[rules.is_ordinary(category) for category in groups["product_category"]]]
     levels = {level: tuple(ordinary[level]) for level in LEVELS}
     return Catalogue(tuple(ordinary.index), levels)
 
 
-def grouped(products: pd.DataFrame, level: str, above: Iterable[str]) -> pd.DataFrame:
+def group_items(products: pd.DataFrame, level: str, above: Iterable[str]) -> pd.DataFrame:
     """Return for each item of a level, sorted by name, the groups above that most of its products are in."""
     known = products.dropna(subset=[level]).fillna("UNKNOWN")
     items = sorted(known[level].unique())
@@ -42,6 +42,6 @@ def _most(products: pd.DataFrame, level: str, name: str) -> pd.Series:
     )
 
 
-def write(catalogue: Catalogue, path: Path) -> None:
+def write_catalogue(catalogue: Catalogue, path: Path) -> None:
     """Write the catalogue as the coordinator reads it."""
     path.write_text(json.dumps({"items": catalogue.items, "levels": dict(catalogue.levels)}), "utf-8")

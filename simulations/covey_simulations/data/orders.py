@@ -31,7 +31,9 @@ CATALOGUE, UPCOMING = "catalogue.json", "upcoming.json"
 """Files beside the orders: the shop's items, and what each household goes on to buy."""
 
 
-def prepare(folder: Path, seed: int, count: int | None, purposes: Collection[str] = ()) -> tuple[int, ...]:
+def prepare_orders(
+    folder: Path, seed: int, count: int | None, purposes: Collection[str] = ()
+) -> tuple[int, ...]:
     """Draw households of the Complete Journey and write their orders to `folder`; return their ids.
 
     Of those alone that grant all the `purposes`. Raises SetupError with what the data set's reader said.
@@ -50,13 +52,13 @@ def prepare(folder: Path, seed: int, count: int | None, purposes: Collection[str
     return tuple(sorted(int(path.stem) for path in folder.glob("*.cbor")))
 
 
-def read(folder: Path, household: int) -> list[Mapping[str, Any]]:
+def read_orders(folder: Path, household: int) -> list[Mapping[str, Any]]:
     """Return a household's orders as events that `covey_sdk.events.parse` takes."""
     orders: list[Mapping[str, Any]] = cbor2.loads((folder / f"{household}.cbor").read_bytes())
     return orders
 
 
-def upcoming(folder: Path) -> dict[int, frozenset[str]]:
+def read_upcoming_items(folder: Path) -> dict[int, frozenset[str]]:
     """Return what each household buys after the cut: for the simulation's eyes alone."""
     found: dict[str, list[str]] = json.loads((folder / UPCOMING).read_text("utf-8"))
     return {int(household): frozenset(items) for household, items in found.items()}

@@ -69,7 +69,7 @@ class Purchases:
         return table
 
 
-def load(level: Level, cut: int = CUT) -> Purchases:
+def load_purchases(level: Level, cut: int = CUT) -> Purchases:
     """Return the purchases of all households, with product types or product categories as the items.
 
     An earlier `cut` makes a window to tune on that leaves the test window unseen.
@@ -115,5 +115,5 @@ def _places(days: pd.DataFrame, axes: Axes) -> tuple[NDArray[np.int64], NDArray[
 
 def _taxonomy(products: pd.DataFrame, level: Level, items: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     """Return the group of each item on the levels above: the one that most of its products are in."""
-    groups = item_catalogue.grouped(products, level, _ABOVE[level]).loc[list(items)]
+    groups = item_catalogue.group_items(products, level, _ABOVE[level]).loc[list(items)]
     return {above: tuple(groups[above]) for above in _ABOVE[level]}

@@ -20,7 +20,7 @@ SHOWN = 5
 """How many items of each ranking are shown with their reasons."""
 
 
-def taste(phones: Phones, households: list[int]) -> list[dict[str, Any]]:
+def taste_facts(phones: Phones, households: list[int]) -> list[dict[str, Any]]:
     """Return what each phone would build its part of the training on."""
     return [_taste(phones, household) for household in households]
 
@@ -31,7 +31,7 @@ def _taste(phones: Phones, household: int) -> dict[str, Any]:
     return {"household": household, "items": facts["items"], "adopted": facts["adopted"]}
 
 
-def rank(phones: Phones, households: list[int]) -> list[dict[str, Any]]:
+def rank_items(phones: Phones, households: list[int]) -> list[dict[str, Any]]:
     """Return what each phone ranks first, of what is new to its owner and of what to buy again."""
     candidates = phones.world.candidates()
     return [_ranked(phones, household, candidates) for household in households]
@@ -48,7 +48,7 @@ def _ranked(phones: Phones, household: int, candidates: list[str]) -> dict[str, 
     }
 
 
-def reasons(phones: Phones, households: list[int]) -> list[dict[str, Any]]:
+def explain_ranking(phones: Phones, households: list[int]) -> list[dict[str, Any]]:
     """Return the few first of each ranking with their reasons, as the owner may read them."""
     candidates = phones.world.candidates()
     return [_reasons(phones, household, candidates) for household in households]
@@ -77,7 +77,7 @@ def _reason(reason: Reason) -> dict[str, Any]:
     }
 
 
-def sums(phones: Phones, round_id: str) -> tuple[bytes, list[int]]:
+def contribution_sums(phones: Phones, round_id: str) -> tuple[bytes, list[int]]:
     """Return the sum of what the ledgers say was sent in a round, as 64-bit integers, and whose it is."""
     vectors, senders = [], []
     for household in phones.households:
@@ -90,7 +90,7 @@ def sums(phones: Phones, round_id: str) -> tuple[bytes, list[int]]:
     return total.tobytes(), senders
 
 
-def look(phones: Phones, households: list[int]) -> list[dict[str, Any]]:
+def inspect_device(phones: Phones, households: list[int]) -> list[dict[str, Any]]:
     """Return each phone's tags, facts, rounds and privacy spent: what only a simulation may see."""
     return [_seen(phones, household) for household in households]
 

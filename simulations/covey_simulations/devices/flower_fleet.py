@@ -24,7 +24,7 @@ from covey_server.config import state_folder
 from covey_server.round_node import Pinned, RoundNode
 from covey_simulations.devices.phone import Phones
 from covey_simulations.scenarios import random_choices
-from covey_simulations.scenarios.shared_settings import World
+from covey_simulations.scenarios.shared_settings import SharedSettings
 
 T = TypeVar("T")
 
@@ -33,9 +33,9 @@ AT_A_TIME = 32
 
 
 @contextmanager
-def build(context: Context) -> Iterator[RoundNode[int]]:
+def build_fleet(context: Context) -> Iterator[RoundNode[int]]:
     """Yield the rounds of a Flower node: its phones are its share of the households of the run's world."""
-    world = World.load(state_folder(context.run_config, context.run_id))
+    world = SharedSettings.load(state_folder(context.run_config, context.run_id))
     shard = int(context.node_config.get("partition-id", 0))
     shards = int(context.node_config.get("num-partitions", 1))
     with Phones(world, world.households[shard::shards]) as phones:

@@ -54,7 +54,7 @@ def record(phones: Phones, households: list[int]) -> dict[str, int]:
     """Let the phones take their orders up; return how much of them was kept."""
     counts = {"orders": 0, "lines": 0, "sensitive_lines_dropped": 0}
     for household in households:
-        told = [parse(order) for order in orders.read(phones.world.orders, household)]
+        told = [parse(order) for order in orders.read_orders(phones.world.orders, household)]
         with phones.open(household) as device:
             if not device.record_many(told):
                 continue

@@ -28,7 +28,7 @@ from covey_sdk.round_client import RoundClient
 from covey_sdk.store import Store
 from covey_simulations.data.orders import CURRENCY, ZONE
 from covey_simulations.scenarios.clock import Clock
-from covey_simulations.scenarios.shared_settings import World
+from covey_simulations.scenarios.shared_settings import SharedSettings
 
 T = TypeVar("T")
 
@@ -65,7 +65,7 @@ class Remembering:
 class Phones:
     """The phones of some households of a world."""
 
-    def __init__(self, world: World, households: tuple[int, ...]) -> None:
+    def __init__(self, world: SharedSettings, households: tuple[int, ...]) -> None:
         self.world, self.households = world, households
         self.verify = Remembering()
         self._client = httpx.Client(base_url=world.registry_url)

@@ -16,9 +16,9 @@ from typing import Any
 import cbor2
 from flwr.app import Context
 
-from covey_simulations.devices.process_worker import address
+from covey_simulations.devices.process_worker import worker_address
 from covey_simulations.errors import WorkerError
-from covey_simulations.scenarios.shared_settings import World
+from covey_simulations.scenarios.shared_settings import SharedSettings
 
 DEADLINE_SECONDS = 60
 CHUNK = 20
@@ -26,7 +26,7 @@ CHUNK = 20
 
 
 @contextmanager
-def connect(context: Context) -> Iterator[Worker]:
+def connect_worker(context: Context) -> Iterator[Worker]:
     """Yield the fleet of a Flower node whose phones a worker holds."""
     yield Worker(str(context.node_config["address"]))
 
@@ -55,10 +55,10 @@ class Worker:
         return answer
 
 
-class Pool:
+class ProcessPool:
     """The workers of a world; each holds every n-th household."""
 
-    def __init__(self, world: World, workers: Sequence[Worker]) -> None:
+    def __init__(self, world: SharedSettings, workers: Sequence[Worker]) -> None:
         self._world = world
         self.workers = workers
 
@@ -90,7 +90,7 @@ class Pool:
 
 
 @contextmanager
-def start(world: World, processes: int) -> Iterator[Pool]:
+def start_pool(world: SharedSettings, processes: int) -> Iterator[ProcessPool]:
     """Yield the pool of a world whose file is saved; stop its processes afterwards."""
     commands = [_command(world.folder, shard, processes) for shard in range(processes)]
     # Every core has its worker: threads of the linear algebra would only take turns with them.
@@ -101,10 +101,10 @@ def start(world: World, processes: int) -> Iterator[Pool]:
         for command in commands
     ]
     try:
-        workers = [Worker(address(world.folder, shard)) for shard in range(processes)]
+        workers = [Worker(worker_address(world.folder, shard)) for shard in range(processes)]
         for process, worker in zip(running, workers, strict=True):
             _wait(process, worker)
-        yield Pool(world, workers)
+        yield ProcessPool(world, workers)
     finally:
         for process in running:
             process.terminate()

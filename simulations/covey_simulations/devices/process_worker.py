@@ -23,7 +23,7 @@ from covey_simulations.devices import device_inspection, household
 from covey_simulations.devices.flower_fleet import PhonesBehindNode
 from covey_simulations.devices.phone import Phones
 from covey_simulations.errors import SimulationError
-from covey_simulations.scenarios.shared_settings import World
+from covey_simulations.scenarios.shared_settings import SharedSettings
 
 Answer = Callable[[Any], Any]
 
@@ -31,18 +31,18 @@ NEW_OBJECTS = 50_000
 """How many new objects bring the garbage collector: phones stay, and it would walk over them without end."""
 
 
-def address(folder: Path, shard: int) -> str:
+def worker_address(folder: Path, shard: int) -> str:
     """Return the socket of a worker."""
     return str(folder / f"worker-{shard}.sock")
 
 
-def serve(folder: Path, shard: int, shards: int) -> None:
+def serve_phones(folder: Path, shard: int, shards: int) -> None:
     """Answer until the process is ended."""
     gc.set_threshold(NEW_OBJECTS)
-    world = World.load(folder)
+    world = SharedSettings.load(folder)
     phones = Phones(world, world.households[shard::shards])
     answers = _answers(phones, PhonesBehindNode(phones, shard))
-    with Listener(address(folder, shard), "AF_UNIX") as listener:
+    with Listener(worker_address(folder, shard), "AF_UNIX") as listener:
         while True:
             with listener.accept() as connection:
                 _answer(connection, answers)
@@ -59,12 +59,12 @@ def _answers(phones: Phones, behind: PhonesBehindNode) -> Mapping[str, Answer]:
         "withdraw train": lambda households: household.withdraw(phones, households, "train"),
         "withdraw personalize": lambda households: household.withdraw(phones, households, "personalize"),
         "certify": lambda households: household.certify(phones, households),
-        "taste": lambda households: device_inspection.taste(phones, households),
+        "taste": lambda households: device_inspection.taste_facts(phones, households),
         "adopt": lambda households: household.adopt(phones, households),
-        "rank": lambda households: device_inspection.rank(phones, households),
-        "reasons": lambda households: device_inspection.reasons(phones, households),
-        "sums": lambda argument: device_inspection.sums(phones, argument),
-        "look": lambda households: device_inspection.look(phones, households),
+        "rank": lambda households: device_inspection.rank_items(phones, households),
+        "reasons": lambda households: device_inspection.explain_ranking(phones, households),
+        "sums": lambda argument: device_inspection.contribution_sums(phones, argument),
+        "look": lambda households: device_inspection.inspect_device(phones, households),
         "refusals": lambda _: dict(behind.refusals),
         "memory": lambda _: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
@@ -80,4 +80,4 @@ def _answer(connection: Connection, answers: Mapping[str, Answer]) -> None:
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    serve_phones(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

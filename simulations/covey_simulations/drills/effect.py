@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 
 from covey_simulations.drills.participation_attempts import Try
-from covey_simulations.drills.withdrawal_attempts import Away, Group, Lived
+from covey_simulations.drills.withdrawal_attempts import Away, GroupResult, PersonResult
 
 ALLOWED, WITHDRAWN = "allowed", "withdrawn"
 
 
 def figures(
-    group: Group, left: Sequence[Lived], stayed: Sequence[Lived], in_set: Collection[bytes]
+    group: GroupResult,
+    left: Sequence[PersonResult],
+    stayed: Sequence[PersonResult],
+    in_set: Collection[bytes],
 ) -> dict[str, Any]:
     """Return a group's figures as JSON values; `in_set` holds the round keys of the earlier round's set."""
     found: dict[str, Any] = {
@@ -52,7 +55,7 @@ def waiting(away: Away, hours_left: float) -> dict[str, Any]:
     }
 
 
-def _heard(group: Group, one: Lived) -> float:
+def _heard(group: GroupResult, one: PersonResult) -> float:
     """Return the seconds until the registry refused, from when it could first be told."""
     return one.demanded.seconds + (one.sync if group.offline and not group.by_officer else one.act)
 
@@ -61,7 +64,7 @@ def _any(*tries: Try | None) -> bool:
     return any(each is not None and each.succeeded for each in tries)
 
 
-def _in_set(people: Sequence[Lived], in_set: Collection[bytes]) -> int:
+def _in_set(people: Sequence[PersonResult], in_set: Collection[bytes]) -> int:
     return sum(one.earlier_key in in_set for one in people)
 
 
@@ -69,14 +72,16 @@ def _refusals(tries: Iterable[Try]) -> dict[str, int]:
     return dict(Counter(each.refusal for each in tries if each.refusal))
 
 
-def _unheeded(group: Group, one: Lived) -> bool:
+def _unheeded(group: GroupResult, one: PersonResult) -> bool:
     """Say whether a phone that knew of the withdrawal left it to others to refuse."""
     knew = () if group.by_officer and group.offline else (one.first,)
     tries = (*knew, one.back, one.fetched)
     return any(each is not None and each.refusal and not each.by_phone for each in tries)
 
 
-def _baseline(group: Group, stayed: Sequence[Lived], in_set: Collection[bytes]) -> dict[str, Any]:
+def _baseline(
+    group: GroupResult, stayed: Sequence[PersonResult], in_set: Collection[bytes]
+) -> dict[str, Any]:
     return {
         "people": len(stayed),
         "took_part": sum(_any(one.back) for one in stayed),

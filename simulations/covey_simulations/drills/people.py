@@ -18,7 +18,7 @@ from covey_sdk import Device, RegistryClient, Trust
 from covey_sdk.round_client import RoundClient
 from covey_sdk.ticket_fetcher import TicketFetcher
 from covey_sdk.ticket_store import TicketStore
-from covey_simulations.drills.registry_staff import Desk
+from covey_simulations.drills.registry_staff import RegistryStaff
 from covey_simulations.scenarios.clock import Clock
 
 ZONE = ZoneInfo("UTC")
@@ -73,7 +73,7 @@ class Person:
 class People:
     """Makes people, whose phones' stores lie in `folder` and are closed while nobody asks them."""
 
-    def __init__(self, folder: Path, url: str, trust: Trust, desk: Desk, clock: Clock) -> None:
+    def __init__(self, folder: Path, url: str, trust: Trust, desk: RegistryStaff, clock: Clock) -> None:
         self._folder, self._trust, self._desk, self._clock = folder, trust, desk, clock
         self.line = Line()
         self._client = httpx.Client(base_url=url, transport=self.line)

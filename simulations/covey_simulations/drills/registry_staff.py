@@ -17,7 +17,7 @@ TOKEN_SECONDS = 300
 REASON = {"covey-reason": "the person asked for it"}
 
 
-class Desk:
+class RegistryStaff:
     """A client of the registry at `url` whose tokens are made with the registry's own key."""
 
     def __init__(self, url: str, settings: Settings, clock: Callable[[], float]) -> None:

@@ -36,17 +36,17 @@ from covey_server.round_terms import Population
 from covey_simulations.drills import effect, withdrawal_groups
 from covey_simulations.drills.participation_attempts import Tries
 from covey_simulations.drills.people import People, Person
-from covey_simulations.drills.registry_staff import Desk
+from covey_simulations.drills.registry_staff import RegistryStaff
 from covey_simulations.drills.rounds import EPSILON, PURPOSES, announce
 from covey_simulations.drills.withdrawal_attempts import PURPOSE, Stage
-from covey_simulations.drills.withdrawal_summary import show
+from covey_simulations.drills.withdrawal_summary import print_summary
 from covey_simulations.errors import RunError, SetupError, SimulationError
 from covey_simulations.progress import Done, Progress
 from covey_simulations.scenarios import loopback
 from covey_simulations.scenarios.clock import Clock
 from covey_simulations.scenarios.shared_settings import ORIGIN
 
-__all__ = ["Asked", "SetupError", "SimulationError", "measure", "show"]
+__all__ = ["SetupError", "SimulationError", "WithdrawOptions", "measure", "print_summary"]
 
 LEAST = 20
 """People: no round is for fewer."""
@@ -60,13 +60,13 @@ _FAILURES = (CoordinatorError, CoveyError, PrivacyError, ConsentRegistryError, h
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class WithdrawOptions:
     """What was asked for: how many people withdraw."""
 
     subjects: int = 200
 
 
-def measure(asked: Asked) -> dict[str, Any]:
+def measure(asked: WithdrawOptions) -> dict[str, Any]:
     """Return the figures. Raises SetupError for too few people, RunError where a part of the drill fails."""
     if asked.subjects < LEAST:
         raise SetupError(f"{asked.subjects} people were asked for; a round needs at least {LEAST}")
@@ -121,8 +121,8 @@ def _staged(folder: Path, clock: Clock, subjects: int) -> Iterator[tuple[People,
     registry_key = load_or_create(settings.key_file).public
     trust = Trust(operator.public, registry_key, ORIGIN, organisations=frozenset(key.public for key in seats))
     with (
-        loopback.serve(create_app(settings, clock=clock.seconds), "registry") as url,
-        closing(Desk(url, settings, clock.seconds)) as desk,
+        loopback.serve_in_thread(create_app(settings, clock=clock.seconds), "registry") as url,
+        closing(RegistryStaff(url, settings, clock.seconds)) as desk,
         closing(People(folder, url, trust, desk, clock)) as people,
         httpx.Client(base_url=url) as client,
     ):

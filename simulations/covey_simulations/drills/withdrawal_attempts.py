@@ -12,7 +12,7 @@ from covey_sdk.consent_gate import MOST_AGE
 from covey_sdk.round_records import RoundRecords
 from covey_simulations.drills.participation_attempts import Tries, Try
 from covey_simulations.drills.people import Line, Person
-from covey_simulations.drills.registry_staff import Desk
+from covey_simulations.drills.registry_staff import RegistryStaff
 from covey_simulations.drills.rounds import DrillRound
 from covey_simulations.scenarios.clock import Clock
 
@@ -24,7 +24,7 @@ MARGIN = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class GroupResult:
     """A way of withdrawing."""
 
     name: str
@@ -33,15 +33,15 @@ class Group:
 
 
 GROUPS = (
-    Group("on the phone, online", by_officer=False, offline=False),
-    Group("on the phone, offline", by_officer=False, offline=True),
-    Group("by an officer, phone online", by_officer=True, offline=False),
-    Group("by an officer, phone offline", by_officer=True, offline=True),
+    GroupResult("on the phone, online", by_officer=False, offline=False),
+    GroupResult("on the phone, offline", by_officer=False, offline=True),
+    GroupResult("by an officer, phone online", by_officer=True, offline=False),
+    GroupResult("by an officer, phone offline", by_officer=True, offline=True),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Lived:
+class PersonResult:
     """What came of one person's tries.
 
     `act` and `sync` are seconds: of the person's own act on the phone, and until a phone that was offline had
@@ -85,7 +85,7 @@ class Away:
 class Stage:
     """Where it is played: desk, the phones' line, an `earlier` round that all contribute to, tries."""
 
-    desk: Desk
+    desk: RegistryStaff
     line: Line
     earlier: DrillRound
     tries: Tries
@@ -95,16 +95,18 @@ class Stage:
         self.earlier.add(person.client.contribute(self.earlier.files))
         person.client.acknowledge(self.earlier.round_id)
 
-    def leave(self, group: Group, person: Person, *, returns: bool = True) -> Lived:
+    def leave(self, group: GroupResult, person: Person, *, returns: bool = True) -> PersonResult:
         """Withdraw as this group does, and try; a phone that does not return stays offline."""
         act = self._by_officer if group.by_officer else _on_the_phone
         return self._live(group, person, act, returns)
 
-    def stay(self, group: Group, person: Person) -> Lived:
+    def stay(self, group: GroupResult, person: Person) -> PersonResult:
         """Withdraw nothing, and try the same."""
         return self._live(group, person, lambda _: 0.0, returns=True)
 
-    def _live(self, group: Group, person: Person, act: Callable[[Person], float], returns: bool) -> Lived:
+    def _live(
+        self, group: GroupResult, person: Person, act: Callable[[Person], float], returns: bool
+    ) -> PersonResult:
         with self.line.cut() if group.offline else nullcontext():
             seconds = act(person)
             first = self.tries.join(person)
@@ -115,7 +117,7 @@ class Stage:
         ticket, key = self.tries.use_ticket(person), self._earlier_key(person)
         person.device.store.pause()
         verdict = self.desk.verdict(person.subject, PURPOSE)
-        return Lived(seconds, first, sync, demanded, back, fetched, ticket, verdict, key)
+        return PersonResult(seconds, first, sync, demanded, back, fetched, ticket, verdict, key)
 
     def _earlier_key(self, person: Person) -> bytes:
         """Return the round key under which the person's phone contributed to the earlier round."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from covey_simulations.drills.people import Person
-from covey_simulations.drills.withdrawal_attempts import GROUPS, Group, Lived, Stage
+from covey_simulations.drills.withdrawal_attempts import GROUPS, GroupResult, PersonResult, Stage
 from covey_simulations.progress import Done
 
 LEAST_STAYING = 5
@@ -15,10 +15,10 @@ LEAST_STAYING = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Crowd:
+class WithdrawalGroup:
     """A group's people: those who withdraw, and those who do not."""
 
-    group: Group
+    group: GroupResult
     leaving: Sequence[Person]
     staying: Sequence[Person]
 
@@ -27,7 +27,7 @@ class Crowd:
         """Those whose phones stay offline, where the others' are online again."""
         return self.leaving[1::2] if self.group.by_officer and self.group.offline else ()
 
-    def play(self, stage: Stage, done: Done) -> tuple[list[Lived], list[Lived]]:
+    def play(self, stage: Stage, done: Done) -> tuple[list[PersonResult], list[PersonResult]]:
         """Let everyone do what is theirs to do; return what came of it for those who leave and who stay."""
         left, away = [], {person.subject for person in self.away}
         for person in self.leaving:
@@ -44,11 +44,11 @@ def count(subjects: int) -> tuple[int, int]:
     return sum(map(sum, sizes)), sum(staying for _, staying in sizes)
 
 
-def gather(people: Iterable[Person], subjects: int) -> list[Crowd]:
+def gather(people: Iterable[Person], subjects: int) -> list[WithdrawalGroup]:
     """Return the people in crowds, of which `subjects` withdraw."""
     left = iter(people)
     return [
-        Crowd(group, tuple(islice(left, leaving)), tuple(islice(left, staying)))
+        WithdrawalGroup(group, tuple(islice(left, leaving)), tuple(islice(left, staying)))
         for group, (leaving, staying) in zip(GROUPS, _sizes(subjects), strict=True)
     ]
 

@@ -25,7 +25,7 @@ class Lead:
         return "ahead" if self.low > 0 else "behind" if self.high < 0 else "even"
 
 
-def of(task: Mapping[str, Any]) -> dict[str, dict[str, Lead]]:
+def leads_by_rival(task: Mapping[str, Any]) -> dict[str, dict[str, Lead]]:
     """Return the leads of the report's `new` or `again`, by rival and metric."""
     return {
         rival: {

@@ -66,7 +66,7 @@ def recommender(
     Every contributor is among `households`; those whose phones rank nothing are in no mean. Raises RunError
     when a contributor is missing, or nobody bought anything that could be recommended.
     """
-    everyone = histories.tabulate(households, catalogue)
+    everyone = histories.tabulate_histories(households, catalogue)
     ranking, base = everyone.ranking, everyone.of(training.contributors[BASE])
     cohorts = _cohorts(everyone, training, catalogue.features())
     return {

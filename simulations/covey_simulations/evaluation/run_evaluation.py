@@ -12,21 +12,21 @@ from covey_server.questions import plan_training
 from covey_simulations.data import orders
 from covey_simulations.evaluation import ranking
 from covey_simulations.evaluation.ranking import Household, Training
-from covey_simulations.scenarios.shared_settings import World
+from covey_simulations.scenarios.shared_settings import SharedSettings
 from covey_simulations.scenarios.shop import Budget, Seen
-from covey_simulations.scenarios.training import Learnt
+from covey_simulations.scenarios.training import TrainingRun
 
 
-def of(learnt: Learnt, world: World, budget: Budget) -> dict[str, Any]:
+def recommender_report(learnt: TrainingRun, world: SharedSettings, budget: Budget) -> dict[str, Any]:
     """Return the report's `recommender`."""
     listing = open_listing((world.public / CATALOGUE).read_bytes(), world.trust.operator)
     catalogue = Catalogue(listing.items, listing.taxonomy)
-    households = _households(learnt, orders.upcoming(world.orders))
+    households = _households(learnt, orders.read_upcoming_items(world.orders))
     training = _training(learnt, catalogue, budget)
     return ranking.recommender(households, catalogue, training, _list(learnt.shown, households))
 
 
-def _households(learnt: Learnt, upcoming: Mapping[int, frozenset[str]]) -> list[Household]:
+def _households(learnt: TrainingRun, upcoming: Mapping[int, frozenset[str]]) -> list[Household]:
     """Return everyone who ranked, and everyone else who was in the training as they were then."""
     ranked = {each["household"]: _household(each, upcoming) for each in learnt.rankings}
     trained = {each["household"]: _household(each, upcoming) for each in learnt.tastes}
@@ -45,7 +45,7 @@ def _household(seen: Seen, upcoming: Mapping[int, frozenset[str]]) -> Household:
     )
 
 
-def _training(learnt: Learnt, catalogue: Catalogue, budget: Budget) -> Training:
+def _training(learnt: TrainingRun, catalogue: Catalogue, budget: Budget) -> Training:
     steps = {played.result["query"]: played for played in learnt.rounds}
     first = learnt.rounds[0].result
     extra = first["sd"] / first["sigma"]

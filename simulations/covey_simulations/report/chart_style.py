@@ -46,7 +46,7 @@ styled = mpl.rc_context(_STYLE)
 _NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 
 
-def name(group: str, key: str, language: str = "en") -> str:
+def label_of(group: str, key: str, language: str = "en") -> str:
     """Return what `key` is called in "en" or "zh"; `key` itself where it has no name."""
     return NAMES[group].get(key, {}).get(language, key)
 

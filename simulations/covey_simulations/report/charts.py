@@ -18,7 +18,7 @@ from covey_simulations.report.chart_style import (
     TRUTH,
     beside,
     canvas,
-    name,
+    label_of,
     rows,
     styled,
     svg,
@@ -67,8 +67,8 @@ def segments(query: Mapping[str, Any]) -> str:
             beside(axes, count + noise, row - 0.2, f"{count:,}")
         axes.plot(query["at_released_cuts"][segment], row - 0.2, "D", ms=5, mfc="white", mec=INK)
         axes.barh(row + 0.2, query["truth"][segment], 0.36, **_TRUE_BAR)
-    rows(axes, [name("segment", segment) for segment in query["released"]])
-    axes.set_xlabel(name("chart", "people"))
+    rows(axes, [label_of("segment", segment) for segment in query["released"]])
+    axes.set_xlabel(label_of("chart", "people"))
     return svg(figure, "segments")
 
 
@@ -90,7 +90,7 @@ def histogram(fact: str, query: Mapping[str, Any], least_cell: int) -> str:
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set(xlabel=name("chart", scale.label), ylabel=name("chart", "people"))
+    axes.set(xlabel=label_of("chart", scale.label), ylabel=label_of("chart", "people"))
     return svg(figure, f"histogram-{fact}")
 
 
@@ -104,18 +104,18 @@ def spent(gauges: Mapping[str, tuple[float, float]]) -> str:
         axes.barh(row, epsilon, 0.5, color=RELEASED)
         inside = epsilon > widest / 3
         beside(axes, epsilon if inside else max(cap, epsilon), row, f"{epsilon:.2f}", inside)
-    axes.text(widest, -0.36, name("chart", "cap"), ha="right", va="bottom")
-    rows(axes, [name("purpose", purpose) for purpose in gauges])
+    axes.text(widest, -0.36, label_of("chart", "cap"), ha="right", va="bottom")
+    rows(axes, [label_of("purpose", purpose) for purpose in gauges])
     axes.set_xlim(0, widest * 1.02)
-    axes.set_xlabel(name("chart", "epsilon"))
+    axes.set_xlabel(label_of("chart", "epsilon"))
     return svg(figure, "spent")
 
 
 @styled
 def consent(granted: Mapping[str, int], nothing: int, households: int) -> str:
     """Return how many households allowed each purpose, and how many nothing beyond the contract."""
-    bars = [(name("purpose", purpose), count) for purpose, count in granted.items()]
-    bars.append((name("chart", "nothing"), nothing))
+    bars = [(label_of("purpose", purpose), count) for purpose, count in granted.items()]
+    bars.append((label_of("chart", "nothing"), nothing))
     figure, axes = canvas(4.3, 0.6 + 0.42 * len(bars))
     for row, (_, count) in enumerate(bars):
         axes.barh(row, count, 0.6, color=RELEASED if row < len(granted) else PALE)

@@ -13,56 +13,58 @@ import numpy as np
 from covey_models import QUERIES, SEGMENTS, LogBins
 from covey_sdk.tag_rules import value as value_tags
 from covey_sdk.tag_rules.registry import kind_of
-from covey_simulations.scenarios.scenario import Played
-from covey_simulations.scenarios.shop import Budget, Round, Seen
+from covey_simulations.scenarios.scenario import ScenarioRun
+from covey_simulations.scenarios.shop import Budget, Seen, ShopRound
 
 PURPOSES = ("personalize", "analytics", "train")
 FACTS = {"recency": "recency_days", "frequency": "orders", "monetary": "mean_order_minor"}
 
 
-def of(played: Played, budget: Budget) -> dict[str, Any]:
+def findings_of_run(played: ScenarioRun, budget: Budget) -> dict[str, Any]:
     """Return the part of the report that tells what was found, but for the recommender."""
-    granted, stayed = added(played.granted), contributors(played.seen, played.q1)
+    granted, stayed = add_counts(played.granted), contributors(played.seen, played.q1)
     example = min(stayed, key=lambda phone: phone["household"])
-    q20 = medians(played.seen_after_q20, played.q20)
+    q20 = medians_report(played.seen_after_q20, played.q20)
     return {
         "households": len(played.seen),
         "granted": {"core": len(played.seen), **{name: granted.get(name, 0) for name in PURPOSES}},
         "granted_nothing": granted.get("nothing", 0),
-        "kept": added(played.kept),
-        "tags": tags(played.seen),
-        "analytics": {"q20": q20, "q1": segments(played.seen, played.q1, q20["truth"])},
-        "rounds": sorted((a_round(each.result) for each in rounds(played)), key=itemgetter("evidence_index")),
-        "withdrawn": withdrawn(played),
-        "epsilon": epsilon(played, budget),
-        "ledger": a_ledger(example),
+        "kept": add_counts(played.kept),
+        "tags": tag_counts(played.seen),
+        "analytics": {"q20": q20, "q1": segments_report(played.seen, played.q1, q20["truth"])},
+        "rounds": sorted(
+            (round_report(each.result) for each in rounds_of_run(played)), key=itemgetter("evidence_index")
+        ),
+        "withdrawn": withdrawals_report(played),
+        "epsilon": epsilon_spent(played, budget),
+        "ledger": ledger_report(example),
         "example": {"device": f"household {example['household']}", "tags": example["tags"]},
-        "sums_checked": all(each.holds for each in rounds(played)),
+        "sums_checked": all(each.holds for each in rounds_of_run(played)),
     }
 
 
-def rounds(played: Played) -> list[Round]:
+def rounds_of_run(played: ScenarioRun) -> list[ShopRound]:
     """Return all rounds that were played."""
     return [played.q20, played.q1, *played.learnt.rounds]
 
 
-def contributors(seen: Sequence[Seen], played: Round) -> list[Seen]:
+def contributors(seen: Sequence[Seen], played: ShopRound) -> list[Seen]:
     """Return the phones whose ledger says that they sent something in a round."""
     return [phone for phone in seen if phone["household"] in played.contributors]
 
 
-def withdrawn(played: Played) -> dict[str, Any]:
+def withdrawals_report(played: ScenarioRun) -> dict[str, Any]:
     """Return how many took a purpose back, and what of them was seen after."""
     return {
         "count": len(played.leaving),
         "tickets_after": len(played.leaving & played.tickets_after["count"]),
         "contributions_after": len(played.leaving & played.q1.contributors),
-        "certificates": added(played.certificates),
-        "train": left_training(played),
+        "certificates": add_counts(played.certificates),
+        "train": training_withdrawals(played),
     }
 
 
-def left_training(played: Played) -> dict[str, Any]:
+def training_withdrawals(played: ScenarioRun) -> dict[str, Any]:
     """Return who left the training, what they sent after, and what is left of those who withdrew all."""
     learnt = played.learnt
     held = [phone["held"] for phone in played.seen if phone["household"] in learnt.left_all]
@@ -78,7 +80,7 @@ def left_training(played: Played) -> dict[str, Any]:
     }
 
 
-def epsilon(played: Played, budget: Budget) -> dict[str, Any]:
+def epsilon_spent(played: ScenarioRun, budget: Budget) -> dict[str, Any]:
     """Return the most that any one phone's odometer shows, for each purpose and for all together."""
     caps, seen = budget.caps.per_purpose, played.seen
     dearest = max(seen, key=lambda phone: phone["spent"])
@@ -92,7 +94,7 @@ def epsilon(played: Played, budget: Budget) -> dict[str, Any]:
     }
 
 
-def medians(seen: Sequence[Seen], asked: Round) -> dict[str, Any]:
+def medians_report(seen: Sequence[Seen], asked: ShopRound) -> dict[str, Any]:
     """Return Q20 as released and as it is."""
     people, played = contributors(seen, asked), asked.result
     released = dict(played["released"])
@@ -113,7 +115,7 @@ def medians(seen: Sequence[Seen], asked: Round) -> dict[str, Any]:
     }
 
 
-def segments(seen: Sequence[Seen], asked: Round, exact: Mapping[str, float]) -> dict[str, Any]:
+def segments_report(seen: Sequence[Seen], asked: ShopRound, exact: Mapping[str, float]) -> dict[str, Any]:
     """Return Q1 as released, and as it is by the `exact` medians.
 
     Phones sort themselves by the released ones; `at_released_cuts` counts that, without noise.
@@ -129,7 +131,7 @@ def segments(seen: Sequence[Seen], asked: Round, exact: Mapping[str, float]) -> 
     }
 
 
-def tags(seen: Sequence[Seen]) -> dict[str, dict[str, int]]:
+def tag_counts(seen: Sequence[Seen]) -> dict[str, dict[str, int]]:
     """Return how many phones hold each kind of tag; a phone with three habits counts once."""
     found: dict[str, Counter[str]] = {}
     for phone in seen:
@@ -143,14 +145,14 @@ def _rank(counted: tuple[str, int]) -> tuple[int, str]:
     return (SEGMENTS.index(value) if value in SEGMENTS else len(SEGMENTS), value)
 
 
-def a_round(played: Mapping[str, Any]) -> dict[str, Any]:
+def round_report(played: Mapping[str, Any]) -> dict[str, Any]:
     """Return a round's line in the report."""
     names = ("query", "purpose", "volunteers", "included", "final", "epsilon", "evidence_index", "seconds")
     parameters = ("committees", "integrity_proved", "least_set", "honest", "sigma")
     return {"round": played["round_id"], **{name: played[name] for name in (*names, *parameters)}}
 
 
-def a_ledger(phone: Seen) -> dict[str, Any]:
+def ledger_report(phone: Seen) -> dict[str, Any]:
     """Return one phone's ledger as its owner reads it."""
     entries = [
         {
@@ -195,7 +197,7 @@ def _histogram(people: Sequence[Seen], fact: str) -> list[int]:
     return [counts[index] for index in range(bins.count)]
 
 
-def added(counts: Iterable[Mapping[str, int] | None]) -> dict[str, int]:
+def add_counts(counts: Iterable[Mapping[str, int] | None]) -> dict[str, int]:
     """Return the sums of counts by name."""
     total: Counter[str] = Counter()
     for some in counts:

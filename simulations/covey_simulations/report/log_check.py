@@ -33,7 +33,7 @@ from covey_privacy.secagg.log_entries import LEAF_SECAGG, open_head
 from covey_privacy.secagg.messages import FINAL, INCLUDED, ROSTER, RosterHead, SetHead
 from covey_privacy.signatures import digest_of, open_signed
 from covey_simulations.report import compare_report
-from covey_simulations.scenarios.shared_settings import ORIGIN, World
+from covey_simulations.scenarios.shared_settings import ORIGIN, SharedSettings
 
 KINDS = {
     LEAF_NOTICE: "notice",
@@ -58,7 +58,7 @@ COMMANDS = (
 """What a reader of the report runs beside it: Python 3.11, and nothing of Covey's."""
 
 
-def files(world: World, note: str) -> dict[str, bytes]:
+def check_files(world: SharedSettings, note: str) -> dict[str, bytes]:
     """Return what it takes to check a run's log without Covey: the pack, the log's key, the programs.
 
     `note` is the checkpoint that the report shows; the pack's log has to continue it.
@@ -78,7 +78,7 @@ def files(world: World, note: str) -> dict[str, bytes]:
     }
 
 
-def check(world: World, rounds: Sequence[Any]) -> dict[str, Any]:
+def check_log(world: SharedSettings, rounds: Sequence[Any]) -> dict[str, Any]:
     """Return the log's size, checkpoint and kinds of entries, once all of it adds up.
 
     Raises ServerError when the entries do not give the checkpoint's root, a round left no evidence, or its
@@ -106,7 +106,7 @@ def _entries(client: httpx.Client, head: Checkpoint) -> Iterator[bytes]:
         yield from wire.decode(Entries, answer.content).entries
 
 
-def _check_evidence(entry: bytes, played: Any, world: World, entries: Sequence[bytes]) -> None:
+def _check_evidence(entry: bytes, played: Any, world: SharedSettings, entries: Sequence[bytes]) -> None:
     if entry[:1] != LEAF_EVIDENCE:
         raise ServerError(
             f"entry {played['evidence_index']} of the log is no evidence", rule=Rule.DOCUMENT_CONTENT

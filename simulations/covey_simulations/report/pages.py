@@ -41,7 +41,7 @@ class Figure:
         return None if self.gap is None or not self.truth else self.gap / self.truth
 
 
-def write(report: Mapping[str, Any], out: Path, check: Mapping[str, bytes] | None = None) -> None:
+def write_report(report: Mapping[str, Any], out: Path, check: Mapping[str, bytes] | None = None) -> None:
     """Write report.json and report.html into the folder `out`, each of them whole or not at all.
 
     `check` is what `proof.files` gives: it goes into a folder of its own beside them.
@@ -51,7 +51,7 @@ def write(report: Mapping[str, Any], out: Path, check: Mapping[str, bytes] | Non
     """
     texts = {
         "report.json": json.dumps(report, ensure_ascii=False, indent=2, allow_nan=False) + "\n",
-        "report.html": page(report),
+        "report.html": render_page(report),
     }
     written = {Path(file): text.encode() for file, text in texts.items()}
     written |= {Path(log_check.CHECK, file): data for file, data in (check or {}).items()}
@@ -87,7 +87,7 @@ def require_place(out: Path) -> None:
             folder.rmdir()
 
 
-def page(report: Mapping[str, Any]) -> str:
+def render_page(report: Mapping[str, Any]) -> str:
     """Return the report as one HTML page that needs nothing from elsewhere."""
     return _environment().get_template("report.html.j2").render(report=report, **_readings(report))
 
@@ -126,13 +126,13 @@ def _readings(report: Mapping[str, Any]) -> dict[str, Any]:
             query: charts.least_released(asked["sd"], least_cell)
             for query, asked in report["analytics"].items()
         },
-        "leads": {task: paired_comparison.of(report["recommender"][task]) for task in TASKS},
+        "leads": {task: paired_comparison.leads_by_rival(report["recommender"][task]) for task in TASKS},
         "gauges": _gauges(spent),
         "agreed": _agreed(report),
         "absence_proved": conclusions.absence_proved(report["withdrawn"]),
         "all_gone": not any(behind.values()),
         **_committees(report),
-        "verdicts": conclusions.of(report),
+        "verdicts": conclusions.draw_conclusions(report),
         "commands": log_check.COMMANDS,
         "odds": odds(spent["per_person_max"], spent["delta"]),
     }
@@ -161,7 +161,10 @@ def _ranking_charts(found: Mapping[str, Any]) -> dict[str, str]:
     """Return the charts of recommending."""
     return {
         "effect": ranking_charts.effect("recall_at_10", found),
-        **{f"leads_{task}": ranking_charts.leads(task, paired_comparison.of(found[task])) for task in TASKS},
+        **{
+            f"leads_{task}": ranking_charts.leads(task, paired_comparison.leads_by_rival(found[task]))
+            for task in TASKS
+        },
         **{f"reasons_{task}": ranking_charts.reasons(task, found["list"][task]) for task in TASKS},
     }
 
@@ -196,7 +199,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {"number": _number, "percent": _percent, "points": _points}
     environment.filters |= {"day": _day, "day_zh": _day_zh}
-    environment.globals |= {"name": chart_style.name, "sqrt": math.sqrt, "kind": kind_of}
+    environment.globals |= {"name": chart_style.label_of, "sqrt": math.sqrt, "kind": kind_of}
     environment.globals |= {"metrics": paired_comparison.METRICS, "reason_colours": ranking_charts.REASONS}
     return environment
 

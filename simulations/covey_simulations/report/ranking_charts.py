@@ -21,7 +21,7 @@ from covey_simulations.report.chart_style import (
     TRUTH,
     YELLOW,
     canvas,
-    name,
+    label_of,
     rows,
     stand_in,
     styled,
@@ -50,10 +50,10 @@ def leads(task: str, found: Mapping[str, Mapping[str, Lead]]) -> str:
         panel.axvline(0, color=INK, linewidth=1)
         for row, by_metric in enumerate(found.values()):
             _dot(panel, row, by_metric[metric])
-        panel.set_title(name("metric", metric), fontsize=9)
-        panel.set_xlabel(name("chart", "lead"))
+        panel.set_title(label_of("metric", metric), fontsize=9)
+        panel.set_xlabel(label_of("chart", "lead"))
         panel.margins(y=0.25)
-    rows(panel, [name("ranker", rival) for rival in found])
+    rows(panel, [label_of("ranker", rival) for rival in found])
     return svg(figure, f"leads-{task}")
 
 
@@ -80,7 +80,7 @@ def effect(metric: str, found: Mapping[str, Any]) -> str:
     axes.axhline(100 * run["popularity"], color=TRUTH, linewidth=1.8, linestyle="--")
     axes.plot(found["epsilon"], 100 * run["federated"], "D", ms=7, mfc="white", mec=INK, zorder=4)
     _epsilons(axes, [row["epsilon"] for row in noisy])
-    axes.set_ylabel(name("chart", f"points_{metric}"))
+    axes.set_ylabel(label_of("chart", f"points_{metric}"))
     return svg(figure, f"effect-{metric}")
 
 
@@ -90,7 +90,7 @@ def _epsilons(axes: Axes, shown: Sequence[float]) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.set_xlabel(name("chart", "epsilon_training"))
+    axes.set_xlabel(label_of("chart", "epsilon_training"))
 
 
 @styled
@@ -109,7 +109,7 @@ def reasons(ranking: str, listed: Sequence[Mapping[str, Any]]) -> str:
     texts = [_shortened(entry["item"]) for entry in listed]
     stood_in = {stand_in(text, place): text for place, text in enumerate(texts)}
     rows(axes, list(stood_in))
-    axes.set_xlabel(name("chart", "score"))
+    axes.set_xlabel(label_of("chart", "score"))
     return svg(figure, f"reasons-{ranking}", stood_in)
 
 

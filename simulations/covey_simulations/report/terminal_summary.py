@@ -10,16 +10,16 @@ from rich.table import Table
 
 from covey_simulations.evaluation import paired_comparison
 from covey_simulations.report import conclusions
-from covey_simulations.report.chart_style import name
+from covey_simulations.report.chart_style import label_of
 
 _TASKS = {"new": "New types (Recall@10, NDCG@10)", "again": "Types to buy again (Recall@10, NDCG@10)"}
 
 _MARKS = {"won": "WON ", "lost": "LOST", "even": "EVEN"}
 
 
-def show(found: Mapping[str, Any], console: Console) -> None:
+def print_summary(found: Mapping[str, Any], console: Console) -> None:
     """Print the summary."""
-    for verdict in conclusions.of(found):
+    for verdict in conclusions.draw_conclusions(found):
         console.print(
             f"{_MARKS[verdict.outcome]} {verdict.en}.", markup=False, highlight=False, soft_wrap=True
         )
@@ -47,11 +47,11 @@ def _table(title: str, released: Mapping[str, Any], truth: Mapping[str, Any], hi
 def _ranked(title: str, task: Mapping[str, Any]) -> Table:
     """Return each ranker's points, and whether the run does better or worse than it beyond chance."""
     table = Table("", "Recall", "NDCG", "this run's Recall is", title=title, title_justify="left")
-    found = paired_comparison.of(task)
+    found = paired_comparison.leads_by_rival(task)
     for ranker, recall in task["recall_at_10"].items():
-        verdict = name("verdict", found[ranker]["recall_at_10"].verdict) if ranker in found else ""
+        verdict = label_of("verdict", found[ranker]["recall_at_10"].verdict) if ranker in found else ""
         points = (f"{100 * value:.2f}" for value in (recall, task["ndcg_at_10"][ranker]))
-        table.add_row(name("ranker", ranker), *points, verdict)
+        table.add_row(label_of("ranker", ranker), *points, verdict)
     return table
 
 
@@ -74,7 +74,7 @@ def _cost(epsilon: Mapping[str, Any]) -> str:
 def _committees(rounds: Sequence[Mapping[str, Any]]) -> Table:
     """Return how many messages each round's sum is over, and how many decryptors opened it."""
     kinds = [committee["kind"] for committee in rounds[0]["committees"]]
-    columns = [f"opened: {name('committee', kind)}" for kind in kinds]
+    columns = [f"opened: {label_of('committee', kind)}" for kind in kinds]
     table = Table("", "messages", "in the sum", *columns, "sum", title="Rounds", title_justify="left")
     for played in rounds:
         opened = [f"{each['opened']}/{each['members']}" for each in played["committees"]]

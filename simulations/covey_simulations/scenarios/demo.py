@@ -74,36 +74,36 @@ def run(options: Options, console: Console) -> Path:
         folder = Path(temporary)
         clock = Clock.starting(folder, orders.CUT)
         with progress.step("The shop's orders, one file a household", 1):
-            households = orders.prepare(folder / "orders", options.seed, options.households)
+            households = orders.prepare_orders(folder / "orders", options.seed, options.households)
         _require_cohorts(households, options)
         operator = coordinator.operator_key(folder)
         caps = environment.shipped_caps({"analytics": options.epsilon, "train": options.train_epsilon})
         if caps != environment.shipped_caps({}):
             console.print(f"The notices of this run allow more than those that the registry ships: {caps}.")
         budget = Budget(options.epsilon, options.train_epsilon, caps.delta, caps)
-        slots = max(QUESTIONS, training.steps(households, options.seed, options.train_epsilon))
+        slots = max(QUESTIONS, training.training_steps(households, options.seed, options.train_epsilon))
         with (
-            environment.set_up(
+            environment.set_up_environment(
                 folder, operator, clock, households=households, seed=options.seed,
                 profile=PROFILE, caps=caps, slots=slots, epoch_days=7,
             ) as world,
-            process_pool.start(world, options.processes) as phones,
+            process_pool.start_pool(world, options.processes) as phones,
         ):  # fmt: skip
-            played = scenario.play(Shop(world, phones, clock, progress, budget))
-            log = log_check.check(world, [each.result for each in findings.rounds(played)])
-            check = log_check.files(world, log["checkpoint"])
-            recommended = run_evaluation.of(played.learnt, world, budget)
+            played = scenario.play_scenario(Shop(world, phones, clock, progress, budget))
+            log = log_check.check_log(world, [each.result for each in findings.rounds_of_run(played)])
+            check = log_check.check_files(world, log["checkpoint"])
+            recommended = run_evaluation.recommender_report(played.learnt, world, budget)
             megabytes = _peak_megabytes() + sum(phones.all("memory"))
     found = {
         **_setting(options),
-        **findings.of(played, budget),
+        **findings.findings_of_run(played, budget),
         "recommender": recommended,
         "log": log,
         "seconds": round(time.monotonic() - started, 1),
         "peak_memory_mb": round(megabytes, 1),
     }
-    pages.write(found, options.out, check)
-    terminal_summary.show(found, console)
+    pages.write_report(found, options.out, check)
+    terminal_summary.print_summary(found, console)
     return options.out / "report.html"
 
 
@@ -126,7 +126,7 @@ def _require_possible(options: Options) -> None:
 def _require_cohorts(households: tuple[int, ...], options: Options) -> None:
     """Raise SetupError where so few would stay that a round falls below a floor."""
     counted = [h for h in households if "analytics" in random_choices.grants(options.seed, h)]
-    trained = training.staying(households, options.seed, options.train_epsilon)
+    trained = training.households_that_stay(households, options.seed, options.train_epsilon)
     environment.require_cohort(households, counted, "analytics", PROFILE)
     environment.require_cohort(households, trained, "train", PROFILE)
 

@@ -26,7 +26,7 @@ from covey_simulations.devices.phone import Phones
 from covey_simulations.errors import SetupError
 from covey_simulations.scenarios import loopback, organisation
 from covey_simulations.scenarios.clock import DAY, Clock
-from covey_simulations.scenarios.shared_settings import ORIGIN, SITE, World
+from covey_simulations.scenarios.shared_settings import ORIGIN, SITE, SharedSettings
 
 WITNESS = "witness.example/w1"
 DEADLINE_SECONDS = 30
@@ -35,7 +35,7 @@ WITNESS_DAYS = 2
 
 
 @contextmanager
-def set_up(
+def set_up_environment(
     folder: Path,
     operator: SigningKey,
     clock: Clock,
@@ -46,7 +46,7 @@ def set_up(
     caps: Caps,
     slots: int,
     epoch_days: int = 1,
-) -> Iterator[World]:
+) -> Iterator[SharedSettings]:
     """Yield a world whose registry, witness and organisations run until the block ends.
 
     The notices promise `caps`; `slots` is in how many rounds of a set a phone can take part in an epoch.
@@ -89,11 +89,13 @@ def set_up(
             rate_enrolments=None,
         )
         app = create_app(settings, clock=clock.seconds, durable=False)
-        stack.enter_context(loopback.serve(app, "registry", listener))
+        stack.enter_context(loopback.serve_in_thread(app, "registry", listener))
         _wait_for_cosignature(document.registry_url)
         most = max(caps.per_purpose.values())
-        stack.enter_context(organisation.start(folder, decryptors, operator.public, signed, most))
-        world = World(folder, operator.public.hex(), profile, seed, households, epoch_seconds)
+        stack.enter_context(
+            organisation.start_organisations(folder, decryptors, operator.public, signed, most)
+        )
+        world = SharedSettings(folder, operator.public.hex(), profile, seed, households, epoch_seconds)
         world.save()
         world.public.mkdir(exist_ok=True)
         (world.public / shop_rules.NAME).write_bytes(shop_rules.signed(operator))
@@ -115,7 +117,7 @@ def _witness(folder: Path, registry: bytes, clock: Clock) -> Iterator[WitnessAt]
     kept = folder / "witness"
     vkey = witness_app.verifier_key(WITNESS, kept).vkey
     witness = Witness(WITNESS, load_or_create(kept / "witness.key"), {ORIGIN: registry})
-    with loopback.serve(witness_app.create_app(witness, kept, clock.seconds), "witness") as url:
+    with loopback.serve_in_thread(witness_app.create_app(witness, kept, clock.seconds), "witness") as url:
         yield WitnessAt(vkey=vkey, url=url)
 
 
@@ -145,10 +147,10 @@ def open_for_run(context: Context, operator: SigningKey) -> Iterator[bytes]:
     """
     run, config = read_config(context.run_config, context.run_id), context.run_config
     purposes, seed = {asked.purpose for asked in run.questions}, int(config["seed"])
-    willing = orders.prepare(run.state / "orders", seed, int(config["households"]), purposes)
+    willing = orders.prepare_orders(run.state / "orders", seed, int(config["households"]), purposes)
     for purpose in sorted(purposes):
         require_cohort(willing, willing, purpose, run.profile.name)
-    with set_up(
+    with set_up_environment(
         run.state,
         operator,
         Clock.starting(run.state, orders.CUT),

@@ -29,7 +29,7 @@ def url_of(listener: socket.socket) -> str:
 
 
 @contextmanager
-def serve(app: Any, name: str, listener: socket.socket | None = None) -> Iterator[str]:
+def serve_in_thread(app: Any, name: str, listener: socket.socket | None = None) -> Iterator[str]:
     """Yield the address of an ASGI application that answers until the block ends."""
     config = uvicorn.Config(
         app, log_config=None, access_log=False, ws="none", timeout_keep_alive=KEEP_ALIVE_SECONDS

@@ -54,7 +54,7 @@ def create_decryptors(folder: Path) -> Decryptors:
 
 
 @contextmanager
-def start(
+def start_organisations(
     folder: Path, made: Decryptors, operator: bytes, site: bytes, most_epsilon: float
 ) -> Iterator[None]:
     """Run a process for each organisation, which serves the shop of this signed site document."""
@@ -96,7 +96,7 @@ def _key_file(folder: Path, number: int, seat: int) -> Path:
     return folder / f"decryptor-{number}-{seat}.key"
 
 
-def serve(folder: Path, number: int, sockets: Sequence[int]) -> None:
+def serve_decryptors(folder: Path, number: int, sockets: Sequence[int]) -> None:
     """Answer until the process is ended."""
     clock = Clock(folder)
     with ExitStack() as stack:
@@ -107,9 +107,11 @@ def serve(folder: Path, number: int, sockets: Sequence[int]) -> None:
             stack.callback(state.close)
             service = DecryptorService(key, read_sites(folder / SITES, key.public), state, clock.seconds)
             listener = socket.socket(fileno=inherited)
-            stack.enter_context(loopback.serve(create_app(service), f"decryptor {number}-{seat}", listener))
+            stack.enter_context(
+                loopback.serve_in_thread(create_app(service), f"decryptor {number}-{seat}", listener)
+            )
         threading.Event().wait()
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]), int(sys.argv[2]), [int(each) for each in sys.argv[3:]])
+    serve_decryptors(Path(sys.argv[1]), int(sys.argv[2]), [int(each) for each in sys.argv[3:]])

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from covey_simulations.scenarios import random_choices
-from covey_simulations.scenarios.shop import LOOKING, Round, Seen, Shop
-from covey_simulations.scenarios.training import Learning, Learnt
+from covey_simulations.scenarios.shop import LOOKING, Seen, Shop, ShopRound
+from covey_simulations.scenarios.training import TrainingRun, TrainingSession
 
 Q20_SHARE = 0.3
 """Of what counting may cost, what the medians may; the segments get the rest."""
@@ -16,7 +16,7 @@ Counts = dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class ScenarioRun:
     """What came of the acts, as the simulation saw it.
 
     `leaving` took statistics back between the two counts; `tickets_after` says which phones whose owners had
@@ -25,17 +25,17 @@ class Played:
 
     granted: list[Counts]
     kept: list[Counts]
-    q20: Round
+    q20: ShopRound
     seen_after_q20: list[Seen]
     leaving: frozenset[int]
-    q1: Round
-    learnt: Learnt
+    q1: ShopRound
+    learnt: TrainingRun
     seen: list[Seen]
     tickets_after: Mapping[str, frozenset[int]]
     certificates: list[Counts]
 
 
-def play(shop: Shop) -> Played:
+def play_scenario(shop: Shop) -> ScenarioRun:
     """Play all acts: a day for each round of a purpose, all of them in one epoch."""
     everyone, seed = shop.world.households, shop.world.seed
     counted = [h for h in everyone if "analytics" in random_choices.grants(seed, h)]
@@ -43,7 +43,7 @@ def play(shop: Shop) -> Played:
     willing = [h for h in everyone if {"analytics", "train"} & {*random_choices.grants(seed, h)}]
     granted = shop.each("Phones enrol; their owners decide", "enrol", everyone)
     kept = shop.each("Phones take their orders up", "record", everyone)
-    lesson = Learning(shop)
+    lesson = TrainingSession(shop)
 
     shop.fetch_tickets(willing)
     q20 = shop.ask("q20", Q20_SHARE * shop.budget.analytics)
@@ -61,10 +61,12 @@ def play(shop: Shop) -> Played:
     left = sorted({*leaving, *learnt.left})
     tickets = shop.fetch_tickets(left)
     proofs = shop.each("Who withdrew proves to be in nothing since", "certify", left)
-    return Played(granted, kept, q20, seen_after_q20, frozenset(leaving), q1, learnt, seen, tickets, proofs)
+    return ScenarioRun(
+        granted, kept, q20, seen_after_q20, frozenset(leaving), q1, learnt, seen, tickets, proofs
+    )
 
 
-def _finished(shop: Shop, lesson: Learning) -> Learnt:
+def _finished(shop: Shop, lesson: TrainingSession) -> TrainingRun:
     """Play the steps that are left, people leaving after each but the last, and let the phones rank."""
     while not lesson.done:
         lesson.step()

@@ -24,7 +24,7 @@ SITE = "site.signed"
 
 
 @dataclass(frozen=True)
-class World:
+class SharedSettings:
     """A simulation: its folder, with the site document in it, and the operator's public key (hex).
 
     Epochs are counted from 1970 on.
@@ -85,7 +85,7 @@ class World:
         draft.replace(self.folder / _FILE)
 
     @classmethod
-    def load(cls, folder: Path) -> World:
+    def load(cls, folder: Path) -> SharedSettings:
         """Return the world of a folder."""
         fields = json.loads((folder / _FILE).read_text("utf-8"))
         return cls(**{**fields, "folder": folder, "households": tuple(fields["households"])})

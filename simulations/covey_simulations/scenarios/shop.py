@@ -20,10 +20,10 @@ from covey_server.round_result import exact_results
 from covey_server.store import Store
 from covey_simulations.data import orders
 from covey_simulations.devices import household
-from covey_simulations.devices.process_pool import Pool
+from covey_simulations.devices.process_pool import ProcessPool
 from covey_simulations.progress import Progress
 from covey_simulations.scenarios.clock import DAY, Clock
-from covey_simulations.scenarios.shared_settings import SITE, World
+from covey_simulations.scenarios.shared_settings import SITE, SharedSettings
 
 COMMITTEES = "standing+drawn"
 GAMMA = 0.05
@@ -52,7 +52,7 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Round:
+class ShopRound:
     """A round that was played: the coordinator's result, and whose ledgers say that they were in it.
 
     `holds` says whether the opened sum is the plain sum of what those ledgers hold: exactly for a short
@@ -67,7 +67,9 @@ class Round:
 class Shop:
     """A shop and its phones."""
 
-    def __init__(self, world: World, phones: Pool, clock: Clock, progress: Progress, budget: Budget) -> None:
+    def __init__(
+        self, world: SharedSettings, phones: ProcessPool, clock: Clock, progress: Progress, budget: Budget
+    ) -> None:
         self.world, self.budget = world, budget
         self._phones, self._clock, self._progress = phones, clock, progress
 
@@ -87,7 +89,7 @@ class Shop:
         fetched = self.each("Phones fetch their tickets", "fetch", households)
         return {name: frozenset(h for h, sets in fetched if name in sets) for name in household.SETS}
 
-    def ask(self, name: str, epsilon: float) -> Round:
+    def ask(self, name: str, epsilon: float) -> ShopRound:
         """Run the Flower coordinator for one round, and hold its sum against the phones' ledgers."""
         config = self._config(f"{name}={epsilon}")
         nodes = {
@@ -121,13 +123,13 @@ class Shop:
     def _epoch(self) -> int:
         return int(self._clock.seconds()) // self.world.epoch_seconds
 
-    def _checked(self, result: dict[str, Any]) -> Round:
+    def _checked(self, result: dict[str, Any]) -> ShopRound:
         opened = np.frombuffer(bytes.fromhex(result.pop("sum")), "<u4").astype(np.int64)
         parts = self._phones.all("sums", result["round_id"])
         total = sum((np.frombuffer(packed, "<i8") for packed, _ in parts if packed), np.int64(0))
         senders = frozenset(household for _, some in parts for household in some)
         error = np.abs(centred((opened - total) % Q))
-        return Round(result, senders, bool(error.max() <= ERRORS * result["error_variance"] ** 0.5))
+        return ShopRound(result, senders, bool(error.max() <= ERRORS * result["error_variance"] ** 0.5))
 
     def _config(self, queries: str) -> dict[str, bool | int | float | str]:
         return {

@@ -14,14 +14,14 @@ from covey_privacy.catalogue_document import open_listing
 from covey_privacy.release import open_release
 from covey_simulations.scenarios import random_choices
 from covey_simulations.scenarios.shared_settings import CANDIDATES
-from covey_simulations.scenarios.shop import LOOKING, Round, Seen, Shop
+from covey_simulations.scenarios.shop import LOOKING, Seen, Shop, ShopRound
 
 STEPS = 3
 """Rounds of a whole training; of a small one, one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Learnt:
+class TrainingRun:
     """How the training went, and what every phone that may ranks first with what came of it.
 
     `tastes` is what the phones held when it began, `shown` one phone's lists with their reasons. `left` says
@@ -29,7 +29,7 @@ class Learnt:
     """
 
     people: int
-    rounds: tuple[Round, ...]
+    rounds: tuple[ShopRound, ...]
     left: Mapping[int, int]
     left_all: frozenset[int]
     tastes: list[Seen]
@@ -37,20 +37,20 @@ class Learnt:
     shown: Seen
 
 
-def steps(households: Sequence[int], seed: int, epsilon: float) -> int:
+def training_steps(households: Sequence[int], seed: int, epsilon: float) -> int:
     """Return how many rounds a training of the households takes."""
     willing = sum("train" in random_choices.grants(seed, h) for h in households)
     return STEPS if release.three_sums(willing, epsilon) else 1
 
 
-def staying(households: Sequence[int], seed: int, epsilon: float) -> list[int]:
+def households_that_stay(households: Sequence[int], seed: int, epsilon: float) -> list[int]:
     """Return those of the households that will be in the last step of a training."""
     willing = [h for h in households if "train" in random_choices.grants(seed, h)]
-    evenings = range(steps(households, seed, epsilon) - 1)
+    evenings = range(training_steps(households, seed, epsilon) - 1)
     return [h for h in willing if not any(random_choices.leaves_training(seed, h, step) for step in evenings)]
 
 
-class Learning:
+class TrainingSession:
     """A training of a shop's phones, one step a day."""
 
     def __init__(self, shop: Shop) -> None:
@@ -58,7 +58,7 @@ class Learning:
         self.willing = [h for h in shop.world.households if "train" in random_choices.grants(self._seed, h)]
         self._left: dict[int, int] = {}
         self._left_all: set[int] = set()
-        self._rounds: list[Round] = []
+        self._rounds: list[ShopRound] = []
         self._tastes = shop.each(LOOKING, "taste", self.willing)
 
     @property
@@ -85,13 +85,13 @@ class Learning:
             self._left |= dict.fromkeys(some, step)
         self._left_all |= {household for household, purpose in leaving.items() if purpose == "personalize"}
 
-    def rank(self) -> Learnt:
+    def rank(self) -> TrainingRun:
         """Publish the model; let every phone that may take it rank what its owner might buy."""
         self._publish()
         everyone = self._shop.world.households
         with_model = self._shop.each("Phones take the model", "adopt", everyone)
         rankings = self._shop.each("Phones rank", "rank", with_model)
-        return Learnt(
+        return TrainingRun(
             len(self.willing),
             tuple(self._rounds),
             self._left,

@@ -21,15 +21,15 @@ def found():
 
 def printed(found) -> list[str]:
     console = Console(file=io.StringIO(), width=300)
-    terminal_summary.show(found, console)
+    terminal_summary.print_summary(found, console)
     return console.file.getvalue().splitlines()
 
 
 def test_the_first_screen_says_what_won_and_lost(found):
-    first = pages.page(found).split("<h2>")[1:3]
+    first = pages.render_page(found).split("<h2>")[1:3]
     assert ["What was won" in first[0], "What was lost" in first[1]] == [True, True]
     assert ["得到了什么" in first[0], "失去了什么" in first[1]] == [True, True]
-    told = conclusions.of(found)
+    told = conclusions.draw_conclusions(found)
     lines = printed(found)[: len(told)]
     assert [line[:4].strip() for line in lines] == [each.outcome.upper() for each in told]
     assert any(line.startswith("WON ") for line in lines)
@@ -41,7 +41,9 @@ def test_every_rival_is_named_with_its_outcome(found):
         for rival, recall in found["recommender"][task]["recall_at_10"].items():
             if rival != "federated":
                 points = f"{100 * recall:.2f}"
-                assert any(points in each.en and points in each.zh for each in conclusions.of(found))
+                assert any(
+                    points in each.en and points in each.zh for each in conclusions.draw_conclusions(found)
+                )
 
 
 @pytest.mark.parametrize(
@@ -49,18 +51,23 @@ def test_every_rival_is_named_with_its_outcome(found):
 )
 def test_the_outcome_is_that_of_the_interval(found, ends, outcome):
     found["recommender"]["new"]["interval"]["popularity"]["recall_at_10"] = ends
-    (told,) = [each for each in conclusions.of(found) if "new" in each.en and "Best sellers" in each.en]
+    (told,) = [
+        each for each in conclusions.draw_conclusions(found) if "new" in each.en and "Best sellers" in each.en
+    ]
     assert told.outcome == outcome
 
 
 def test_a_run_whose_proof_fails_loses_by_it(found):
     found["sums_checked"] = False
-    assert "does NOT hold" in " ".join(each.en for each in conclusions.of(found) if each.outcome == "lost")
+    assert "does NOT hold" in " ".join(
+        each.en for each in conclusions.draw_conclusions(found) if each.outcome == "lost"
+    )
 
 
 def test_all_groups_hidden_are_a_loss_and_no_error(found):
     q1 = found["analytics"]["q1"]
     q1["released"] = dict.fromkeys(q1["released"])
     assert re.search(
-        "8 of 8 are not shown", " ".join(e.en for e in conclusions.of(found) if e.outcome == "lost")
+        "8 of 8 are not shown",
+        " ".join(e.en for e in conclusions.draw_conclusions(found) if e.outcome == "lost"),
     )

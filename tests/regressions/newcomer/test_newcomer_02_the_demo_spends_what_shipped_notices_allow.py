@@ -30,9 +30,9 @@ def test_the_demo_spends_what_shipped_notices_allow(tmp_path):
     assert caps == shipped.caps
     folder = tmp_path / "demo"
     clock = Clock.starting(folder, orders.CUT)
-    with loopback.serve(create_app(shipped, clock=clock.seconds, durable=False), "registry") as url:
+    with loopback.serve_in_thread(create_app(shipped, clock=clock.seconds, durable=False), "registry") as url:
         expected = notices(url, bytes.fromhex(_public(shipped)))
-    with environment.set_up(
+    with environment.set_up_environment(
         folder, SigningKey(b"\1" * 32), clock, households=(1,), seed=1, profile="production",
         caps=caps, slots=2, epoch_days=7,
     ) as world:  # fmt: skip

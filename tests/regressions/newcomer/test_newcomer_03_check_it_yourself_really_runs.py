@@ -24,7 +24,7 @@ def played(lasting_shop, tmp_path_factory):
     """Return the folder of a report on two rounds that were played."""
     shop = lasting_shop()
     results = shop.ask("q20=0.6", "q1=1.4")
-    log, found = log_check.check(shop.world, results), copy.deepcopy(EXAMPLE)
+    log, found = log_check.check_log(shop.world, results), copy.deepcopy(EXAMPLE)
     shown = {played["query"]: played for played in found["rounds"]}
     found["rounds"] = [
         {
@@ -37,11 +37,11 @@ def played(lasting_shop, tmp_path_factory):
     found["rounds"] += [{**shown["p1-base"]}]
     page_only = found["rounds"].pop()
     out = tmp_path_factory.mktemp("report") / "out"
-    text = pages.page({**found, "rounds": [*found["rounds"], page_only]})
-    pages.write(
+    text = pages.render_page({**found, "rounds": [*found["rounds"], page_only]})
+    pages.write_report(
         {**found, "rounds": [*found["rounds"], page_only]},
         out,
-        log_check.files(shop.world, log["checkpoint"]),
+        log_check.check_files(shop.world, log["checkpoint"]),
     )
     (out / "report.json").write_text(json.dumps(found), "utf-8")
     assert text == (out / "report.html").read_text("utf-8")

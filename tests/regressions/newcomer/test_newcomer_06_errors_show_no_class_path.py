@@ -29,7 +29,7 @@ def test_errors_show_no_class_path(covey):
 
 def test_the_data_sets_reader_says_what_it_found_alone(tmp_path):
     with pytest.raises(SetupError, match=r"^9999 households were asked for"):
-        orders.prepare(tmp_path / "orders", 1, 9999)
+        orders.prepare_orders(tmp_path / "orders", 1, 9999)
 
 
 @pytest.mark.parametrize(

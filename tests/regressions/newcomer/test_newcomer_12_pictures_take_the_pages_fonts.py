@@ -28,7 +28,7 @@ def test_pictures_take_the_pages_fonts(item):
 
 
 def test_no_picture_of_the_report_names_a_font():
-    pictures = re.findall("<svg.*?</svg>", pages.page(EXAMPLE), re.DOTALL)
+    pictures = re.findall("<svg.*?</svg>", pages.render_page(EXAMPLE), re.DOTALL)
     assert len(pictures) == 11
     assert [picture for picture in pictures if re.search("font-family|font: |@font-face", picture)] == []
 

@@ -295,14 +295,16 @@ def test_the_command_confirms_and_shows(tmp_path, monkeypatch, capsys):
     from covey_consent.access.tokens import Tokens
     from covey_consent.storage import key_file
     from covey_consent.storage.store import Store
-    from covey_simulations.registry_drills.process import Process
+    from covey_simulations.drills.registry_process import RegistryProcess
 
     url, key_path = f"sqlite:///{tmp_path}/r.db", tmp_path / "r.key"
     store = Store.open(url)
     with store.session.begin() as session:
         session.add(ClockState(id=1, seen_at=int(time.time()) - JUMP, reason=""))
     store.dispose()
-    process = Process(tmp_path, {"DATABASE_URL": url, "KEY_FILE": str(key_path), "ORIGIN": "covey.test/log"})
+    process = RegistryProcess(
+        tmp_path, {"DATABASE_URL": url, "KEY_FILE": str(key_path), "ORIGIN": "covey.test/log"}
+    )
     try:
         process.wait()
         assert command.show(process.url) == 3

@@ -19,7 +19,7 @@ def require_empty(url: str) -> None:
         raise RequestError("a registry's database is given; the drill takes an empty one, and empties it")
 
 
-def empty(url: str) -> None:
+def empty_database(url: str) -> None:
     """Drop the registry's tables from the database at the URL."""
     opened = database.connect(url)
     try:

@@ -24,7 +24,7 @@ PURPOSE = "train"
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class SubjectHistory:
     """What one person, known by `subject`, and others about them do at a registry."""
 
     http: httpx.AsyncClient

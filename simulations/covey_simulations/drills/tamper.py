@@ -48,7 +48,7 @@ Clock = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Play:
+class TamperCase:
     """One change: who has to find it, and who did, each with the line that they print."""
 
     change: str
@@ -61,12 +61,12 @@ class Play:
         return self.found.keys() == self.finders
 
 
-def drill(folder: Path, clock: Clock) -> list[Play]:
+def run_tamper_drill(folder: Path, clock: Clock) -> list[TamperCase]:
     """Play every change below the empty `folder` and return what was found."""
     return asyncio.run(_drill(Scene(folder / "as-it-was", clock), folder))
 
 
-async def _drill(scene: Scene, folder: Path) -> list[Play]:
+async def _drill(scene: Scene, folder: Path) -> list[TamperCase]:
     await scene.prepare()
     changes: list[tuple[str, tuple[str, ...], Callable[[Scene], None]]] = [
         ("nothing", (), lambda _: None),
@@ -81,7 +81,7 @@ async def _drill(scene: Scene, folder: Path) -> list[Play]:
         act(copy)
         if act is _fork:
             await copy.log_events(b"another story", LEAST)
-        plays.append(Play(change, frozenset(finders), await copy.look()))
+        plays.append(TamperCase(change, frozenset(finders), await copy.look()))
     return plays
 
 

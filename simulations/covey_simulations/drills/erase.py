@@ -40,7 +40,7 @@ from covey_privacy.registry_messages import (
     Enrolment,
 )
 from covey_privacy.signatures import SigningKey, sign
-from covey_simulations.registry_drills.life import WORDS, Life
+from covey_simulations.drills.subject_history import WORDS, SubjectHistory
 
 PURPOSES = ("personalize", "analytics", "train", "marketing")
 STATES = (GRANTED, WITHDRAWN, GRANTED)
@@ -67,7 +67,7 @@ class Outcome:
         return self.before > 0 and self.after == 0 and self.others_decide_alike and self.log_verifies
 
 
-async def play(folder: Path, people: int, database_url: str | None) -> Outcome:
+async def run_erase_drill(folder: Path, people: int, database_url: str | None) -> Outcome:
     """Play the drill with files in `folder`."""
     url = database_url or f"sqlite:///{folder}/registry.db"
     settings = Settings(database_url=url, key_file=folder / "registry.key", origin="drill.test/log")
@@ -80,7 +80,7 @@ async def play(folder: Path, people: int, database_url: str | None) -> Outcome:
             await _add_recipient(http, registry)
             await _live(http, registry, phones)
             erased, *others = await registry.store.read(_subjects, phones)
-            life = Life(http, registry, erased, phones[0])
+            life = SubjectHistory(http, registry, erased, phones[0])
             others += await life.live()
             events = await registry.store.read(_events)
             traces = await registry.store.read(_traces, registry, erased)
@@ -130,7 +130,7 @@ async def _add_recipient(http: httpx.AsyncClient, registry: Registry) -> None:
     off.raise_for_status()
 
 
-async def _erase(life: Life) -> tuple[str, Mapping[str, int]]:
+async def _erase(life: SubjectHistory) -> tuple[str, Mapping[str, int]]:
     """Have the person ask for erasure and an officer fulfil it; wait until the files are rebuilt."""
     asked = await life.post("/v1/rights", Role.SUBJECT, kind="erasure")
     await life.fulfil(asked["id"], "start", "fulfil")

@@ -29,7 +29,7 @@ CBOR = {"content-type": "application/cbor"}
 
 
 @dataclass(slots=True)
-class Said:
+class Acknowledged:
     """One batch, a decision on each of `PURPOSES`, all made at `at` (Unix milliseconds)."""
 
     device: bytes
@@ -48,7 +48,7 @@ class Phone:
 
     key: SigningKey
     clock: Callable[[], float]
-    said: list[Said] = field(default_factory=list)
+    said: list[Acknowledged] = field(default_factory=list)
 
     @property
     def acknowledged(self) -> int:
@@ -60,7 +60,7 @@ class Phone:
         try:
             await self._post(http, "/v1/enrolments", [self._enrolment()])
             for state in itertools.cycle((GRANTED, WITHDRAWN)):
-                said = Said(self.key.public, self._now())
+                said = Acknowledged(self.key.public, self._now())
                 self.said.append(said)
                 signed = [self._decision(notices[purpose], state, said.at) for purpose in PURPOSES]
                 await self._post(http, "/v1/decisions", signed)

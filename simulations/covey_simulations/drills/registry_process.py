@@ -18,7 +18,7 @@ DEADLINE_SECONDS = 60
 """How long a registry may take to start, with its check of the log."""
 
 
-class Process:
+class RegistryProcess:
     """uvicorn with the registry, on loopback; what it prints goes to a file in the folder."""
 
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:

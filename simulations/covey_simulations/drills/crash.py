@@ -27,8 +27,8 @@ from covey_privacy.errors import PeerError, ServerError
 from covey_privacy.merkle import verify_consistency
 from covey_privacy.registry_messages import ConsistencyProof
 from covey_privacy.signatures import SigningKey
-from covey_simulations.registry_drills.phones import Phone, Said, fetch_notices
-from covey_simulations.registry_drills.process import Process
+from covey_simulations.drills.deciding_phones import Acknowledged, Phone, fetch_notices
+from covey_simulations.drills.registry_process import RegistryProcess
 
 PHONES = 16
 ORIGIN = "covey.drill/log"
@@ -84,9 +84,9 @@ class Drill:
         unanswered = sum(not said.acknowledged for said in batches)
         return Crash(after_seconds, told, unanswered, *asyncio.run(self._search()), size, seconds)
 
-    def _start(self) -> Process:
+    def _start(self) -> RegistryProcess:
         settings = {"DATABASE_URL": self._url, "KEY_FILE": str(self._folder / "registry.key")}
-        return Process(self._folder, {**settings, "ORIGIN": ORIGIN})
+        return RegistryProcess(self._folder, {**settings, "ORIGIN": ORIGIN})
 
     async def _load(self, phones: list[Phone], seconds: float) -> None:
         async with httpx.AsyncClient(base_url=self._process.url, timeout=30) as http:
@@ -151,11 +151,11 @@ def _kept(session: Session) -> tuple[set[Event], set[Event]]:
     }
 
 
-def _lost(said: list[Said], events: set[Event]) -> int:
+def _lost(said: list[Acknowledged], events: set[Event]) -> int:
     return sum(len(each.events - events) for each in said if each.acknowledged)
 
 
-def _halves(said: list[Said], events: set[Event], standing: set[Event]) -> int:
+def _halves(said: list[Acknowledged], events: set[Event], standing: set[Event]) -> int:
     """Count the batches that are kept in part, and the choices that are not their last decision's."""
     batches = sum(0 < len(each.events & events) < len(each.events) for each in said)
     last: dict[tuple[bytes, str], int] = {}
