@@ -39,14 +39,14 @@ from covey_simulations.drills.people import People, Person
 from covey_simulations.drills.registry_staff import RegistryStaff
 from covey_simulations.drills.rounds import EPSILON, PURPOSES, announce
 from covey_simulations.drills.withdrawal_attempts import PURPOSE, Stage
-from covey_simulations.drills.withdrawal_summary import print_summary
+from covey_simulations.drills.withdrawal_summary import show
 from covey_simulations.errors import RunError, SetupError, SimulationError
 from covey_simulations.progress import Done, Progress
 from covey_simulations.scenarios import loopback
 from covey_simulations.scenarios.clock import Clock
 from covey_simulations.scenarios.shared_settings import ORIGIN
 
-__all__ = ["SetupError", "SimulationError", "WithdrawOptions", "measure", "print_summary"]
+__all__ = ["SetupError", "SimulationError", "WithdrawOptions", "measure", "show"]
 
 LEAST = 20
 """People: no round is for fewer."""

@@ -20,7 +20,7 @@ ENDINGS = {
 }
 
 
-def print_summary(found: Mapping[str, Any]) -> None:
+def show(found: Mapping[str, Any]) -> None:
     """Print the table, then the sentences."""
     console = Console()
     table = Table(title="Milliseconds until refused: median, and 99 in 100", title_justify="left")
