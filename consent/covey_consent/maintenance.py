@@ -13,17 +13,17 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
+from covey_consent.access import idempotency
 from covey_consent.decisions.consent_event import SYSTEM, ConsentEvent
 from covey_consent.decisions.standing_choices import StandingChoices
 from covey_consent.decisions.states import EXPIRED
 from covey_consent.operations.clock_monitor import ClockMonitor
 from covey_consent.operations.supervision import Done, nothing
+from covey_consent.policy.epoch_calendar import Calendar
 from covey_consent.policy.transfers import ENDS, Transfers
 from covey_consent.rights.retention import Retention
-from covey_consent.storage import idempotency
 from covey_consent.storage.models import StandingChoice
 from covey_consent.storage.store import Store, select_in
-from covey_consent.tickets.epoch_calendar import Calendar
 from covey_privacy.registry_messages import GRANTED, WITHDRAWN
 
 PAGE = 1000

@@ -8,6 +8,7 @@ from functools import partial
 
 from covey_consent.access.authentication import Authenticator
 from covey_consent.access.dpop import Proofs
+from covey_consent.access.idempotency import Answers
 from covey_consent.access.identity_provider import IdentityProvider
 from covey_consent.access.jwks import KeySet
 from covey_consent.access.tokens import Tokens
@@ -24,6 +25,8 @@ from covey_consent.operations.metrics import Metrics
 from covey_consent.operations.readiness import WriteCheck
 from covey_consent.operations.supervision import Loop, LoopMetrics, Supervisor
 from covey_consent.policy import controller
+from covey_consent.policy.epoch_calendar import Calendar
+from covey_consent.policy.periods import Period
 from covey_consent.policy.transfers import Transfers
 from covey_consent.receipts.issue import ReceiptIssuer
 from covey_consent.recipients.delivery_worker import DeliveryWorker
@@ -32,7 +35,6 @@ from covey_consent.recipients.webhook import WebhookSigner
 from covey_consent.rights.effects import Effects
 from covey_consent.rights.erasure import Erasure, vacuum_after_erasures
 from covey_consent.rights.export import Exporter
-from covey_consent.rights.periods import Period
 from covey_consent.rights.rectification import Rectification
 from covey_consent.rights.requests import Rights
 from covey_consent.rights.retention import Retention
@@ -41,10 +43,8 @@ from covey_consent.settings import Settings
 from covey_consent.storage import key_file
 from covey_consent.storage.batcher import Batcher
 from covey_consent.storage.cursors import Cursors
-from covey_consent.storage.idempotency import Answers
 from covey_consent.storage.store import Store
 from covey_consent.storage.vault import Sealer, Vault
-from covey_consent.tickets.epoch_calendar import Calendar
 from covey_consent.tickets.issuers import Issuers
 from covey_consent.transparency import promises
 from covey_consent.transparency.cosigners import Cosigners

@@ -22,8 +22,8 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from covey_consent.access.roles import Role
+from covey_consent.policy import periods
 from covey_consent.policy import purposes as known
-from covey_consent.rights import periods
 from covey_privacy.dp.odometer import Caps
 from covey_privacy.note import COSIGNATURE, VerifierKey
 from covey_privacy.tickets import MOST_SLOTS, purpose_set

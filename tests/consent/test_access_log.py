@@ -7,8 +7,8 @@ from test_authorisation import GUARDED, World
 
 from covey_consent.access import access_log
 from covey_consent.access.access_log import Access
-from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
+from covey_consent.api.authorization import needs
 from covey_consent.commands import pack
 from covey_consent.errors import UnknownError
 from covey_consent.settings import Settings

@@ -271,7 +271,7 @@ def test_a_public_route_asks_for_no_role(shop, route):
 def test_a_person_sees_their_own_records_alone(shop, problem):
     from typing import Annotated
 
-    from covey_consent.access.authorization import needs
+    from covey_consent.api.authorization import needs
 
     @shop.http.app.get("/toy/{subject}")
     async def toy(subject: str, caller: Annotated[Caller, needs(SUBJECT, SERVICE)]) -> str:

@@ -27,7 +27,7 @@ from covey_consent.errors import ConflictError, DamageError
 from covey_consent.law import compliance
 from covey_consent.notices import files
 from covey_consent.notices.drafts import NoticeFacts, draft
-from covey_consent.policy.controller import Contact, Controller, Recipient, load
+from covey_consent.policy.controller import Contact, Controller, StatedRecipient, load
 from covey_consent.policy.purposes import load as purposes
 from covey_consent.storage.models import StandingChoice
 from covey_models.repurchase import HALF_LIFE
@@ -40,6 +40,7 @@ from covey_simulations import costs
 
 SQLITE_ALONE = True  # What these tests say does not rest on the database.
 
+AMERICAN = StatedRecipient(name="A", role="controller", country="US", purposes=("core",))
 ROOT = Path(__file__).resolve().parents[2]
 HONEST = 341
 
@@ -150,7 +151,7 @@ class TestRecordOfProcessing:
     )
     def test_joint_controllers_are_named_in_the_record_and_the_notices(self, facts):
         sister = Contact(name="Sister Shop", email="privacy@sister.example")
-        lab = Recipient(
+        lab = StatedRecipient(
             name="Joint Lab", contact="dpo@lab.example", role="joint controller", country="DE",
             purposes=("train",),
         )  # fmt: skip
@@ -225,9 +226,9 @@ class TestRecordOfProcessing:
             ({"dpo": None}, "dpo"),
             ({"storage_countries": ()}, "storage_countries"),
             ({"storage_countries": ("US",)}, "who stores in US"),
-            ({"recipients": (Recipient(name="A", role="controller", country="US", purposes=("core",)),)},
+            ({"recipients": (AMERICAN,)},
              "recipients[0].safeguard"),
-            ({"recipients": (Recipient(name="A", role="processor", country="DE", purposes=("core",)),)},
+            ({"recipients": (StatedRecipient(name="A", role="processor", country="DE", purposes=("core",)),)},
              "recipients[0].email"),
         ],
     )  # fmt: skip
@@ -247,7 +248,7 @@ class TestRecordOfProcessing:
 
     @pytest.mark.compliance("PIPL 38", "record and notice name the route of each recipient abroad")
     def test_a_transfer_abroad_shows_with_its_safeguard_and_asks_for_an_assessment(self, facts):
-        abroad = Recipient(
+        abroad = StatedRecipient(
             name="Lake", role="controller", country="US", purposes=("train",), safeguard="standard clauses"
         )
         controller = facts.controller.model_copy(update={"recipients": (abroad,)})
@@ -262,7 +263,7 @@ class TestRecordOfProcessing:
         assert all("Lake, US, standard clauses" in text.text for text in notice.texts)
 
     def test_who_takes_data_out_of_china_needs_a_route_though_no_border_of_the_eea_is_crossed(self, facts):
-        at_home = Recipient(name="Mill", role="controller", country="FR", purposes=("train",))
+        at_home = StatedRecipient(name="Mill", role="controller", country="FR", purposes=("train",))
         controller = facts.controller.model_copy(update={"recipients": (at_home,)})
         said = dataclasses.replace(facts, controller=controller)
         assert ropa.ropa(said)

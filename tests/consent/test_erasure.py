@@ -7,13 +7,13 @@ from joserfc import jws
 from joserfc.errors import BadSignatureError
 from sqlalchemy import insert, select
 
+from covey_consent.access.idempotency import KeptAnswer
 from covey_consent.access.roles import Role
 from covey_consent.access.tokens import jwk
 from covey_consent.recipients.register import Notification
 from covey_consent.rights import personal_data_rows
 from covey_consent.rights.erasure import CERTIFICATE_TYPE, Erasure, vacuum_if_erased
 from covey_consent.rights.tables import Tombstone
-from covey_consent.storage.idempotency import KeptAnswer
 from covey_consent.storage.models import Base, Subject
 from covey_simulations.commands import erase as erase_command
 

@@ -7,15 +7,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import func, select
 
 from covey_consent.access.access_log import Access
-from covey_consent.access.authorization import needs
+from covey_consent.access.idempotency import KEEP_SECONDS, KeptAnswer
 from covey_consent.access.roles import Caller, Role
+from covey_consent.api.authorization import needs
 from covey_consent.api.openapi import operations
 from covey_consent.api.request_headers import OnceOnly, answer
 from covey_consent.app import create_app
 from covey_consent.errors import ConflictError
 from covey_consent.notices import files
 from covey_consent.rights import personal_data_rows
-from covey_consent.storage.idempotency import KEEP_SECONDS, KeptAnswer
 
 
 class Wish(BaseModel):
@@ -142,7 +142,7 @@ def test_what_fails_leaves_neither_effect_nor_answer(shop, works, problem):
 
 def test_an_answer_that_cannot_be_kept_undoes_its_effect(shop, works, monkeypatch):
     with_route(shop, works)
-    monkeypatch.setattr("covey_consent.storage.idempotency.KeptAnswer.__init__", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("covey_consent.access.idempotency.KeptAnswer.__init__", lambda *_, **__: 1 / 0)
     assert post(shop, "k").status_code == 500
     monkeypatch.undo()
     assert (rows(shop, Access), rows(shop, KeptAnswer)) == (0, 0)

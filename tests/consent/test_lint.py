@@ -8,7 +8,7 @@ from covey_consent.notices.drafts import NoticeFacts
 from covey_consent.notices.files import ITEMS, items_of
 from covey_consent.notices.lint import lint, require_complete
 from covey_consent.policy import controller, purposes
-from covey_consent.policy.controller import Recipient
+from covey_consent.policy.controller import StatedRecipient
 from covey_consent.policy.transfers import is_abroad
 from covey_privacy.dp.odometer import Caps
 
@@ -17,7 +17,7 @@ FACTS = NoticeFacts(controller.load(None), CAPS)
 HEALTH = files.packaged()["health"].completed
 """Every item is asked of this one."""
 
-ABROAD = Recipient(name="Cloud", role="processor", country="US", purposes=("health",))
+ABROAD = StatedRecipient(name="Cloud", role="processor", country="US", purposes=("health",))
 
 
 def written(file, language, **items):

@@ -10,8 +10,8 @@ import httpx
 import pytest
 import uvicorn
 
-from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
+from covey_consent.api.authorization import needs
 from covey_consent.app import create_app
 from covey_consent.operations import logging_config
 from covey_consent.settings import Settings

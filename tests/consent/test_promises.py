@@ -15,9 +15,9 @@ from sqlalchemy import select, text
 from covey_consent.decisions.consent_event import Record, commit
 from covey_consent.errors import RequestError
 from covey_consent.operations.supervision import Loop, Supervisor
+from covey_consent.policy.epoch_calendar import Calendar
 from covey_consent.storage.models import LogEntry
 from covey_consent.storage.store import Store
-from covey_consent.tickets.epoch_calendar import Calendar
 from covey_consent.transparency import promises
 from covey_consent.transparency.log import Log
 from covey_consent.transparency.promises import (

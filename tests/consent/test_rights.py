@@ -16,8 +16,8 @@ from sqlalchemy import select
 from covey_consent.access.roles import Role
 from covey_consent.decisions.consent_event import Record, commit
 from covey_consent.errors import ConflictError, RequestError
+from covey_consent.policy.periods import Period, period_for
 from covey_consent.rights import personal_data_rows
-from covey_consent.rights.periods import Period, period_for
 from covey_consent.rights.states import OPEN, TRANSITIONS, RequestAction, RequestState, advance, is_overdue
 from covey_consent.rights.tables import AttributeChange, RightsRequest
 from covey_consent.storage.models import Base

@@ -8,10 +8,10 @@ from sqlalchemy import select
 
 from covey_consent.access.roles import Role
 from covey_consent.errors import DeniedError
+from covey_consent.policy.epoch_calendar import Calendar
 from covey_consent.settings import Settings
 from covey_consent.storage.models import IssuerSecret
 from covey_consent.tickets import tickets as booking
-from covey_consent.tickets.epoch_calendar import Calendar
 from covey_privacy import blind_rsa, tickets, wire
 from covey_privacy.errors import PeerError
 from covey_privacy.manifest import sign_manifest

@@ -5,7 +5,7 @@ import pytest
 from covey_consent.access.roles import Role
 from covey_consent.notices import files
 from covey_consent.policy import controller, purposes
-from covey_consent.policy.controller import Recipient
+from covey_consent.policy.controller import StatedRecipient
 from covey_consent.policy.transfers import CONSENT, Transfers
 from covey_privacy.registry_messages import REFUSED, WITHDRAWN
 
@@ -157,7 +157,7 @@ class TestTransfers:
         assert Transfers(at_home, {}).destinations("CN") == {}
 
     def test_a_recipient_abroad_is_enough(self):
-        cloud = Recipient(name="Cloud", role="processor", country="SG", purposes=("personalize",))
+        cloud = StatedRecipient(name="Cloud", role="processor", country="SG", purposes=("personalize",))
         at_home = EXAMPLE.model_copy(update={"storage_countries": ("CN",), "recipients": (cloud,)})
         assert Transfers(at_home, {}).destinations("CN") == {"personalize": ("SG",)}
 

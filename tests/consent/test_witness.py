@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from covey_consent.app import create_app
+from covey_consent.commands import registry_server
 from covey_consent.errors import DamageError
-from covey_consent.operations import serve
 from covey_consent.settings import Settings
 from covey_consent.storage.key_file import load_or_create
 from covey_consent.witness.witness import verifier_key
@@ -121,7 +121,7 @@ def test_a_registry_gathers_what_two_witnesses_sign_while_a_third_is_silent(tmp_
         "witness_seconds": 2.0,
         "witness_every_seconds": 1.0,
     }
-    key = serve.verifier_key(Settings(**settings)).vkey
+    key = registry_server.verifier_key(Settings(**settings)).vkey
     names = [f"witness.test/{n}" for n in (1, 2, 3)]
     keys = [verifier_key(name, tmp_path / name[-1]) for name in names]
     policy = WitnessPolicy(tuple(keys), least=2, age=600)

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict
 
 from covey_consent.access import access_log
-from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
+from covey_consent.api.authorization import needs
 from covey_consent.api.http import RegistryDep
 from covey_consent.api.pages import Page, Paging
 

@@ -9,14 +9,14 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from sqlalchemy.orm import Session
 
-from covey_consent.access.authorization import needs
+from covey_consent.access.idempotency import Answer
 from covey_consent.access.roles import Caller, Role
+from covey_consent.api.authorization import needs
 from covey_consent.api.http import RegistryDep
 from covey_consent.api.pages import Page, Paging
 from covey_consent.api.request_headers import IfMatch, OnceOnly, answer, etag, require_match, tagged
 from covey_consent.api.schemas import ClosedModel, Digest
 from covey_consent.policy import assessments
-from covey_consent.storage.idempotency import Answer
 from covey_consent.storage.models import Assessment
 
 router = APIRouter(prefix="/v1/assessments", tags=["assessments"])

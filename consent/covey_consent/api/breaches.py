@@ -8,8 +8,9 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import Session
 
-from covey_consent.access.authorization import needs
+from covey_consent.access.idempotency import Answer
 from covey_consent.access.roles import Caller, Role
+from covey_consent.api.authorization import needs
 from covey_consent.api.http import RegistryDep
 from covey_consent.api.pages import Page, Paging
 from covey_consent.api.request_headers import IfMatch, OnceOnly, answer, etag, require_match, tagged
@@ -18,7 +19,6 @@ from covey_consent.api.subjects import Officer
 from covey_consent.breaches import register
 from covey_consent.breaches.breach import Account, Breach, BreachAction, BreachState, Scope, Seconds, missing
 from covey_consent.registry import Registry
-from covey_consent.storage.idempotency import Answer
 
 router = APIRouter(prefix="/v1/breaches", tags=["breaches"])
 
@@ -38,7 +38,7 @@ class NewBreach(ClosedModel):
     account: Account = Account()
 
 
-class BreachStep(ClosedModel):
+class NewBreachStep(ClosedModel):
     """A step about a breach, with the account as it is known now, and the reason where one is owed."""
 
     step: BreachAction
@@ -46,7 +46,7 @@ class BreachStep(ClosedModel):
     reason: Words = ""
 
 
-class StepTaken(BaseModel):
+class BreachStepTaken(BaseModel):
     """A step that was taken about a breach; `at` in Unix seconds."""
 
     model_config = ConfigDict(from_attributes=True)
@@ -73,7 +73,7 @@ class KnownBreach(BaseModel):
     account: Account
     missing: list[str]
     affected: int
-    steps: list[StepTaken] = []
+    steps: list[BreachStepTaken] = []
 
 
 @router.post("", status_code=201, response_model=KnownBreach)
@@ -112,7 +112,7 @@ async def read_breach(id_: str, registry: RegistryDep, _caller: Watcher, respons
 @router.post("/{id_}/steps")
 async def take_breach_step(
     id_: str,
-    said: BreachStep,
+    said: NewBreachStep,
     registry: RegistryDep,
     caller: Officer,
     response: Response,
@@ -145,5 +145,5 @@ def _describe(
         account=account,
         missing=list(missing(account)),
         affected=register.count_affected(session, scope),
-        steps=[StepTaken.model_validate(step) for step in steps],
+        steps=[BreachStepTaken.model_validate(step) for step in steps],
     )

@@ -9,8 +9,9 @@ from fastapi import APIRouter, Header, Request, Response
 from pydantic import Field
 from sqlalchemy.orm import Session
 
-from covey_consent.access.authorization import needs, reason
+from covey_consent.access.idempotency import Answer
 from covey_consent.access.roles import Caller, Role
+from covey_consent.api.authorization import needs, reason
 from covey_consent.api.http import RegistryDep
 from covey_consent.api.pages import Page, Paging
 from covey_consent.api.request_headers import IfMatch, OnceOnly, answer, etag, require_match, response, tagged
@@ -34,7 +35,6 @@ from covey_consent.decisions.verdicts import Standings, Verdict, judge
 from covey_consent.errors import DeniedError, RequestError
 from covey_consent.policy import purposes
 from covey_consent.registry import Registry
-from covey_consent.storage.idempotency import Answer
 from covey_consent.storage.models import Event, EventReason
 from covey_consent.transparency import promises
 from covey_privacy.registry_messages import GRANTED, Notice

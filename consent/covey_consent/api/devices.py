@@ -6,9 +6,9 @@ import asyncio
 
 from fastapi import APIRouter, Request, Response
 
-from covey_consent.access.authorization import CALLER
 from covey_consent.access.roles import Caller, Role
 from covey_consent.access.signed_messages import open_batch, open_from_device
+from covey_consent.api.authorization import CALLER
 from covey_consent.api.http import RegistryDep, body, cbor
 from covey_consent.api.rates import count_enrolments, count_messages
 from covey_consent.decisions import grants, subjects

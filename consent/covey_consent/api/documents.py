@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
-from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
+from covey_consent.api.authorization import needs
 from covey_consent.api.http import RegistryDep
 from covey_consent.documents.catalogue import Name, make_document
 from covey_consent.documents.facts import gather_facts
@@ -24,7 +24,7 @@ ALONE = {
 """Headers of a page that loads nothing, cannot be framed and is not cached."""
 
 
-class Head(BaseModel):
+class CheckpointHead(BaseModel):
     """The log when a document was made."""
 
     origin: str
@@ -42,7 +42,7 @@ class Made(BaseModel):
     controller: str
     made_at: str
     covey: str
-    log: Head
+    log: CheckpointHead
     blanks: int
     sections: list[dict[str, Any]]
 

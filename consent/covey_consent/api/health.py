@@ -12,8 +12,8 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
+from covey_consent.api.authorization import needs
 from covey_consent.api.http import RegistryDep
 from covey_consent.api.schemas import ClosedModel
 from covey_consent.errors import UnavailableError

@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute, APIRouter, request_response
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp
 
-from covey_consent.access.authorization import Guard
+from covey_consent.api.authorization import Guard
 from covey_consent.api.media import CBOR, JSON, TAKEN, Taken
 from covey_consent.api.request_limits import limited, too_long
 from covey_consent.registry import Registry

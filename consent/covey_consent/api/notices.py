@@ -11,8 +11,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from sqlalchemy.orm import Session
 
 from covey_consent import notices
-from covey_consent.access.authorization import needs, require_own
+from covey_consent.access.idempotency import Answer
 from covey_consent.access.roles import Caller, Role
+from covey_consent.api.authorization import needs, require_own
 from covey_consent.api.http import RegistryDep
 from covey_consent.api.media import CBOR
 from covey_consent.api.pages import Page, Paging
@@ -24,7 +25,6 @@ from covey_consent.notices.files import NoticeFile
 from covey_consent.policy import purposes
 from covey_consent.policy.purposes import Purpose
 from covey_consent.policy.transfers import CONSENT
-from covey_consent.storage.idempotency import Answer
 from covey_consent.storage.models import PublishedNotice, ServedNotice
 from covey_privacy.registry_messages import Notice
 from covey_privacy.semver import PATTERN, Semver
@@ -114,7 +114,7 @@ class Changes(BaseModel):
     changes: dict[str, list[str]]
 
 
-class Asked(BaseModel):
+class ReconsentCount(BaseModel):
     """Whom a new major asks again: people, or "<10"; `projected` is the cohort if all agreed again."""
 
     purpose: str
@@ -136,7 +136,7 @@ class Shown(ClosedModel):
     at: Annotated[int, Field(ge=0, lt=2**63)]
 
 
-class Record(Shown):
+class ShownRecord(Shown):
     """The same as it is kept."""
 
     model_config = ConfigDict(from_attributes=True)
@@ -231,14 +231,14 @@ async def changes(purpose: Name, registry: RegistryDep, old: Version, new: Versi
 
 
 @router.get("/notices/{purpose}/reconsent", dependencies=[needs(Role.OFFICER)])
-async def ask_again(purpose: Name, registry: RegistryDep) -> Asked:
+async def ask_again(purpose: Name, registry: RegistryDep) -> ReconsentCount:
     """Count whom the notice in force asks again, because they agreed to an older major."""
     notice = notices.find(registry.notices, purpose)
     counts = await registry.store.read(history.count_reconsent, notice, registry.calendar.milliseconds)
-    return Asked(purpose=purpose, version=notice.semver, **asdict(counts))
+    return ReconsentCount(purpose=purpose, version=notice.semver, **asdict(counts))
 
 
-@router.post("/served", status_code=201, response_model=Record)
+@router.post("/served", status_code=201, response_model=ShownRecord)
 async def serve(
     shown: Shown,
     registry: RegistryDep,
@@ -252,7 +252,7 @@ async def serve(
     def work(session: Session) -> Answer:
         told = shown.model_dump() | {"text_digest": bytes.fromhex(shown.text_digest)}
         row = notice_receipts.record(session, ServedNotice(**told), registry.calendar)
-        return answer(Record.model_validate(row), shown.subject)
+        return answer(ShownRecord.model_validate(row), shown.subject)
 
     return await once.create(caller, work)
 
@@ -263,12 +263,14 @@ async def list_served(
     _caller: Annotated[Caller, needs(Role.SUBJECT, Role.OFFICER, Role.AUDITOR)],
     subject: Annotated[str, Query(pattern="^[0-9a-f]{32}$")],
     page: Paging,
-) -> Page[Record]:
+) -> Page[ShownRecord]:
     """List what a person was shown, the oldest first."""
     listing = f"served {subject}"
     found = await registry.store.read(notice_receipts.shown_to, subject, page.number(listing), page.limit + 1)
     rest = page.following(listing, found, lambda row: row.id)
-    return Page[Record](items=[Record.model_validate(row) for row in found[: page.limit]], next=rest)
+    return Page[ShownRecord](
+        items=[ShownRecord.model_validate(row) for row in found[: page.limit]], next=rest
+    )
 
 
 def _terms(notice: Notice) -> dict[str, Any]:

@@ -12,12 +12,12 @@ from typing import Annotated, Any, Literal, Self
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from covey_consent.access.authorization import everyone, needs
 from covey_consent.access.roles import Caller, Role
+from covey_consent.api.authorization import everyone, needs
 from covey_consent.api.http import RegistryDep
 from covey_consent.api.pages import Page, PageRequest, Paging
 from covey_consent.api.schemas import AskedMoment, ClosedModel, End, Pseudonym
-from covey_consent.decisions import officer_queries
+from covey_consent.documents import officer_queries
 from covey_consent.registry import Registry
 from covey_consent.storage.csv_tables import table
 
@@ -75,7 +75,7 @@ class KnownBy(ClosedModel):
     reference: Reference
 
 
-class RoundLine(BaseModel):
+class RoundSummary(BaseModel):
     """A round as the log has it, its epsilon by its manifest; `outcome` is empty while it has no evidence."""
 
     model_config = ConfigDict(from_attributes=True)
@@ -165,7 +165,7 @@ async def set_reference(
     return Response(status_code=204)
 
 
-@router.get("/rounds", response_model=Page[RoundLine], responses=AS_CSV)
+@router.get("/rounds", response_model=Page[RoundSummary], responses=AS_CSV)
 async def list_rounds(
     registry: RegistryDep,
     _caller: Annotated[Caller, needs(Role.OFFICER, Role.AUDITOR, Role.ADMIN)],
@@ -176,8 +176,8 @@ async def list_rounds(
     after = page.number("rounds", first=-1)
     found = await registry.store.read(officer_queries.list_rounds, after, page.limit + 1)
     rest = page.following("rounds", found, lambda line: line.manifest_index)
-    lines = [RoundLine.model_validate(line) for line in found[: page.limit]]
-    return paged(Page[RoundLine](items=lines, next=rest), RoundLine, written_as)
+    lines = [RoundSummary.model_validate(line) for line in found[: page.limit]]
+    return paged(Page[RoundSummary](items=lines, next=rest), RoundSummary, written_as)
 
 
 def paged(page: Page[Any], model: type[BaseModel], written_as: str) -> Any:

@@ -11,9 +11,9 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from covey_consent.access.authorization import REASON_CHARACTERS
 from covey_consent.access.dpop import LONGEST
 from covey_consent.access.roles import Role
+from covey_consent.api.authorization import REASON_CHARACTERS
 from covey_consent.api.media import ANSWERED, CBOR, TAKEN
 from covey_consent.api.problems import PLAIN, PROBLEM, Problem, catalogue
 

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from sqlalchemy import select
 
-from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
+from covey_consent.api.authorization import needs
 from covey_consent.api.http import RegistryDep
 from covey_consent.receipts import signed_receipts
 from covey_consent.receipts.page import POLICY, render_receipt

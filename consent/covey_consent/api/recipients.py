@@ -8,8 +8,9 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field, StringConstraints
 from sqlalchemy.orm import Session
 
-from covey_consent.access.authorization import needs
+from covey_consent.access.idempotency import Answer
 from covey_consent.access.roles import Caller, Role
+from covey_consent.api.authorization import needs
 from covey_consent.api.http import RegistryDep
 from covey_consent.api.pages import Page, Paging
 from covey_consent.api.request_headers import IfMatch, OnceOnly, answer, etag, require_match, tagged
@@ -18,7 +19,6 @@ from covey_consent.api.subjects import Reader
 from covey_consent.decisions import subjects
 from covey_consent.recipients import addresses, register
 from covey_consent.recipients.register import Recipient
-from covey_consent.storage.idempotency import Answer
 
 router = APIRouter(prefix="/v1", tags=["recipients"])
 
@@ -39,7 +39,7 @@ class NewRecipient(ClosedModel):
     purposes: Annotated[list[Name], Field(min_length=1, max_length=100)]
 
 
-class Standing(ClosedModel):
+class DeliverySwitch(ClosedModel):
     """Whether a recipient is told things."""
 
     active: bool
@@ -109,7 +109,7 @@ async def read_recipient(
 @router.patch("/recipients/{id_}")
 async def set_recipient(
     id_: str,
-    said: Standing,
+    said: DeliverySwitch,
     registry: RegistryDep,
     _caller: Admin,
     response: Response,

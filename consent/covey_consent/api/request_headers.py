@@ -15,9 +15,9 @@ from fastapi import Depends, Header, Request, Response
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
 
+from covey_consent.access.idempotency import Answer, KeyedRequest, Write
 from covey_consent.access.roles import Caller
 from covey_consent.errors import StaleError, UnconditionalError
-from covey_consent.storage.idempotency import Answer, KeyedRequest, Write
 
 Args = TypeVarTuple("Args")
 M = TypeVar("M", bound=BaseModel)

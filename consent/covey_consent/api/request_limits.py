@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from covey_consent.access.authorization import CALLER
+from covey_consent.api.authorization import CALLER
 from covey_consent.api.media import Taken
 from covey_consent.errors import UnavailableError
 

@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from covey_consent.access.authorization import everyone, needs
+from covey_consent.access.idempotency import Answer
 from covey_consent.access.roles import Caller, Role
+from covey_consent.api.authorization import everyone, needs
 from covey_consent.api.http import RegistryDep
 from covey_consent.api.officer_queries import AS_CSV, Format, paged
 from covey_consent.api.pages import Page, Paging
@@ -28,7 +29,6 @@ from covey_consent.rights.erasure import claims_of
 from covey_consent.rights.requests import RequestDetails, RequestStep
 from covey_consent.rights.states import RequestAction, RequestKind, RequestState, is_overdue
 from covey_consent.rights.tables import ErasureStep, RightsRequest, Tombstone
-from covey_consent.storage.idempotency import Answer
 from covey_consent.storage.models import Subject
 
 router = APIRouter(prefix="/v1", tags=["rights"])
@@ -83,7 +83,7 @@ class NewStep(ClosedModel):
     reason: Words = ""
 
 
-class StepTaken(BaseModel):
+class RequestStepTaken(BaseModel):
     """A step that was taken; `at` in Unix seconds."""
 
     model_config = ConfigDict(from_attributes=True)
@@ -112,7 +112,7 @@ class Request(BaseModel):
     overdue: bool
     entered_role: Role
     entered_by: str
-    steps: list[StepTaken] = []
+    steps: list[RequestStepTaken] = []
 
 
 class Erased(BaseModel):
@@ -283,5 +283,5 @@ def _describe(session: Session | None, registry: Registry, row: RightsRequest) -
     return Request(
         **{name: getattr(row, name) for name in same},
         overdue=is_overdue(row, registry.calendar.now),
-        steps=[StepTaken.model_validate(step) for step in steps],
+        steps=[RequestStepTaken.model_validate(step) for step in steps],
     )

@@ -10,15 +10,15 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import Session
 
 from covey_consent.access import access_log
-from covey_consent.access.authorization import needs, reason
+from covey_consent.access.idempotency import Answer
 from covey_consent.access.roles import LOGGED, Caller, Role
+from covey_consent.api.authorization import needs, reason
 from covey_consent.api.http import RegistryDep
 from covey_consent.api.request_headers import IfMatch, OnceOnly, answer, etag, require_match, tagged
 from covey_consent.api.schemas import ClosedModel, Country, Pseudonym, Year
 from covey_consent.decisions import subjects
 from covey_consent.errors import DeniedError
 from covey_consent.rights import imports
-from covey_consent.storage.idempotency import Answer
 
 router = APIRouter(prefix="/v1")
 

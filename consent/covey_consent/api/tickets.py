@@ -8,15 +8,15 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import ConfigDict, StringConstraints
 
-from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
 from covey_consent.access.signed_messages import open_from_device
+from covey_consent.api.authorization import needs
 from covey_consent.api.http import RegistryDep, body, cbor
 from covey_consent.api.rounds import Signature, require_operator
 from covey_consent.api.schemas import ClosedModel
 from covey_consent.errors import RequestError
+from covey_consent.policy.epoch_calendar import LAST_EPOCH
 from covey_consent.tickets import tickets
-from covey_consent.tickets.epoch_calendar import LAST_EPOCH
 from covey_consent.tickets.issuers import parse_set, require_set
 from covey_privacy.registry_messages import TICKETS, BlindSignatures, TicketRequest
 from covey_privacy.tickets import to_count

@@ -9,16 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from covey_consent.access.authorization import needs
+from covey_consent.access.idempotency import Answer
 from covey_consent.access.revocations import Revocation
 from covey_consent.access.roles import Caller, Role
 from covey_consent.access.tokens import DEVICE_SECONDS
+from covey_consent.api.authorization import needs
 from covey_consent.api.http import RegistryDep
 from covey_consent.api.pages import Page, Paging
 from covey_consent.api.request_headers import OnceOnly, answer
 from covey_consent.api.schemas import ClosedModel
 from covey_consent.decisions import subjects
-from covey_consent.storage.idempotency import Answer
 
 router = APIRouter(tags=["access"])
 

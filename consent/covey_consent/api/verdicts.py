@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from covey_consent.access.authorization import needs
 from covey_consent.access.roles import Caller, Role
+from covey_consent.api.authorization import needs
 from covey_consent.api.http import RegistryDep
 from covey_consent.api.schemas import ClosedModel, Name, Pseudonym
 from covey_consent.decisions.verdicts import Verdict, judge, judge_each
@@ -20,7 +20,7 @@ READER = needs(Role.SUBJECT, Role.SERVICE, Role.OFFICER, Role.AUDITOR)
 Reader = Annotated[Caller, READER]
 
 
-class Asked(ClosedModel):
+class VerdictsRequest(ClosedModel):
     """One purpose, and the people in question."""
 
     purpose: Name
@@ -54,7 +54,7 @@ async def verdict(subject: Pseudonym, purpose: str, registry: RegistryDep, _call
 
 @router.post("/decisions:batch", responses={200: {"model": JudgedEach}})
 async def verdicts(
-    asked: Asked, registry: RegistryDep, _caller: Annotated[Caller, needs(Role.SERVICE)]
+    asked: VerdictsRequest, registry: RegistryDep, _caller: Annotated[Caller, needs(Role.SERVICE)]
 ) -> Response:
     """Return the verdict on one purpose for each of up to 10,000 people, in their order."""
     purposes.find(asked.purpose)

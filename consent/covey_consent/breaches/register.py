@@ -24,9 +24,9 @@ from covey_consent.breaches.breach import (
 )
 from covey_consent.errors import ConflictError, RequestError, UnknownError
 from covey_consent.policy import purposes
+from covey_consent.policy.epoch_calendar import Calendar
 from covey_consent.rounds.manifests import find_round, manifest_of
 from covey_consent.storage.models import HOUR, Event, Issuance, Subject
-from covey_consent.tickets.epoch_calendar import Calendar
 from covey_consent.tickets.issuers import name_of
 
 

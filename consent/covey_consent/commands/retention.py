@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from covey_consent.commands.client import read_key
 from covey_consent.errors import RequestError
 from covey_consent.operations.clock_monitor import ClockMonitor
+from covey_consent.policy.epoch_calendar import Calendar
 from covey_consent.recipients.outbox import Outbox
 from covey_consent.recipients.webhook import WebhookSigner
 from covey_consent.rights.retention import DAY, PEOPLE, Retention
 from covey_consent.settings import Settings
 from covey_consent.storage.store import Store
-from covey_consent.tickets.epoch_calendar import Calendar
 
 LATER = re.compile(r"\+(\d{1,5})d", re.ASCII)
 

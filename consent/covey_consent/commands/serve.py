@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from covey_consent.operations import serve as registry
-from covey_consent.operations import trial
+from covey_consent.commands import registry_server as registry
+from covey_consent.commands import trial_registry
 from covey_consent.witness import witness
 
 
 def serve(host: str, port: int, demo: bool) -> None:
     """Serve the registry until interrupted; `demo`, one that is forgotten when it ends."""
     if demo:
-        trial.serve(host, port, _print_pinned)
+        trial_registry.serve(host, port, _print_pinned)
     else:
         registry.serve(
             host, port, tell=lambda address: print(f"The registry answers at {address}", flush=True)

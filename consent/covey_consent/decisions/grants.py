@@ -14,7 +14,7 @@ from covey_consent.decisions.consent_event import SUBJECT, ConsentEvent
 from covey_consent.errors import ConflictError, RequestError
 from covey_consent.notices.in_force import InForce
 from covey_consent.policy import purposes
-from covey_consent.tickets.epoch_calendar import Calendar
+from covey_consent.policy.epoch_calendar import Calendar
 from covey_privacy.registry_messages import GRANTED, METHODS, REFUSED, WITHDRAWN, Decision, Notice
 
 EXPLICIT = "dialog"

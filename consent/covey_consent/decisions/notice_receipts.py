@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 from covey_consent.decisions import subjects
 from covey_consent.errors import RequestError
 from covey_consent.notices import history
+from covey_consent.policy.epoch_calendar import Calendar
 from covey_consent.storage.models import ServedNotice
-from covey_consent.tickets.epoch_calendar import Calendar
 from covey_privacy.semver import Semver
 
 

@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 
 from covey_consent.errors import ConflictError, DeniedError, RequestError, UnknownError
 from covey_consent.policy import ages
+from covey_consent.policy.epoch_calendar import Calendar
 from covey_consent.storage.models import HOUR, DetachedDevice, Device, Subject, SubjectKey
 from covey_consent.storage.store import select_in
 from covey_consent.storage.vault import Vault
-from covey_consent.tickets.epoch_calendar import Calendar
 from covey_privacy.registry_messages import Enrolment
 
 PSEUDONYM_LENGTH = 16

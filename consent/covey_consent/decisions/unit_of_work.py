@@ -28,12 +28,12 @@ from covey_consent.decisions.consent_event import (
 )
 from covey_consent.errors import ConsentRegistryError, DeniedError
 from covey_consent.policy import ages, purposes
+from covey_consent.policy.epoch_calendar import Calendar
 from covey_consent.policy.transfers import CONSENT, ENDS, Transfers
 from covey_consent.storage.models import Base, Event, StandingChoice, Subject, SubjectKey
 from covey_consent.storage.store import key_table, rows_as_json, select_in
 from covey_consent.storage.uuid7 import uuid7
 from covey_consent.storage.vault import Vault
-from covey_consent.tickets.epoch_calendar import Calendar
 from covey_consent.transparency.promises import promise_all
 from covey_privacy import wire
 from covey_privacy.registry_messages import GRANTED, WITHDRAWN

@@ -15,7 +15,7 @@ from covey_consent.documents.outline import read_table
 from covey_consent.notices.drafts import NoticeFacts
 from covey_consent.policy import transfers
 from covey_consent.policy.controller import Controller
-from covey_consent.policy.controller import Recipient as StatedRecipient
+from covey_consent.policy.controller import StatedRecipient as StatedRecipient
 from covey_consent.policy.purposes import Purpose
 from covey_consent.recipients.register import Recipient
 

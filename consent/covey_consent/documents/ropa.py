@@ -8,7 +8,7 @@ from covey_consent.documents.outline import Outline
 from covey_consent.documents.processing import describe, find_differences, find_transfers
 from covey_consent.errors import ConflictError
 from covey_consent.policy import transfers
-from covey_consent.policy.controller import Contact, Controller, Recipient
+from covey_consent.policy.controller import Contact, Controller, StatedRecipient
 from covey_consent.policy.purposes import Purpose
 from covey_consent.policy.transfers import is_abroad, stored_abroad
 from covey_privacy.evidence import few
@@ -99,7 +99,7 @@ def _activity(facts: Facts, purpose: Purpose) -> Section:
     return OUTLINE.section("activity", values)
 
 
-def _processor(controller: Controller, processor: Recipient) -> Section:
+def _processor(controller: Controller, processor: StatedRecipient) -> Section:
     """Return what Art. 30(2) asks of a processor, for the controller that it acts for."""
     officer = (f"data protection officer: {_contact(controller.dpo)}",) if controller.dpo else ()
     abroad = is_abroad(processor.country, controller.country)

@@ -15,7 +15,7 @@ from string import Template
 from covey_consent.errors import RequestError
 from covey_consent.notices.files import ITEMS, NoticeFile, NoticeWords
 from covey_consent.policy import purposes, transfers
-from covey_consent.policy.controller import Controller, Recipient
+from covey_consent.policy.controller import Controller, StatedRecipient
 from covey_consent.policy.purposes import Purpose
 from covey_privacy import wire
 from covey_privacy.dp.odometer import Caps
@@ -41,11 +41,11 @@ class NoticeFacts:
     controller: Controller
     caps: Caps
 
-    def recipients(self, purpose: Purpose) -> tuple[Recipient, ...]:
+    def recipients(self, purpose: Purpose) -> tuple[StatedRecipient, ...]:
         """Return who receives data under the purpose."""
         return transfers.recipients(purpose.id, self.controller)
 
-    def abroad(self, purpose: Purpose) -> tuple[Recipient, ...]:
+    def abroad(self, purpose: Purpose) -> tuple[StatedRecipient, ...]:
         """Return which of them are in a country that the data are transferred to (GDPR 44, PIPL 38)."""
         received = self.recipients(purpose)
         if purpose.id == transfers.CONSENT:

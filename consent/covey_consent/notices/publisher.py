@@ -24,9 +24,9 @@ from covey_consent.notices.files import NoticeFile
 from covey_consent.notices.in_force import InForce
 from covey_consent.notices.lint import require_complete
 from covey_consent.policy import assessments, purposes
+from covey_consent.policy.epoch_calendar import Calendar
 from covey_consent.policy.purposes import HIGH
 from covey_consent.storage.models import NoticeProposal, PublishedNotice
-from covey_consent.tickets.epoch_calendar import Calendar
 from covey_consent.transparency.log import Log
 from covey_privacy import wire
 from covey_privacy.registry_messages import LEAF_NOTICE, Notice

@@ -17,11 +17,11 @@ from covey_consent.decisions.consent_event import Record
 from covey_consent.decisions.unit_of_work import EventStore
 from covey_consent.errors import DamageError, RequestError
 from covey_consent.policy import controller
+from covey_consent.policy.epoch_calendar import Calendar
 from covey_consent.policy.transfers import Transfers
 from covey_consent.settings import Settings
 from covey_consent.storage.models import Event, LogEntry, PublishedCheckpoint
 from covey_consent.storage.vault import Vault
-from covey_consent.tickets.epoch_calendar import Calendar
 from covey_consent.transparency import cosignatures, promises
 from covey_privacy import checkpoint, wire
 from covey_privacy.errors import PrivacyError

@@ -27,7 +27,7 @@ class Contact(_Facts):
     address: Words | None = None
 
 
-class Recipient(_Facts):
+class StatedRecipient(_Facts):
     """A recipient of personal data; `safeguard` names the safeguard of a transfer abroad.
 
     A notice names the `contact` of a recipient that is a controller itself (PIPL Art. 23).
@@ -59,7 +59,7 @@ class Controller(_Facts):
     dpo: Contact | None = None
     representative: Contact | None = None
     joint: tuple[Contact, ...] = ()
-    recipients: tuple[Recipient, ...] = ()
+    recipients: tuple[StatedRecipient, ...] = ()
 
 
 def load(path: Path | None) -> Controller:

@@ -12,7 +12,7 @@ from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from covey_consent.policy import purposes
-from covey_consent.policy.controller import Controller, Recipient
+from covey_consent.policy.controller import Controller, StatedRecipient
 from covey_consent.policy.purposes import Purpose
 from covey_consent.storage.models import StandingChoice, Subject
 from covey_privacy.registry_messages import GRANTED, Notice
@@ -42,7 +42,7 @@ def is_abroad(country: str, home: str) -> bool:
     return country != home and not {country, home} <= EEA
 
 
-def recipients(purpose: str, controller: Controller) -> tuple[Recipient, ...]:
+def recipients(purpose: str, controller: Controller) -> tuple[StatedRecipient, ...]:
     """Return the recipients of data under a purpose; under `CONSENT`, all recipients abroad."""
     if purpose == CONSENT:
         return tuple(one for one in controller.recipients if one.country not in ASKING)

@@ -14,13 +14,13 @@ from covey_consent.decisions.unit_of_work import EventStore
 from covey_consent.errors import UnknownError
 from covey_consent.notices import history
 from covey_consent.policy.controller import Controller
+from covey_consent.policy.epoch_calendar import Calendar
 from covey_consent.receipts import content
 from covey_consent.receipts.content import Case
 from covey_consent.receipts.evidence import InclusionEvidence, PromiseEvidence
 from covey_consent.receipts.schema_27560 import Receipt
 from covey_consent.storage.models import Event
 from covey_consent.storage.store import Store
-from covey_consent.tickets.epoch_calendar import Calendar
 from covey_consent.transparency import promises
 from covey_consent.transparency.log import Log
 from covey_privacy import checkpoint, note

@@ -21,10 +21,10 @@ from sqlalchemy.orm import Session
 from covey_consent.decisions import states
 from covey_consent.decisions.consent_event import EVERYTHING, Record
 from covey_consent.operations.supervision import backoff
+from covey_consent.policy.epoch_calendar import Calendar
 from covey_consent.recipients.register import Notification, Recipient
 from covey_consent.recipients.webhook import WebhookSigner
 from covey_consent.storage.models import Event, StandingChoice
-from covey_consent.tickets.epoch_calendar import Calendar
 from covey_privacy.registry_messages import GRANTED, REFUSED, WITHDRAWN
 
 FIRST_SECONDS = 5

@@ -15,9 +15,9 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from covey_consent.errors import ConflictError, UnknownError
 from covey_consent.policy import purposes
+from covey_consent.policy.epoch_calendar import Calendar
 from covey_consent.recipients.webhook import WebhookSigner
 from covey_consent.storage.models import Base
-from covey_consent.tickets.epoch_calendar import Calendar
 
 
 class Recipient(Base):

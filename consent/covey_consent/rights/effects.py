@@ -14,12 +14,12 @@ from covey_consent.decisions.consent_event import EVERYTHING, OFFICER, SUBJECT, 
 from covey_consent.decisions.standing_choices import StandingChoices
 from covey_consent.errors import ConflictError, DeniedError, RequestError
 from covey_consent.policy import purposes
+from covey_consent.policy.epoch_calendar import Calendar
 from covey_consent.rights.erasure import Erasure
 from covey_consent.rights.rectification import Rectification
 from covey_consent.rights.states import RequestAction, RequestKind, RequestState
 from covey_consent.rights.tables import RightsRequest, RightsStep
 from covey_consent.storage.models import StandingChoice
-from covey_consent.tickets.epoch_calendar import Calendar
 
 METHOD = "rights desk"
 """The method of consent events that requests record."""

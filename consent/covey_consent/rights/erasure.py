@@ -21,6 +21,7 @@ from covey_consent.access.roles import Caller, Role
 from covey_consent.decisions import subjects
 from covey_consent.decisions.standing_choices import StandingChoices
 from covey_consent.operations.supervision import Done, nothing
+from covey_consent.policy.epoch_calendar import Calendar
 from covey_consent.recipients.outbox import NotificationKind, Outbox
 from covey_consent.rights import personal_data_rows
 from covey_consent.rights.personal_data_rows import ErasedRows
@@ -30,7 +31,6 @@ from covey_consent.rights.tables import ErasureStep, RightsRequest, RightsStep, 
 from covey_consent.settings import Settings
 from covey_consent.storage.models import HOUR
 from covey_consent.storage.store import Store
-from covey_consent.tickets.epoch_calendar import Calendar
 from covey_privacy.signatures import SigningKey
 
 CERTIFICATE_TYPE = "covey-erasure+jws"

@@ -17,13 +17,13 @@ from covey_consent.decisions import subjects
 from covey_consent.decisions.unit_of_work import EventStore
 from covey_consent.policy import purposes
 from covey_consent.policy.controller import Controller
+from covey_consent.policy.epoch_calendar import Calendar
 from covey_consent.recipients import register
 from covey_consent.recipients.webhook import WebhookSigner
 from covey_consent.rights import personal_data_rows
 from covey_consent.rights.signed_documents import fill_labels, sign_document
 from covey_consent.storage.csv_tables import table as csv_table
 from covey_consent.storage.models import Event, SubjectKey
-from covey_consent.tickets.epoch_calendar import Calendar
 from covey_privacy.signatures import SigningKey
 
 FORMAT = "covey-export/1"

@@ -17,11 +17,11 @@ from covey_consent.decisions.standing_choices import StandingChoices
 from covey_consent.decisions.unit_of_work import YES
 from covey_consent.errors import RequestError
 from covey_consent.policy import ages, purposes
+from covey_consent.policy.epoch_calendar import Calendar
 from covey_consent.policy.transfers import CONSENT
 from covey_consent.recipients.outbox import NotificationKind, Outbox
 from covey_consent.rights.tables import AttributeChange, RightsRequest
 from covey_consent.storage.models import Event, StandingChoice, Subject
-from covey_consent.tickets.epoch_calendar import Calendar
 from covey_privacy.registry_messages import GRANTED, WITHDRAWN
 
 ATTRIBUTES = ("country", "birth_year", "guardian")

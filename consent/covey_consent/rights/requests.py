@@ -15,13 +15,13 @@ from covey_consent.decisions import states as choice_states
 from covey_consent.decisions import subjects
 from covey_consent.decisions.consent_event import EVERYTHING
 from covey_consent.errors import ConflictError, DeniedError, RequestError, UnknownError
+from covey_consent.policy.epoch_calendar import Calendar
+from covey_consent.policy.periods import Period, period_for
 from covey_consent.rights.effects import Effects, standing_restrictions
 from covey_consent.rights.export import Exporter
-from covey_consent.rights.periods import Period, period_for
 from covey_consent.rights.states import OPEN, RequestAction, RequestKind, RequestState, advance
 from covey_consent.rights.tables import RightsRequest, RightsStep
 from covey_consent.storage.models import Event, StandingChoice
-from covey_consent.tickets.epoch_calendar import Calendar
 
 AT_ONCE = (RequestKind.ACCESS, RequestKind.PORTABILITY, RequestKind.RESTRICTION, RequestKind.OBJECTION)
 """Requests that are fulfilled at once, without an officer, for a person known by their own token."""

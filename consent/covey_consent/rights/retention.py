@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, inspec
 from sqlalchemy.orm import Session
 
 from covey_consent.access.access_log import Access
+from covey_consent.access.idempotency import KeptAnswer
 from covey_consent.decisions import states
 from covey_consent.recipients.outbox import DeliveryState, NotificationKind, Outbox
 from covey_consent.recipients.register import Notification
@@ -22,7 +23,6 @@ from covey_consent.rights import personal_data_rows
 from covey_consent.rights.states import OPEN, RequestAction, RequestKind, RequestState
 from covey_consent.rights.tables import AttributeChange, ErasureStep, RightsRequest, RightsStep
 from covey_consent.settings import Settings
-from covey_consent.storage.idempotency import KeptAnswer
 from covey_consent.storage.models import HOUR, Base, Device, Issuance, ServedNotice, StandingChoice, Subject
 from covey_consent.storage.store import Store
 from covey_consent.tickets.tickets import YEAR_SECONDS

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from covey_consent.errors import ConflictError
-from covey_consent.rights.periods import Period
+from covey_consent.policy.periods import Period
 from covey_consent.rights.tables import RightsRequest
 
 

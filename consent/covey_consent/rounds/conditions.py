@@ -20,10 +20,10 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
 
 from covey_consent.errors import ConflictError
+from covey_consent.policy.epoch_calendar import Calendar
 from covey_consent.rounds.tables import RoundVolunteer, SignedEntry
 from covey_consent.storage.models import LoggedRound
 from covey_consent.tickets import issuers, tickets
-from covey_consent.tickets.epoch_calendar import Calendar
 from covey_consent.tickets.tickets import YEAR_SECONDS
 from covey_privacy.manifest import Manifest, Windows
 from covey_privacy.secagg.messages import DISPUTE, DRAW, FINAL, INCLUDED, RETRACTION, ROSTER, VOLUNTEER

@@ -11,10 +11,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from covey_consent.errors import ConflictError, RequestError, UnknownError
+from covey_consent.policy.epoch_calendar import Calendar
 from covey_consent.rounds.conditions import require_headroom
 from covey_consent.storage.models import LoggedRound
 from covey_consent.tickets import issuers, tickets
-from covey_consent.tickets.epoch_calendar import Calendar
 from covey_consent.transparency.log import Log
 from covey_privacy import wire
 from covey_privacy.errors import PrivacyError, ServerError

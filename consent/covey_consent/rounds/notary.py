@@ -19,6 +19,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from covey_consent.errors import ConflictError, RequestError
+from covey_consent.policy.epoch_calendar import Calendar
 from covey_consent.rounds import conditions
 from covey_consent.rounds.manifests import find_round, manifest_of, round_info
 from covey_consent.rounds.records import Condition, DatabaseRecords, Rows, add_nothing, require_nothing
@@ -26,7 +27,6 @@ from covey_consent.rounds.signed_sets import add_final_set, add_included_set
 from covey_consent.rounds.state import RoundRows, read_rows, state_of
 from covey_consent.rounds.tables import RoundVolunteer
 from covey_consent.storage.store import Store
-from covey_consent.tickets.epoch_calendar import Calendar
 from covey_consent.transparency.cosigners import Cosigners
 from covey_consent.transparency.log import Log
 from covey_privacy import wire

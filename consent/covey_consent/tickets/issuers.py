@@ -24,10 +24,10 @@ from sqlalchemy.orm import Session
 
 from covey_consent import notices
 from covey_consent.errors import ConflictError, DamageError, RequestError, UnknownError
+from covey_consent.policy.epoch_calendar import LAST_EPOCH, Calendar
 from covey_consent.storage.models import EndedEpoch, IssuerSecret
 from covey_consent.storage.store import Store
 from covey_consent.storage.vault import Sealer
-from covey_consent.tickets.epoch_calendar import LAST_EPOCH, Calendar
 from covey_consent.transparency.log import Log
 from covey_privacy import wire
 from covey_privacy.registry_messages import LEAF_EPOCH_END, LEAF_ISSUER, EpochEnd, Issuer, Notice

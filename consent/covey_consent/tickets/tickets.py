@@ -17,10 +17,10 @@ from covey_consent.decisions import standing_choices, states, subjects
 from covey_consent.decisions.consent_event import EVERYTHING
 from covey_consent.decisions.verdicts import Standings, require_granted
 from covey_consent.errors import ConflictError, RequestError
+from covey_consent.policy.epoch_calendar import Calendar
 from covey_consent.policy.purposes import find
 from covey_consent.storage.models import HOUR, Issuance, StandingChoice, Subject
 from covey_consent.tickets import issuers
-from covey_consent.tickets.epoch_calendar import Calendar
 from covey_consent.tickets.issuers import Purposes, name_of
 from covey_privacy.registry_messages import GRANTED, Notice, TicketRequest
 from covey_privacy.tickets import IssuerKeys

@@ -19,9 +19,9 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from covey_consent.errors import UnknownError
 from covey_consent.operations.supervision import Done, nothing
+from covey_consent.policy.epoch_calendar import Calendar
 from covey_consent.storage.models import ROW, Base
 from covey_consent.storage.store import Store
-from covey_consent.tickets.epoch_calendar import Calendar
 from covey_consent.transparency.log import Log
 from covey_privacy.inclusion_promise import CONTEXT, Promise, consent_leaf
 from covey_privacy.registry_messages import LEAF_CONSENT

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import func, select
 from test_recipients import QUICK, add, letters, listening, until
 
+from covey_consent.access.idempotency import KeptAnswer
 from covey_consent.access.roles import Role
 from covey_consent.commands import clock as command
 from covey_consent.commands import retention
@@ -21,7 +22,6 @@ from covey_consent.decisions.consent_event import ConsentEvent
 from covey_consent.errors import RequestError, UnavailableError
 from covey_consent.operations.clock_monitor import DOWNTIME_SECONDS, TOLERANCE_SECONDS, ClockState
 from covey_consent.settings import Settings
-from covey_consent.storage.idempotency import KeptAnswer
 from covey_consent.storage.models import Base, IssuerSecret, Subject
 from covey_privacy.registry_messages import GRANTED
 

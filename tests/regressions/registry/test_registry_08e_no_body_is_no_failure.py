@@ -5,8 +5,8 @@ import re
 import pytest
 from fastapi.routing import APIRoute
 
-from covey_consent.access.authorization import Guard
 from covey_consent.access.roles import Role
+from covey_consent.api.authorization import Guard
 
 BODIES = {
     "empty": b"",

@@ -12,8 +12,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from covey_consent.commands import registry_server as served
 from covey_consent.errors import ConsentRegistryError, RequestError
-from covey_consent.operations import serve as served
 from covey_consent.settings import Settings
 from covey_consent.storage import key_file
 from covey_privacy.signatures import SigningKey
