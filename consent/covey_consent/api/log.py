@@ -54,7 +54,7 @@ async def checkpoint(registry: RegistryDep) -> Response:
 @router.get("/v1/log/inclusion/{leaf}", tags=["log"])
 async def inclusion(leaf: Hash, registry: RegistryDep, size: int | None = None) -> Response:
     """Return `Inclusion` of a leaf hash in the first `size` leaves (now: all)."""
-    return cbor(registry.log.inclusion(bytes.fromhex(leaf), size))
+    return cbor(await registry.log.inclusion(bytes.fromhex(leaf), size))
 
 
 @router.get("/v1/log/consistency", tags=["log"])
