@@ -4,8 +4,8 @@
     python tests/mutations/packages.py "dpop replay"
 
 The checks of secure aggregation and of certificates have tables of their own beside this one. Each entry
-changes one place of a copy of all packages and runs the test files that are named with it. Exits with 1 where no
-test fails, or where the place is not found.
+changes one place of a copy of all packages and runs the test files that are named with it. Exits with 1 where
+no test fails, or where the place is not found.
 """
 
 from __future__ import annotations
