@@ -38,12 +38,12 @@ def publish(operator: SigningKey) -> tuple[bytes, bytes, bytes]:
     groups = tuple(ITEMS.values())
     ordinary = tuple(rule_bundle.Category(name, "ordinary") for name in sorted(set(groups)))
     bundle = replace(rule_bundle.BASE, version=rule_bundle.BASE.version + 1, categories=ordinary)
-    listing = sign_listing(Listing(1, tuple(ITEMS), (Level.of("category", groups),)), operator)
+    listing = sign_listing(Listing(1, tuple(ITEMS), (Level.from_groups("category", groups),)), operator)
     # A real model comes out of a training. These numbers are made up: the first three items go together.
     arrays = (
-        Array.of("popularity", np.array([0.25, 0.3, 0.1, 0.2, 0.15])),
-        Array.of("rate", np.full(5, 0.05)),
-        Array.of("factors", np.array([[0.6], [0.6], [0.5], [0.0], [0.0]])),
+        Array.from_numpy("popularity", np.array([0.25, 0.3, 0.1, 0.2, 0.15])),
+        Array.from_numpy("rate", np.full(5, 0.05)),
+        Array.from_numpy("factors", np.array([[0.6], [0.6], [0.5], [0.0], [0.0]])),
     )
     rests_on = (hashlib.sha256(listing).digest(),)
     model = Release("p1", 1, "p1-half-step-1", (Figure("mix", 0.0),), arrays, rests_on)

@@ -115,7 +115,7 @@ class SmallShop:
             "state-dir": str(self.world.folder),
             "site": SITE,
             "clock": "covey_simulations.scenarios.clock:Clock",
-            "fleet": "covey_simulations.devices.flower_fleet:build",
+            "fleet": "covey_simulations.devices.flower_fleet:build_fleet",
             **changes,
         }
 

@@ -149,5 +149,5 @@ class Shop:
             "state-dir": str(self.world.folder),
             "site": SITE,
             "clock": "covey_simulations.scenarios.clock:Clock",
-            "fleet": "covey_simulations.devices.process_pool:connect",
+            "fleet": "covey_simulations.devices.process_pool:connect_worker",
         }

@@ -19,7 +19,7 @@ def nothing_runs(monkeypatch):
         raise AssertionError("the work began")
 
     for module, name in (
-        (orders, "prepare"),
+        (orders, "prepare_orders"),
         (load, "settle"),
         (secagg, "MeasuredRound"),
         (archive, "archive"),
