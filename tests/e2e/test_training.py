@@ -368,12 +368,12 @@ def test_too_few_people_begin_no_training(small_shop):
 KILLED = """
 import json, os, sys
 from flwr.app import Context, RecordDict
-from covey_models import p1_release
+from covey_models.recommender import release
 from covey_server import coordinator, node
 from covey_server.flower import InProcessGrid
 from covey_simulations.devices.flower_fleet import PhonesBehindNode
 
-p1_release.WORTH_THREE_SUMS = 0
+release.WORTH_THREE_SUMS = 0
 contribute = PhonesBehindNode.contribute
 
 

@@ -50,7 +50,7 @@ def test_each_command_works_in_an_environment_of_its_own(tmp_path):
                 check=False,
             )
             assert said.returncode == 0, said.stderr
-        imported = "from covey_sdk import Device, rules, ledger; assert rules.BASE"
+        imported = "from covey_sdk import Device, rule_bundle, ledger; assert rule_bundle.BASE"
         subprocess.run([venv / "bin" / "python", "-c", imported], cwd=tmp_path, check=True)
 
 
