@@ -27,12 +27,12 @@ from covey_consent.settings import Settings
 from covey_consent.transparency.promises import promise, promise_all
 from covey_privacy import checkpoint, evidence, wire
 from covey_privacy.checkpoint import Checkpoint
-from covey_privacy.evidence import CommitteeEvidence
+from covey_privacy.evidence import CommitteeEvidence, ComplaintCount
 from covey_privacy.inclusion_promise import Promise
-from covey_privacy.manifest import Manifest, Windows, sign_manifest
+from covey_privacy.manifest import Manifest, Plan, Step, Windows, sign_manifest
 from covey_privacy.merkle import EMPTY, Tree, leaf_hash
 from covey_privacy.note import COSIGNATURE, ED25519, VerifierKey, parse
-from covey_privacy.registry_messages import LEAF_EVIDENCE, LEAF_MANIFEST, LEAF_ROSTER
+from covey_privacy.registry_messages import LEAF_EVIDENCE, LEAF_MANIFEST, LEAF_ROSTER, NoticeText
 from covey_privacy.secagg.log_entries import LEAF_SECAGG, entry_of
 from covey_privacy.secagg.messages import (
     DISPUTE,
@@ -316,7 +316,23 @@ def test_documents_are_told_as_they_were_logged(world):
     refused(world.forged(documents_json=changed(world, "evidence", epsilon=0.1)), "told otherwise")
     refused(world.forged(documents_json=changed(world, "notice", basis="law")), "told otherwise")
     refused(world.forged(documents_json=changed(world, "manifest", extra=1)), "with other fields")
+    refused(world.forged(documents_json=renamed(world, "members", "threshold")), r"evidence at \d+ is told with")
+    refused(world.forged(documents_json=renamed(world, "privacy", "packing")), r"manifest at \d+ is told with")
     refused(world.forged(documents_json=told(world, 9)), "or not at all")
+
+
+def renamed(world, one, other):
+    """Return the documents with two names of fields swapped in every record that has both."""
+
+    def swap(value):
+        if isinstance(value, list):
+            return [swap(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        names = {one: other, other: one} if {one, other} <= value.keys() else {}
+        return {names.get(name, name): swap(each) for name, each in value.items()}
+
+    return json.dumps(swap(json.loads(verify.unpack(world.pack())["documents.json"]))).encode()
 
 
 def replaced(world, change):
@@ -490,6 +506,14 @@ def test_the_fields_are_those_of_the_messages():
     classes = dict(KINDS.values()) | {"promise": Promise}
     assert {kind: tuple(names.split()) for kind, names in verify.FIELDS.items()} == {
         kind: tuple(field.name for field in dataclasses.fields(cls)) for kind, cls in classes.items()
+    }
+    nested = {
+        "texts": NoticeText, "plan": Plan, "steps": Step, "terms": RoundTerms, "standing": Shape,
+        "bands": Band, "shape": Shape, "windows": Windows, "committees": CommitteeEvidence,
+        "complaints": ComplaintCount,
+    }  # fmt: skip
+    assert {field: tuple(names.split()) for field, names in verify.NESTED.items()} == {
+        field: tuple(each.name for each in dataclasses.fields(cls)) for field, cls in nested.items()
     }
     assert {leaf: kind for leaf, (kind, _) in KINDS.items()} == verify.KINDS
     steps = {ROSTER: RosterHead, DRAW: Draw, INCLUDED: SetHead, DISPUTE: Grant, FINAL: SetHead}
