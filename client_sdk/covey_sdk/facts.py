@@ -8,7 +8,7 @@ from __future__ import annotations
 from covey_models.histogram import Fact
 from covey_sdk.history import History
 from covey_sdk.rule_bundle import Rules
-from covey_sdk.tag_rules import value
+from covey_sdk.tag_rules import customer_value
 
 Facts = dict[str, Fact]
 
@@ -37,11 +37,11 @@ def facts(history: History, rules: Rules) -> Facts:
 def _numbers(history: History, rules: Rules) -> Facts:
     if not history.orders:
         return {}
-    segment = value.find_segment(history, rules)
+    segment = customer_value.find_segment(history, rules)
     return {
         "recency_days": history.recency_days,
-        "orders": value.count_frequency(history, rules),
-        "mean_order_minor": value.mean_order(history),
+        "orders": customer_value.count_frequency(history, rules),
+        "mean_order_minor": customer_value.mean_order(history),
         "segment": segment[0].value if segment else None,
     }
 

@@ -13,9 +13,8 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from covey_sdk import early_refunds, events, unmapped_categories
+from covey_sdk import events, refunds_before_orders, unmapped_categories
 from covey_sdk.clock import milliseconds, milliseconds_after
-from covey_sdk.early_refunds import EarlyRefunds
 from covey_sdk.errors import EventError, StoreError
 from covey_sdk.event_retention import (
     Allows,
@@ -27,6 +26,7 @@ from covey_sdk.event_retention import (
 from covey_sdk.events import Event, OrderPaid, Refund
 from covey_sdk.interactions import Interaction
 from covey_sdk.purposes import EVENTS
+from covey_sdk.refunds_before_orders import EarlyRefunds
 from covey_sdk.rule_bundle import Rules
 from covey_sdk.store import Store
 
@@ -73,7 +73,7 @@ class Journal:
 
     def early_refunds(self) -> list[Refund]:
         """Return the refunds that were told before their order; they count once it has come."""
-        return early_refunds.waiting(self._store)
+        return refunds_before_orders.waiting(self._store)
 
     def record_all(self, told: Iterable[Event], allows: Allows, rules: Rules, now: datetime) -> int:
         """Record events, the oldest first and refunds last; return how many were kept. See `record`."""
@@ -168,7 +168,7 @@ class Journal:
         No event is looked at before the day on which the first of them can have aged out, as long as
         purposes, rules and events are those of the last time.
         """
-        early = early_refunds.sweep(self._store, allows, now)
+        early = refunds_before_orders.sweep(self._store, allows, now)
         state = self._to_sweep(allows, rules)
         if self._swept == state and milliseconds(now) < self._clean_until:
             return early

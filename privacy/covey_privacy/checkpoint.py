@@ -41,7 +41,7 @@ EMPTY_LOG = Checkpoint("", 0, EMPTY)
 """What a phone knows before it has seen any checkpoint."""
 
 
-def sign(checkpoint: Checkpoint, key: SigningKey) -> str:
+def sign_checkpoint(checkpoint: Checkpoint, key: SigningKey) -> str:
     """Return the checkpoint as a signed note."""
     signature = key.sign(checkpoint.text.encode())
     line = VerifierKey(checkpoint.origin, ED25519, key.public).line(signature)

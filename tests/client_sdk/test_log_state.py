@@ -7,7 +7,7 @@ import pytest
 
 from covey_consent.storage.key_file import load_or_create
 from covey_privacy import wire
-from covey_privacy.checkpoint import Checkpoint, head, sign
+from covey_privacy.checkpoint import Checkpoint, head, sign_checkpoint
 from covey_privacy.merkle import Tree, leaf_hash
 from covey_privacy.note import COSIGNATURE, VerifierKey, parse
 from covey_privacy.registry_messages import Entries, Sync, Synced
@@ -35,7 +35,7 @@ def shows(shop, key):
             if tree is None or asked.url.path != "/v1/sync" or response.status_code != 200:
                 return response
             old = wire.decode(Sync, wire.decode(Signed, asked.content).body).log_size
-            note = sign(Checkpoint(origin, len(tree), tree.root()), key)
+            note = sign_checkpoint(Checkpoint(origin, len(tree), tree.root()), key)
             proof = tree.consistency(old) if old < len(tree) else ()
             lie = replace(wire.decode(Synced, response.content), checkpoint=note, consistency=proof)
             return httpx.Response(200, content=wire.encode(lie))
@@ -142,7 +142,7 @@ def test_open_evidence_is_bounded_and_a_conviction_takes_its_place(device, shows
             device.sync()
     for more in range(1, 12):
         log = log_of(more)
-        other = sign(Checkpoint(ORIGIN, len(log), log.root()), key)
+        other = sign_checkpoint(Checkpoint(ORIGIN, len(log), log.root()), key)
         device.log.accuse(evidence(device.log.note, other, ()), device.clock.now())
     assert verdicts(device.evidence(), key) == [LogVerdict.OPEN] * MOST_OPEN
     shows(log_of(5, changed=1))
@@ -177,7 +177,7 @@ def test_the_log_of_a_new_key_is_held_against_the_head_seen_under_the_old(device
         if asked.url.path != "/v1/sync" or response.status_code != 200:
             return response
         old = wire.decode(Sync, wire.decode(Signed, asked.content).body).log_size
-        note = sign(Checkpoint(ORIGIN, len(tree), tree.root()), new)
+        note = sign_checkpoint(Checkpoint(ORIGIN, len(tree), tree.root()), new)
         proof = tree.consistency(old) if old else ()
         told = replace(wire.decode(Synced, response.content), checkpoint=note, consistency=proof)
         return httpx.Response(200, content=wire.encode(told))

@@ -13,7 +13,7 @@ from covey_sdk.facts import UNKNOWN, facts
 from covey_sdk.history import History, Order
 from covey_sdk.history_builder import history
 from covey_sdk.rule_bundle import BASE, POPULATION
-from covey_sdk.tag_rules import value
+from covey_sdk.tag_rules import customer_value
 from covey_sdk.tag_rules.finding import TagEvidence
 from covey_sdk.tag_rules.registry import RULES, TAGS, kind_of
 from covey_sdk.tags import compute_tags
@@ -86,7 +86,7 @@ def test_the_population_cuts_replace_the_fixed_ones():
 
 
 def test_the_segment_shows_its_evidence():
-    (found,) = value.find_segment(seen((100, 26_000), (130, 24_000)), BASE)
+    (found,) = customer_value.find_segment(seen((100, 26_000), (130, 24_000)), BASE)
     assert found.evidence == (
         TagEvidence("recency_days", 100, 90),
         TagEvidence("orders", 2, 4, 365),
@@ -95,7 +95,7 @@ def test_the_segment_shows_its_evidence():
 
 
 def test_segments_are_those_that_queries_count():
-    assert tuple(value.SEGMENTS.values()) == SEGMENTS
+    assert tuple(customer_value.SEGMENTS.values()) == SEGMENTS
 
 
 @given(st.lists(st.tuples(st.integers(0, 400), st.integers(1, 10**6)), min_size=1, max_size=12))
@@ -103,7 +103,7 @@ def test_every_buyer_is_in_the_segment_of_their_facts(orders):
     known = facts(seen(*orders), BASE)
     near, frequent = known["recency_days"] <= 90, known["orders"] >= 4
     high = sum(minor for _, minor in orders) > 20_000 * len(orders)
-    assert known["segment"] == value.SEGMENTS[near, frequent, high]
+    assert known["segment"] == customer_value.SEGMENTS[near, frequent, high]
 
 
 def test_facts_are_unknown_without_an_order():

@@ -13,7 +13,7 @@ from covey_consent.transparency import cosigners
 from covey_consent.transparency.cosigners import Cosigner, Cosigners
 from covey_consent.transparency.log import Log
 from covey_privacy import wire
-from covey_privacy.checkpoint import MOST_LEAVES, Checkpoint, head, sign
+from covey_privacy.checkpoint import MOST_LEAVES, Checkpoint, head, sign_checkpoint
 from covey_privacy.errors import ServerError
 from covey_privacy.merkle import leaf_hash, verify_inclusion
 from covey_privacy.note import COSIGNATURE, ED25519, VerifierKey, parse
@@ -257,7 +257,7 @@ def test_a_note_with_every_cosignature_is_as_short_as_phones_take():
     keys = [VerifierKey(f"{n}" + "w" * 201, COSIGNATURE, KEY.public) for n in range(9)]
     asked = [{"vkey": key.vkey, "url": "http://w"} for key in keys]
     settings = Settings(origin="o" * 200, witnesses=asked[:8])
-    note = sign(Checkpoint(settings.origin, MOST_LEAVES, bytes(32)), LOG)
+    note = sign_checkpoint(Checkpoint(settings.origin, MOST_LEAVES, bytes(32)), LOG)
     note += "".join(witness.key.line(bytes(72)) for witness in settings.witnesses)
     wire.decode(Synced, wire.encode(Synced(0, (), note, (), bytes(32))))
     with pytest.raises(ValidationError):

@@ -101,7 +101,7 @@ class World:
     def relogged(self, entries, **changed):
         """Return the pack of a log with these entries, under a checkpoint that the registry's key signed."""
         root = Tree([leaf_hash(entry) for entry in entries]).root()
-        note = checkpoint.sign(Checkpoint(ORIGIN, len(entries), root), self.key)
+        note = checkpoint.sign_checkpoint(Checkpoint(ORIGIN, len(entries), root), self.key)
         raw = b"".join(struct.pack(">H", len(entry)) + entry for entry in entries)
         return self.forged(checkpoint=note.encode(), entries=raw, **changed)
 
@@ -287,7 +287,7 @@ def test_entries_that_do_not_give_the_checkpoint_are_refused(world, change):
 
 
 def test_a_checkpoint_that_another_key_signed_is_refused(world):
-    note = checkpoint.sign(Checkpoint(ORIGIN, 1, bytes(32)), STRANGER)
+    note = checkpoint.sign_checkpoint(Checkpoint(ORIGIN, 1, bytes(32)), STRANGER)
     refused(world.forged(checkpoint=note.encode()), "not signed by the log's key")
 
 
@@ -316,8 +316,12 @@ def test_documents_are_told_as_they_were_logged(world):
     refused(world.forged(documents_json=changed(world, "evidence", epsilon=0.1)), "told otherwise")
     refused(world.forged(documents_json=changed(world, "notice", basis="law")), "told otherwise")
     refused(world.forged(documents_json=changed(world, "manifest", extra=1)), "with other fields")
-    refused(world.forged(documents_json=renamed(world, "members", "threshold")), r"evidence at \d+ is told with")
-    refused(world.forged(documents_json=renamed(world, "privacy", "packing")), r"manifest at \d+ is told with")
+    refused(
+        world.forged(documents_json=renamed(world, "members", "threshold")), r"evidence at \d+ is told with"
+    )
+    refused(
+        world.forged(documents_json=renamed(world, "privacy", "packing")), r"manifest at \d+ is told with"
+    )
     refused(world.forged(documents_json=told(world, 9)), "or not at all")
 
 

@@ -28,7 +28,7 @@ from covey_consent.transparency.promises import (
     promise,
     promise_all,
 )
-from covey_privacy.checkpoint import Checkpoint, sign
+from covey_privacy.checkpoint import Checkpoint, sign_checkpoint
 from covey_privacy.errors import PeerError, ServerError
 from covey_privacy.inclusion_promise import CONTEXT, Promise, PromiseVerdict, judge, require_kept
 from covey_privacy.merkle import Tree, leaf_hash
@@ -308,7 +308,7 @@ def leaves(*held):
 
 
 def note(of, *times, key=KEY, origin=ORIGIN):
-    signed = sign(Checkpoint(origin, len(of), Tree(of).root()), key)
+    signed = sign_checkpoint(Checkpoint(origin, len(of), Tree(of).root()), key)
     return signed + "".join(cosign(signed, WITNESS.name, OTHER, at) for at in times)
 
 

@@ -19,7 +19,7 @@ from covey_consent.settings import Settings
 from covey_consent.storage.key_file import load_or_create
 from covey_consent.witness.witness import verifier_key
 from covey_consent.witness.witness_store import WitnessStore
-from covey_privacy.checkpoint import Checkpoint, sign
+from covey_privacy.checkpoint import Checkpoint, sign_checkpoint
 from covey_privacy.errors import ServerError
 from covey_privacy.merkle import Tree, leaf_hash
 from covey_privacy.note import ED25519, VerifierKey, parse
@@ -93,7 +93,7 @@ class Growing:
         self.tree = Tree([leaf_hash(b"fork" if ix == changed else b"%d" % ix) for ix in range(40)])
 
     def request(self, old, size):
-        note = sign(Checkpoint(ORIGIN, size, self.tree.root(size)), LOG)
+        note = sign_checkpoint(Checkpoint(ORIGIN, size, self.tree.root(size)), LOG)
         return AddCheckpoint(old, self.tree.consistency(old, size) if 0 < old < size else (), note)
 
 
@@ -197,8 +197,8 @@ def test_of_two_heads_at_one_time_one_is_cosigned(tmp_path):
 def test_answers_are_those_of_the_specification(one):
     url, folder = one
     log = Growing()
-    unknown = AddCheckpoint(0, (), sign(Checkpoint("other.test/log", 1, bytes(32)), LOG))
-    unsigned = AddCheckpoint(0, (), sign(Checkpoint(ORIGIN, 1, bytes(32)), SigningKey(b"\2" * 32)))
+    unknown = AddCheckpoint(0, (), sign_checkpoint(Checkpoint("other.test/log", 1, bytes(32)), LOG))
+    unsigned = AddCheckpoint(0, (), sign_checkpoint(Checkpoint(ORIGIN, 1, bytes(32)), SigningKey(b"\2" * 32)))
     assert ask(url, unknown).status_code == 404
     assert ask(url, unsigned).status_code == 403
     assert ask(url, b"old x\n\n").status_code == 400

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from covey import main
 
-from covey_privacy.checkpoint import Checkpoint, sign
+from covey_privacy.checkpoint import Checkpoint, sign_checkpoint
 from covey_privacy.note import COSIGNATURE, ED25519, VerifierKey
 from covey_privacy.signatures import SigningKey
 from covey_privacy.split_view import evidence
@@ -106,7 +106,7 @@ REGISTRY = SigningKey(b"\1" * 32)
 def heads(*sizes_and_roots):
     """Evidence of two notes that the registry signed, without a proof."""
     notes = [
-        sign(Checkpoint("covey.test/log", size, bytes([root]) * 32), REGISTRY)
+        sign_checkpoint(Checkpoint("covey.test/log", size, bytes([root]) * 32), REGISTRY)
         for size, root in sizes_and_roots
     ]
     return evidence(*notes, ())

@@ -27,7 +27,7 @@ from covey_consent.storage.models import LoggedRound
 from covey_privacy import wire
 from covey_privacy.certificate import AbsentSince, Participated, open_certificate, verify_certificate
 from covey_privacy.checkpoint import open_note
-from covey_privacy.checkpoint import sign as sign_checkpoint
+from covey_privacy.checkpoint import sign_checkpoint as sign_checkpoint
 from covey_privacy.evidence import CONTEXT, Evidence
 from covey_privacy.note import parse
 from covey_privacy.protocol_rules import Rule

@@ -10,7 +10,7 @@ from opened_sums import integers, opened_sum
 from covey_consent.storage.key_file import load_or_create
 from covey_models import QUERIES
 from covey_privacy import sealed_figures, wire
-from covey_privacy.checkpoint import Checkpoint, sign
+from covey_privacy.checkpoint import Checkpoint, sign_checkpoint
 from covey_privacy.errors import AbortError, BudgetError, ServerError
 from covey_privacy.evidence import CONTEXT, Evidence, RoundProofs, require_proofs
 from covey_privacy.floors import PRODUCTION, TEST
@@ -159,7 +159,7 @@ def test_a_phone_that_convicted_the_log_sends_nothing(small_shop, monkeypatch):
     """Also not in a round that it prepared before."""
     shop = small_shop()
     registry = load_or_create(shop.world.folder / "registry.key")
-    one, other = (sign(Checkpoint(ORIGIN, 1, bytes([root]) * 32), registry) for root in (1, 2))
+    one, other = (sign_checkpoint(Checkpoint(ORIGIN, 1, bytes([root]) * 32), registry) for root in (1, 2))
     prepare = RoundClient.prepare
 
     def accusing(client, files):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from covey_models.recommender.shrinkage import denoised, popularity_posterior
+from covey_models.recommender.shrinkage import popularity_posterior, shrink_rows
 
 GROUPS = np.repeat(np.arange(8), 25)
 FEATURES = np.concatenate([np.eye(8)[GROUPS], np.ones((200, 1))], axis=1)
@@ -31,14 +31,14 @@ def test_no_posterior_popularity_is_without_weight():
 
 def test_without_noise_rows_stay_as_they_are():
     rows = drawn((200, 3), 2)
-    assert denoised(rows, np.ones(200), 0.0, FEATURES) is rows
+    assert shrink_rows(rows, np.ones(200), 0.0, FEATURES) is rows
 
 
 def test_rows_of_noise_shrink_to_a_twentieth_and_strong_rows_stay():
     popularity = np.arange(1.0, 201)
     strong = popularity > 100
     noisy = drawn((200, 4), 3) + 100 * strong[:, None]
-    kept = denoised(noisy, popularity, 1.0, None)
+    kept = shrink_rows(noisy, popularity, 1.0, None)
     assert np.abs(kept[~strong]).mean() < 0.3 * np.abs(noisy[~strong]).mean()
     assert kept[strong] == pytest.approx(noisy[strong], rel=1e-3)
 
@@ -47,17 +47,17 @@ def test_rows_are_drawn_towards_others_of_their_group():
     popularity = 1 + drawn(200, 4) ** 2
     truth = np.sqrt(popularity)[:, None] * (GROUPS - 3.5)[:, None] * np.ones((1, 2))
     noisy = truth + 5 * drawn((200, 2), 5)
-    with_groups = denoised(noisy, popularity, 5.0, FEATURES)
-    without = denoised(noisy, popularity, 5.0, None)
+    with_groups = shrink_rows(noisy, popularity, 5.0, FEATURES)
+    without = shrink_rows(noisy, popularity, 5.0, None)
     assert np.sum((with_groups - truth) ** 2) < 0.5 * np.sum((without - truth) ** 2)
 
 
 def test_rows_that_follow_their_group_and_popularity_are_left_alone():
     popularity = 1 + drawn(200, 6) ** 2
     truth = np.sqrt(popularity)[:, None] * np.cos(np.stack([GROUPS, 2.0 * GROUPS], axis=1))
-    assert denoised(truth, popularity, 5.0, FEATURES) == pytest.approx(truth, abs=0.2)
+    assert shrink_rows(truth, popularity, 5.0, FEATURES) == pytest.approx(truth, abs=0.2)
 
 
 def test_fewer_items_than_bins():
-    assert denoised(np.ones((2, 1)), np.ones(2), 1.0, None).shape == (2, 1)
+    assert shrink_rows(np.ones((2, 1)), np.ones(2), 1.0, None).shape == (2, 1)
     assert popularity_posterior(np.ones(2), 1.0, np.ones((2, 1))).shape == (2,)

@@ -158,7 +158,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a segment's cut is not above it",
-        "client_sdk/covey_sdk/tag_rules/value.py",
+        "client_sdk/covey_sdk/tag_rules/customer_value.py",
         "    high = history.spend > cut * len(history.orders)",
         "    high = history.spend >= cut * len(history.orders)",
         "tests/client_sdk/test_tags.py",

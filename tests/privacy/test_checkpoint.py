@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from covey_privacy.checkpoint import Checkpoint, open_note, sign
+from covey_privacy.checkpoint import Checkpoint, open_note, sign_checkpoint
 from covey_privacy.errors import MisuseError, ServerError
 from covey_privacy.note import ED25519, MOST_SIGNATURES, VerifierKey
 from covey_privacy.signatures import SigningKey
@@ -12,7 +12,7 @@ HEAD = Checkpoint("covey.example/log", 42, bytes(range(32)))
 
 
 def test_a_note_says_what_was_signed():
-    note = sign(HEAD, KEY)
+    note = sign_checkpoint(HEAD, KEY)
     assert open_note(note, KEY.public) == HEAD
     text = "covey.example/log\n42\nAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n"
     assert note.startswith(f"{text}\n— covey.example/log ")
@@ -28,12 +28,12 @@ def test_a_note_says_what_was_signed():
         lambda note: note[:60],
         lambda note: "",
         lambda note: note + "x" * 5000,
-        lambda note: sign(HEAD, SigningKey(bytes(32))),
+        lambda note: sign_checkpoint(HEAD, SigningKey(bytes(32))),
     ],
 )
 def test_a_changed_note_is_not_believed(change):
     with pytest.raises(ServerError):
-        open_note(change(sign(HEAD, KEY)), KEY.public)
+        open_note(change(sign_checkpoint(HEAD, KEY)), KEY.public)
 
 
 def signed(text, origin="covey.example/log"):
@@ -75,7 +75,7 @@ def test_extension_lines_are_signed_and_passed_over():
 
 
 def test_every_flipped_bit_is_refused():
-    note = sign(HEAD, KEY).encode()
+    note = sign_checkpoint(HEAD, KEY).encode()
     for bit in range(8 * len(note)):
         changed = bytearray(note)
         changed[bit // 8] ^= 1 << bit % 8
@@ -85,7 +85,7 @@ def test_every_flipped_bit_is_refused():
 
 def test_the_logs_signature_stands_among_others():
     strangers = [VerifierKey(f"w{i}.example", 0xFF, bytes(i)).line(bytes(64)) for i in range(MOST_SIGNATURES)]
-    text, _, own = sign(HEAD, KEY).partition("\n\n")
+    text, _, own = sign_checkpoint(HEAD, KEY).partition("\n\n")
     below = "".join([*strangers[:7], own, *strangers[7:-1]])
     assert open_note(f"{text}\n\n{below}", KEY.public) == HEAD
     with pytest.raises(ServerError):
@@ -98,14 +98,14 @@ def test_a_bad_signature_of_the_log_spoils_the_note():
     """signed-note: where a known key's line does not verify, the whole note is rejected."""
     bad = VerifierKey(HEAD.origin, ED25519, KEY.public).line(bytes(64))
     with pytest.raises(ServerError, match="not signed"):
-        open_note(sign(HEAD, KEY) + bad, KEY.public)
+        open_note(sign_checkpoint(HEAD, KEY) + bad, KEY.public)
 
 
 def test_an_origin_is_a_keys_name():
     with pytest.raises(MisuseError):
-        sign(Checkpoint("a log", 1, bytes(32)), KEY)
+        sign_checkpoint(Checkpoint("a log", 1, bytes(32)), KEY)
 
 
 def test_a_witness_may_sign_below():
-    note = sign(HEAD, KEY) + sign(HEAD, SigningKey(bytes(32))).partition("\n\n")[2]
+    note = sign_checkpoint(HEAD, KEY) + sign_checkpoint(HEAD, SigningKey(bytes(32))).partition("\n\n")[2]
     assert open_note(note, KEY.public) == HEAD

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from covey_privacy import wire
-from covey_privacy.checkpoint import Checkpoint, sign
+from covey_privacy.checkpoint import Checkpoint, sign_checkpoint
 from covey_privacy.errors import ForkError, PeerError, ServerError
 from covey_privacy.merkle import EMPTY, Tree, leaf_hash
 from covey_privacy.signatures import SigningKey
@@ -21,7 +21,7 @@ def tree(size, changed=None):
 
 def note(log, size=None, key=KEY, origin=ORIGIN):
     size = len(log) if size is None else size
-    return sign(Checkpoint(origin, size, log.root(size)), key)
+    return sign_checkpoint(Checkpoint(origin, size, log.root(size)), key)
 
 
 def accuse(seen, shown, proof):
@@ -102,7 +102,7 @@ def test_a_log_that_was_rolled_back_is_refused_and_not_yet_convicted():
 
 
 def test_an_empty_log_has_one_head():
-    false = sign(Checkpoint(ORIGIN, 0, bytes(32)), KEY)
+    false = sign_checkpoint(Checkpoint(ORIGIN, 0, bytes(32)), KEY)
     assert check_evidence(accuse("", false, ()), KEY.public) is LogVerdict.FORKED
     assert check_evidence(accuse(false, note(tree(3)), ()), KEY.public) is LogVerdict.FORKED
     assert follow(note(Tree()), note(tree(3)), (), KEY.public).size == 3

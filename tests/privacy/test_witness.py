@@ -2,7 +2,7 @@ import base64
 
 import pytest
 
-from covey_privacy.checkpoint import Checkpoint, open_note, sign
+from covey_privacy.checkpoint import Checkpoint, open_note, sign_checkpoint
 from covey_privacy.errors import MisuseError, ServerError
 from covey_privacy.merkle import EMPTY, Tree, leaf_hash
 from covey_privacy.note import COSIGNATURE, ED25519, VerifierKey, parse
@@ -91,7 +91,7 @@ def tree(size, changed=None):
 
 def note(log, size=None, key=LOG_KEY, origin=ORIGIN):
     size = len(log) if size is None else size
-    return sign(Checkpoint(origin, size, log.root(size)), key)
+    return sign_checkpoint(Checkpoint(origin, size, log.root(size)), key)
 
 
 def ask(old, proof, shown, seen=""):
@@ -286,7 +286,7 @@ LEAF = leaf_hash(b"0")
 )
 def test_sizes_of_zero(known, old, size, root, proof, status):
     seen = note(tree(1)) if known else ""
-    answer = ask(old, proof, sign(Checkpoint(ORIGIN, size, root), LOG_KEY), seen)
+    answer = ask(old, proof, sign_checkpoint(Checkpoint(ORIGIN, size, root), LOG_KEY), seen)
     assert getattr(answer, "status", 200) == status
     if status == 200:
         assert isinstance(ask(size, (), answer.seen, answer.seen), Cosigned)

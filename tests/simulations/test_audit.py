@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from covey_privacy.dp import Encoding, SkellamMechanism, epsilon
 from covey_privacy.secagg.contributor import Contributor
-from covey_simulations.audit import play, rounds
+from covey_simulations.audit import plan_runs, rounds
 from covey_simulations.audit.builds import BUILDS, Build
 from covey_simulations.audit.canaries import Canaries, turns
 from covey_simulations.audit.command import BROKEN, KEPT, UNCLEAR, AuditOptions, measure, row, show
@@ -71,7 +71,7 @@ def test_the_plan_is_of_the_questions_that_are_asked_and_costs_what_it_claims(na
 )
 def test_a_build_is_caught_if_and_only_if_it_is_broken(name, build):
     audited, random = subject(name), np.random.default_rng(1).bytes
-    bounds = [play.play_plans(audited, build, random) for _ in range(2)]
+    bounds = [plan_runs.play_plans(audited, build, random) for _ in range(2)]
     assert [bound > audited.plan.epsilon for bound in bounds] == [build.broken] * 2
 
 
@@ -94,7 +94,7 @@ def test_a_build_that_plays_one_plan_sends_the_protocols_messages(monkeypatch, b
     monkeypatch.setattr(Contributor, "contribute", counted)
     audited, random = subject("q1"), np.random.default_rng(1).bytes
     canaries = Canaries.drawn(audited.canaries, random)
-    play.scores(audited, build, canaries, random)
+    plan_runs.scores(audited, build, canaries, random)
     phones = len(audited.households) + canaries.take_part.sum()
     assert len(sent) == (3 * phones if build.times == 1 else 0)
 
@@ -104,7 +104,7 @@ def test_without_canaries_a_score_is_the_plans_noise():
     audited = subject("q20")
     step = audited.plan.steps[0]
     nobody = Canaries(np.ones((audited.canaries, 2)), np.zeros(audited.canaries, bool))
-    scores = play.scores(audited, Build("as shipped"), nobody, np.random.default_rng(1).bytes)
+    scores = plan_runs.scores(audited, Build("as shipped"), nobody, np.random.default_rng(1).bytes)
     signal = math.sqrt(3) * step.norm / step.sigma
     assert scores.std() == pytest.approx(signal, rel=0.3)
     assert abs(scores.mean()) < 4 * signal / math.sqrt(audited.canaries)

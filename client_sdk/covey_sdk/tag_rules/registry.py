@@ -9,7 +9,7 @@ from functools import partial
 from covey_sdk.history import History
 from covey_sdk.purposes import MARKETING, PERSONALIZE, REPLENISH
 from covey_sdk.rule_bundle import Rules
-from covey_sdk.tag_rules import lifecycle, preferences, timing, value
+from covey_sdk.tag_rules import customer_value, lifecycle, preferences, timing
 from covey_sdk.tag_rules.finding import Finding
 
 
@@ -27,14 +27,14 @@ class TagRule:
 
 
 RULES = (
-    TagRule("rfm.segment", PERSONALIZE, value.find_segment),
+    TagRule("rfm.segment", PERSONALIZE, customer_value.find_segment),
     TagRule("lifecycle.stage", PERSONALIZE, lifecycle.find_stage),
     TagRule("behav.core_user", PERSONALIZE, lifecycle.find_core_user),
     TagRule("behav.loyal_fan", PERSONALIZE, lifecycle.find_loyal_fan),
     TagRule("behav.high_freq_trier", PERSONALIZE, lifecycle.find_frequent_trier),
     TagRule("risk.dormant", PERSONALIZE, lifecycle.find_dormancy),
     TagRule("risk.churn_warning", PERSONALIZE, lifecycle.find_churn_warning),
-    TagRule("behav.price_sensitive", PERSONALIZE, value.find_price_sensitivity),
+    TagRule("behav.price_sensitive", PERSONALIZE, customer_value.find_price_sensitivity),
     TagRule("habit.weekly", PERSONALIZE, timing.find_weekly_habits, ":"),
     TagRule("pref.category", PERSONALIZE, preferences.find_preferred_categories, "."),
     TagRule("replenish.due", REPLENISH, timing.find_due_replenishments, ":"),

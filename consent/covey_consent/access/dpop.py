@@ -96,7 +96,7 @@ class Proofs:
 
     def check(self, text: str, method: str, url: str, now: int, token: str | None = None) -> Proof:
         """Return the proof for this request, and for the token if one comes with it. Raises ProofError."""
-        proof = parse(text)
+        proof = parse_proof(text)
         claims = proof.claims
         if claims.htm != method or not same_address(claims.htu, url):
             raise ProofError(f"the DPoP proof is for another request than {method} {urlsplit(url).path}")
@@ -110,7 +110,7 @@ class Proofs:
         return proof
 
 
-def parse(text: str) -> Proof:
+def parse_proof(text: str) -> Proof:
     """Return a proof signed by the key in its own header. Raises ProofError."""
     if len(text) > LONGEST:
         raise ProofError(f"the DPoP proof is longer than {LONGEST} characters")

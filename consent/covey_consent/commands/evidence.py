@@ -13,7 +13,7 @@ from covey_consent.law.compliance import Mark, Run
 NOT_RUN = "not run"
 
 
-def evidence(*, run_tests: bool, as_json: bool) -> int:
+def show_evidence(*, run_tests: bool, as_json: bool) -> int:
     """Print the table; `run_tests` first, which takes a checkout. 1 where a test did not pass."""
     root = compliance.find_checkout()
     found = compliance.shipped_marks() if root is None else compliance.read_marks(root / "tests")

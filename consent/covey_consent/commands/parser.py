@@ -132,7 +132,7 @@ def _add_documents(registry: CommandGroup) -> None:
         "covey registry evidence --run --json",
         flag("--run", "run the tests first; takes a checkout", dest="run_tests"),
         JSON,
-        run="covey_consent.commands.evidence:evidence",
+        run="covey_consent.commands.evidence:show_evidence",
     )
 
 

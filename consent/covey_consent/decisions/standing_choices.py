@@ -157,14 +157,14 @@ class StandingChoices:
         self, session: Session, missing: Sequence[str]
     ) -> Sequence[Standings | ConsentRegistryError]:
         found = self._read_each(session, missing)
-        return [found[subject] if subject in found else subjects.unknown() for subject in missing]
+        return [found[subject] if subject in found else subjects.unknown_person() for subject in missing]
 
 
 def fetch(session: Session, subject: str) -> Standings:
     """Return the person's standing choices from the table. Raises UnknownError for an unknown person."""
     rows = session.execute(_OF_SUBJECT, {"subject": subject}).all()
     if not rows:
-        raise subjects.unknown()
+        raise subjects.unknown_person()
     return _standings(tuple(row) for _, *row in map(tuple, rows))
 
 

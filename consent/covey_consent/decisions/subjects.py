@@ -127,7 +127,7 @@ def find(session: Session, subject: str) -> Subject:
     """Return the person. Raises UnknownError."""
     found = session.get(Subject, subject)
     if found is None:
-        raise unknown()
+        raise unknown_person()
     return found
 
 
@@ -176,7 +176,7 @@ def _is_child(person: Subject, year: int) -> bool:
     return ages.is_child(person.birth_year, person.country, year)
 
 
-def unknown() -> UnknownError:
+def unknown_person() -> UnknownError:
     """Return the error for an unknown person."""
     return UnknownError("there is no such subject here, or they were erased")
 

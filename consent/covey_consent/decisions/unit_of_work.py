@@ -220,7 +220,7 @@ class UnitOfWork:
     def _require_allowed(self, event: ConsentEvent, after: Mapping[Key, ChoiceRow]) -> None:
         person = self._people.get(event.subject)
         if person is None:
-            raise subjects.unknown()
+            raise subjects.unknown_person()
         if event.state not in YES:
             return
         objected = self._choice(event.subject, event.purpose, after).state == states.OBJECTED

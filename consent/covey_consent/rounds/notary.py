@@ -24,7 +24,7 @@ from covey_consent.rounds import conditions
 from covey_consent.rounds.manifests import find_round, manifest_of, round_info
 from covey_consent.rounds.records import Condition, DatabaseRecords, Rows, add_nothing, require_nothing
 from covey_consent.rounds.signed_sets import add_final_set, add_included_set
-from covey_consent.rounds.state import RoundRows, read_rows, state_of
+from covey_consent.rounds.state import RoundRows, read_round_rows, state_of
 from covey_consent.rounds.tables import RoundVolunteer
 from covey_consent.storage.store import Store
 from covey_consent.transparency.cosigners import Cosigners
@@ -171,7 +171,7 @@ class RoundNotary:
         opened = await self.find(round_id)
         if digest != opened.info.digest:
             raise RequestError(f"the request names another manifest than round {round_id!r} has")
-        return opened, await self._store.read(read_rows, round_id, step)
+        return opened, await self._store.read(read_round_rows, round_id, step)
 
     def _notary(
         self,

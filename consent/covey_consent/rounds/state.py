@@ -61,7 +61,7 @@ class RoundRows:
     leaves: bytes = b""
 
 
-def read_rows(session: Session, round_id: str, step: str) -> RoundRows:
+def read_round_rows(session: Session, round_id: str, step: str) -> RoundRows:
     """Return what the round's state before or at `step` is made of.
 
     A step that was taken is answered alike at any time: what was signed in later steps is left out.

@@ -209,7 +209,7 @@ class Log:
 
     def _sign(self) -> Head:
         head = Checkpoint(self._origin, len(self._tree), self._tree.root())
-        return Head(head.size, checkpoint.sign(head, self._key))
+        return Head(head.size, checkpoint.sign_checkpoint(head, self._key))
 
     def _read(self, session: Session) -> None:
         """Let the tree follow the table."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from covey_models.errors import ModelError
 from covey_models.recommender.on_device import LONGEST, SCALARS_NORM, Base
-from covey_models.recommender.shrinkage import denoised, popularity_posterior
+from covey_models.recommender.shrinkage import popularity_posterior, shrink_rows
 from covey_models.recommender.steps import WEIGHTS
 
 Vector = NDArray[np.float64]
@@ -115,7 +115,7 @@ def factors(total: Vector, counts: Vector, sd: float, features: Vector | None) -
         raise ModelError(f"a total of {total.size} numbers came; a multiple of {items} items is needed")
     _check(total, (total.size,))
     left, weights, _ = np.linalg.svd(
-        denoised(total.reshape(items, -1), counts, sd, features), full_matrices=False
+        shrink_rows(total.reshape(items, -1), counts, sd, features), full_matrices=False
     )
     return np.asarray(left * (weights > 1e-9 * max(float(weights[0]), 1e-3)))
 

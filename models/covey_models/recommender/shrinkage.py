@@ -25,7 +25,7 @@ def popularity_posterior(noisy: Vector, sd: float, features: Vector) -> Vector:
     return np.maximum(prior + _shrunk(noisy - prior, sd, prior, _POPULARITY_BINS), 0.15 * sd)
 
 
-def denoised(noisy: Vector, popularity: Vector, sd: float, features: Vector | None) -> Vector:
+def shrink_rows(noisy: Vector, popularity: Vector, sd: float, features: Vector | None) -> Vector:
     """Return noisy item rows, float64 [m, d], shrunk towards their regression, or to 0 without `features`.
 
     Rows grow with the square root of `popularity`, float64 [m], so the regression is of rows over that.

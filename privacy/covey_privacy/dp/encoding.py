@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from covey_privacy.dp.keystream import Random, keystream
-from covey_privacy.dp.rotation import BLOCK, hadamard, signs
+from covey_privacy.dp.rotation import BLOCK, hadamard, random_signs
 from covey_privacy.errors import MisuseError
 
 MOST_LENGTH = 2**24
@@ -84,7 +84,7 @@ class Encoding:
         """
         rotated = np.zeros(self.padded)
         np.multiply(self._clipped(vector), self.scale, out=rotated[: self.length])
-        rotated *= signs(self.seed, self.padded)
+        rotated *= random_signs(self.seed, self.padded)
         hadamard(rotated)
         return self._rounded(rotated, random)
 
@@ -99,7 +99,7 @@ class Encoding:
         """
         rotated = self.from_ring(ring_sum) / self.scale
         hadamard(rotated)
-        return (rotated * signs(self.seed, self.padded))[: self.length]
+        return (rotated * random_signs(self.seed, self.padded))[: self.length]
 
     def from_ring(self, ring_sum: NDArray[np.uint32]) -> NDArray[np.int64]:
         """Return the signed integers, int64 [padded], that ring elements, uint32 [padded], stand for."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 BLOCK = 1024
 
 
-def signs(seed: bytes, count: int) -> NDArray[np.int8]:
+def random_signs(seed: bytes, count: int) -> NDArray[np.int8]:
     """Return `count` public random signs, +1 or -1, from SHAKE-256 of the seed."""
     stream = hashlib.shake_256(b"covey/1/rotation\0" + seed).digest((count + 7) // 8)
     bits = np.unpackbits(np.frombuffer(stream, dtype=np.uint8), count=count)

@@ -35,7 +35,15 @@ from covey_privacy.secagg.dealing import claims
 from covey_privacy.secagg.decryptor import opening_statement
 from covey_privacy.secagg.disputes import convicts
 from covey_privacy.secagg.exclusions import check_complaints, excluded_by
-from covey_privacy.secagg.field import Elements, Q, centred, require_elements, subtract, to_bytes, uniform
+from covey_privacy.secagg.field import (
+    Elements,
+    Q,
+    centred,
+    require_elements,
+    subtract,
+    to_bytes,
+    uniform_elements,
+)
 from covey_privacy.secagg.keys import verify
 from covey_privacy.secagg.leaves import LeafSet
 from covey_privacy.secagg.log_entries import open_head
@@ -384,7 +392,7 @@ class Aggregator(Machine):
         proved = True
         for committee in self.committees.each:
             rows = self._rows(before, committee)
-            mixing = uniform(self._random(32), committee.shape.chunks(terms.length))
+            mixing = uniform_elements(self._random(32), committee.shape.chunks(terms.length))
             secrets, corrected[committee.kind] = open_secrets(committee.shape, rows, mixing)
             seed += secrets.T.reshape(-1)[: len(seed)]
             proved &= integrity_proved(committee.shape, len(rows), corrected[committee.kind])

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from covey_privacy.errors import PeerError
 from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.committee import Committee
-from covey_privacy.secagg.field import Elements, Q, add, derive, matrix_product, to_bytes, uniform
+from covey_privacy.secagg.field import Elements, Q, add, derive, matrix_product, to_bytes, uniform_elements
 from covey_privacy.secagg.messages import Leaf
 from covey_privacy.secagg.packed_shamir import complete, shares_of
 from covey_privacy.secagg.shape import Shape
@@ -97,7 +97,7 @@ def deal(
             ) from None
         keys.append(share_key(shared, context, kind, round_key, salt, decryptor))
     width = columns(shape, length)
-    first = np.stack([uniform(key, width) for key in keys[: shape.threshold]])
+    first = np.stack([uniform_elements(key, width) for key in keys[: shape.threshold]])
     secrets, rest = complete(shape, first)
     associated = context + kind.label
     boxes = tuple(
@@ -117,7 +117,7 @@ def open_share(
     """
     width = columns(committee.shape, length)
     if decryptor <= committee.shape.threshold:
-        return uniform(key, width)
+        return uniform_elements(key, width)
     try:
         opened = AESGCM(key).decrypt(_NONCE, box, context + committee.kind.label)
     except (InvalidTag, ValueError):
@@ -143,7 +143,7 @@ def body_digests(vector: bytes, boxes: Sequence[bytes]) -> list[bytes]:
 def challenge(context: bytes, kind: Kind, leaf: Leaf, chunks: int) -> Elements:
     """Return the coefficients r, shape (3, C): they depend on vector and boxes, which are fixed before."""
     seed = digest_of_fields(b"covey/2/challenge", context, kind.label, leaf.round_key, leaf.salt, leaf.body)
-    return uniform(seed, CHECKS * chunks).reshape(CHECKS, chunks)
+    return uniform_elements(seed, CHECKS * chunks).reshape(CHECKS, chunks)
 
 
 def prove(first: Elements, coefficients: Elements) -> bytes:

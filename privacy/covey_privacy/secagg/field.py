@@ -110,7 +110,7 @@ def keystream(key: bytes, size: int) -> bytes:
     return Cipher(algorithms.AES256(key), modes.CTR(bytes(16))).encryptor().update(bytes(size))
 
 
-def uniform(key: bytes, count: int) -> Elements:
+def uniform_elements(key: bytes, count: int) -> Elements:
     """Return the first `count` elements of the stream of `key`.
 
     The stream is read as little-endian words whose highest bit is cleared; a word that is not below q is

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from covey_privacy.secagg import pads
 from covey_privacy.secagg.aggregator import Result
-from covey_privacy.secagg.field import Elements, Q, centred, uniform
+from covey_privacy.secagg.field import Elements, Q, centred, uniform_elements
 from covey_privacy.secagg.terms import RoundTerms
 from covey_privacy.tickets import Random
 
@@ -24,7 +24,7 @@ def ideal_sum(terms: RoundTerms, vectors: Iterable[Elements], random: Random = o
         random: gives the errors of long vectors, and where their entries stand when they are rounded.
     """
     total = pads.VectorSum(terms.length, terms.drop)
-    offset = uniform(random(32), terms.length)
+    offset = uniform_elements(random(32), terms.length)
     for vector in vectors:
         padded = vector + offset
         if pads.is_long(terms.length):

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from covey_privacy.errors import MisuseError
 from covey_privacy.secagg import ntt
-from covey_privacy.secagg.field import Elements, Q, derive, keystream, multiply, uniform
+from covey_privacy.secagg.field import Elements, Q, derive, keystream, multiply, uniform_elements
 from covey_privacy.secagg.shape import RING_SIZE
 
 ERROR_VARIANCE = 64
@@ -162,4 +162,4 @@ class VectorSum:
 @lru_cache(4)
 def _factors(digest: bytes, blocks: int) -> Elements:
     """Return the a_b, transformed: a uniform polynomial's transform is as uniform."""
-    return uniform(derive(digest, b"covey/2/ring"), blocks * RING_SIZE).reshape(blocks, RING_SIZE)
+    return uniform_elements(derive(digest, b"covey/2/ring"), blocks * RING_SIZE).reshape(blocks, RING_SIZE)

@@ -23,7 +23,7 @@ from covey_privacy.protocol_rules import Rule
 from covey_privacy.secagg.committee import box_key_statement, draw_of
 from covey_privacy.secagg.contributor import Accepted, Contributor
 from covey_privacy.secagg.decryptor import Decryptor, opening_statement
-from covey_privacy.secagg.field import Elements, uniform
+from covey_privacy.secagg.field import Elements, uniform_elements
 from covey_privacy.secagg.leaves import LeafSet
 from covey_privacy.secagg.messages import (
     DRAW,
@@ -331,5 +331,5 @@ def wrong_share() -> str:
 
 def folded_seed() -> str:
     """Return whether two seeds whose 32-bit words have one exclusive or give one pad."""
-    one, other = (uniform(seed, 64) for seed in SEEDS)
+    one, other = (uniform_elements(seed, 64) for seed in SEEDS)
     return "**one pad**" if np.array_equal(one, other) else "two pads"

@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
-from covey_simulations.audit import play
+from covey_simulations.audit import plan_runs
 from covey_simulations.audit.builds import Build
 from covey_simulations.audit.subjects import subject
 from covey_simulations.errors import RunError
@@ -38,4 +38,4 @@ def bounds(cases: Sequence[Case], runs: int) -> Iterator[tuple[Case, float]]:
 
 
 def _bound(name: str, build: Build) -> float:
-    return play.play_plans(subject(name), build, os.urandom)
+    return plan_runs.play_plans(subject(name), build, os.urandom)

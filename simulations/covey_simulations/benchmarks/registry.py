@@ -151,7 +151,7 @@ def _token(settings: Settings) -> str:
 @contextmanager
 def _empty() -> Iterator[str]:
     quiet = ["--no-access-log", "--log-level", "warning"]
-    with serving(["uvicorn", "covey_simulations.benchmarks.empty:app", *quiet], "/") as url:
+    with serving(["uvicorn", "covey_simulations.benchmarks.empty_service:app", *quiet], "/") as url:
         yield url
 
 

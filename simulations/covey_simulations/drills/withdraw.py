@@ -33,7 +33,7 @@ from covey_server.errors import CoordinatorError
 from covey_server.plan import Admission
 from covey_server.registry_client import RegistryClient as OperatorsRegistry
 from covey_server.round_terms import Population
-from covey_simulations.drills import effect, withdrawal_groups
+from covey_simulations.drills import withdrawal_effect, withdrawal_groups
 from covey_simulations.drills.participation_attempts import Tries
 from covey_simulations.drills.people import People, Person
 from covey_simulations.drills.registry_staff import RegistryStaff
@@ -100,11 +100,11 @@ def _play(
         clock.wait_until(stage.earlier.windows.contribute)
         in_set = stage.earlier.signed_set(operator)
     groups = [
-        effect.figures(crowd.group, left, stayed, in_set)
+        withdrawal_effect.withdrawal_figures(crowd.group, left, stayed, in_set)
         for crowd, (left, stayed) in zip(gathered, lived, strict=True)
     ]
     with progress.step("Some phones stay offline for seven days", 1):
-        offline = effect.waiting(stage.wait(gathered[-1].away, clock), hours_left)
+        offline = withdrawal_effect.waiting_seconds(stage.wait(gathered[-1].away, clock), hours_left)
     as_expected = all(each["as_expected"] for each in (*groups, offline))
     return {"subjects": subjects, "groups": groups, "offline": offline, "as_expected": as_expected}
 

@@ -25,7 +25,7 @@ from covey_simulations.devices import process_pool
 from covey_simulations.errors import RunError, SetupError, SimulationError
 from covey_simulations.evaluation import run_evaluation
 from covey_simulations.progress import Progress
-from covey_simulations.report import findings, log_check, pages, terminal_summary
+from covey_simulations.report import log_check, pages, run_figures, terminal_summary
 from covey_simulations.scenarios import environment, organisation, random_choices, scenario, training
 from covey_simulations.scenarios.clock import Clock
 from covey_simulations.scenarios.shop import COMMITTEES, GAMMA, LOST, TURNOUT, Budget, Shop
@@ -90,13 +90,13 @@ def run(options: Options, console: Console) -> Path:
             process_pool.start_pool(world, options.processes) as phones,
         ):  # fmt: skip
             played = scenario.play_scenario(Shop(world, phones, clock, progress, budget))
-            log = log_check.check_log(world, [each.result for each in findings.rounds_of_run(played)])
+            log = log_check.check_log(world, [each.result for each in run_figures.rounds_of_run(played)])
             check = log_check.check_files(world, log["checkpoint"])
             recommended = run_evaluation.recommender_report(played.learnt, world, budget)
             megabytes = _peak_megabytes() + sum(phones.all("memory"))
     found = {
         **_setting(options),
-        **findings.findings_of_run(played, budget),
+        **run_figures.findings_of_run(played, budget),
         "recommender": recommended,
         "log": log,
         "seconds": round(time.monotonic() - started, 1),

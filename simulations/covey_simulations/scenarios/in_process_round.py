@@ -17,7 +17,7 @@ from functools import cached_property
 
 from covey_privacy import blind_rsa, tickets, wire
 from covey_privacy.checkpoint import Checkpoint
-from covey_privacy.checkpoint import sign as sign_checkpoint
+from covey_privacy.checkpoint import sign_checkpoint as sign_checkpoint
 from covey_privacy.merkle import Tree, leaf_hash
 from covey_privacy.note import COSIGNATURE, VerifierKey
 from covey_privacy.registry_messages import LEAF_MANIFEST

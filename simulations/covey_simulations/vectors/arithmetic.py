@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from covey_privacy.errors import MisuseError, PeerError, ServerError
 from covey_privacy.secagg import ntt, pads
 from covey_privacy.secagg.contribution import require_sampled
-from covey_privacy.secagg.field import Elements, Q, derive, keystream, multiply, to_bytes, uniform
+from covey_privacy.secagg.field import Elements, Q, derive, keystream, multiply, to_bytes, uniform_elements
 from covey_privacy.secagg.packed_shamir import interpolation
 from covey_privacy.secagg.shape import (
     RING_SIZE,
@@ -70,7 +70,7 @@ def make_streams(old: Json) -> Json:
                 "key": key,
                 "count": wanted,
                 "rejected": [place for place in _rejected(bytes.fromhex(key)) if place <= wanted],
-                "elements": _words(uniform(bytes.fromhex(key), wanted)),
+                "elements": _words(uniform_elements(bytes.fromhex(key), wanted)),
             }
         )
     return {"keys": keys, "streams": cases}
@@ -167,7 +167,7 @@ def _ring() -> Json:
     one, other = _key("polynomial"), _key("other polynomial")
     x = np.zeros((1, RING_SIZE), np.int64)
     x[0, 1] = 1
-    polynomials = np.stack([uniform(one, RING_SIZE), uniform(other, RING_SIZE)])
+    polynomials = np.stack([uniform_elements(one, RING_SIZE), uniform_elements(other, RING_SIZE)])
     values = ntt.forward(polynomials)
     product = ntt.backward(multiply(values[:1], values[1:]))
     digest = _key("digest")
@@ -178,13 +178,13 @@ def _ring() -> Json:
         "transforms": [_words(each) for each in values],
         "product": _words(product[0]),
         "digest": digest.hex(),
-        "factors": _words(uniform(derive(digest, b"covey/2/ring"), 2 * RING_SIZE)),
+        "factors": _words(uniform_elements(derive(digest, b"covey/2/ring"), 2 * RING_SIZE)),
     }
 
 
 def _pad(length: int) -> Json:
     digest, key = _key("digest"), _key(f"seed {length}")
-    seed = uniform(key, RING_SIZE)
+    seed = uniform_elements(key, RING_SIZE)
     padded = pads.pad(digest, seed, length)
     return {"length": length, "digest": digest.hex(), "seed_key": key.hex(), "pad": _words(padded)}
 

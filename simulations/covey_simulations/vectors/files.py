@@ -45,7 +45,7 @@ import numpy as np
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from covey_privacy import blind_rsa, wire
-from covey_privacy.secagg.field import Q, uniform
+from covey_privacy.secagg.field import Q, uniform_elements
 from covey_privacy.secagg.shape import Band, Shape, choose_shape, standing_shape
 from covey_privacy.secagg.terms import RoundTerms
 from covey_privacy.signatures import SigningKey
@@ -205,7 +205,7 @@ def _rsa_key() -> str:
 
 def _vectors(name: str, plan: VectorPlan) -> list[list[int]]:
     """Return vectors whose first two sums are the greatest and the least: q / 2 less a margin for errors."""
-    words = uniform(hashlib.sha256(name.encode()).digest(), plan.phones * plan.length)
+    words = uniform_elements(hashlib.sha256(name.encode()).digest(), plan.phones * plan.length)
     drawn = (words % 100_001 - 50_000).reshape(plan.phones, plan.length)
     most = Q // 2 - (10_000 if plan.drop else 0)
     excluded = {*plan.retracted, *(fault[0] for fault in plan.faults)}

@@ -61,7 +61,7 @@ class Registrar:
             "index": 3,
             "size": 6,
             "proof": tuple(one.hex() for one in tree.inclusion(3)),
-            "checkpoint": checkpoint.sign(Checkpoint(ORIGIN, 6, tree.root()), self.key),
+            "checkpoint": checkpoint.sign_checkpoint(Checkpoint(ORIGIN, 6, tree.root()), self.key),
         }
         return InclusionEvidence(**{**plain, **changes})
 

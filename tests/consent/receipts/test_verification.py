@@ -224,7 +224,9 @@ def test_a_checkpoint_or_promise_of_another_key_or_record_is_refused(registrar):
     head = Checkpoint(
         "other.test/log", 6, checkpoint.open_note(entry.evidence.checkpoint, registrar.key.public).root
     )
-    elsewhere = entry.evidence.model_copy(update={"checkpoint": checkpoint.sign(head, registrar.key)})
+    elsewhere = entry.evidence.model_copy(
+        update={"checkpoint": checkpoint.sign_checkpoint(head, registrar.key)}
+    )
     for evidence, found in (
         (stranger.published(record), "not signed by its key"),
         (stranger.promised(record), "not signed by the registry"),

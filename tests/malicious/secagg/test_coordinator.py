@@ -10,7 +10,7 @@ from secagg_rounds import contribute, seats, vectors
 
 from covey_privacy import wire
 from covey_privacy.checkpoint import Checkpoint
-from covey_privacy.checkpoint import sign as sign_checkpoint
+from covey_privacy.checkpoint import sign_checkpoint as sign_checkpoint
 from covey_privacy.errors import AbortError, MisuseError, PeerError, PrivacyError, ServerError
 from covey_privacy.merkle import leaf_hash
 from covey_privacy.protocol_rules import Rule

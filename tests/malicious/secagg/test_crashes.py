@@ -11,7 +11,7 @@ from secagg_rounds import contribute, seats, vectors
 
 from covey_privacy import wire
 from covey_privacy.checkpoint import Checkpoint
-from covey_privacy.checkpoint import sign as sign_checkpoint
+from covey_privacy.checkpoint import sign_checkpoint as sign_checkpoint
 from covey_privacy.errors import MisuseError, ServerError
 from covey_privacy.merkle import Tree, leaf_hash
 from covey_privacy.protocol_rules import Rule

@@ -20,7 +20,7 @@ from covey_privacy.certificate import (
     verify_certificate,
 )
 from covey_privacy.checkpoint import Checkpoint
-from covey_privacy.checkpoint import sign as sign_checkpoint
+from covey_privacy.checkpoint import sign_checkpoint as sign_checkpoint
 from covey_privacy.errors import MisuseError, PeerError, PrivacyError, ServerError
 from covey_privacy.evidence import CONTEXT as EVIDENCE
 from covey_privacy.joint_proof import prove_leaves

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from covey_privacy.errors import AbortError
 from covey_privacy.protocol_rules import Rule
-from covey_privacy.secagg.field import Q, matrix_product, solve, uniform
+from covey_privacy.secagg.field import Q, matrix_product, solve, uniform_elements
 from covey_privacy.secagg.packed_shamir import complete, interpolation, open_secrets, shares_of
 from covey_privacy.secagg.shape import Shape
 
@@ -26,7 +26,7 @@ def _dealt(shape: Shape, columns: int = 5, seed: int = 0):
 
 
 def _opened(shape: Shape, shares: dict[int, np.ndarray]):
-    return open_secrets(shape, shares, uniform(MIXING, len(next(iter(shares.values())))))
+    return open_secrets(shape, shares, uniform_elements(MIXING, len(next(iter(shares.values())))))
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

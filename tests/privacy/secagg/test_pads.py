@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from covey_privacy.errors import MisuseError
 from covey_privacy.secagg import pads
-from covey_privacy.secagg.field import Q, centred, uniform
+from covey_privacy.secagg.field import Q, centred, uniform_elements
 from covey_privacy.secagg.shape import RING_SIZE
 
 DIGEST = bytes(range(32))
@@ -20,20 +20,20 @@ LENGTHS = [1, 2047, 2048, 2049, 6000, 49 * 2048]
 
 @pytest.mark.parametrize("length", LENGTHS)
 def test_sums_of_pads_are_pads_of_sums(length):
-    one, two = uniform(b"1" * 32, RING_SIZE), uniform(b"2" * 32, RING_SIZE)
+    one, two = uniform_elements(b"1" * 32, RING_SIZE), uniform_elements(b"2" * 32, RING_SIZE)
     total = (pads.pad(DIGEST, one, length) + pads.pad(DIGEST, two, length)) % Q
     assert len(total) == length
     assert (pads.pad(DIGEST, (one + two) % Q, length) == total).all()
 
 
 def test_a_short_pad_is_the_seed_and_a_long_one_is_not():
-    seed = uniform(b"1" * 32, RING_SIZE)
+    seed = uniform_elements(b"1" * 32, RING_SIZE)
     assert (pads.pad(DIGEST, seed, 2048) == seed).all()
     assert not (pads.pad(DIGEST, seed, 2049)[:2048] == seed).any()
 
 
 def test_pads_of_two_manifests_differ():
-    seed = uniform(b"1" * 32, RING_SIZE)
+    seed = uniform_elements(b"1" * 32, RING_SIZE)
     assert not (pads.pad(DIGEST, seed, 4096) == pads.pad(bytes(32), seed, 4096)).any()
 
 
@@ -59,7 +59,7 @@ def rounding_bound(copies: int, drop: int) -> int:
 
 
 def test_what_was_added_can_be_taken_out():
-    one, two = uniform(b"1" * 32, 100), uniform(b"2" * 32, 100)
+    one, two = uniform_elements(b"1" * 32, 100), uniform_elements(b"2" * 32, 100)
     total = pads.VectorSum(100, 0)
     for each in one, two:
         total.add(pads.pack(each, 0))

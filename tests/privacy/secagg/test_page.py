@@ -28,7 +28,7 @@ from covey_privacy.secagg import dealing, lattice, messages, ntt, pads, shape, t
 from covey_privacy.secagg.committee import Committee, Committees
 from covey_privacy.secagg.contribution import Sizes, require_sampled
 from covey_privacy.secagg.contributor import Contributor
-from covey_privacy.secagg.field import Q, centred, uniform
+from covey_privacy.secagg.field import Q, centred, uniform_elements
 from covey_privacy.secagg.keys import exchange_key, verify
 from covey_privacy.secagg.packed_shamir import open_secrets
 from covey_privacy.secagg.parameters import plan_committee
@@ -339,7 +339,7 @@ def test_streams_with_rejected_words_are_the_pages():
     keys = [number.to_bytes(32) for number in range(60)]
     dropped = 0
     for key in keys:
-        drawn = uniform(key, 2051).tolist()
+        drawn = uniform_elements(key, 2051).tolist()
         assert drawn == second.elements(key, 2051)
         first = [word & 0x7FFFFFFF for word in second.numbers(second.keystream(key, 4 * 2051))]
         dropped += drawn != first
@@ -522,7 +522,7 @@ def test_two_final_sets_give_one_members_vector(players):
             said = played.decryptors[Kind.STANDING, number].open(request, NOW)
             opened = wire.decode(messages.Opening, said).sums
             sums[number] = np.frombuffer(opened, "<u4").astype(np.int64)
-        mixing = uniform(bytes(32), shape_.chunks(40))
+        mixing = uniform_elements(bytes(32), shape_.chunks(40))
         seeds.append(open_secrets(shape_, sums, mixing)[0].T.reshape(-1)[:40])
     victim = members.leaves[3].round_key
     packed = pads.VectorSum(40, 0)

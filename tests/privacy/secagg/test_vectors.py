@@ -653,7 +653,7 @@ def rounded_down(padded, drop):
 
 pads_pack = pads.pack
 CHANGES = {
-    "streams keep every word": (["streams"], [(vector_arithmetic, "uniform", keeps_every_word)]),
+    "streams keep every word": (["streams"], [(vector_arithmetic, "uniform_elements", keeps_every_word)]),
     "another nonce of the boxes": (["standing"], [(dealing, "_NONCE", b"1" + bytes(11))]),
     "keys without the decryptor's number": (
         ["standing"],

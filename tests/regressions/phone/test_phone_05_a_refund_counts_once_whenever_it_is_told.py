@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from covey_sdk import early_refunds, ledger
+from covey_sdk import ledger, refunds_before_orders
 from covey_sdk.clock import milliseconds
 from covey_sdk.errors import EventError
 from covey_sdk.events import OrderLine, OrderPaid, Refund, parse
@@ -126,7 +126,7 @@ def test_an_early_refund_waits_thirty_days(device, order, refund, clock):
 
 
 def test_so_many_wait_and_no_more(device, order, refund, monkeypatch):
-    monkeypatch.setattr(early_refunds, "MOST", 3)
+    monkeypatch.setattr(refunds_before_orders, "MOST", 3)
     told = [refund(order(1), 100) for _ in range(5)]
     device.record_many(told)
     assert device.journal.early_refunds() == told[2:]

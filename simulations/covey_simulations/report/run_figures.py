@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from covey_models import QUERIES, SEGMENTS, LogBins
-from covey_sdk.tag_rules import value as value_tags
+from covey_sdk.tag_rules import customer_value as value_tags
 from covey_sdk.tag_rules.registry import kind_of
 from covey_simulations.scenarios.scenario import ScenarioRun
 from covey_simulations.scenarios.shop import Budget, Seen, ShopRound

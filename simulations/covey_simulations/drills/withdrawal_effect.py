@@ -14,7 +14,7 @@ from covey_simulations.drills.withdrawal_attempts import Away, GroupResult, Pers
 ALLOWED, WITHDRAWN = "allowed", "withdrawn"
 
 
-def figures(
+def withdrawal_figures(
     group: GroupResult,
     left: Sequence[PersonResult],
     stayed: Sequence[PersonResult],
@@ -40,7 +40,7 @@ def figures(
     return {**found, "as_expected": _as_expected(found)}
 
 
-def waiting(away: Away, hours_left: float) -> dict[str, Any]:
+def waiting_seconds(away: Away, hours_left: float) -> dict[str, Any]:
     """Return what bounds a phone that stays offline, as JSON values."""
     as_expected = away.open_before == away.closed_after == away.people
     as_expected = as_expected and not (away.open_again or away.contributions)
