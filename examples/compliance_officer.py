@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-PEOPLE = 30
+PEOPLE, GROUP = 30, 50
 COVEY = [sys.executable, "-m", "covey", "registry"]
 
 
@@ -27,7 +27,7 @@ def take_decisions(url: str, token: str) -> str:
     """Let people decide through the shop's server; return the pseudonym of the first of them.
 
     The log gets decisions in shuffled groups of 50 or more, or after an hour, so that nobody can tell from it
-    who decided when. Thirty people with two decisions each make one such group.
+    who decided when. The oldest go first: the first person's two are in the first group.
     """
     with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}) as shop:
         notice = shop.get("/v1/notices/personalize").raise_for_status().json()
@@ -36,12 +36,14 @@ def take_decisions(url: str, token: str) -> str:
             "notice_version": int(notice["version"].partition(".")[0]), "text_sha256": notice["digest"],
         }  # fmt: skip
         no = {"purpose": "personalize", "state": "withdrawn"}
-        wanted = logged(shop) + 2 * PEOPLE
+        wanted, deadline = logged(shop) + GROUP, time.monotonic() + 60
         people = [shop.post("/v1/subjects", json={}).json()["subject"] for _ in range(PEOPLE)]
         for person in people:
             for said in (yes, no):
                 shop.post(f"/v1/subjects/{person}/consents", json=said).raise_for_status()
         while logged(shop) < wanted:
+            if time.monotonic() > deadline:
+                raise SystemExit("the registry logged no group of decisions within a minute")
             time.sleep(0.1)
     return people[0]
 
