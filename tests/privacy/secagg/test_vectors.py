@@ -694,8 +694,8 @@ pads_errors, ntt_roots, tail = pads.errors, ntt._roots, vector_arithmetic.corrup
 @pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_core_is_found(monkeypatch, change):
-    files, patches = CHANGES[change]
-    monkeypatch.setattr(files, "FILES", {name: files.FILES[name] for name in files})
+    names, patches = CHANGES[change]
+    monkeypatch.setattr(files, "FILES", {name: files.FILES[name] for name in names})
     for module, name, other in patches:
         monkeypatch.setattr(module, name, other)
     committee.check_committees.cache_clear()  # What it remembers was made by the other code.
