@@ -115,6 +115,37 @@ def test_a_decision_for_nobody_is_refused_as_by_the_plain_route(shop, by_fastapi
     assert served.status_code in (404, 422)
 
 
+BATCHES = {
+    "two people": (JSON, b'{"purpose":"train","subjects":["%s","%s"]}'),
+    "a key": (JSON | {"idempotency-key": "k"}, b'{"purpose":"train","subjects":["%s"]}'),
+    "no such purpose": (JSON, b'{"purpose":"nothing","subjects":["%s"]}'),
+    "nobody": (JSON, b'{"purpose":"train","subjects":[]}'),
+    "a name": (JSON, b'{"purpose":"train","subjects":["ada"]}'),
+    "a field too many": (JSON, b'{"purpose":"train","subjects":["%s"],"at":1}'),
+    "null": (JSON, b"null"),
+    "half a body": (JSON, b'{"purpose":'),
+    "half a character": (JSON, b'{"purpose":"\xc3"}'),
+    "NaN": (JSON, b'{"purpose":NaN,"subjects":[]}'),
+    "no body": (JSON, None),
+    "a text": ({"content-type": "text/plain"}, b'{"purpose":"train","subjects":["%s"]}'),
+}
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_a_batch_is_answered_as_by_the_plain_route(shop, by_fastapi, person, name):
+    headers, body = BATCHES[name]
+    if body and b"%s" in body:
+        body %= (person.encode(), UNKNOWN.encode())[: body.count(b"%s")]
+    for role in (Role.SERVICE, Role.OFFICER):
+        said = headers | shop.as_(role)
+        plain, served = (
+            http.post("/v1/decisions:batch", content=body, headers=said) for http in (by_fastapi, shop.http)
+        )
+        assert (served.status_code, served.text) == (plain.status_code, plain.text)
+        assert served.headers["content-type"] == plain.headers["content-type"]
+        assert served.status_code < 500
+
+
 def test_who_leaves_in_the_middle_of_a_decision_is_no_failure_of_the_server(shop, person):
     token = shop.as_(Role.SERVICE)["authorization"].encode()
     parts = [{"type": "http.request", "body": NO[:9], "more_body": True}, {"type": "http.disconnect"}]

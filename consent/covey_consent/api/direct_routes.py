@@ -1,4 +1,4 @@
-"""The two busiest routes, served without FastAPI: its solving of dependencies is half of a lookup's CPU time.
+"""The three busiest routes, served without FastAPI: its solving of dependencies is half of a lookup's CPU.
 
 FastAPI's route documents each and serves the rest: requests that have to be refused, and rare kinds.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from pydantic import TypeAdapter
 from starlette.requests import ClientDisconnect
@@ -17,10 +18,13 @@ from covey_consent.api.consents import SPEAKER, Said, decide
 from covey_consent.api.http import StrictRequest
 from covey_consent.api.request_headers import Creation
 from covey_consent.api.schemas import No, Yes
-from covey_consent.api.verdicts import READER, verdict
+from covey_consent.api.verdicts import ASKER, READER, VerdictsRequest, verdict, verdicts
 
 _PSEUDONYM = re.compile("[0-9a-f]{32}")
 _SAID: TypeAdapter[Yes | No] = TypeAdapter(Said)
+_ASKED: TypeAdapter[VerdictsRequest] = TypeAdapter(VerdictsRequest)
+
+T = TypeVar("T")
 
 
 def serve_verdict(fastapi_route: ASGIApp) -> ASGIApp:
@@ -53,22 +57,48 @@ def serve_decision(fastapi_route: ASGIApp) -> ASGIApp:
         ):
             await fastapi_route(scope, receive, send)
             return
-
-        async def receive_again() -> Message:
-            return {"type": "http.request", "body": await request.body(), "more_body": False}
-
-        try:
-            said = _SAID.validate_python(await request.json())
-        except ClientDisconnect:
-            await fastapi_route(scope, receive, send)
-        except ValueError:
-            await fastapi_route(scope, receive_again, send)
-        else:
+        said = await _read_body(request, _SAID, fastapi_route, send)
+        if said is not None:
             answer = await decide(subject, said, registry, caller, Creation(request), request)
             await answer(scope, receive, send)
 
     return serve
 
 
-DIRECT: Mapping[str, Callable[[ASGIApp], ASGIApp]] = {"verdict": serve_verdict, "decide": serve_decision}
+def serve_verdicts(fastapi_route: ASGIApp) -> ASGIApp:
+    """Return an application that answers batches of verdicts."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        request = StrictRequest(scope, receive)
+        caller = await ASKER.dependency(request)
+        asked = await _read_body(request, _ASKED, fastapi_route, send)
+        if asked is not None:
+            answer = await verdicts(asked, request.app.state.registry, caller)
+            await answer(scope, receive, send)
+
+    return serve
+
+
+async def _read_body(
+    request: StrictRequest, shape: TypeAdapter[T], fastapi_route: ASGIApp, send: Send
+) -> T | None:
+    """Return what the JSON body says; None where it was refused, and FastAPI's route has answered."""
+
+    async def receive_again() -> Message:
+        return {"type": "http.request", "body": await request.body(), "more_body": False}
+
+    try:
+        return shape.validate_python(await request.json())
+    except ClientDisconnect:
+        await fastapi_route(request.scope, request.receive, send)
+    except ValueError:
+        await fastapi_route(request.scope, receive_again, send)
+    return None
+
+
+DIRECT: Mapping[str, Callable[[ASGIApp], ASGIApp]] = {
+    "verdict": serve_verdict,
+    "decide": serve_decision,
+    "verdicts": serve_verdicts,
+}
 """By an operation's name, what serves it in front of FastAPI's route."""

@@ -52,9 +52,12 @@ async def verdict(subject: Pseudonym, purpose: str, registry: RegistryDep, _call
     return Response(f'{{"allowed":{allowed},"verdict":"{found}"}}', media_type="application/json")
 
 
+ASKER = needs(Role.SERVICE)
+
+
 @router.post("/decisions:batch", responses={200: {"model": JudgedEach}})
 async def verdicts(
-    asked: VerdictsRequest, registry: RegistryDep, _caller: Annotated[Caller, needs(Role.SERVICE)]
+    asked: VerdictsRequest, registry: RegistryDep, _caller: Annotated[Caller, ASKER]
 ) -> Response:
     """Return the verdict on one purpose for each of up to 10,000 people, in their order."""
     purposes.find(asked.purpose)
