@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from functools import partial
 
 from covey_consent.access.authentication import Authenticator
@@ -150,15 +151,14 @@ class Registry:
         """
         key = key_file.load_or_create(settings.key_file)
         store = Store.open(settings.database_url, durable=durable)
-        try:
+        async with AsyncExitStack() as on_failure:
+            on_failure.push_async_callback(store.close)
             registry = cls(settings, clock, monotonic, key, store)
             await store.read(registry.clock_monitor.open)
             registry.log.open()
             await registry.publisher.open(files.load_files(settings.notices))
             await store.read(registry.authenticator.revocations.load)
-        except BaseException:
-            await store.close()
-            raise
+            on_failure.pop_all()
         return registry
 
     async def close(self) -> None:

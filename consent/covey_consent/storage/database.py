@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -201,12 +201,11 @@ def _lock_postgresql(connection: psycopg.Connection[Any]) -> None:
 
 def _or_close(act: Callable[[Any], None], connection: Any, _record: Any) -> None:
     """Act on a new connection, and leave none open that it failed on."""
-    try:
+    with ExitStack() as on_failure:
+        on_failure.callback(connection.close)
         act(connection)
         connection.commit()
-    except BaseException:
-        connection.close()
-        raise
+        on_failure.pop_all()
 
 
 def purge(engine: Engine) -> None:

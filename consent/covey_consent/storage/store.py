@@ -11,6 +11,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -50,12 +51,11 @@ class Store:
         Raises DamageError where its tables are another revision's, UnavailableError where it does not answer.
         """
         opened = database.connect(url, durable=durable)
-        try:
+        with ExitStack() as on_failure:
+            on_failure.callback(opened.close)
             with answering():
                 schema.require(opened)
-        except BaseException:
-            opened.close()
-            raise
+            on_failure.pop_all()
         return cls(opened)
 
     async def close(self) -> None:

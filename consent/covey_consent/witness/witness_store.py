@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 from covey_consent.errors import DamageError, UnavailableError
@@ -24,12 +25,11 @@ class WitnessStore:
             self._lock.take()
         except UnavailableError:
             raise DamageError(f"another witness uses {folder}; give each a folder of its own") from None
-        try:
+        with ExitStack() as on_failure:
+            on_failure.callback(self.close)
             for origin, key in logs.items():
                 self._check(origin, key)
-        except BaseException:
-            self.close()
-            raise
+            on_failure.pop_all()
 
     def close(self) -> None:
         """Let another process use the folder."""

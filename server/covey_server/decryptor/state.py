@@ -13,7 +13,7 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -98,21 +98,21 @@ class State:
         self._db: sqlite3.Connection | None = None
         self._one_at_a_time = Lock()
         self._marker = _marker_of(key_file)
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._take(folder / "lock", f"another decryptor uses the state folder {folder}; one alone may")
-            self._take(key_file, f"another decryptor uses the key {key_file}; one alone may")
-            self._open(folder / "decryptor.db")
-            self._claim(folder / "decryptor.db", public, now, restored)
-        except sqlite3.Error as error:
-            self.close()
-            raise StateError(f"{folder} cannot be used as a decryptor's state: {error}") from None
-        except OSError as error:
-            self.close()
-            raise StateError(f"{error.filename} cannot be used: {error.strerror}") from None
-        except BaseException:
-            self.close()
-            raise
+        with ExitStack() as on_failure:
+            on_failure.callback(self.close)
+            try:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._take(
+                    folder / "lock", f"another decryptor uses the state folder {folder}; one alone may"
+                )
+                self._take(key_file, f"another decryptor uses the key {key_file}; one alone may")
+                self._open(folder / "decryptor.db")
+                self._claim(folder / "decryptor.db", public, now, restored)
+            except sqlite3.Error as error:
+                raise StateError(f"{folder} cannot be used as a decryptor's state: {error}") from None
+            except OSError as error:
+                raise StateError(f"{error.filename} cannot be used: {error.strerror}") from None
+            on_failure.pop_all()
 
     def close(self) -> None:
         """Close the file and let another process use folder and key."""

@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -100,15 +100,14 @@ class Phones:
     def open(self, household: int) -> Iterator[Device]:
         """Yield a household's device. It keeps what it works out; its file is closed when nobody asks."""
         device = self._met.pop(household, None) or self._opened(household)
-        try:
-            yield device
-        except StoreError:
-            device.close()
-            raise
-        except BaseException:
-            self._keep(household, device)
-            raise
-        self._keep(household, device)
+        with ExitStack() as at_the_end:
+            at_the_end.callback(self._keep, household, device)
+            try:
+                yield device
+            except StoreError:
+                at_the_end.pop_all()
+                device.close()
+                raise
 
     def _keep(self, household: int, device: Device) -> None:
         device.store.pause()
